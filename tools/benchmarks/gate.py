@@ -1,0 +1,169 @@
+"""What the gate costs: clone, fetch and push through it, by local path and through `git daemon`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.test", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+SIZES = {"small": (20, 2_000), "mid": (1_000, 20_000), "large": (5_000, 60_000)}  # commits, bytes per file
+ROUNDS = {"small": 9, "mid": 5, "large": 3}
+
+
+def git(*words: str, data: bytes | None = None) -> str:
+    done = subprocess.run([*GIT, *words], input=data, capture_output=True, check=False, timeout=600)
+    if done.returncode:
+        raise SystemExit(f"git {' '.join(words)}: {done.stderr.decode(errors='replace')}")
+    return done.stdout.decode().strip()
+
+
+def make_upstream(place: Path, commits: int, size: int) -> Path:
+    """Write a history with as many commits, each of which changes one file of some incompressible text."""
+    git("init", "-q", "--bare", "-b", "main", str(place))
+    stream = [b"feature done\n"]
+    for number in range(commits):
+        text = os.urandom(size // 2).hex().encode()
+        stream.append(b"commit refs/heads/main\ncommitter A <a@example.test> %d +0000\n" % (1_700_000_000 + number))
+        stream.append(b"data 2\nx\n\nM 644 inline d%d/f%d\ndata %d\n" % (number % 20, number % 400, len(text)))
+        stream.append(text + b"\n")
+    git("-C", str(place), "fast-import", "--quiet", "--done", data=b"".join([*stream, b"done\n"]))
+    return place
+
+
+class Served:
+    """A mirror behind the real server, in a thread."""
+
+    def __init__(self, base: Path, upstream: Path) -> None:
+        from terok_sandbox.gate.mirror import GitGate
+        from terok_sandbox.gate.request import gate_url, token_hash
+        from terok_sandbox.gate.server import serve_gate
+        from terok_sandbox.sidecar import GateWiring
+
+        self.gate = GitGate("bench", base=base, upstream=str(upstream))
+        self.gate.sync()
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.url = gate_url("token", "bench", self.sock.getsockname()[1])
+        wiring = GateWiring(self.gate.path, "bench", token_hash("token"))
+        started = threading.Event()
+
+        async def main() -> None:
+            self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
+            started.set()
+            await serve_gate(self.sock, wiring, stop=self.stop)
+
+        self.thread = threading.Thread(target=lambda: asyncio.run(main()))
+        self.thread.start()
+        started.wait(10)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join(20)
+        self.sock.close()
+
+
+def daemon(root: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = [f"--base-path={root}", "--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1"]
+    server = subprocess.Popen(
+        ["git", "daemon", *options, f"--port={port}", str(root)], process_group=0, stderr=subprocess.DEVNULL
+    )
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    return server, f"git://127.0.0.1:{port}"
+
+
+def timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return (time.perf_counter() - began) * 1000
+
+
+def measure(url: str, bare: Path, place: Path, rounds: int) -> dict[str, float]:
+    """Return milliseconds (the median) of a clone, a fetch of one new commit and a push of one new commit."""
+    times: dict[str, list[float]] = {"clone": [], "fetch": [], "push": []}
+    other = place / "other"
+    git("clone", "-q", url, str(other))
+    for number in range(rounds):
+        work = place / f"work-{number}"
+        times["clone"].append(timed(lambda work=work: git("clone", "-q", url, str(work))))
+        (work / "new").write_text(f"{place.name} {number}\n" * 20)
+        git("-C", str(work), "add", "new")
+        git("-C", str(work), "commit", "-q", "-m", "new")
+        target = f"HEAD:refs/heads/b{place.name}-{number}"
+        times["push"].append(
+            timed(lambda work=work, target=target: git("-C", str(work), "push", "-q", "origin", target))
+        )
+        times["fetch"].append(timed(lambda: git("-C", str(other), "fetch", "-q", "origin")))
+        shutil.rmtree(work)
+    return {name: round(statistics.median(values), 1) for name, values in times.items()}
+
+
+def run(size: str, base: Path) -> dict[str, dict[str, float]]:
+    commits, length = SIZES[size]
+    upstream = make_upstream(base / f"{size}-upstream.git", commits, length)
+    results: dict[str, dict[str, float]] = {}
+    for way in ("path", "daemon", "gate"):
+        place = base / f"{size}-{way}"
+        place.mkdir()
+        bare = place / "copy.git"
+        git("clone", "-q", "--bare", str(upstream), str(bare))
+        if way == "gate":
+            served = Served(place / "mirrors", upstream)
+            try:
+                results[way] = measure(served.url, served.gate.path, place, ROUNDS[size])
+            finally:
+                served.close()
+        elif way == "daemon":
+            server, url = daemon(place)
+            try:
+                results[way] = measure(f"{url}/copy.git", bare, place, ROUNDS[size])
+            finally:
+                server.terminate()
+                server.wait(10)
+        else:
+            results[way] = measure(f"file://{bare}", bare, place, ROUNDS[size])
+        shutil.rmtree(place)
+    return results
+
+
+def main(args: list[str]) -> int:
+    """Print the comparison; the factors are the gate's time divided by the local path's."""
+    parser = argparse.ArgumentParser(prog="bench gate", description=__doc__)
+    parser.add_argument("--size", action="append", choices=list(SIZES), help="only this size; may be repeated")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    chosen = parser.parse_args(args)
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="gate-bench-") as base:
+        for size in chosen.size or list(SIZES):
+            results[size] = run(size, Path(base))
+    if chosen.json:
+        print(json.dumps(results, indent=1))
+        return 0
+    print(f"{'':8} {'':6} {'path':>9} {'daemon':>9} {'gate':>9}   gate/path  gate/daemon")
+    for size, ways in results.items():
+        for action in ("clone", "fetch", "push"):
+            path, other, gate = (ways[way][action] for way in ("path", "daemon", "gate"))
+            print(
+                f"{size:8} {action:6} {path:9.1f} {other:9.1f} {gate:9.1f}   {gate / path:9.2f}  {gate / other:11.2f}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

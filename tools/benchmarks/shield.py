@@ -1,0 +1,183 @@
+"""Figures of the shield: rules up, lookups, connection set-up, verdict to effect, large policies.
+
+Everything runs in user and network namespaces of its own, with the real nft and the product's own code; nothing leaves
+the machine. Prints one JSON object; ``main`` returns 1 when a figure is beyond its bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+BOUNDS = {"rules_up_ms": 250.0, "verdict_to_effect_ms": 100.0, "decide_10k_us": 1000.0, "rules_10k_ms": 10000.0}
+PEER = """
+import socket, sys, threading
+sys.stdin.readline()
+def serve(one):
+    data = bytes(1 << 20)
+    try:
+        if one.recv(1) == b"d":
+            for _ in range(400):
+                one.sendall(data)
+    except OSError:
+        pass
+    one.close()
+listener = socket.create_server(("192.0.2.2", 443), backlog=512)
+print("ready", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+
+
+def timed(work: object, count: int) -> float:
+    """Return the median time of a call in milliseconds."""
+    spent = []
+    for _ in range(count):
+        began = time.perf_counter()
+        work()  # type: ignore[operator]
+        spent.append((time.perf_counter() - began) * 1000)
+    return statistics.median(spent)
+
+
+def connect() -> None:
+    with socket.create_connection(("192.0.2.2", 443), timeout=2) as one:
+        one.send(b"c")
+
+
+def throughput() -> float:
+    """Return megabytes per second of one download."""
+    with socket.create_connection(("192.0.2.2", 443), timeout=10) as one:
+        one.send(b"d")
+        began, total = time.perf_counter(), 0
+        while piece := one.recv(1 << 20):
+            total += len(piece)
+    return total / (time.perf_counter() - began) / 1e6
+
+
+async def inside(state: Path) -> dict[str, float]:
+    """Measure within the namespaces."""
+    from terok_sandbox.netns.nft import NftChannel, NftChannelFds
+    from terok_sandbox.shield.dns import DnsServer
+    from terok_sandbox.shield.dns_wire import Answer
+    from terok_sandbox.shield.live import LivePolicy, LiveVerdict
+    from terok_sandbox.shield.policy import Policy
+    from terok_sandbox.shield.resolver import Resolver
+    from terok_sandbox.shield.ruleset import render
+    from terok_sandbox.sidecar import PolicyTiers
+
+    found: dict[str, float] = {}
+    plain, plain_rate = timed(connect, 200), max(throughput() for _ in range(3))
+    policy = Policy.from_tiers(PolicyTiers(project_allow=("+ a.example.com:443",)))
+    rules = render(policy, host_addresses=[])
+    nft = str(shutil.which("nft"))
+    found["rules_up_ms"] = timed(lambda: subprocess.run([nft, "-f", "-"], input=rules.encode(), check=True), 10)
+    pipe = subprocess.PIPE
+    shell = subprocess.Popen([nft, "-i"], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)  # noqa: ASYNC220
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    channel = NftChannel(NftChannelFds(os.dup(shell.stdin.fileno()), os.dup(shell.stdout.fileno())))
+    live = LivePolicy(policy, state / "live.json", channel=channel)
+
+    class Upstream:
+        async def ask(self, name: str, rdtype: int) -> Answer:
+            del name, rdtype
+            return Answer(0, (), (ip_address("192.0.2.2"),), 60)
+
+    class Rows:
+        def record(self, event: object) -> None: ...
+        def name_address(self, address: object, name: str) -> None: ...
+
+    import dns.message
+
+    wire = dns.message.make_query("a.example.com", "A").to_wire()
+    first, cached = [], []
+    for _ in range(30):
+        server = DnsServer(Resolver(policy), channel=channel, upstream=Upstream(), sightings=Rows(), opened=live.opened)  # type: ignore[arg-type]
+        for spent in (first, cached):
+            began = time.perf_counter()
+            await server.answer(wire)
+            spent.append((time.perf_counter() - began) * 1000)
+    found["first_lookup_added_ms"] = statistics.median(first)
+    found["cached_lookup_ms"] = statistics.median(cached)
+    found["connect_ratio"] = timed(connect, 200) / plain
+    found["throughput_ratio"] = max(throughput() for _ in range(3)) / plain_rate
+    found["plain_mb_per_s"] = plain_rate
+    effects = []
+    for number in range(10):
+        began = time.perf_counter()
+        await live.apply(LiveVerdict("203.0.113.9:443" if number % 2 else "192.0.2.2:443", "deny"))
+        effects.append((time.perf_counter() - began) * 1000)
+        await live.reset()
+    found["verdict_to_effect_ms"] = statistics.median(effects)
+    return found | large()
+
+
+def large() -> dict[str, float]:
+    """Measure a policy of 10,000 names."""
+    from terok_sandbox.shield.policy import Policy
+    from terok_sandbox.shield.ruleset import render
+    from terok_sandbox.sidecar import PolicyTiers
+
+    lines = tuple(f"+ host{number}.example{number % 97}.com:443" for number in range(10_000))
+    began = time.perf_counter()
+    policy = Policy.from_tiers(PolicyTiers(project_allow=lines))
+    render(policy, host_addresses=[])
+    took = (time.perf_counter() - began) * 1000
+    decide = timed(lambda: [policy.decide_name(f"host{n}.example{n % 97}.com", 443) for n in range(1000)], 5)
+    return {"rules_10k_ms": took, "decide_10k_us": decide}
+
+
+def run_inside() -> None:
+    """Make the peer's namespace and measure against it."""
+    peer = subprocess.Popen(
+        ["unshare", "-n", sys.executable, "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert peer.stdin is not None
+    assert peer.stdout is not None
+    try:
+        time.sleep(0.3)
+        enter = f"nsenter -n -t {peer.pid} "
+        for line in (
+            "ip link set lo up",
+            f"ip link add d0 type veth peer name d1 netns {peer.pid}",
+            "ip addr add 192.0.2.1/24 dev d0",
+            "ip link set d0 up",
+            f"{enter}ip link set lo up",
+            f"{enter}ip addr add 192.0.2.2/24 dev d1",
+            f"{enter}ip link set d1 up",
+        ):
+            subprocess.run(line.split(), check=True)
+        peer.stdin.write(b"go\n")
+        peer.stdin.flush()
+        peer.stdout.readline()
+        with tempfile.TemporaryDirectory() as state:
+            print(json.dumps(asyncio.run(inside(Path(state)))))
+    finally:
+        peer.kill()
+
+
+def main(args: list[str]) -> int:
+    """Print the figures; return 1 when one is beyond its bound."""
+    if args == ["inside"]:
+        run_inside()
+        return 0
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    command = ["unshare", "-Urn", sys.executable, __file__, "inside"]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    figures = json.loads(done.stdout)
+    print(json.dumps({key: round(value, 3) for key, value in figures.items()}, indent=1))
+    return int(any(figures[key] > bound for key, bound in BOUNDS.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

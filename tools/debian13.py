@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Run a command on a second host: a Debian 13 root with Podman 5, pasta and Python 3.13, on this machine's kernel.
+
+    debian13.py [--fresh] [COMMAND…]     default: tools/test --integration, in a copy of this checkout
+
+Needs root (the root inside makes the normal user for the tests, as tools/test always does). The root is made once by
+mmdebstrap from the package mirror that this machine uses, and kept. Inside are a private mount and process namespace,
+entered by pivot_root because a chrooted process may not create user namespaces, and cgroup v2 alone.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from devhost import HOST_TOOLS, HostError, passed_environment, say, stage_checkout, usable_python, which
+
+SUITE = "trixie"
+CACHE = Path("/var/cache/terok-debian13")
+PACKAGES = sorted(
+    set(HOST_TOOLS.values())
+    | {"ca-certificates", "crun", "debian-archive-keyring", "fuse-overlayfs", "openssh-server", "passt", "procps"}
+    | {"python3", "python3-venv"}
+)
+TRUST = (
+    "/usr/local/share/ca-certificates",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pip.conf",
+    "/etc/npmrc",
+    "/etc/resolv.conf",
+)
+"""What this machine's clients of package mirrors go by."""
+KEPT_ENV = ("PIP_", "NPM_CONFIG_", "npm_config_", "SSL_", "CURL_", "REQUESTS_")
+
+
+def make_root(fresh: bool) -> Path:
+    """Return the Debian 13 root, made when there is none or a fresh one is wanted."""
+    tar, root = CACHE / "root.tar", CACHE / "root"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if not tar.exists():
+        tool = which("mmdebstrap")
+        if tool is None:
+            raise HostError("mmdebstrap is not installed: apt-get install mmdebstrap")
+        say(f"making a Debian 13 root with {len(PACKAGES)} packages")
+        words = [tool, "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, f"{tar}.new"]
+        subprocess.run([*words, "--format=tar"], check=True, stdin=subprocess.DEVNULL)
+        Path(f"{tar}.new").rename(tar)
+    if fresh and root.exists():
+        subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
+    if not (root / "etc/os-release").exists():
+        root.mkdir(mode=0o755, exist_ok=True)
+        subprocess.run(["tar", "-C", str(root), "-xpf", str(tar), "--numeric-owner"], check=True)
+    return root
+
+
+def furnish(root: Path) -> Path:
+    """Copy trust, name service and the checkout into the root; return where the checkout is, as seen inside."""
+    for name in TRUST:
+        source, target = Path(name), root / name.lstrip("/")
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True, symlinks=True)
+        elif source.exists():
+            target.unlink(missing_ok=True)
+            shutil.copyfile(source, target)
+    for state in root.glob("home/*/.terok-dev/*/state"):  # its vault was locked when the last run's /run went
+        subprocess.run(["rm", "-rf", "--one-file-system", str(state)], check=True)
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    superuser = pwd.struct_passwd(("root", "x", 0, 0, "", str(root / "srv"), "/bin/sh"))
+    return Path("/") / stage_checkout(superuser).relative_to(root)
+
+
+def package_directories() -> list[str]:
+    """List the local directories that this machine's pip takes packages from; they are shown inside, read-only."""
+    python = usable_python()
+    done = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    named = re.findall(r"(?:file://|[\s'\"=])(/[\w./+-]+)", done.stdout)
+    found = sorted({path for path in named if Path(path).is_dir()})
+    return [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
+
+
+def enter(root: Path, directory: Path, command: list[str]) -> int:
+    """Run the command inside, in namespaces of its own that end with it."""
+    shell = Path(__file__).with_name("debian13.sh")
+    environment = {
+        **passed_environment(),
+        **{name: value for name, value in os.environ.items() if name.startswith(KEPT_ENV)},
+        "HOME": "/root",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", str(shell)]
+    argv += [str(root), str(directory), ":".join(package_directories()), *command]
+    return subprocess.run(argv, env=environment, check=False).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="debian13.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--fresh", action="store_true", help="unpack the root anew")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args()
+    if os.geteuid() != 0:
+        print("debian13.py: needs root: it mounts and changes the root directory", file=sys.stderr)
+        return 3
+    try:
+        began = time.monotonic()
+        root = make_root(chosen.fresh)
+        directory = furnish(root)
+        say(f"Debian 13 ready after {time.monotonic() - began:.0f} s")
+        command = chosen.command[1:] if chosen.command[:1] == ["--"] else chosen.command
+        return enter(root, directory, command or ["tools/test", "--integration"])
+    except (HostError, subprocess.CalledProcessError) as error:
+        print(f"debian13.py: {error}", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
