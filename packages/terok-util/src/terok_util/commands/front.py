@@ -1,0 +1,151 @@
+"""The main function all consoles share: from a command line to an exit status, without a traceback.
+
+Exit status: what the handler returns, 0 for none; a TerokError's `exit_code`, 2 for a command line that makes no sense;
+70 internal error, 74 input or output failed (a full disk), 130 interrupted, 141 the reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from terok_util.commands.parser import VerbParser
+from terok_util.errors import TerokError
+from terok_util.lazy import load_reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from terok_util.commands.tree import CommandTree
+
+EXIT_INTERNAL = 70
+EXIT_IO = 74
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+
+
+def run_cli(
+    tree: CommandTree,
+    *,
+    prog: str,
+    distribution: str,
+    argv: Sequence[str] | None = None,
+    bare: Callable[[], object] | str | None = None,
+) -> int:
+    """Run the command `argv` names (default: this process's arguments) and return the exit status.
+
+    `prog` is the program's name in messages, `distribution` the wheel whose version `--version` prints. Without a
+    verb `bare` runs, given as a handler is; without `bare` the help is printed. An error is printed as
+    `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(tree, prog, distribution, words, bare)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _abandon_output()
+        return EXIT_PIPE
+    except TerokError as error:
+        _debug()
+        return _report(prog, error.message, error.hint, error.exit_code)
+    except OSError as error:
+        _debug()
+        place = f"{error.filename}: " if error.filename else ""
+        return _report(prog, f"{place}{error.strerror or error}", None, EXIT_IO)
+    except Exception as error:  # noqa: BLE001 - the last line of defense before the user
+        _debug()
+        message = f"internal error: {type(error).__name__}: {error}"
+        return _report(prog, message, "set TEROK_DEBUG=1 to see where", EXIT_INTERNAL)
+    return status
+
+
+def _run(
+    tree: CommandTree, prog: str, distribution: str, words: list[str], bare: Callable[[], object] | str | None
+) -> int:
+    if words == ["--version"]:
+        print(f"{prog} {installed_version(distribution)}")  # noqa: T201 - the answer
+        return 0
+    parser = VerbParser(prog=prog)
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    if bare is not None and not words:
+        from terok_util.commands.wire import run_handler
+
+        return run_handler(load_reference(bare) if isinstance(bare, str) else bare, {})
+    tree.wire(parser, words)
+    if "_ARGCOMPLETE" in os.environ:
+        _complete(parser)
+    try:
+        namespace = parser.parse_args(words)
+    except SystemExit as end:  # --help has printed
+        return end.code if isinstance(end.code, int) else 0
+    return tree.dispatch(namespace)
+
+
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution, or "unknown" when it is not installed as one.
+
+    An installed wheel has it in a directory name; importlib.metadata, which takes longer to import than everything
+    else takes together, is asked only if there is none.
+    """
+    wanted = distribution.lower().replace("-", "_").replace(".", "_")
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")  # noqa: PTH208 - pathlib would be one more import
+        except OSError:
+            continue
+        for name in names:
+            project, dash, version = name.removesuffix(".dist-info").partition("-")
+            if dash and name.endswith(".dist-info") and project.lower().replace(".", "_") == wanted:
+                return version
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _complete(parser: VerbParser) -> None:
+    try:
+        argcomplete = import_module("argcomplete")
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)
+
+
+def _report(prog: str, message: str, hint: str | None, status: int) -> int:
+    from terok_util.redaction import redact
+    from terok_util.text import safe_text
+
+    lines = [f"{prog}: error: {safe_text(redact(message), multiline=True)}"]
+    if hint:
+        lines.append(f"hint: {safe_text(redact(hint), multiline=True)}")
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody is left to tell
+    return status
+
+
+def _debug() -> None:
+    if os.environ.get("TEROK_DEBUG") == "1":
+        import traceback
+
+        from terok_util.redaction import redact
+
+        sys.stderr.write(redact(traceback.format_exc()))
+
+
+def _abandon_output() -> None:
+    """Keep the interpreter from complaining about the broken pipe when it flushes at exit."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.stdout.fileno())
+    os.close(sink)

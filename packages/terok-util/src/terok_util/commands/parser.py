@@ -1,0 +1,101 @@
+"""An argument parser whose help lists verbs under headings and whose errors are one line and a hint."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from terok_util.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from terok_util.commands.defs import CommandDef
+
+_INDENT = "  "
+_WIDEST_NAME = 24
+_NARROWEST, _USUAL, _WIDEST = 40, 80, 1000
+
+
+# argparse looks for translations of its messages, file by file, for as long as it takes to do all the rest of `--help`.
+vars(argparse)["_"] = str
+
+
+class HelpText(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal, made without importing shutil and textwrap."""
+
+    def __init__(self, prog: str, *args: Any, **keywords: Any) -> None:
+        keywords.setdefault("width", _terminal_width() - 2)
+        super().__init__(prog, *args, **keywords)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        lines = [""]
+        for word in text.split():
+            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+                lines.append("")
+            lines[-1] += f" {word}" if lines[-1] else word
+        return lines
+
+
+class VerbParser(argparse.ArgumentParser):
+    """Raises UsageError instead of printing usage and exiting; `--help` still prints and exits with 0."""
+
+    def __init__(self, **keywords: Any) -> None:
+        keywords = {"formatter_class": HelpText, "allow_abbrev": False, **keywords}
+        super().__init__(**keywords)
+        self._verbs: tuple[CommandDef, ...] = ()
+
+    def list_verbs(self, verbs: tuple[CommandDef, ...]) -> None:
+        """Show these commands in the help. To be called after `add_subparsers`, which builds on the usage."""
+        self._verbs = verbs
+        self.usage = "%(prog)s [options] COMMAND ..."
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise UsageError(message, hint=f"see: {self.prog} --help")
+
+    def format_help(self) -> str:
+        """Return argparse's help with the verbs in front of the epilog."""
+        if not self._verbs:
+            return super().format_help()
+        epilog, self.epilog = self.epilog, None
+        try:
+            parts = [super().format_help(), verb_listing(self._verbs)]
+        finally:
+            self.epilog = epilog
+        if epilog:
+            parts.append(epilog.replace("%(prog)s", self.prog) + "\n")
+        return "\n".join(parts)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if not isinstance(action.choices, dict) or value in action.choices:
+            super()._check_value(action, value)
+            return
+        from difflib import get_close_matches
+
+        near = get_close_matches(str(value), [node.name for node in self._verbs], 1)
+        hint = f"did you mean: {self.prog} {near[0]}" if near else f"see: {self.prog} --help"
+        raise UsageError(f"unknown command: {value}", hint=hint)
+
+
+def _terminal_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and 0 < int(columns) < _WIDEST:
+        return max(_NARROWEST, int(columns))
+    try:
+        return max(_NARROWEST, os.get_terminal_size(1).columns)
+    except OSError:
+        return _USUAL
+
+
+def verb_listing(nodes: tuple[CommandDef, ...]) -> str:
+    """Return the verbs with their help, those without a group first, then each group under its name."""
+    width = max(min(_WIDEST_NAME, len(node.name)) for node in nodes) + 2
+    headings = dict.fromkeys([None, *(node.group for node in nodes)])
+    blocks = []
+    for heading in headings:
+        lines = [f"{_INDENT}{node.name:<{width}}{node.help}".rstrip() for node in nodes if node.group == heading]
+        if lines:
+            blocks.append("\n".join([f"{heading or 'commands'}:", *lines]) + "\n")
+    return "\n".join(blocks)

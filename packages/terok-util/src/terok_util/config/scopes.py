@@ -1,0 +1,82 @@
+"""One layer of configuration, read from a file or given by a program."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terok_util.errors import ConfigError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigScope:
+    """One layer: its level ("system", "user", "project", …), where it comes from, and its values.
+
+    `lines` maps the path of a value, such as ("shield", "allow"), to its line (from 1) in the file.
+    """
+
+    level: str
+    source: Path | None
+    data: Mapping[str, Any]
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False)
+
+
+def load_yaml_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
+    """Read a YAML file; a missing or empty file is an empty scope.
+
+    YAMLError (with file and line) when it is not YAML, ConfigError when it cannot be read or is not a mapping.
+    """
+    from terok_util import yaml
+
+    source = Path(path)
+    text = _read(source)
+    document = yaml.load(text, name=str(source))
+    return ConfigScope(level, source, _mapping(source, yaml.plain(document)), yaml.lines(document))
+
+
+def load_json_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
+    """Read a JSON file; otherwise like `load_yaml_scope`."""
+    source = Path(path)
+    text = _read(source)
+    try:
+        document = json.loads(text) if text.strip() else None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{source}:{error.lineno}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source}: not usable JSON: {error}") from error
+    return ConfigScope(level, source, _mapping(source, document))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"check: ls -l {path}") from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})") from error
+
+
+def _mapping(path: Path, document: Any) -> dict[str, Any]:
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} must be a mapping of sections, not a {type(document).__name__}")
+    for key in document:
+        if not isinstance(key, str):
+            raise ConfigError(f"{path}: section names are text, not {key!r}", hint="put the name in quotes")
+    return document

@@ -1,0 +1,87 @@
+"""Scopes on top of each other, and which of them a value comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from terok_util.config.merge import INHERIT, deep_merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from terok_util.config.scopes import ConfigScope
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: level, file (if it was one) and line (if known)."""
+
+    level: str
+    source: Path | None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if self.source is None:
+            return self.level
+        return f"{self.source}:{self.line}" if self.line else str(self.source)
+
+
+class ConfigStack:
+    """Configuration scopes, the first being the lowest."""
+
+    def __init__(self, scopes: Iterable[ConfigScope] = ()) -> None:
+        self._scopes = list(scopes)
+
+    @property
+    def scopes(self) -> tuple[ConfigScope, ...]:
+        """The scopes, lowest first."""
+        return tuple(self._scopes)
+
+    def push(self, scope: ConfigScope) -> None:
+        """Put `scope` on top."""
+        self._scopes.append(scope)
+
+    def resolve(self) -> dict[str, Any]:
+        """Return all values, merged by the rules of `deep_merge`; the caller may change the result."""
+        merged: dict[str, Any] = {}
+        for scope in self._scopes:
+            merged = deep_merge(merged, scope.data)
+        return merged
+
+    def resolve_section(self, key: str) -> dict[str, Any]:
+        """Return the section `key`, empty when no scope has it or it is not a mapping."""
+        merged: dict[str, Any] = {}
+        for scope in self._scopes:
+            if key in scope.data:
+                merged = deep_merge(merged, {key: scope.data[key]})
+        section = merged.get(key)
+        return section if isinstance(section, dict) else {}
+
+    def origin(self, path: str | Sequence[str]) -> Origin | None:
+        """Return where the value at `path` ("shield.allow" or its parts) was set last; None when it is not set.
+
+        The origin of a section is the highest scope that adds to it, that of a list the highest that names it.
+        """
+        parts = tuple(path.split(".") if isinstance(path, str) else path)
+        for scope in reversed(self._scopes):
+            verdict = _look(scope.data, parts)
+            if verdict is not None:
+                return Origin(scope.level, scope.source, scope.lines.get(parts)) if verdict else None
+        return None
+
+
+def _look(data: Any, parts: tuple[str, ...]) -> bool | None:
+    """Tell whether one scope sets the value (True), hides it (False) or says nothing about it (None)."""
+    for part in parts:
+        if not isinstance(data, dict):
+            return False
+        if part not in data:
+            return False if data.get(INHERIT) is False else None
+        data = data[part]
+        if data is None:
+            return False
+        if isinstance(data, str) and data == INHERIT:
+            return None
+    return True

@@ -1,0 +1,54 @@
+"""Public names of a package, imported when they are first used (PEP 562)."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` for the package called `module`.
+
+    `table` maps each public name to the module that defines it, relative to the package:
+    `{"Sandbox": ".sandbox"}`. `".sandbox:Box"` exports `Box` under another name and `".yaml:"`
+    the module itself. A name is looked up once and then stored in the package.
+    """
+    public = sorted(table)
+
+    def getattr_(name: str) -> Any:
+        target = table.get(name)
+        if target is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        path, colon, attribute = target.partition(":")
+        found = import_module(path, module)
+        value = found if colon and not attribute else getattr(found, attribute or name)
+        setattr(sys.modules[module], name, value)
+        return value
+
+    def dir_() -> list[str]:
+        return sorted({*vars(sys.modules[module]), *public})
+
+    return getattr_, dir_, public
+
+
+def load_reference(reference: str) -> Any:
+    """Import what `"package.module:attribute"` names.
+
+    Raises LookupError (with the reference in it) when the spelling is wrong or the attribute is absent;
+    an ImportError of the module itself passes through.
+    """
+    path, colon, attribute = reference.partition(":")
+    if not path or not colon or not attribute:
+        raise LookupError(f"{reference!r} is not of the form 'module:attribute'")
+    found: Any = import_module(path)
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise LookupError(f"{reference!r}: module {path} has no {attribute}") from None
+    return found

@@ -1,0 +1,129 @@
+"""Where things live on this host: XDG directories for users, FHS directories for root.
+
+TEROK_ROOT=/x puts everything below /x (state, config, run). A directory's own environment variable wins over that.
+Nothing is created here; callers use `ensure_dir`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from terok_util.errors import PathError
+
+_NAME = "terok"
+_SESSIONS = Path("/run/user")
+_WHOLE_HOST = ["0", "0", "4294967295"]
+
+
+def namespace_state_dir(sub: str = "", *, env_var: str | None = None) -> Path:
+    """Return the directory of durable state, or `sub` below it.
+
+    `$env_var` (the complete directory), `$TEROK_ROOT/state`, /var/lib/terok for root,
+    `$XDG_DATA_HOME/terok` (~/.local/share/terok). PathError for a relative value or a `sub` that leaves the root.
+    """
+    return _own(env_var) or _below(_state_root(), sub)
+
+
+def namespace_config_dir(sub: str = "", *, env_var: str | None = None) -> Path:
+    """Return the directory of files a person edits: `$env_var`, `$TEROK_ROOT/config`, /etc/terok or XDG."""
+    own, root = _own(env_var), _absolute("TEROK_ROOT")
+    if own is None and root is None and not is_host_root():
+        return _below(_xdg("XDG_CONFIG_HOME", ".config") / _NAME, sub)
+    return own or _below(root / "config" if root else Path("/etc") / _NAME, sub)
+
+
+def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
+    """Return the directory of sockets and other things that may vanish with the session.
+
+    `$env_var`, `$TEROK_ROOT/run`, /run/terok for root, `$XDG_RUNTIME_DIR/terok`; without XDG_RUNTIME_DIR
+    /run/user/UID/terok, else `run` in the state directory. PathError when the session's directory is missing,
+    or when it or ours (if it is there already) is not owned by us with mode 0700.
+    """
+    own = _own(env_var)
+    root = own or _runtime_root()
+    if root.exists() or root.is_symlink():
+        _check_private(root)
+    return root if own else _below(root, sub)
+
+
+def is_host_root() -> bool:
+    """Tell whether we are root of the host, not only of a user namespace such as Podman's."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        return Path("/proc/self/uid_map").read_text("ascii").split() == _WHOLE_HOST
+    except OSError:
+        return True
+
+
+def _state_root() -> Path:
+    if root := _absolute("TEROK_ROOT"):
+        return root / "state"
+    return Path("/var/lib") / _NAME if is_host_root() else _xdg("XDG_DATA_HOME", ".local/share") / _NAME
+
+
+def _runtime_root() -> Path:
+    if root := _absolute("TEROK_ROOT"):
+        return root / "run"
+    if is_host_root():
+        return Path("/run") / _NAME
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    if session.startswith("/"):
+        _check_private(Path(session))
+        return Path(session) / _NAME
+    usual = _SESSIONS / str(os.geteuid())
+    if usual.is_dir():
+        _check_private(usual)
+        return usual / _NAME
+    return _state_root() / "run"
+
+
+def _check_private(path: Path) -> None:
+    try:
+        facts = path.lstat()
+    except OSError as error:
+        raise PathError(
+            f"runtime directory is missing: {path} ({error.strerror})",
+            hint="log in so that the session creates it, or unset XDG_RUNTIME_DIR, or set TEROK_ROOT",
+        ) from error
+    if not stat.S_ISDIR(facts.st_mode):
+        raise PathError(f"runtime directory is not a directory: {path}", hint=f"rm {path}")
+    if facts.st_uid != os.geteuid():
+        raise PathError(
+            f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}",
+            hint="set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often the other user's",
+        )
+    mode = stat.S_IMODE(facts.st_mode)
+    if mode & 0o777 != 0o700:
+        raise PathError(f"runtime directory has mode {mode:04o} instead of 0700: {path}", hint=f"chmod 0700 {path}")
+
+
+def _own(env_var: str | None) -> Path | None:
+    return _absolute(env_var) if env_var else None
+
+
+def _absolute(variable: str) -> Path | None:
+    value = os.environ.get(variable, "")
+    if not value:
+        return None
+    if not value.startswith("/"):
+        raise PathError(f"{variable} must be an absolute path, not {value!r}")
+    return Path(value)
+
+
+def _xdg(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    if value.startswith("/"):  # the XDG specification says to ignore relative values
+        return Path(value)
+    try:
+        return Path.home() / default
+    except RuntimeError as error:
+        raise PathError("this user has no home directory", hint="set HOME or TEROK_ROOT") from error
+
+
+def _below(root: Path, sub: str) -> Path:
+    if sub.startswith("/") or "\0" in sub or ".." in Path(sub).parts:
+        raise PathError(f"not a path below {root}: {sub!r}")
+    return root / sub

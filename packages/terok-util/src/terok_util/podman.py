@@ -1,0 +1,25 @@
+"""User namespaces of containers."""
+
+from __future__ import annotations
+
+CONTAINER_UID = 1000
+"""The user inside a container that is the person who started it."""
+_SUBORDINATE_IDS = 65536
+
+
+def podman_userns_args(version: tuple[int, int], *, euid: int) -> list[str]:
+    """Return the podman options that make user 1000 of the container the user `euid` of the host.
+
+    `version` is podman's (major, minor). From 4.3 on there is one option for it; before, three ranges are mapped
+    by hand (0 is the caller in Podman's namespace, 1.. are its 65536 subordinate ids). Root needs no mapping: [].
+    """
+    if euid == 0:
+        return []
+    if version >= (4, 3):
+        return [f"--userns=keep-id:uid={CONTAINER_UID},gid={CONTAINER_UID}"]
+    ranges = [
+        f"0:1:{CONTAINER_UID}",
+        f"{CONTAINER_UID}:0:1",
+        f"{CONTAINER_UID + 1}:{CONTAINER_UID + 1}:{_SUBORDINATE_IDS - CONTAINER_UID}",
+    ]
+    return [part for option in ("--uidmap", "--gidmap") for ids in ranges for part in (option, ids)]

@@ -1,0 +1,122 @@
+"""Ending a child and everything it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Protocol
+
+GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL."""
+_REAP_LIMIT = 2.0
+
+
+class HasPid(Protocol):
+    """A process object: Popen or asyncio's Process."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+
+def kill_tree(target: int | HasPid, grace: float = GRACE) -> None:
+    """End a process, its process group if it leads one, and its descendants: SIGTERM, `grace` seconds, SIGKILL.
+
+    A Popen is reaped as well. A process that is already gone is no error. Members are held by descriptor, so
+    that a process id used again in between is never signalled.
+    """
+    if not isinstance(target, int) and getattr(target, "returncode", None) is not None:
+        return  # reaped: the id may be somebody else's by now
+    tree = ProcessTree(target if isinstance(target, int) else target.pid)
+    try:
+        tree.signal(signal.SIGTERM)
+        tree.wait(grace)
+        tree.kill()
+    finally:
+        tree.close()
+    if isinstance(target, subprocess.Popen):
+        reap(target)
+
+
+def reap(child: subprocess.Popen[bytes]) -> None:
+    """Take a killed child out of the process table; one that is stuck in the kernel is left there."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_REAP_LIMIT)
+
+
+class ProcessTree:
+    """A process with its group and descendants as they were when looked at, to be signalled as a whole."""
+
+    def __init__(self, pid: int) -> None:
+        if pid <= 1 or pid == os.getpid():
+            raise ValueError(f"refusing to signal process {pid}")
+        self._group: int | None = None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # A child that did not get a group of its own is in ours.
+            if os.getpgid(pid) == pid:
+                self._group = pid
+        self._handles: list[int] = []
+        for member in (pid, *_relatives(pid, self._group)):
+            with contextlib.suppress(OSError):
+                self._handles.append(os.pidfd_open(member))
+
+    def signal(self, number: int) -> None:
+        """Send signal `number` to all that are left."""
+        if self._group is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._group, number)
+        for handle in self._handles:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(handle, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all have ended, at most `seconds`; True when they have."""
+        deadline = time.monotonic() + seconds
+        poller = select.poll()
+        for handle in self._handles:
+            poller.register(handle, select.POLLIN)
+        left = len(self._handles)
+        while left:
+            rest = max(0.0, deadline - time.monotonic())
+            ended = poller.poll(rest * 1000)
+            if not ended:
+                return False
+            for handle, _ in ended:
+                poller.unregister(handle)
+                left -= 1
+        return True
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait until it has worked (a process stuck in the kernel is left after a while)."""
+        self.signal(signal.SIGKILL)
+        self.wait(_REAP_LIMIT)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+
+def _relatives(pid: int, group: int | None) -> list[int]:
+    """Return the other members of `group` and all descendants of `pid` whose chain of parents is alive."""
+    members: set[int] = set()
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - hundreds of names, no Path objects needed
+        if not entry.isdecimal():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(entry))
+            if int(fields[2]) == group:
+                members.add(int(entry))
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        members.update(below)
+        waiting += below
+    return sorted(members - {pid})

@@ -1,0 +1,39 @@
+"""Bytes in, lines out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_LINE = 65536
+"""Bytes after which a line that has no end is handed over as it is."""
+
+
+class LineSplitter:
+    """Collects chunks and calls `on_line` for every line, without its line end."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._rest += chunk
+        *lines, rest = self._rest.split(b"\n")
+        self._rest = rest
+        for line in lines:
+            self._emit(line)
+        while len(self._rest) > MAX_LINE:
+            self._emit(self._rest[:MAX_LINE])
+            del self._rest[:MAX_LINE]
+
+    def end(self) -> None:
+        """Hand over what came after the last line end."""
+        if self._rest:
+            self._emit(self._rest)
+            self._rest = bytearray()
+
+    def _emit(self, line: bytearray) -> None:
+        self._on_line(line.removesuffix(b"\r").decode("utf-8", "backslashreplace"))

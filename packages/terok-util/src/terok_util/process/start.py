@@ -1,0 +1,122 @@
+"""Starting a child: the one place where a process comes into being."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from terok_util.process.errors import ProcessError, ToolNotFound, command_line
+from terok_util.process.tools import checked_argv, checked_env, find_tool
+
+if TYPE_CHECKING:
+    import asyncio.subprocess
+    from collections.abc import Callable, Mapping, Sequence
+
+PIPE = subprocess.PIPE
+DEVNULL = subprocess.DEVNULL
+STDOUT = subprocess.STDOUT
+
+
+def spawn(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: int | IO[bytes] | None = DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    pass_fds: Sequence[int] = (),
+    detach: bool = False,
+    preexec: Callable[[], None] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a long-lived child in a process group of its own and return it.
+
+    `detach` gives it a session of its own too, so that it outlives our terminal. The caller reaps it (`kill_tree`
+    does both). Only `pass_fds` and the standard streams are inherited; stdin is closed unless given.
+    `preexec` runs in the child before exec; it must not allocate locks that threads of ours may hold.
+    Raises ToolNotFound or ProcessError.
+    """
+    command = checked_argv(argv)
+    environment = checked_env(env)
+    program = find_tool(command[0], env=environment)
+    try:
+        return subprocess.Popen(
+            command,
+            executable=program,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            cwd=None if cwd is None else os.fspath(cwd),
+            pass_fds=tuple(pass_fds),
+            close_fds=True,
+            start_new_session=detach,
+            process_group=None if detach else 0,
+            preexec_fn=preexec,  # noqa: PLW1509 - the caller answers for its threads
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise _not_started(command, cwd, error) from error
+
+
+async def spawn_async(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: int | IO[bytes] | None = DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    pass_fds: Sequence[int] = (),
+    detach: bool = False,
+    preexec: Callable[[], None] | None = None,
+) -> asyncio.subprocess.Process:
+    """Like `spawn`, for a running event loop: streams given as PIPE are asyncio streams."""
+    import asyncio
+
+    command = checked_argv(argv)
+    environment = checked_env(env)
+    program = find_tool(command[0], env=environment)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            executable=program,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            cwd=None if cwd is None else os.fspath(cwd),
+            pass_fds=tuple(pass_fds),
+            close_fds=True,
+            start_new_session=detach,
+            process_group=None if detach else 0,
+            preexec_fn=preexec,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise _not_started(command, cwd, error) from error
+
+
+def exec_replace(argv: Sequence[str | os.PathLike[str]], env: Mapping[str, str] | None = None) -> NoReturn:
+    """Become the program `argv` names; returns only by raising ToolNotFound or ProcessError."""
+    command = checked_argv(argv)
+    environment = checked_env(env)
+    program = find_tool(command[0], env=environment)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    try:
+        os.execve(program, command, os.environ if environment is None else environment)
+    except OSError as error:
+        raise _not_started(command, None, error) from error
+
+
+def _not_started(command: tuple[str, ...], cwd: str | os.PathLike[str] | None, error: Exception) -> ProcessError:
+    shown = command_line(command)
+    if isinstance(error, OSError) and cwd is not None and error.filename == os.fspath(cwd):
+        return ProcessError(f"cannot start in directory {os.fspath(cwd)!r} ({error.strerror}): {shown}")
+    if isinstance(error, FileNotFoundError):
+        # The file is there, so it is the interpreter of its first line that is missing.
+        return ToolNotFound(f"program cannot run here: {shown}", hint=f"check the first line of {command[0]}")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ProcessError(f"cannot start ({reason}): {shown}")

@@ -1,0 +1,133 @@
+"""YAML that keeps comments, order and quotes through an edit, and says in which line it went wrong."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from terok_util.errors import ConfigError
+
+MAX_TEXT = 512 * 1024
+"""Characters of one document."""
+MAX_NODES = 100_000
+"""Values of one document, aliases counted at every place they are used."""
+_INLINE = "<text>"
+
+
+class YAMLError(ConfigError):
+    """Text that is not YAML, or more of it than anybody means. `name`, `line` and `column` (from 1) say where."""
+
+    def __init__(
+        self, problem: str, *, name: str = _INLINE, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.name, self.line, self.column = name, line, column
+        place = name if line is None else f"{name}:{line}"
+        super().__init__(f"{place}: {problem}")
+
+
+def load(source: str | Path, *, name: str | None = None) -> Any:
+    """Parse one document: text, or the file a Path names. None for an empty one.
+
+    Maps and lists of the result remember comments and lines; `dump` writes them back. `name` is what errors call
+    the text. YAMLError for anything that cannot be parsed or read, duplicate keys included.
+    """
+    label = name or (str(source) if isinstance(source, Path) else _INLINE)
+    text = _read(source, label) if isinstance(source, Path) else source
+    if len(text) > MAX_TEXT:
+        raise YAMLError(f"more than {MAX_TEXT} characters", name=label)
+    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import YAMLError as RuamelError
+
+    from terok_util.yaml_parser import new_parser
+
+    try:
+        return new_parser().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = " ".join((error.problem or error.context or "not YAML").split())
+        raise YAMLError(
+            problem, name=label, line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
+        ) from None
+    except RecursionError:
+        raise YAMLError("nested too deeply", name=label) from None
+    except RuamelError as error:
+        raise YAMLError(str(error).partition("\n")[0], name=label) from None
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError, NotImplementedError) as error:
+        # ruamel lets these out for tags and scalars it cannot build.
+        raise YAMLError(f"cannot be read: {type(error).__name__}", name=label) from None
+
+
+def dump(data: Any) -> str:
+    """Return `data` (from `load`, or plain values) as YAML text; YAMLError for what YAML cannot say."""
+    from ruamel.yaml.error import YAMLError as RuamelError
+
+    from terok_util.yaml_parser import new_parser
+
+    text = io.StringIO()
+    try:
+        new_parser().dump(data, text)
+    except (RuamelError, RecursionError) as error:
+        raise YAMLError(f"cannot be written: {str(error).partition(chr(10))[0]}") from None
+    return text.getvalue()
+
+
+def plain(data: Any) -> Any:
+    """Return a loaded document as ordinary dict, list, str, int, float and bool; other scalars as they are.
+
+    YAMLError when aliases blow it up beyond `MAX_NODES` values or refer to themselves.
+    """
+    return _Plain().convert(data, 0)
+
+
+def lines(data: Any) -> dict[tuple[str | int, ...], int]:
+    """Return the line (from 1) of every key and list item of a loaded document, by path."""
+    found: dict[tuple[str | int, ...], int] = {}
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    while waiting and len(found) < MAX_NODES:
+        path, node = waiting.pop()
+        where = getattr(getattr(node, "lc", None), "data", None) or {}
+        items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        for key, value in items:
+            if key in where:
+                found[(*path, key)] = where[key][0] + 1
+            waiting.append(((*path, key), value))
+    return found
+
+
+class _Plain:
+    """Converts with a budget, so that ten lines of aliases cannot fill the memory."""
+
+    _DEEPEST = 100
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+
+    def convert(self, node: Any, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0 or depth > self._DEEPEST:
+            raise YAMLError(f"more than {MAX_NODES} values or {self._DEEPEST} levels")
+        if isinstance(node, dict):
+            return {self._scalar(key): self.convert(value, depth + 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self.convert(value, depth + 1) for value in node]
+        return self._scalar(node)
+
+    @staticmethod
+    def _scalar(node: Any) -> Any:
+        if type(node).__name__ == "ScalarBoolean":
+            return bool(node)
+        for kind in (bool, int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        return node
+
+
+def _read(path: Path, label: str) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise YAMLError(f"cannot be read: {error.strerror}", name=label) from error
+    except UnicodeDecodeError as error:
+        raise YAMLError("not UTF-8", name=label) from error

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import terok_util
+from terok_util.lazy import load_reference
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(terok_util.__all__) <= set(dir(terok_util))
+    for name in terok_util.__all__:
+        assert getattr(terok_util, name) is not None
+    with pytest.raises(AttributeError, match="'terok_util' has no attribute 'absent'"):
+        _ = terok_util.absent  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("package", ["terok_util", "terok_util.process", "terok_util.files", "terok_util.config"])
+def test_types_and_run_time_agree_on_the_names(package: str) -> None:
+    """`__all__` exists twice, for the type checker and for the interpreter."""
+    __import__(package)
+    module = sys.modules[package]
+    assert module.__file__ is not None
+    source = Path(module.__file__).read_text()
+    namespace = {"__name__": package, "__package__": package}
+    exec(source.replace("TYPE_CHECKING = False", "TYPE_CHECKING = True"), namespace)
+    assert sorted(namespace["__all__"]) == module.__all__
+
+
+def test_importing_the_root_imports_nothing_else() -> None:
+    code = "import sys, importlib, __future__; old = {*sys.modules}; import terok_util; print({*sys.modules} - old)"
+    out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert sorted(eval(out)) == ["terok_util", "terok_util.lazy"]
+
+
+@pytest.mark.parametrize("reference", ["", "os", "os:", ":path", "os:absent", "os:path.absent"])
+def test_wrong_references(reference: str) -> None:
+    with pytest.raises(LookupError):
+        load_reference(reference)
+
+
+def test_references() -> None:
+    assert load_reference("os:path.join")("a", "b") == "a/b"
+    with pytest.raises(ModuleNotFoundError):
+        load_reference("no_such_module:x")
