@@ -1,0 +1,207 @@
+"""Audit logs: one JSON object per line, appended whole, never rewritten, each row bound to the one before it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.errors import AuditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_TEXT: Final = 4096
+"""Characters kept of a string field: rows quote names that a container chose."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Size at which a log is moved aside to ``<name>.1``, replacing the one before it."""
+
+MAX_TAIL: Final = 8 * 1024 * 1024
+"""How far from the end of a file its last whole row is looked for."""
+GENESIS: Final = "0" * 64
+"""``prev`` of a log's first row."""
+RESUMED: Final = "log_resumed"
+
+_ROW_END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\r?\n?\Z')
+_CHAIN_BYTES: Final = len(',"prev":"","hash":""}\n') + 2 * 64
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def timestamp() -> str:
+    """Return the time now as RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class AuditLog:
+    """Append-only log of one container, its rows chained by SHA-256.
+
+    Each row ends with ``prev``, the hash of the row before it, and ``hash``, the SHA-256 of the row's own bytes up to
+    there: a row changed, removed or put in between later no longer fits. With ``durable=True`` a row is on disk when
+    :meth:`append` returns; without, it is in the kernel's hands. The file is created 0600 and must be a regular file of
+    the caller: anything else is an :class:`AuditError`. A log has one writing process as a rule; a second one waits its
+    turn row by row and continues the same chain.
+    """
+
+    def __init__(self, path: Path, *, container: str = "", durable: bool = False, max_bytes: int = MAX_BYTES) -> None:
+        self._path = path
+        self._container = container
+        self._durable = durable
+        self._max_bytes = max_bytes
+        self._fd = -1
+        self._size = -1
+        self._head = GENESIS
+
+    def append(self, action: str, **fields: object) -> None:
+        """Write one row: ``time``, ``container``, ``action`` and *fields* (JSON values; text is cut at 4096).
+
+        A line torn by a crash is ended, and a ``log_resumed`` row says so before the new one. Raises
+        :class:`AuditError` when the row could not be written whole: a caller that must log before it acts then does
+        not act.
+        """
+        row: dict[str, object] = {"time": timestamp(), "container": self._container, "action": action}
+        for key, value in fields.items():
+            row[key] = value[:MAX_TEXT] + "…" if type(value) is str and len(value) > MAX_TEXT else value
+        body = _encode(row)[:-1]
+        try:
+            self._ready(len(body) + _CHAIN_BYTES)
+            try:
+                self._write(body)
+            finally:
+                if self._fd >= 0:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+            if self._durable:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            self.close()
+            raise AuditError(f"{self._path}: {error.strerror or error}", hint="free some disk space") from error
+
+    def close(self) -> None:
+        """Close the file; a later :meth:`append` opens it again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, body: str) -> None:
+        signed = f'{body},"prev":"{self._head}"'.encode("ascii")
+        digest = sha256(signed).hexdigest()
+        line = signed + f',"hash":"{digest}"}}\n'.encode("ascii")
+        if os.write(self._fd, line) != len(line):
+            raise AuditError(f"{self._path}: an audit row was written only in part", hint="free some disk space")
+        self._head = digest
+        self._size += len(line)
+
+    def _ready(self, coming: int) -> None:
+        """Leave the file open, locked, and known to its last row."""
+        while True:
+            if self._fd < 0:
+                self._open()
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            info = os.fstat(self._fd)
+            if not info.st_mode & stat.S_IWUSR:  # another process has moved it aside
+                self.close()
+                continue
+            if info.st_size != self._size:
+                self._resume(info.st_size)
+            if self._size + coming <= self._max_bytes or self._size == 0:
+                return
+            self._path.replace(rotated(self._path))
+            os.fchmod(self._fd, 0o400)
+            self.close()
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self._fd = os.open(self._path, flags, 0o600)
+        self._size = -1
+        info = os.fstat(self._fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
+            self.close()
+            raise AuditError(f"{self._path}: not a regular file of this user", hint="move it away and try again")
+
+    def _resume(self, size: int) -> None:
+        """Take up the chain where the file, or the part moved aside before it, ends."""
+        self._size = size
+        if size == 0:
+            self._head = _head_of(rotated(self._path))
+            return
+        complete, torn = _last_lines(self._fd, size)
+        self._head = row_hash(torn) or row_hash(complete) or GENESIS
+        if torn:
+            if os.write(self._fd, b"\n") != 1:
+                raise AuditError(f"{self._path}: cannot be written", hint="free some disk space")
+            self._size += 1
+            if row_hash(torn) is None:
+                row = {"time": timestamp(), "container": self._container, "action": RESUMED, "torn_bytes": len(torn)}
+                self._write(_encode(row)[:-1])
+
+
+def row_hash(line: bytes) -> str | None:
+    """Return the hash a row claims, ``None`` for a line without one."""
+    match = _ROW_END.search(line)
+    return None if match is None else match[2].decode("ascii")
+
+
+def row_prev(line: bytes) -> str | None:
+    """Return the hash of the row before, as a row claims it."""
+    match = _ROW_END.search(line)
+    return None if match is None else match[1].decode("ascii")
+
+
+def _head_of(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return GENESIS
+    try:
+        complete, torn = _last_lines(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+    return row_hash(torn) or row_hash(complete) or GENESIS
+
+
+def _last_lines(descriptor: int, size: int) -> tuple[bytes, bytes]:
+    """Return the last chained line of a file that ends with a newline, and what stands after the last newline."""
+    block = 16 * 1024
+    while True:
+        start = max(0, size - block)
+        data = os.pread(descriptor, size - start, start)
+        *lines, torn = data.split(b"\n")
+        complete = next((line for line in reversed(lines[0 if start == 0 else 1 :]) if row_hash(line)), None)
+        if complete is not None or start == 0 or block >= MAX_TAIL:
+            return complete or b"", torn
+        block *= 8
+
+
+def rotated(path: Path) -> Path:
+    """Return where the older part of the log at *path* is kept."""
+    return path.with_name(path.name + ".1")
+
+
+def read_audit(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a log, oldest first, the part moved aside included; a missing log has no rows.
+
+    A line that is no JSON object (a row torn by a full disk) is yielded as ``{"action": "unreadable", "line": N}``,
+    so that a loss is visible.
+    """
+    for part in (rotated(path), path):
+        try:
+            lines = part.open("r", encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            continue
+        with lines:
+            for number, line in enumerate(lines, 1):
+                yield _row(line, number)
+
+
+def _row(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    return row if isinstance(row, dict) else {"action": "unreadable", "line": number}

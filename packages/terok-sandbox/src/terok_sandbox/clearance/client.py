@@ -1,0 +1,151 @@
+"""A front end's connection to the clearance hub of one container."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util.text import safe_text
+
+from terok_sandbox.clearance import protocol
+from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
+from terok_sandbox.clearance.events import Event, read_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from terok_sandbox.clearance.model import Verdict
+
+ANSWER_TIMEOUT: Final = 10.0
+CONNECT_TIMEOUT: Final = 3.0
+_MAX_EVENTS: Final = 256
+
+
+class ClearanceClient:
+    """Events and verdicts of one container. Use it as an asynchronous context manager; one event loop.
+
+    With ``answers=True`` it stands for a person who can answer: the gateway then holds names for a few seconds.
+    """
+
+    def __init__(self, path: Path, *, answers: bool = False) -> None:
+        self._path = path
+        self._answers = answers
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_EVENTS)
+        self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._seq = 0
+        self._task: asyncio.Task[None] | None = None
+        self.container = path.parent.parent.name
+        """Its name by the place of the socket, not by what the gateway says of itself."""
+
+    async def __aenter__(self) -> Self:
+        """Connect and subscribe; raises :class:`HubUnavailable`."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                opened = await asyncio.open_unix_connection(self._path, limit=protocol.MAX_LINE * 2)
+                self._reader, self._writer = opened
+                kind, _ = protocol.decode(await self._reader.readline())
+                if kind != "hello":
+                    raise BadMessage(f"{self._path}: does not greet")
+                self._send("subscribe", answers=self._answers)
+        except (OSError, TimeoutError, ValueError, ClearanceError) as error:
+            await self.close()
+            raise HubUnavailable(f"{self._path}: nobody asks there: {error}", hint=_RUNNING) from error
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Disconnect; whoever waits for an event or a reply is told."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._writer is not None:
+            self._writer.close()
+            with suppress(OSError):
+                await self._writer.wait_closed()
+
+    async def next_event(self) -> Event:
+        """Return the next event, the replay first; raises :class:`HubUnavailable` when the connection has ended."""
+        event = await self._events.get()
+        if event is None:
+            self._events.put_nowait(None)
+            raise HubUnavailable(f"{self._path}: the connection has ended", hint=_RUNNING)
+        return event
+
+    async def waiting(self) -> list[Event]:
+        """Return the questions that wait now, oldest first: the replay up to its end."""
+        found = []
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            while (event := await self.next_event()).kind != "replayed":
+                if event.kind == "request":
+                    found.append(event)
+        return found
+
+    async def decide(self, request_id: str, target: str, verdict: Verdict) -> None:
+        """Give a verdict and wait until it is in force; raises :class:`ClearanceError` when it is refused."""
+        reply = await self._ask("verdict", id=request_id, target=target, **verdict.to_json())
+        if reply["type"] != "ok":
+            message = safe_text(str(reply.get("message", "refused")), limit=1000)
+            raise ClearanceError(message, hint=safe_text(str(reply.get("hint", "")), limit=300) or None)
+
+    async def ping(self) -> None:
+        """Wait for a sign of life; raises :class:`HubUnavailable`."""
+        await self._ask("ping")
+
+    async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:
+        self._seq += 1
+        seq = self._seq
+        reply = self._replies[seq] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(kind, seq=seq, **fields)
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                answer: dict[str, Any] = await reply
+                return answer
+        except (OSError, TimeoutError) as error:
+            raise HubUnavailable(f"{self._path}: no answer", hint=_RUNNING) from error
+        finally:
+            self._replies.pop(seq, None)
+
+    def _send(self, kind: str, **fields: Any) -> None:
+        if self._writer is None or self._writer.is_closing():
+            raise HubUnavailable(f"{self._path}: the connection has ended", hint=_RUNNING)
+        self._writer.write(protocol.encode(kind, **fields))
+
+    async def _read(self) -> None:
+        assert self._reader is not None
+        try:
+            with suppress(OSError, ValueError, ClearanceError):
+                while line := await self._reader.readline():
+                    self._take(*protocol.decode(line))
+        finally:
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_exception(HubUnavailable(f"{self._path}: the connection has ended", hint=_RUNNING))
+            self._push(None)
+
+    def _take(self, kind: str, fields: dict[str, Any]) -> None:
+        seq = fields.get("seq")
+        reply = self._replies.get(seq) if isinstance(seq, int) else None
+        if reply is not None and kind in ("ok", "error", "pong"):
+            if not reply.done():
+                reply.set_result({"type": kind, **fields})
+            return
+        event = read_event(self.container, kind, fields)
+        if event is not None:
+            self._push(event)
+
+    def _push(self, event: Event | None) -> None:
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)
+
+
+_RUNNING: Final = "see with `terok-sandbox list` whether the container runs and is supervised"

@@ -1,0 +1,110 @@
+"""What the `clearance` verbs do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
+from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.clearance.present import details, headline
+from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
+from terok_sandbox.config import SandboxConfig
+
+if TYPE_CHECKING:
+    from terok_sandbox.clearance.model import Action, ClearanceRequest, Scope
+
+SETTLE = 10.0
+"""Seconds the hubs of all containers have to say what waits."""
+
+
+async def watch(*, as_json: bool, container: str | None) -> None:
+    """Ask in this terminal, or print events as JSON lines."""
+    config = SandboxConfig.load()
+    async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:
+        if as_json:
+            with suppress(asyncio.CancelledError):
+                while True:
+                    write_line(json.dumps((await subscriber.next_event()).to_json()))
+            return
+        write_line(HELP)
+        await run_terminal(subscriber, write_line)
+
+
+async def list_waiting(*, as_json: bool, container: str | None) -> None:
+    """Print what waits now."""
+    waiting = await _waiting(SandboxConfig.load(), container)
+    if as_json:
+        write_line(json.dumps([one.to_json() for one in waiting], indent=1))
+        return
+    for request in waiting:
+        write_line(f"{request.id}  {headline(request)}")
+        for line in details(request):
+            write_line(f"    {line}")
+    if not waiting:
+        write_line("nothing waits")
+
+
+async def allow(
+    *, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None
+) -> None:
+    """Allow what a request asks for."""
+    await _decide(request, _verdict("allow", once, minutes, task, project, reason))
+
+
+async def deny(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
+    """Deny it."""
+    await _decide(request, _verdict("deny", once, minutes, task, project, reason))
+
+
+async def notify(*, install: bool, uninstall: bool) -> None:
+    """Show desktop notifications until SIGTERM, or have that started with every session."""
+    if install or uninstall:
+        from terok_sandbox.clearance.autostart import install_autostart, remove_autostart
+
+        for path in install_autostart() if install else remove_autostart():
+            write_line(f"{'written' if install else 'removed'}: {path}")
+        return
+    from terok_sandbox.clearance.notifier import run_notifier
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_notifier(SandboxConfig.load(), stop)
+
+
+def _verdict(action: Action, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> Verdict:
+    del once  # the default; the parser keeps it apart from the others
+    scope: Scope = "minutes" if minutes is not None else "task" if task else "project" if project else "once"
+    return Verdict.from_json({"action": action, "scope": scope, "minutes": minutes or 0, "reason": reason or ""})
+
+
+async def _decide(request_id: str, verdict: Verdict) -> None:
+    async with MultiSocketSubscriber(SandboxConfig.load(), answers=False) as subscriber:
+        found = [one for one in await _settled(subscriber) if one.id == request_id]
+        if len(found) != 1:
+            raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
+        await subscriber.decide(found[0], verdict)
+    past = {"allow": "allowed", "deny": "denied"}[verdict.action]
+    write_line(f"{past} {verdict.span}: {found[0].container}: {found[0].target}")
+
+
+async def _waiting(config: SandboxConfig, container: str | None) -> tuple[ClearanceRequest, ...]:
+    async with MultiSocketSubscriber(config, answers=False, only=container) as subscriber:
+        if container is not None and not subscriber.sockets():
+            raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
+        return await _settled(subscriber)
+
+
+async def _settled(subscriber: MultiSocketSubscriber) -> tuple[ClearanceRequest, ...]:
+    """Return what waits once every hub has replayed; one that does not answer is left out."""
+    missing = len(subscriber.sockets())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE):
+            while missing > 0:
+                missing -= (await subscriber.next_event()).kind in ("replayed", "gone")
+    return subscriber.waiting

@@ -1,0 +1,250 @@
+"""The hub in a container's gateway: takes refusals in, asks whoever is subscribed, brings verdicts into effect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from terok_util import TerokError
+
+from terok_sandbox.clearance import protocol
+from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
+from terok_sandbox.clearance.answers import Answers
+from terok_sandbox.clearance.connection import Connection
+from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
+from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
+from terok_sandbox.clearance.journal import Journal
+from terok_sandbox.clearance.model import Target, Verdict, dossier_of
+from terok_sandbox.clearance.queue import ClearanceQueue, Seen
+from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.supervise import wire
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from terok_sandbox.audit import AuditLog
+    from terok_sandbox.clearance.model import ClearanceRequest
+    from terok_sandbox.shield.asker import Request
+    from terok_sandbox.sidecar import Sidecar
+
+_log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS: Final = 32
+EXPIRY_CHECK: Final = 5.0
+DOSSIER_FILE: Final = "dossier.json"
+_MAX_DOSSIER: Final = 16 * 1024
+
+
+class Effect(Protocol):
+    """Brings a verdict into force; ``LivePolicy`` is one."""
+
+    async def apply(self, verdict: LiveVerdict) -> None:
+        """Return when the rules have followed; raises ``TerokError`` when they cannot."""
+        ...
+
+
+class ClearanceHub:
+    """The questions of one container. Implements the gateway's ``Asker``; one event loop.
+
+    *audit* gets a row before a verdict takes effect; *clock* is in seconds since the epoch.
+    """
+
+    def __init__(
+        self, sidecar: Sidecar, effect: Effect, *, audit: AuditLog, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._container = sidecar.container_name
+        self._project = sidecar.scope
+        self._effect = effect
+        self._audit = audit
+        self._clock = clock
+        self._dossier_path = sidecar.state_dir / DOSSIER_FILE
+        self.queue = ClearanceQueue(self._container, now=clock())
+        self._journal = Journal(sidecar.state_dir / JOURNAL_FILE, self.queue)
+        self._answers = Answers(sidecar.runtime_dir / "guest" / protocol.DIRECTORY / ANSWERS_FILE)
+        self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
+        self._connections: set[Connection] = set()
+        self._turn = asyncio.Lock()
+
+    def restore(self) -> None:
+        """Continue where the last gateway stopped; raises :class:`ClearanceError`."""
+        self._journal.replay(self._clock())
+        for request in self.queue.waiting:
+            self._answers.asked(request)
+        self._answers.write()
+
+    def blocked(self, request: Request) -> None:
+        """Make a question of something that stays blocked, if a verdict could open it."""
+        self._see(request)
+
+    async def hold(self, request: Request) -> LiveVerdict | None:
+        """Wait for the verdict about *request*; at once ``None`` while no front end is there that could ask."""
+        seen = self._see(request)
+        if seen is None or seen.request is None or not any(one.answers for one in self._connections):
+            return None
+        waiting = self._holds.get(seen.request.id)
+        if waiting is None:
+            waiting = self._holds[seen.request.id] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(waiting)
+
+    async def decide(self, request_id: str, target: str, verdict: Verdict) -> ClearanceRequest:
+        """Record a verdict, bring it into force and release what waited for it.
+
+        Raises :class:`ClearanceError` when it does not match a waiting request, and ``TerokError`` when it cannot be
+        recorded or take effect; the request goes on waiting then.
+        """
+        async with self._turn:
+            request = self.queue.check(request_id, target)
+            if verdict.scope == "project" and not self._project:
+                raise BadVerdict("the container belongs to no project", hint="answer for the task instead")
+            now = self._clock()
+            live = live_verdict(request.target, verdict, now)
+            live.rule()
+            self._audit.append("verdict", **_audit_fields(request, verdict))
+            await self._effect.apply(live)
+            self.queue.decide(request_id, target, verdict, now)
+        self._release(request, live)
+        try:
+            self._journal.verdict(request, verdict, now)
+        except ClearanceError as error:  # replayed, the question is asked once more
+            _log.warning("an answer is not in the journal: %s", error.message)
+        self._answers.answered(request, verdict)
+        self._tell("resolved", id=request.id, target=target, outcome=verdict.action, verdict=verdict.to_json())
+        return request
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve front ends until cancelled."""
+        server = await asyncio.start_unix_server(self._connected, sock=listener, limit=protocol.MAX_LINE)
+        try:
+            async with server:
+                while True:
+                    await asyncio.sleep(EXPIRY_CHECK)
+                    self.expire()
+        finally:
+            for connection in list(self._connections):
+                connection.close()
+            self._journal.close()
+
+    def expire(self) -> None:
+        """Close the questions that nobody has answered in time."""
+        for request in self.queue.expire(self._clock()):
+            with suppress(ClearanceError):  # replayed, it expires again
+                self._journal.ended(request)
+            self._answers.expired(request)
+            self._release(request, None)
+            self._tell("resolved", id=request.id, target=str(request.target), outcome="expired")
+
+    def hello(self) -> bytes:
+        """Return the first line of a connection."""
+        return protocol.encode("hello", container=self._container, project=self._project, build=wire.BUILD)
+
+    def replay(self) -> list[bytes]:
+        """Return the lines that bring a new subscriber up to date."""
+        lines = [protocol.encode("request", request=one.to_json()) for one in self.queue.waiting]
+        return [*lines, protocol.encode("replayed", waiting=len(lines), suppressed=self.queue.suppressed)]
+
+    def _see(self, blocked: Request) -> Seen | None:
+        target = askable_target(blocked)
+        if target is None:
+            return None
+        seen = self.queue.see(target, blocked.reason, self._clock(), self._dossier)
+        if seen.request is not None and seen.kind == "new":
+            try:
+                self._journal.request(seen.request)
+            except ClearanceError as error:
+                _log.warning("a question is not on disk: %s", error.message)
+            self._answers.asked(seen.request)
+        if seen.request is not None and _worth_telling(seen):
+            self._tell("request", request=seen.request.to_json())
+        return seen
+
+    def _dossier(self) -> dict[str, str]:
+        """Return what is known of the container; the file is read anew for every question, so that renames show."""
+        found = {"project": self._project} if self._project else {}
+        return found | read_dossier(self._dossier_path)
+
+    def _release(self, request: ClearanceRequest, verdict: LiveVerdict | None) -> None:
+        waiting = self._holds.pop(request.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(verdict)
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        line = protocol.encode(kind, **fields)
+        for connection in self._connections:
+            connection.tell(line)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self, reader, writer)
+        if len(self._connections) >= MAX_CONNECTIONS or not connection.same_user:
+            writer.close()
+            return
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+
+def askable_target(blocked: Request) -> Target | None:
+    """Return what to ask about, ``None`` when no verdict could open it."""
+    if not blocked.askable:
+        return None
+    name, proto = blocked.name.lower(), blocked.proto or "tcp"
+    if proto not in ("tcp", "udp") or (blocked.port is None and not name):
+        return None
+    target = Target(name, blocked.dest, blocked.port, proto)
+    try:
+        LiveVerdict(target.line, "allow").rule()
+    except TerokError:  # a spelling that no rule can name
+        return None
+    return target
+
+
+def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
+    """Return *verdict* as the shield takes it."""
+    lasting = verdict.scope in ("task", "project")
+    expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
+    reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
+    return LiveVerdict(target.line, verdict.action, verdict.scope, expires, reason)
+
+
+def read_dossier(path: Path) -> dict[str, str]:
+    """Return the texts of a dossier file; a missing or unusable one is empty."""
+    try:
+        with path.open("rb") as file:
+            return dossier_of(json.loads(file.read(_MAX_DOSSIER)))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def bind(directory: Path) -> socket.socket:
+    """Return the clearance listener in *directory*, which is made 0700; raises :class:`ClearanceError`."""
+    import socket as sockets
+
+    from terok_util import ensure_dir
+
+    try:
+        ensure_dir(directory)
+        return wire.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
+    except (OSError, TerokError) as error:
+        raise ClearanceError(f"{directory}: no clearance socket: {error}") from error
+
+
+def _worth_telling(seen: Seen) -> bool:
+    """Whether front ends hear of it: the first sighting, then at doubling counts."""
+    count = seen.request.count if seen.request is not None else 0
+    return count & (count - 1) == 0
+
+
+def _audit_fields(request: ClearanceRequest, verdict: Verdict) -> dict[str, Any]:
+    target = request.target
+    fields = {"name": target.name, "dest": target.address, "port": target.port, "proto": target.proto}
+    answer = {"verdict": verdict.action, "scope": verdict.scope, "minutes": verdict.minutes, "reason": verdict.reason}
+    fields |= {"request": request.id, **answer}
+    return {key: value for key, value in fields.items() if value not in ("", None, 0)}

@@ -1,0 +1,129 @@
+"""The queue on disk: JSON lines, appended before they take effect, replayed when the gateway starts again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError, write_sensitive_file
+
+from terok_sandbox.clearance.errors import ClearanceError
+from terok_sandbox.clearance.model import ClearanceRequest, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from terok_sandbox.clearance.model import Verdict
+    from terok_sandbox.clearance.queue import ClearanceQueue
+
+_log = logging.getLogger(__name__)
+
+FILE: Final = "clearance.jsonl"
+MAX_BYTES: Final = 1024 * 1024
+"""Size at which the journal is written anew with what still counts."""
+_MAX_READ: Final = 4 * MAX_BYTES
+
+
+class Journal:
+    """One container's journal; it has one writing process.
+
+    What a verdict opens is kept by the shield, not here, so that replay never opens anything. A row is in the kernel's
+    hands when its method returns: it outlives the process, not a power cut. A torn line is skipped, and its question
+    asked again.
+    """
+
+    def __init__(self, path: Path, queue: ClearanceQueue) -> None:
+        self._path = path
+        self._queue = queue
+        self._fd = -1
+
+    def replay(self, now: float) -> None:
+        """Bring the queue to where it was, then write the journal anew; raises :class:`ClearanceError`."""
+        try:
+            replay(self._lines(), self._queue)
+            self._queue.expire(now)
+            self._compact()
+        except (OSError, TerokError) as error:
+            raise ClearanceError(f"{self._path}: {error}", hint="look at the file, or move it away") from error
+
+    def request(self, request: ClearanceRequest) -> None:
+        """Append a new question."""
+        self._append({"kind": "request", **request.to_json()})
+
+    def verdict(self, request: ClearanceRequest, verdict: Verdict, now: float) -> None:
+        """Append an answer."""
+        answer = {"target": str(request.target), "verdict": verdict.to_json(), "time": now}
+        self._append({"kind": "verdict", "id": request.id, **answer})
+
+    def ended(self, request: ClearanceRequest) -> None:
+        """Append that a question has expired."""
+        self._append({"kind": "ended", "id": request.id})
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, row: dict[str, Any]) -> None:
+        line = (json.dumps(row, separators=(",", ":")) + "\n").encode("ascii")
+        try:
+            if os.fstat(self._ready()).st_size + len(line) > MAX_BYTES:
+                self._compact()
+            if os.write(self._ready(), line) != len(line):
+                raise ClearanceError(f"{self._path}: a row was written only in part", hint="free some disk space")
+        except (OSError, TerokError) as error:
+            raise ClearanceError(f"{self._path}: {error}", hint="free some disk space") from error
+
+    def _ready(self) -> int:
+        if self._fd < 0:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._fd = os.open(self._path, flags, 0o600)
+        return self._fd
+
+    def _compact(self) -> None:
+        self.close()
+        lines = [json.dumps(row, separators=(",", ":")) for row in snapshot(self._queue)]
+        write_sensitive_file(self._path, "".join(f"{line}\n" for line in lines))
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with self._path.open("rb") as file:
+                yield from file.read(_MAX_READ).splitlines()
+        except FileNotFoundError:
+            return
+
+
+def snapshot(queue: ClearanceQueue) -> Iterator[dict[str, Any]]:
+    """Yield the fewest rows that replay to *queue*."""
+    for domain in queue.domains:
+        yield {"kind": "domain", "domain": domain}
+    for request in queue.waiting:
+        yield {"kind": "request", **request.to_json()}
+
+
+def replay(lines: Iterable[bytes], queue: ClearanceQueue) -> None:
+    """Apply the rows of a journal in order; what is no row is skipped."""
+    skipped = 0
+    for line in lines:
+        try:
+            row = json.loads(line)
+            if isinstance(row, dict):
+                _apply(row, queue)
+        except (ValueError, RecursionError, ClearanceError):
+            skipped += 1
+    if skipped:
+        _log.warning("%d unreadable rows of the clearance journal are skipped", skipped)
+
+
+def _apply(row: dict[str, Any], queue: ClearanceQueue) -> None:
+    kind = row.get("kind")
+    if kind == "request":
+        queue.restore_request(ClearanceRequest.from_json(row))
+    elif kind == "domain":
+        queue.restore_domain(text_of(row, "domain", 253))
+    elif kind in ("ended", "verdict"):
+        queue.restore_end(text_of(row, "id", 64))

@@ -1,0 +1,71 @@
+"""Verdicts for a whole project: policy lines beside the sandbox's state, added to later launches.
+
+They are written by the front end of a person, never by a gateway: what a container can reach must not decide what the
+project's next container may do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
+
+from terok_sandbox.clearance.errors import ClearanceError
+from terok_sandbox.shield.policy import parse_tier
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_sandbox.clearance.model import Target, Verdict
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.sidecar import PolicyTiers
+
+_SCOPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+MAX_LINES: Final = 500
+_LOCK_TIMEOUT: Final = 5.0
+
+
+def verdicts_path(config: SandboxConfig, scope: str) -> Path:
+    """Return the file of project *scope*; raises :class:`ClearanceError` for what is no project."""
+    if not _SCOPE.match(scope):
+        raise ClearanceError(f"{scope[:80]!r} is no project")
+    return config.state_dir / "verdicts" / f"{scope}.policy"
+
+
+def remember_for_project(config: SandboxConfig, scope: str, target: Target, verdict: Verdict) -> None:
+    """Add *verdict* to the lines of project *scope*, in place of an earlier one about the same target.
+
+    Raises :class:`ClearanceError`.
+    """
+    path = verdicts_path(config, scope)
+    reason = "".join(one if one.isprintable() and one != '"' else " " for one in verdict.reason).strip()
+    line = f"{'+' if verdict.allowed else '-'} {target.line}" + (f' %reason="{reason}"' if reason else "")
+    try:
+        parse_tier([line], "project_allow", source=str(path))
+        ensure_dir(path.parent)
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_TIMEOUT):
+            kept = [one for one in read_project_verdicts(config, scope) if one.split()[1:2] != [target.line]]
+            if len(kept) >= MAX_LINES:
+                raise ClearanceError(f"{path}: {MAX_LINES} lines already", hint="use wildcards in the project's policy")
+            write_sensitive_file(path, "".join(f"{one}\n" for one in [*kept, line]))
+    except (OSError, TerokError) as error:
+        raise ClearanceError(f"{path}: {error}", hint="the verdict holds for this container only") from error
+
+
+def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:
+    """Return the policy lines of project *scope*; raises :class:`ClearanceError` when they cannot be read."""
+    try:
+        text = verdicts_path(config, scope).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeError) as error:
+        raise ClearanceError(f"{verdicts_path(config, scope)}: {error}") from error
+    return tuple(line for line in text.splitlines() if line.strip())
+
+
+def with_project_verdicts(config: SandboxConfig, scope: str, tiers: PolicyTiers) -> PolicyTiers:
+    """Return *tiers* with the project's verdicts in the tier of the project."""
+    lines = read_project_verdicts(config, scope) if scope else ()
+    return replace(tiers, project_allow=(*tiers.project_allow, *lines)) if lines else tiers

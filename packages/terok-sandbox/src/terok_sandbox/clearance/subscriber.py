@@ -1,0 +1,130 @@
+"""One front end for all running containers: it follows the hubs as they come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.clearance.client import ClearanceClient
+from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
+from terok_sandbox.clearance.events import Event
+from terok_sandbox.clearance.project import remember_for_project
+from terok_sandbox.sidecar import Sidecar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from terok_sandbox.clearance.model import ClearanceRequest, Verdict
+    from terok_sandbox.config import SandboxConfig
+
+POLL: Final = 1.0
+"""Seconds between looks for new containers."""
+MAX_CONTAINERS: Final = 256
+MAX_WAITING: Final = 1024
+_LONGEST_BACKOFF: Final = 10.0
+_QUEUE: Final = 512
+
+_Key = tuple[str, str]
+
+
+class MultiSocketSubscriber:
+    """Events and verdicts of every running container of this user; an asynchronous context manager.
+
+    Late subscribers get what waits already. A hub that goes away (its container ended, its gateway restarts) is tried
+    again with growing pauses while its socket exists.
+    """
+
+    def __init__(self, config: SandboxConfig, *, answers: bool, only: str | None = None) -> None:
+        self._config = config
+        self._answers = answers
+        self._only = only
+        self._clients: dict[Path, ClearanceClient] = {}
+        self._followers: dict[Path, asyncio.Task[None]] = {}
+        self._events: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
+        self._waiting: dict[_Key, tuple[ClearanceRequest, ClearanceClient]] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to follow the containers."""
+        self._watch = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave every hub."""
+        tasks = [task for task in (self._watch, *self._followers.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def waiting(self) -> tuple[ClearanceRequest, ...]:
+        """The questions that wait, in the order they were heard of."""
+        return tuple(request for request, _ in self._waiting.values())
+
+    async def next_event(self) -> Event:
+        """Return the next event of any container."""
+        return await self._events.get()
+
+    async def decide(self, request: ClearanceRequest, verdict: Verdict) -> None:
+        """Give a verdict; one for the project is kept for its later containers too.
+
+        Raises :class:`ClearanceError`: unknown request, another target, no project, or what the shield refuses.
+        """
+        found = self._waiting.get((request.container, request.id))
+        if found is None:
+            raise UnknownRequest(f"no request {request.id!r} waits")
+        await found[1].decide(request.id, str(request.target), verdict)
+        if verdict.scope == "project":  # the sidecar says which one; the gateway is not asked
+            scope = Sidecar.load(self._config.sidecar_path(request.container)).scope
+            remember_for_project(self._config, scope, request.target, verdict)
+
+    def sockets(self) -> list[Path]:
+        """Return the sockets of the containers that have one now."""
+        if self._only is not None:
+            path = self._config.clearance_socket(self._only)
+            return [path] if path.exists() else []
+        return sorted((self._config.runtime_dir / "run").glob("*/clearance/hub.sock"))[:MAX_CONTAINERS]
+
+    async def _look(self) -> None:
+        while True:
+            for path in self.sockets():
+                if path not in self._followers or self._followers[path].done():
+                    self._followers[path] = asyncio.create_task(self._follow(path))
+            await asyncio.sleep(POLL)
+
+    async def _follow(self, path: Path) -> None:
+        backoff = 0.1
+        while path in self.sockets():
+            client = ClearanceClient(path, answers=self._answers)
+            try:
+                async with client:
+                    backoff = 0.1
+                    while True:
+                        self._take(await client.next_event(), client)
+            except HubUnavailable:
+                self._drop(client)
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+        del self._followers[path]
+
+    def _take(self, event: Event, client: ClearanceClient) -> None:
+        key = (client.container, event.request.id if event.request is not None else event.request_id)
+        if event.request is not None and (key in self._waiting or len(self._waiting) < MAX_WAITING):
+            self._waiting[key] = (event.request, client)
+        elif event.kind == "resolved":
+            known = self._waiting.pop(key, None)
+            if known is not None:
+                event = Event("resolved", event.container, known[0], event.request_id, event.outcome, event.verdict)
+        self._push(event)
+
+    def _drop(self, client: ClearanceClient) -> None:
+        gone = [key for key, (_, other) in self._waiting.items() if other is client]
+        for key in gone:
+            del self._waiting[key]
+        self._push(Event("gone", client.container))
+
+    def _push(self, event: Event) -> None:
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)

@@ -1,0 +1,87 @@
+"""The verbs that sandbox a container which somebody starts with podman themselves: prepare, cleanup."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+from terok_util import UsageError
+
+from terok_sandbox.cli.containers import allow_line, warn
+from terok_sandbox.launch.spec import GateWiring, PolicyTiers, RunSpec, Wiring
+from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.vault_addr import LOOPBACK_VAULT_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.launch.seccomp import OptOut
+
+_ANY_IMAGE = "localhost/any"
+
+
+def prepare(
+    *,
+    name: str,
+    allow: Sequence[str] | None,
+    airlock: bool,
+    restricted: bool,
+    opt_outs: Sequence[OptOut] | None,
+    gate: str | None,
+    credentials: Sequence[str] | None,
+    as_json: bool,
+) -> None:
+    """Print the arguments and variables to give one's own ``podman run``."""
+    sandbox = Sandbox(warn=warn)
+    token = sandbox.mint_gate_token()
+    spec = RunSpec(
+        container_name=name,
+        image=_ANY_IMAGE,
+        unrestricted=not restricted,
+        opt_outs=tuple(opt_outs or ()),
+        wiring=Wiring(
+            scope=gate or "",
+            vault=bool(credentials),
+            gate=_gate(sandbox.config, gate, token) if gate else None,
+            enforcement="airlock" if airlock else None,
+            tiers=PolicyTiers(project_allow=tuple(allow_line(target) for target in allow or ())),
+        ),
+    )
+    arguments = sandbox.pre_start_args(spec)
+    env = {"TEROK_GATE_URL": sandbox.gate_url(gate, token)} if gate else {}
+    if credentials:
+        env |= _tokens(sandbox.config, name, credentials)
+    if as_json:
+        print(json.dumps({"name": name, "args": arguments, "env": env}, indent=1))
+        return
+    print(shlex.join(arguments))
+    for variable, value in env.items():
+        print(f"{variable}={shlex.quote(value)}")
+
+
+def cleanup(*, name: str) -> None:
+    """Take back what prepare made."""
+    Sandbox(warn=warn).cleanup(name)
+    print(name)
+
+
+def _gate(config: SandboxConfig, scope: str, token: str) -> GateWiring:
+    from terok_sandbox.gate.layout import mirror_path
+
+    mirror = mirror_path(config.gate_base_path, scope)
+    if not mirror.is_dir():
+        raise UsageError(f"there is no mirror {scope}", hint="see `terok-sandbox gate list`")
+    return GateWiring.for_token(mirror, scope, token)
+
+
+def _tokens(config: SandboxConfig, name: str, providers: Sequence[str]) -> dict[str, str]:
+    from terok_sandbox.vault.unlock import open_vault
+
+    env = {"TEROK_VAULT_URL": LOOPBACK_VAULT_URL}
+    with open_vault(config) as vault:
+        for provider in providers:
+            variable = f"TEROK_TOKEN_{provider.upper().replace('-', '_')}"
+            env[variable] = vault.create_token(name, provider)
+    return env

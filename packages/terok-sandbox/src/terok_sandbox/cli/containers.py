@@ -1,0 +1,180 @@
+"""The verbs about containers: run, start, stop, rm, list."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_util import UsageError
+from terok_util.text import safe_text
+
+from terok_sandbox.launch.spec import PolicyTiers, RunSpec, VolumeSpec, Wiring
+from terok_sandbox.runtime.engine import LONGEST
+from terok_sandbox.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from terok_sandbox.launch.seccomp import OptOut
+
+
+def run(
+    *,
+    name: str,
+    image: str,
+    command: Sequence[str],
+    allow: Sequence[str] | None,
+    profiles: Sequence[str] | None,
+    ssh_scope: str | None,
+    airlock: bool,
+    env: Sequence[str] | None,
+    volumes: Sequence[str] | None,
+    workdir: str | None,
+    hostname: str | None,
+    memory: str | None,
+    cpus: float | None,
+    pids: int | None,
+    gpus: str | None,
+    timezone: str | None,
+    opt_outs: Sequence[OptOut] | None,
+    no_init: bool,
+    restricted: bool,
+    detach: bool,
+    remove: bool,
+) -> int:
+    """Launch an image; unless detached, follow its output and return its exit code."""
+    if detach and remove:
+        raise UsageError("--rm needs somebody to wait for the end", hint="leave out --detach")
+    spec = RunSpec(
+        container_name=name,
+        image=image,
+        command=tuple(command),
+        env=parse_env(env or ()),
+        volumes=tuple(parse_volume(text) for text in volumes or ()),
+        workdir=workdir,
+        hostname=hostname,
+        memory=memory,
+        cpus=cpus,
+        pids=pids,
+        gpus=gpus,
+        timezone=timezone,
+        opt_outs=tuple(opt_outs or ()),
+        init=not no_init,
+        unrestricted=not restricted,
+        wiring=Wiring(
+            vault=ssh_scope is not None,
+            ssh_scope=ssh_scope,
+            enforcement="airlock" if airlock else None,
+            tiers=_tiers(allow or (), profiles or ()),
+        ),
+    )
+    sandbox = Sandbox(warn=warn)
+    sandbox.run(spec)
+    if detach:
+        print(name)
+        return 0
+    return _follow(sandbox, name, remove=remove)
+
+
+def _tiers(allow: Sequence[str], profiles: Sequence[str]) -> PolicyTiers:
+    """Return the policy of a launch: what its profiles stand for on this machine, and what it asks for itself."""
+    lines = tuple(allow_line(target) for target in allow)
+    if not profiles:
+        return PolicyTiers(project_allow=lines)
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.shield.profiles import profile_lines, profile_overrides
+
+    directory = SandboxConfig().config_dir
+    return PolicyTiers(
+        override=profile_overrides(profiles, directory), project_allow=(*profile_lines(profiles, directory), *lines)
+    )
+
+
+def start(*, names: Sequence[str]) -> None:
+    """Start stopped containers."""
+    sandbox = Sandbox(warn=warn)
+    for name in names:
+        sandbox.start(name)
+        print(name)
+
+
+def stop(*, names: Sequence[str], timeout: int | None) -> None:
+    """Stop containers."""
+    sandbox = Sandbox(warn=warn)
+    for name in names:
+        sandbox.stop(name, timeout)
+        print(name)
+
+
+def remove(*, names: Sequence[str]) -> int:
+    """Remove containers; 1 if one could not be removed."""
+    results = Sandbox(warn=warn).rm(names)
+    for result in results:
+        if result.removed:
+            print(result.name)
+        else:
+            warn(f"{result.name}: {result.error}")
+    return 0 if all(result.removed for result in results) else 1
+
+
+def list_all(*, as_json: bool) -> None:
+    """Print the containers."""
+    from terok_sandbox.runtime.listing import list_sandboxes
+
+    sandbox = Sandbox()
+    rows = list_sandboxes(sandbox.config, sandbox.runtime)
+    if as_json:
+        print(json.dumps([row._asdict() for row in rows], indent=1))
+        return
+    for row in rows:
+        supervised = "supervised" if row.supervised else "-"
+        print(f"{row.name:32} {row.state:10} {supervised:12} {safe_text(row.image)}")
+
+
+def parse_env(settings: Sequence[str]) -> dict[str, str]:
+    """Return the variables of ``NAME=VALUE`` and ``NAME`` settings; the latter are taken from this process."""
+    result = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals and name not in os.environ:
+            raise UsageError(f"{name!r} is not set here", hint="write -e NAME=VALUE")
+        result[name] = value if equals else os.environ[name]
+    return result
+
+
+def parse_volume(text: str) -> VolumeSpec:
+    """Return the volume written as ``HOST:CONTAINER`` or ``HOST:CONTAINER:ro``."""
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not all(parts) or parts[2:] not in ([], ["ro"]):
+        raise UsageError(f"{text!r} is no volume", hint="write HOST:CONTAINER or HOST:CONTAINER:ro")
+    return VolumeSpec(Path(parts[0]).absolute(), parts[1], read_only=len(parts) == 3)
+
+
+def allow_line(target: str) -> str:
+    """Return the policy line that allows ``HOST:PORT``."""
+    from terok_sandbox.shield.policy import parse_line
+
+    line = f"+ {target}"
+    if any(character.isspace() for character in target) or parse_line(line, source="--allow") is None:
+        raise UsageError(f"{target!r} is no target", hint="write HOST:PORT")
+    return line
+
+
+def _follow(sandbox: Sandbox, name: str, *, remove: bool) -> int:
+    try:
+        sandbox.runtime.container(name).follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
+        return sandbox.wait_for_exit(name)
+    except KeyboardInterrupt:
+        sandbox.stop(name)
+        raise
+    finally:
+        if remove:
+            sandbox.rm(name)
+
+
+def warn(line: str) -> None:
+    """Tell the user, on standard error, what could not be done."""
+    print(f"terok-sandbox: {safe_text(line)}", file=sys.stderr)

@@ -1,0 +1,91 @@
+"""The verb doctor: every check in turn, and the safe repairs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from terok_util import TerokError
+from terok_util.process import run
+from terok_util.text import safe_text
+
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
+from terok_sandbox.doctor.containers import container_checks
+from terok_sandbox.doctor.host import host_checks
+from terok_sandbox.doctor.state import state_checks
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.listing import SandboxRow
+    from terok_sandbox.runtime.protocol import ContainerRuntime
+
+_WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
+FIX_TIMEOUT = 120.0
+
+
+def doctor(*, as_json: bool, fix: bool) -> int:
+    """Print every check; the exit code is 0, 1 (something to note) or 2 (something does not work)."""
+    findings = diagnose()
+    if fix and (wanted := [finding for finding in findings if finding.verdict.fixable]):
+        for finding in wanted:
+            _fix(finding)
+        findings = diagnose()
+    if as_json:
+        print(json.dumps({"checks": [finding.as_dict() for finding in findings]}, indent=1))
+        return exit_code(findings)
+    for finding in findings:
+        where = f"{finding.container}: " if finding.container else ""
+        word = _WORDS[finding.verdict.severity]
+        print(f"{word:8}{where}{finding.check.label}: {safe_text(finding.verdict.detail)}")
+        if finding.verdict.severity != "ok" and finding.verdict.hint:
+            print(f"{'':8}hint: {finding.verdict.hint}")
+    return exit_code(findings)
+
+
+def diagnose() -> list[Finding]:
+    """Return what every check found; what cannot be asked is a finding too."""
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.podman import PodmanRuntime
+
+    try:
+        config = SandboxConfig.load()
+        wrong = None
+    except TerokError as error:
+        config = SandboxConfig()
+        wrong = error
+    runtime = PodmanRuntime(config)
+    findings = examine(host_checks(runtime))
+    if wrong is not None:
+        return [*findings, _failed("setup", "configuration", wrong)]
+    try:
+        rows = _rows(config, runtime)
+    except TerokError as error:
+        rows = []
+        findings.append(_failed("supervision", "containers", error))
+    findings += examine(state_checks(config, rows))
+    for row in rows:
+        if row.state == "running":
+            findings += examine(container_checks(config, row), runtime=runtime, container=row.name)
+    return findings
+
+
+def _rows(config: SandboxConfig, runtime: ContainerRuntime) -> list[SandboxRow]:
+    from terok_sandbox.runtime.listing import list_sandboxes
+
+    return list_sandboxes(config, runtime)
+
+
+def _failed(category: str, label: str, error: TerokError) -> Finding:
+    verdict = CheckVerdict("error", error.message, error.hint or "")
+    return Finding(DoctorCheck(category=category, label=label, evaluate=lambda *_: verdict), verdict)
+
+
+def _fix(finding: Finding) -> None:
+    """Run the repair; what it says goes to standard error, so that `--json` stays JSON."""
+    command = finding.check.fix_cmd
+    print(f"fix: {' '.join(command)} ({finding.check.fix_description})", file=sys.stderr)
+    program = [sys.executable, "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
+    done = run([*program, *command[1:]], timeout=FIX_TIMEOUT, check=False)
+    if done.returncode:
+        print(f"fix: failed: {safe_text(done.err_text, limit=500)}", file=sys.stderr)

@@ -1,0 +1,64 @@
+"""The verbs about the processes that serve containers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from terok_util.text import safe_text
+
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.errors import SandboxError
+from terok_sandbox.supervise import client
+
+
+def start() -> None:
+    """Start the fork server if none runs."""
+    config = SandboxConfig.load()
+    client.ensure_forkserver(config)
+    print(f"fork server {client.forkserver_status(config).get('pid')}")
+
+
+def stop(*, name: str | None) -> None:
+    """Stop the fork server, or one container's supervisor."""
+    config = SandboxConfig.load()
+    stopped = client.stop_forkserver(config) if name is None else client.stop_supervisor(config, name)
+    print("stopped" if stopped else "not running")
+
+
+def status(*, name: str | None, as_json: bool) -> int:
+    """Print what fork server or supervisor say of themselves; 1 when it does not run."""
+    config = SandboxConfig.load()
+    try:
+        answer = client.forkserver_status(config) if name is None else client.status(config, name)
+    except client.NotRunningError as error:
+        if as_json:
+            print(json.dumps({"running": False}))
+        else:
+            print(safe_text(error.message))
+        return 1
+    if as_json:
+        print(json.dumps({"running": True} | answer, indent=1))
+    else:
+        _print(answer)
+    return 0
+
+
+def redo(*, name: str) -> None:
+    """Supervise a running container again."""
+    from terok_sandbox.runtime.podman import PodmanRuntime
+
+    config = SandboxConfig.load()
+    pid = PodmanRuntime(config).container(name).pid
+    if pid <= 0:
+        raise SandboxError(f"container {name} does not run", hint=f"start it with `terok-sandbox start {name}`")
+    print(f"{name} is supervised again, after {client.redo_handover(config, name, pid):.0f} ms")
+
+
+def _print(answer: dict[str, Any], indent: str = "") -> None:
+    for key, value in answer.items():
+        if isinstance(value, dict):
+            print(f"{indent}{safe_text(key)}:")
+            _print(value, indent + "  ")
+        else:
+            print(f"{indent}{safe_text(key)}: {safe_text(str(value))}")

@@ -1,0 +1,184 @@
+"""The command tree of ``terok-sandbox``; handlers are imported when their command runs."""
+
+from __future__ import annotations
+
+from terok_util import ArgDef, CommandDef, CommandTree
+
+from terok_sandbox.clearance.cli import VERBS as CLEARANCE_VERBS
+from terok_sandbox.vault.cli import VERBS as VAULT_VERBS
+
+_HOST = "terok_sandbox.cli.host"
+_CONTAINERS = "terok_sandbox.cli.containers"
+_SUPERVISOR = "terok_sandbox.cli.supervisor"
+
+_JSON = ArgDef("--json", action="store_true", dest="as_json", help="print JSON")
+_NAME = ArgDef("name", metavar="NAME", help="name of the container")
+_NAMES = ArgDef("names", metavar="NAME", nargs="+", help="names of the containers")
+
+_ALLOW = ArgDef(
+    "--allow", action="append", metavar="HOST:PORT", help="let the container connect there; may be repeated"
+)
+_AIRLOCK = ArgDef("--airlock", action="store_true", help="give the container no network interface but its loopback")
+_RESTRICTED = ArgDef("--restricted", action="store_true", help="no capabilities and no sudo inside")
+_OPT_OUT = ArgDef(
+    "--opt-out",
+    action="append",
+    dest="opt_outs",
+    choices=("nested", "perf", "debug"),
+    help="keep system calls for containers inside, for performance events, for debuggers; may be repeated",
+)
+
+_RUN_ARGS = (
+    ArgDef("--name", required=True, metavar="NAME", help="name of the container"),
+    _ALLOW,
+    ArgDef("--profile", action="append", dest="profiles", metavar="PROFILE", help="allowlist profile; may be repeated"),
+    _AIRLOCK,
+    ArgDef("--ssh-scope", metavar="SCOPE", help="let the container sign with the SSH keys of this scope"),
+    ArgDef(
+        "-e/--env", action="append", metavar="NAME[=VALUE]", help="set a variable; without a value take it from here"
+    ),
+    ArgDef("-v/--volume", action="append", dest="volumes", metavar="HOST:CONTAINER[:ro]", help="mount a host path"),
+    ArgDef("--workdir", metavar="DIR", help="directory the command starts in (default: the image's)"),
+    ArgDef("--hostname", metavar="NAME", help="host name inside"),
+    ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
+    ArgDef("--cpus", type=float, metavar="N", help="CPU limit"),
+    ArgDef("--pids", type=int, metavar="N", help="limit of processes"),
+    ArgDef("--gpus", metavar="WHICH", help="GPUs: all, nvidia, amd, intel, or one such as nvidia:0"),
+    ArgDef("--timezone", metavar="ZONE", help="time zone inside: local, or a name such as Europe/Berlin"),
+    _OPT_OUT,
+    ArgDef("--no-init", action="store_true", help="make the command itself the first process"),
+    _RESTRICTED,
+    ArgDef("-d/--detach", action="store_true", help="return once it runs, instead of following its output"),
+    ArgDef("--rm", action="store_true", dest="remove", help="remove it when it has ended"),
+    ArgDef("image", metavar="IMAGE", help="image in local storage"),
+    ArgDef("command", nargs="...", metavar="CMD", help="command to run instead of the image's own"),
+)
+
+COMMANDS = CommandTree(
+    (
+        CommandDef(
+            "setup",
+            help="install the OCI hook for this user and provision the vault",
+            handler=f"{_HOST}:setup",
+            args=(
+                ArgDef("--check", action="store_true", help="only tell whether setup is needed (exit 3 if so)"),
+                ArgDef(
+                    "--passphrase-tier",
+                    choices=("systemd-creds", "keyring", "file", "none"),
+                    help="where the vault's passphrase outlives a reboot (default: the strongest one here)",
+                ),
+            ),
+            group="host",
+        ),
+        CommandDef(
+            "uninstall",
+            help="take away what setup installed; credentials and mirrors stay",
+            handler=f"{_HOST}:uninstall",
+            group="host",
+        ),
+        CommandDef(
+            "doctor",
+            help="look at everything a sandboxed container depends on",
+            handler="terok_sandbox.cli.diagnosis:doctor",
+            args=(
+                _JSON,
+                ArgDef("--fix", action="store_true", help="mend what can be mended without losing anything"),
+            ),
+            group="host",
+            epilog="exit status: 0 all is well, 1 something to note, 2 something does not work",
+        ),
+        CommandDef(
+            "run",
+            help="run an image in a sandbox; the exit code is the command's",
+            handler=f"{_CONTAINERS}:run",
+            args=_RUN_ARGS,
+            group="containers",
+        ),
+        CommandDef(
+            "start", help="start stopped containers", handler=f"{_CONTAINERS}:start", args=(_NAMES,), group="containers"
+        ),
+        CommandDef(
+            "stop",
+            help="stop containers",
+            handler=f"{_CONTAINERS}:stop",
+            args=(_NAMES, ArgDef("--timeout", type=int, metavar="SECONDS", help="time to end by itself")),
+            group="containers",
+        ),
+        CommandDef(
+            "rm",
+            help="remove containers with their tokens, logs and supervisors",
+            handler=f"{_CONTAINERS}:remove",
+            args=(_NAMES,),
+            group="containers",
+        ),
+        CommandDef(
+            "list", help="list the containers", handler=f"{_CONTAINERS}:list_all", args=(_JSON,), group="containers"
+        ),
+        CommandDef(
+            "prepare",
+            help="print the podman arguments that sandbox a container you start yourself",
+            handler="terok_sandbox.cli.borrowed:prepare",
+            args=(
+                _NAME,
+                _ALLOW,
+                _AIRLOCK,
+                _RESTRICTED,
+                _OPT_OUT,
+                ArgDef("--gate", metavar="SCOPE", help="serve this git mirror to it"),
+                ArgDef(
+                    "--credential",
+                    action="append",
+                    dest="credentials",
+                    metavar="PROVIDER",
+                    help="give it a phantom token of this provider; may be repeated",
+                ),
+                _JSON,
+            ),
+            group="containers",
+            epilog="use: podman run $(terok-sandbox prepare NAME) IMAGE COMMAND; afterwards terok-sandbox cleanup NAME",
+        ),
+        CommandDef(
+            "cleanup",
+            help="revoke the tokens and remove the files of a container that prepare was for",
+            handler="terok_sandbox.cli.borrowed:cleanup",
+            args=(_NAME,),
+            group="containers",
+        ),
+        CommandDef(
+            "supervisor",
+            help="the processes that serve running containers",
+            group="services",
+            children=(
+                CommandDef("start", help="start the fork server", handler=f"{_SUPERVISOR}:start"),
+                CommandDef(
+                    "stop",
+                    help="stop the fork server, or the supervisor of one container",
+                    handler=f"{_SUPERVISOR}:stop",
+                    args=(ArgDef("name", nargs="?", metavar="NAME", help="name of the container"),),
+                ),
+                CommandDef(
+                    "status",
+                    help="show fork server and supervisors, or the supervisor of one container",
+                    handler=f"{_SUPERVISOR}:status",
+                    args=(ArgDef("name", nargs="?", metavar="NAME", help="name of the container"), _JSON),
+                ),
+                CommandDef(
+                    "redo",
+                    help="supervise a running container whose supervisor is gone",
+                    handler=f"{_SUPERVISOR}:redo",
+                    args=(_NAME,),
+                ),
+            ),
+        ),
+        *VAULT_VERBS,
+        *CLEARANCE_VERBS,
+        CommandDef(
+            "shield", help="what containers may reach, and what they tried", children="terok_sandbox.shield.cli:VERBS"
+        ),
+        CommandDef(
+            "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"
+        ),
+        CommandDef("gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:VERBS"),
+    )
+)
+"""Every command of this wheel."""

@@ -1,0 +1,174 @@
+"""SandboxConfig: every path and setting the sandbox uses, decided once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
+
+from terok_sandbox.errors import SandboxError
+from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement
+from terok_sandbox.vault.usage.budget import Budget
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from terok_sandbox.launch.seccomp import OptOut
+
+
+def _state_dir() -> Path:
+    return namespace_state_dir("sandbox", env_var="TEROK_SANDBOX_STATE_DIR")
+
+
+def _runtime_dir() -> Path:
+    return namespace_runtime_dir("sandbox", env_var="TEROK_SANDBOX_RUNTIME_DIR")
+
+
+def _vault_dir() -> Path:
+    return namespace_state_dir("vault", env_var="TEROK_VAULT_DIR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxConfig:
+    """Directories and settings of one user's sandbox.
+
+    ``SandboxConfig()`` takes the directories from the environment (``TEROK_ROOT``, XDG, or the system's for root) and
+    the defaults for the rest; :meth:`load` reads ``config.yml`` too. Constructing it creates nothing.
+    """
+
+    state_dir: Path = field(default_factory=_state_dir)
+    """Durable state: hooks, sidecars, logs, mirrors."""
+    runtime_dir: Path = field(default_factory=_runtime_dir)
+    """Sockets and other things that a reboot may take."""
+    config_dir: Path = field(default_factory=namespace_config_dir)
+    vault_dir: Path = field(default_factory=_vault_dir)
+    """Credential database and routes."""
+    shield_mode: Enforcement = "filter"
+    """Egress enforcement of a launch that does not choose its own."""
+    shield_resolvers: tuple[str, ...] = ()
+    """Name servers that containers' questions go to, ``address`` or ``address:port``; by default the host's."""
+    credentials_passphrase_command: tuple[str, ...] | None = None
+    """Argument vector of a program that prints the vault's passphrase."""
+    budget: Budget = field(default_factory=Budget)
+    """What a task and a project may use of their providers, unless a launch says otherwise."""
+    shutdown_timeout: int = 10
+    """Seconds a container gets to end by itself."""
+    seccomp_opt_outs: tuple[OptOut, ...] = ()
+    """What every launch keeps of Podman's own seccomp profile, beside what it asks for itself."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the configuration with the settings of ``config.yml`` applied; raises ConfigError for a bad one."""
+        from terok_sandbox.config.view import read_view
+
+        config = cls()
+        view = read_view(config.config_file)
+        return cls(**view.settings())
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration file all wheels share."""
+        return self.config_dir / "config.yml"
+
+    @property
+    def hooks_dir(self) -> Path:
+        """Where Podman finds our OCI hook."""
+        return self.state_dir / "hooks"
+
+    @property
+    def seccomp_dir(self) -> Path:
+        """Where setup puts our seccomp profiles."""
+        return self.state_dir / "seccomp"
+
+    @property
+    def receipt_path(self) -> Path:
+        """What `terok-sandbox setup` wrote last."""
+        return self.state_dir / "setup.json"
+
+    @property
+    def setup_lock(self) -> Path:
+        """Lock that setup and uninstall hold."""
+        return self.state_dir / "setup.lock"
+
+    @property
+    def host_facts_path(self) -> Path:
+        """Cached answer to what this host's Podman can do."""
+        return self.state_dir / "host.json"
+
+    @property
+    def gate_base_path(self) -> Path:
+        """Directory of the bare mirrors, ``<scope>.git`` each."""
+        return self.state_dir / "gate"
+
+    @property
+    def db_path(self) -> Path:
+        """The credential database."""
+        return self.vault_dir / "credentials.db"
+
+    @property
+    def routes_path(self) -> Path:
+        """The provider routes of the vault proxy."""
+        return self.vault_dir / "routes.json"
+
+    @property
+    def usage_dir(self) -> Path:
+        """What containers used of their providers: a file per container in a directory per project."""
+        return self.vault_dir / "usage"
+
+    @property
+    def prices_path(self) -> Path:
+        """The user's own prices of models, if there are any."""
+        return self.config_dir / "prices.json"
+
+    @property
+    def vault_session_file(self) -> Path:
+        """The passphrase of this session, 0600, on tmpfs."""
+        return self.runtime_dir / "vault-session"
+
+    @property
+    def forkserver_socket(self) -> Path:
+        """Where the user's fork server listens."""
+        return self.runtime_dir / "forkserver.sock"
+
+    @property
+    def sidecar_dir(self) -> Path:
+        """Directory of all sidecars."""
+        return self.state_dir / "sidecar"
+
+    def sidecar_path(self, name: str) -> Path:
+        """Return the sidecar's path; *name* is a container name, anything else is a SandboxError."""
+        return self.sidecar_dir / f"{checked_name(name)}.json"
+
+    def container_state_dir(self, name: str) -> Path:
+        """Return the directory of the container's audit and supervisor logs."""
+        return self.state_dir / "containers" / checked_name(name)
+
+    def container_runtime_dir(self, name: str) -> Path:
+        """Return the directory of the supervisor's socket (host only) and of ``guest/`` (mounted read-only)."""
+        return self.runtime_dir / "run" / checked_name(name)
+
+    def clearance_socket(self, name: str) -> Path:
+        """Return where the container's gateway listens for front ends; the container cannot see it."""
+        return self.container_runtime_dir(name) / "clearance" / "hub.sock"
+
+    def guest_dir(self, name: str) -> Path:
+        """Return the directory that the container sees as ``/run/terok``."""
+        return self.container_runtime_dir(name) / "guest"
+
+    def ensure_container_dirs(self, name: str) -> None:
+        """Create the container's state, runtime and guest directories, 0700."""
+        guest = self.guest_dir(name)
+        asking = (self.clearance_socket(name).parent, guest / "clearance")
+        for path in (self.container_state_dir(name), self.container_runtime_dir(name), guest, *asking):
+            ensure_dir(path)
+
+
+def checked_name(name: str) -> str:
+    """Return *name* if it is a container name: ``[a-z0-9][a-z0-9_.-]{0,62}``; raises SandboxError otherwise."""
+    if not CONTAINER_NAME.match(name):
+        raise SandboxError(
+            f"{name!r} is no container name", hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit"
+        )
+    return name

@@ -1,0 +1,117 @@
+"""The sections of ``config.yml`` that the sandbox owns, validated.
+
+Inside a section unknown keys are refused; sections of other wheels pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from terok_util import TerokError
+from terok_util import yaml as terok_yaml
+
+from terok_sandbox.errors import ConfigError
+from terok_sandbox.vault.usage.budget import Budget, Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HINT = "correct the file; unknown keys are refused so that a misspelled one is not silently ignored"
+
+
+class Section(BaseModel):
+    """A section a person writes: strict, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CredentialsSection(Section):
+    """``credentials:`` where the vault lives and how it is unlocked."""
+
+    passphrase_command: list[str] | None = Field(default=None, min_length=1)
+
+
+class ShieldSection(Section):
+    """``shield:`` how egress is enforced."""
+
+    mode: Literal["filter", "airlock"] = "filter"
+    resolvers: list[str] = Field(default_factory=list, max_length=3)
+
+    @field_validator("resolvers")
+    @classmethod
+    def _check_resolvers(cls, value: list[str]) -> list[str]:
+        from terok_sandbox.shield.upstream import parse_server
+
+        for text in value:
+            try:
+                parse_server(text)
+            except TerokError as error:
+                raise ValueError(error.message) from error
+        return value
+
+
+class LimitsSection(Section):
+    """Limits; what is not given is not limited."""
+
+    cost_usd: float | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    requests: int | None = Field(default=None, ge=0)
+    bytes: int | None = Field(default=None, ge=0)
+    wall_seconds: float | None = Field(default=None, ge=0)
+
+
+class BudgetSection(Section):
+    """``budget:`` what a task, and all tasks of a project together, may use of their providers."""
+
+    task: LimitsSection = LimitsSection()
+    project: LimitsSection = LimitsSection()
+
+
+class RunSection(Section):
+    """``run:`` how containers are run."""
+
+    shutdown_timeout: int = Field(default=10, ge=0, le=600)
+    seccomp_opt_outs: list[Literal["nested", "perf", "debug"]] = Field(default_factory=list)
+
+
+class SandboxConfigView(BaseModel):
+    """The sandbox's view of the shared ``config.yml``."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    credentials: CredentialsSection = CredentialsSection()
+    shield: ShieldSection = ShieldSection()
+    run: RunSection = RunSection()
+    budget: BudgetSection = BudgetSection()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keyword arguments of SandboxConfig that the file sets."""
+        command = self.credentials.passphrase_command
+        return {
+            "credentials_passphrase_command": None if command is None else tuple(command),
+            "shield_mode": self.shield.mode,
+            "shield_resolvers": tuple(self.shield.resolvers),
+            "budget": Budget(
+                Limits(**self.budget.task.model_dump()),
+                Limits(**self.budget.project.model_dump()),
+            ),
+            "shutdown_timeout": self.run.shutdown_timeout,
+            "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),
+        }
+
+
+def read_view(path: Path) -> SandboxConfigView:
+    """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file and key."""
+    try:
+        data = terok_yaml.load(path) if path.exists() else {}
+    except (TerokError, terok_yaml.YAMLError, OSError) as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(data or {}, dict):
+        raise ConfigError(f"{path}: a mapping of sections is expected")
+    try:
+        return SandboxConfigView.model_validate({key: value or {} for key, value in (data or {}).items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}", hint=_HINT) from error

@@ -1,0 +1,96 @@
+"""DoctorCheck: one thing to look at, what its answer means, and the command that mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from terok_util import TerokError
+from terok_util.process import run
+from terok_util.text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from terok_sandbox.runtime.protocol import ContainerRuntime
+
+Severity = Literal["ok", "warn", "error"]
+PROBE_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckVerdict:
+    """What a check found. ``error`` means that containers cannot be launched, or are not served as they should be."""
+
+    severity: Severity
+    detail: str
+    hint: str = ""
+    fixable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorCheck:
+    """One thing to look at.
+
+    ``probe_cmd`` is run on the host when ``host_side``, else inside the container that is examined; ``evaluate`` gets
+    its exit code, standard output and standard error. Without a ``probe_cmd`` it gets ``(0, "", "")`` and looks for
+    itself. ``fix_cmd`` is a command that is safe to run unasked; its first word may be `terok-sandbox`.
+    """
+
+    category: str
+    label: str
+    evaluate: Callable[[int, str, str], CheckVerdict]
+    probe_cmd: tuple[str, ...] = ()
+    fix_cmd: tuple[str, ...] = ()
+    fix_description: str = ""
+    host_side: bool = True
+
+
+class Finding(NamedTuple):
+    """A check with its verdict; ``container`` is empty for what concerns the host."""
+
+    check: DoctorCheck
+    verdict: CheckVerdict
+    container: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as `--json` prints it."""
+        return {
+            "category": self.check.category,
+            "label": self.check.label,
+            "container": self.container,
+            "severity": self.verdict.severity,
+            "detail": safe_text(self.verdict.detail),
+            "hint": self.verdict.hint,
+            "fix": list(self.check.fix_cmd) if self.verdict.fixable else [],
+        }
+
+
+def examine(
+    checks: Iterable[DoctorCheck], *, runtime: ContainerRuntime | None = None, container: str = ""
+) -> list[Finding]:
+    """Make every check, those of the inside in *container*; a check that fails to answer is a finding too."""
+    return [Finding(check, _verdict(check, runtime, container), container) for check in checks]
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 0 if all is well, 1 for warnings, 2 for errors."""
+    worst = {"ok": 0, "warn": 1, "error": 2}
+    return max((worst[finding.verdict.severity] for finding in findings), default=0)
+
+
+def _verdict(check: DoctorCheck, runtime: ContainerRuntime | None, container: str) -> CheckVerdict:
+    try:
+        if not check.probe_cmd:
+            return check.evaluate(0, "", "")
+        if check.host_side:
+            done = run(check.probe_cmd, timeout=PROBE_TIMEOUT, check=False)
+            return check.evaluate(done.returncode, done.text, done.err_text)
+        if runtime is None:
+            return CheckVerdict("warn", "not asked: no container")
+        answer = runtime.exec(container, check.probe_cmd, timeout=PROBE_TIMEOUT)
+        return check.evaluate(answer.exit_code, answer.stdout, answer.stderr)
+    except (TerokError, OSError) as error:
+        message = error.message if isinstance(error, TerokError) else str(error)
+        hint = (error.hint if isinstance(error, TerokError) else None) or ""
+        return CheckVerdict("error", message, hint, fixable=bool(check.fix_cmd))

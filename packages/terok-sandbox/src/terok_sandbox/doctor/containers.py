@@ -1,0 +1,75 @@
+"""Checks of running containers: that they are supervised, that names, gate and vault answer inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.errors import SidecarError
+from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.listing import SandboxRow
+
+WAIT: Final = 5
+"""Seconds an answer may take."""
+NO_SHELL: Final = (126, 127)
+_QUERY: Final = r"\x00\x1bAB\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01"
+"""A question for the address of ``localhost``, over TCP, with the ID ``AB``."""
+
+
+def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorCheck]:
+    """Yield the checks of one running container."""
+    yield DoctorCheck(
+        category="supervision",
+        label="supervised",
+        evaluate=lambda *_: _supervised(row),
+        fix_cmd=("terok-sandbox", "supervisor", "redo", row.name),
+        fix_description="supervise it again",
+    )
+    try:
+        sidecar = Sidecar.load(config.sidecar_path(row.name))
+    except SidecarError as error:
+        verdict = CheckVerdict("error", error.message, error.hint or "")
+        yield DoctorCheck(category="files", label="sidecar", evaluate=lambda *_: verdict)
+        return
+    yield _inside("names", LOOPBACK_DNS_PORT, _QUERY, "AB")
+    if sidecar.gate is not None:
+        yield _inside("gate", LOOPBACK_GATE_PORT, r"GET / HTTP/1.0\r\n\r\n", "HTTP")
+    if sidecar.vault is not None:
+        yield _inside("vault", LOOPBACK_VAULT_PORT, r"GET / HTTP/1.0\r\n\r\n", "HTTP")
+
+
+def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
+    """Judge what the probe inside said: a mere connection proves nothing, the supervisor holds the listener."""
+    if code in NO_SHELL:
+        return CheckVerdict("ok", "not asked: the image has no bash")
+    if expected in out:
+        return CheckVerdict("ok", "answers")
+    return CheckVerdict("error", "does not answer", hint="see supervisor.log in the container's state directory")
+
+
+def _supervised(row: SandboxRow) -> CheckVerdict:
+    if row.supervised:
+        return CheckVerdict("ok", "yes")
+    return CheckVerdict(
+        "error", "has no supervisor", hint=f"run `terok-sandbox supervisor redo {row.name}`", fixable=True
+    )
+
+
+def _inside(service: str, port: int, question: str, expected: str) -> DoctorCheck:
+    script = (
+        f"exec 3<>/dev/tcp/{LOOPBACK_HOST}/{port} && printf '{question}' >&3 && "
+        f'LC_ALL=C read -r -t {WAIT} -n 4 -u 3 answer; printf %s "$answer"'
+    )
+    return DoctorCheck(
+        category="inside",
+        label=f"{service} at {LOOPBACK_HOST}:{port}",
+        probe_cmd=("bash", "-c", script),
+        evaluate=lambda code, out, err: judge_answer(code, out, expected),
+        host_side=False,
+    )

@@ -1,0 +1,75 @@
+"""Checks of the host: what setup needs, what limits work, what the kernel has left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.setup.prerequisites import check_prerequisites
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from terok_sandbox.launch.facts import HostFacts
+    from terok_sandbox.runtime.protocol import ContainerRuntime
+    from terok_sandbox.setup.prerequisites import Prerequisite
+
+KEYRING_LIMIT: Final = 0.95
+"""Share of the user's quota of kernel keys above which starts begin to fail."""
+LIMIT_CONTROLLERS: Final = ("cpu", "memory", "pids")
+_KEY_USERS: Final = Path("/proc/key-users")
+
+
+def host_checks(runtime: ContainerRuntime) -> Iterator[DoctorCheck]:
+    """Yield the checks of this host, in the order in which they would be mended."""
+    for item in check_prerequisites():
+        yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
+    yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts()))
+    yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
+
+
+def judge_limits(facts: HostFacts) -> CheckVerdict:
+    """Tell which of the limits a launch may ask for have an effect."""
+    missing = [name for name in LIMIT_CONTROLLERS if name not in facts.controllers]
+    if not missing:
+        return CheckVerdict("ok", ", ".join(LIMIT_CONTROLLERS))
+    return CheckVerdict(
+        "warn",
+        f"no limit of {', '.join(missing)}: the controllers are not delegated to this user",
+        hint="boot with cgroup v2 alone, and let systemd delegate: Delegate=cpu cpuset io memory pids in user@.service",
+    )
+
+
+def key_usage(lines: Iterable[str], uid: int) -> float | None:
+    """Return the larger share of the key and byte quotas that *uid* uses, from the lines of ``/proc/key-users``."""
+    for line in lines:
+        owner, _, rest = line.partition(":")
+        if owner.strip() == str(uid):
+            quotas = [part.split("/") for part in rest.split()[2:4]]
+            try:
+                return max(int(used) / max(int(limit), 1) for used, limit in quotas)
+            except ValueError:
+                return None
+    return None
+
+
+def _judge(item: Prerequisite) -> CheckVerdict:
+    if item.ok:
+        return CheckVerdict("ok", item.detail)
+    return CheckVerdict("error" if item.required else "warn", item.detail, item.hint)
+
+
+def _keyring() -> CheckVerdict:
+    share = key_usage(_KEY_USERS.read_text().splitlines(), os.geteuid())
+    if share is None:
+        return CheckVerdict("ok", "no keys in use")
+    detail = f"{share:.0%} in use"
+    if share < KEYRING_LIMIT:
+        return CheckVerdict("ok", detail)
+    return CheckVerdict(
+        "warn",
+        detail,
+        hint="set keyring = false under [containers] of containers.conf, or raise the sysctl kernel.keys.maxkeys",
+    )

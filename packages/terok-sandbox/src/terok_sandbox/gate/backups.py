@@ -1,0 +1,75 @@
+"""Tips that were saved before they were overwritten or deleted: list, restore, prune."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.refs import (
+    BACKUP,
+    HEADS,
+    RefChange,
+    backup_ref,
+    change_refs,
+    change_refs_together,
+    read_refs,
+)
+
+RETENTION: Final = timedelta(days=30)
+_NAME: Final = re.compile(r"(?P<branch>.+)/(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{12}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A saved tip; ``name`` is what `restore_backup` takes."""
+
+    name: str
+    branch: str
+    tip: str
+    saved: datetime
+
+
+def list_backups(mirror: Path) -> list[Backup]:
+    """Return the saved tips, newest first."""
+    found = []
+    for name, tip in read_refs(mirror).under(BACKUP).items():
+        if match := _NAME.match(name):
+            saved = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            found.append(Backup(name, match["branch"], tip, saved))
+    return sorted(found, key=lambda backup: (backup.saved, backup.name), reverse=True)
+
+
+def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
+    """Set a branch (``to``, or the one it was saved from) to a saved tip and return its name.
+
+    What the branch was at is saved first. `MirrorError` when there is no such backup, or somebody pushes meanwhile.
+    """
+    refs = read_refs(mirror)
+    tip = refs.refs.get(BACKUP + name)
+    match = _NAME.match(name)
+    if tip is None or match is None:
+        raise MirrorError(f"there is no backup {name!r}", hint="terok-sandbox gate backups SCOPE")
+    branch = to or match["branch"]
+    now = refs.refs.get(HEADS + branch)
+    changes = [RefChange(HEADS + branch, now, tip)]
+    if now is not None and (saved := backup_ref(branch, now)) not in refs.refs:
+        changes.insert(0, RefChange(saved, None, now))
+    if (problem := change_refs_together(mirror, changes)) is not None:
+        raise MirrorError(
+            f"the branch {branch!r} was not restored: {problem}", hint="somebody may have pushed; try again"
+        )
+    return branch
+
+
+def prune_backups(mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None) -> list[Backup]:
+    """Remove and return the backups that are older than ``older_than``."""
+    limit = (now or datetime.now(UTC)) - older_than
+    old = [backup for backup in list_backups(mirror) if backup.saved < limit]
+    errors = change_refs(mirror, [RefChange(BACKUP + backup.name, backup.tip, None) for backup in old])
+    if errors:
+        raise MirrorError(f"backups could not be removed: {errors[0]}")
+    return old

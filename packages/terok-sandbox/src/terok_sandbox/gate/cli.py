@@ -1,0 +1,110 @@
+"""The verbs of ``gate``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from terok_util import ArgDef, CommandDef
+
+_HANDLERS: Final = "terok_sandbox.gate.handlers"
+_REVIEW: Final = "terok_sandbox.gate.review_handlers"
+_UPKEEP: Final = "terok_sandbox.gate.upkeep_handlers"
+_SCOPE: Final = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
+_BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
+_JSON: Final = ArgDef("--json", help="print JSON", action="store_true", dest="as_json")
+
+VERBS: Final = (
+    CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(_JSON,)),
+    CommandDef("path", help="print where a mirror lies", handler=f"{_HANDLERS}:show_path", args=(_SCOPE,)),
+    CommandDef(
+        "add",
+        help="make the mirror of a repository",
+        handler=f"{_HANDLERS}:add",
+        args=(
+            ArgDef("repo", help="a directory, an https URL or an ssh address", metavar="REPO"),
+            ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
+            ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
+            ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+        ),
+    ),
+    CommandDef("sync", help="bring a mirror in step with its upstream", handler=f"{_HANDLERS}:sync", args=(_SCOPE,)),
+    CommandDef("branches", help="list the branches of a mirror", handler=f"{_HANDLERS}:branches", args=(_SCOPE, _JSON)),
+    CommandDef(
+        "review",
+        help="list the branches with new work, or show all that one brings",
+        handler=f"{_REVIEW}:review",
+        args=(
+            _SCOPE,
+            ArgDef("branch", help="name of a branch", metavar="BRANCH", nargs="?"),
+            _JSON,
+            ArgDef("--sarif", help="write the findings to this file, as SARIF", metavar="FILE"),
+        ),
+    ),
+    CommandDef(
+        "promote",
+        help="send a reviewed branch to the upstream",
+        handler=f"{_REVIEW}:promote",
+        args=(
+            _SCOPE,
+            _BRANCH,
+            ArgDef("--to", help="the upstream's branch (default: the same name)", metavar="BRANCH"),
+            ArgDef("--accept-flags", help="you have looked at the findings", action="store_true"),
+        ),
+    ),
+    CommandDef(
+        "reject",
+        help="turn a branch down with a note that the agent sees",
+        handler=f"{_REVIEW}:reject",
+        args=(_SCOPE, _BRANCH, ArgDef("-m/--message", dest="note", help="the note", metavar="NOTE", required=True)),
+    ),
+    CommandDef("ops", help="list what a sync left for you to decide", handler=f"{_UPKEEP}:ops", args=(_SCOPE, _JSON)),
+    CommandDef(
+        "apply",
+        help="carry out pending operations; old tips are saved",
+        handler=f"{_UPKEEP}:apply",
+        args=(_SCOPE, ArgDef("branches", help="only these branches", metavar="BRANCH", nargs="*")),
+    ),
+    CommandDef("backups", help="list saved tips", handler=f"{_UPKEEP}:backups", args=(_SCOPE, _JSON)),
+    CommandDef(
+        "restore",
+        help="set a branch to a saved tip",
+        handler=f"{_UPKEEP}:restore",
+        args=(
+            _SCOPE,
+            ArgDef("name", help="name of a backup, as 'gate backups' shows it", metavar="BACKUP"),
+            ArgDef("--to", help="the branch to set (default: the one it was saved from)", metavar="BRANCH"),
+        ),
+    ),
+    CommandDef(
+        "prune",
+        help="remove old backups",
+        handler=f"{_UPKEEP}:prune",
+        args=(_SCOPE, ArgDef("--days", help="keep those of the last N days", type=int, default=30, metavar="N")),
+    ),
+    CommandDef(
+        "policy",
+        help="show or change what happens to pushes that a rule finds something in",
+        handler=f"{_UPKEEP}:policy",
+        args=(
+            _SCOPE,
+            ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=VERDICT", nargs="*"),
+            ArgDef(
+                "--except", dest="exceptions", help="paths that a rule lets pass", metavar="RULE:GLOB", action="append"
+            ),
+            ArgDef("--drop", dest="dropped", help="take an exception back", metavar="RULE:GLOB", action="append"),
+            _JSON,
+        ),
+    ),
+    CommandDef(
+        "access",
+        help="show or change how the upstream is spoken to",
+        handler=f"{_UPKEEP}:access",
+        args=(
+            _SCOPE,
+            ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
+            ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
+            ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+        ),
+    ),
+)
+"""Children of the ``gate`` group."""

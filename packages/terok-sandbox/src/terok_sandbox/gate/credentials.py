@@ -1,0 +1,126 @@
+"""What the gate shows to an upstream: a token over https, keys over ssh.
+
+Neither is on a command line or in an environment: git reads the token from memory through an inherited descriptor,
+ssh asks an agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from terok_sandbox.gate.errors import NoCredential
+
+_SSH_TIMEOUT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsLogin:
+    """User name and token for an https upstream."""
+
+    user: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAccess:
+    """Where credentials come from when an upstream is spoken to.
+
+    ``https`` returns the login for an upstream's URL, or None for none. ``ssh_agent`` is a context manager that gives
+    the path of an agent's socket. With ``personal_ssh`` the person's own ssh configuration and keys are used instead.
+    ``known_hosts`` is the file that host keys are kept in.
+    """
+
+    known_hosts: Path
+    https: Callable[[str], HttpsLogin | None] = lambda _: None
+    ssh_agent: Callable[[], contextlib.AbstractContextManager[Path]] | None = None
+    personal_ssh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one git call gets: settings, variables and descriptors."""
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pass_fds: tuple[int, ...] = ()
+
+
+@contextlib.contextmanager
+def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+    """Give what a git call to ``address`` needs; `NoCredential` for an ssh upstream without an agent."""
+    if kind == "ssh":
+        with _ssh(address, access) as shown:
+            yield shown
+    elif kind == "url" and access is not None and (login := access.https(address)) is not None:
+        with _https(address, login) as shown:
+            yield shown
+    else:
+        yield Shown()
+
+
+@contextlib.contextmanager
+def _https(address: str, login: HttpsLogin) -> Iterator[Shown]:
+    if any(char in login.user + login.token for char in "\n\r\0"):
+        raise NoCredential("the credential for the upstream contains a line break")
+    url = urlsplit(address)
+    memory = os.memfd_create("terok-gate-login", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, f"username={login.user}\npassword={login.token}\n".encode())
+        # Only this host is told, and each reader of the path gets the text from its start.
+        helper = f'!f() {{ test "$1" != get || cat /proc/self/fd/{memory}; }}; f'
+        key = f"credential.{url.scheme}://{url.netloc}.helper"
+        yield Shown({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
+    finally:
+        os.close(memory)
+
+
+@contextlib.contextmanager
+def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+    if access is not None and access.personal_ssh:
+        kept = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "HOME") if name in os.environ}
+        yield Shown(variables={**kept, **_ssh_command(["-o", "BatchMode=yes"])})
+        return
+    if access is None or access.ssh_agent is None:
+        raise NoCredential(
+            f"there is no key for the upstream {address}",
+            hint="name an agent with 'terok-sandbox gate access SCOPE --ssh-agent SOCKET' or use --personal-ssh",
+        )
+    with access.ssh_agent() as socket:
+        options = {
+            "IdentityAgent": str(socket),
+            "IdentityFile": "none",
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": str(access.known_hosts),
+            "GlobalKnownHostsFile": "/dev/null",
+            "UpdateHostKeys": "no",
+            "PasswordAuthentication": "no",
+            "KbdInteractiveAuthentication": "no",
+            "ForwardAgent": "no",
+            "ClearAllForwardings": "yes",
+            "PermitLocalCommand": "no",
+            "ControlPath": "none",
+            "ConnectTimeout": str(_SSH_TIMEOUT),
+            "ServerAliveInterval": str(_SSH_TIMEOUT),
+        }
+        words = ["-F", "/dev/null"]
+        for name, value in options.items():
+            words += ["-o", f"{name}={_quoted(value)}"]
+        yield Shown(variables=_ssh_command(words))
+
+
+def _ssh_command(words: list[str]) -> dict[str, str]:
+    return {"GIT_SSH_COMMAND": shlex.join(["ssh", *words]), "GIT_SSH_VARIANT": "ssh"}
+
+
+def _quoted(value: str) -> str:
+    """Quote a value of ssh's configuration: it splits at spaces, and expands percent signs."""
+    text = value.replace("%", "%%")
+    return f'"{text}"' if " " in text else text

@@ -1,0 +1,102 @@
+# ruff: noqa: T201 - what these print is their output
+"""What the verbs of ``gate`` do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.layout import list_mirrors, mirror_path, read_record
+from terok_sandbox.gate.mirror import GitGate
+
+if TYPE_CHECKING:
+    from terok_sandbox.gate.plan import PendingOp
+
+
+def list_gates(*, as_json: bool = False) -> int:
+    """Print every mirror with its upstream."""
+    base = base_directory()
+    records = list_mirrors(base)
+    if as_json:
+        rows = [asdict(record) | {"path": str(mirror_path(base, record.scope))} for record in records]
+        print(json.dumps(rows, indent=1))
+        return 0
+    for record in records:
+        print(f"{record.scope}  {safe_text(record.upstream or '(no upstream)')}")
+    return 0
+
+
+def show_path(*, scope: str) -> int:
+    """Print the directory of a mirror."""
+    path = mirror_path(base_directory(), scope)
+    read_record(path)
+    print(path)
+    return 0
+
+
+def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False) -> int:
+    """Make the mirror of a repository and print its name."""
+    from terok_sandbox.gate.access import access_for
+    from terok_sandbox.gate.layout import MirrorRecord, write_record
+    from terok_sandbox.gate.source import resolve_repo, scope_for
+
+    scope = scope_for(repo)
+    base = base_directory()
+    socket = str(Path(ssh_agent).absolute()) if ssh_agent else None
+    wanted = MirrorRecord(
+        scope,
+        resolve_repo(repo).address,
+        None,
+        credential=credential,
+        ssh_agent=socket,
+        personal_ssh=personal_ssh,
+    )
+    GitGate(scope, base=base, upstream=repo, access=access_for(wanted, base)).sync()
+    mirror = mirror_path(base, scope)
+    write_record(mirror, replace(wanted, default_branch=read_record(mirror).default_branch))
+    print(scope)
+    return 0
+
+
+def sync(*, scope: str) -> int:
+    """Sync a mirror and print what changed and what waits."""
+    result = GitGate.open(scope, base=base_directory()).sync()
+    for branch in result.applied:
+        print(f"updated  {safe_text(branch)}")
+    for op in result.pending:
+        print(pending_line(op))
+    for note in result.notes:
+        print(f"note     {safe_text(note)}")
+    for error in result.errors:
+        print(f"error    {safe_text(error)}")
+    if not (result.applied or result.pending or result.errors):
+        print("nothing new")
+    return 0 if result.success else 1
+
+
+def branches(*, scope: str, as_json: bool = False) -> int:
+    """Print the branches that containers see."""
+    heads = GitGate.open(scope, base=base_directory()).branch_heads()
+    if as_json:
+        print(json.dumps(heads, indent=1, sort_keys=True))
+        return 0
+    for branch, tip in sorted(heads.items()):
+        print(f"{tip[:12]}  {safe_text(branch)}")
+    return 0
+
+
+def pending_line(op: PendingOp) -> str:
+    """Return a pending operation on one line."""
+    cost = "nothing is lost" if op.lossless else f"{op.gate_only_commits} commits leave the branch"
+    return f"pending  {safe_text(op.branch)}: {op.kind} ({op.reason}), {cost}"
+
+
+def base_directory() -> Path:
+    """Return the directory of all mirrors."""
+    from terok_sandbox.config import SandboxConfig
+
+    return SandboxConfig().gate_base_path

@@ -1,0 +1,227 @@
+"""Inspect commits: every path, link, submodule, attribute file and text that they bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.inspect.changes import SUBMODULE, SYMLINK, Change
+from terok_sandbox.gate.inspect.contents import judge_attributes
+from terok_sandbox.gate.inspect.objects import ObjectInfo, Objects, tree_names
+from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
+from terok_sandbox.gate.inspect.policy import InspectionLimits, InspectionPolicy
+from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.secrets import find_secrets
+
+MAX_FINDINGS: Final = 1000
+_MAX_LINK: Final = 4096
+_MAX_GIT_FILE: Final = 1024 * 1024
+_BATCH: Final = 16 * 1024 * 1024
+_MAX_DIRECTORIES: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an inspection found, apart by what the policy says of it; ``commits`` is how many were looked at."""
+
+    commits: int = 0
+    refused: tuple[Finding, ...] = ()
+    flagged: tuple[Finding, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing was found that the policy refuses."""
+        return not self.refused
+
+
+@dataclass(slots=True)
+class _Findings:
+    policy: InspectionPolicy
+    refused: list[Finding] = field(default_factory=list)
+    flagged: list[Finding] = field(default_factory=list)
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def add(self, found: Iterable[Finding], commit: str = "") -> None:
+        for finding in found:
+            key = (finding.rule, finding.path, f"{finding.detail}{finding.line or ''}")
+            if key in self.seen or len(self.seen) >= MAX_FINDINGS:
+                continue
+            verdict = self.policy.verdict(finding)
+            if verdict == "allow":
+                continue
+            self.seen.add(key)
+            told = Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit)
+            (self.refused if verdict == "refuse" else self.flagged).append(told)
+
+    def report(self, commits: int) -> Report:
+        return Report(commits, tuple(self.refused), tuple(self.flagged))
+
+
+def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy, tags: Iterable[str] = ()) -> Report:
+    """Inspect all commits that ``tips`` would bring into a mirror. Blocks; bounded by the policy's limits.
+
+    ``tags`` are the ones among them that tags name: git itself sees to it that a branch names a commit.
+    """
+    wanted, tagged = sorted(set(tips)), sorted(set(tags))
+    found = _Findings(policy)
+    if not wanted:
+        return found.report(0)
+    if tagged:
+        for tip, info in zip(tagged, objects.describe(f"{tip}^{{commit}}" for tip in tagged), strict=True):
+            if info.kind != "commit":
+                found.add([Finding("ref-target", "", f"{tip[:12]} is no commit")])
+                return found.report(0)
+    return _inspect(objects, wanted, None, found)
+
+
+def inspect_range(objects: Objects, tip: str, base: str | None, policy: InspectionPolicy) -> Report:
+    """Inspect the commits of ``tip`` that ``base`` (None: nothing) has not."""
+    return _inspect(objects, [tip], [base] if base else [], _Findings(policy))
+
+
+def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: _Findings) -> Report:
+    limits = found.policy.limits
+    commits = 0
+    changes: list[Change] = []
+    for entry in objects.new_commits(tips, known, limits.commits + 1):
+        if isinstance(entry, str):
+            commits += 1
+        elif not entry.removed:
+            changes.append(entry)
+        too_many = "commits" if commits > limits.commits else "changes" if len(changes) > limits.changes else ""
+        if too_many:
+            found.add([Finding("push-size", "", f"too many {too_many} for one push; push them in parts")])
+            return found.report(commits)
+    _judge_paths(changes, found)
+    plain = not any(finding.rule == "path-name" for finding in found.refused)
+    _judge_contents(objects, changes, _directories(changes, found) if plain else [], tips, found)
+    return found.report(commits)
+
+
+def _judge_paths(changes: list[Change], found: _Findings) -> None:
+    judged: set[str] = set()
+    for change in changes:
+        if change.mode == SUBMODULE:
+            old = SUBMODULE in change.before
+            found.add([Finding("submodule-moved" if old else "submodule", change.path, change.oid[:12])], change.commit)
+        if change.path.rsplit("/", 1)[-1].casefold() == ".gitmodules":
+            found.add([Finding("submodule", change.path, "the list of submodules changes")], change.commit)
+        if change.path not in judged:
+            judged.add(change.path)
+            found.add(judge_path(change.path), change.commit)
+
+
+def _directories(changes: list[Change], found: _Findings) -> list[str]:
+    """Return the directories in which an added name, or a directory above one, may collide with another."""
+    directories: set[str] = set()
+    for change in changes:
+        if change.added and "\n" not in change.path:
+            parts = change.path.split("/")[:-1]
+            directories.update("/".join(parts[:depth]) for depth in range(len(parts) + 1))
+    wanted = sorted(directories)[:_MAX_DIRECTORIES]
+    if len(wanted) < len(directories):
+        found.add([Finding("not-scanned", "", "too many new directories to compare all names")])
+    return wanted
+
+
+def _trees(tips: list[str], directories: list[str], found: _Findings) -> list[tuple[str, str]]:
+    trees = [(tip, directory) for tip in tips for directory in directories][: _MAX_DIRECTORIES * 4]
+    if len(trees) < len(tips) * len(directories):
+        found.add([Finding("not-scanned", "", "too many branches with new directories to compare all names")])
+    return trees
+
+
+def _judge_collisions(directory: str, raw: bytes | None, oid_bytes: int, found: _Findings) -> None:
+    if raw is None:
+        return
+    for one, other in collisions(_names(raw, oid_bytes)):
+        where = f"{directory}/{other}" if directory else other
+        found.add([Finding("case-collision", where, f"collides with {one}")])
+
+
+def _names(raw: bytes, oid_bytes: int) -> list[str]:
+    try:
+        return tree_names(raw, oid_bytes)
+    except ValueError:
+        return []  # a file stands where another of the pushed commits has a directory
+
+
+def _judge_contents(
+    objects: Objects, changes: list[Change], directories: list[str], tips: list[str], found: _Findings
+) -> None:
+    limits = found.policy.limits
+    files: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        if change.mode != SUBMODULE:
+            files.setdefault((change.oid, change.path), change)
+    todo = list(files.values())
+    if not todo:
+        return
+    sizes = objects.describe(change.oid for change in todo)
+    readable: list[tuple[Change, int]] = []
+    scanned = 0
+    left_out = 0
+    for change, info in zip(todo, sizes, strict=True):
+        found.add(_judge_size(change, info, limits), change.commit)
+        too_much = info.size > limits.scanned_file_bytes or scanned + info.size > limits.scanned_bytes
+        if too_much and not _has_meaning(change):
+            left_out += 1
+        elif info.size <= _MAX_GIT_FILE:
+            scanned += info.size
+            readable.append((change, info.size))
+    if left_out:
+        found.add([Finding("not-scanned", "", f"{left_out} files")])
+    trees = _trees(tips, directories, found)
+    for batch in _batches(readable) if readable else [[]]:
+        names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *(change.oid for change in batch)]
+        contents = objects.contents(names)
+        for tip, directory in trees:
+            _judge_collisions(directory, next(contents), len(tip) // 2, found)
+        trees = []
+        for change, content in zip(batch, contents, strict=True):
+            if content is None:
+                raise GateError("an object of the push is missing")
+            found.add(_judge_content(change, content), change.commit)
+
+
+def _judge_size(change: Change, info: ObjectInfo, limits: InspectionLimits) -> Iterator[Finding]:
+    size = f"{info.size / 1024 / 1024:.0f} MiB"
+    if change.mode == SYMLINK and info.size > _MAX_LINK:
+        yield Finding("symlink-escape", change.path, "a target of more than 4096 bytes")
+    elif _has_meaning(change) and info.size > _MAX_GIT_FILE:
+        yield Finding("file-size", change.path, "attributes of more than 1 MiB")
+    elif info.size > limits.file_bytes:
+        yield Finding("file-size", change.path, size)
+    elif info.size > limits.large_file_bytes:
+        yield Finding("large-file", change.path, size)
+
+
+def _judge_content(change: Change, content: bytes) -> Iterator[Finding]:
+    if change.mode == SYMLINK:
+        target = content.decode("utf-8", "surrogateescape")
+        if leaves_tree(change.path, target):
+            yield Finding("symlink-escape", change.path, f"leads to {target[:200]}")
+        return
+    if _has_meaning(change):
+        yield from judge_attributes(change.path, content)
+    yield from find_secrets(change.path, content)
+
+
+def _has_meaning(change: Change) -> bool:
+    """Tell whether git reads the file itself, so that it is looked at whatever its size."""
+    return change.mode == SYMLINK or change.path.rsplit("/", 1)[-1].casefold() == ".gitattributes"
+
+
+def _batches(items: list[tuple[Change, int]]) -> Iterator[list[Change]]:
+    batch: list[Change] = []
+    size = 0
+    for change, length in items:
+        if batch and (size + length > _BATCH or len(batch) >= 5000):
+            yield batch
+            batch, size = [], 0
+        batch.append(change)
+        size += length
+    if batch:
+        yield batch

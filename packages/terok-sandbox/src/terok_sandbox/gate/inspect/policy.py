@@ -1,0 +1,119 @@
+"""What one project decides about the rules: refuse, flag or allow; exceptions by path; limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import atomic_write
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.errors import PolicyError
+from terok_sandbox.gate.inspect.rules import RULES, VERDICTS, Finding, Verdict
+
+SCHEMA: Final = 1
+_FILE: Final = "inspection.json"
+_MAX_SIZE: Final = 256 * 1024
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionLimits:
+    """Sizes in bytes, and counts, of one push."""
+
+    file_bytes: int = 1024 * _MIB
+    large_file_bytes: int = 20 * _MIB
+    commits: int = 50_000
+    changes: int = 500_000
+    scanned_bytes: int = 64 * _MIB
+    scanned_file_bytes: int = 1 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionPolicy:
+    """``verdicts`` replaces defaults by rule name; ``exceptions`` are ``RULE:GLOB``, paths that a rule lets pass."""
+
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    exceptions: tuple[str, ...] = ()
+    limits: InspectionLimits = field(default_factory=InspectionLimits)
+
+    def verdict(self, finding: Finding) -> Verdict:
+        """Return what is to be done about a finding."""
+        for exception in self.exceptions:
+            rule, _, glob = exception.partition(":")
+            if rule == finding.rule and fnmatchcase(finding.path, glob):
+                return "allow"
+        return self.verdicts.get(finding.rule, RULES[finding.rule].default)
+
+    def changed(
+        self, verdicts: Mapping[str, str], exceptions: Iterable[str] = (), dropped: Iterable[str] = ()
+    ) -> InspectionPolicy:
+        """Return this policy with some decisions replaced; `PolicyError` for a rule or verdict that does not exist."""
+        gone = set(dropped)
+        kept = [entry for entry in self.exceptions if entry not in gone]
+        kept += [entry for entry in exceptions if entry not in kept]
+        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits))
+
+
+def load_policy(mirror: Path) -> InspectionPolicy:
+    """Return the policy of a mirror, the default one if it has none; `PolicyError` if it cannot be read."""
+    file = mirror / _FILE
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(_MAX_SIZE + 1)
+    except FileNotFoundError:
+        return InspectionPolicy()
+    except OSError as error:
+        raise PolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
+    try:
+        if len(raw) > _MAX_SIZE:
+            raise PolicyError("larger than 256 KiB")
+        return parse_policy(raw)
+    except PolicyError as error:
+        raise PolicyError(f"{file}: {error.message}", hint=error.hint) from error
+
+
+def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
+    """Write the policy of a mirror."""
+    document = {"schema": SCHEMA, "verdicts": dict(policy.verdicts), "exceptions": list(policy.exceptions)}
+    document["limits"] = asdict(policy.limits)
+    atomic_write(mirror / _FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
+
+
+def parse_policy(raw: bytes) -> InspectionPolicy:
+    """Read a policy document; `PolicyError` for anything that is not completely understood."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise PolicyError("the inspection policy is not JSON") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise PolicyError("the inspection policy has another schema")
+    if unknown := set(document) - {"schema", "verdicts", "exceptions", "limits"}:
+        raise PolicyError(f"unknown key {safe_text(min(unknown))!r}")
+    return _checked(document.get("verdicts", {}), document.get("exceptions", []), document.get("limits", {}))
+
+
+def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
+    if not isinstance(verdicts, dict) or not isinstance(exceptions, list) or not isinstance(limits, dict):
+        raise PolicyError("verdicts and limits must be objects, exceptions a list")
+    for rule, verdict in verdicts.items():
+        _known_rule(rule)
+        if verdict not in VERDICTS:
+            raise PolicyError(f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow")
+    for entry in exceptions:
+        if not isinstance(entry, str) or not entry.partition(":")[2]:
+            raise PolicyError("an exception is written RULE:GLOB")
+        _known_rule(entry.partition(":")[0])
+    for name, value in limits.items():
+        if name not in InspectionLimits.__slots__ or type(value) is not int or value < 0:
+            raise PolicyError(f"limits: {safe_text(str(name))!r} is unknown or not a whole number")
+    return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
+
+
+def _known_rule(name: str) -> None:
+    if name not in RULES:
+        raise PolicyError(f"there is no inspection rule {safe_text(name)!r}", hint=f"rules: {', '.join(RULES)}")

@@ -1,0 +1,336 @@
+"""The one place on the host that runs git.
+
+Git executes programs that configuration names: hooks, file-system monitors, pagers, diff drivers, credential
+helpers, ssh commands. Every call made here reads neither system nor user configuration, overrides each of those
+keys at command level (which wins over the repository's own file), reaches no transport that the caller did not
+name, starts in ``/`` and is limited to the plumbing the gate needs. Commands that touch a work tree are not on
+the list, so attribute filters have nothing to run on.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from terok_util.process import Completed, ProcessError
+
+    from terok_sandbox.gate.credentials import Shown
+
+Protocol = Literal["file", "https", "ssh"]
+
+VERBS: Final = frozenset(
+    {
+        "cat-file",
+        "commit-tree",
+        "diff-tree",
+        "fetch",
+        "for-each-ref",
+        "fsck",
+        "hash-object",
+        "init",
+        "log",
+        "ls-remote",
+        "merge-base",
+        "mktree",
+        "push",
+        "rev-list",
+        "rev-parse",
+        "symbolic-ref",
+        "update-ref",
+    }
+)
+"""Everything the host asks git to do. None of these reads or writes a work tree or an index."""
+
+GUARD: Final[Mapping[str, str]] = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.untrackedCache": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.pager": "cat",
+    "core.editor": "false",
+    "core.askPass": "",
+    "core.sshCommand": "false",
+    "core.alternateRefsCommand": "true",
+    "credential.helper": "",
+    "credential.interactive": "false",
+    "push.gpgSign": "false",
+    "push.recurseSubmodules": "no",
+    "push.followTags": "false",
+    "push.useBitmaps": "false",
+    "commit.gpgSign": "false",
+    "protocol.allow": "never",
+    "fetch.fsckObjects": "true",
+    "fetch.recurseSubmodules": "false",
+    "fetch.writeCommitGraph": "false",
+    "receive.fsckObjects": "true",
+    "receive.autogc": "false",
+    "transfer.fsckObjects": "true",
+    "transfer.bundleURI": "false",
+    "submodule.recurse": "false",
+    "diff.submodule": "short",
+    "diff.ignoreSubmodules": "none",
+    "log.showSignature": "false",
+    "log.mailmap": "false",
+    "gpg.program": "false",
+    "gpg.ssh.program": "false",
+    "gpg.x509.program": "false",
+    "gc.auto": "0",
+    "gc.autoDetach": "false",
+    "maintenance.auto": "false",
+    "http.sslVerify": "true",
+    "http.cookieFile": "",
+    "advice.detachedHead": "false",
+    "init.defaultBranch": "main",
+}
+"""Command-level configuration of every call."""
+
+_SHOWS_DIFFS: Final = frozenset({"log", "diff-tree"})
+_DIFF_FLAGS: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--no-renames")
+_LOG_FLAGS: Final = ("--no-show-signature", "--no-notes", "--no-mailmap", "--no-decorate")
+
+_KEEP: Final = ("PATH", "TMPDIR", "TZ")
+_KEEP_FOR_HTTPS: Final = (
+    *("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"),
+)
+_NO_PROTOCOL: Final = "none"  # no transport has this name; an empty value would mean "unset" to some versions
+
+
+def run_git(
+    verb: str,
+    *args: str,
+    git_dir: Path | None = None,
+    protocols: Iterable[Protocol] = (),
+    config: Mapping[str, str] | None = None,
+    quarantine: Path | None = None,
+    shown: Shown | None = None,
+    timeout: float = 60.0,
+    input: bytes | None = None,  # noqa: A002 - the name the process runner uses
+    check: bool = True,
+    max_output: int = 16 * 1024 * 1024,
+) -> Completed:
+    """Run one git command and wait for it.
+
+    ``verb`` is one of `VERBS`; ``git_dir`` an absolute path of a repository (none: outside any repository).
+    ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
+    ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
+    what an upstream is shown of our credentials.
+    With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
+    `GateError` without git.
+    """
+    from terok_util import process
+
+    given = {**(config or {}), **(shown.config if shown else {})}
+    argv, env = _call(verb, args, git_dir, protocols, given, quarantine)
+    env |= shown.variables if shown else {}
+    try:
+        return process.run(
+            argv,
+            timeout=timeout,
+            input=input,
+            env=env,
+            cwd=Path("/"),
+            check=check,
+            max_output=max_output,
+            pass_fds=shown.pass_fds if shown else (),
+        )
+    except process.ProcessError as error:
+        raise _translated(verb, error) from error
+
+
+async def run_git_async(
+    verb: str,
+    *args: str,
+    git_dir: Path | None = None,
+    protocols: Iterable[Protocol] = (),
+    config: Mapping[str, str] | None = None,
+    quarantine: Path | None = None,
+    timeout: float = 60.0,  # noqa: ASYNC109 - passed on to the process runner
+    input: bytes | None = None,  # noqa: A002
+    check: bool = True,
+    max_output: int = 16 * 1024 * 1024,
+) -> Completed:
+    """Do what `run_git` does without blocking the event loop."""
+    from terok_util import process
+
+    argv, env = _call(verb, args, git_dir, protocols, config, quarantine)
+    try:
+        return await process.run_async(
+            argv, timeout=timeout, input=input, env=env, cwd=Path("/"), check=check, max_output=max_output
+        )
+    except process.ProcessError as error:
+        raise _translated(verb, error) from error
+
+
+async def spawn_http_backend(
+    mirror: Path, cgi: Mapping[str, str], config: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> Process:
+    """Start ``git http-backend`` on ``mirror`` with pipes on all three streams.
+
+    ``cgi`` holds the CGI variables of the request, ``config`` command-level settings beyond `GUARD`; git and its
+    hook inherit the descriptors ``pass_fds``.
+    """
+    from asyncio.subprocess import PIPE
+
+    from terok_util import process
+
+    env = git_environment(config={**config, "safe.directory": str(mirror)})
+    env.update(cgi)
+    try:
+        return await process.spawn_async(
+            [find_git(), "http-backend"],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=env,
+            cwd=Path("/"),
+            pass_fds=pass_fds,
+        )
+    except process.ProcessError as error:
+        raise _translated("http-backend", error) from error
+
+
+def find_git() -> str:
+    """Return the absolute path of git; `GateError` when the host has none."""
+    from terok_util import process
+
+    try:
+        return process.find_tool("git")
+    except process.ToolNotFound as error:
+        raise GateError("git is not installed on this host", hint="install the package 'git'") from error
+
+
+def find_http_backend() -> Path:
+    """Return the program that serves repositories; `GateError` when this host's git comes without it."""
+    from terok_util import process
+
+    try:
+        done = process.run([find_git(), "--exec-path"], timeout=10.0, env=git_environment(), cwd=Path("/"))
+    except process.ProcessError as error:
+        raise _translated("--exec-path", error) from error
+    program = Path(done.text.strip()) / "git-http-backend"
+    if not program.is_file():
+        raise GateError(
+            f"git on this host has no {program.name}", hint="install the whole git package, not its minimal part"
+        )
+    return program
+
+
+def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the whole environment of a git call: nothing of the caller's but its search path and, for https, proxies.
+
+    ``config`` is added to (and wins over) `GUARD`.
+    """
+    allowed = tuple(protocols)
+    keep = _KEEP + (_KEEP_FOR_HTTPS if "https" in allowed else ())
+    env = {name: os.environ[name] for name in keep if name in os.environ}
+    env["PATH"] = _absolute_search_path(env.get("PATH", os.defpath))
+    env |= {
+        "HOME": "/dev/null",  # no ~/.netrc, no ~/.config/git
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_SYSTEM": "/dev/null",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",
+        "SSH_ASKPASS": "",
+        "GIT_SSH_COMMAND": "false",
+        "GIT_PROXY_COMMAND": "false",  # of several core.gitProxy the first one counts, so a setting would lose
+        "GIT_EDITOR": "false",
+        "GIT_PAGER": "cat",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_PROTOCOL_FROM_USER": "0",
+        "GIT_ALLOW_PROTOCOL": ":".join(allowed) or _NO_PROTOCOL,
+    }
+    settings = {**GUARD, **(config or {})}
+    env["GIT_CONFIG_COUNT"] = str(len(settings))
+    for index, (key, value) in enumerate(settings.items()):
+        env[f"GIT_CONFIG_KEY_{index}"] = key
+        env[f"GIT_CONFIG_VALUE_{index}"] = value
+    return env
+
+
+def local_service(source: Path, service: Literal["upload-pack", "receive-pack"]) -> str:
+    """Return the command that serves the repository at ``source`` to a fetch or push of ours.
+
+    Git drops command-level configuration when it enters another repository on the same machine, so the guard is
+    given again here; and this process may use no transport at all, so a repository that poses as a partial clone
+    cannot have it fetch what is "missing".
+    """
+    settings = {**GUARD, "safe.directory": str(source)}
+    words = [f"GIT_ALLOW_PROTOCOL={_NO_PROTOCOL}", "GIT_NO_LAZY_FETCH=1", shlex.quote(find_git())]
+    for key, value in settings.items():
+        words += ["-c", shlex.quote(f"{key}={value}")]
+    return " ".join([*words, service, *(["--strict"] if service == "upload-pack" else [])])
+
+
+def git_argv(verb: str, args: Iterable[str], git_dir: Path | None) -> list[str]:
+    """Return the argument vector of a call; refuses verbs that are not in `VERBS`."""
+    if verb not in VERBS:
+        raise GateError(f"the gate does not run 'git {verb}'")
+    argv = [find_git(), "--no-pager", "--bare"]
+    if git_dir is not None:
+        if not git_dir.is_absolute():
+            raise GateError(f"the git directory {git_dir} is not an absolute path")
+        argv.append(f"--git-dir={git_dir}")
+    argv.append(verb)
+    if verb in _SHOWS_DIFFS:
+        argv += _DIFF_FLAGS
+    if verb == "log":
+        argv += _LOG_FLAGS
+    return [*argv, *args]
+
+
+def _call(
+    verb: str,
+    args: Iterable[str],
+    git_dir: Path | None,
+    protocols: Iterable[Protocol],
+    config: Mapping[str, str] | None,
+    quarantine: Path | None,
+) -> tuple[list[str], dict[str, str]]:
+    trusted = {"safe.directory": str(git_dir)} if git_dir is not None else {}
+    env = git_environment(protocols=protocols, config={**(config or {}), **trusted})
+    if git_dir is None:
+        env["GIT_DIR"] = "/dev/null"  # never the repository that some parent of the working directory may be
+    elif quarantine is not None:
+        env["GIT_OBJECT_DIRECTORY"] = str(quarantine)
+        env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(git_dir / "objects")
+    return git_argv(verb, args, git_dir), env
+
+
+def _quoted_for_git(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'  # a colon in the path would otherwise separate two
+
+
+def _absolute_search_path(path: str) -> str:
+    return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/")) or "/usr/bin:/bin"
+
+
+def _translated(verb: str, error: ProcessError) -> GateError:
+    from terok_util import process
+    from terok_util.text import safe_text
+
+    if isinstance(error, process.ToolNotFound):
+        return GateError("git is not installed on this host", hint="install the package 'git'")
+    if isinstance(error, process.ProcessTimeout):
+        return GitTimeout(f"git {verb} did not finish in time")
+    if isinstance(error, process.ProcessFailed):
+        done = error.completed
+        lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+        said = "; ".join(safe_text(line, limit=300) for line in lines[-3:]) or f"exit status {done.returncode}"
+        return GitFailed(f"git {verb} failed: {said}", status=done.returncode)
+    return GateError(f"git {verb} failed: {error.message}", hint=error.hint)

@@ -1,0 +1,148 @@
+"""Where a mirror lies on disk and how a new one is made.
+
+``<base>/<scope>.git`` is a bare repository with our configuration and our one hook; ``terok.json`` inside it
+remembers the upstream. A mirror is built beside its place and renamed into it, so there is never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from terok_util import atomic_write, ensure_dir, remove_tree
+
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.hook import PRE_RECEIVE
+from terok_sandbox.gate.invoke import run_git
+
+SCHEMA: Final = 1
+SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+QUARANTINE_IDLE: Final = 1800.0
+"""Seconds after which nobody can still be at work in a quarantine."""
+
+_CONFIG: Final = """\
+[core]
+	logAllRefUpdates = always
+	fsync = committed,loose-object
+	fsyncMethod = batch
+[transfer]
+	hideRefs = refs/terok
+	fsckObjects = true
+[receive]
+	fsckObjects = true
+	autogc = false
+[gc]
+	auto = 0
+	reflogExpire = never
+	reflogExpireUnreachable = never
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRecord:
+    """What a mirror remembers of itself.
+
+    ``credential`` is the name of a credential in the vault (``[SET/]PROVIDER``) for an https upstream, ``ssh_agent``
+    the socket of an agent for an ssh upstream; ``personal_ssh`` lets ssh use the person's own configuration and keys.
+    """
+
+    scope: str
+    upstream: str | None
+    default_branch: str | None
+    schema: int = SCHEMA
+    credential: str | None = None
+    ssh_agent: str | None = None
+    personal_ssh: bool = False
+
+
+def mirror_path(base: Path, scope: str) -> Path:
+    """Return the place of the mirror of ``scope``; `MirrorError` for a scope that is not a plain name."""
+    if not SCOPE.match(scope):
+        raise MirrorError(
+            f"the scope {scope!r} is not usable", hint="scopes are lower case letters, digits, '-' and '_'"
+        )
+    return base.absolute() / f"{scope}.git"
+
+
+def hooks_path(mirror: Path) -> Path:
+    """Return the directory with the hook that runs on pushes."""
+    return mirror / "hooks"
+
+
+def create_mirror(mirror: Path, object_format: str = "sha1") -> None:
+    """Make a new bare mirror. The caller holds the mirror's lock."""
+    ensure_dir(mirror.parent)
+    draft = mirror.with_name(f".{mirror.name}.new")
+    if draft.exists():
+        remove_tree(draft)
+    run_git("init", "--quiet", "--template=", f"--object-format={object_format}", str(draft))
+    config = draft / "config"
+    atomic_write(config, config.read_text() + _CONFIG, mode=0o600)
+    install_hook(draft)
+    draft.chmod(0o700)
+    os.rename(draft, mirror)  # noqa: PTH104 - Path.rename would do the same; both are on one file system
+
+
+def install_hook(mirror: Path) -> None:
+    """Put our hook, and nothing else that could run, into the mirror's hook directory."""
+    directory = ensure_dir(hooks_path(mirror), 0o700)
+    hook = directory / "pre-receive"
+    if not hook.is_file() or hook.read_text() != PRE_RECEIVE or not os.access(hook, os.X_OK):
+        atomic_write(hook, PRE_RECEIVE, mode=0o700)
+    for other in directory.iterdir():
+        if other.name != "pre-receive":
+            other.unlink()
+
+
+def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
+    """Remove what pushes that were cut off have left: quarantines in which nothing changed for ``idle`` seconds."""
+    for leftover in mirror.glob("objects/tmp_objdir-incoming-*"):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))
+            if time.time() - newest > idle:
+                remove_tree(leftover)
+
+
+def read_record(mirror: Path) -> MirrorRecord:
+    """Return what the mirror remembers; `MirrorError` when there is none or it cannot be read."""
+    try:
+        data = json.loads((mirror / "terok.json").read_text())
+    except FileNotFoundError as error:
+        raise MirrorError(f"there is no mirror at {mirror}", hint="terok-sandbox gate list") from error
+    except (OSError, ValueError) as error:
+        raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("scope"), str):
+        raise MirrorError(f"the mirror at {mirror} was made by another version")
+    return MirrorRecord(
+        data["scope"],
+        data.get("upstream"),
+        data.get("default_branch"),
+        credential=data.get("credential"),
+        ssh_agent=data.get("ssh_agent"),
+        personal_ssh=data.get("personal_ssh") is True,
+    )
+
+
+def write_record(mirror: Path, record: MirrorRecord) -> None:
+    """Remember ``record`` unless that is what the mirror remembers already."""
+    text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
+    file = mirror / "terok.json"
+    if not file.is_file() or file.read_text() != text:
+        atomic_write(file, text, mode=0o600)
+
+
+def list_mirrors(base: Path) -> list[MirrorRecord]:
+    """Return the records of all mirrors below ``base``, sorted by scope; unreadable ones are left out."""
+    found = []
+    for mirror in sorted(base.glob("*.git")) if base.is_dir() else ():
+        try:
+            found.append(read_record(mirror))
+        except MirrorError:
+            continue
+    return found

@@ -1,0 +1,147 @@
+"""Decide what a sync may do: create and fast-forward; everything else waits for a person.
+
+Pure: it sees three maps of branch to tip (the gate's branches, the upstream's, and the proof of what the upstream
+once had) and a `History` that answers questions about commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingOp:
+    """A change to a gate branch that a sync does not make by itself.
+
+    ``gate_only_commits`` counts the commits that leave the branch and that the upstream never had there;
+    ``lossless`` says there are none. ``upstream_tip`` is None for a deletion.
+    """
+
+    kind: Literal["force_update", "delete"]
+    branch: str
+    reason: Reason
+    gate_tip: str
+    upstream_tip: str | None
+    lossless: bool
+    gate_only_commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Commits only on the gate's side, only on the upstream's side, and whether the two share any."""
+
+    ahead: int
+    behind: int
+    related: bool
+
+
+class History(Protocol):
+    """Questions about commits that are present in the mirror."""
+
+    def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
+        """Count what each side has that the other has not."""
+
+    def count(self, tip: str, without: Iterable[str]) -> int:
+        """Count the commits reachable from ``tip`` and from none of ``without``."""
+
+
+class RefNames:
+    """The branch names in use; git cannot hold both ``a`` and ``a/b``."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: set[str] = set()
+        self._below: dict[str, str] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """Take ``name`` into use."""
+        self._names.add(name)
+        for parent in _parents(name):
+            self._below.setdefault(parent, name)
+
+    def obstacle(self, name: str) -> str | None:
+        """Return a name in use that rules ``name`` out, if there is one."""
+        above = next((parent for parent in _parents(name) if parent in self._names), None)
+        return above or self._below.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What to do with the gate's branches.
+
+    ``updates`` maps a branch to (old tip or None, new tip); ``resolved`` are branches whose saved proof is no
+    longer needed; ``gate_only`` are branches the upstream never had.
+    """
+
+    updates: Mapping[str, tuple[str | None, str]]
+    pending: tuple[PendingOp, ...]
+    resolved: tuple[str, ...]
+    gate_only: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def plan_sync(
+    heads: Mapping[str, str], upstream: Mapping[str, str], proof: Mapping[str, str], history: History
+) -> SyncPlan:
+    """Compare the gate's ``heads`` with the ``upstream`` branches.
+
+    ``proof`` gives, per branch, the last tip that the upstream was known to have before the one in ``upstream``:
+    it tells a rewritten branch from one that only moved on, and a deleted branch from one it never had.
+    """
+    updates: dict[str, tuple[str | None, str]] = {}
+    pending: list[PendingOp] = []
+    resolved: list[str] = []
+    notes: list[str] = []
+    names = RefNames(heads)
+    for branch, new in sorted(upstream.items()):
+        tip = heads.get(branch)
+        if tip is None:
+            obstacle = names.obstacle(branch)
+            if obstacle is None:
+                updates[branch] = (None, new)
+                names.add(branch)
+            else:
+                notes.append(f"branch {branch!r} was not created: branch {obstacle!r} is in its way")
+            resolved.append(branch)
+            continue
+        op = None if tip == new else _judge(branch, tip, new, proof.get(branch), history)
+        if isinstance(op, PendingOp):
+            pending.append(op)
+            continue
+        if op == "forward":
+            updates[branch] = (tip, new)
+        resolved.append(branch)
+    gone = [branch for branch in sorted(heads) if branch not in upstream]
+    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in gone if branch in proof]
+    gate_only = tuple(branch for branch in gone if branch not in proof)
+    resolved += [branch for branch in proof if branch not in heads and branch not in upstream]
+    return SyncPlan(updates, tuple(pending), tuple(resolved), gate_only, tuple(notes))
+
+
+def _judge(
+    branch: str, tip: str, new: str, base: str | None, history: History
+) -> PendingOp | Literal["forward", "ahead"]:
+    sides = history.compare(tip, new)
+    if sides.ahead == 0:
+        return "forward"
+    rewritten = base is not None and base != new and history.count(base, without=(new,)) > 0
+    if sides.behind == 0 and not rewritten:
+        return "ahead"
+    reason: Reason = "upstream_rewrite" if rewritten else "diverged" if sides.related else "unknown_provenance"
+    lost = history.count(tip, without=(new, base) if base is not None else (new,))
+    return PendingOp("force_update", branch, reason, tip, new, lost == 0, lost)
+
+
+def _deletion(branch: str, tip: str, base: str, history: History) -> PendingOp:
+    lost = history.count(tip, without=(base,))
+    return PendingOp("delete", branch, "upstream_delete", tip, None, lost == 0, lost)
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]

@@ -1,0 +1,152 @@
+"""The gateway's side of the question that the hook asks about a push."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from terok_util import TerokError
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.hook import MAX_REFS
+from terok_sandbox.gate.inspect.inspection import inspect_push
+from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.policy import load_policy
+from terok_sandbox.gate.inspect.report import push_lines
+from terok_sandbox.gate.refs import HEADS, TAGS
+from terok_sandbox.gate.verdicts import read_verdicts
+
+_MAX_QUESTION: Final = MAX_REFS * 1024
+_MAX_ANSWER: Final = 48 * 1024
+"""Less than a pipe holds, so that the answer is written at once, whether the hook reads or not."""
+
+_UPDATE: Final = re.compile(r"update ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs/(?:heads|tags)/.+)\Z")
+_QUARANTINE: Final = re.compile(r"tmp_objdir-incoming-\w{1,32}\Z")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A push as the hook describes it: where its objects lie, and (old, new, ref) of each change."""
+
+    quarantine: Path | None
+    updates: tuple[tuple[str, str, str], ...]
+
+
+class PushCheck:
+    """Answers one push. An async context manager; ``inherited`` and ``variables`` go to the process that runs git."""
+
+    def __init__(self, mirror: Path) -> None:
+        self._mirror = mirror
+        self._task: asyncio.Task[None] | None = None
+        self._ask, self._ask_writer = os.pipe()
+        self._answer_reader, self._answer = os.pipe()
+        self.inherited = (self._ask_writer, self._answer_reader)
+        self.variables = {
+            "TEROK_GATE_ASK": f"/proc/self/fd/{self._ask_writer}",
+            "TEROK_GATE_ANSWER": f"/proc/self/fd/{self._answer_reader}",
+        }
+
+    async def __aenter__(self) -> PushCheck:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for descriptor in (self._ask, self._ask_writer, self._answer_reader, self._answer):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def start(self) -> None:
+        """Begin to wait for the question; called once git runs."""
+        os.close(self._ask_writer)
+        os.close(self._answer_reader)
+        self._ask_writer = self._answer_reader = -1
+        self._task = asyncio.get_running_loop().create_task(self._attend())
+
+    async def _attend(self) -> None:
+        question = await self._question()
+        if question is None:
+            return
+        try:
+            accepted, lines = await asyncio.to_thread(answer, self._mirror, question)
+        except TerokError as error:
+            log.warning("a push could not be inspected: %s", safe_text(error.message, limit=500))
+            accepted, lines = False, [f"the push could not be inspected: {error.message}"]
+        except Exception:
+            log.exception("a push could not be inspected")
+            accepted, lines = False, ["the push could not be inspected"]
+        os.write(self._answer, encode_answer(accepted=accepted, lines=lines))
+
+    async def _question(self) -> Question | None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_MAX_QUESTION)
+        pipe = os.fdopen(self._ask, "rb", buffering=0)
+        self._ask = -1
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        try:
+            raw = await reader.readuntil(b"\nend\n")
+            return parse_question(raw, self._mirror)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return None  # git ended without asking, or the hook said nonsense: without an answer it refuses
+        finally:
+            transport.close()
+
+
+def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
+    """Inspect a push; return whether it is taken, and what its sender is told."""
+    tips = [new for _, new, _ in question.updates if new.strip("0")]
+    tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
+    report = inspect_push(Objects(mirror, question.quarantine), tips, load_policy(mirror), tags)
+    lines = push_lines(report)
+    branches = [ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)]
+    with contextlib.suppress(GateError):
+        verdicts = read_verdicts(mirror)
+        for branch in branches:
+            if (verdict := verdicts.get(branch)) is not None and verdict.rejected:
+                lines.append(f"the reviewer rejected {branch} at {verdict.tip[:12]}: {verdict.note}")
+    return report.accepted, lines
+
+
+def parse_question(raw: bytes, mirror: Path) -> Question:
+    """Read what the hook wrote; `GateError` when it is not a question about this mirror."""
+    lines = raw.decode("utf-8", "surrogateescape").split("\n")
+    word, _, place = lines[0].partition(" ")
+    quarantine = Path(place) if place else None
+    if word != "push" or lines[-2] != "end":
+        raise GateError("the hook asked something else than about a push")
+    if quarantine is not None:
+        objects = mirror / "objects"
+        quarantine = objects / quarantine.name
+        if not _QUARANTINE.match(quarantine.name) or Path(place).resolve() != quarantine.resolve():
+            raise GateError("the push is not in this mirror's quarantine")
+    updates = []
+    for line in lines[1:-2]:
+        match = _UPDATE.match(line)
+        if match is None:
+            raise GateError("the hook described a change that is not understood")
+        updates.append((match[1], match[2], match[3]))
+    return Question(quarantine, tuple(updates))
+
+
+def encode_answer(*, accepted: bool, lines: list[str]) -> bytes:
+    """Return the bytes that the hook reads: lines to show, then the verdict; never more than a pipe takes."""
+    told: list[bytes] = []
+    size = 0
+    for line in lines:
+        said = b"say " + safe_text(line, limit=500).encode() + b"\n"
+        size += len(said)
+        if size > _MAX_ANSWER:
+            told.append(b"say (more was left out)\n")
+            break
+        told.append(said)
+    return b"".join(told) + (b"accept\n" if accepted else b"refuse\n")

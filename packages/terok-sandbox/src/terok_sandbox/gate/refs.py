@@ -1,0 +1,145 @@
+"""Read and change the refs of a mirror.
+
+| refs                              | role                                                                |
+|-----------------------------------|---------------------------------------------------------------------|
+| ``refs/heads/*``                  | what the container clones and pushes to                             |
+| ``refs/tags/*``                   | tags, created only                                                  |
+| ``refs/terok/upstream/*``         | branches of the upstream as last seen                               |
+| ``refs/terok/upstream-tags/*``    | its tags as last seen                                               |
+| ``refs/terok/attic/*``            | what the upstream had before, while a pending operation rests on it |
+| ``refs/terok/backup/<b>/<stamp>`` | tips saved before they were overwritten or deleted                  |
+
+All of ``refs/terok`` is hidden from the container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from terok_sandbox.gate.errors import GitFailed
+from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.plan import Divergence
+
+HEADS: Final = "refs/heads/"
+TAGS: Final = "refs/tags/"
+UPSTREAM: Final = "refs/terok/upstream/"
+UPSTREAM_TAGS: Final = "refs/terok/upstream-tags/"
+ATTIC: Final = "refs/terok/attic/"
+BACKUP: Final = "refs/terok/backup/"
+
+_LISTING_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RefSet:
+    """All refs of a mirror at one moment: full name to object id."""
+
+    refs: Mapping[str, str]
+
+    def under(self, prefix: str) -> dict[str, str]:
+        """Return the refs below ``prefix``, without it in their names."""
+        return {name[len(prefix) :]: oid for name, oid in self.refs.items() if name.startswith(prefix)}
+
+
+@dataclass(frozen=True, slots=True)
+class RefChange:
+    """Set ``ref`` to ``new`` (None: delete it), provided it is at ``old`` (None: does not exist)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+    def instruction(self) -> bytes:
+        """Return the line that ``git update-ref --stdin -z`` takes for this change."""
+        if self.old is None:
+            words = ["create " + self.ref, self.new or ""]
+        elif self.new is None:
+            words = ["delete " + self.ref, self.old]
+        else:
+            words = ["update " + self.ref, self.new, self.old]
+        return b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
+
+
+def read_refs(mirror: Path) -> RefSet:
+    """Return every ref of ``mirror``."""
+    done = run_git("for-each-ref", "--format=%(objectname) %(refname)", git_dir=mirror, max_output=_LISTING_BYTES)
+    refs: dict[str, str] = {}
+    for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
+        oid, _, name = line.partition(" ")
+        if name:
+            refs[name] = oid
+    return RefSet(refs)
+
+
+def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
+    """Apply ``changes`` and return what went wrong, one line each.
+
+    They are tried as one transaction; if any of them was overtaken (somebody pushed meanwhile) each is tried by
+    itself, so that one branch in use does not hold the others up.
+    """
+    todo = list(changes)
+    if not todo or _transaction(mirror, todo) is None:
+        return []
+    errors = []
+    for change in todo:
+        problem = _transaction(mirror, [change])
+        if problem is not None:
+            errors.append(f"{change.ref}: {problem}")
+    return errors
+
+
+def change_refs_together(mirror: Path, changes: Iterable[RefChange]) -> str | None:
+    """Apply all ``changes`` or none; return why not, or None."""
+    return _transaction(mirror, list(changes))
+
+
+def point_head(mirror: Path, branch: str) -> None:
+    """Make ``branch`` the one that a clone checks out; it need not exist yet."""
+    target = HEADS + branch
+    if (mirror / "HEAD").read_text().strip() != f"ref: {target}":
+        run_git("symbolic-ref", "HEAD", target, git_dir=mirror)
+
+
+def head_branch(mirror: Path) -> str:
+    """Return the branch that a clone checks out."""
+    return (mirror / "HEAD").read_text().strip().removeprefix("ref: " + HEADS)
+
+
+def backup_ref(branch: str, tip: str, now: datetime | None = None) -> str:
+    """Return the ref under which ``tip`` of ``branch`` is saved."""
+    stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    return f"{BACKUP}{branch}/{stamp}-{tip[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorHistory:
+    """Answer the planner's questions from the commits in a mirror."""
+
+    mirror: Path
+
+    def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
+        """Count what each side has that the other has not."""
+        done = run_git("rev-list", "--left-right", "--count", f"{gate_tip}...{upstream_tip}", git_dir=self.mirror)
+        ahead, behind = (int(number) for number in done.stdout.split())
+        if not (ahead and behind):
+            return Divergence(ahead, behind, related=True)
+        base = run_git("merge-base", gate_tip, upstream_tip, git_dir=self.mirror, check=False)
+        return Divergence(ahead, behind, related=base.returncode == 0)
+
+    def count(self, tip: str, without: Iterable[str]) -> int:
+        """Count the commits reachable from ``tip`` and from none of ``without``."""
+        done = run_git("rev-list", "--count", tip, "--not", *without, git_dir=self.mirror)
+        return int(done.stdout)
+
+
+def _transaction(mirror: Path, changes: list[RefChange]) -> str | None:
+    instructions = b"".join(change.instruction() for change in changes)
+    try:
+        run_git("update-ref", "--stdin", "-z", "-m", "terok gate", git_dir=mirror, input=instructions)
+    except GitFailed as error:
+        return error.message
+    return None

@@ -1,0 +1,105 @@
+"""Show a person what a branch of a mirror brings: commits, statistics and patch, as text that is safe to print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, read_refs
+
+MAX_COMMITS: Final = 1000
+MAX_PATCH: Final = 64 * 1024 * 1024
+
+EMPTY_TREE: Final = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSummary:
+    """One commit; ``date`` is ISO 8601, and all text is safe to print."""
+
+    oid: str
+    author: str
+    date: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a branch has that its base has not; ``base`` is a commit, or None when the two share nothing."""
+
+    branch: str
+    tip: str
+    base: str | None
+    commits: tuple[CommitSummary, ...]
+    diffstat: str
+    patch: str
+
+
+def review_branch(mirror: Path, branch: str, base: str | None = None) -> Review:
+    """Compare ``branch`` with where it left ``base``.
+
+    ``base`` is a branch of the mirror; without it, the upstream's branch of the same name is taken, else the
+    upstream's default branch, else the mirror's. Raises `MirrorError` for a branch that does not exist.
+    """
+    refs = read_refs(mirror)
+    tip = refs.refs.get(HEADS + branch)
+    if tip is None:
+        raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {mirror.name}")
+    start = _fork_point(mirror, tip, _base_tip(mirror, refs, branch, base))
+    origin = start or EMPTY_TREE[len(tip)]
+    return Review(
+        branch=safe_text(branch),
+        tip=tip,
+        base=start,
+        commits=_commits(mirror, tip, start),
+        diffstat=_diff(mirror, origin, tip, "--stat=100"),
+        patch=_diff(mirror, origin, tip, "--patch"),
+    )
+
+
+def _base_tip(mirror: Path, refs: RefSet, branch: str, base: str | None) -> str | None:
+    if base is not None:
+        tip = refs.refs.get(HEADS + base)
+        if tip is None:
+            raise MirrorError(f"there is no branch {safe_text(base)!r} in the mirror {mirror.name}")
+        return tip
+    default = (mirror / "HEAD").read_text().strip().removeprefix("ref: " + HEADS)
+    for candidate in (UPSTREAM + branch, UPSTREAM + default):
+        if candidate in refs.refs:
+            return refs.refs[candidate]
+    return refs.refs.get(HEADS + default) if branch != default else None
+
+
+def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
+    if base is None:
+        return None
+    done = run_git("merge-base", tip, base, git_dir=mirror, check=False)
+    return done.text.strip() or None
+
+
+def _commits(mirror: Path, tip: str, start: str | None) -> tuple[CommitSummary, ...]:
+    without = [f"^{start}"] if start else []
+    form = "--format=%H%x00%an <%ae>%x00%aI%x00%s"
+    done = run_git("log", form, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)
+    found = []
+    for line in done.stdout.decode("utf-8", "replace").split("\n"):
+        fields = line.split("\0")
+        if len(fields) == 4:
+            oid, author, date, subject = (safe_text(field) for field in fields)
+            found.append(CommitSummary(oid, author, date, subject))
+    return tuple(found)
+
+
+def _diff(mirror: Path, origin: str, tip: str, form: str) -> str:
+    done = run_git(
+        "diff-tree", "-r", form, "--end-of-options", origin, tip, git_dir=mirror, timeout=120.0, max_output=MAX_PATCH
+    )
+    return safe_text(done.stdout, multiline=True)

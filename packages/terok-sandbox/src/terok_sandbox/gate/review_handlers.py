@@ -1,0 +1,132 @@
+# ruff: noqa: T201 - what these print is their output
+"""What the verbs do that take a branch from review to upstream."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.handlers import base_directory
+from terok_sandbox.gate.mirror import GitGate
+
+if TYPE_CHECKING:
+    from terok_sandbox.gate.inspect.inspection import Report
+    from terok_sandbox.gate.promotion import ReviewedBranch
+
+
+def review(*, scope: str, branch: str | None = None, as_json: bool = False, sarif: str | None = None) -> int:
+    """List the branches with new work, or show all of what one brings and remember that it was seen."""
+    from terok_sandbox.gate import promotion
+    from terok_sandbox.gate.errors import GateError
+
+    gate = GitGate.open(scope, base=base_directory())
+    if branch is None:
+        if sarif is not None:
+            raise GateError("a SARIF report is about one branch", hint=f"terok-sandbox gate review {scope} BRANCH")
+        return _list_work(gate, as_json=as_json)
+    seen = promotion.review(gate, branch)
+    if sarif is not None:
+        _write_sarif(Path(sarif), seen.report)
+    if as_json:
+        print(json.dumps(_document(seen), indent=1))
+    else:
+        _page(_text(scope, seen))
+    promotion.record_review(gate, branch, seen)
+    return 0
+
+
+def promote(*, scope: str, branch: str, to: str | None = None, accept_flags: bool = False) -> int:
+    """Send a reviewed branch upstream."""
+    from terok_sandbox.gate import promotion
+
+    gate = GitGate.open(scope, base=base_directory())
+    target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags)
+    address = gate.source.address if gate.source else ""
+    print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}")
+    return 0
+
+
+def reject(*, scope: str, branch: str, note: str) -> int:
+    """Turn a branch down with a note that the agent sees."""
+    from terok_sandbox.gate import promotion
+
+    tip = promotion.reject(GitGate.open(scope, base=base_directory()), branch, note)
+    print(f"{safe_text(branch)} is rejected at {tip[:12]}; the agent reads why with its next push")
+    return 0
+
+
+def _list_work(gate: GitGate, *, as_json: bool) -> int:
+    from terok_sandbox.gate import promotion
+
+    work = promotion.new_work(gate)
+    if as_json:
+        print(json.dumps([asdict(item) for item in work], indent=1))
+        return 0
+    for item in work:
+        flags = f"  {item.flags} findings" if item.flags else ""
+        note = f"  ({safe_text(item.note, limit=80)})" if item.note else ""
+        print(f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {safe_text(item.branch)}{flags}{note}")
+    if not work:
+        print("no branch has new work")
+    return 0
+
+
+def _text(scope: str, seen: ReviewedBranch) -> str:
+    from terok_sandbox.gate.inspect.report import describe
+
+    shown = seen.review
+    lines = [f"branch {shown.branch} of {scope} at {shown.tip}", ""]
+    lines += [f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}" for commit in shown.commits]
+    if not shown.commits:
+        lines.append("no commits of its own")
+    for title, findings in (("refused by policy", seen.report.refused), ("to look at", seen.report.flagged)):
+        if findings:
+            lines += ["", f"{title}:", *(f"  {finding.rule}: {describe(finding)}" for finding in findings)]
+    return "\n".join([*lines, "", shown.diffstat, shown.patch])
+
+
+def _document(seen: ReviewedBranch) -> dict[str, Any]:
+    from terok_sandbox.gate.inspect.rules import RULES
+
+    def findings(found: tuple[Any, ...]) -> list[dict[str, Any]]:
+        rows = [asdict(finding) | {"title": RULES[finding.rule].title} for finding in found]
+        return [row | {name: safe_text(row[name]) for name in ("path", "detail")} for row in rows]
+
+    return asdict(seen.review) | {
+        "refused": findings(seen.report.refused),
+        "flagged": findings(seen.report.flagged),
+    }
+
+
+def _write_sarif(path: Path, report: Report) -> None:
+    from terok_util import atomic_write
+
+    from terok_sandbox.gate.sarif import to_sarif
+    from terok_sandbox.version import VERSION
+
+    atomic_write(path.absolute(), json.dumps(to_sarif(report, version=VERSION), indent=1) + "\n")
+
+
+def _page(text: str) -> None:
+    """Print the text, through the person's pager when that is a terminal. It is safe to print as it is."""
+    from asyncio.subprocess import PIPE
+
+    from terok_util import process
+
+    pager = shlex.split(os.environ.get("PAGER") or "less")
+    if sys.stdout.isatty() and text.count("\n") > 20 and pager:
+        try:
+            child = process.spawn(pager, stdin=PIPE, env={"LESS": "-FX", **os.environ, "LESSSECURE": "1"})
+        except process.ProcessError:
+            pass
+        else:
+            child.communicate(text.encode())
+            return
+    print(text)

@@ -1,0 +1,217 @@
+"""Serve one mirror over git's smart HTTP protocol on a given listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.cgi import Backend
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
+from terok_sandbox.gate.push_check import PushCheck
+from terok_sandbox.gate.request import GateRequest, Refusal, authorize, cgi_variables, route
+from terok_sandbox.sidecar import GateWiring
+
+_CHUNK: Final = 64 * 1024
+_END_SECONDS: Final = 10.0
+_SERVER: Final = "terok"
+_HOP_BY_HOP: Final = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "upgrade"})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """What one container may use of its gate.
+
+    ``push_bytes`` is the largest pack a push may carry; ``calls`` run at once, more wait up to ``queue_seconds``;
+    ``idle_seconds`` without a byte in either direction end a call, ``call_seconds`` end it in any case.
+    """
+
+    push_bytes: int = 2 * 1024**3
+    calls: int = 8
+    connections: int = 128
+    queue_seconds: float = 60.0
+    idle_seconds: float = 120.0
+    call_seconds: float = 3600.0
+
+
+async def serve_gate(
+    sock: socket.socket, wiring: GateWiring, *, stop: asyncio.Event, limits: GateLimits | None = None
+) -> None:
+    """Serve ``wiring``'s mirror on the listening ``sock`` until ``stop`` is set.
+
+    Calls that run at that moment are ended with all their processes. The socket itself is left open.
+    """
+    if wiring.mirror.is_dir():
+        install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
+    gate = _Gate(wiring, limits or GateLimits())
+    server = web.Server(
+        gate.handle,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,  # git inflates for itself, in its own process
+        keepalive_timeout=30.0,
+        lingering_time=5.0,
+        read_bufsize=_CHUNK,
+    )
+
+    def connect() -> asyncio.Protocol:
+        if len(server.connections) >= gate.limits.connections:
+            return _TurnedAway()
+        return server()
+
+    await asyncio.to_thread(sweep_quarantine, wiring.mirror)
+    loop = asyncio.get_running_loop()
+    own = socket.socket(fileno=socket.dup(sock.fileno()))  # closing the server must not close the caller's listener
+    listener = await loop.create_server(connect, sock=own, backlog=128)
+    try:
+        await stop.wait()
+    finally:
+        listener.close()
+        await server.shutdown(2.0)
+        await gate.ended()
+
+
+def backend_config(wiring: GateWiring, limits: GateLimits) -> dict[str, str]:
+    """Return the command-level settings of every call, beyond the guard that all our git calls have."""
+    return {
+        "core.hooksPath": str(hooks_path(wiring.mirror)),
+        "core.logAllRefUpdates": "always",
+        "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
+        "pack.windowMemory": "256m",
+        "http.getanyfile": "false",
+        "http.uploadpack": "true",
+        "http.receivepack": "true",
+        "transfer.hideRefs": "refs/terok",
+        "receive.maxInputSize": str(limits.push_bytes),
+        "receive.advertisePushOptions": "false",
+        "receive.denyDeletes": "false",
+        "receive.denyNonFastForwards": "false",
+        "receive.denyDeleteCurrent": "refuse",
+        "receive.shallowUpdate": "false",
+        "receive.updateServerInfo": "false",
+        "uploadpack.allowAnySHA1InWant": "false",
+        "uploadarchive.allowUnreachable": "false",
+    }
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection beyond the limit: closed before it says anything."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+class _Gate:
+    def __init__(self, wiring: GateWiring, limits: GateLimits) -> None:
+        self._wiring = wiring
+        self.limits = limits
+        self._config = backend_config(wiring, limits)
+        self._slots = asyncio.Semaphore(limits.calls)
+
+    async def ended(self) -> None:
+        """Wait until no backend runs any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                for _ in range(self.limits.calls):
+                    await self._slots.acquire()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
+        if refusal is not None:
+            return _refuse(refusal)
+        wanted = route(request.method, request.raw_path, self._wiring.name)
+        if isinstance(wanted, Refusal):
+            return _refuse(wanted)
+        if wanted.action == "head":
+            return web.Response(body=(self._wiring.mirror / "HEAD").read_bytes(), content_type="text/plain")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        variables = cgi_variables(wanted, headers, self._wiring.mirror.name)
+        if isinstance(variables, Refusal):
+            return _refuse(variables)
+        try:
+            async with asyncio.timeout(self.limits.queue_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            return _refuse(Refusal(503, "too many git operations at once", (("Retry-After", "10"),)))
+        try:
+            async with asyncio.timeout(self.limits.call_seconds):
+                return await self._call(request, wanted, variables)
+        except TimeoutError:
+            log.warning("a git operation took too long and was ended")
+            return _cut(request)
+        finally:
+            self._slots.release()
+
+    async def _call(
+        self, request: web.BaseRequest, wanted: GateRequest, variables: dict[str, str]
+    ) -> web.StreamResponse:
+        body = _body(request) if wanted.action == "call" else None
+        if wanted.service != "git-receive-pack" or body is None:
+            return await self._answer(request, variables, body)
+        async with PushCheck(self._wiring.mirror) as check:
+            return await self._answer(request, variables | check.variables, body, check)
+
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        variables: dict[str, str],
+        body: AsyncIterator[bytes] | None,
+        check: PushCheck | None = None,
+    ) -> web.StreamResponse:
+        idle = self.limits.idle_seconds
+        fds = check.inherited if check else ()
+        backend = Backend(self._wiring.mirror, variables, self._config, body, idle_timeout=idle, pass_fds=fds)
+        async with backend:
+            if check:
+                check.start()
+            try:
+                head = await backend.head()
+            except GateError as error:
+                log.warning("%s", safe_text(error.message, limit=500))
+                return _refuse(Refusal(502, "the gate could not run git"))
+            response = web.StreamResponse(status=head.status, headers={"Server": _SERVER})
+            for name, value in head.headers:
+                if name.lower() not in _HOP_BY_HOP:
+                    response.headers[name] = value
+            await response.prepare(request)
+            async for chunk in backend.chunks():
+                async with asyncio.timeout(idle):
+                    await response.write(chunk)
+            if await backend.finish() != 0:
+                log.info("git http-backend ended with an error")
+            await response.write_eof()
+            return response
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    async for chunk in request.content.iter_chunked(_CHUNK):
+        yield chunk
+
+
+def _refuse(refusal: Refusal) -> web.Response:
+    headers = {"Server": _SERVER, **dict(refusal.headers)}
+    response = web.Response(status=refusal.status, text=refusal.reason + "\n", headers=headers)
+    response.force_close()  # whatever else was sent on this connection is not looked at
+    return response
+
+
+def _cut(request: web.BaseRequest) -> web.Response:
+    """End the connection: part of an answer may be out already, so there is no other way to say that it failed."""
+    with contextlib.suppress(AttributeError):
+        if request.transport is not None:
+            request.transport.abort()
+    return web.Response(status=504)

@@ -1,0 +1,125 @@
+# ruff: noqa: T201 - what these print is their output
+"""What the verbs do that keep a mirror: pending operations, backups, policy, access to the upstream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.handlers import base_directory, pending_line
+from terok_sandbox.gate.layout import mirror_path, read_record, write_record
+from terok_sandbox.gate.mirror import GitGate
+
+
+def ops(*, scope: str, as_json: bool = False) -> int:
+    """Print what a sync did not do by itself."""
+    pending = GitGate.open(scope, base=base_directory()).pending_ops()
+    if as_json:
+        print(json.dumps([asdict(op) for op in pending], indent=1))
+        return 0
+    for op in pending:
+        print(pending_line(op))
+    if not pending:
+        print("nothing is pending")
+    return 0
+
+
+def apply(*, scope: str, branches: list[str]) -> int:
+    """Carry out pending operations; the old tips are saved."""
+    result = GitGate.open(scope, base=base_directory()).apply_pending_ops(branches or None)
+    for branch, backup in zip(result.applied, result.backups, strict=True):
+        print(f"applied  {safe_text(branch)}, saved as {safe_text(backup.removeprefix('refs/terok/backup/'))}")
+    for error in result.errors:
+        print(f"error    {safe_text(error)}")
+    if not (result.applied or result.errors):
+        print("nothing was pending")
+    return 0 if result.success else 1
+
+
+def backups(*, scope: str, as_json: bool = False) -> int:
+    """List saved tips."""
+    found = list_backups(_mirror(scope))
+    if as_json:
+        print(json.dumps([asdict(backup) | {"saved": backup.saved.isoformat()} for backup in found], indent=1))
+        return 0
+    for backup in found:
+        print(f"{backup.tip[:12]}  {backup.saved:%Y-%m-%d %H:%M}  {safe_text(backup.name)}")
+    return 0
+
+
+def restore(*, scope: str, name: str, to: str | None = None) -> int:
+    """Set a branch to a saved tip."""
+    print(f"restored {safe_text(restore_backup(_mirror(scope), name, to))}")
+    return 0
+
+
+def prune(*, scope: str, days: int = 30) -> int:
+    """Remove old backups."""
+    if days < 0:
+        raise GateError("the number of days is negative")
+    removed = prune_backups(_mirror(scope), timedelta(days=days))
+    print(f"removed {len(removed)} backups")
+    return 0
+
+
+def policy(
+    *,
+    scope: str,
+    settings: list[str] | None = None,
+    exceptions: list[str] | None = None,
+    dropped: list[str] | None = None,
+    as_json: bool = False,
+) -> int:
+    """Print the rules of a mirror's inspection, or change what happens when one finds something."""
+    from terok_sandbox.gate.inspect.policy import load_policy, save_policy
+    from terok_sandbox.gate.inspect.rules import RULES
+
+    mirror = _mirror(scope)
+    current = load_policy(mirror)
+    if settings or exceptions or dropped:
+        pairs = [setting.partition("=") for setting in settings or []]
+        current = current.changed({rule: verdict for rule, _, verdict in pairs}, exceptions or [], dropped or [])
+        save_policy(mirror, current)
+    verdicts = {rule.name: current.verdicts.get(rule.name, rule.default) for rule in RULES.values()}
+    if as_json:
+        document = {"verdicts": verdicts, "exceptions": current.exceptions, "limits": asdict(current.limits)}
+        print(json.dumps(document, indent=1))
+        return 0
+    for name, verdict in verdicts.items():
+        print(f"{verdict:7} {name:18} {RULES[name].title}")
+    for exception in current.exceptions:
+        print(f"except  {safe_text(exception)}")
+    return 0
+
+
+def access(
+    *, scope: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False
+) -> int:
+    """Print or change how the upstream of a mirror is spoken to."""
+    mirror = _mirror(scope)
+    record = read_record(mirror)
+    if credential is not None:
+        record = replace(record, credential=credential or None)
+    if ssh_agent is not None:
+        socket = str(Path(ssh_agent).absolute()) if ssh_agent else None
+        record = replace(record, ssh_agent=socket, personal_ssh=False)
+    if personal_ssh:
+        record = replace(record, ssh_agent=None, personal_ssh=True)
+    write_record(mirror, record)
+    print(f"upstream    {safe_text(record.upstream or '(none)')}")
+    print(f"credential  {safe_text(record.credential or '(none)')}")
+    agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"
+    print(f"ssh         {safe_text(agent)}")
+    return 0
+
+
+def _mirror(scope: str) -> Path:
+    mirror = mirror_path(base_directory(), scope)
+    read_record(mirror)
+    return mirror

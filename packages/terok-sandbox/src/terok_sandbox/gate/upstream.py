@@ -1,0 +1,167 @@
+"""Ask an upstream what it has, and fetch it into a mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
+from terok_sandbox.gate.errors import GitFailed, GitTimeout, PromotionRefused, UpstreamUnreachable
+from terok_sandbox.gate.invoke import Protocol, local_service, run_git
+from terok_sandbox.gate.refs import HEADS, TAGS, UPSTREAM, UPSTREAM_TAGS
+from terok_sandbox.gate.source import RepoSource, local_git_dir
+
+_ADVERTISEMENT_BYTES: Final = 256 * 1024 * 1024
+
+_TOLERATED: Final = (
+    *("badTimezone", "badDateOverflow", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate"),
+    *("missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate", "zeroPaddedFilemode"),
+)
+"""Flaws that old, published histories carry and that harm nobody. Pushes are judged without this list."""
+
+
+_HINT: Final = "sync and review again, or promote to a branch of another name with --to"
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """Branches and tags of an upstream, and the branch its HEAD names (None when it has no commits)."""
+
+    branches: dict[str, str]
+    tags: dict[str, str]
+    default_branch: str | None
+
+    @property
+    def object_format(self) -> str:
+        """The hash that the object names are made of; what git assumes when there are none."""
+        some = next(iter(self.branches.values()), "")
+        return "sha256" if len(some) == 64 else "sha1"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One upstream, as the mirror sees it; ``access`` is what it may be shown of our credentials."""
+
+    source: RepoSource
+    access: UpstreamAccess | None = None
+
+    def advertised(self, *, timeout: float) -> Advertised:
+        """Return what the upstream offers; `UpstreamUnreachable` if it does not answer in ``timeout`` seconds."""
+        address, options = self._remote("upload-pack")
+        try:
+            with shown_to(address, self.source.kind, self.access) as shown:
+                done = run_git(
+                    "ls-remote",
+                    "--symref",
+                    *options,
+                    address,
+                    protocols=self._protocols(),
+                    shown=shown,
+                    timeout=timeout,
+                    max_output=_ADVERTISEMENT_BYTES,
+                )
+        except (GitFailed, GitTimeout) as error:
+            raise self._unreachable(error) from error
+        return parse_advertisement(done.stdout)
+
+    def fetch_into(self, mirror: Path, *, timeout: float) -> None:
+        """Bring the upstream's branches and tags into the mirror's snapshot refs; gate branches do not change."""
+        address, options = self._remote("upload-pack")
+        flags = ["--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
+        flags += ["--no-recurse-submodules", "--no-auto-maintenance"]
+        try:
+            with shown_to(address, self.source.kind, self.access) as shown:
+                run_git(
+                    "fetch",
+                    *flags,
+                    *options,
+                    address,
+                    f"+{HEADS}*:{UPSTREAM}*",
+                    f"+{TAGS}*:{UPSTREAM_TAGS}*",
+                    git_dir=mirror,
+                    protocols=self._protocols(),
+                    # Snapshots need no reflog, and each would be a file of its own.
+                    config={
+                        "core.logAllRefUpdates": "false",
+                        **{f"fetch.fsck.{flaw}": "ignore" for flaw in _TOLERATED},
+                    },
+                    shown=shown,
+                    timeout=timeout,
+                )
+        except (GitFailed, GitTimeout) as error:
+            raise self._unreachable(error) from error
+
+    def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
+        """Set the upstream's ``branch`` to ``tip``, provided it is at ``expected`` (None: does not exist).
+
+        Raises `PromotionRefused` when the upstream does not take it, `UpstreamUnreachable` when it is not reached.
+        """
+        address, options = self._remote("receive-pack")
+        flags = ["--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
+        lease = f"--force-with-lease={HEADS}{branch}:{expected or ''}"
+        try:
+            with shown_to(address, self.source.kind, self.access) as shown:
+                done = run_git(
+                    "push",
+                    *flags,
+                    lease,
+                    *options,
+                    address,
+                    f"{tip}:{HEADS}{branch}",
+                    git_dir=mirror,
+                    protocols=self._protocols(),
+                    shown=shown,
+                    timeout=timeout,
+                    check=False,
+                )
+        except GitTimeout as error:
+            raise self._unreachable(error) from error
+        if done.returncode == 0:
+            return
+        said = done.stdout.decode("utf-8", "replace")
+        refused = [line.split("\t")[-1] for line in said.splitlines() if line.startswith("!")]
+        words = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+        if refused:
+            remote = [line.removeprefix("remote:").strip() for line in words if line.startswith("remote:")]
+            text = "; ".join(safe_text(line, limit=300) for line in [*refused, *remote[-3:]] if line)
+            raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=_HINT)
+        text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
+        raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
+
+    def _remote(self, service: Literal["upload-pack", "receive-pack"]) -> tuple[str, list[str]]:
+        if self.source.kind != "path":
+            return self.source.address, []
+        git_dir = local_git_dir(Path(self.source.address))
+        return str(git_dir), [f"--{service}={local_service(git_dir, service)}"]
+
+    def _protocols(self) -> tuple[Protocol, ...]:
+        protocols: dict[str, tuple[Protocol, ...]] = {"url": ("https",), "ssh": ("ssh",), "path": ("file",)}
+        return protocols[self.source.kind]
+
+    def _unreachable(self, error: GitFailed | GitTimeout) -> UpstreamUnreachable:
+        what = "check that the repository is intact with 'git fsck'"
+        if self.source.kind != "path":
+            what = "check the address, the network and what 'terok-sandbox gate access' says of credentials"
+        return UpstreamUnreachable(f"the upstream {self.source.address} was not reached: {error.message}", hint=what)
+
+
+def parse_advertisement(output: bytes) -> Advertised:
+    """Read the output of ``git ls-remote --symref``."""
+    branches: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    default = None
+    for line in output.decode("utf-8", "surrogateescape").split("\n"):
+        value, tab, name = line.partition("\t")
+        if not tab or name.endswith("^{}"):
+            continue
+        if value.startswith("ref: "):
+            if name == "HEAD" and value.startswith("ref: " + HEADS):
+                default = value.removeprefix("ref: " + HEADS)
+        elif name.startswith(HEADS):
+            branches[name.removeprefix(HEADS)] = value
+        elif name.startswith(TAGS):
+            tags[name.removeprefix(TAGS)] = value
+    return Advertised(branches, tags, default)

@@ -1,0 +1,90 @@
+"""What a person has decided about the branches of a mirror: reviewed, or rejected with a note."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import FileLock, atomic_write
+
+from terok_sandbox.gate.errors import MirrorError
+
+SCHEMA: Final = 1
+MAX_NOTE: Final = 4000
+_FILE: Final = "verdicts.json"
+_MAX_SIZE: Final = 16 * 1024 * 1024
+_OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision about one branch at one commit.
+
+    ``target`` and ``target_tip`` are the upstream branch that the person compared with, as it was then (None: the
+    upstream had none); ``flags`` is how many findings were shown; ``time`` is RFC 3339.
+    """
+
+    branch: str
+    tip: str
+    target: str | None = None
+    target_tip: str | None = None
+    flags: int = 0
+    rejected: bool = False
+    note: str = ""
+    time: str = ""
+
+
+def read_verdicts(mirror: Path) -> dict[str, Verdict]:
+    """Return the decisions by branch; `MirrorError` when they cannot be read."""
+    file = mirror / _FILE
+    try:
+        with file.open("rb") as stream:
+            document = json.loads(stream.read(_MAX_SIZE))
+        if document["schema"] != SCHEMA:
+            raise MirrorError(f"{file}: was written by another version")
+        return {branch: _verdict(branch, raw) for branch, raw in document["branches"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MirrorError(f"{file}: the record of reviews cannot be read", hint=f"remove {file}") from error
+
+
+def record_verdict(mirror: Path, verdict: Verdict) -> None:
+    """Remember a decision; it replaces an earlier one about the same branch."""
+    with _lock(mirror):
+        _write(mirror, {**read_verdicts(mirror), verdict.branch: verdict})
+
+
+def forget_verdict(mirror: Path, branch: str) -> None:
+    """Forget the decision about a branch, if there is one."""
+    with _lock(mirror):
+        verdicts = read_verdicts(mirror)
+        if verdicts.pop(branch, None) is not None:
+            _write(mirror, verdicts)
+
+
+def now() -> str:
+    """Return the present moment as `Verdict.time` has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _lock(mirror: Path) -> FileLock:
+    return FileLock(mirror.with_suffix(".verdicts.lock"), timeout=20.0)
+
+
+def _write(mirror: Path, verdicts: Mapping[str, Verdict]) -> None:
+    branches = {branch: asdict(verdict) for branch, verdict in verdicts.items()}
+    text = json.dumps({"schema": SCHEMA, "branches": branches}, indent=1, sort_keys=True)
+    atomic_write(mirror / _FILE, text + "\n", mode=0o600)
+
+
+def _verdict(branch: str, raw: dict[str, Any]) -> Verdict:
+    verdict = Verdict(**raw)
+    if verdict.branch != branch or not _OID.match(verdict.tip) or not isinstance(verdict.note, str):
+        raise ValueError(branch)
+    return verdict

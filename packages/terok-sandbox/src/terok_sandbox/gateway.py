@@ -1,0 +1,164 @@
+"""Entry point of the gateway process: resolver, packet log and git gate of one container.
+
+It parses what the container sends and holds no secret. When one part fails, the process ends, so that the supervisor
+starts all of it anew behind the same listeners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING, Final
+
+from terok_util import TerokError
+
+from terok_sandbox.audit import AuditLog
+from terok_sandbox.clearance.hub import ClearanceHub, bind
+from terok_sandbox.errors import AuditError, ShieldError
+from terok_sandbox.gate.server import serve_gate
+from terok_sandbox.netns.host_addresses import host_addresses
+from terok_sandbox.netns.nft import NftChannel
+from terok_sandbox.shield.control import Controls, serve_control
+from terok_sandbox.shield.dns import DnsServer
+from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
+from terok_sandbox.shield.egress.judge import Judge
+from terok_sandbox.shield.egress.proxy import EgressProxy
+from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.live_store import LIVE_FILE
+from terok_sandbox.shield.nflog import drain
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.resolver import Resolver
+from terok_sandbox.shield.ruleset import host_command
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.shield.upstream import Upstream, parse_server
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.supervise.worker import WorkerContext
+
+_log = logging.getLogger(__name__)
+
+HOST_REFRESH: Final = 15.0
+"""Seconds between looks at the host's addresses: a laptop that changes networks stays out of its containers' reach."""
+DRAIN_SECONDS: Final = 3.0
+
+
+def serve(ctx: WorkerContext) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code, which is not 0 when a part has failed."""
+    try:
+        policy = Policy.from_tiers(ctx.sidecar.shield.tiers)
+        return asyncio.run(_serve(ctx, policy))
+    except TerokError as error:
+        _log.error("the gateway cannot serve: %s", error.message)
+        return 1
+
+
+async def _serve(ctx: WorkerContext, policy: Policy) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    audit = AuditLog(ctx.sidecar.shield.audit_path, container=ctx.sidecar.container_name)
+    parts = await _parts(ctx, policy, audit, stop)
+    running = {asyncio.create_task(part, name=name) for name, part in parts.items()}
+    stopper = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopper, *running}, return_when=asyncio.FIRST_COMPLETED)
+    failed = set() if stop.is_set() else done
+    for task in failed:
+        _log_failure(task)
+    stop.set()
+    for task in running:
+        if task.get_name() != "gate":
+            task.cancel()
+    await asyncio.wait({stopper, *running}, timeout=DRAIN_SECONDS)
+    audit.close()
+    return 1 if failed else 0
+
+
+async def _parts(
+    ctx: WorkerContext, policy: Policy, audit: AuditLog, stop: asyncio.Event
+) -> dict[str, Coroutine[Any, Any, None]]:
+    if ctx.nft is None or ctx.nflog is None:
+        raise ShieldError("the gateway was started without its channel to the rules")
+    channel = NftChannel(ctx.nft)
+    live = LivePolicy(policy, ctx.sidecar.state_dir / LIVE_FILE, channel=channel)
+    await live.restore()
+    hub = ClearanceHub(ctx.sidecar, live, audit=audit)
+    hub.restore()
+    sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
+    upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
+    enforcement = ctx.sidecar.shield.enforcement
+    resolver = Resolver(live.policy, airlock=enforcement == "airlock")
+    server = DnsServer(resolver, channel=channel, upstream=upstream, sightings=sightings, asker=hub, opened=live.opened)
+
+    own: list[str] = host_addresses()
+    egress = EgressProxy(Judge(live, upstream, lambda: own, hub), sightings)
+
+    def follow() -> None:
+        resolver.adopt(live.policy, live.posture)
+        server.forget()
+        egress.reconsider()
+
+    async def resolve(name: str) -> list[Address]:
+        answers = [await upstream.ask(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)]
+        return [address for answer in answers for address in answer.addresses]
+
+    controls = Controls(ctx.sidecar.container_name, live, sightings, enforcement=enforcement, resolve=resolve)
+    live.watch(follow)
+    follow()
+    parts = {
+        "verdicts": live.expire(),
+        "clearance": hub.serve(bind(ctx.sidecar.runtime_dir / "clearance")),
+        "control": serve_control(ctx.sidecar, controls),
+        "resolver": server.serve(ctx.listeners["dns-udp"], ctx.listeners["dns-tcp"]),
+        "packet log": _read_packet_log(ctx.nflog, sightings),
+        "host addresses": _follow_host_addresses(channel, own),
+    }
+    if enforcement == "airlock":
+        parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
+    if ctx.sidecar.gate is not None:
+        parts["gate"] = serve_gate(ctx.listeners["gate"], ctx.sidecar.gate, stop=stop)
+    return parts
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    """Log why a part has ended before its time."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, TerokError):
+        _log.error("%s: %s", task.get_name(), error.message)
+    else:
+        _log.error("%s: has ended", task.get_name(), exc_info=error)
+
+
+async def _read_packet_log(log: socket.socket, sightings: Sightings) -> None:
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+
+    def read() -> None:
+        try:
+            for packet in drain(log):
+                sightings.blocked(packet)
+        except AuditError as error:
+            if not failed.done():
+                failed.set_exception(error)
+
+    loop.add_reader(log, read)
+    try:
+        await failed
+    finally:
+        loop.remove_reader(log)
+
+
+async def _follow_host_addresses(channel: NftChannel, own: list[str]) -> None:
+    known: list[str] | None = None
+    while True:
+        current = host_addresses()
+        if current != known:
+            await channel.run(host_command(current))
+            known = own[:] = current
+        await asyncio.sleep(HOST_REFRESH)

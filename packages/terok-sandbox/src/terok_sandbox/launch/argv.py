@@ -1,0 +1,246 @@
+"""RunSpec → podman arguments: a function of values, with no look at the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_util import podman_userns_args
+
+from terok_sandbox.errors import PrerequisiteMissing, SpecError
+from terok_sandbox.launch.check import check_spec
+from terok_sandbox.launch.extra import CONTROLLERS, pairs
+from terok_sandbox.launch.gpu import gpu_args
+from terok_sandbox.launch.paths import check_host_path
+from terok_sandbox.launch.seccomp import profile_name
+from terok_sandbox.vault_addr import (
+    CONTAINER_RUNTIME_DIR,
+    CONTAINER_SSH_SOCKET,
+    GUEST_SSH_PORT,
+    LOOPBACK_EGRESS_PORT,
+    LOOPBACK_HOST,
+    SIDECAR_ANNOTATION,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from terok_sandbox.launch.facts import HostFacts
+    from terok_sandbox.launch.spec import RunSpec, VolumeSpec
+    from terok_sandbox.sidecar import Enforcement
+
+SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
+"""What `sudo` and the package managers under it need, and all that an unrestricted container keeps of Podman's set.
+
+They are dropped to, not dropped and added back: what is added explicitly, Podman hands to an ordinary user as ambient
+capabilities, and only root in the container is to have them.
+"""
+
+DROPPED_CAPABILITIES: Final = (
+    *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH"),
+    *("IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN"),
+    *("NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETPCAP", "SYSLOG", "SYS_ADMIN", "SYS_BOOT"),
+    *("SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME"),
+    *("SYS_TTY_CONFIG", "WAKE_ALARM"),
+)
+"""Every other capability, so that no `default_capabilities` of the user's `containers.conf` adds one."""
+
+SANDBOX_LABEL: Final = "ai.terok.sandbox"
+SCOPE_LABEL: Final = "ai.terok.scope"
+DEFAULT_PIDS: Final = 4096
+LOG_LIMIT: Final = "64mb"
+"""Size at which the container's own log starts over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchPaths:
+    """Host files of one container that podman is told about."""
+
+    sidecar: Path
+    guest_dir: Path
+    resolv_conf: Path
+    hosts: Path
+    env_file: Path
+    seccomp_dir: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchPlan:
+    """A launch, ready to be carried out.
+
+    ``argv`` either runs the container detached or, when ``sealed``, creates it: ``copies`` are then to be copied in
+    before it is started. ``options`` are those of them that make a container of any image and command a sandboxed one.
+    The texts are the contents of the files named in :class:`LaunchPaths`. ``warnings`` are
+    lines for the user.
+    """
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    options: tuple[str, ...]
+    sealed: bool
+    copies: tuple[VolumeSpec, ...]
+    env_file: str
+    resolv_conf: str
+    hosts: str
+    warnings: tuple[str, ...]
+
+
+def plan_launch(
+    spec: RunSpec, facts: HostFacts, paths: LaunchPaths, *, enforcement: Enforcement, cdi_devices: Collection[str] = ()
+) -> LaunchPlan:
+    """Turn *spec* into a plan for the host described by *facts*, which has the GPU devices *cdi_devices*.
+
+    Raises SpecError for refused values, GpuConfigError for GPUs that the host has not, and PrerequisiteMissing when it
+    has no program for the container's network.
+    """
+    check_spec(spec)
+    for path in (paths.sidecar, paths.guest_dir, paths.resolv_conf, paths.hosts, paths.env_file, paths.seccomp_dir):
+        check_host_path(str(path))
+    hostname = spec.hostname or default_hostname(spec.container_name)
+    mounts = [volume for volume in spec.volumes if volume.live or not spec.sealed]
+    limits, warnings = _limits(spec, facts)
+    options = [
+        *_identity(spec, paths, facts, hostname),
+        *_confinement(spec, facts),
+        *("--security-opt", f"seccomp={paths.seccomp_dir / profile_name(spec.opt_outs)}"),
+        *_network(facts, enforcement),
+        *_guest(spec, enforcement),
+        *limits,
+        *gpu_args(spec.gpus, cdi_devices, runtime=spec.runtime or facts.runtime),
+        *_mount_args(paths, labels=facts.selinux),
+        *(word for volume in mounts for word in ("--volume", volume.to_mount_arg(labels=facts.selinux))),
+    ]
+    argv = [
+        facts.podman,
+        *(["create"] if spec.sealed else ["run", "--detach"]),
+        *("--pull", "never"),
+        *options,
+        *("--env-file", str(paths.env_file)),
+        *(("--workdir", spec.workdir) if spec.workdir else ()),
+        spec.image,
+        *spec.command,
+    ]
+    return LaunchPlan(
+        name=spec.container_name,
+        image=spec.image,
+        argv=tuple(argv),
+        options=tuple(options),
+        sealed=spec.sealed,
+        copies=tuple(volume for volume in spec.volumes if volume not in mounts),
+        env_file="".join(
+            f"{name}={value}\n" for name, value in sorted({**_proxy(enforcement), **_environment(spec)}.items())
+        ),
+        resolv_conf="nameserver 127.0.0.1\n",
+        hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
+        warnings=tuple(warnings),
+    )
+
+
+def default_hostname(container_name: str) -> str:
+    """Return a host name made of a container name."""
+    return container_name.translate(str.maketrans("_.", "--")).strip("-")
+
+
+def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str) -> list[str]:
+    annotations = {SIDECAR_ANNOTATION: str(paths.sidecar), **spec.annotations}
+    labels = {SANDBOX_LABEL: "1"} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
+    runtime = ["--runtime", spec.runtime] if spec.runtime else []
+    return [
+        *("--name", spec.container_name, "--hostname", hostname),
+        *(["--init"] if facts.init and spec.init else []),
+        *(["--rm"] if spec.ephemeral else []),
+        *(["--tz", spec.timezone] if spec.timezone else []),
+        *runtime,
+        *(word for key, value in sorted(annotations.items()) for word in ("--annotation", f"{key}={value}")),
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+    ]
+
+
+def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
+    euid = 1 if facts.rootless else 0
+    if spec.unrestricted:
+        privileges = [f"--cap-drop={','.join(DROPPED_CAPABILITIES)}"]
+    else:
+        privileges = ["--cap-drop=all", "--security-opt", "no-new-privileges", "--user", "1000:1000"]
+    return [
+        *podman_userns_args(facts.version[:2], euid=euid),
+        *privileges,
+        # What podman would otherwise hand on from the host: proxy variables, the notify socket, a systemd cgroup mount.
+        *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false"),
+        *("--log-driver", "k8s-file", "--log-opt", f"max-size={LOG_LIMIT}"),
+    ]
+
+
+def _network(facts: HostFacts, enforcement: Enforcement) -> list[str]:
+    if enforcement == "airlock":
+        return ["--network", "none"]
+    if facts.network is None:
+        raise PrerequisiteMissing(
+            "there is no program for the container's network", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
+        )
+    if facts.network == "slirp4netns":
+        return ["--network", "slirp4netns:allow_host_loopback=false"]
+    return ["--network", facts.network]
+
+
+def _guest(spec: RunSpec, enforcement: Enforcement) -> list[str]:
+    """Publish the SSH port of a microVM on the host's loopback; Podman chooses a free port there."""
+    if spec.runtime != "krun":
+        return []
+    if enforcement == "airlock":
+        raise SpecError("a microVM is reached over its network, which airlock takes away", hint="use another runtime")
+    return ["--publish", f"127.0.0.1::{GUEST_SSH_PORT}"]
+
+
+def _proxy(enforcement: Enforcement) -> dict[str, str]:
+    """Return what leads curl, git, pip, npm and apt to the egress proxy of an airlock."""
+    if enforcement != "airlock":
+        return {}
+    url, direct = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}", f"localhost,{LOOPBACK_HOST}"
+    upper = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": direct}
+    return upper | {name.lower(): value for name, value in upper.items()}
+
+
+def _environment(spec: RunSpec) -> dict[str, str]:
+    agent = {"SSH_AUTH_SOCK": CONTAINER_SSH_SOCKET} if spec.wiring.vault and spec.wiring.ssh_scope is not None else {}
+    return agent | dict(spec.env)
+
+
+def _limits(spec: RunSpec, facts: HostFacts) -> tuple[list[str], list[str]]:
+    wanted = (
+        ("memory", "--memory", spec.memory),
+        ("cpu", "--cpus", None if spec.cpus is None else f"{spec.cpus:g}"),
+        ("pids", "--pids-limit", None if spec.pids is None else str(spec.pids)),
+    )
+    arguments: list[str] = []
+    warnings: list[str] = []
+    for controller, flag, value in wanted:
+        if controller in facts.controllers:
+            default = str(DEFAULT_PIDS) if controller == "pids" else None
+            if value or default:
+                arguments += [flag, value or default or ""]
+        elif value:
+            warnings.append(_no_effect(flag, value, controller))
+    for flag, value in pairs(spec.extra_args):
+        needed = CONTROLLERS.get(flag)
+        if needed is None or needed in facts.controllers:
+            arguments += [flag, value]
+        else:
+            warnings.append(_no_effect(flag, value, needed))
+    return arguments, warnings
+
+
+def _no_effect(flag: str, value: str, controller: str) -> str:
+    return f"{flag} {value} has no effect: this user has no {controller} cgroup controller"
+
+
+def _mount_args(paths: LaunchPaths, *, labels: bool) -> list[str]:
+    mounts = (
+        (paths.resolv_conf, "/etc/resolv.conf"),
+        (paths.hosts, "/etc/hosts"),
+        (paths.guest_dir, CONTAINER_RUNTIME_DIR),
+    )
+    options = "ro,z" if labels else "ro"
+    return [word for source, target in mounts for word in ("--volume", f"{source}:{target}:{options}")]

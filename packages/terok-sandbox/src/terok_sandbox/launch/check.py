@@ -1,0 +1,118 @@
+"""Refusals: which launch values are never passed to podman.
+
+Nothing is quoted or repaired. A value that podman, a shell or a mount option could read in another way than it was
+meant is a :class:`SpecError`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.errors import SpecError
+from terok_sandbox.launch.extra import check_extra_args
+from terok_sandbox.launch.gpu import normalize_gpus
+from terok_sandbox.launch.paths import check_container_path, check_host_path
+from terok_sandbox.launch.seccomp import OPT_OUTS
+from terok_sandbox.sidecar import CONTAINER_NAME
+from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
+
+if TYPE_CHECKING:
+    from terok_sandbox.launch.spec import RunSpec
+
+SAFE_ANNOTATION_KEYS: Final = frozenset({"dossier.meta_path", "krun.cpus", "krun.ram_mib"})
+"""Annotation keys a caller may set: a file about the task, and the size of a microVM."""
+
+RUNTIMES: Final = frozenset({"crun", "runc", "krun"})
+
+_COMPONENT: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE: Final = re.compile(
+    rf"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?|(?:sha256:)?[0-9a-f]{12,64})\Z"
+)
+_HOSTNAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_SCOPE: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,127})?\Z")
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_TIMEZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9][A-Za-z0-9_+-]{0,31}){0,2}\Z")
+_MEMORY: Final = re.compile(r"[1-9][0-9]{0,14}[bkmg]?\Z")
+
+
+def check_spec(spec: RunSpec) -> None:
+    """Raise :class:`SpecError` for the first value of *spec* that is refused."""
+    if not CONTAINER_NAME.match(spec.container_name):
+        raise SpecError(
+            f"{spec.container_name!r} is no container name",
+            hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit",
+        )
+    check_image_reference(spec.image)
+    if spec.hostname is not None and not _HOSTNAME.match(spec.hostname):
+        raise SpecError(f"{spec.hostname!r} is no host name", hint="use letters, digits and inner hyphens, at most 63")
+    if spec.runtime is not None and spec.runtime not in RUNTIMES:
+        raise SpecError(f"{spec.runtime!r} is no known OCI runtime", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
+    if not _SCOPE.match(spec.wiring.scope):
+        raise SpecError(f"{spec.wiring.scope[:80]!r} is no scope", hint="use up to 128 letters, digits, _ . -")
+    _check_env(spec)
+    _check_limits(spec)
+    _check_environment_of_process(spec)
+    if spec.gpus is not None:
+        normalize_gpus(spec.gpus)
+    _check_annotations(spec)
+    for volume in spec.volumes:
+        check_host_path(str(volume.host_path))
+        check_container_path(volume.container_path)
+    if spec.workdir is not None:
+        check_container_path(spec.workdir)
+    if any("\0" in word for word in spec.command):
+        raise SpecError("the command contains a NUL character")
+    check_extra_args(spec.extra_args)
+
+
+def check_image_reference(reference: str) -> None:
+    """Raise :class:`SpecError` unless *reference* has the shape of an image name or ID."""
+    if len(reference) > 512 or not _IMAGE.match(reference):
+        raise SpecError(
+            f"{reference[:80]!r} is no image reference", hint="write it as NAME[:TAG] or REGISTRY/NAME[:TAG]"
+        )
+
+
+def _check_env(spec: RunSpec) -> None:
+    for name, value in spec.env.items():
+        if not _ENV_NAME.match(name):
+            raise SpecError(f"{name[:80]!r} is no environment variable name")
+        if any(character in value for character in "\n\r\0"):
+            raise SpecError(
+                f"the environment variable {name} has more than one line", hint="put the text into a file and mount it"
+            )
+
+
+def _check_limits(spec: RunSpec) -> None:
+    if spec.memory is not None and not _MEMORY.match(spec.memory):
+        raise SpecError(f"{spec.memory!r} is no memory size", hint="write a number with b, k, m or g, such as 4g")
+    if spec.cpus is not None and not (math.isfinite(spec.cpus) and spec.cpus > 0):
+        raise SpecError(f"{spec.cpus!r} is no number of CPUs", hint="write a positive number such as 1.5")
+    if spec.pids is not None and spec.pids < 1:
+        raise SpecError(f"{spec.pids!r} is no number of processes", hint="write a positive number")
+
+
+def _check_environment_of_process(spec: RunSpec) -> None:
+    if unknown := [name for name in spec.opt_outs if name not in OPT_OUTS]:
+        raise SpecError(f"{unknown[0]!r} is no seccomp opt-out", hint=f"use {', '.join(OPT_OUTS)}")
+    if spec.timezone is not None and not _TIMEZONE.match(spec.timezone):
+        raise SpecError(
+            f"{spec.timezone[:80]!r} is no time zone", hint="use local, UTC or a name such as Europe/Berlin"
+        )
+    if spec.ephemeral and spec.sealed:
+        raise SpecError("a sealed container cannot be ephemeral: its results would go with it")
+
+
+def _check_annotations(spec: RunSpec) -> None:
+    for key, value in spec.annotations.items():
+        if key == SIDECAR_ANNOTATION or key not in SAFE_ANNOTATION_KEYS:
+            raise SpecError(
+                f"the annotation {key[:80]!r} cannot be set", hint=f"use {', '.join(sorted(SAFE_ANNOTATION_KEYS))}"
+            )
+        if key.startswith("krun.") and not re.fullmatch(r"[1-9][0-9]{0,6}", value):
+            raise SpecError(f"the annotation {key} is a number")
+        if re.search(r"[\x00-\x1f\x7f,\"]", value):
+            raise SpecError(f"the annotation {key} has a comma, quote or control character")

@@ -1,0 +1,39 @@
+"""HostFacts: what a host's Podman can do, as far as a launch depends on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+MIN_PODMAN: Final = (4, 3)
+"""Oldest Podman that works: the first with ``keep-id:uid=``."""
+
+NetworkTool = Literal["slirp4netns", "pasta", "bridge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """One host as seen by one user.
+
+    ``podman`` is the absolute path of the program; ``controllers`` are the cgroup controllers this user may set limits
+    with; ``network`` is ``None`` when no program for a container's network is installed; ``init`` says whether Podman
+    has an init program to put into containers; ``selinux`` whether mounts need a label.
+    """
+
+    podman: str
+    version: tuple[int, int, int]
+    rootless: bool
+    controllers: frozenset[str]
+    runtime: str
+    network: NetworkTool | None
+    init: bool
+    selinux: bool
+
+
+def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> NetworkTool | None:
+    """Return the network program: pasta from Podman 5 on, slirp4netns before; root without it has the bridge."""
+    if not rootless:
+        return "slirp4netns" if slirp else "bridge"
+    if version >= (5, 0, 0) and pasta:
+        return "pasta"
+    return "slirp4netns" if slirp else None

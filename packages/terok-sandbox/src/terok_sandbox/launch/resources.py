@@ -1,0 +1,188 @@
+"""The files and directories of one container: claimed before a launch, removed with the container."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_dir, remove_tree, write_sensitive_file
+
+from terok_sandbox.clearance.project import with_project_verdicts
+from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
+from terok_sandbox.launch.argv import LaunchPaths
+from terok_sandbox.sidecar import SCHEMA, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.vault.usage.journal import project_dir
+from terok_sandbox.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.launch.argv import LaunchPlan
+    from terok_sandbox.launch.spec import RunSpec
+
+MAX_SOCKET_PATH: Final = 107
+"""Bytes the kernel allows in the address of a Unix socket."""
+_LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
+LOCK_TIMEOUT: Final = 60.0
+LOCKS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PerContainerResources:
+    """What a container has of its own on the host."""
+
+    container_runtime_dir: Path
+    guest_dir: Path
+
+
+def allocate_per_container_resources(config: SandboxConfig, name: str) -> PerContainerResources:
+    """Return the directories of container *name*; SpecError when its socket paths would be too long."""
+    runtime_dir = config.container_runtime_dir(name)
+    longest = os.fsencode(runtime_dir / _LONGEST_SOCKET)
+    if len(longest) > MAX_SOCKET_PATH:
+        raise SpecError(
+            f"{runtime_dir}: {len(longest) - MAX_SOCKET_PATH} bytes too long for the sockets in it",
+            hint="use a shorter container name or TEROK_ROOT",
+        )
+    return PerContainerResources(runtime_dir, config.guest_dir(name))
+
+
+def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
+    """Return where the files of container *name* that podman is told about are."""
+    state_dir = config.container_state_dir(name)
+    return LaunchPaths(
+        sidecar=config.sidecar_path(name),
+        guest_dir=config.guest_dir(name),
+        resolv_conf=state_dir / "etc" / "resolv.conf",
+        hosts=state_dir / "etc" / "hosts",
+        env_file=config.container_runtime_dir(name) / "env",
+        seccomp_dir=config.seccomp_dir,
+    )
+
+
+def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
+    """Return the sidecar that wires the container of *spec* to its supervisor."""
+    name, wiring = spec.container_name, spec.wiring
+    state_dir = config.container_state_dir(name)
+    vault = VaultWiring(
+        db_path=config.db_path,
+        routes_path=config.routes_path,
+        audit_path=state_dir / "vault-audit.jsonl",
+        passphrase_file=config.vault_session_file,
+        usage=_usage(config, spec),
+        ssh_scope=wiring.ssh_scope,
+    )
+    shield = ShieldWiring(
+        enforcement=wiring.enforcement or config.shield_mode,
+        audit_path=state_dir / "shield-audit.jsonl",
+        tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
+        resolvers=config.shield_resolvers,
+    )
+    return Sidecar(
+        schema=SCHEMA,
+        version=VERSION,
+        container_name=name,
+        scope=wiring.scope,
+        runtime_dir=config.container_runtime_dir(name),
+        state_dir=state_dir,
+        vault=vault if wiring.vault else None,
+        gate=wiring.gate,
+        shield=shield,
+    )
+
+
+def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
+    budget = config.budget if spec.wiring.budget is None else spec.wiring.budget
+    return UsageWiring(
+        journal=project_dir(config.usage_dir, spec.wiring.scope) / f"{spec.container_name}.jsonl",
+        task=secrets.token_hex(6),
+        started=time.time(),
+        prices=config.prices_path,
+        task_limits=budget.task,
+        project_limits=budget.project,
+    )
+
+
+def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> None:
+    """Write everything podman and the supervisor read; LaunchError when that fails.
+
+    What outlives a reboot is on disk only after :func:`settling`.
+    """
+    paths = launch_paths(config, plan.name)
+    try:
+        config.ensure_container_dirs(plan.name)
+        ensure_dir(config.sidecar_dir)
+        ensure_dir(paths.hosts.parent, 0o755)
+        atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
+        atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
+        write_sensitive_file(paths.env_file, plan.env_file, durable=False)
+        sidecar.save(paths.sidecar, durable=False)
+    except (OSError, TerokError) as error:
+        raise LaunchError(f"the files of container {plan.name} cannot be written: {error}") from error
+
+
+@contextmanager
+def settling(config: SandboxConfig, name: str) -> Iterator[None]:
+    """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
+    paths = launch_paths(config, name)
+    files = (paths.resolv_conf, paths.hosts, paths.sidecar)
+    errors: list[OSError] = []
+
+    def settle() -> None:
+        try:
+            for path in dict.fromkeys([*files, *(file.parent for file in files)]):
+                _settle(path)
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=settle, name="settle")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if errors:
+        raise LaunchError(f"the files of container {name} cannot be written: {errors[0].strerror}")
+
+
+def _settle(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_files(config: SandboxConfig, name: str) -> None:
+    """Remove everything the host keeps of container *name*; LaunchError when something stays."""
+    try:
+        config.sidecar_path(name).unlink(missing_ok=True)
+        remove_tree(config.container_runtime_dir(name))
+        remove_tree(config.container_state_dir(name))
+    except (OSError, TerokError) as error:
+        raise LaunchError(f"the files of container {name} cannot be removed: {error}") from error
+
+
+@contextmanager
+def launch_lock(config: SandboxConfig, name: str, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+    """Keep every other launch, start or removal of container *name* out; ContainerBusy after *timeout* seconds."""
+    directory = config.runtime_dir / "locks"
+    ensure_dir(directory)
+    bucket = zlib.crc32(name.encode()) % LOCKS  # a lock file cannot be removed safely, so their number is bounded
+    lock = FileLock(directory / f"{bucket:02x}.lock", timeout=timeout)
+    try:
+        lock.__enter__()
+    except LockTimeout as error:
+        raise ContainerBusy(f"another command is busy with container {name}") from error
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)

@@ -1,0 +1,126 @@
+"""What a launch needs of supervision: a host set up, a supervisor that waits, proof that it took the container."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from terok_util.text import safe_text
+
+from terok_sandbox.errors import EngineError, LaunchError, SupervisorError
+from terok_sandbox.runtime.protocol import ContainerState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.protocol import Container
+
+SUPERVISOR_LOG: Final = "supervisor.log"
+HOOK_LOG: Final = "hook.log"
+VERIFY_TIMEOUT: Final = 3.0
+"""Seconds a supervisor that just crashed has to be back."""
+_LOG_TAIL: Final = 65536
+
+
+class Supervision(Protocol):
+    """The supervising side of a launch."""
+
+    def check_setup(self, config: SandboxConfig) -> None:
+        """Raise SetupRequired or SetupDowngrade unless the host is set up for this version."""
+
+    def prepare(self, config: SandboxConfig, name: str) -> None:
+        """Have a supervisor wait for container *name*, whose sidecar is written; raises SupervisorError."""
+
+    def verify(self, config: SandboxConfig, container: Container, since: float) -> str:
+        """Return what is wrong with the supervision of a container started after *since* (epoch), empty if nothing."""
+
+    def end(self, config: SandboxConfig, name: str) -> None:
+        """End the supervisor of container *name*; none is no error."""
+
+
+class HookSupervision:
+    """Supervision by the fork server and the OCI hook."""
+
+    def check_setup(self, config: SandboxConfig) -> None:
+        """Compare what is installed with what this version installs."""
+        from terok_sandbox.setup.state import check_setup
+
+        check_setup(config)
+
+    def prepare(self, config: SandboxConfig, name: str) -> None:
+        """Ask the fork server for a supervisor."""
+        from terok_sandbox.supervise import client
+
+        client.supervise(config, config.sidecar_path(name))
+
+    def verify(self, config: SandboxConfig, container: Container, since: float) -> str:
+        """Ask the supervisor; that of a container which has ended already has left its word in the log."""
+        from terok_sandbox.supervise import client
+
+        log = config.container_state_dir(container.name) / SUPERVISOR_LOG
+        deadline = time.monotonic() + VERIFY_TIMEOUT
+        while True:
+            try:
+                if client.status(config, container.name).get("prepared"):
+                    return ""
+                problem = "its supervisor has no container"
+            except SupervisorError as error:
+                problem = error.message
+            try:
+                ended = container.state is ContainerState.EXITED
+                if ended and was_supervised(_tail(log), container.id, since):
+                    return ""
+            except EngineError as error:
+                problem = error.message
+            if time.monotonic() > deadline:
+                return problem + _last_line(_tail(log))
+            time.sleep(0.05)
+
+    def end(self, config: SandboxConfig, name: str) -> None:
+        """Stop the container's supervisor."""
+        from terok_sandbox.supervise import client
+
+        client.stop_supervisor(config, name)
+
+
+@contextmanager
+def hook_heard(log: Path) -> Iterator[None]:
+    """Put the hook's own words, which crun swallows, in place of a start's failure; *log* is where it leaves them."""
+    from terok_sandbox.runtime.engine import hook_refusal
+
+    log.unlink(missing_ok=True)
+    try:
+        yield
+    except LaunchError as error:
+        if refusal := hook_refusal(_tail(log)):
+            raise refusal from error
+        raise
+
+
+def was_supervised(log: str, container_id: str, since: float) -> bool:
+    """Tell whether a supervisor's log says that it took the container, not before the second of *since*."""
+    taken = re.compile(
+        rf"^(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) supervisor\[\d+\]: supervises {re.escape(container_id[:12])} ",
+        re.MULTILINE,
+    )
+    earliest = datetime.fromtimestamp(int(since), UTC)
+    return bool(container_id) and any(datetime.fromisoformat(time) >= earliest for time in taken.findall(log))
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _LOG_TAIL))
+            return file.read(_LOG_TAIL).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _last_line(log: str) -> str:
+    lines = [line for line in log.splitlines() if line.strip()]
+    return f"; its log ends with: {safe_text(lines[-1], limit=300)}" if lines else ""

@@ -1,0 +1,1 @@
+"""Containers and images behind one protocol: Podman for real, a fake for tests."""

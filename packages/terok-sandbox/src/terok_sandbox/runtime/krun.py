@@ -1,0 +1,77 @@
+"""KrunRuntime: containers that are microVMs. Podman starts and stops them; what runs inside is reached as a guest."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Final
+
+from terok_util.process import ProcessError, ProcessTimeout, run
+
+from terok_sandbox.errors import EngineError, EngineTimeout
+from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime, run_on_streams
+from terok_sandbox.runtime.protocol import ExecResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.guest import GuestTransport
+
+SSH_FAILED: Final = 255
+"""Exit code with which ssh reports its own failure."""
+
+
+class KrunContainer(PodmanContainer):
+    """A microVM by its container's name."""
+
+    def __init__(self, name: str, transport: GuestTransport) -> None:
+        super().__init__(name)
+        self._transport = transport
+
+    def login_command(self, command: Sequence[str] = ()) -> list[str]:
+        """Return the arguments that open a terminal in the guest."""
+        inside = list(command) or ["tmux", "new-session", "-A", "-s", "main"]
+        return self._transport.argv(self.name, inside, tty=True)
+
+
+class KrunRuntime(PodmanRuntime):
+    """Podman with microVMs; commands inside go through *transport*."""
+
+    def __init__(self, transport: GuestTransport, config: SandboxConfig | None = None) -> None:
+        super().__init__(config)
+        self._transport = transport
+
+    def container(self, name: str) -> KrunContainer:
+        """Return the handle of a container."""
+        return KrunContainer(name, self._transport)
+
+    def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
+        """Run *command* in the guest and collect its output; EngineError when the guest cannot be reached."""
+        argv = self._transport.argv(container, command)
+        try:
+            done = run(argv, timeout=timeout, check=False)
+        except ProcessTimeout as error:
+            raise EngineTimeout(f"{command[0]} in {container} did not end within {timeout:g} s") from error
+        except ProcessError as error:
+            raise EngineError(f"the guest of {container} cannot be reached: {error.message}") from error
+        if done.returncode == SSH_FAILED:
+            raise EngineError(f"the guest of {container} cannot be reached: {done.err_text.strip()[-300:]}")
+        return ExecResult(done.returncode, done.text, done.err_text)
+
+    def exec_stdio(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Run *command* in the guest on the caller's binary streams; returns its exit code.
+
+        *env* is set by arguments that every process of the host can read: no secrets.
+        """
+        argv = self._transport.argv(container, command, env=env)
+        what = f"{command[0]} in {container}"
+        return run_on_streams(argv, what, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout)

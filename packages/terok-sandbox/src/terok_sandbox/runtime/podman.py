@@ -1,0 +1,383 @@
+"""The ContainerRuntime that is Podman."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import select
+import tarfile
+import time
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING, Any
+
+from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, kill_tree, spawn, stream
+
+from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound
+from terok_sandbox.runtime import engine
+from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
+from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.protocol import ContainerState, ContainerSummary, ExecResult, ImageSummary, RemoveResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.launch.argv import LaunchPlan
+    from terok_sandbox.launch.facts import HostFacts
+    from terok_sandbox.runtime.events import EventStream
+    from terok_sandbox.runtime.ports import PortReservation
+    from terok_sandbox.runtime.protocol import ByteProcess
+
+_STATES = {
+    "configured": ContainerState.CREATED,
+    "initialized": ContainerState.CREATED,
+    "stopped": ContainerState.EXITED,
+} | {state.value: state for state in ContainerState}
+COPY_TIMEOUT = 600.0
+_ENGINE_EXIT = 125
+"""Exit code with which podman itself reports a failure of `exec`."""
+
+
+class PodmanContainer:
+    """A container by name; every question is put to podman."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def state(self) -> ContainerState:
+        """Where it is in its life."""
+        try:
+            return _state(self._inspect()["State"]["Status"])
+        except ContainerNotFound:
+            return ContainerState.MISSING
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process runs."""
+        return self.state is ContainerState.RUNNING
+
+    @property
+    def pid(self) -> int:
+        """Host process id of its first process, 0 when it does not run."""
+        return int(self._inspect()["State"]["Pid"])
+
+    @property
+    def id(self) -> str:
+        """Podman's ID; raises ContainerNotFound."""
+        return str(self._inspect()["Id"])
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels; raises ContainerNotFound."""
+        return dict(self._inspect()["Config"].get("Labels") or {})
+
+    def start(self) -> None:
+        """Start it; raises LaunchError with the hook's own words when the hook refuses."""
+        completed = podman(["start", self.name], timeout=START_TIMEOUT)
+        if completed.returncode != 0:
+            raise engine.start_failure(completed, self.name)
+
+    def stop(self, timeout: int = 10) -> None:
+        """Stop it, with SIGKILL after *timeout* seconds."""
+        ask(["stop", "--time", str(timeout), self.name], timeout=timeout + STOP_SLACK, container=self.name)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended and return its exit code; EngineTimeout after *timeout* seconds (24 days if None)."""
+        limit = LONGEST if timeout is None else timeout
+        try:
+            completed = podman(["wait", self.name], timeout=limit)
+        except EngineTimeout as error:
+            raise EngineTimeout(f"container {self.name} still runs after {limit:g} s") from error
+        if completed.returncode != 0:
+            raise engine.failure(completed, "wait", container=self.name)
+        try:
+            return int(completed.text.strip())
+        except ValueError as error:
+            raise EngineError(f"podman wait gave no exit code of {self.name}") from error
+
+    def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
+        """Return its output so far, both streams."""
+        completed = ask(
+            self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since),
+            timeout=engine.PROBE_TIMEOUT,
+            container=self.name,
+        )
+        return completed.text + completed.err_text
+
+    def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
+        """Call *on_line* for every line until the container ends; EngineTimeout after *timeout* seconds."""
+        arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=None)
+        try:
+            code = stream([find_podman(), *arguments], on_line, timeout=timeout, check=False)
+        except ProcessTimeout as error:
+            raise EngineTimeout(f"the output of {self.name} did not end within {timeout:g} s") from error
+        except ProcessError as error:
+            raise EngineError(f"podman logs could not be run: {error.message}") from error
+        if code != 0:
+            raise EngineError(f"the output of {self.name} could not be followed: podman logs ended with {code}")
+
+    def logs_process(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+        since: str | None = None,
+        merge_stderr: bool = False,
+    ) -> ByteProcess:
+        """Start a process whose pipes carry the container's output; the caller ends it."""
+        arguments = self._logs_arguments(follow=follow, tail=tail, timestamps=timestamps, since=since)
+        return spawn([find_podman(), *arguments], stdout=PIPE, stderr=STDOUT if merge_stderr else PIPE)
+
+    def copy_in(self, source: Path, destination: str) -> None:
+        """Copy *source* to *destination*; of a directory its contents."""
+        what = f"{source}/." if source.is_dir() else str(source)
+        arguments = ["cp", what, f"{self.name}:{destination}"]
+        try:
+            ask(arguments, timeout=COPY_TIMEOUT, container=self.name)
+        except ContainerNotFound:
+            raise
+        except EngineError:  # the directory above is missing: podman does not make it
+            self._make_parents(destination)
+            ask(arguments, timeout=COPY_TIMEOUT, container=self.name)
+
+    def login_command(self, command: Sequence[str] = ()) -> list[str]:
+        """Return the arguments that open a terminal inside."""
+        inside = list(command) or ["tmux", "new-session", "-A", "-s", "main"]
+        return [find_podman(), "exec", "-it", self.name, *inside]
+
+    def _make_parents(self, path: str) -> None:
+        archive = parents_archive(path)
+        completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=archive)
+        if completed.returncode != 0:
+            raise engine.failure(completed, "cp", container=self.name)
+
+    def _logs_arguments(self, *, follow: bool, tail: int | None, timestamps: bool, since: str | None) -> list[str]:
+        return [
+            "logs",
+            *(["--follow"] if follow else []),
+            *([] if tail is None else ["--tail", str(tail)]),
+            *(["--timestamps"] if timestamps else []),
+            *([] if since is None else [f"--since={since}"]),
+            self.name,
+        ]
+
+    def _inspect(self) -> dict[str, Any]:
+        completed = ask(["container", "inspect", self.name], container=self.name)
+        return _first(completed.stdout, "container inspect")
+
+
+class PodmanImage:
+    """An image by reference."""
+
+    def __init__(self, ref: str) -> None:
+        self.ref = ref
+
+    @property
+    def id(self) -> str:
+        """Podman's ID; raises ImageNotFound."""
+        return str(self._inspect()["Id"])
+
+    def exists(self) -> bool:
+        """Whether the image is in local storage."""
+        try:
+            return bool(self._inspect())
+        except ImageNotFound:
+            return False
+
+    def labels(self) -> dict[str, str]:
+        """Return its labels; raises ImageNotFound."""
+        return dict(self._inspect().get("Labels") or {})
+
+    def remove(self) -> None:
+        """Remove it; raises ImageNotFound, or EngineError when a container uses it."""
+        ask(["image", "rm", self.ref], timeout=REMOVE_TIMEOUT, image=self.ref)
+
+    def _inspect(self) -> dict[str, Any]:
+        completed = ask(["image", "inspect", self.ref], image=self.ref)
+        return _first(completed.stdout, "image inspect")
+
+
+class PodmanRuntime:
+    """Podman of the calling user."""
+
+    def __init__(self, config: SandboxConfig | None = None) -> None:
+        from terok_sandbox.config import SandboxConfig
+
+        self._config = config or SandboxConfig()
+
+    def host_facts(self) -> HostFacts:
+        """Return what podman can do on this host; asked once and remembered."""
+        from terok_sandbox.runtime.probe import host_facts
+
+        return host_facts(self._config)
+
+    def container(self, name: str) -> PodmanContainer:
+        """Return the handle of a container."""
+        return PodmanContainer(name)
+
+    def image(self, ref: str) -> PodmanImage:
+        """Return the handle of an image."""
+        return PodmanImage(ref)
+
+    def containers_with_prefix(self, prefix: str) -> list[ContainerSummary]:
+        """Return all containers whose name begins with *prefix*, running or not."""
+        completed = ask(["ps", "--all", "--format", "json", "--filter", f"name=^{re.escape(prefix)}"])
+        try:
+            rows = json.loads(completed.stdout or b"[]") or []
+            return [summary for row in rows if (summary := _summary(row)).name.startswith(prefix)]
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise EngineError("the answer of `podman ps` cannot be read") from error
+
+    def images(self, *, dangling_only: bool = False) -> list[ImageSummary]:
+        """Return the images in local storage; *dangling_only* those without a tag."""
+        filters = ["--filter", "dangling=true"] if dangling_only else []
+        completed = ask(["images", "--format", "json", *filters])
+        try:
+            return [read_image(row) for row in json.loads(completed.stdout or b"[]") or []]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EngineError("the answer of `podman images` cannot be read") from error
+
+    def events(self, prefix: str = "") -> EventStream:
+        """Subscribe to what happens to containers whose name begins with *prefix*."""
+        from terok_sandbox.runtime.events import PodmanEvents
+
+        return PodmanEvents(prefix)
+
+    def launch(self, plan: LaunchPlan) -> str:
+        """Carry out the arguments of a launch plan; returns the container's ID."""
+        completed = podman(plan.argv[1:], timeout=START_TIMEOUT, program=plan.argv[0])
+        if completed.returncode != 0:
+            raise engine.start_failure(completed, plan.name, image=plan.image)
+        return completed.text.strip().rpartition("\n")[2]
+
+    def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
+        """Run *command* inside a running container and collect its output."""
+        completed = podman(["exec", container, *command], timeout=timeout)
+        said = completed.err_text
+        engine_said = completed.returncode == _ENGINE_EXIT or "container state improper" in said
+        if completed.returncode and engine_said and said.startswith("Error: "):
+            raise engine.failure(completed, "exec", container=container)
+        return ExecResult(completed.returncode, completed.text, said)
+
+    def exec_stdio(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Run *command* inside a running container on the caller's binary streams; returns its exit code.
+
+        *env* is set by arguments that every process of the host can read: no secrets.
+        """
+        settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        argv = [find_podman(), "exec", "--interactive", *settings, container, *command]
+        what = f"{command[0]} in {container}"
+        return run_on_streams(argv, what, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout)
+
+    def force_remove(self, containers: Iterable[str]) -> list[RemoveResult]:
+        """Kill and remove containers; one that does not exist counts as removed."""
+        return [_remove(name) for name in containers]
+
+    def reserve_port(self, host: str = "127.0.0.1") -> AbstractContextManager[PortReservation]:
+        """Hold a free TCP port of *host* until released."""
+        return reserve_port(host)
+
+
+def run_on_streams(
+    argv: Sequence[str],
+    what: str,
+    *,
+    stdin: int | IO[bytes],
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    timeout: float | None,
+) -> int:
+    """Run *argv* on the caller's streams and return its exit code; EngineTimeout naming *what* after *timeout* s."""
+    child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
+    try:
+        if not _ended(child.pid, timeout):
+            raise EngineTimeout(f"{what} did not end within {timeout:g} s")
+        return child.wait()
+    finally:
+        if child.returncode is None:
+            kill_tree(child)
+
+
+def parents_archive(path: str) -> bytes:
+    """Return a tar of the directories above *path* that an image may lack: not those at the top, nor a home."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for directory in reversed(PurePosixPath(path).parents):
+            if len(directory.parts) > (3 if directory.is_relative_to("/home") else 1):
+                entry = tarfile.TarInfo(str(directory).lstrip("/"))
+                entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, 1000, 1000
+                entry.mtime = int(time.time())
+                archive.addfile(entry)
+    return buffer.getvalue()
+
+
+def _remove(name: str) -> RemoveResult:
+    try:
+        ask(["rm", "--force", "--time", "0", name], timeout=REMOVE_TIMEOUT, container=name)
+    except ContainerNotFound:
+        return RemoveResult(name)
+    except EngineError as error:
+        return RemoveResult(name, error.message)
+    return RemoveResult(name)
+
+
+def _state(text: object) -> ContainerState:
+    return _STATES.get(str(text).lower(), ContainerState.OTHER)
+
+
+def read_image(row: dict[str, Any]) -> ImageSummary:
+    """Read one row of ``podman images --format json``; raises KeyError, TypeError or ValueError for another shape."""
+    return ImageSummary(
+        id=str(row["Id"]),
+        tags=tuple(str(name) for name in row.get("Names") or ()),
+        size=int(row["Size"]),
+        created=float(row["Created"]),
+        labels=dict(row.get("Labels") or {}),
+    )
+
+
+def _summary(row: dict[str, Any]) -> ContainerSummary:
+    return ContainerSummary(
+        name=str(row["Names"][0]),
+        id=str(row["Id"]),
+        state=_state(row["State"]),
+        image=str(row["Image"]),
+        labels=dict(row.get("Labels") or {}),
+    )
+
+
+def _first(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = json.loads(data)[0]
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
+        raise EngineError(f"the answer of `podman {what}` cannot be read") from error
+    if not isinstance(document, dict):
+        raise EngineError(f"the answer of `podman {what}` cannot be read")
+    return document
+
+
+def _ended(pid: int, timeout: float | None) -> bool:
+    """Wait until our child *pid* has ended, at most *timeout* seconds."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return bool(poller.poll(None if timeout is None else timeout * 1000))
+    finally:
+        os.close(descriptor)

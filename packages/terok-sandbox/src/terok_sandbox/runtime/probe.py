@@ -1,0 +1,111 @@
+"""HostFacts from podman itself, remembered until podman, its configuration or the boot changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import atomic_write, ensure_dir
+
+from terok_sandbox.errors import EngineError
+from terok_sandbox.launch.facts import HostFacts, choose_network
+from terok_sandbox.runtime.engine import ask, find_podman
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+
+FORMAT: Final = 2
+INIT_PROGRAMS: Final = tuple(
+    f"{directory}/catatonit"
+    for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
+)
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def host_facts(config: SandboxConfig) -> HostFacts:
+    """Return the host's facts, from the cache when nothing they depend on has changed."""
+    podman = find_podman()
+    key = _cache_key(podman)
+    cached = _read_cache(config.host_facts_path, key)
+    if cached is not None:
+        return cached
+    facts = read_info(ask(["info", "--format", "json"]).stdout, podman)
+    ensure_dir(config.state_dir)
+    document = {"key": key, "facts": asdict(facts) | {"controllers": sorted(facts.controllers)}}
+    atomic_write(config.host_facts_path, json.dumps(document), mode=0o600)
+    return facts
+
+
+def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFacts:
+    """Read the answer of ``podman info --format json``; raises EngineError when it lacks what is needed."""
+    try:
+        info = json.loads(data)
+        host = info["host"]
+        version = parse_version(info["version"]["Version"])
+        rootless = bool(host["security"]["rootless"])
+        controllers = frozenset(str(name) for name in host["cgroupControllers"] or ())
+        runtime = str(host["ociRuntime"]["name"])
+        selinux = host["security"].get("selinuxEnabled") is True
+        slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EngineError("the answer of `podman info` cannot be read", hint="podman 4.3 or newer is needed") from error
+    return HostFacts(
+        podman=podman,
+        version=version,
+        rootless=rootless,
+        controllers=controllers,
+        runtime=runtime,
+        network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
+        init=has_init() if init is None else init,
+        selinux=selinux,
+    )
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """Return the three numbers at the start of a version such as ``4.3.1`` or ``5.0.0-rc1``; ValueError if none."""
+    match = re.match(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no version")
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def has_init() -> bool:
+    """Tell whether podman finds the program that ``--init`` puts into a container."""
+    return any(os.access(path, os.X_OK) for path in INIT_PROGRAMS)
+
+
+def _cache_key(podman: str) -> list[Any]:
+    """Everything the facts depend on, as far as a few ``stat`` calls tell."""
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    files = [
+        podman,
+        *(path for tool in ("slirp4netns", "pasta") if (path := shutil.which(tool))),
+        os.environ.get("CONTAINERS_CONF") or f"{home}/containers/containers.conf",
+        "/etc/containers/containers.conf",
+        *INIT_PROGRAMS,
+    ]
+    return [FORMAT, os.geteuid(), _BOOT_ID.read_text().strip(), [_identity(path) for path in files]]
+
+
+def _identity(path: str) -> list[Any]:
+    try:
+        info = Path(path).stat()
+    except OSError:
+        return [path, 0, 0]
+    return [path, info.st_mtime_ns, info.st_size]
+
+
+def _read_cache(path: Path, key: list[Any]) -> HostFacts | None:
+    try:
+        document = json.loads(path.read_bytes())
+        if document["key"] != key:
+            return None
+        raw = document["facts"]
+        return HostFacts(**raw | {"controllers": frozenset(raw["controllers"]), "version": tuple(raw["version"])})
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # no cache or a damaged one: podman is asked again

@@ -1,0 +1,326 @@
+"""Sandbox: launch, start, stop and remove hardened containers.
+
+A launch either ends with a container whose supervision was verified, or leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from terok_util import TerokError
+
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.errors import EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
+from terok_sandbox.launch.argv import LaunchPlan, plan_launch
+from terok_sandbox.launch.cdi import installed_cdi_devices
+from terok_sandbox.launch.mounts import check_mount_sources
+from terok_sandbox.launch.resources import (
+    allocate_per_container_resources,
+    launch_lock,
+    launch_paths,
+    make_sidecar,
+    remove_files,
+    settling,
+    write_files,
+)
+from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
+from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
+from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from terok_sandbox.launch.supervision import Supervision
+    from terok_sandbox.runtime.protocol import Container, ContainerRuntime
+
+
+class _Ready(Exception):
+    """Ends the following of a log."""
+
+
+class Sandbox:
+    """Hardened containers of one user.
+
+    *runtime* and *supervision* default to Podman and the OCI hook; tests give fakes. *warn* is told, line by line, what
+    a launch had to leave out.
+    """
+
+    def __init__(
+        self,
+        config: SandboxConfig | None = None,
+        *,
+        runtime: ContainerRuntime | None = None,
+        supervision: Supervision | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config or SandboxConfig.load()
+        self._runtime = runtime
+        self._supervision = supervision
+        self._warn = warn
+
+    @property
+    def runtime(self) -> ContainerRuntime:
+        """The container engine."""
+        if self._runtime is None:
+            from terok_sandbox.runtime.podman import PodmanRuntime
+
+            self._runtime = PodmanRuntime(self.config)
+        return self._runtime
+
+    @property
+    def supervision(self) -> Supervision:
+        """The supervising side."""
+        if self._supervision is None:
+            from terok_sandbox.launch.supervision import HookSupervision
+
+            self._supervision = HookSupervision()
+        return self._supervision
+
+    def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
+        """Launch a container and return its ID once its supervision is verified.
+
+        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError; whatever is raised,
+        nothing of the container is left.
+        """
+        return self._launch(spec, hooks or LifecycleHooks(), start=True)
+
+    def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
+        """Create a container with its volumes copied in, without starting it (:meth:`start` does); returns its ID.
+
+        Needs ``sealed`` in *spec*. Raises as :meth:`run` does.
+        """
+        if not spec.sealed:
+            raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
+        return self._launch(spec, hooks or LifecycleHooks(), start=False)
+
+    def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
+        """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
+        hooks = hooks or LifecycleHooks()
+        self.supervision.check_setup(self.config)
+        if not self.config.sidecar_path(name).exists():
+            raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
+        hooks.pre_start()
+        with launch_lock(self.config, name):
+            self.config.ensure_container_dirs(name)
+            try:
+                self._start(name)
+            except BaseException as error:
+                if isinstance(error, SupervisionError):
+                    self.runtime.container(name).stop(0)
+                self.supervision.end(self.config, name)
+                raise
+        hooks.post_start()
+
+    def stop(self, names: str | Iterable[str], timeout: int | None = None, hooks: LifecycleHooks | None = None) -> None:
+        """Stop containers, killing each after *timeout* seconds (default: the configuration's)."""
+        grace = self.config.shutdown_timeout if timeout is None else timeout
+        for name in _names(names):
+            self.runtime.container(name).stop(grace)
+        if hooks is not None:
+            hooks.post_stop()
+
+    def rm(self, names: str | Iterable[str]) -> list[RemoveResult]:
+        """Remove containers with everything that is theirs: tokens, supervisor, sidecar, logs.
+
+        A container that does not exist counts as removed; one that could not be removed keeps its sidecar.
+        """
+        return [self._remove(name) for name in _names(names)]
+
+    def pre_start_args(self, spec: RunSpec) -> list[str]:
+        """Return the podman arguments that make the caller's own ``podman run`` (or ``create``) a sandboxed one.
+
+        Of *spec* its image, command, environment and working directory are the caller's own business and not used.
+        The sidecar and the other files are written, and a supervisor waits: if the container is never started,
+        :meth:`cleanup` takes them back. Raises as :meth:`run` does.
+        """
+        name = spec.container_name
+        self.supervision.check_setup(self.config)
+        plan = self._plan(spec)
+        if plan.copies:
+            raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
+        with launch_lock(self.config, name):
+            self._claim(name)
+            if self.runtime.container(name).state is not ContainerState.MISSING:
+                raise NameTaken(f"a container named {name} exists already", hint="choose another name")
+            try:
+                write_files(self.config, make_sidecar(self.config, spec), plan)
+                launch_paths(self.config, name).env_file.unlink(missing_ok=True)
+                self.supervision.prepare(self.config, name)
+            except BaseException:
+                self._clean_up(name, keep_container=True)
+                raise
+        return list(plan.options)
+
+    def cleanup(self, name: str) -> None:
+        """Take back what :meth:`pre_start_args` made for a container that has ended or was never started.
+
+        Its tokens are revoked and its files removed; nothing to take back is no error. Raises LaunchError while the
+        container runs.
+        """
+        with launch_lock(self.config, name):
+            if self.runtime.container(name).running:
+                raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
+            self._forget(name)
+
+    def copy_to(self, name: str, source: Path, destination: str) -> None:
+        """Copy a file, or the contents of a directory, into a container."""
+        self.runtime.container(name).copy_in(source, destination)
+
+    def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
+        """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after *timeout* seconds."""
+        return self.runtime.container(name).wait(timeout)
+
+    def stream_logs(self, name: str, timeout: float, ready_check: Callable[[str], bool]) -> bool:
+        """Read the container's output until *ready_check* accepts a line; ``False`` if it ends or *timeout* comes."""
+
+        def see(line: str) -> None:
+            if ready_check(line):
+                raise _Ready
+
+        try:
+            self.runtime.container(name).follow_logs(see, timeout=timeout)
+        except _Ready:
+            return True
+        except EngineTimeout:
+            return False
+        return False
+
+    def mint_gate_token(self) -> str:
+        """Return a new token for the git gate; the sidecar gets its hash through ``GateWiring.for_token``."""
+        return f"terok-g-{secrets.token_hex(16)}"
+
+    def gate_url(self, name: str, token: str) -> str:
+        """Return the URL by which a container reaches the mirror served as *name*."""
+        return f"http://{token}@{LOOPBACK_HOST}:{LOOPBACK_GATE_PORT}/{name.removesuffix('.git')}.git"
+
+    def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
+        name = spec.container_name
+        self.supervision.check_setup(self.config)
+        plan = self._plan(spec)
+        with launch_lock(self.config, name):
+            self._claim(name)
+            try:
+                write_files(self.config, make_sidecar(self.config, spec), plan)
+                hooks.pre_start()
+                container_id = self._carry_out(plan, start=start)
+            except BaseException as error:
+                self._clean_up(name, keep_container=isinstance(error, NameTaken))
+                raise
+        if start:
+            hooks.post_start()
+        return container_id
+
+    def _plan(self, spec: RunSpec) -> LaunchPlan:
+        name = spec.container_name
+        allocate_per_container_resources(self.config, name)
+        enforcement = spec.wiring.enforcement or self.config.shield_mode
+        asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
+        plan = plan_launch(
+            replace(spec, opt_outs=tuple(sorted(asked))),
+            self.runtime.host_facts(),
+            launch_paths(self.config, name),
+            enforcement=enforcement,
+            cdi_devices=installed_cdi_devices() if spec.gpus else (),
+        )
+        check_mount_sources(spec.volumes, self.config)
+        for line in plan.warnings if self._warn else ():
+            self._warn(line)  # type: ignore[misc]
+        return plan
+
+    def _claim(self, name: str) -> None:
+        """Refuse a name in use; what a container removed behind our back has left is cleared away."""
+        if not self.config.sidecar_path(name).exists():
+            return
+        if self.runtime.container(name).state is not ContainerState.MISSING:
+            raise NameTaken(
+                f"a container named {name} exists already", hint=f"remove it with `terok-sandbox rm {name}`"
+            )
+        self._forget(name)
+
+    def _carry_out(self, plan: LaunchPlan, *, start: bool) -> str:
+        env_file = launch_paths(self.config, plan.name).env_file
+        began = time.time()
+        if not plan.sealed:
+            self.supervision.prepare(self.config, plan.name)
+        try:
+            heard = hook_heard(self.config.container_state_dir(plan.name) / HOOK_LOG)
+            with settling(self.config, plan.name), heard:
+                container_id = self.runtime.launch(plan)
+        finally:
+            env_file.unlink(missing_ok=True)
+        container = self.runtime.container(plan.name)
+        for volume in plan.copies:
+            container.copy_in(volume.host_path, volume.container_path)
+        if plan.sealed and start:
+            self._start(plan.name)
+        elif not plan.sealed:
+            self._verify(container, began)
+        return container_id
+
+    def _start(self, name: str) -> None:
+        container = self.runtime.container(name)
+        began = time.time()
+        self.supervision.prepare(self.config, name)
+        with hook_heard(self.config.container_state_dir(name) / HOOK_LOG):
+            container.start()
+        self._verify(container, began)
+
+    def _verify(self, container: Container, since: float) -> None:
+        if problem := self.supervision.verify(self.config, container, since):
+            raise SupervisionError(
+                f"container {container.name} came up without supervision and was stopped: {problem}",
+                hint="run `terok-sandbox doctor`",
+            )
+
+    def _remove(self, name: str) -> RemoveResult:
+        with launch_lock(self.config, name):
+            result = self.runtime.force_remove([name])[0]
+            if result.removed:
+                try:
+                    self._forget(name)
+                except (TerokError, OSError) as error:
+                    return RemoveResult(name, str(error))
+        return result
+
+    def _forget(self, name: str) -> None:
+        """Revoke tokens, end the supervisor, remove the files; every step is tried, the first error is raised."""
+        errors: list[Exception] = []
+        steps: list[Callable[[], Any]] = [
+            lambda: self.supervision.end(self.config, name),
+            lambda: self._revoke_tokens(name),
+            lambda: remove_files(self.config, name),
+        ]
+        for step in steps:
+            try:
+                step()
+            except (TerokError, OSError) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _revoke_tokens(self, name: str) -> None:
+        if not self.config.db_path.exists():
+            return
+        from terok_sandbox.vault.unlock import open_vault
+
+        with open_vault(self.config) as vault:
+            vault.revoke_tokens(name)
+
+    def _clean_up(self, name: str, *, keep_container: bool) -> None:
+        """Take back a failed launch without hiding why it failed."""
+        if not keep_container:
+            self.runtime.force_remove([name])
+        try:
+            self._forget(name)
+        except (TerokError, OSError) as error:
+            if self._warn is not None:
+                self._warn(f"clearing away after the failed launch of {name}: {error}")
+
+
+def _names(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)

@@ -1,0 +1,1 @@
+"""What `terok-sandbox setup` puts on a host, checks before every launch, and takes away again."""

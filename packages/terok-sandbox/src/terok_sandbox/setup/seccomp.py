@@ -1,0 +1,111 @@
+"""The seccomp profiles as installed: derived from Podman's own, one file for every combination of opt-outs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
+
+from terok_sandbox.errors import PrerequisiteMissing, SetupError
+from terok_sandbox.launch.seccomp import all_opt_outs, profile_name, tighten
+from terok_sandbox.setup.containers_conf import conf_path
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+
+INSTALLED: Final = (Path("/etc/containers/seccomp.json"), Path("/usr/share/containers/seccomp.json"))
+"""Where Podman looks for its profile, first match wins."""
+MAX_SIZE: Final = 4 * 1024 * 1024
+
+
+def base_path() -> Path:
+    """Return the profile that Podman would use: what ``containers.conf`` names, else the installed one.
+
+    Raises PrerequisiteMissing when there is none. ``unconfined`` in ``containers.conf`` is not followed.
+    """
+    named = _configured(conf_path()) or _configured(Path("/etc/containers/containers.conf"))
+    for path in ([named] if named else []) + list(INSTALLED):
+        if path.is_file():
+            return path
+    raise PrerequisiteMissing(
+        "Podman's seccomp profile is not installed", hint="install containers-common (with Podman's configuration)"
+    )
+
+
+def install_profiles(config: SandboxConfig) -> dict[str, str]:
+    """Write every profile; returns the digests of base and profiles for the receipt."""
+    profiles, digests = _expected()
+    try:
+        ensure_dir(config.seccomp_dir)
+        for name, data in profiles.items():
+            atomic_write(config.seccomp_dir / name, data, mode=0o600)
+    except (OSError, TerokError) as error:
+        raise SetupError(f"{config.seccomp_dir}: cannot write the seccomp profiles: {error}") from error
+    return digests
+
+
+def remove_profiles(config: SandboxConfig) -> bool:
+    """Remove every profile; returns whether there were any."""
+    found = config.seccomp_dir.exists()
+    remove_tree(config.seccomp_dir)
+    return found
+
+
+def problem_with_profiles(config: SandboxConfig, inputs: object) -> str:
+    """Return what distinguishes the profiles from those that the receipt's *inputs* list, empty if nothing does."""
+    recorded = inputs if isinstance(inputs, dict) else {}
+    for opt_outs in all_opt_outs():
+        name = profile_name(opt_outs)
+        try:
+            digest = hashlib.sha256((config.seccomp_dir / name).read_bytes()).hexdigest()
+        except OSError:
+            return "the seccomp profiles are not installed"
+        if recorded.get(_key(name)) != digest:
+            return f"the seccomp profile {name} is not the one that setup wrote"
+    return ""
+
+
+def profiles_current(config: SandboxConfig) -> bool:
+    """Tell whether setup would write the profiles that are installed; Podman's own may have been updated since."""
+    profiles, _ = _expected()
+    try:
+        return all((config.seccomp_dir / name).read_text() == data for name, data in profiles.items())
+    except OSError:
+        return False
+
+
+def _expected() -> tuple[dict[str, str], dict[str, str]]:
+    base = _read(base_path())
+    profiles = {
+        profile_name(opt_outs): json.dumps(tighten(base, opt_outs), separators=(",", ":")) + "\n"
+        for opt_outs in all_opt_outs()
+    }
+    return profiles, {_key(name): hashlib.sha256(data.encode()).hexdigest() for name, data in profiles.items()}
+
+
+def _key(name: str) -> str:
+    return f"seccomp/{name}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            document = json.loads(file.read(MAX_SIZE))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SetupError(f"{path}: cannot be read: {' '.join(str(error).split())}", hint="correct the file") from error
+    if not isinstance(document, dict):
+        raise SetupError(f"{path}: is no seccomp profile", hint="correct the file")
+    return document
+
+
+def _configured(path: Path) -> Path | None:
+    try:
+        containers = tomllib.loads(path.read_text(encoding="utf-8")).get("containers")
+    except (OSError, ValueError):
+        return None
+    named = containers.get("seccomp_profile") if isinstance(containers, dict) else None
+    return Path(named) if isinstance(named, str) and named.startswith("/") else None

@@ -1,0 +1,167 @@
+"""Setup and uninstall, stage by stage, each idempotent."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Final
+
+from terok_util import FileLock, TerokError, atomic_write, ensure_dir
+
+from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
+from terok_sandbox.setup.containers_conf import add_hook_dir, conf_path, remove_hook_dir
+from terok_sandbox.setup.hooks import install_hooks, remove_hooks
+from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
+from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
+from terok_sandbox.setup.state import read_receipt, refuse_downgrade
+from terok_sandbox.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.vault.passphrase.record import TierName
+
+LOCK_TIMEOUT: Final = 60.0
+RECEIPT_SCHEMA: Final = 1
+
+
+def require(checks: Sequence[Prerequisite]) -> None:
+    """Raise PrerequisiteMissing for the first required thing that is not there."""
+    missing = [check for check in checks if check.required and not check.ok]
+    if missing:
+        first = missing[0]
+        more = f" (and {len(missing) - 1} more, see `terok-sandbox doctor`)" if len(missing) > 1 else ""
+        raise PrerequisiteMissing(f"{first.name}: {first.detail}{more}", hint=first.hint)
+
+
+def run_setup(
+    config: SandboxConfig, report: Callable[[str, str], None], *, passphrase_tier: TierName | None = None
+) -> None:
+    """Set this user's host up; *report* is told stage and outcome of each.
+
+    The receipt is removed first and written last, so that an interrupted setup is seen as none.
+    """
+    checks = check_prerequisites()
+    require(checks)
+    report("prerequisites", ", ".join(check.name for check in checks if check.ok))
+    ensure_dir(config.state_dir)
+    with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
+        refuse_downgrade(read_receipt(config.receipt_path))
+        config.receipt_path.unlink(missing_ok=True)
+        inputs = install_hooks(config)
+        report("hooks", str(config.hooks_dir))
+        inputs |= install_profiles(config)
+        report("seccomp", f"{config.seccomp_dir}, from {base_path()}")
+        path = conf_path()
+        changed = add_hook_dir(path, config.hooks_dir)
+        report("podman", f"{path} {'names' if changed else 'already names'} the hook directory")
+        report("vault", _provision_vault(config, passphrase_tier))
+        report("services", _set_up_services(config))
+        report("notifier", _start_notifier_with_sessions())
+        receipt = {"schema": RECEIPT_SCHEMA, "version": VERSION, "inputs": inputs, "containers_conf": str(path)}
+        atomic_write(config.receipt_path, json.dumps(receipt, indent=1) + "\n", mode=0o600)
+    report("done", f"terok-sandbox {VERSION}")
+
+
+def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
+    """Take away what setup installed; credentials, mirrors and logs stay.
+
+    Every stage is tried even if one before it failed; the first error is raised at the end.
+    """
+    ensure_dir(config.state_dir)
+    errors: list[SandboxError] = []
+    with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
+        receipt = read_receipt(config.receipt_path)
+        refuse_downgrade(receipt)
+        config.receipt_path.unlink(missing_ok=True)
+        stages: list[tuple[str, Callable[[], str]]] = [
+            ("services", lambda: _remove_services(config)),
+            ("fork server", lambda: _stop_forkserver(config)),
+            ("podman", lambda: _forget_hook_dir(config, receipt.get("containers_conf"))),
+            ("hooks", lambda: "removed" if remove_hooks(config) else "none installed"),
+            ("seccomp", lambda: "removed" if remove_profiles(config) else "none installed"),
+            ("notifier", _forget_notifier),
+            ("host facts", lambda: _forget_facts(config)),
+        ]
+        for stage, act in stages:
+            try:
+                report(stage, act())
+            except (OSError, TerokError) as error:
+                report(stage, f"failed: {error}")
+                errors.append(error if isinstance(error, SandboxError) else SetupError(f"{stage}: {error}"))
+    if errors:
+        raise errors[0]
+    report("done", "credentials, mirrors and logs are kept")
+
+
+def _provision_vault(config: SandboxConfig, tier: TierName | None) -> str:
+    from terok_sandbox.vault.passphrase.change import move_to
+    from terok_sandbox.vault.passphrase.record import read_record
+    from terok_sandbox.vault.unlock import provision_session
+
+    provision_session(config, tier=tier)
+    if tier is not None and read_record(config).tier != tier:
+        move_to(config, tier)
+    return f"{config.db_path}, passphrase kept in: {_TIER_TEXT[read_record(config).tier]}"
+
+
+_TIER_TEXT: Final = {
+    "systemd-creds": "a systemd credential sealed to this machine",
+    "keyring": "the desktop's keyring",
+    "file": "an owner-only file (protects against other users and in backups without it, not against this account)",
+    "none": "no durable place; write the recovery key down (`terok-sandbox vault passphrase reveal`)",
+}
+
+
+def _set_up_services(config: SandboxConfig) -> str:
+    """Have a fork server of this version running, and the janitor know where Podman keeps its containers."""
+    from terok_sandbox.supervise.client import renew_forkserver
+    from terok_sandbox.supervise.janitor import remember_store
+    from terok_sandbox.supervise.systemd import install_units
+
+    remember_store(config)
+    outcome = install_units(config)
+    renew_forkserver(config)
+    return outcome
+
+
+def _remove_services(config: SandboxConfig) -> str:
+    from terok_sandbox.supervise.systemd import remove_units
+
+    return remove_units(config)
+
+
+def _start_notifier_with_sessions() -> str:
+    """Have desktop notifications where this is a person's desktop session and no private installation."""
+    from terok_sandbox.clearance.autostart import install_autostart
+
+    if os.environ.get("TEROK_ROOT") or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "no desktop session here; `terok-sandbox clearance notify --install` has it started later"
+    return f"{install_autostart()[0]} starts it with the next session"
+
+
+def _forget_notifier() -> str:
+    from terok_sandbox.clearance.autostart import remove_autostart
+
+    removed = [] if os.environ.get("TEROK_ROOT") else remove_autostart()
+    return ", ".join(map(str, removed)) + " removed" if removed else "none installed"
+
+
+def _stop_forkserver(config: SandboxConfig) -> str:
+    from terok_sandbox.supervise.client import stop_forkserver
+
+    return "stopped" if stop_forkserver(config) else "not running"
+
+
+def _forget_facts(config: SandboxConfig) -> str:
+    config.host_facts_path.unlink(missing_ok=True)
+    return "forgotten"
+
+
+def _forget_hook_dir(config: SandboxConfig, recorded: object) -> str:
+    from pathlib import Path
+
+    paths = {conf_path(), *([Path(recorded)] if isinstance(recorded, str) else [])}
+    changed = [str(path) for path in sorted(paths) if remove_hook_dir(path, config.hooks_dir)]
+    return f"{', '.join(changed)} no longer names the hook directory" if changed else "nothing to change"

@@ -1,0 +1,62 @@
+"""Is this host set up? The receipt of the last setup, and the check made before every launch."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.errors import SetupDowngrade, SetupRequired
+from terok_sandbox.setup.containers_conf import conf_path, configured_hook_dirs
+from terok_sandbox.setup.hooks import problem_with_hooks
+from terok_sandbox.setup.seccomp import problem_with_profiles
+from terok_sandbox.version import VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+
+HINT: Final = "run `terok-sandbox setup`"
+
+
+def check_setup(config: SandboxConfig) -> None:
+    """Raise SetupRequired unless the hooks of exactly this version are in place and Podman is told about them.
+
+    SetupDowngrade is raised when a newer version has set the host up.
+    """
+    receipt = read_receipt(config.receipt_path)
+    if not receipt:
+        raise SetupRequired("this host is not set up for sandboxed containers", hint=HINT)
+    refuse_downgrade(receipt)
+    if receipt.get("version") != VERSION:
+        raise SetupRequired(f"this host is set up for version {receipt.get('version')}, this is {VERSION}", hint=HINT)
+    if problem := problem_with_hooks(config):
+        raise SetupRequired(problem, hint=HINT)
+    if problem := problem_with_profiles(config, receipt.get("inputs")):
+        raise SetupRequired(problem, hint=HINT)
+    path = conf_path()
+    if str(config.hooks_dir) not in configured_hook_dirs(path):
+        raise SetupRequired(f"{path} does not name the hook directory", hint=HINT)
+
+
+def refuse_downgrade(receipt: dict[str, Any]) -> None:
+    """Raise SetupDowngrade when *receipt* was written by a newer version than this."""
+    found = str(receipt.get("version", ""))
+    if _numbers(found) > _numbers(VERSION):
+        raise SetupDowngrade(
+            f"this host is set up by terok-sandbox {found}, this is {VERSION}", hint="upgrade this installation"
+        )
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    """Return the receipt, empty if there is none or it is damaged: setup then has to run again."""
+    try:
+        receipt = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return receipt if isinstance(receipt, dict) else {}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version.split("+", maxsplit=1)[0])[:4])

@@ -1,0 +1,73 @@
+"""What the gateway asks of whoever answers for people: it reports what was blocked and may wait for a verdict.
+
+Clearance implements :class:`Asker`; a verdict reaches the gateway through :meth:`LivePolicy.apply`, never as a return
+value that is trusted by itself: after a hold the policy in force is asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from terok_sandbox.shield.live_store import LiveVerdict
+
+HOLD_SECONDS: Final = 4.0
+"""A question is held no longer than this: C libraries ask again after five seconds."""
+
+
+class RuleChannel(Protocol):
+    """Takes single-line nft commands, each one transaction."""
+
+    async def run(self, command: str) -> str:
+        """Run *command*; raises ``NetnsError`` when it is refused or the channel is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something that was blocked. ``name`` is empty for an address without a known name, ``dest`` for a bare name.
+
+    All text may have been chosen by the container: escape it before showing it.
+    """
+
+    name: str
+    dest: str
+    port: int | None
+    proto: str
+    reason: str
+    tier: str
+    rule: str = ""
+
+    @property
+    def askable(self) -> bool:
+        """Whether a live verdict could open it: no stronger rule keeps it closed."""
+        return self.tier == "default"
+
+
+class Asker(Protocol):
+    """The gateway's view of clearance. Neither method may raise; both must be quick to refuse a flood."""
+
+    def blocked(self, request: Request) -> None:
+        """Hear of something that stays blocked."""
+        ...
+
+    async def hold(self, request: Request) -> LiveVerdict | None:
+        """Wait for a verdict on a name that is about to be refused; ``None`` when there is none in time.
+
+        It is called once for each waiting question; the same name may be asked several times at once. The caller ends
+        the wait after :data:`HOLD_SECONDS` by cancelling it.
+        """
+        ...
+
+
+class NobodyAnswers:
+    """An :class:`Asker` of a container that nobody watches: every refusal is immediate."""
+
+    def blocked(self, request: Request) -> None:
+        """Leave it blocked."""
+
+    async def hold(self, request: Request) -> LiveVerdict | None:
+        """Refuse at once."""
+        del request
+        return None

@@ -1,0 +1,223 @@
+"""The gateway's control socket: a person's verdicts and posture changes, as JSON lines from the same user.
+
+A request is one object in one line, ``{"verb": "deny", "target": "host.example"}``; the answer is one line too, with
+``"ok": true`` and the result or ``"ok": false``, ``error`` and ``hint``. The socket lies in the container's runtime
+directory, of which the container sees only ``guest/``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError
+
+from terok_sandbox.errors import AuditError, NetnsError, ShieldError
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.shield.ruleset import POSTURES
+from terok_sandbox.shield.upstream import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from terok_sandbox.shield.live import LivePolicy
+    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.sightings import Sightings
+    from terok_sandbox.sidecar import Sidecar
+
+SOCKET: Final = "shield.sock"
+DIRECTORY: Final = "clearance"
+"""Of the container's runtime directory: the one place below it that the gateway may write to."""
+MAX_LINE: Final = 65536
+MAX_CONNECTIONS: Final = 16
+IDLE: Final = 60.0
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class Controls:
+    """The verbs of one container's shield."""
+
+    def __init__(
+        self,
+        container: str,
+        live: LivePolicy,
+        sightings: Sightings,
+        *,
+        enforcement: str = "filter",
+        resolve: Callable[[str], Awaitable[list[Address]]] | None = None,
+    ) -> None:
+        """*resolve* asks the host's resolvers about a name that the policy allows."""
+        self._container = container
+        self._live = live
+        self._sightings = sightings
+        self._enforcement = enforcement
+        self._resolve = resolve
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+            "status": self._status,
+            "posture": self._posture,
+            "allow": self._verdict,
+            "deny": self._verdict,
+            "revoke": self._revoke,
+            "reset": self._reset,
+            "rules": self._rules,
+            "resolve": self._resolved,
+        }
+
+    async def answer(self, line: bytes) -> Answer:
+        """Carry out one request; every problem becomes an answer but a lost rule channel or audit log."""
+        try:
+            request = json.loads(line)
+            verb = self._verbs.get(str(request["verb"])) if isinstance(request, dict) and "verb" in request else None
+        except (ValueError, RecursionError):
+            verb, request = None, {}
+        if verb is None:
+            return {"ok": False, "error": "not a request this gateway knows", "hint": None}
+        try:
+            return {"ok": True, **await verb(request)}
+        except (NetnsError, AuditError):
+            raise
+        except TerokError as error:
+            return {"ok": False, "error": error.message, "hint": error.hint, "usage": isinstance(error, PolicyError)}
+
+    async def _status(self, request: Request) -> Answer:
+        del request
+        return {
+            "container": self._container,
+            "enforcement": self._enforcement,
+            "posture": self._live.posture,
+            "rules": len(self._live.policy.rules),
+            "verdicts": [one.as_json() for one in self._live.verdicts],
+        }
+
+    async def _posture(self, request: Request) -> Answer:
+        posture = request.get("posture")
+        if posture not in POSTURES:
+            raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
+        await self._live.set_posture(posture)
+        self._sightings.note("posture", posture=posture)
+        return {"posture": posture}
+
+    async def _verdict(self, request: Request) -> Answer:
+        raw = {"scope": "task", "expires": None, "reason": ""} | request
+        raw["verdict"] = raw.pop("verb")
+        verdict = LiveVerdict.from_json(raw)
+        await self._live.apply(verdict)
+        self._sightings.note("verdict", **verdict.as_json())
+        return {"verdict": verdict.as_json()}
+
+    async def _revoke(self, request: Request) -> Answer:
+        target = str(request.get("target"))
+        if not await self._live.revoke(target):
+            raise PolicyError(f"there is no verdict about {target[:200]}", hint="see `terok-sandbox shield rules`")
+        self._sightings.note("verdict", target=target, verdict="revoked")
+        return {"target": target}
+
+    async def _reset(self, request: Request) -> Answer:
+        del request
+        await self._live.reset()
+        self._sightings.note("posture", posture="up", reason="reset")
+        return {"posture": "up"}
+
+    async def _rules(self, request: Request) -> Answer:
+        del request
+        return {"rules": [{"tier": rule.tier, "line": rule.line} for rule in self._live.policy.rules][:5000]}
+
+    async def _resolved(self, request: Request) -> Answer:
+        name = str(request.get("name"))
+        decision = self._live.policy.decide_name(name)
+        found: list[dict[str, object]] = []
+        if decision.allowed and self._resolve is not None:
+            grants = self._live.policy.grants(name)
+            try:
+                addresses = await self._resolve(name)
+            except UpstreamError as error:
+                raise ShieldError(f"{name}: {error}") from error
+            for address in addresses:
+                verdict = self._live.policy.judge_answer(grants[0], address)
+                found.append({"address": str(address), "verdict": verdict.verdict, "reason": verdict.reason})
+        return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
+
+
+async def serve_control(sidecar: Sidecar, controls: Controls) -> None:
+    """Serve the control socket until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+    connections: set[asyncio.Task[None]] = set()
+    path = sidecar.runtime_dir / DIRECTORY / SOCKET
+    server = await asyncio.start_unix_server(
+        lambda r, w: _connection(controls, r, w, connections, failed), sock=_listen(path), limit=MAX_LINE
+    )
+    try:
+        async with server:
+            await failed
+    finally:
+        for task in connections:
+            task.cancel()
+        path.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Listen at *path*, whatever its length, replacing a socket that is there; for this user only."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        path.unlink(missing_ok=True)
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+        path.chmod(0o600)
+        listener.listen(MAX_CONNECTIONS)
+    except OSError as error:
+        listener.close()
+        raise ShieldError(f"{path}: cannot listen: {error.strerror}") from error
+    return listener
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the effective uid of a Unix socket's peer."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    uid: int = struct.unpack("3i", data)[1]
+    return uid
+
+
+async def _connection(
+    controls: Controls,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    connections: set[asyncio.Task[None]],
+    failed: asyncio.Future[None],
+) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    uid = peer_uid(writer.get_extra_info("socket"))
+    if uid == os.geteuid() and len(connections) < MAX_CONNECTIONS:
+        connections.add(task)
+        try:
+            with suppress(TimeoutError, OSError, ValueError, asyncio.CancelledError):
+                await _requests(controls, reader, writer)
+        except (NetnsError, AuditError) as error:
+            if not failed.done():
+                failed.set_exception(error)
+        connections.discard(task)
+    writer.close()
+
+
+async def _requests(controls: Controls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        async with asyncio.timeout(IDLE):
+            line = await reader.readline()
+        if not line.endswith(b"\n"):
+            return
+        writer.write(json.dumps(await controls.answer(line)).encode() + b"\n")
+        async with asyncio.timeout(IDLE):
+            await writer.drain()

@@ -1,0 +1,60 @@
+"""One question to a running container's shield, over its control socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET, peer_uid
+from terok_sandbox.shield.errors import PolicyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMEOUT: Final = 10.0
+_MAX_ANSWER: Final = 16 * 1024 * 1024
+
+
+class ShieldNotRunning(ShieldError):
+    """The container has no running gateway."""
+
+
+def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:
+    """Send one request and return the answer's fields; raises :class:`ShieldError` for a refusal or no gateway."""
+    line = json.dumps({"verb": verb, **fields}).encode() + b"\n"
+    if len(line) > MAX_LINE:
+        raise PolicyError("the request is too long")
+    try:
+        answer = _exchange(runtime_dir, line, timeout)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise ShieldNotRunning(
+            f"{runtime_dir.name}: the container's shield does not run", hint="see `terok-sandbox list`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ShieldError(f"{runtime_dir.name}: the shield gave no answer: {error}") from error
+    if answer.pop("ok", None) is not True:
+        kind = PolicyError if answer.get("usage") else ShieldError
+        raise kind(str(answer.get("error", "the shield refused")), hint=answer.get("hint"))
+    return answer
+
+
+def _exchange(runtime_dir: Path, line: bytes, timeout: float) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.settimeout(timeout)
+        directory = os.open(runtime_dir / DIRECTORY, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            one.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+        finally:
+            os.close(directory)
+        if peer_uid(one) != os.geteuid():
+            raise ValueError("the socket belongs to someone else")
+        one.sendall(line)
+        with one.makefile("rb") as reader:
+            data = reader.readline(_MAX_ANSWER)
+    answer = json.loads(data)
+    if not isinstance(answer, dict):
+        raise ValueError("not an answer")
+    return answer

@@ -1,0 +1,279 @@
+"""The resolver's server: the container's port 53, our cache, the upstreams, and nft before every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from terok_sandbox.errors import AuditError, NetnsError
+from terok_sandbox.netns.nft import NftCommandError
+from terok_sandbox.shield import dns_wire
+from terok_sandbox.shield.asker import HOLD_SECONDS, Request
+from terok_sandbox.shield.resolver import Forward, Opened, Reply, Resolver
+from terok_sandbox.shield.ruleset import learn_command
+from terok_sandbox.shield.upstream import Upstream, UpstreamError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+
+    from terok_sandbox.shield.asker import Asker, RuleChannel
+    from terok_sandbox.shield.ruleset import Learned
+    from terok_sandbox.shield.sightings import Sightings
+
+log = logging.getLogger(__name__)
+
+MAX_RUNNING: Final = 128
+MAX_CONNECTIONS: Final = 32
+MAX_HELD: Final = 16
+"""Names that wait for a verdict at the same time; further ones are refused at once."""
+IDLE: Final = 10.0
+_CACHE: Final = 1024
+_FAILED: Final = Opened(dns_wire.SERVFAIL, (), (), ttl=5)
+"""No upstream answered or the rules could not be opened; asked again after five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    opened: Opened
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A question whose refusal waits for a verdict."""
+
+    wire: bytes
+    name: str
+    request: Request
+
+
+class DnsServer:
+    """Answers the container's queries. An address is open in the rules before the answer that names it leaves."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        channel: RuleChannel,
+        upstream: Upstream,
+        sightings: Sightings,
+        asker: Asker | None = None,
+        opened: Callable[[str, Iterable[Learned]], None] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Serve with *resolver*; *asker* may hold refusals, *opened* hears of addresses just before they open."""
+        self._resolver = resolver
+        self._channel = channel
+        self._upstream = upstream
+        self._sightings = sightings
+        self._clock = clock or asyncio.get_running_loop().time
+        self._asker = asker
+        self._opened = opened
+        self._held: dict[str, asyncio.Task[None]] = {}
+        self._cache: OrderedDict[tuple[str, int], _Cached] = OrderedDict()
+        self._asking: dict[tuple[str, int], asyncio.Task[Opened]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
+        """Return the reply to one query, ``None`` for silence. Raises ``NftChannelError`` when the rules are gone."""
+        outcome = self.answer_now(wire, tcp=tcp)
+        return await self._answer_later(outcome, tcp=tcp) if isinstance(outcome, Forward | Held) else outcome
+
+    def forget(self) -> None:
+        """Drop cached answers: the policy has changed."""
+        self._cache.clear()
+
+    async def _answer_later(self, outcome: Forward | Held, *, tcp: bool) -> bytes | None:
+        if isinstance(outcome, Held):
+            await self._hold(outcome.name, outcome.request)
+            again = self.answer_now(outcome.wire, tcp=tcp, hold=False)
+            if not isinstance(again, Forward):
+                return again if isinstance(again, bytes) else None
+            outcome = again
+        return await self._forwarded(outcome, tcp=tcp)
+
+    async def _hold(self, name: str, request: Request) -> None:
+        """Wait until there is a verdict on *name*, or the time is over; all who ask for it wait together."""
+        waiting = self._held.get(name)
+        if waiting is None:
+            waiting = self._held[name] = asyncio.create_task(self._await_verdict(request))
+            waiting.add_done_callback(lambda _: self._held.pop(name, None))
+        await asyncio.shield(waiting)
+
+    async def _await_verdict(self, request: Request) -> None:
+        assert self._asker is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._asker.hold(request)
+
+    async def _forwarded(self, forward: Forward, *, tcp: bool) -> bytes:
+        key = (forward.name, forward.rdtype)
+        task = self._asking.get(key)
+        if task is None:
+            if len(self._asking) >= MAX_RUNNING:
+                return dns_wire.write_reply(forward.question, dns_wire.SERVFAIL, tcp=tcp)
+            task = self._asking[key] = asyncio.create_task(self._open(forward))
+            task.add_done_callback(lambda done: self._asked(key, done))
+        opened = await asyncio.shield(task)
+        return self._reply(forward, opened, opened.ttl, tcp=tcp)
+
+    def _asked(self, key: tuple[str, int], task: asyncio.Task[Opened]) -> None:
+        self._asking.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # read, also when nobody waits for the answer any more
+
+    def answer_now(self, wire: bytes, *, tcp: bool = False, hold: bool = True) -> bytes | Forward | Held | None:
+        """Return the reply if it needs neither an upstream nor a verdict, else what to ask."""
+        tick = self._clock()
+        outcome = self._resolver.judge(wire, tick=tick, tcp=tcp)
+        if isinstance(outcome, Reply):
+            name, event = outcome.askable, outcome.event
+            if hold and self._asker and name and event and (name in self._held or len(self._held) < MAX_HELD):
+                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule))
+            if outcome.event is not None:
+                self._sightings.record(outcome.event)
+            return outcome.wire
+        cached = self._cache.get((outcome.name, outcome.rdtype))
+        if cached is None or cached.until <= tick:
+            return outcome
+        return self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+
+    async def _open(self, forward: Forward) -> Opened:
+        """Ask, judge, open, remember; whoever asks the same meanwhile waits for the same task."""
+        opened = _FAILED
+        try:
+            answer = await self._upstream.ask(forward.name, forward.rdtype)
+            opened = self._resolver.open(forward, answer)
+            if opened.learned:
+                if self._opened is not None:
+                    self._opened(forward.name, opened.learned)
+                await self._channel.run(learn_command(opened.learned))
+        except UpstreamError as error:
+            log.info("%s: %s", forward.name, error)
+        except NftCommandError as error:
+            opened = _FAILED
+            log.warning("%s: its addresses stay closed: %s", forward.name, error)
+        else:
+            for address in answer.addresses:
+                self._sightings.name_address(address, forward.name)
+        for event in opened.events:
+            self._sightings.record(event)
+        self._remember((forward.name, forward.rdtype), opened)
+        return opened
+
+    def _remember(self, key: tuple[str, int], opened: Opened) -> None:
+        # An address stays open longer than this, so a cached answer never names a closed one.
+        seconds = min([float(opened.ttl), *(float(one.seconds) for one in opened.learned)])
+        self._cache[key] = _Cached(opened, self._clock() + seconds)
+        self._cache.move_to_end(key)
+        if len(self._cache) > _CACHE:
+            self._cache.popitem(last=False)
+
+    @staticmethod
+    def _reply(forward: Forward, opened: Opened, ttl: int, *, tcp: bool) -> bytes:
+        stripped = next((event for event in opened.events if event.action == "refused"), None)
+        explain = (dns_wire.PROHIBITED, stripped.reason) if stripped and not opened.addresses else None
+        return dns_wire.write_reply(
+            forward.question,
+            opened.rcode,
+            chain=opened.chain if opened.addresses else (),
+            addresses=opened.addresses,
+            ttl=ttl,
+            explain=explain,
+            tcp=tcp,
+        )
+
+    async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
+        """Serve both sockets until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, failed), sock=udp)
+        connections: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(lambda r, w: self._stream(r, w, connections, failed), sock=tcp)
+        try:
+            async with server:
+                await failed
+        finally:
+            transport.close()
+            for task in [*self._tasks, *connections, *self._asking.values(), *self._held.values()]:
+                task.cancel()
+
+    def start(self, wire: bytes, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
+        """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
+        outcome = self.answer_now(wire)
+        if isinstance(outcome, bytes):
+            send(outcome)
+        if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
+            return
+        task = asyncio.create_task(self._finish(outcome, send, failed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _finish(
+        self, outcome: Forward | Held, send: Callable[[bytes], None], failed: asyncio.Future[None]
+    ) -> None:
+        try:
+            if reply := await self._answer_later(outcome, tcp=False):
+                send(reply)
+        except (NetnsError, AuditError) as error:
+            _fail(failed, error)
+
+    async def _stream(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connections: set[asyncio.Task[None]],
+        failed: asyncio.Future[None],
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(connections) < MAX_CONNECTIONS:
+            connections.add(task)
+            with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
+                await self._queries(reader, writer, failed)
+            connections.discard(task)
+        writer.close()
+
+    async def _queries(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, failed: asyncio.Future[None]
+    ) -> None:
+        while True:
+            async with asyncio.timeout(IDLE):
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                wire = await reader.readexactly(size)
+                try:
+                    reply = await self.answer(wire, tcp=True)
+                except (NetnsError, AuditError) as error:
+                    return _fail(failed, error)
+                if reply is None:
+                    return None
+                writer.write(len(reply).to_bytes(2, "big") + reply)
+                await writer.drain()
+
+
+def _fail(failed: asyncio.Future[None], error: Exception) -> None:
+    if not failed.done():
+        failed.set_exception(error)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, server: DnsServer, failed: asyncio.Future[None]) -> None:
+        self._server = server
+        self._failed = failed
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)  # by duck typing only before Python 3.12
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            try:
+                self._server.start(data, lambda reply: transport.sendto(reply, addr), self._failed)
+            except AuditError as error:
+                _fail(self._failed, error)

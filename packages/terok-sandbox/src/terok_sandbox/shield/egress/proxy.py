@@ -1,0 +1,236 @@
+"""The egress proxy's server: one request per connection, a verdict before anything is dialed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.errors import AuditError
+from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
+from terok_sandbox.shield.egress.judge import Refused, Unreachable
+from terok_sandbox.shield.egress.limits import Meter
+from terok_sandbox.shield.egress.request import RequestError, parse_head, split_head
+from terok_sandbox.shield.resolver import Event
+
+if TYPE_CHECKING:
+    import socket
+
+    from terok_sandbox.shield.egress.judge import Judge, Route
+    from terok_sandbox.shield.egress.request import Head
+    from terok_sandbox.shield.sightings import Sightings
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS: Final = 256
+HEAD_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 4.0
+IDLE_SECONDS: Final = 1200.0
+_CHUNK: Final = 256 * 1024
+
+
+@dataclass(eq=False, slots=True)
+class _Tunnel:
+    host: str
+    port: int
+    task: asyncio.Task[None]
+    address: str = ""
+
+
+class EgressProxy:
+    """Serves one listener. Every refusal is a row in the audit log, and its connection is closed."""
+
+    def __init__(self, judge: Judge, sightings: Sightings, meter: Meter | None = None) -> None:
+        self._judge = judge
+        self._sightings = sightings
+        self._meter = meter or Meter()
+        self._tunnels: set[_Tunnel] = set()
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK)
+        try:
+            async with server:
+                await failed
+        finally:
+            for task in list(self._connections):
+                task.cancel()
+
+    def reconsider(self) -> None:
+        """End every tunnel that would not be allowed now: the policy has changed."""
+        for tunnel in list(self._tunnels):
+            if not self._judge.holds(tunnel.host, tunnel.port, tunnel.address):
+                tunnel.task.cancel()
+
+    async def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, failed: asyncio.Future[None]
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._connections) < MAX_CONNECTIONS:
+            self._connections.add(task)
+            try:
+                with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
+                    await self._request(reader, writer, task)
+            except AuditError as error:
+                if not failed.done():
+                    failed.set_exception(error)
+            finally:
+                self._connections.discard(task)
+        transport = writer.transport
+        writer.close()
+        asyncio.get_running_loop().call_later(1.0, transport.abort)
+
+    async def _request(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, task: asyncio.Task[None]
+    ) -> None:
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                head, rest = await _read_head(reader)
+        except RequestError as error:
+            return await _answer(writer, error.status, str(error))
+        host = head.host if len(head.host) <= 253 else head.host[:253]
+        if reason := self._meter.connection(host, asyncio.get_running_loop().time()):
+            self._refused(head, reason, "default")
+            return await _answer(writer, 429, reason)
+        tunnel = _Tunnel(head.host, head.port, task)
+        try:
+            route = await self._judge.route(head.host, head.port)
+            self._tunnels.add(tunnel)
+            up_reader, up_writer = await _dial(route, head.port)
+            tunnel.address = str(up_writer.get_extra_info("peername")[0])
+        except Refused as error:
+            decision = error.decision
+            self._refused(head, decision.reason, decision.tier, decision.rule, error.dest)
+            return await _answer(writer, 403, decision.reason)
+        except Unreachable as error:
+            return await _answer(writer, 502, str(error))
+        else:
+            try:
+                if head.connect:
+                    await self._tunnel(head, route, rest, (reader, writer), (up_reader, up_writer))
+                else:
+                    await self._exchange(head, rest, (reader, writer), (up_reader, up_writer))
+            finally:
+                up_writer.transport.abort()
+        finally:
+            self._tunnels.discard(tunnel)
+
+    async def _tunnel(self, head: Head, route: Route, data: bytes, client: _Pair, upstream: _Pair) -> None:
+        client[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if not route.opaque:
+            async with asyncio.timeout(HEAD_SECONDS):
+                data, problem = await _first_words(client[0], data, head.host, named=route.named)
+            if problem:
+                self._refused(head, problem, "default")
+                return
+        self._allowed(head, route)
+        upstream[1].write(data)
+        if self._meter.sent(head.host, len(data), up=True):
+            await self._both_ways(head.host, client, upstream)
+
+    async def _exchange(self, head: Head, data: bytes, client: _Pair, upstream: _Pair) -> None:
+        """Send one request on and its answer back; bytes behind the announced body are never looked at."""
+        self._sightings.record(Event("allowed", head.host, "plain HTTP", "egress", port=head.port, proto="tcp"))
+        upstream[1].write(head.forward)
+        left = head.body
+        while left > 0:
+            piece = data[:left] or await asyncio.wait_for(client[0].read(min(left, _CHUNK)), IDLE_SECONDS)
+            data = b""
+            if not piece or not self._meter.sent(head.host, len(piece), up=True):
+                return
+            upstream[1].write(piece)
+            await upstream[1].drain()
+            left -= len(piece)
+        await self._pump(head.host, upstream[0], client[1], up=False)
+
+    async def _both_ways(self, host: str, client: _Pair, upstream: _Pair) -> None:
+        tasks = {
+            asyncio.create_task(self._pump(host, client[0], upstream[1], up=True)),
+            asyncio.create_task(self._pump(host, upstream[0], client[1], up=False)),
+        }
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _pump(self, host: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, up: bool) -> None:
+        while piece := await asyncio.wait_for(source.read(_CHUNK), IDLE_SECONDS):
+            if not self._meter.sent(host, len(piece), up=up):
+                raise ConnectionAbortedError("the byte budget is used up")
+            sink.write(piece)
+            await sink.drain()
+        with suppress(OSError):
+            sink.write_eof()
+
+    def _refused(self, head: Head, reason: str, tier: str, rule: str = "", dest: str = "") -> None:
+        name = head.host[:253]
+        self._sightings.record(Event("refused", name, reason, tier, rule, dest, head.port, "tcp"))
+
+    def _allowed(self, head: Head, route: Route) -> None:
+        dest = ", ".join(map(str, route.addresses))
+        self._sightings.record(Event("allowed", head.host, "tunnel", "egress", "", dest, head.port, "tcp"))
+
+
+_Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
+    data = b""
+    while (parts := split_head(data)) is None:
+        piece = await reader.read(_CHUNK)
+        if not piece:
+            raise EOFError
+        data += piece
+    return parse_head(parts[0]), parts[1]
+
+
+async def _first_words(reader: asyncio.StreamReader, data: bytes, host: str, *, named: bool) -> tuple[bytes, str]:
+    """Read until the client has said which server it means; return what it said and what is wrong with it."""
+    try:
+        while (hello := read_hello(data)) is None:
+            piece = await reader.read(_CHUNK)
+            if not piece:
+                return data, "the tunnel ended before TLS began"
+            data += piece
+    except HelloError as error:
+        return data, f"not a TLS client: {error}"
+    return data, _wrong(hello, host, named=named)
+
+
+def _wrong(hello: Hello, host: str, *, named: bool) -> str:
+    if hello.encrypted:
+        return "an encrypted client hello may hide another server name"
+    if hello.name is None:
+        return "TLS without a server name" if named else ""
+    if not named or hello.name.lower() != host:
+        return "the TLS server name is not the host that was asked for"
+    return ""
+
+
+async def _dial(route: Route, port: int) -> _Pair:
+    """Connect to the first judged address that answers; raises :class:`Unreachable`."""
+    problem = "no address"
+    for address in route.addresses:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await asyncio.open_connection(str(address), port, limit=_CHUNK)
+        except (OSError, TimeoutError) as error:
+            problem = f"{address}: {getattr(error, 'strerror', None) or 'no answer in time'}"
+    raise Unreachable(problem)
+
+
+async def _answer(writer: asyncio.StreamWriter, status: int, reason: str) -> None:
+    body = f"terok: {reason}\n".encode("ascii", "replace")
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: text/plain\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    await writer.drain()

@@ -1,0 +1,132 @@
+"""The head of a proxy request: CONNECT, or plain HTTP in absolute form. Bytes in, value out, no I/O.
+
+What two parsers could read differently is refused: bare line feeds, folded lines, white space before a colon, a second
+``Host`` or ``Content-Length``, both lengths at once. What is sent on is written anew from what was read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_HEAD: Final = 64 * 1024
+MAX_HEADERS: Final = 200
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_AUTHORITY: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@/?#\\]+))(?::([0-9]{1,5}))?\Z")
+_PATH: Final = re.compile(rb"[/?][\x21-\x7e]*\Z")
+_HOP: Final = frozenset(
+    {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"http2-settings", b"proxy-connection"}
+    | {b"proxy-authorization", b"proxy-authenticate", b"alt-used"}
+)
+_REFUSED_METHODS: Final = frozenset({b"TRACE", b"TRACK"})
+
+
+class RequestError(Exception):
+    """A request that is refused; ``status`` is the HTTP status to answer with."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(what)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request head. ``forward`` is the head to send upstream (empty for CONNECT), ``body`` its length in bytes."""
+
+    connect: bool
+    host: str
+    port: int
+    method: str = "CONNECT"
+    forward: bytes = b""
+    body: int = 0
+
+
+def split_head(data: bytes) -> tuple[bytes, bytes] | None:
+    """Return (head, rest), ``None`` while the head has not ended; raises :class:`RequestError` when it is too long."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0 and len(data) <= MAX_HEAD:
+        return None
+    if end < 0 or end > MAX_HEAD:
+        raise RequestError(431, "the request head is too large")
+    return data[: end + 2], data[end + 4 :]
+
+
+def parse_head(head: bytes) -> Head:
+    """Parse a head that ends with one CRLF; raises :class:`RequestError`."""
+    if b"\n" in head.replace(b"\r\n", b"") or b"\r" in head.replace(b"\r\n", b"") or b"\0" in head:
+        raise RequestError(400, "a bare line end in the request head")
+    first, *lines = head.removesuffix(b"\r\n").split(b"\r\n")
+    words = first.split(b" ")
+    if len(words) != 3 or not _TOKEN.match(words[0]) or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise RequestError(400, "not an HTTP/1.1 request line")
+    headers = _headers(lines)
+    if words[0] == b"CONNECT":
+        host, port = _authority(words[1], None)
+        return Head(True, host, port)
+    return _plain(words[0], words[1], headers)
+
+
+def _headers(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
+    if len(lines) > MAX_HEADERS:
+        raise RequestError(431, "too many headers")
+    found = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not _TOKEN.match(name):
+            raise RequestError(400, "a malformed header")
+        found.append((name, value.strip(b" \t")))
+    return found
+
+
+def _plain(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> Head:
+    if method in _REFUSED_METHODS:
+        raise RequestError(405, "the method is not allowed")
+    if target[:7].lower() != b"http://":
+        raise RequestError(400, "the proxy takes absolute http:// URLs and CONNECT")
+    cut = min((at for at in (target.find(b"/", 7), target.find(b"?", 7)) if at >= 0), default=len(target))
+    host, port = _authority(target[7:cut], 80)
+    path = target[cut:] or b"/"
+    if not _PATH.match(path):
+        raise RequestError(400, "a malformed URL")
+    hosts = [value for name, value in headers if name.lower() == b"host"]
+    if len(hosts) != 1 or _authority(hosts[0], 80) != (host, port):
+        raise RequestError(400, "the Host header is not the URL's host")
+    body = _length(headers)
+    if body and method in (b"GET", b"HEAD"):
+        raise RequestError(400, "a body where none is expected")
+    origin = path if path.startswith(b"/") else b"/" + path
+    kept = [(name, value) for name, value in headers if name.lower() not in _HOP | _named(headers)]
+    lines = [method + b" " + origin + b" HTTP/1.1", *(name + b": " + value for name, value in kept)]
+    return Head(False, host, port, method.decode(), b"\r\n".join([*lines, b"Connection: close", b"", b""]), body)
+
+
+def _named(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
+    """Return the headers that ``Connection`` says are for this hop; never those that frame or address the request."""
+    values = [value for name, value in headers if name.lower() == b"connection"]
+    named = {word.strip().lower() for value in values for word in value.split(b",")}
+    return named - {b"host", b"content-length", b"transfer-encoding"}
+
+
+def _length(headers: list[tuple[bytes, bytes]]) -> int:
+    if any(name.lower() == b"transfer-encoding" for name, _ in headers):
+        raise RequestError(411, "a body needs a Content-Length")
+    lengths = [value for name, value in headers if name.lower() == b"content-length"]
+    if not lengths:
+        return 0
+    if len(lengths) != 1 or not re.fullmatch(rb"[0-9]{1,15}", lengths[0]):
+        raise RequestError(400, "an unusable Content-Length")
+    return int(lengths[0])
+
+
+def _authority(text: bytes, default: int | None) -> tuple[str, int]:
+    match = _AUTHORITY.match(text)
+    if match is None or (match[3] is None and default is None):
+        raise RequestError(400, "a malformed host and port")
+    port = int(match[3]) if match[3] is not None else default or 0
+    if not 0 < port < 65536:
+        raise RequestError(400, "there is no such port")
+    host = match[1] or match[2]
+    if any(byte < 0x21 or byte > 0x7E for byte in host):
+        raise RequestError(400, "a malformed host")
+    return host.decode("ascii"), port

@@ -1,0 +1,29 @@
+"""What can go wrong in the shield.
+
+::
+
+    ShieldError                    1
+    ├── PolicyError                2   a policy line cannot be used; the container stays closed
+    │   └── SpellingError          2   a host is not spelled the one accepted way
+    └── RulesetMismatch            1   the kernel does not hold the rules that were loaded
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from terok_sandbox.errors import ShieldError
+
+
+class PolicyError(ShieldError):
+    """A policy line cannot be used; nothing of the policy is in force then."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SpellingError(PolicyError):
+    """A host is not spelled the one accepted way."""
+
+
+class RulesetMismatch(ShieldError):
+    """The kernel does not hold the rules that were loaded."""

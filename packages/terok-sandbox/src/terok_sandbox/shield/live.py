@@ -1,0 +1,193 @@
+"""Verdicts given while a container runs: a durable tier over the policy it was launched with, and its posture.
+
+:class:`LivePolicy` is the gateway's one holder of both. Resolver and egress proxy ask it for the policy in force;
+what a change takes away is closed in the rules, and the flows that used it end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live
+from terok_sandbox.shield.policy.addresses import is_private
+from terok_sandbox.shield.ruleset import cut_command, forget_command, live_command, posture_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from terok_sandbox.shield.asker import RuleChannel
+    from terok_sandbox.shield.policy import Policy, Service
+    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.ruleset import Learned, Posture
+
+__all__ = ["LivePolicy", "LiveState", "LiveVerdict", "Scope", "load_live", "save_live"]
+
+MAX_VERDICTS: Final = 400
+_MAX_OPENED: Final = 4096
+_BATCH: Final = 100
+
+
+class LivePolicy:
+    """The policy in force: launch tiers, live verdicts and posture of one container.
+
+    Every change is on disk before it is in the rules, so that a restart continues where it stopped. *channel* may be
+    ``None`` where there are no rules to change. Not thread-safe: one event loop.
+    """
+
+    def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
+        self._path = path
+        self._channel = channel
+        self._state = load_live(path)
+        self._policy = launch
+        self._opened: OrderedDict[tuple[str, Address, Service], None] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._watchers: list[Callable[[], None]] = []
+        self._rebuild()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    @property
+    def posture(self) -> Posture:
+        """The state of the wall: ``up``, ``down``, ``disengaged`` or ``quarantine``."""
+        return self._state.posture
+
+    @property
+    def verdicts(self) -> tuple[LiveVerdict, ...]:
+        """The verdicts that have not expired, oldest first."""
+        now = datetime.now(UTC)
+        return tuple(one for one in self._state.verdicts if one.live(now))
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have *changed* called when policy or posture change, and once more when the rules have followed."""
+        self._watchers.append(changed)
+
+    def opened(self, name: str, learned: Iterable[Learned]) -> None:
+        """Remember what was opened in the rules for *name*, so that a later denial can close it."""
+        for one in learned:
+            key = (name, one.address, one.service)
+            self._opened[key] = None
+            self._opened.move_to_end(key)
+        while len(self._opened) > _MAX_OPENED:
+            self._opened.popitem(last=False)
+
+    async def apply(self, verdict: LiveVerdict) -> None:
+        """Put *verdict* in force, in place of an earlier one about the same target.
+
+        A denial has closed the target and ended its flows when this returns. Raises :class:`PolicyError` for a target
+        that cannot be read or an allow that a stronger rule would make void, ``NetnsError`` when the rules are gone.
+        """
+        verdict.rule()
+        if verdict.verdict == "allow":
+            self._check_allow(verdict)
+        async with self._turn:
+            others = [one for one in self.verdicts if one.target != verdict.target]
+            if len(others) >= MAX_VERDICTS:
+                raise PolicyError(
+                    f"there are {MAX_VERDICTS} live verdicts already",
+                    hint="write lasting ones into the project's policy",
+                )
+            await self._change(LiveState(self.posture, (*others, verdict)))
+
+    async def revoke(self, target: str) -> bool:
+        """Take back the verdict about *target* and end the flows it has allowed; whether there was one."""
+        async with self._turn:
+            kept = tuple(one for one in self.verdicts if one.target != target)
+            if len(kept) == len(self.verdicts):
+                return False
+            await self._change(LiveState(self.posture, kept))
+            return True
+
+    async def set_posture(self, posture: Posture) -> None:
+        """Change the posture in one transaction and keep it over restarts."""
+        async with self._turn:
+            await self._change(LiveState(posture, self.verdicts))
+
+    async def reset(self) -> None:
+        """Go back to the launch policy with the wall up: verdicts and everything that names have opened are dropped."""
+        async with self._turn:
+            await self._change(LiveState("up", ()), forget=True)
+
+    async def restore(self) -> None:
+        """Make the rules agree with what is on disk: what a gateway does first."""
+        async with self._turn:
+            await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
+
+    async def expire(self) -> None:
+        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew."""
+        while True:
+            times = [one.expires for one in self._state.verdicts if one.expires is not None]
+            wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=30.0)
+            await asyncio.sleep(max(0.05, min(30.0, wait)))
+            if len(self.verdicts) < len(self._state.verdicts):
+                async with self._turn:
+                    await self._change(LiveState(self.posture, self.verdicts), cut=False)
+
+    async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> None:
+        old = self._state
+        save_live(self._path, state)
+        self._state = state
+        self._rebuild()
+        commands = [live_command(self._policy.rules, datetime.now(UTC))]
+        if state.posture != old.posture:
+            commands.append(posture_command(state.posture))
+        if forget:
+            commands.append(forget_command())
+        self._tell()
+        await self._run("; ".join(commands))
+        closed = self._no_longer_granted() if cut else []
+        for at in range(0, len(closed), _BATCH):
+            await self._run(cut_command(closed[at : at + _BATCH]))
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    def _rebuild(self) -> None:
+        now = datetime.now(UTC)
+        self._policy = self._policy.with_live([one.rule() for one in self._state.verdicts if one.live(now)])
+
+    def _no_longer_granted(self) -> list[tuple[Address, Service]]:
+        """Return and forget what was opened for names that the policy does not allow it any more."""
+        gone = []
+        for name, address, service in list(self._opened):
+            grants = [grant for grant in self._policy.grants(name) if grant.service == service]
+            if not any(self._policy.judge_answer(grant, address).allowed for grant in grants):
+                gone.append((address, service))
+                del self._opened[name, address, service]
+        return gone
+
+    def _check_allow(self, verdict: LiveVerdict) -> None:
+        """Refuse an allow that would have no effect."""
+        rule = verdict.rule()
+        remaining = [one.rule() for one in self.verdicts if one.target != verdict.target]
+        after = self._policy.with_live([*remaining, rule])
+        service = rule.services[0]
+        if rule.name is not None:
+            name = f"x.{rule.name}" if rule.wildcard else rule.name
+            decision = after.decide_name(name, max(1, service.first), service.protocol)
+        else:
+            assert rule.network is not None
+            address = rule.network.network_address
+            if is_private(address):
+                raise PolicyError(
+                    f"{verdict.target}: a private address is opened by an override only",
+                    hint='launch with an override: + target %reason="…" %expires=…',
+                )
+            decision = after.decide_address(address, max(1, service.first), service.protocol)
+        if not decision.allowed:
+            raise PolicyError(
+                f"{verdict.target}: stays closed: {decision.reason}", hint="see `terok-sandbox shield why`"
+            )
+
+    async def _run(self, command: str) -> None:
+        if self._channel is not None and command:
+            await self._channel.run(command)

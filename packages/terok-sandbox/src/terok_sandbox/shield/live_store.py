@@ -1,0 +1,141 @@
+"""Live verdicts and posture as values, and the file that carries them over restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from terok_util import TerokError, write_sensitive_file
+
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy.grammar import Rule, parse_line
+from terok_sandbox.shield.ruleset.layout import POSTURES, Posture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIVE_FILE: Final = "shield-live.json"
+SCHEMA: Final = 1
+MAX_SIZE: Final = 1024 * 1024
+Scope = Literal["once", "minutes", "task", "project"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVerdict:
+    """A person's answer. ``target`` is a policy target (``host.example:443/tcp``), ``expires`` is aware or ``None``."""
+
+    target: str
+    verdict: Literal["allow", "deny"]
+    scope: Scope = "task"
+    expires: datetime | None = None
+    reason: str = ""
+
+    def live(self, now: datetime) -> bool:
+        """Whether it has not expired at *now*."""
+        return self.expires is None or now < self.expires
+
+    def rule(self) -> Rule:
+        """Return it as a rule of its live tier; raises :class:`PolicyError` for a target that cannot be read."""
+        reason = "".join(one if one.isprintable() and one != '"' else " " for one in self.reason)[:300]
+        line = f"{'+' if self.verdict == 'allow' else '-'} {self.target}"
+        if len(self.target.split()) != 1 or self.target.startswith("#"):
+            raise PolicyError(f"{self.target[:80]!r} is no target", hint="write host:port or an address")
+        if reason.strip():
+            line += f' %reason="{reason}"'
+        if self.expires is not None:
+            line += f" %expires={self.expires.astimezone(UTC).isoformat(timespec='milliseconds')}"
+        rule = parse_line(line, tier="live_allow" if self.verdict == "allow" else "live_deny", source="verdict")
+        if rule is None:
+            raise PolicyError("an empty verdict", hint="write host:port or an address")
+        return rule
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        expires = None if self.expires is None else self.expires.astimezone(UTC).isoformat()
+        return {
+            "target": self.target,
+            "verdict": self.verdict,
+            "scope": self.scope,
+            "expires": expires,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, raw: object) -> LiveVerdict:
+        """Read what :meth:`as_json` gave; raises :class:`PolicyError` for anything else."""
+        if not isinstance(raw, dict) or set(raw) != {"target", "verdict", "scope", "expires", "reason"}:
+            raise PolicyError("not a verdict: keys are missing or unknown")
+        texts = (raw["target"], raw["reason"])
+        if raw["verdict"] not in ("allow", "deny") or raw["scope"] not in get_args(Scope):
+            raise PolicyError("not a verdict: unknown verdict or scope")
+        if not all(isinstance(text, str) and len(text) <= 1024 for text in texts):
+            raise PolicyError("not a verdict: target and reason are texts of up to 1024 characters")
+        verdict = cls(raw["target"], raw["verdict"], raw["scope"], _time(raw["expires"]), raw["reason"])
+        verdict.rule()
+        return verdict
+
+
+def _time(raw: object) -> datetime | None:
+    if raw is None:
+        return None
+    try:
+        time = datetime.fromisoformat(raw) if isinstance(raw, str) else None
+        if time is None or time.tzinfo is None:
+            raise ValueError(raw)
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PolicyError("not a verdict: expires is no RFC 3339 time") from None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Posture and verdicts of one container."""
+
+    posture: Posture = "up"
+    verdicts: tuple[LiveVerdict, ...] = ()
+
+
+def load_live(path: Path) -> LiveState:
+    """Read the file at *path*; a missing one means up and no verdicts.
+
+    Raises :class:`ShieldError` for a damaged or foreign file: what a denial in it has closed must not open.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return LiveState()
+    except OSError as error:
+        raise _damaged(path, error.strerror or "cannot be opened") from error
+    with os.fdopen(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
+            raise _damaged(path, "not a private regular file of this user")
+        data = file.read(MAX_SIZE + 1)
+    try:
+        document = json.loads(data) if len(data) <= MAX_SIZE else None
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
+            raise ValueError("not a state of this schema")
+        return LiveState(document["posture"], tuple(map(LiveVerdict.from_json, document["verdicts"])))
+    except (ValueError, KeyError, TypeError, RecursionError, PolicyError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def save_live(path: Path, state: LiveState) -> None:
+    """Write *state* to *path*, mode 0600, atomically; raises :class:`ShieldError`."""
+    verdicts = [one.as_json() for one in state.verdicts]
+    try:
+        text = json.dumps({"schema": SCHEMA, "posture": state.posture, "verdicts": verdicts}, indent=1) + "\n"
+        write_sensitive_file(path, text)
+    except (OSError, TerokError) as error:
+        raise ShieldError(f"{path}: cannot keep the verdict: {error}", hint="free some disk space") from error
+
+
+def _damaged(path: Path, what: str) -> ShieldError:
+    return ShieldError(
+        f"{path}: {what}; the container is kept closed", hint="remove the file to go back to the launch policy"
+    )

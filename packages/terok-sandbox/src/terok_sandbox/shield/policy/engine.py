@@ -1,0 +1,231 @@
+"""Verdicts over a tier stack.
+
+The first tier with a matching rule decides; inside a tier a deny rule wins::
+
+    floor > host addresses > live_deny > override > security_deny > resolver ports > private ranges
+          > provider_allow > project_allow > live_allow > deny
+
+A name is judged by its rules alone, and each address it resolves to once more (:meth:`Policy.judge_answer`), so that an
+allowed name cannot lead to an address that is closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from terok_sandbox.shield.errors import SpellingError
+from terok_sandbox.shield.policy.addresses import floor_reason, is_private, judged_as, parse_address
+from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, TIERS, Rule, Service, Tier, parse_tier
+from terok_sandbox.shield.policy.index import TierIndex
+from terok_sandbox.shield.policy.names import check_name, is_floor_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from terok_sandbox.shield.policy.addresses import Address
+
+Layer = Literal["floor", "resolver", "private", "default"] | Tier
+
+RESOLVER_PORTS: Final = (53, 853, 5353, 5355)
+"""DNS, DNS over TLS or QUIC, mDNS, LLMNR: only an override opens another resolver than ours."""
+
+
+class Tiers(Protocol):
+    """Raw lines by tier, as the sidecar carries them."""
+
+    @property
+    def override(self) -> Sequence[str]: ...  # noqa: D102 - see the grammar
+    @property
+    def security_deny(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def provider_allow(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def project_allow(self) -> Sequence[str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict with the tier that gave it, the rule line where there is one, and a reason fit for a person."""
+
+    verdict: Literal["allow", "deny"]
+    reason: str
+    tier: Layer
+    rule: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the verdict is ``allow``."""
+        return self.verdict == "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A service that one rule opens for a name."""
+
+    service: Service
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An immutable tier stack; without rules it denies everything."""
+
+    rules: tuple[Rule, ...] = ()
+    _tiers: dict[Tier, TierIndex] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        indexes = {tier: TierIndex([rule for rule in self.rules if rule.tier == tier]) for tier in TIERS}
+        object.__setattr__(self, "_tiers", indexes)
+
+    @classmethod
+    def from_tiers(cls, tiers: Tiers) -> Policy:
+        """Parse raw lines; one bad line is a :class:`~terok_sandbox.shield.errors.PolicyError` and no policy at all."""
+        return cls(tuple(rule for tier in LAUNCH_TIERS for rule in parse_tier(getattr(tiers, tier), tier)))
+
+    def with_live(self, rules: Sequence[Rule]) -> Policy:
+        """Return this policy with *rules* as its live tiers; the other tiers' indexes are shared, not built again."""
+        other = object.__new__(Policy)
+        kept = tuple(rule for rule in self.rules if rule.tier in LAUNCH_TIERS)
+        live: dict[Tier, TierIndex] = {
+            tier: TierIndex([rule for rule in rules if rule.tier == tier]) for tier in TIERS if tier not in LAUNCH_TIERS
+        }
+        object.__setattr__(other, "rules", (*kept, *rules))
+        object.__setattr__(other, "_tiers", self._tiers | live)
+        return other
+
+    def decide_name(
+        self, name: str, port: int | None = None, protocol: str = "tcp", *, now: datetime | None = None
+    ) -> Decision:
+        """Judge a name for one port, or with ``port=None`` for "may it be resolved at all"."""
+        now = now or datetime.now(UTC)
+        if refused := _refused_name(name):
+            return refused
+        for grant in self.grants(name, now=now):
+            if port is None or grant.service.covers(protocol, port):
+                closed = port in RESOLVER_PORTS and grant.rule.tier != "override"
+                return _RESOLVER if closed else _by_rule(grant.rule)
+        matching = self._matching_name(name)
+        for rule in matching:
+            if not rule.allow and rule.live(now) and (port is None or _covers(rule, protocol, port)):
+                return _by_rule(rule)
+        return _default(matching, now)
+
+    def decide_address(
+        self, address: Address | str, port: int, protocol: str = "tcp", *, now: datetime | None = None
+    ) -> Decision:
+        """Judge an address that was dialled without a name. The host's own addresses are the ruleset's business."""
+        now = now or datetime.now(UTC)
+        if isinstance(address, str):
+            try:
+                address = parse_address(address)
+            except SpellingError as error:
+                return Decision("deny", error.message, "floor")
+        if reason := floor_reason(address):
+            return Decision("deny", reason, "floor")
+        matching = self._matching_address(address)
+        live = [rule for rule in matching if rule.live(now) and _covers(rule, protocol, port)]
+        for tier in TIERS:
+            if tier == "provider_allow" and port in RESOLVER_PORTS:
+                return _RESOLVER
+            if tier == "provider_allow" and is_private(address):
+                return Decision("deny", "private address: only an override opens it", "private")
+            if rule := _strongest(rule for rule in live if rule.tier == tier):
+                return _by_rule(rule)
+        return _default(matching, now)
+
+    def matching(self, host: str) -> list[Rule]:
+        """Return every rule about a name or address, strongest tier first, whatever its ports and expiry."""
+        try:
+            return self._matching_address(parse_address(host))
+        except SpellingError:
+            return self._matching_name(host)
+
+    def grants(self, name: str, *, now: datetime | None = None) -> tuple[Grant, ...]:
+        """Return what is open for a name, strongest tier first.
+
+        A grant over a range of ports of which a deny rule closes some is left out whole.
+        """
+        now = now or datetime.now(UTC)
+        if _refused_name(name):
+            return ()
+        found: dict[Service, Grant] = {}
+        denied: list[Service] = []
+        live = [rule for rule in self._matching_name(name) if rule.live(now)]
+        for tier in TIERS:
+            rules = [rule for rule in live if rule.tier == tier]
+            denied += [service for rule in rules if not rule.allow for service in rule.services]
+            for rule in rules:
+                for service in rule.services if rule.allow else ():
+                    if not any(service.overlaps(other) for other in denied):
+                        found.setdefault(service, Grant(service, rule))
+        return tuple(found.values())
+
+    def judge_answer(self, grant: Grant, address: Address, *, now: datetime | None = None) -> Decision:
+        """Judge an address that a granted name resolved to: whether it may be dialled on the granted service."""
+        now = now or datetime.now(UTC)
+        if reason := floor_reason(address):
+            return Decision("deny", reason, "floor")
+        live = [rule for rule in self._matching_address(address) if rule.live(now)]
+        overlapping = [rule for rule in live if any(grant.service.overlaps(own) for own in rule.services)]
+        if denied := next((rule for rule in overlapping if rule.tier == "live_deny"), None):
+            return _by_rule(denied)
+        if grant.rule.tier == "override":
+            return _by_rule(grant.rule)
+        for rule in overlapping:
+            if rule.tier == "override" and any(_contains(own, grant.service) for own in rule.services):
+                return _by_rule(rule)
+        for rule in overlapping:
+            if not rule.allow and TIERS.index(rule.tier) <= TIERS.index(grant.rule.tier):
+                return _by_rule(rule)
+        if is_private(address):
+            return Decision("deny", "private address: only an override opens it", "private")
+        return _by_rule(grant.rule)
+
+    def _matching_name(self, name: str) -> list[Rule]:
+        return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
+
+    def _matching_address(self, address: Address) -> list[Rule]:
+        address = judged_as(address)
+        return [rule for tier in TIERS for rule in self._tiers[tier].for_address(address)]
+
+
+_RESOLVER: Final = Decision("deny", "another resolver: only an override opens it", "resolver")
+
+
+def _refused_name(name: str) -> Decision | None:
+    try:
+        check_name(name)
+    except SpellingError as error:
+        return Decision("deny", error.message, "floor")
+    if is_floor_name(name):
+        return Decision("deny", "a name of the machine itself or of cloud metadata", "floor")
+    return None
+
+
+def _covers(rule: Rule, protocol: str, port: int) -> bool:
+    return any(service.covers(protocol, port) for service in rule.services)
+
+
+def _contains(outer: Service, inner: Service) -> bool:
+    return outer.protocol == inner.protocol and outer.first <= inner.first and inner.last <= outer.last
+
+
+def _strongest(rules: Iterable[Rule]) -> Rule | None:
+    return min(rules, key=lambda rule: rule.allow, default=None)
+
+
+def _by_rule(rule: Rule) -> Decision:
+    return Decision("allow" if rule.allow else "deny", rule.reason or f"{rule.tier} rule", rule.tier, rule.line)
+
+
+def _default(matching: Sequence[Rule], now: datetime) -> Decision:
+    """Deny because nothing opens it, and say what nearly did."""
+    allows = [rule for rule in matching if rule.allow]
+    if expired := next((rule for rule in allows if not rule.live(now)), None):
+        return Decision("deny", "the rule that allowed it has expired", "default", expired.line)
+    if allows:
+        ports = ", ".join(dict.fromkeys(str(service) for rule in allows for service in rule.services))
+        return Decision("deny", f"allowed only for {ports}", "default", allows[0].line)
+    return Decision("deny", "no rule allows it", "default")

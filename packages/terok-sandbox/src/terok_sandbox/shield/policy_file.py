@@ -1,0 +1,121 @@
+"""Policy files: rules by tier, and what the writer expects of them.
+
+A line is a rule, a tier in brackets (``[override]``; rules before the first one are ``project_allow``), a registry like
+``@pip`` or an expectation: ``expect allow host.example:443``, ``expect deny 192.0.2.1:22/udp``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from terok_sandbox.shield.errors import PolicyError, SpellingError
+from terok_sandbox.shield.policy import Policy, Rule, parse_line
+from terok_sandbox.shield.policy.addresses import parse_address
+from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from terok_sandbox.shield.policy import Decision
+
+_DESTINATION: Final = re.compile(
+    r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)|(?P<bare>[0-9a-fA-F:]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?\Z"
+)
+_EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Something to judge."""
+
+    host: str
+    port: int
+    protocol: str = "tcp"
+
+    @classmethod
+    def parse(cls, text: str) -> Destination:
+        """Read ``host[:port][/protocol]``, port 443 when none is given; raises :class:`PolicyError`."""
+        match = _DESTINATION.match(text)
+        if match is None or not 0 < int(match["port"] or 443) < 65536:
+            raise PolicyError(
+                f"{text[:80]!r} is no host and port", hint="write host.example.com:443 or [2001:db8::1]:443"
+            )
+        host = match["six"] or match["host"] or match["bare"]
+        return cls(host, int(match["port"] or 443), match["protocol"] or "tcp")
+
+    def judge(self, policy: Policy, *, now: datetime | None = None) -> Decision:
+        """Return what *policy* says about it."""
+        try:
+            address = parse_address(self.host)
+        except SpellingError:
+            return policy.decide_name(self.host, self.port, self.protocol, now=now)
+        return policy.decide_address(address, self.port, self.protocol, now=now)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}{'' if self.protocol == 'tcp' else '/' + self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A line of a policy file that must come true."""
+
+    line: int
+    verdict: Literal["allow", "deny"]
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """What a policy file says."""
+
+    rules: tuple[Rule, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+
+
+def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
+    """Parse a policy file; raises :class:`PolicyError` naming *source* and the line.
+
+    *expand* turns a registry (``@pip``) into rule lines; without it such lines are refused.
+    """
+    lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        raise PolicyError(f"{source}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")
+    rules: list[Rule] = []
+    expectations: list[Expectation] = []
+    tier: Tier = "project_allow"
+    for number, line in enumerate(lines, 1):
+        words = line.strip()
+        if words.startswith("[") and words.endswith("]"):
+            tier = _tier(words[1:-1], source, number)
+        elif words.startswith("expect"):
+            expectations.append(_expectation(words, source, number))
+        else:
+            found = expand(words) if words.startswith("@") and expand is not None else (line,)
+            parsed = (parse_line(one, tier=tier, source=source, number=number) for one in found)
+            rules += [rule for rule in parsed if rule is not None]
+    order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
+    return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))
+
+
+def _tier(name: str, source: str, number: int) -> Tier:
+    if name not in LAUNCH_TIERS:
+        hint = f"one of {', '.join(LAUNCH_TIERS)}"
+        raise PolicyError(f"{source}:{number}: there is no tier {name[:40]!r}", hint=hint)
+    return name
+
+
+def _expectation(line: str, source: str, number: int) -> Expectation:
+    match = _EXPECT.match(line)
+    try:
+        if match is None:
+            raise PolicyError("cannot read the expectation", hint="write: expect allow host.example.com:443")
+        verdict = cast('Literal["allow", "deny"]', match["verdict"])
+        return Expectation(number, verdict, Destination.parse(match["target"]))
+    except PolicyError as error:
+        raise PolicyError(f"{source}:{number}: {error.message}", hint=error.hint) from None

@@ -1,0 +1,94 @@
+"""Allowlist profiles: the bundled ones, and a person's own in their place or beside them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy import parse_line
+from terok_sandbox.shield.registries import expand, private_overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BUNDLED: Final = Path(__file__).parent / "profile_data"
+SUFFIX: Final = ".policy"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
+_HEADER: Final = re.compile(r"#\s*(summary|sources|checked):\s*(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile's description; ``checked`` is when its hosts were last compared with ``sources``."""
+
+    name: str
+    origin: str
+    summary: str = ""
+    sources: str = ""
+    checked: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def user_directory(config_dir: Path) -> Path:
+    """Return where a person's own profiles lie; one replaces a bundled one of its name."""
+    return config_dir / "shield" / "profiles"
+
+
+def list_profiles(config_dir: Path) -> list[Profile]:
+    """Return every profile, by name."""
+    found: dict[str, Profile] = {}
+    for origin, directory in (("bundled", BUNDLED), ("own", user_directory(config_dir))):
+        for path in sorted(directory.glob(f"*{SUFFIX}")):
+            headers = {match[1]: match[2] for line in _read(path) if (match := _HEADER.match(line))}
+            found[path.stem] = Profile(path.stem, origin, **headers)
+    return [found[name] for name in sorted(found)]
+
+
+def profile_path(name: str, config_dir: Path) -> Path:
+    """Return a profile's file; raises :class:`PolicyError` when there is none."""
+    if _NAME.match(name):
+        for directory in (user_directory(config_dir), BUNDLED):
+            path = directory / f"{name}{SUFFIX}"
+            if path.is_file():
+                return path
+    raise PolicyError(f"there is no profile {name[:64]!r}", hint="see `terok-sandbox shield profiles`")
+
+
+def profile_lines(names: Sequence[str], config_dir: Path) -> tuple[str, ...]:
+    """Return the rules of *names* for the ``project_allow`` tier, registries read from this machine."""
+    lines: dict[str, None] = {}
+    for path, number, line in _rows(names, config_dir):
+        for one in expand(line) if line.startswith("@") else (line,):
+            parse_line(one, source=str(path), number=number)
+            lines[one] = None
+    return tuple(lines)
+
+
+def profile_overrides(names: Sequence[str], config_dir: Path) -> tuple[str, ...]:
+    """Return the ``override`` rules that registries on private addresses need."""
+    symbols = dict.fromkeys(line for _, _, line in _rows(names, config_dir) if line.startswith("@"))
+    return tuple(line for symbol in symbols for line in private_overrides(symbol))
+
+
+def _rows(names: Sequence[str], config_dir: Path) -> list[tuple[Path, int, str]]:
+    rows = []
+    for name in names:
+        path = profile_path(name, config_dir)
+        for number, line in enumerate(_read(path), 1):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                rows.append((path, number, text))
+    return rows
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,195 @@
+"""Package registries by symbol: which hosts this machine's own tools are configured to use.
+
+``@pip`` and its like stand for names and ports that are read from the tools when a container is launched, so that a
+site's mirror is allowed where the site uses one, and nothing else. A registry that the site configured and that lives
+on a private address becomes an override for its name and port alone.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import socket
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from terok_util import TerokError
+from terok_util.process import run
+
+from terok_sandbox.shield.errors import PolicyError, SpellingError
+from terok_sandbox.shield.policy.addresses import is_private
+from terok_sandbox.shield.policy.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+TIMEOUT: Final = 15.0
+OVERRIDE_DAYS: Final = 30
+_MAX_FILE: Final = 1024 * 1024
+_URL: Final = re.compile(r"https?://[^\s\"'\]>]+")
+_PIP_DEFAULT: Final = (
+    "from pip._internal.models.index import PyPI; print(PyPI.simple_url, 'https://' + PyPI.file_storage_domain)"
+)
+_CARGO_DEFAULT: Final = ("https://index.crates.io", "https://static.crates.io", "https://crates.io")
+_GO_DEFAULT: Final = ("https://proxy.golang.org", "https://sum.golang.org", "https://storage.googleapis.com")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What a symbol stands for: URLs the tool uses, and whether the site configured them (else the tool's default)."""
+
+    urls: tuple[str, ...]
+    configured: bool
+
+
+def _run(argv: Sequence[str]) -> str:
+    """Return what a tool prints, nothing when it is missing or fails."""
+    try:
+        return run(list(argv), timeout=TIMEOUT).text
+    except TerokError:
+        return ""
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        if path.stat().st_size <= _MAX_FILE:
+            return path.read_text()
+    return ""
+
+
+def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
+    """Read pip's configuration; its default is asked of pip itself."""
+    listed = ask(["pip", "config", "list"])
+    settings = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    words = {key.rpartition(".")[2]: value.strip("'\"") for key, value in settings.items()}
+    for key in ("index-url", "extra-index-url"):
+        words[key] = os.environ.get("PIP_" + key.upper().replace("-", "_"), words.get(key, ""))
+    found = _URL.findall(f"{words['index-url']} {words['extra-index-url']}")
+    if words["index-url"]:
+        return Registry(tuple(found), configured=True)
+    default = next((text for python in ("python3", "python") if (text := ask([python, "-c", _PIP_DEFAULT]))), "")
+    return Registry((*default.split(), *found), configured=False)
+
+
+def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None = None) -> Registry:
+    """Read npm's registry, and those of scopes in the user's ``.npmrc``."""
+    main = _URL.findall(ask(["npm", "config", "get", "registry"]))
+    rc = _text((home or Path.home()) / ".npmrc")
+    scoped = re.findall(r"^(?:@[^:\s]+:)?registry\s*=\s*(\S+)", rc, re.MULTILINE)
+    configured = bool(scoped) or any(key.lower() == "npm_config_registry" for key in os.environ)
+    return Registry((*main, *scoped), configured)
+
+
+def apt_registry(etc: Path = Path("/etc/apt")) -> Registry:
+    """Read the sources of apt, one-line and deb822 files."""
+    files = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
+    found = [url for file in files for line in _lines(file) if line.startswith("deb") for url in _URL.findall(line)]
+    for file in sorted((etc / "sources.list.d").glob("*.sources")):
+        found += [url for line in _lines(file) if line.lower().startswith("uris:") for url in _URL.findall(line)]
+    return Registry(tuple(found), configured=True)
+
+
+def dnf_registry(etc: Path = Path("/etc/yum.repos.d")) -> Registry:
+    """Read the repositories of dnf that are enabled."""
+    found: list[str] = []
+    for file in sorted(etc.glob("*.repo")):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        with suppress(configparser.Error):
+            parser.read_string(_text(file))
+        for section in parser.sections():
+            if parser.get(section, "enabled", fallback="1") != "0":
+                values = [parser.get(section, key, fallback="") for key in ("baseurl", "mirrorlist", "metalink")]
+                found += _URL.findall(" ".join(values))
+    return Registry(tuple(found), configured=True)
+
+
+def cargo_registry(home: Path | None = None) -> Registry:
+    """Read cargo's configuration: a replaced source, and registries beside the default one."""
+    base = Path(os.environ.get("CARGO_HOME", (home or Path.home()) / ".cargo"))
+    document: dict[str, Any] = {}
+    for name in ("config", "config.toml"):
+        with suppress(tomllib.TOMLDecodeError):
+            document |= tomllib.loads(_text(base / name))
+    sources, others = document.get("source", {}), document.get("registries", {})
+    urls = [str(one.get(key, "")) for one in sources.values() for key in ("registry",) if isinstance(one, dict)]
+    urls += [str(one.get("index", "")) for one in others.values() if isinstance(one, dict)]
+    found = _URL.findall(" ".join(urls))
+    replaced = any(isinstance(one, dict) and "replace-with" in one for one in sources.values())
+    return Registry((*found, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
+
+
+def go_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
+    """Read GOPROXY and GOSUMDB."""
+    proxy = os.environ.get("GOPROXY") or ask(["go", "env", "GOPROXY"])
+    found = tuple(_URL.findall(proxy.replace(",", " ").replace("|", " ")))
+    default = not found or found[0].startswith(_GO_DEFAULT[0])
+    return Registry(_GO_DEFAULT if default else found, configured=not default)
+
+
+READERS: Final[dict[str, Callable[[], Registry]]] = {
+    "@pip": pip_registry,
+    "@npm": npm_registry,
+    "@apt": apt_registry,
+    "@dnf": dnf_registry,
+    "@cargo": cargo_registry,
+    "@go": go_registry,
+}
+
+
+def expand(symbol: str) -> tuple[str, ...]:
+    """Return the rule lines of a symbol such as ``@pip``; a tool that is not there gives none.
+
+    Raises :class:`PolicyError` for an unknown symbol.
+    """
+    return tuple(f"+ {target} %from={symbol}" for target in targets(_read(symbol).urls))
+
+
+def private_overrides(symbol: str, *, lookup: Callable[[str], Iterable[Any]] | None = None) -> tuple[str, ...]:
+    """Return override lines for those of a symbol's hosts that the site configured on private addresses."""
+    registry = _read(symbol)
+    if not registry.configured:
+        return ()
+    end = (datetime.now(UTC) + timedelta(days=OVERRIDE_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    reason = f'%reason="registry this site configured for {symbol[1:]}"'
+    ask = lookup or _addresses
+    return tuple(
+        f"+ {target} {reason} %expires={end}"
+        for target in targets(registry.urls)
+        if any(map(is_private, ask(target.rpartition(":")[0])))
+    )
+
+
+def targets(urls: Iterable[str]) -> list[str]:
+    """Return ``name:port`` for every URL with a canonical host name, each once."""
+    found: dict[str, None] = {}
+    for url in urls:
+        with suppress(ValueError, SpellingError):
+            parts = urlsplit(url)
+            name = check_name((parts.hostname or "").lower())
+            found[f"{name}:{parts.port or (80 if parts.scheme == 'http' else 443)}"] = None
+    return list(found)
+
+
+def _read(symbol: str) -> Registry:
+    reader = READERS.get(symbol.strip())
+    if reader is None:
+        raise PolicyError(f"there is no registry {symbol[:40]!r}", hint=f"one of {' '.join(READERS)}")
+    return reader()
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in _text(path).splitlines()]
+
+
+def _addresses(name: str) -> list[Any]:
+    from ipaddress import ip_address
+
+    with suppress(OSError, ValueError):
+        return [ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(name, None)]
+    return []

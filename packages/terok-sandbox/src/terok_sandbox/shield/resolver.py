@@ -1,0 +1,218 @@
+"""What the resolver does with a query and with an upstream's answer: decisions only, no I/O.
+
+A name that is not allowed is answered NXDOMAIN and never leaves the host. (REFUSED would be the other honest answer,
+but C libraries may then ask again or wait; NXDOMAIN ends the lookup at once. The reason is in the extended DNS error.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final, Literal
+
+from terok_sandbox.shield import dns_wire
+from terok_sandbox.shield.budget import ZoneBudget, below, shape_refusal
+from terok_sandbox.shield.dns_wire import Answer, MalformedQueryError, Question
+from terok_sandbox.shield.policy.names import is_floor_name
+from terok_sandbox.shield.ruleset import Learned, lifetime
+from terok_sandbox.shield.ruleset.learned import clamp_ttl
+
+if TYPE_CHECKING:
+    from terok_sandbox.shield.policy import Decision, Grant, Policy
+    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.ruleset import Posture
+
+_LOCAL_TTL: Final = 60
+_LOCAL: Final[dict[int, Address]] = {1: IPv4Address("127.0.0.1"), 28: IPv6Address("::1")}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth an audit row."""
+
+    action: Literal["refused", "allowed", "passed"]
+    name: str
+    reason: str
+    tier: str
+    rule: str = ""
+    dest: str = ""
+    port: int | None = None
+    proto: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer with these bytes (``None``: stay silent). ``askable`` is a name that a verdict could still open."""
+
+    wire: bytes | None
+    event: Event | None = None
+    askable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Ask an upstream for the addresses of an allowed name; without grants it only passes, by the posture."""
+
+    question: Question
+    name: str
+    rdtype: int
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer after judgment: what the container is told, and what must be open before it is told."""
+
+    rcode: int
+    chain: tuple[str, ...]
+    addresses: tuple[Address, ...]
+    ttl: int
+    learned: tuple[Learned, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+class Resolver:
+    """Judges queries and answers by the policy and posture in force, and rations names below wildcard zones.
+
+    In an airlock (*airlock*) nothing but the container's own names is answered: the egress proxy resolves.
+    """
+
+    def __init__(self, policy: Policy, *, airlock: bool = False) -> None:
+        self._policy = policy
+        self._posture: Posture = "up"
+        self._airlock = airlock
+        self._budget = ZoneBudget()
+
+    def adopt(self, policy: Policy, posture: Posture) -> None:
+        """Judge by *policy* and *posture* from now on."""
+        self._policy, self._posture = policy, posture
+
+    def judge(self, wire: bytes, *, tick: float, now: datetime | None = None, tcp: bool = False) -> Reply | Forward:
+        """Decide about a query; *tick* is a monotonic clock in seconds."""
+        try:
+            question = dns_wire.read_question(wire)
+        except MalformedQueryError as error:
+            return Reply(error.reply)
+        name = question.name
+        if name is None:
+            return self._refuse(question, "not a canonical host name", "floor", tcp=tcp)
+        if name == "localhost" or name.endswith(".localhost"):
+            address = _LOCAL.get(question.rdtype)
+            local = (address,) if address else ()
+            return Reply(dns_wire.write_reply(question, addresses=local, ttl=_LOCAL_TTL, tcp=tcp))
+        if name.endswith(".arpa"):
+            return Reply(dns_wire.write_reply(question, dns_wire.NXDOMAIN, tcp=tcp))
+        if self._airlock:
+            return self._refuse(question, "an airlock resolves through its proxy only", "airlock", tcp=tcp)
+        if self._posture == "quarantine":
+            return self._refuse(question, "the container is in quarantine", "quarantine", tcp=tcp)
+        now = now or datetime.now(UTC)
+        grants = self._policy.grants(name, now=now)
+        if not grants:
+            decision = self._policy.decide_name(name, now=now)
+            passes = self._posture == "disengaged" or (self._posture == "down" and decision.tier == "default")
+            if not passes:
+                asks = name if decision.tier == "default" and question.rdtype in dns_wire.ADDRESS_TYPES else None
+                return self._refuse(question, decision.reason, decision.tier, decision.rule, askable=asks, tcp=tcp)
+        if question.rdtype not in dns_wire.ADDRESS_TYPES:
+            return Reply(dns_wire.write_reply(question, tcp=tcp))
+        return self._rationed(question, name, grants, tick, tcp=tcp)
+
+    def _rationed(
+        self, question: Question, name: str, grants: tuple[Grant, ...], tick: float, *, tcp: bool
+    ) -> Reply | Forward:
+        if not grants:
+            return Forward(question, name, question.rdtype, ())
+        rule = next((grant.rule for grant in grants if not grant.rule.wildcard), grants[0].rule)
+        zone = rule.name if rule.wildcard else None
+        if zone is not None:
+            if reason := shape_refusal(below(name, zone)):
+                return self._refuse(question, reason, rule.tier, rule.line, tcp=tcp)
+            if reason := self._budget.refusal(name, zone, tick):
+                return self._refuse(question, reason, rule.tier, rule.line, rcode=dns_wire.SERVFAIL, tcp=tcp)
+        return Forward(question, name, question.rdtype, grants)
+
+    @staticmethod
+    def _refuse(
+        question: Question,
+        reason: str,
+        tier: str,
+        rule: str = "",
+        *,
+        rcode: int = dns_wire.NXDOMAIN,
+        askable: str | None = None,
+        tcp: bool,
+    ) -> Reply:
+        explain = (dns_wire.PROHIBITED, reason)
+        wire = dns_wire.write_reply(question, rcode, explain=explain, tcp=tcp)
+        return Reply(wire, Event("refused", question.shown, reason, tier, rule), askable)
+
+    def open(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> Opened:
+        """Judge an upstream's answer: strip what is closed, and say what to open for the rest."""
+        now = now or datetime.now(UTC)
+        if self._posture == "disengaged":
+            passed = self._passed(forward.name, answer.addresses)
+            return Opened(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
+        if refusal := self._refused_chain(forward.name, answer.chain, now):
+            return Opened(dns_wire.NXDOMAIN, (), (), clamp_ttl(0), events=(refusal,))
+        if not forward.grants:
+            return self._pass(forward, answer, now)
+        kept: list[Address] = []
+        learned: list[Learned] = []
+        events: list[Event] = []
+        for address in answer.addresses:
+            verdicts = [(grant, self._policy.judge_answer(grant, address, now=now)) for grant in forward.grants]
+            allowed = [(grant, verdict) for grant, verdict in verdicts if verdict.allowed]
+            if not allowed:
+                worst = verdicts[0][1]
+                events.append(Event("refused", forward.name, worst.reason, worst.tier, worst.rule, str(address)))
+                continue
+            kept.append(address)
+            learned += [
+                self._learn(grant, address, answer.ttl, now) for grant, verdict in allowed if _by(grant, verdict)
+            ]
+        if kept:
+            rule = forward.grants[0].rule
+            reason = rule.reason or f"{rule.tier} rule"
+            events.append(Event("allowed", forward.name, reason, rule.tier, rule.line, ", ".join(map(str, kept))))
+        ttl = clamp_ttl(answer.ttl)
+        return Opened(answer.rcode, answer.chain, tuple(kept), ttl, tuple(learned), tuple(events))
+
+    def _pass(self, forward: Forward, answer: Answer, now: datetime) -> Opened:
+        """Let through what no rule allows, except what a rule or the floor closes; nothing is opened for later."""
+        judged = [(one, self._policy.decide_address(one, 443, now=now)) for one in answer.addresses]
+        kept = tuple(one for one, decision in judged if decision.allowed or decision.tier == "default")
+        stripped = tuple(
+            Event("refused", forward.name, decision.reason, decision.tier, decision.rule, str(one))
+            for one, decision in judged
+            if one not in kept
+        )
+        events = (*stripped, *self._passed(forward.name, kept))
+        return Opened(answer.rcode, answer.chain, kept, clamp_ttl(0), events=events)
+
+    def _passed(self, name: str, addresses: tuple[Address, ...]) -> tuple[Event, ...]:
+        if not addresses:
+            return ()
+        reason = f"the wall is {self._posture}"
+        return (Event("passed", name, reason, self._posture, dest=", ".join(map(str, addresses))),)
+
+    def _refused_chain(self, name: str, chain: tuple[str, ...], now: datetime) -> Event | None:
+        """Refuse an answer that leads through a name which is closed on purpose."""
+        for target in chain:
+            decision = self._policy.decide_name(target, now=now)
+            if is_floor_name(target) or decision.tier == "security_deny":
+                reason = f"an alias of {target}: {decision.reason}"
+                return Event("refused", name, reason, decision.tier, decision.rule)
+        return None
+
+    @staticmethod
+    def _learn(grant: Grant, address: Address, ttl: int, now: datetime) -> Learned:
+        expires = grant.rule.expires
+        remaining = (expires - now).total_seconds() if expires is not None else None
+        return Learned(address, grant.service, grant.rule.tier == "override", lifetime(ttl, remaining))
+
+
+def _by(grant: Grant, verdict: Decision) -> bool:
+    """Whether the grant itself opens the address; else an override of the address has opened it already."""
+    return verdict.tier == grant.rule.tier

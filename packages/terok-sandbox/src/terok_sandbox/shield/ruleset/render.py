@@ -1,0 +1,175 @@
+"""Policy and host addresses in, the complete ``table inet terok`` out, as one nft transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy.addresses import (
+    FLOOR4,
+    FLOOR6,
+    PRIVATE4,
+    PRIVATE6,
+    Network,
+    floor_reason,
+    nat64,
+    parse_address,
+)
+from terok_sandbox.shield.ruleset import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from terok_sandbox.shield.policy import Policy, Rule
+
+_MAX_TIMEOUT: Final = 1000 * 86400
+"""Seconds; nft reads no larger number. A rule that lives longer is rendered again at the next start."""
+MAX_ELEMENTS: Final = 2000
+"""Address elements of a policy that surely fit one netlink transaction of an unprivileged namespace."""
+
+Expiry = datetime | None
+Elements = dict[str, list[str]]
+
+
+def render(
+    policy: Policy,
+    *,
+    host_addresses: Sequence[str],
+    now: datetime | None = None,
+    posture: layout.Posture = "up",
+) -> str:
+    """Return the nft commands that replace the table, in one transaction.
+
+    *host_addresses* are all addresses of the host (canonical text); nothing but an address the container itself has
+    reaches them. Rules that have expired at *now* are left out, the others become elements that end by themselves.
+    """
+    now = now or datetime.now(UTC)
+    elements = base_elements(host_addresses)
+    stages = _stages(policy, now)
+    for stage, rules in stages.items():
+        elements |= stage_elements(stage, rules, now)
+    _check_size(elements)
+    lines = [f"add table {layout.TABLE}", f"delete table {layout.TABLE}", f"table {layout.TABLE} {{"]
+    for name, shape in layout.sets(stages).items():
+        lines += [f"\tset {name} {{", *_set_body(shape, elements.get(name, [])), "\t}"]
+    for name, chain in layout.chains(stages, posture).items():
+        lines.append(f"\tchain {name} {{")
+        if chain.hook:
+            lines.append(f"\t\ttype filter hook {chain.hook} priority 0; policy drop;")
+        lines += [*(f"\t\t{rule.text}" for rule in chain.rules), "\t}"]
+    return "\n".join([*lines, "}", ""])
+
+
+def _check_size(elements: Elements) -> None:
+    count = sum(map(len, elements.values()))
+    if count > MAX_ELEMENTS:
+        raise PolicyError(
+            f"the policy's addresses make {count} rule elements, at most {MAX_ELEMENTS} are loaded at once",
+            hint="write wider networks, or names instead of addresses",
+        )
+
+
+def base_elements(host_addresses: Sequence[str]) -> Elements:
+    """Return the elements of the sets that no policy changes."""
+    floor4, private4 = list(FLOOR4), list(PRIVATE4)
+    return {
+        "floor4": _networks(floor4),
+        "floor6": _networks([*FLOOR6, *map(nat64, floor4)]),
+        "private4": _networks(private4),
+        "private6": _networks([*PRIVATE6, *map(nat64, private4)]),
+    } | host_elements(host_addresses)
+
+
+def host_elements(host_addresses: Sequence[str]) -> Elements:
+    """Return the elements of the host sets; what the floor closes anyway is left out."""
+    addresses = {parse_address(text) for text in host_addresses}
+    addresses = {address for address in addresses if floor_reason(address) is None}
+    v4 = {address for address in addresses if isinstance(address, IPv4Address)}
+    v6 = {str(address) for address in addresses - v4}
+    v6 |= {str(nat64(IPv4Network(address)).network_address) for address in v4}
+    return {"host4": [str(address) for address in sorted(v4)], "host6": sorted(v6)}
+
+
+def _networks(networks: Iterable[Any]) -> list[str]:
+    return [str(network) for network in collapse_addresses(networks)]
+
+
+def _set_body(shape: layout.SetShape, elements: list[str]) -> list[str]:
+    body = [f"\t\ttype {' . '.join(shape.key)}"]
+    if shape.size is not None:
+        body.append(f"\t\tsize {shape.size}")
+    if shape.flags:
+        body.append(f"\t\tflags {','.join(sorted(shape.flags))}")
+    if elements:
+        body.append("\t\telements = {\n\t\t\t" + ",\n\t\t\t".join(elements) + "\n\t\t}")
+    return body
+
+
+def _stages(policy: Policy, now: datetime) -> dict[str, list[Rule]]:
+    found: dict[str, list[Rule]] = defaultdict(list)
+    for rule in policy.rules:
+        if rule.network is not None and rule.live(now):
+            whole = rule.tier in layout.STAGES[:2] or rule.tier in layout.LIVE_STAGES
+            stage = rule.tier if whole else _split(rule)
+            found[stage].append(rule)
+    return {stage: found[stage] for stage in (*layout.STAGES, *layout.LIVE_STAGES) if stage in found}
+
+
+def _split(rule: Rule) -> str:
+    return f"{rule.tier.removesuffix('_allow')}_{'allow' if rule.allow else 'deny'}"
+
+
+def stage_elements(stage: str, rules: list[Rule], now: datetime) -> Elements:
+    """Return disjoint elements: the kernel refuses a set whose intervals overlap."""
+    spans: dict[tuple[str, int, str], list[tuple[Network, Expiry]]] = defaultdict(list)
+    for rule in rules:
+        assert rule.network is not None
+        for service in rule.services:
+            port = "" if service.first != service.last else f" . {service.first}"
+            for version, network in _reached_as(rule.network):
+                spans[f"{stage}{'' if port else '_any'}", version, f" . {service.protocol}{port}"].append(
+                    (network, rule.expires)
+                )
+    elements: Elements = defaultdict(list)
+    for (name, version, service_text), networks in spans.items():
+        for network, expiry in _disjoint(networks):
+            elements[f"{name}{version}"].append(f"{network}{service_text}{_timeout(expiry, now)}")
+    return elements
+
+
+def _reached_as(network: Network) -> list[tuple[int, Network]]:
+    if isinstance(network, IPv4Network):
+        return [(4, network), (6, nat64(network))]
+    return [(6, network)]
+
+
+def _timeout(expiry: Expiry, now: datetime) -> str:
+    if expiry is None:
+        return ""
+    return f" timeout {min(_MAX_TIMEOUT, max(1, int((expiry - now).total_seconds())))}s"
+
+
+def _disjoint(networks: list[tuple[Network, Expiry]]) -> list[tuple[Network, Expiry]]:
+    """Merge networks of equal expiry; where they overlap with another expiry, the longer one wins."""
+    groups: dict[Expiry, list[Any]] = defaultdict(list)
+    for network, expiry in networks:
+        groups[expiry].append(network)
+    kept: list[tuple[Any, Expiry]] = []
+    forever = datetime.max.replace(tzinfo=UTC)
+    for expiry in sorted(groups, key=lambda one: one or forever, reverse=True):
+        longer = list(kept)
+        for network in collapse_addresses(groups[expiry]):
+            pieces = [network]
+            for other, _ in longer:
+                pieces = [part for piece in pieces for part in _without(piece, other)]
+            kept += [(piece, expiry) for piece in pieces]
+    return kept
+
+
+def _without(network: Any, hole: Any) -> list[Any]:
+    if not network.overlaps(hole):
+        return [network]
+    return [] if network.subnet_of(hole) else list(network.address_exclude(hole))

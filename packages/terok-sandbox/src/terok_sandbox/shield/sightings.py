@@ -1,0 +1,118 @@
+"""What was seen at the wall: audit rows without floods, and names for addresses that were blocked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.ruleset.layout import PASSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from terok_sandbox.audit import AuditLog
+    from terok_sandbox.shield.asker import Asker
+    from terok_sandbox.shield.nflog import Blocked
+    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.resolver import Event
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+REPEAT: Final = 30.0
+"""Seconds in which the same destination makes one row."""
+BURST: Final = 100.0
+PER_SECOND: Final = 10.0
+_REMEMBERED: Final = 4096
+
+
+class Sightings:
+    """Writes the shield's audit rows: one per destination and 30 s, at most 10 rows a second after a burst of 100.
+
+    Rows that were left out are counted in the ``suppressed`` field of the next one.
+    """
+
+    def __init__(self, audit: AuditLog, *, clock: Callable[[], float], asker: Asker | None = None) -> None:
+        self._audit = audit
+        self._asker = asker
+        self._clock = clock
+        self._seen: OrderedDict[Hashable, float] = OrderedDict()
+        self._names: OrderedDict[Address, str] = OrderedDict()
+        self._allowed: OrderedDict[str, None] = OrderedDict()
+        self._tokens = BURST
+        self._filled = clock()
+        self._suppressed = 0
+
+    def record(self, event: Event) -> None:
+        """Write a row for a refused name, and one for a name the first time it is allowed."""
+        if event.action == "allowed":
+            if event.name in self._allowed:
+                return
+            _remember(self._allowed, event.name, None)
+        elif self._repeated(("name", event.name, event.dest, event.port)):
+            return
+        fields = {"name": event.name, "dest": event.dest, "port": event.port, "proto": event.proto}
+        fields |= {"reason": event.reason, "tier": event.tier}
+        written = self._write(event.action, **fields, rule=event.rule)
+        if written and event.action == "refused":
+            self._tell(Request(event.name, event.dest, event.port, event.proto, event.reason, event.tier, event.rule))
+
+    def blocked(self, packet: Blocked) -> None:
+        """Write a row for a packet that the rules refused."""
+        if self._repeated((packet.dest, packet.port, packet.proto)):
+            return
+        name = self._names.get(packet.dest, "")
+        written = self._write(
+            "passed" if packet.layer in PASSING else "blocked",
+            dest=str(packet.dest),
+            port=packet.port,
+            proto=packet.proto,
+            name=name,
+            reason=packet.reason,
+            tier=packet.layer,
+        )
+        if written and packet.layer not in PASSING:
+            self._tell(Request(name, str(packet.dest), packet.port, packet.proto, packet.reason, packet.layer))
+
+    def note(self, action: str, **fields: object) -> None:
+        """Write a row about an act of a person: never left out."""
+        self._audit.append(action, **fields)
+
+    def _tell(self, request: Request) -> None:
+        if self._asker is not None:
+            self._asker.blocked(request)
+
+    def name_address(self, address: Address, name: str) -> None:
+        """Remember that *name* resolved to *address*, opened or not."""
+        _remember(self._names, address, name)
+
+    def _repeated(self, key: Hashable) -> bool:
+        now = self._clock()
+        last = self._seen.get(key)
+        if last is not None and now - last < REPEAT:
+            self._suppressed += 1
+            return True
+        _remember(self._seen, key, now)
+        return False
+
+    def _write(self, action: str, **fields: object) -> bool:
+        now = self._clock()
+        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
+        self._filled = now
+        if self._tokens < 1:
+            self._suppressed += 1
+            return False
+        self._tokens -= 1
+        if self._suppressed:
+            fields["suppressed"], self._suppressed = self._suppressed, 0
+        self._audit.append(action, **{key: value for key, value in fields.items() if value not in ("", None)})
+        return True
+
+
+def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep the newest few thousand entries."""
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > _REMEMBERED:
+        memory.popitem(last=False)

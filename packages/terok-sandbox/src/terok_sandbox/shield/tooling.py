@@ -1,0 +1,135 @@
+# ruff: noqa: T201 - what these print is their output
+"""The verbs about policies: profiles, verdicts without a packet, expectations, and audit logs judged again."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terok_util.text import safe_text
+
+from terok_sandbox.audit import read_audit
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.handlers import policy_of
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
+from terok_sandbox.shield.profiles import list_profiles, profile_lines
+from terok_sandbox.shield.registries import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RECENT = 5
+
+
+def profiles(*, profile: str | None, as_json: bool) -> None:
+    """List the profiles, or print the rules of one."""
+    config = SandboxConfig.load()
+    if profile is not None:
+        for line in profile_lines([profile], config.config_dir):
+            print(safe_text(line))
+        return
+    found = list_profiles(config.config_dir)
+    if as_json:
+        print(json.dumps([one.as_json() for one in found]))
+        return
+    for one in found:
+        print(safe_text(f"{one.name:<22} {one.summary} [{one.origin}{', ' + one.checked if one.checked else ''}]"))
+
+
+def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
+    """Print the verdict on a host."""
+    destination = Destination.parse(target)
+    decision = destination.judge(_policy(container, policy, profiles))
+    if as_json:
+        fields = {"verdict": decision.verdict, "tier": decision.tier, "reason": decision.reason, "rule": decision.rule}
+        print(json.dumps({"target": str(destination), **fields}))
+    else:
+        rule = f" ({decision.rule})" if decision.rule else ""
+        print(safe_text(f"{destination}: {decision.verdict}: {decision.reason} [{decision.tier}]{rule}"))
+    return 0 if decision.allowed else 1
+
+
+def why(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None) -> int:
+    """Print the verdict with every rule that is about the host, and the newest rows of the log."""
+    code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
+    destination, now = Destination.parse(target), datetime.now(UTC)
+    for rule in _policy(container, policy, profiles).matching(destination.host):
+        covers = any(service.covers(destination.protocol, destination.port) for service in rule.services)
+        note = "" if rule.live(now) else " (expired)"
+        note += "" if covers else " (another port)"
+        print(safe_text(f"  {rule.tier:<15} {rule.line}{note}"))
+    if container is not None:
+        rows = read_audit(policy_of(container)[0].shield.audit_path)
+        about = (row for row in rows if destination.host in (row.get("name"), row.get("dest")))
+        for row in deque(about, maxlen=_RECENT):
+            print(safe_text(f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}"))
+    return code
+
+
+def test(*, file: str) -> int:
+    """Check a policy file's expectations; 1 when one does not come true."""
+    found = _read(file)
+    if not found.expectations:
+        raise PolicyError(f"{file}: holds no expectation", hint="write lines like: expect deny host.example.com:22")
+    failed = 0
+    for one in found.expectations:
+        decision = one.destination.judge(found.policy)
+        if decision.verdict != one.verdict:
+            failed += 1
+            text = f"{file}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
+            print(safe_text(text))
+    print(f"{len(found.expectations) - failed} of {len(found.expectations)} expectations hold")
+    return 1 if failed else 0
+
+
+def replay(*, name: str, file: str, as_json: bool) -> None:
+    """Print the destinations of an audit log whose verdict a changed policy turns round."""
+    policy = _read(file).policy
+    rows = read_audit(policy_of(name)[0].shield.audit_path)
+    for destination, (before, count) in _decided(rows).items():
+        after = destination.judge(policy)
+        if after.verdict == before:
+            continue
+        if as_json:
+            row = {"target": str(destination), "was": before, "becomes": after.verdict, "count": count}
+            print(json.dumps(row | {"reason": after.reason}))
+        else:
+            print(safe_text(f"{destination}: {before} → {after.verdict}: {after.reason} ({count} rows)"))
+
+
+def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
+    found: dict[Destination, tuple[str, int]] = {}
+    for row in rows:
+        if row.get("action") not in ("blocked", "refused", "allowed", "passed"):
+            continue
+        host = row.get("name") or row.get("dest")
+        verdict = "deny" if row["action"] in ("blocked", "refused") else "allow"
+        if isinstance(host, str) and host:
+            proto = row.get("proto") if row.get("proto") in ("tcp", "udp") else "tcp"
+            one = Destination(host, row.get("port") or 443, str(proto))
+            found[one] = (verdict, found.get(one, ("", 0))[1] + 1)
+    return found
+
+
+def _read(file: str) -> PolicyFile:
+    try:
+        text = Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{file}: cannot be read: {error}") from error
+    return parse_policy_file(text, file, expand=expand)
+
+
+def _policy(container: str | None, file: str | None, names: Sequence[str] | None) -> Policy:
+    if sum(map(bool, (container, file, names))) != 1:
+        raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
+    if container:
+        return policy_of(container)[1]
+    if file:
+        return _read(file).policy
+    lines = profile_lines(names or (), SandboxConfig.load().config_dir)
+    return parse_policy_file("\n".join(lines), "profile").policy

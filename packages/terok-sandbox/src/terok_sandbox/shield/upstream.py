@@ -1,0 +1,129 @@
+"""Asking the host's own resolvers: fresh socket, source port and id for every question, TCP where UDP is truncated."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.shield.dns_wire import BadAnswerError, TruncatedError, read_answer, write_upstream_query
+from terok_sandbox.shield.errors import SpellingError
+from terok_sandbox.shield.policy.addresses import parse_address
+
+if TYPE_CHECKING:
+    from terok_sandbox.shield.dns_wire import Answer
+
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
+TIMEOUT: Final = 4.0
+"""Seconds for a question, whatever number of servers is asked."""
+_TRY: Final = 1.5
+_MAX_SERVERS: Final = 3
+_MAX_STRAYS: Final = 16
+_RECHECK: Final = 5.0
+
+Server = tuple[str, int]
+
+
+class UpstreamError(Exception):
+    """No upstream gave a usable answer in time."""
+
+
+def parse_resolv_conf(text: str) -> tuple[Server, ...]:
+    """Return the first three name servers of a resolv.conf; IPv6 zones (``fe80::1%eth0``) are kept."""
+    servers = []
+    for line in text.splitlines():
+        words = line.split("#")[0].split(";")[0].split()
+        if len(words) < 2 or words[0] != "nameserver":
+            continue
+        with suppress(SpellingError):
+            parse_address(words[1].partition("%")[0])
+            servers.append((words[1], 53))
+    return tuple(servers[:_MAX_SERVERS])
+
+
+def parse_server(text: str) -> Server:
+    """Return the name server written as ``address``, ``address:port`` or ``[IPv6]:port``; raises SpellingError."""
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest[1:] if rest.startswith(":") else "" if rest else "53"
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    parse_address(host.partition("%")[0])
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise SpellingError(f"{text[:64]!r} is no name server", hint="write 192.0.2.53, 192.0.2.53:5353 or [::1]:5353")
+    return host, int(port)
+
+
+class Upstream:
+    """The host's resolvers as its resolv.conf names them; a change of the file is noticed within seconds."""
+
+    def __init__(self, path: Path = RESOLV_CONF, *, servers: tuple[Server, ...] = ()) -> None:
+        self._path = path
+        self._fixed = servers
+        self._servers = servers
+        self._stamp: object = None
+        self._checked = float("-inf")
+
+    async def ask(self, name: str, rdtype: int) -> Answer:
+        """Return the answer of the first server that gives one; raises :class:`UpstreamError`."""
+        servers = self._current()
+        problem = "the host has no name server" if not servers else "no answer in time"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT):
+                for server, edns in [(server, edns) for edns in (True, False) for server in servers]:
+                    try:
+                        return await _ask(server, name, rdtype, edns=edns)
+                    except (OSError, EOFError, BadAnswerError) as error:
+                        problem = f"{server[0]}: {str(error) or type(error).__name__}"
+        raise UpstreamError(problem)
+
+    def _current(self) -> tuple[Server, ...]:
+        now = asyncio.get_running_loop().time()
+        if self._fixed or now - self._checked < _RECHECK:
+            return self._servers
+        self._checked = now
+        with suppress(OSError, UnicodeDecodeError):
+            info = self._path.stat()
+            stamp = (info.st_ino, info.st_mtime_ns, info.st_size)
+            if stamp != self._stamp:
+                self._servers = parse_resolv_conf(self._path.read_text())
+                self._stamp = stamp
+        return self._servers
+
+
+async def _ask(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
+    identity = secrets.randbelow(65536)
+    wire = write_upstream_query(name, rdtype, identity, edns=edns)
+    async with asyncio.timeout(_TRY):
+        try:
+            return await _ask_datagram(server, wire, name, rdtype, identity)
+        except TruncatedError:
+            return read_answer(await _ask_stream(server, wire), name, rdtype, identity)
+
+
+async def _ask_datagram(server: Server, wire: bytes, name: str, rdtype: int, identity: int) -> Answer:
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as one:
+        await loop.sock_connect(one, server)
+        await loop.sock_sendall(one, wire)
+        for _ in range(_MAX_STRAYS):
+            try:
+                return read_answer(await loop.sock_recv(one, 65535), name, rdtype, identity)
+            except BadAnswerError as error:
+                if not error.mismatch:
+                    raise
+    raise BadAnswerError("answers to other questions only")
+
+
+async def _ask_stream(server: Server, wire: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(*server)
+    try:
+        writer.write(len(wire).to_bytes(2, "big") + wire)
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+    finally:
+        writer.close()

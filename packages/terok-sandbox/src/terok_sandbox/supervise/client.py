@@ -1,0 +1,254 @@
+"""Talk to the fork server and to supervisors: what a launch, a status verb and a repair need."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError, ensure_dir
+from terok_util.process import spawn
+from terok_util.text import safe_text
+
+from terok_sandbox.errors import SupervisorError
+from terok_sandbox.supervise import wire
+from terok_sandbox.supervise.supervision import CONTROL_SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from terok_sandbox.config import SandboxConfig
+
+START_TIMEOUT: Final = 5.0
+ANSWER_TIMEOUT: Final = 10.0
+LOG_FILE: Final = "forkserver.log"
+JANITOR_LOG: Final = "janitor.log"
+
+_KEPT: Final = frozenset(
+    {
+        *("HOME", "PATH", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "DBUS_SESSION_BUS_ADDRESS"),
+        *("XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    }
+)
+_SECRET_WORDS: Final = ("PASSPHRASE", "PASSWORD", "SECRET", "TOKEN", "KEY")
+
+
+class NotRunningError(SupervisorError):
+    """Nobody listens on the socket."""
+
+
+def ensure_forkserver(cfg: SandboxConfig) -> None:
+    """Make sure that a fork server answers, starting one if need be; two callers at once are fine.
+
+    Raises :class:`SupervisorError` when none answers within 5 s.
+    """
+    if _answers(cfg.forkserver_socket):
+        return
+    _start(cfg)
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _answers(cfg.forkserver_socket):
+        if time.monotonic() > deadline:
+            raise SupervisorError(
+                f"the fork server does not start: {_last_line(cfg.state_dir / LOG_FILE)}",
+                hint="run `terok-sandbox doctor`",
+            )
+        time.sleep(0.01)
+    _start_janitor(cfg)
+
+
+def renew_forkserver(cfg: SandboxConfig) -> None:
+    """Make sure that a fork server of this build, with the sources as they are now, answers; supervisors live on."""
+    for _ in range(5):
+        ensure_forkserver(cfg)
+        try:
+            answer = _ask(cfg.forkserver_socket, "renew")
+        except NotRunningError:
+            continue
+        except SupervisorError:  # one that does not know the request
+            stop_forkserver(cfg)
+            continue
+        if not answer.get("replaced"):
+            return
+        _wait_ended(answer.get("pid"))
+    raise SupervisorError("the fork server keeps leaving", hint="run `terok-sandbox doctor`")
+
+
+def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
+    """Have a supervisor ready for the container of *sidecar_path*, so that the OCI hook finds it.
+
+    Replaces a fork server of another build. Raises :class:`SupervisorError`.
+    """
+    for _ in range(5):
+        ensure_forkserver(cfg)
+        try:
+            answer = _ask(cfg.forkserver_socket, "supervise", sidecar=str(sidecar_path), replace=True)
+        except NotRunningError:
+            continue  # it was just leaving
+        if not answer.get("replaced"):
+            return
+        _wait_ended(answer.get("pid"))
+    raise SupervisorError("the fork server keeps leaving", hint="run `terok-sandbox doctor`")
+
+
+def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
+    """Return what the supervisor of container *name* says of itself.
+
+    ``{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
+    "confined"}}}``, where ``took_ms`` is what the handover took in milliseconds and ``confined`` what Landlock covers.
+    Raises :class:`NotRunningError` when there is no
+    supervisor.
+    """
+    return _ask(cfg.container_runtime_dir(name) / CONTROL_SOCKET, "status")
+
+
+def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
+    """Return ``{"pid", "supervisors": {container name: pid}}``; raises :class:`NotRunningError`."""
+    return _ask(cfg.forkserver_socket, "status")
+
+
+def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
+    """Have the supervisor of container *name* end with its workers; ``False`` when there is none."""
+    path = cfg.container_runtime_dir(name) / CONTROL_SOCKET
+    try:
+        _ask(path, "stop")
+    except NotRunningError:
+        return False
+    _wait_gone(path)
+    return True
+
+
+def stop_forkserver(cfg: SandboxConfig) -> bool:
+    """Have the fork server end; its supervisors live on. ``False`` when there is none."""
+    try:
+        answer = _ask(cfg.forkserver_socket, "stop")
+    except NotRunningError:
+        return False
+    _wait_ended(answer.get("pid"))
+    return True
+
+
+def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
+    """Supervise the running container *name*, whose first process is *pid*, again; returns milliseconds taken.
+
+    For a container whose supervisor and fork server are both gone. Raises :class:`SupervisorError`.
+    """
+    from terok_sandbox.supervise.handover import open_target
+
+    sidecar_path = cfg.sidecar_path(name)
+    supervise(cfg, sidecar_path)
+    target = open_target(pid)
+    try:
+        answer = _ask(
+            cfg.container_runtime_dir(name) / CONTROL_SOCKET,
+            "handover",
+            descriptors=(target.netns_fd, target.pidfd),
+            sidecar=str(sidecar_path),
+            container_id="",
+            pid=pid,
+        )
+    finally:
+        target.close()
+    return float(answer.get("took_ms", 0.0))
+
+
+def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of *environment* that supervisors need; nothing whose name speaks of a secret."""
+    return {name: value for name, value in environment.items() if name in _KEPT or _is_own_setting(name)}
+
+
+def _is_own_setting(name: str) -> bool:
+    return name.startswith("TEROK_") and not any(word in name for word in _SECRET_WORDS)
+
+
+def _start(cfg: SandboxConfig) -> None:
+    ensure_dir(cfg.runtime_dir)
+    ensure_dir(cfg.state_dir)
+    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
+    argv += ["--runtime-dir", str(cfg.runtime_dir), "--state-dir", str(cfg.state_dir)]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        log = os.open(cfg.state_dir / LOG_FILE, flags, 0o600)
+    except OSError as error:
+        raise SupervisorError(f"{cfg.state_dir / LOG_FILE}: {error.strerror}") from error
+    try:
+        process = spawn(argv, stdout=log, stderr=log, env=forkserver_environment(os.environ), cwd="/", detach=True)
+    finally:
+        os.close(log)
+    process.returncode = 0  # it outlives us: nobody waits for it
+
+
+def _start_janitor(cfg: SandboxConfig) -> None:
+    """Clear away, beside whatever this process does, the remains of containers that are gone.
+
+    It gets this process's environment: Podman is to look where the caller's Podman looks. Without a setup it does not
+    know where that is.
+    """
+    from terok_sandbox.supervise.janitor import DIRECTORIES, STORE_FILE
+
+    if not (cfg.state_dir / STORE_FILE).exists():
+        return
+    with suppress(TerokError, OSError), (cfg.state_dir / JANITOR_LOG).open("wb") as log:
+        argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.janitor"]
+        argv += [word for name in DIRECTORIES for word in (f"--{name.replace('_', '-')}", str(getattr(cfg, name)))]
+        process = spawn(argv, stdout=log, stderr=log, cwd="/", detach=True)
+        process.returncode = 0  # nobody waits for it
+
+
+def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> dict[str, Any]:
+    try:
+        with wire.connect(path, timeout=ANSWER_TIMEOUT) as channel:
+            wire.send(channel, kind, descriptors=descriptors, **fields)
+            answer = wire.receive(channel)
+    except (FileNotFoundError, NotADirectoryError, ConnectionError) as error:
+        raise NotRunningError(f"{path}: nobody listens") from error
+    except TimeoutError as error:
+        raise SupervisorError(f"{path}: no answer within {ANSWER_TIMEOUT:g} s") from error
+    except OSError as error:
+        raise SupervisorError(f"{path}: {error.strerror}") from error
+    if answer is None:
+        raise NotRunningError(f"{path}: closed before an answer")
+    answer.close()
+    if answer.kind != "ok":
+        hint = answer.fields.get("hint")
+        message = safe_text(str(answer.fields.get("message", "refused")), limit=2000)
+        raise SupervisorError(message, hint=safe_text(hint, limit=2000) if isinstance(hint, str) else None)
+    return answer.fields
+
+
+def _answers(path: Path) -> bool:
+    with suppress(OSError):
+        wire.connect(path, timeout=1.0).close()
+        return True
+    return False
+
+
+def _wait_gone(path: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while _answers(path) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _wait_ended(pid: object) -> None:
+    """Wait until a fork server has gone; its socket may be systemd's and stay."""
+    with suppress(OSError):
+        handle = os.pidfd_open(pid if isinstance(pid, int) else 0)
+        try:
+            waiting = select.poll()
+            waiting.register(handle, select.POLLIN)
+            waiting.poll(START_TIMEOUT * 1000)
+        finally:
+            os.close(handle)
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_bytes()[-2000:].splitlines()
+    except OSError:
+        lines = []
+    return safe_text(lines[-1], limit=300) if lines else "it says nothing"

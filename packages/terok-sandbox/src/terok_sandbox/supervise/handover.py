@@ -1,0 +1,163 @@
+"""What a handover brings: a container's first process and network namespace, checked to belong together."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import TerokError, atomic_write
+
+from terok_sandbox.errors import SupervisorError
+from terok_sandbox.supervise.wire import Frame
+
+_RECORD_SCHEMA: Final = 1
+_START_TIME_FIELD: Final = 19
+"""Of /proc/PID/stat, counted behind the command name."""
+
+
+@dataclass(slots=True)
+class Target:
+    """A container's first process: the descriptors keep both it and its namespace from being mistaken."""
+
+    container_id: str
+    pid: int
+    start_time: int
+    netns_fd: int
+    pidfd: int
+
+    @property
+    def netns_id(self) -> tuple[int, int]:
+        """Device and inode of the network namespace."""
+        info = os.fstat(self.netns_fd)
+        return info.st_dev, info.st_ino
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
+
+    def is_same_container(self, other: Target) -> bool:
+        """Whether *other* is this container too: the same process, or a new start of the same container."""
+        same_process = (self.pid, self.start_time) == (other.pid, other.start_time)
+        return same_process or (self.container_id != "" and self.container_id == other.container_id)
+
+    def close(self) -> None:
+        """Close both descriptors."""
+        os.close(self.netns_fd)
+        os.close(self.pidfd)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process and when it started, in clock ticks since boot: not to be mistaken for a later one of its number."""
+
+    pid: int
+    start_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """``supervisor.json``: enough for another supervisor to take over."""
+
+    pid: int
+    sidecar: str
+    container_id: str
+    container: ProcessId
+    netns: tuple[int, int]
+    workers: dict[str, ProcessId] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the record at *path*, 0600, atomically."""
+        atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
+
+
+def start_time(pid: int) -> int:
+    """Return when *pid* started, in clock ticks since boot; raises OSError (ProcessLookupError) when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"no process {pid}") from error
+    return int(text.rpartition(b")")[2].split()[_START_TIME_FIELD])
+
+
+def receive_target(frame: Frame) -> Target:
+    """Take the descriptors of a ``handover``; raises :class:`SupervisorError` when they do not fit the process."""
+    pid, container_id = frame.number("pid"), frame.text("container_id")
+    if len(frame.descriptors) != 2:
+        raise SupervisorError("handover: two descriptors are needed, the network namespace and the process")
+    netns_fd, pidfd = frame.descriptors
+    try:
+        if _pid_of(pidfd) != pid:
+            raise SupervisorError(f"handover: the descriptor is not that of process {pid}")
+        target = Target(container_id, pid, start_time(pid), netns_fd, pidfd)
+        theirs = os.stat(f"/proc/{pid}/ns/net")  # noqa: PTH116 - follows the namespace link
+    except (OSError, ValueError) as error:
+        raise SupervisorError(f"handover: process {pid} cannot be examined: {error}") from error
+    if (theirs.st_dev, theirs.st_ino) != target.netns_id:
+        raise SupervisorError(f"handover: the network namespace is not that of process {pid}")
+    if not target.alive:
+        raise SupervisorError(f"handover: process {pid} has ended")
+    frame.descriptors.clear()  # they are the target's now
+    return target
+
+
+def open_target(pid: int, container_id: str = "") -> Target:
+    """Open process and network namespace by number, as the hook would; raises :class:`SupervisorError`."""
+    opened: list[int] = []
+    try:
+        opened.append(os.pidfd_open(pid))
+        opened.append(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        target = Target(container_id, pid, start_time(pid), netns_fd=opened[1], pidfd=opened[0])
+    except OSError as error:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise SupervisorError(f"process {pid} cannot be opened: {error}") from error
+    if not target.alive:
+        target.close()
+        raise SupervisorError(f"process {pid} has ended")
+    return target
+
+
+def reopen_target(record: Record) -> Target:
+    """Find the container of *record* again; raises :class:`SupervisorError` when it is not what was recorded."""
+    target = open_target(record.container.pid, record.container_id)
+    if target.start_time != record.container.start_time or target.netns_id != record.netns:
+        target.close()
+        raise SupervisorError(f"process {record.container.pid} is not the container's any more")
+    return target
+
+
+def read_record(path: Path) -> Record:
+    """Return the record at *path*; raises :class:`SupervisorError` when there is none that can be used."""
+    try:
+        document: Any = json.loads(path.read_bytes())
+        if document.pop("schema") != _RECORD_SCHEMA:
+            raise ValueError("another schema")
+        document["container"] = ProcessId(**document["container"])
+        document["netns"] = (int(document["netns"][0]), int(document["netns"][1]))
+        document["workers"] = {name: ProcessId(**one) for name, one in document["workers"].items()}
+        return Record(**document)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise SupervisorError(f"{path}: no usable record of a supervised container") from error
+
+
+def save_record(record: Record, path: Path) -> bool:
+    """Write *record*; ``False`` when that fails (a full disk), which only costs the way back after a crash."""
+    with suppress(OSError, TerokError):
+        record.save(path)
+        return True
+    return False
+
+
+def _pid_of(pidfd: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line[4:])
+    raise ValueError("not a process descriptor")

@@ -1,0 +1,139 @@
+"""What a forked process does to itself before it touches anything: descriptors, signals, limits, entropy."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from terok_sandbox.errors import SupervisorError
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_NAME: Final = 15
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int | bytes) -> None:
+    """Set an attribute of this process; raises OSError."""
+    argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
+    zero = ctypes.c_ulong(0)
+    if _libc.prctl(option, argument, zero, zero, zero) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def harden(title: str) -> None:
+    """Name the process, leave no core file, and let no process of this user read its memory or trace it."""
+    prctl(_PR_SET_NAME, title.encode()[:15])
+    prctl(_PR_SET_DUMPABLE, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def gain_nothing() -> None:
+    """No program executed from here on gains privileges by set-user-ID bits or file capabilities."""
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a child that ends has started, so that it can be ended too."""
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans(known: set[int], *, patience: float = 1.0) -> int:
+    """Kill and reap every child of this process that is not in *known*, and what those have started.
+
+    Returns how many there were. Takes at most *patience* seconds: a process stuck in the kernel is left.
+    """
+    ended = 0
+    deadline = time.monotonic() + patience
+    while (orphans := _children() - known) and time.monotonic() < deadline:
+        for pid in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                ended += os.waitpid(pid, os.WNOHANG)[0] == pid
+        time.sleep(0.002)
+    return ended
+
+
+def _children() -> set[int]:
+    try:
+        return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return set()
+
+
+def die_with_parent(parent: int) -> None:
+    """Get SIGTERM when *parent* ends; end at once if it already has."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def normal_oom_score() -> None:
+    """Undo a raised score inherited from a desktop session; needs to be dumpable still."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("0")
+
+
+def reset_signals() -> None:
+    """Block nothing, and give the ends of a process back to the kernel's defaults."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def reseed() -> None:
+    """Part the TLS library's generator from that of its siblings; Python's own reseeds itself at a fork."""
+    ssl = sys.modules.get("ssl")
+    if ssl is not None:
+        ssl.RAND_add(os.urandom(32), 32.0)
+
+
+def keep_only(descriptors: Iterable[int]) -> None:
+    """Close every descriptor that is neither in *descriptors* nor standard; raises when one is left.
+
+    Python objects of the parent that own a closed descriptor must stay referenced until the process ends (the frames
+    below the fork do that): collected, they would close a number that has a new owner.
+    """
+    kept = {0, 1, 2, *descriptors}
+    for number in _open_descriptors() - kept:
+        with suppress(OSError):  # the one that listed the directory is closed already
+            os.close(number)
+    left = {number for number in _open_descriptors() - kept if _is_open(number)}
+    if left:
+        raise SupervisorError(f"descriptors {sorted(left)} of another process are still open")
+
+
+def _open_descriptors() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208 - numbers, not paths
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def null_standard_streams(error_fd: int | None = None) -> None:
+    """Point standard input and output at /dev/null, and standard error at *error_fd* or /dev/null."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(null if error_fd is None else error_fd, 1)
+    os.dup2(null if error_fd is None else error_fd, 2)
+    if null > 2:
+        os.close(null)

@@ -1,0 +1,181 @@
+"""Clear away what is left of containers that Podman does not have any more: tokens, supervisor, sidecar, logs.
+
+A container counts as gone only when Podman, asked for it by name under the container's launch lock, says that there is
+none, and only while Podman looks at the storage that `terok-sandbox setup` saw: an error, a time-out or another storage
+is never read as "gone". What is younger than an hour may belong to a container that is still to come. Run as
+``python -m terok_sandbox.supervise.janitor`` it sweeps once; every start of a fork server does that, so that a reboot
+or a `podman rm` behind our back is made good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_util import TerokError, atomic_write
+
+from terok_sandbox.errors import ContainerBusy, EngineError
+from terok_sandbox.sidecar import CONTAINER_NAME
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.protocol import ContainerRuntime
+    from terok_sandbox.vault.store import TokenRow
+
+DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
+STORE_FILE: Final = "podman-store"
+"""In the state directory: which storage Podman had at setup."""
+LOCK_PATIENCE: Final = 0.5
+"""Seconds. A container whose lock is held is being launched or removed, and left to whoever does that."""
+GRACE: Final = 3600.0
+"""Seconds. Tokens are made, and a container of somebody's own is prepared, before there is a container."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """Names of containers by what became of their remains; ``failed`` says why."""
+
+    removed: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def sweep(config: SandboxConfig, runtime: ContainerRuntime, *, grace: float = GRACE) -> Swept:
+    """Clear away the remains, older than *grace* seconds, of every container that is gone.
+
+    Raises EngineError, having touched nothing, when Podman does not answer or is not the one that setup saw.
+    """
+    require_same_store(config)
+    present = {row.name for row in runtime.containers_with_prefix("")}
+    swept = Swept()
+    latest = time.time() - grace
+    traces = known_traces(config)
+    for name in sorted(name for name, when in traces.items() if name not in present and when <= latest):
+        try:
+            _sweep_one(config, runtime, name, swept)
+        except (TerokError, OSError) as error:
+            swept.failed[name] = str(error)
+    return swept
+
+
+def known_traces(config: SandboxConfig) -> dict[str, float]:
+    """Return, for every container of which there is a trace on this host, when the last of them was made (epoch)."""
+    traces: dict[str, float] = {}
+
+    def add(name: str, when: float) -> None:
+        if CONTAINER_NAME.match(name):
+            traces[name] = max(when, traces.get(name, 0.0))
+
+    for path in config.sidecar_dir.glob("*.json"):
+        add(path.stem, path.lstat().st_mtime)
+    for directory in (config.state_dir / "containers", config.runtime_dir / "run"):
+        for path in directory.glob("*"):
+            add(path.name, path.lstat().st_mtime)
+    for row in _tokens(config):
+        add(row.container, datetime.fromisoformat(row.created_at).timestamp())
+    return traces
+
+
+def podman_store() -> str:
+    """Return where Podman keeps its containers; EngineError when it does not say."""
+    from terok_sandbox.runtime.engine import ask
+
+    place = ask(["info", "--format", "{{.Store.GraphRoot}}"]).text.strip()
+    if not place.startswith("/"):
+        raise EngineError("podman does not say where it keeps its containers", hint="see what `podman info` says")
+    return place
+
+
+def remember_store(config: SandboxConfig) -> str:
+    """Record Podman's storage as that of this user's sandboxes; returns its path."""
+    place = podman_store()
+    atomic_write(_store_file(config), place + "\n", mode=0o600)
+    return place
+
+
+def require_same_store(config: SandboxConfig) -> None:
+    """Raise EngineError unless Podman looks at the storage that was recorded."""
+    place = podman_store()
+    try:
+        recorded = _store_file(config).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        recorded = ""
+    if recorded != place:
+        raise EngineError(
+            f"podman keeps its containers in {place}, at setup it was {recorded or 'not recorded'}",
+            hint="run `terok-sandbox setup` if that is meant to be so",
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Sweep once; says what was done."""
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.runtime.podman import PodmanRuntime
+
+    parser = argparse.ArgumentParser(prog="terok-sandbox-janitor")
+    for name in DIRECTORIES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
+    directories = vars(parser.parse_args(argv))
+    try:
+        config = replace(SandboxConfig.load(), **directories)
+        swept = sweep(config, PodmanRuntime(config))
+    except TerokError as error:
+        sys.stderr.write(f"terok-sandbox janitor: {error.message}\n")
+        return 1
+    for name in swept.removed:
+        sys.stderr.write(f"terok-sandbox janitor: cleared away what was left of {name}\n")
+    for name, why in swept.failed.items():
+        sys.stderr.write(f"terok-sandbox janitor: {name}: {why}\n")
+    return 1 if swept.failed else 0
+
+
+def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swept: Swept) -> None:
+    from terok_sandbox.launch.resources import launch_lock, remove_files
+    from terok_sandbox.runtime.protocol import ContainerState
+    from terok_sandbox.supervise import client
+
+    try:
+        with launch_lock(config, name, timeout=LOCK_PATIENCE):
+            if runtime.container(name).state is not ContainerState.MISSING:
+                return
+            client.stop_supervisor(config, name)
+            _revoke(config, name)
+            remove_files(config, name)
+            swept.removed.append(name)
+    except ContainerBusy:
+        swept.busy.append(name)
+
+
+def _tokens(config: SandboxConfig) -> list[TokenRow]:
+    """Return the tokens; a locked vault cannot tell, and what is in it stays until it can."""
+    if not config.db_path.exists():
+        return []
+    from terok_sandbox.vault.unlock import open_vault
+
+    try:
+        with open_vault(config) as vault:
+            return vault.list_tokens()
+    except TerokError:
+        return []
+
+
+def _revoke(config: SandboxConfig, name: str) -> None:
+    """Revoke the tokens of *name*: before its files go, so that a failure leaves a trace to find it by."""
+    if config.db_path.exists():
+        from terok_sandbox.vault.unlock import open_vault
+
+        with open_vault(config) as vault:
+            vault.revoke_tokens(name)
+
+
+def _store_file(config: SandboxConfig) -> Path:
+    return config.state_dir / STORE_FILE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The kernel's Landlock: what this kernel offers of it, and a process that locks itself into a lane with it.
+
+A lane names what stays reachable; rights a kernel does not know yet are left out, so that an older kernel confines less
+instead of not at all. Needs no privilege, only ``no_new_privs``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_CREATE_RULESET: Final = 444
+_ADD_RULE: Final = 445
+_RESTRICT_SELF: Final = 446
+_QUERY_VERSION: Final = 1
+_RULE_PATH: Final = 1
+_RULE_PORT: Final = 2
+
+EXECUTE: Final = 1 << 0
+WRITE_FILE: Final = 1 << 1
+READ_FILE: Final = 1 << 2
+READ_DIR: Final = 1 << 3
+TRUNCATE: Final = 1 << 14
+IOCTL_DEV: Final = 1 << 15
+_FIRST_RIGHTS: Final = (1 << 13) - 1
+_RIGHTS_SINCE: Final = ((2, 1 << 13), (3, TRUNCATE), (5, IOCTL_DEV))
+_SPECIAL_FILES: Final = 1 << 6 | 1 << 11  # character and block devices are made by nobody
+_OF_A_FILE: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+_READ: Final = READ_FILE | READ_DIR
+_BIND_TCP: Final = 1 << 0
+_CONNECT_TCP: Final = 1 << 1
+_NETWORK_ABI: Final = 4
+_SCOPES_ABI: Final = 6
+_SCOPES: Final = 3
+"""Abstract Unix sockets and signals stay within the lane."""
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What a process keeps; a path stands for everything below it, and one that does not exist for nothing.
+
+    ``connect`` holds the TCP ports it may connect to, ``None`` leaves them all; it can bind none.
+    """
+
+    read: tuple[Path, ...] = ()
+    execute: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    devices: tuple[Path, ...] = ()
+    connect: tuple[int, ...] | None = None
+
+
+def supported() -> int:
+    """Return the kernel's Landlock ABI version; 0 when it has none or has it turned off."""
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_QUERY_VERSION))))
+
+
+def describe(abi: int) -> str:
+    """Return in one line what confinement at *abi* covers."""
+    if abi <= 0:
+        return "not supported by this kernel"
+    parts = ["files"]
+    if abi >= _NETWORK_ABI:
+        parts.append("TCP ports")
+    if abi >= _SCOPES_ABI:
+        parts.append("signals")
+    return f"Landlock ABI {abi}: {', '.join(parts)}"
+
+
+def rights(abi: int) -> int:
+    """Return every file system right that *abi* can deny."""
+    return _FIRST_RIGHTS | sum(right for since, right in _RIGHTS_SINCE if abi >= since)
+
+
+def rules(lane: Lane, abi: int) -> dict[Path, int]:
+    """Return the rights to grant by path, as far as *abi* knows them."""
+    granted: dict[Path, int] = {}
+    everything = rights(abi) & ~EXECUTE & ~_SPECIAL_FILES & ~IOCTL_DEV
+    kinds: list[tuple[Iterable[Path], int]] = [
+        (lane.read, _READ),
+        (lane.execute, _READ | EXECUTE),
+        (lane.write, everything),
+        (lane.devices, READ_FILE | WRITE_FILE | IOCTL_DEV),
+    ]
+    for paths, wanted in kinds:
+        for path in paths:
+            granted[path] = granted.get(path, 0) | wanted & rights(abi)
+    return granted
+
+
+def enter(lane: Lane) -> str:
+    """Lock this process and its future children into *lane*, for good; returns what that covers.
+
+    Without Landlock nothing happens, and the answer says so. Raises OSError when the kernel has it and refuses.
+    """
+    abi = supported()
+    if abi == 0:
+        return describe(0)
+    ruleset = _create(lane, abi)
+    try:
+        for path, granted in rules(lane, abi).items():
+            _allow(ruleset, path, granted)
+        if abi >= _NETWORK_ABI:
+            for port in lane.connect or ():
+                _call(_ADD_RULE, ruleset, _RULE_PORT, struct.pack("=QQ", _CONNECT_TCP, port), 0)
+        _call(_RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+    return describe(abi)
+
+
+def _create(lane: Lane, abi: int) -> int:
+    attributes = [rights(abi)]
+    if abi >= _NETWORK_ABI:
+        attributes.append(_BIND_TCP | (0 if lane.connect is None else _CONNECT_TCP))
+    if abi >= _SCOPES_ABI:
+        attributes.append(_SCOPES)
+    packed = struct.pack(f"={len(attributes)}Q", *attributes)
+    return _call(_CREATE_RULESET, packed, len(packed), 0)
+
+
+def _allow(ruleset: int, path: Path, granted: int) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISDIR(os.fstat(beneath).st_mode):
+                granted &= _OF_A_FILE
+            _call(_ADD_RULE, ruleset, _RULE_PATH, struct.pack("=Qi", granted, beneath), 0)
+        finally:
+            os.close(beneath)
+
+
+def _call(number: int, *arguments: int | bytes) -> int:
+    passed = [ctypes.c_char_p(one) if isinstance(one, bytes) else ctypes.c_long(one) for one in arguments]
+    result = int(_libc.syscall(ctypes.c_long(number), *passed))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"Landlock: {os.strerror(code)}")
+    return result

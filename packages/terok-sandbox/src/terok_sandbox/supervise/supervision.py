@@ -1,0 +1,45 @@
+"""What a supervisor runs and how long it waits: one value, so that tests can supervise with other workers."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+CONTROL_SOCKET: Final = "supervisor.sock"
+RECORD_FILE: Final = "supervisor.json"
+LOG_FILE: Final = "supervisor.log"
+GUEST_DIR: Final = "guest"
+VAULT_SOCKET: Final = "vault.sock"
+SSH_SOCKET: Final = "ssh-agent.sock"
+FORKSERVER_SOCKET: Final = "forkserver.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """Entry points (``module:function``) and times in seconds.
+
+    ``broker`` and ``gateway`` take a ``WorkerContext`` and return an exit code; ``rules`` takes a ``Sidecar`` and
+    returns ``Rules``; ``certificate`` takes the directories of the vault's audit and of what the container sees.
+    """
+
+    broker: str = "terok_sandbox.vault.worker:serve"
+    gateway: str = "terok_sandbox.gateway:serve"
+    rules: str = "terok_sandbox.supervise.rules:rules_for"
+    certificate: str = "terok_sandbox.vault.authority:publish"
+    handover_timeout: float = 120.0
+    """How long a supervisor waits for its first container."""
+    prepare_timeout: float = 5.0
+    stop_grace: float = 3.0
+    """Between SIGTERM and SIGKILL of a worker."""
+    healthy_after: float = 10.0
+    """A worker that lived so long is restarted without delay."""
+    longest_backoff: float = 5.0
+
+
+def load(entry: str) -> Callable[..., Any]:
+    """Import and return what a ``module:function`` names; raises ImportError or AttributeError."""
+    module, _, name = entry.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function

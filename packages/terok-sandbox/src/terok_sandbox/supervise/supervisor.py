@@ -1,0 +1,347 @@
+"""One container's supervisor: takes its network namespace, keeps the listeners, and keeps two workers behind them.
+
+A single thread and one selector, no event loop: nothing here reads a byte that a container has written.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import selectors
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import TerokError
+
+from terok_sandbox.errors import SupervisorError
+from terok_sandbox.netns.listeners import BACKLOG, DNS_LISTENERS, EGRESS_LISTENER, GATE_LISTENER, VAULT_LISTENERS
+from terok_sandbox.netns.prepare import Prepared, prepare
+from terok_sandbox.sidecar import Sidecar, VaultWiring
+from terok_sandbox.supervise import handover, hygiene, wire
+from terok_sandbox.supervise.control import ControlServer
+from terok_sandbox.supervise.crew import Assignment, Crew
+from terok_sandbox.supervise.logfile import LogFile
+from terok_sandbox.supervise.rules import Rules
+from terok_sandbox.supervise.supervision import (
+    CONTROL_SOCKET,
+    GUEST_DIR,
+    LOG_FILE,
+    RECORD_FILE,
+    SSH_SOCKET,
+    VAULT_SOCKET,
+    Supervision,
+    load,
+)
+
+CRASHED: Final = 70
+"""Exit status after an error of our own making."""
+
+_TAKE_OVER_GRACE: Final = 1.0
+_DRAFT_LIFE: Final = 5.0
+"""Seconds after which rules are rendered anew: the host's addresses may be others."""
+
+
+class Supervisor:
+    """Supervises the container of one sidecar."""
+
+    def __init__(
+        self, sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, supervision: Supervision, *, lifeline: int
+    ) -> None:
+        self._path = sidecar_path
+        self._sidecar = sidecar
+        self._supervision = supervision
+        self._lifeline = lifeline
+        self._selector = selectors.DefaultSelector()
+        self._log = LogFile(sidecar.state_dir / LOG_FILE)
+        self._control_id = _identity(sidecar.runtime_dir / CONTROL_SOCKET)
+        self._control = ControlServer(listener, self._selector, self._answer)
+        self._said, self._error_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self._error_fd, True)
+        self._selector.register(self._said, selectors.EVENT_READ, self._copy_said)
+        self._crew = Crew(supervision, self._selector, self._log, error_fd=self._error_fd)
+        self._target: handover.Target | None = None
+        self._sockets: list[socket.socket] = []
+        self._give_up = time.monotonic() + supervision.handover_timeout
+        self._took_ms = 0.0
+        self._drafted: tuple[float, Sidecar, Rules] | None = None
+        self._unrecorded = False
+        self._stopping = False
+
+    def run(self) -> int:
+        """Serve until the container ends, a stop is asked for, or no container comes; returns the exit status.
+
+        A container that a supervisor before this one has left behind is taken over first.
+        """
+        self._watch_signals()
+        try:
+            self._take_over()
+            self._draft()
+            while not self._stopping:
+                self._turn()
+        except Exception:  # noqa: BLE001 - the record stays, so that a successor can take over
+            self._log.note(traceback.format_exc())
+            return CRASHED
+        self._end()
+        return 0
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if self._target is None and now >= self._give_up:
+            self._log.note("no container came")
+            self._stopping = True
+            return
+        deadlines = [self._crew.next_due(), self._give_up if self._target is None else None]
+        if self._control.waiting:
+            deadlines.append(now + 1.0)
+        left = [max(0.0, one - now) for one in deadlines if one is not None]
+        for key, _ in self._selector.select(min(left) if left else None):
+            if self._selector.get_map().get(key.fd) is key:  # an earlier callback may have removed it
+                key.data()
+        if self._crew.start_due() or self._unrecorded:
+            self._unrecorded = False
+            self._record()
+        self._control.expire()
+
+    def _answer(self, frame: wire.Frame) -> dict[str, Any]:
+        requests: dict[str, Callable[[wire.Frame], dict[str, Any]]] = {
+            "handover": self._handover,
+            "status": self._status,
+            "stop": self._stop,
+        }
+        if frame.kind not in requests:
+            raise SupervisorError(f"a supervisor does not know the request {frame.kind!r}")
+        return requests[frame.kind](frame)
+
+    def _status(self, _frame: wire.Frame) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "container_pid": self._target.pid if self._target else None,
+            "container_id": self._target.container_id if self._target else None,
+            "prepared": self._target is not None,
+            "took_ms": self._took_ms,
+            "workers": self._crew.status(),
+        }
+
+    def _stop(self, _frame: wire.Frame) -> dict[str, Any]:
+        self._stopping = True
+        return {}
+
+    def _handover(self, frame: wire.Frame) -> dict[str, Any]:
+        began = time.monotonic()
+        if Path(frame.text("sidecar")) != self._path:
+            raise SupervisorError(f"this is the supervisor of {self._sidecar.container_name}")
+        target = handover.receive_target(frame)
+        current = self._target
+        if current is not None and current.alive and not current.is_same_container(target):
+            target.close()
+            raise SupervisorError(
+                f"another container runs as {self._sidecar.container_name}",
+                hint=f"remove it with `terok-sandbox rm {self._sidecar.container_name}` first",
+            )
+        self._take(target)
+        self._took_ms = round((time.monotonic() - began) * 1000, 1)
+        return {"took_ms": self._took_ms}
+
+    def _take(self, target: handover.Target) -> None:
+        """Make *target* the supervised container, or leave none: what there was before has ended or is replaced."""
+        self._release()
+        try:
+            self._sidecar = Sidecar.load(self._path)
+            prepared = self._prepare(target)
+            self._sockets = [*prepared.listeners.values(), prepared.packet_log]
+            listeners = {**prepared.listeners, **self._guest_sockets()}
+        except BaseException as error:
+            self._log.note(f"cannot supervise process {target.pid}: {error}")
+            self._release()
+            target.close()
+            raise
+        self._target = target
+        self._selector.register(target.pidfd, selectors.EVENT_READ, self._container_ended)
+        self._crew.assign(
+            Assignment(self._sidecar, listeners, prepared.packet_log, target.netns_fd, target.pid),
+        )
+        self._unrecorded = True
+        self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
+
+    def _draft(self) -> None:
+        """Render the rules while Podman makes the container; what keeps that from working is said at the handover."""
+        if self._target is None:
+            with suppress(TerokError, OSError):
+                rules = load(self._supervision.rules)(self._sidecar)
+                self._drafted = (time.monotonic(), self._sidecar, rules)
+
+    def _rules(self) -> Rules:
+        drafted, self._drafted = self._drafted, None
+        if drafted is not None and time.monotonic() - drafted[0] < _DRAFT_LIFE and drafted[1] == self._sidecar:
+            return drafted[2]
+        rules: Rules = load(self._supervision.rules)(self._sidecar)
+        return rules
+
+    def _prepare(self, target: handover.Target) -> Prepared:
+        rules = self._rules()
+        wanted = [*DNS_LISTENERS]
+        if self._sidecar.gate is not None:
+            wanted.append(GATE_LISTENER)
+        if self._sidecar.shield.enforcement == "airlock":
+            wanted.append(EGRESS_LISTENER)
+        if self._sidecar.vault is not None:
+            wanted += VAULT_LISTENERS
+        return prepare(
+            target.netns_fd,
+            rules.text,
+            wanted,
+            verify=rules.verify,
+            timeout=self._supervision.prepare_timeout,
+        )
+
+    def _guest_sockets(self) -> dict[str, socket.socket]:
+        """Bind the sockets the container sees mounted; all users in there may connect, nobody outside can."""
+        if self._sidecar.vault is None:
+            return {}
+        self._publish_certificate(self._sidecar.vault)
+        wanted = {"vault-unix": VAULT_SOCKET}
+        if self._sidecar.vault.ssh_scope is not None:
+            wanted["ssh-agent"] = SSH_SOCKET
+        return {name: self._guest_socket(file) for name, file in wanted.items()}
+
+    def _guest_socket(self, file: str) -> socket.socket:
+        path = self._sidecar.runtime_dir / GUEST_DIR / file
+        try:
+            listener = wire.listen(path, kind=socket.SOCK_STREAM, mode=0o666, backlog=BACKLOG)
+        except OSError as error:
+            raise SupervisorError(f"{path}: cannot listen: {error.strerror}") from error
+        self._sockets.append(listener)
+        return listener
+
+    def _publish_certificate(self, vault: VaultWiring) -> None:
+        """Show the container what to trust on the https listener; the broker finds the key beside its audit."""
+        guest = self._sidecar.runtime_dir / GUEST_DIR
+        try:
+            load(self._supervision.certificate)(vault.audit_path.parent, guest)
+        except (OSError, TerokError) as error:
+            raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
+
+    def _release(self) -> None:
+        """Stop the workers and let go of the container."""
+        self._crew.stop(self._supervision.stop_grace)
+        for one in self._sockets:
+            one.close()
+        self._sockets = []
+        if self._target is not None:
+            self._selector.unregister(self._target.pidfd)
+            self._target.close()
+            self._target = None
+            self._give_up = time.monotonic() + self._supervision.handover_timeout
+
+    def _take_over(self) -> None:
+        path = self._sidecar.runtime_dir / RECORD_FILE
+        if not path.exists():
+            return
+        try:
+            record = handover.read_record(path)
+            target = handover.reopen_target(record)
+            end_workers(record.workers, grace=_TAKE_OVER_GRACE)
+            self._take(target)
+        except TerokError as error:
+            self._log.note(f"cannot take over: {error.message}")
+            path.unlink(missing_ok=True)
+
+    def _record(self) -> None:
+        if self._target is None:
+            return
+        record = handover.Record(
+            pid=os.getpid(),
+            sidecar=str(self._path),
+            container_id=self._target.container_id,
+            container=handover.ProcessId(self._target.pid, self._target.start_time),
+            netns=self._target.netns_id,
+            workers=self._crew.process_ids(),
+        )
+        if not handover.save_record(record, self._sidecar.runtime_dir / RECORD_FILE):
+            self._log.note("cannot write supervisor.json: a crash of this process could not be made good")
+
+    def _container_ended(self) -> None:
+        self._log.note("the container has ended")
+        self._stopping = True
+
+    def _copy_said(self) -> None:
+        with suppress(BlockingIOError):
+            self._log.write(os.read(self._said, 65536))
+
+    def _watch_signals(self) -> None:
+        wake, woken = socket.socketpair()
+        wake.setblocking(False)
+        woken.setblocking(False)
+        self._wake = wake
+        signal.set_wakeup_fd(woken.detach())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
+
+    def _on_signal(self, *_: object) -> None:
+        self._stopping = True
+
+    def _end(self) -> None:
+        """Give up every name first, then say so, then stop the workers: a successor may come at any moment."""
+        runtime_dir = self._sidecar.runtime_dir
+        control = runtime_dir / CONTROL_SOCKET
+        if self._control_id is not None and _identity(control) == self._control_id:
+            for path in (
+                runtime_dir / RECORD_FILE,
+                runtime_dir / GUEST_DIR / VAULT_SOCKET,
+                runtime_dir / GUEST_DIR / SSH_SOCKET,
+                control,
+            ):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        os.close(self._lifeline)
+        self._control.close()
+        self._release()
+        self._copy_said()
+        self._log.close()
+
+
+def end_workers(workers: dict[str, handover.ProcessId], *, grace: float) -> None:
+    """End what a dead supervisor has left: its workers got SIGTERM when it died, and have *grace* seconds."""
+    deadline = time.monotonic() + grace
+    for worker in workers.values():
+        with suppress(OSError):
+            pidfd = os.pidfd_open(worker.pid)
+            try:
+                if handover.start_time(worker.pid) == worker.start_time:
+                    waiting = select.poll()
+                    waiting.register(pidfd, select.POLLIN)
+                    if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
+
+
+def run_supervisor(
+    sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, supervision: Supervision, *, lifeline: int
+) -> int:
+    """Be the supervisor of one container in a freshly forked process; returns its exit status."""
+    os.setsid()
+    hygiene.reset_signals()
+    hygiene.keep_only({listener.fileno(), lifeline})
+    hygiene.harden("terok-supervise")
+    hygiene.adopt_orphans()
+    hygiene.reseed()
+    gc.freeze()
+    gc.enable()
+    return Supervisor(sidecar_path, sidecar, listener, supervision, lifeline=lifeline).run()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino

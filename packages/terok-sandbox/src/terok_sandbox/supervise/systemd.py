@@ -1,0 +1,157 @@
+"""The fork server as a socket unit of the user's systemd: there from login on, also for a bare `podman start`.
+
+Where no user systemd runs nothing is installed, and the fork server is started on demand.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_util import TerokError, atomic_write, ensure_dir
+from terok_util.process import find_tool, run
+
+from terok_sandbox.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from terok_sandbox.config import SandboxConfig
+
+NAME: Final = "terok-forkserver"
+SOCKET_UNIT: Final = f"{NAME}.socket"
+SERVICE_UNIT: Final = f"{NAME}.service"
+MODULE: Final = "terok_sandbox.supervise.forkserver"
+FIRST_PASSED: Final = 3
+"""Descriptor number of the first socket that systemd passes."""
+_TIMEOUT: Final = 20.0
+_PASSED_ON: Final = ("TEROK_ROOT", "TEROK_VAULT_DIR")
+
+
+def socket_unit(config: SandboxConfig) -> str:
+    """Return the text of the socket unit."""
+    return f"""\
+[Unit]
+Description=Sandbox supervision on demand
+
+[Socket]
+ListenSequentialPacket={_literal(str(config.forkserver_socket))}
+SocketMode=0600
+DirectoryMode=0700
+RemoveOnStop=yes
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
+    """Return the text of the service unit; supervisors outlive the process that made them."""
+    argv = [sys.executable, "-P", "-m", MODULE]
+    argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
+    passed = [f"Environment={_quoted(f'{name}={environment[name]}')}" for name in _PASSED_ON if name in environment]
+    lines = [
+        "[Unit]",
+        "Description=Sandbox supervision",
+        f"Requires={SOCKET_UNIT}",
+        "",
+        "[Service]",
+        f"ExecStart={' '.join(_quoted(word) for word in argv)}",
+        *passed,
+        "KillMode=process",
+        "Restart=on-failure",
+        "LimitCORE=0",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def install_units(config: SandboxConfig) -> str:
+    """Install, enable and start the socket unit; returns what was done. Raises SetupError when systemd refuses."""
+    if not running():
+        return "no systemd of this user: the fork server is started on demand"
+    directory = unit_dir()
+    try:
+        ensure_dir(directory, 0o755)
+        changed = [
+            _write(directory / SOCKET_UNIT, socket_unit(config)),
+            _write(directory / SERVICE_UNIT, service_unit(config, os.environ)),
+        ]
+    except (OSError, TerokError) as error:
+        raise SetupError(f"{directory}: cannot write the units: {error}") from error
+    if any(changed):
+        _systemctl("daemon-reload")
+    _systemctl("enable", "--now", SOCKET_UNIT)
+    return f"{SOCKET_UNIT} {'installed' if any(changed) else 'is installed'}"
+
+
+def remove_units(_config: SandboxConfig) -> str:
+    """Stop and remove the units; returns what was done. Raises SetupError when systemd refuses."""
+    units = [path for name in (SOCKET_UNIT, SERVICE_UNIT) if (path := unit_dir() / name).exists()]
+    if not units:
+        return "none installed"
+    if running():
+        _systemctl("disable", "--now", SOCKET_UNIT)
+    for path in units:
+        path.unlink(missing_ok=True)
+    if running():
+        _systemctl("daemon-reload")
+    return "removed"
+
+
+def running() -> bool:
+    """Tell whether a systemd of this user runs."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return bool(runtime) and Path(str(runtime), "systemd", "private").exists()
+
+
+def unit_dir() -> Path:
+    """Return where the units of this user are."""
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home, "systemd", "user")
+
+
+def activated(environment: Mapping[str, str]) -> socket.socket | None:
+    """Return the listening socket that systemd has passed to this process, ``None`` when it has not.
+
+    Raises SetupError for a socket of another kind: requests could not be told apart on it.
+    """
+    if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS") != "1":
+        return None
+    listener = socket.socket(fileno=FIRST_PASSED)
+    if listener.family != socket.AF_UNIX or listener.type != socket.SOCK_SEQPACKET:
+        raise SetupError(f"{SOCKET_UNIT} passes another kind of socket", hint="run `terok-sandbox setup`")
+    listener.set_inheritable(False)
+    listener.setblocking(False)
+    return listener
+
+
+def _write(path: Path, text: str) -> bool:
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    atomic_write(path, text, mode=0o644)
+    return True
+
+
+def _systemctl(*arguments: str) -> None:
+    try:
+        run([find_tool("systemctl"), "--user", *arguments], timeout=_TIMEOUT)
+    except TerokError as error:
+        raise SetupError(
+            f"systemctl --user {arguments[0]}: {error.message}", hint="see `systemctl --user status`"
+        ) from error
+
+
+def _literal(text: str) -> str:
+    """Return *text* with nothing in it for systemd to expand; a line break would start another setting."""
+    if "\n" in text or "\r" in text:
+        raise SetupError("a path with a line break cannot be used in a unit file", hint="choose another TEROK_ROOT")
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    escaped = _literal(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{escaped}"'

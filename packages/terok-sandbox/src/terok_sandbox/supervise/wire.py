@@ -1,0 +1,160 @@
+"""Frames between clients, hook, fork server and supervisors: one JSON object per SOCK_SEQPACKET message.
+
+Descriptors travel beside it (SCM_RIGHTS). Every frame has ``v`` (protocol version), ``build`` (package version) and
+``type``; the rest depends on the type. A frame that is truncated, too large or not such an object is refused, and its
+descriptors are closed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from terok_sandbox.errors import SupervisorError
+from terok_sandbox.supervise.hook import BUILD, PROTOCOL
+
+__all__ = ["BUILD", "MAX_FRAME", "PROTOCOL", "Frame", "WireError", "connect", "decode", "encode", "listen", "peer_uid"]
+
+MAX_FRAME: Final = 65536
+MAX_DESCRIPTORS: Final = 8
+_ADDRESS_LIMIT: Final = 107
+
+
+class WireError(SupervisorError):
+    """A frame could not be read: hostile, truncated or of another protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One received message; whoever receives it owns ``descriptors``."""
+
+    kind: str
+    fields: dict[str, Any]
+    version: int = PROTOCOL
+    build: str = BUILD
+    descriptors: list[int] = field(default_factory=list)
+
+    def text(self, key: str) -> str:
+        """Return a text field; raises :class:`WireError` when it is missing or no text."""
+        value = self.fields.get(key)
+        if not isinstance(value, str) or "\0" in value:
+            raise WireError(f"{self.kind}: {key} is missing")
+        return value
+
+    def number(self, key: str) -> int:
+        """Return an integer field; raises :class:`WireError` when it is missing or no integer."""
+        value = self.fields.get(key)
+        if type(value) is not int:
+            raise WireError(f"{self.kind}: {key} is missing")
+        return value
+
+    def close(self) -> None:
+        """Close the descriptors that nobody has taken."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+def encode(kind: str, **fields: Any) -> bytes:
+    """Return the bytes of one frame; raises :class:`WireError` when it would be too large."""
+    data = json.dumps({"v": PROTOCOL, "build": BUILD, "type": kind, **fields}).encode()
+    if len(data) > MAX_FRAME:
+        raise WireError(f"{kind}: the frame would have {len(data)} bytes, {MAX_FRAME} are allowed")
+    return data
+
+
+def decode(data: bytes) -> Frame:
+    """Parse one frame; raises :class:`WireError` for whatever is not one."""
+    if len(data) > MAX_FRAME:
+        raise WireError("the frame is too large")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise WireError("the frame is not JSON") from error
+    if not isinstance(document, dict):
+        raise WireError("the frame is not an object")
+    version, build, kind = (document.pop(key, None) for key in ("v", "build", "type"))
+    if type(version) is not int or not isinstance(build, str) or not isinstance(kind, str):
+        raise WireError("the frame lacks version, build or type")
+    return Frame(kind=kind, fields=document, version=version, build=build)
+
+
+def send(channel: socket.socket, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> None:
+    """Send one frame; raises OSError when the peer is gone."""
+    data = encode(kind, **fields)
+    if descriptors:
+        socket.send_fds(channel, [data], list(descriptors))
+    else:
+        channel.send(data)
+
+
+def receive(channel: socket.socket) -> Frame | None:
+    """Receive one frame, ``None`` at the end; raises :class:`WireError` for a bad one, OSError from the socket."""
+    data, descriptors, flags, _ = socket.recv_fds(channel, MAX_FRAME + 1, MAX_DESCRIPTORS)
+    try:
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise WireError("the frame is truncated")
+        if not data and not descriptors:
+            return None
+        frame = decode(data)
+    except BaseException:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    frame.descriptors.extend(descriptors)
+    return frame
+
+
+def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, backlog: int = 64) -> socket.socket:
+    """Return a non-blocking listener at *path*, replacing a socket that is there; raises OSError."""
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        path.unlink(missing_ok=True)
+        with _address(path) as address:
+            listener.bind(address)
+        path.chmod(mode)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def connect(path: Path, *, timeout: float) -> socket.socket:
+    """Connect to the listener at *path*; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        channel.settimeout(timeout)
+        with _address(path) as address:
+            channel.connect(address)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def peer_uid(channel: socket.socket) -> int:
+    """Return the user id of the process at the other end, as seen from here."""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int(struct.unpack("=iII", credentials)[1])
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """Give an address for *path* that fits a socket address however long the path is."""
+    if len(os.fsencode(path)) <= _ADDRESS_LIMIT:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)

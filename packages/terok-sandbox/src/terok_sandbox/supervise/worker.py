@@ -1,0 +1,94 @@
+"""From a fork of the supervisor to a worker: it keeps its own descriptors, confines itself, then serves."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from terok_util.logs import configure_logging
+
+from terok_sandbox.supervise import hygiene, landlock
+from terok_sandbox.supervise.lanes import lane_for
+
+if TYPE_CHECKING:
+    import socket
+
+    from terok_sandbox.netns.nft import NftChannelFds
+    from terok_sandbox.sidecar import Sidecar
+
+_EXIT_CRASH = 70
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What a worker gets. Listeners are bound and listening; ``nft`` and ``nflog`` are the gateway's."""
+
+    sidecar: Sidecar
+    listeners: Mapping[str, socket.socket]
+    nft: NftChannelFds | None
+    nflog: socket.socket | None
+    container_pid: int
+
+    def descriptors(self) -> set[int]:
+        """Return the numbers of every descriptor in here."""
+        numbers = {listener.fileno() for listener in self.listeners.values()}
+        if self.nft is not None:
+            numbers |= {self.nft.stdin, self.nft.stdout}
+        if self.nflog is not None:
+            numbers.add(self.nflog.fileno())
+        return numbers
+
+
+WorkerEntry = Callable[[WorkerContext], int]
+"""Serves until SIGTERM, then returns its exit code."""
+
+
+def become_worker(
+    name: str, entry: WorkerEntry, context: WorkerContext, *, parent: int, error_fd: int, report_fd: int
+) -> NoReturn:
+    """Turn this freshly forked process into the worker *name*; never returns to the supervisor's code.
+
+    What it is confined to is written to *report_fd*, which is then closed.
+    """
+    code = _EXIT_CRASH
+    try:
+        os.setpgid(0, 0)
+        hygiene.die_with_parent(parent)
+        hygiene.reset_signals()
+        hygiene.null_standard_streams(error_fd)
+        hygiene.keep_only({*context.descriptors(), report_fd})
+        hygiene.harden(f"terok-{name}")
+        hygiene.gain_nothing()
+        hygiene.reseed()
+        configure_logging(f"{name}[{os.getpid()}]", stream=sys.stderr)
+        os.write(report_fd, confine(name, context.sidecar).encode())
+        os.close(report_fd)
+        gc.enable()
+        code = entry(context)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's frames
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def confine(name: str, sidecar: Sidecar) -> str:
+    """Lock this process into the lane of worker *name*; returns what that covers.
+
+    It runs after the last descriptor was inherited and before the first byte from the container is read. A kernel that
+    cannot, or will not, leaves the worker unconfined and the answer says so: namespaces and rules do not depend on it.
+    """
+    try:
+        return landlock.enter(lane_for(name, sidecar))
+    except OSError as error:
+        return f"failed: {error.strerror}"

@@ -1,0 +1,200 @@
+"""The broker's view of vault and routes: opened once, cached, and always current.
+
+The hot path does no key derivation and no parsing. What is cached is dropped as soon as another process commits to the
+database (`PRAGMA data_version`), the routes file changes, or the session file goes away: revoking a token, storing a
+new key and locking the vault take effect with the next request, at the
+latest FRESH_SECONDS after the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, VaultLocked
+from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.routes import PLACES, Route, load_routes
+from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.store import CredentialDB, TokenRow
+from terok_sandbox.vault.tokens import token_digest
+from terok_sandbox.vault.unlock import read_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from terok_sandbox.sidecar import VaultWiring
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+"""How long a failed opening is remembered, so that requests to a locked vault stay cheap."""
+FRESH_SECONDS: Final = 0.001
+"""How long the last look at database, routes and session file holds: a burst of requests shares one."""
+MAX_CACHED: Final = 4096
+
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A stored credential and the patterns that recognize its secrets in responses."""
+
+    data: Mapping[str, Any]
+    patterns: Patterns
+
+
+def credential_of(data: Mapping[str, Any]) -> Credential:
+    """Return a stored object as a credential."""
+    return Credential(data, Patterns(_secrets(data)))
+
+
+class VaultAccess:
+    """Tokens, credentials and routes for one broker. Used from one event loop."""
+
+    def __init__(self, wiring: VaultWiring) -> None:
+        self._wiring = wiring
+        self._session_path = None if wiring.passphrase_file is None else str(wiring.passphrase_file)
+        self._routes_path = str(wiring.routes_path)
+        self._db: CredentialDB | None = None
+        self._opening = asyncio.Lock()
+        self._failed: tuple[float, Refusal] | None = None
+        self._session_stamp: _Stamp | None = None
+        self._version = -1
+        self._fresh_until = 0.0
+        self._tokens: dict[bytes, TokenRow | None] = {}
+        self._credentials: dict[tuple[str, str], Credential | None] = {}
+        self._routes: dict[str, Route] = {}
+        self._routes_stamp: _Stamp | None = None
+        self.places: frozenset[str] = frozenset()
+        """Headers that hold the token for some route, beside the usual ones."""
+
+    async def ready(self) -> Refusal | None:
+        """Make sure that vault and routes are open and current; else return the refusal to answer with."""
+        now = time.monotonic()
+        if now < self._fresh_until:
+            return None
+        session = _stamp(self._session_path)
+        if self._db is None or session != self._session_stamp:
+            self._close()
+            if (refusal := await self._open(session)) is not None:
+                return refusal
+        try:
+            self._refresh()
+        except RoutesError as exc:
+            return Refusal(503, "routes_unusable", exc.message, exc.hint)
+        except VaultBusy as exc:
+            return _unavailable(exc)
+        except VaultError as exc:
+            self._close()
+            return _unavailable(exc)
+        self._fresh_until = now + FRESH_SECONDS
+        return None
+
+    def token(self, token: str) -> TokenRow | None:
+        """Return what a presented token is bound to, or None."""
+        digest = token_digest(token)
+        if digest in self._tokens:
+            return self._tokens[digest]
+        if len(self._tokens) >= MAX_CACHED:
+            self._tokens.clear()
+        row = self._tokens[digest] = self._opened().lookup(token)
+        return row
+
+    async def current(self, provider: str, credential_set: str) -> Credential | None:
+        """Return a credential as it is stored, or None if it has been removed."""
+        key = (credential_set, provider)
+        if key not in self._credentials:
+            data = self._opened().load_credential(*key)
+            self._credentials[key] = None if data is None else credential_of(data)
+        return self._credentials[key]
+
+    def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
+        """Take no note: what is stored is all there is."""
+
+    def route(self, provider: str) -> Route | None:
+        """Return a provider's route, or None."""
+        return self._routes.get(provider)
+
+    def database(self) -> CredentialDB:
+        """Return the open vault; VaultLocked if it is not. Call `ready` first."""
+        return self._opened()
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._close()
+
+    def _opened(self) -> CredentialDB:
+        if self._db is None:
+            raise VaultLocked("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
+        return self._db
+
+    async def _open(self, session: _Stamp | None) -> Refusal | None:
+        async with self._opening:
+            if self._db is not None:
+                return None
+            if self._failed and session == self._session_stamp and time.monotonic() < self._failed[0]:
+                return self._failed[1]
+            self._session_stamp = session
+            try:
+                # A passphrase that a person chose costs a quarter of a second to derive: not on the event loop.
+                self._db = await asyncio.to_thread(self._open_blocking)
+            except VaultError as exc:
+                refusal = _unavailable(exc)
+                _log.warning("vault not available: %s", exc.message)
+                self._failed = (time.monotonic() + RETRY_SECONDS, refusal)
+                return refusal
+            self._failed = None
+            _log.info("vault opened")
+            return None
+
+    def _open_blocking(self) -> CredentialDB:
+        path = self._wiring.passphrase_file
+        passphrase = None if path is None else read_session(path)
+        if passphrase is None:
+            raise VaultLocked("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
+        return CredentialDB(self._wiring.db_path, passphrase)
+
+    def _refresh(self) -> None:
+        version = self._opened().data_version()
+        if version != self._version:
+            self._tokens.clear()
+            self._credentials.clear()
+            self._version = version
+        stamp = _stamp(self._routes_path)
+        if stamp != self._routes_stamp or stamp is None:
+            self._routes_stamp = None
+            self._routes = load_routes(self._wiring.routes_path)
+            self.places = frozenset().union(*(route.token_in for route in self._routes.values())) - PLACES
+            self._routes_stamp = stamp
+
+    def _close(self) -> None:
+        database, self._db = self._db, None
+        self._version = -1
+        self._fresh_until = 0.0
+        self._tokens.clear()
+        self._credentials.clear()
+        if database is not None:
+            database.close()
+
+
+def _stamp(path: str | None) -> _Stamp | None:
+    if path is None:
+        return None
+    try:
+        status = os.stat(path)  # noqa: PTH116 - twice per request, and pathlib triples its cost
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _secrets(data: Mapping[str, Any]) -> list[str]:
+    names = ("key", "token", "access_token", "refresh_token", "id_token", "client_secret")
+    return [value for name in names if isinstance(value := data.get(name), str)]
+
+
+def _unavailable(exc: VaultError) -> Refusal:
+    return Refusal(503, "vault_unavailable", exc.message, exc.hint)

@@ -1,0 +1,166 @@
+"""Opening the encrypted database file, and turning SQLite's errors into ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlcipher3 import dbapi2
+
+from terok_sandbox.vault.errors import (
+    CorruptDatabase,
+    PlaintextDatabase,
+    VaultBusy,
+    VaultError,
+    VaultMissing,
+    WrongPassphrase,
+)
+
+BUSY_SECONDS = 5.0
+_PLAINTEXT_MAGIC = b"SQLite format 3\x00"
+_SALT_BYTES = 16
+_PAGE_BYTES = 4096
+_MAX_PASSPHRASE = 1024
+# A generated passphrase already is a 256-bit key. Handing it over as one skips the password hashing, which costs a
+# quarter of a second at every opening and protects only what a person made up.
+_RAW_KEY = re.compile(r"tvk-([0-9a-f]{64})")
+
+
+def is_generated(passphrase: str) -> bool:
+    """Tell whether a passphrase has the form of a generated one."""
+    return _RAW_KEY.fullmatch(passphrase) is not None
+
+
+def generate_passphrase() -> str:
+    """Return a new random passphrase: 256 bits, recognized as a key that needs no stretching."""
+    return "tvk-" + os.urandom(32).hex()
+
+
+def connect(path: Path, passphrase: str, *, create: bool = False) -> Any:
+    """Open the database at `path` and prove that the passphrase decrypts it.
+
+    The connection is in autocommit mode, has WAL and foreign keys on, and waits at most BUSY_SECONDS for a lock.
+    It may be used from another thread than the one that opened it, by one thread at a time.
+
+    Raises:
+        VaultMissing, PlaintextDatabase, CorruptDatabase, WrongPassphrase, VaultBusy: as their names say.
+        VaultError: the file belongs to someone else, is open to others, or cannot be read.
+
+    """
+    _check_file(path, create=create)
+    key = _key_literal(passphrase)
+    with translated(path):
+        connection = dbapi2.connect(
+            str(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+    try:
+        with translated(path):
+            connection.execute("PRAGMA cipher_log_level = NONE")  # it writes to stderr; errors are raised below
+            connection.execute(f"PRAGMA key = {key}")
+            try:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            except dbapi2.DatabaseError as exc:
+                if "not a database" not in str(exc):
+                    raise
+                raise WrongPassphrase(
+                    f"the passphrase does not open the vault {path}",
+                    hint="run `terok-sandbox vault unlock` with the passphrase this vault was created with",
+                ) from None
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def rekey(path: Path, old: str, new: str) -> None:
+    """Encrypt the database anew, in one transaction, with nobody else in it.
+
+    Raises:
+        VaultBusy: another process has the database open; nothing has changed.
+
+    """
+    connection = connect(path, old)
+    try:
+        with translated(path):
+            # Leaving WAL needs the file for oneself: a reader with the old key would take new pages for damage.
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+            connection.execute(f"PRAGMA rekey = {_key_literal(new)}")
+    finally:
+        connection.close()
+    connect(path, new).close()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise VaultError's children for the database errors of the block."""
+    try:
+        yield
+    except dbapi2.OperationalError as exc:
+        text = str(exc)
+        if "locked" in text or "busy" in text:
+            raise VaultBusy(
+                f"the vault {path} was held by another process for more than {BUSY_SECONDS:g} s",
+                hint="run the command again; `terok-sandbox vault status` shows whether the vault answers",
+            ) from exc
+        if "disk" in text and "full" in text:
+            raise VaultError(f"no space left to write the vault {path}", hint="free some space and retry") from exc
+        raise VaultError(f"the vault {path} cannot be used: {text}") from exc
+    except dbapi2.IntegrityError as exc:
+        raise VaultError(f"the vault {path} refused a row: {exc}") from exc
+    except dbapi2.DatabaseError as exc:
+        raise CorruptDatabase(
+            f"the vault {path} is damaged: {exc}",
+            hint="restore it from a backup, or move it away and store the keys anew",
+        ) from exc
+
+
+def _check_file(path: Path, *, create: bool) -> None:
+    """Look at the file before SQLite does; with `create`, make an owner-only empty one if there is none."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        if create:
+            with suppress(FileExistsError):
+                os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600))
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise VaultMissing(
+            f"there is no vault at {path}", hint="store a first credential with `terok-sandbox vault set PROVIDER`"
+        ) from None
+    except OSError as exc:
+        raise VaultError(f"the vault {path} cannot be opened: {exc.strerror}") from exc
+    try:
+        status = os.fstat(descriptor)
+        head = os.read(descriptor, _SALT_BYTES)
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        raise VaultError(f"the vault {path} is not a regular file of this user")
+    if status.st_mode & 0o077:
+        raise VaultError(f"the vault {path} can be read by other users", hint=f"run `chmod 600 {path}`")
+    if head == _PLAINTEXT_MAGIC:
+        raise PlaintextDatabase(
+            f"{path} is an unencrypted SQLite database",
+            hint="move it away; the vault only opens files it encrypted itself",
+        )
+    if status.st_size % _PAGE_BYTES:
+        raise CorruptDatabase(
+            f"the vault {path} is truncated ({status.st_size} bytes)",
+            hint="restore it from a backup, or move it away and store the keys anew",
+        )
+
+
+def _key_literal(passphrase: str) -> str:
+    """Return the SQL literal that gives SQLCipher the key."""
+    if not 0 < len(passphrase) <= _MAX_PASSPHRASE or "\x00" in passphrase:
+        raise WrongPassphrase(f"a vault passphrase has 1 to {_MAX_PASSPHRASE} characters and no NUL")
+    if match := _RAW_KEY.fullmatch(passphrase):
+        return f"\"x'{match[1]}'\""
+    return "'" + passphrase.replace("'", "''") + "'"

@@ -1,0 +1,70 @@
+"""Errors of the vault.
+
+VaultError
+├── VaultLocked            no passphrase could be resolved (exit 2)
+├── VaultMissing           no database yet
+├── WrongPassphrase
+├── PlaintextDatabase      an unencrypted SQLite file stands where the vault should be
+├── NewerSchema            written by a newer version
+├── CorruptDatabase
+├── VaultBusy              another process held the database for too long
+├── BadCredential          a credential that cannot be stored or sent
+└── RoutesError            routes.json is missing or wrong
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from terok_sandbox.errors import VaultError
+
+__all__ = [
+    "BadCredential",
+    "CorruptDatabase",
+    "NewerSchema",
+    "PlaintextDatabase",
+    "RoutesError",
+    "VaultBusy",
+    "VaultError",
+    "VaultLocked",
+    "VaultMissing",
+    "WrongPassphrase",
+]
+
+
+class VaultLocked(VaultError):
+    """The database exists, but no tier gives its passphrase."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class VaultMissing(VaultError):
+    """There is no database at the configured path."""
+
+
+class WrongPassphrase(VaultError):
+    """The passphrase does not open the database."""
+
+
+class PlaintextDatabase(VaultError):
+    """The file at the vault's path is an unencrypted SQLite database."""
+
+
+class NewerSchema(VaultError):
+    """The database was written by a newer version of terok."""
+
+
+class CorruptDatabase(VaultError):
+    """The database file is truncated or damaged."""
+
+
+class VaultBusy(VaultError):
+    """The database stayed locked by another process past the busy time-out."""
+
+
+class BadCredential(VaultError):
+    """A credential, a name or a token shape that the vault does not accept."""
+
+
+class RoutesError(VaultError):
+    """The routes file cannot be read or does not say what it must."""

@@ -1,0 +1,104 @@
+"""One request's way through the proxy, as the audit tells it: a row before release, a row when it is over."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from terok_sandbox.errors import AuditError
+from terok_sandbox.vault.ledger import Ledger
+from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.traffic import Traffic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known about a request so far."""
+
+    number: str
+    method: str = ""
+    path: str = ""
+    token_id: str = ""
+    provider: str = ""
+    status: int = 0
+    outcome: str = "failed"
+    started: float = field(default_factory=time.monotonic)
+    traffic: Traffic = field(default_factory=Traffic)
+
+
+class Record:
+    """Writes the rows of one container's exchanges."""
+
+    def __init__(self, path: Path, container: str) -> None:
+        self._ledger = Ledger(path, container)
+        self._run = secrets.token_hex(3)
+        self._numbers = itertools.count(1)
+
+    def begin(self) -> Exchange:
+        """Return a new exchange with a number of its own."""
+        return Exchange(f"{self._run}-{next(self._numbers)}")
+
+    async def release(self, exchange: Exchange) -> Refusal | None:
+        """Write the row that must be on disk before anything is dialed; a refusal if it cannot be."""
+        try:
+            await self._ledger.commit(
+                "request",
+                request=exchange.number,
+                token_id=exchange.token_id,
+                provider=exchange.provider,
+                method=exchange.method,
+                path=exchange.path,
+                verdict="released",
+            )
+        except AuditError as exc:
+            _log.error("nothing is released without its audit row: %s", exc.message)
+            return Refusal(503, "audit_unavailable", "the audit cannot be written", exc.hint)
+        return None
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        """Write the row of a request that is not forwarded."""
+        self._note(
+            "request",
+            request=exchange.number,
+            token_id=exchange.token_id,
+            provider=exchange.provider,
+            method=exchange.method,
+            path=exchange.path,
+            verdict="refused",
+            status=refusal.status,
+            reason=refusal.reason,
+        )
+
+    def over(self, exchange: Exchange) -> None:
+        """Write the row of a released request that has come to its end, whatever end."""
+        exchange.traffic.end(exchange.outcome)
+        self._note(
+            "response",
+            request=exchange.number,
+            token_id=exchange.token_id,
+            provider=exchange.provider,
+            status=exchange.status,
+            bytes=exchange.traffic.received,
+            sent_bytes=exchange.traffic.sent,
+            duration_ms=round((time.monotonic() - exchange.started) * 1000, 3),
+            outcome=exchange.outcome,
+        )
+
+    def close(self) -> None:
+        """Close the audit."""
+        self._ledger.close()
+
+    def _note(self, action: str, **fields: object) -> None:
+        try:
+            self._ledger.note(action, **fields)
+        except AuditError as exc:
+            _log.error("%s", exc.message)

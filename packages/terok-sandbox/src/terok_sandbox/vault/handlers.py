@@ -1,0 +1,173 @@
+"""What the `vault` verbs do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import register_secret, safe_text
+
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.vault import unlock as unlocking
+from terok_sandbox.vault.errors import BadCredential, VaultError, VaultLocked
+from terok_sandbox.vault.passphrase.record import update_record
+from terok_sandbox.vault.passphrase.tiers import tier_named
+from terok_sandbox.vault.scrub import MIN_SECRET
+from terok_sandbox.vault.status import VaultStatus
+from terok_sandbox.vault.store import CredentialDB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LOCKED_EXIT: Final = 2
+
+
+def status(*, json: bool = False) -> int:
+    """Show the vault's state; exit code 0 when unlocked or not there yet, 2 when locked, 1 on an error."""
+    now = VaultStatus.load(SandboxConfig.load())
+    if json:
+        _print_json(asdict(now))
+    else:
+        _say(f"vault        {now.state}{f' ({now.tier})' if now.tier else ''}")
+        _say(f"database     {now.db_path}")
+        _say(f"passphrase   kept in: {now.durable_tier}")
+        if now.state == "unlocked":
+            _say(f"credentials  {len(now.credentials)}")
+            _say(f"tokens       {now.token_count}")
+        for warning in now.warnings:
+            _say(f"warning      {warning}")
+        if now.problem:
+            _say(f"problem      {now.problem}")
+        if now.hint:
+            _say(f"hint         {now.hint}")
+    return {"locked": LOCKED_EXIT, "error": 1}.get(now.state, 0)
+
+
+def list_entries(*, json: bool = False, include_tokens: bool = False) -> int:
+    """List credentials and, if asked for, tokens; never a secret."""
+    with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
+        credentials = [asdict(row) for row in database.list_credentials()]
+        tokens = [asdict(row) for row in database.list_tokens()] if include_tokens else []
+    if json:
+        _print_json({"credentials": credentials, **({"tokens": tokens} if include_tokens else {})})
+        return 0
+    _table(("PROVIDER", "SET", "TYPE", "STORED"), ("provider", "credential_set", "kind", "updated_at"), credentials)
+    if include_tokens:
+        _say("")
+        _table(
+            ("TOKEN", "CONTAINER", "PROVIDER", "CREATED"), ("token_id", "container", "provider", "created_at"), tokens
+        )
+    return 0
+
+
+def store(*, provider: str, credential_set: str = "default") -> int:
+    """Store an API key from standard input or, on a terminal, asked for without echo."""
+    cfg = SandboxConfig.load()
+    session = unlocking.provision_session(cfg, interactive=True)
+    key = _read_key(provider)
+    with unlocking.open_vault(cfg) as database:
+        database.store_credential(credential_set, provider, {"type": "api_key", "key": key})
+    _say(f"stored the key of {provider} in the set {credential_set}")
+    if not unlocking.passphrase_is_kept(cfg):
+        _note(f"the vault's passphrase is kept in {session} only; a reboot loses it")
+    return 0
+
+
+def remove(*, provider: str, credential_set: str = "default") -> int:
+    """Remove a credential; exit code 1 if there was none."""
+    with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
+        removed = database.delete_credential(credential_set, provider)
+    if not removed:
+        raise VaultError(
+            f"there is no credential of {provider} in the set {credential_set}",
+            hint="`terok-sandbox vault list` shows what is stored",
+        )
+    _say(f"removed the credential of {provider} from the set {credential_set}")
+    return 0
+
+
+def revoke(*, container: str) -> int:
+    """Revoke a container's tokens."""
+    with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
+        count = database.revoke_tokens(container)
+    _say(f"revoked {count} token{'' if count == 1 else 's'} of {container}")
+    return 0
+
+
+def unlock(*, recover: bool = False) -> int:
+    """Put the passphrase into the session file; without a vault, create one."""
+    cfg = SandboxConfig.load()
+    if not cfg.db_path.exists():
+        unlocking.provision_session(cfg)
+        _say(f"created the vault {cfg.db_path}")
+        return 0
+    if not recover:
+        update_record(cfg, locked=False)
+        if _opens(cfg):
+            _say("the vault is unlocked")
+            return 0
+    passphrase = unlocking.read_secret("Vault passphrase: ", "passphrase")
+    CredentialDB(cfg.db_path, passphrase).close()
+    unlocking.write_session(cfg, passphrase)
+    if recover:
+        record = update_record(cfg, rekeying=False, locked=False)
+        if (tier := tier_named(cfg, record.tier)) is not None:
+            tier.write(passphrase)
+            tier.clear(coming=True)
+    _say("the vault is unlocked" if recover else "the vault is unlocked for this session")
+    return 0
+
+
+def lock(*, force: bool = False) -> int:
+    """Forget the session's passphrase, and leave the durable tier alone until `vault unlock`."""
+    cfg = SandboxConfig.load()
+    if not force and not unlocking.passphrase_is_kept(cfg):
+        raise VaultError(
+            "the session file may hold the only copy of the vault's passphrase: without it, all credentials are lost",
+            hint="run `terok-sandbox vault passphrase reveal`, then `… acknowledge`; --force locks anyway",
+        )
+    if cfg.db_path.exists():
+        update_record(cfg, locked=True)
+    dropped = unlocking.drop_session(cfg)
+    _say("the vault is locked" if dropped else "the vault was locked already")
+    return 0
+
+
+def _opens(cfg: SandboxConfig) -> bool:
+    try:
+        unlocking.provision_session(cfg)
+    except VaultLocked:
+        return False
+    return True
+
+
+def _read_key(provider: str) -> str:
+    key = unlocking.read_secret(f"API key for {safe_text(provider)}: ", "key")
+    if len(key) < MIN_SECRET or not key.isascii() or not key.isprintable() or " " in key:
+        raise BadCredential(
+            f"that is not an API key: {MIN_SECRET} or more printable ASCII characters without spaces are expected",
+            hint="give the bare key, without quotes or the name of a header",
+        )
+    register_secret(key)
+    return key
+
+
+def _table(titles: Sequence[str], keys: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    lines = [list(titles), *([safe_text(str(row[key])) for key in keys] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        _say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _print_json(document: object) -> None:
+    _say(json.dumps(document, indent=2))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"note: {text}\n")

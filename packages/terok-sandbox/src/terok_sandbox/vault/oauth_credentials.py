@@ -1,0 +1,100 @@
+"""The proxy's `Credentials`: hands out what is stored, and sees to it that OAuth tokens are fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
+from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.secret_file import read_secret_file
+
+if TYPE_CHECKING:
+    from terok_sandbox.sidecar import VaultWiring
+    from terok_sandbox.vault.access import Credential, VaultAccess
+
+_log = logging.getLogger(__name__)
+
+EARLY_SECONDS: Final = 600.0
+"""A token that lives no longer than this is refreshed before it is used."""
+RETRY_SECONDS: Final = 30.0
+"""How long a failed refresh is not tried again."""
+
+_Key = tuple[str, str]
+
+
+class FreshCredentials:
+    """Credentials of one broker. Used from one event loop."""
+
+    def __init__(self, access: VaultAccess, wiring: VaultWiring) -> None:
+        self._access = access
+        self._wiring = wiring
+        self._running: dict[_Key, asyncio.Task[Credential | Refusal]] = {}
+        self._refused: dict[_Key, str] = {}
+        """Access token that the provider answered 401 to."""
+        self._failed: dict[_Key, tuple[str, float, Refusal]] = {}
+
+    async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
+        """Return a credential that is fresh, refreshing it first if it expires soon or was rejected."""
+        stored = await self._access.current(provider, credential_set)
+        route = self._access.route(provider)
+        if stored is None or route is None or route.oauth_refresh is None:
+            return stored
+        token = stored.data.get("access_token")
+        if not isinstance(token, str) or not stored.data.get("refresh_token"):
+            return stored
+        key = (credential_set, provider)
+        expires, now = expiry(stored.data), time.time()
+        rejected = self._refused.get(key) == token
+        if not rejected and (expires is None or expires - now > EARLY_SECONDS):
+            return stored
+        usable = not rejected and expires is not None and expires > now
+        failed = self._failed.get(key)
+        if failed is not None and failed[0] == token and time.monotonic() < failed[1]:
+            return stored if usable else failed[2]
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.create_task(self._refresh(key, token))
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        # One client that leaves must not take the refresh away from the others.
+        result = await asyncio.shield(task)
+        return stored if usable and isinstance(result, Refusal) else result
+
+    def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
+        """Take note that the provider answered 401 to `credential`."""
+        token = credential.data.get("access_token")
+        if isinstance(token, str):
+            self._refused[(credential_set, provider)] = token
+
+    async def _refresh(self, key: _Key, stale: str) -> Credential | Refusal:
+        from terok_sandbox.vault.access import credential_of
+
+        credential_set, provider = key
+        try:
+            data = await asyncio.to_thread(self._refresh_blocking, credential_set, provider, stale)
+        except VaultError as exc:
+            _log.warning("credential of %s in the set %s: %s", provider, credential_set, exc.message)
+            refusal = _refusal(exc, provider)
+            self._failed[key] = (stale, time.monotonic() + RETRY_SECONDS, refusal)
+            return refusal
+        _log.info("the credential of %s in the set %s is fresh", provider, credential_set)
+        self._failed.pop(key, None)
+        return credential_of(data)
+
+    def _refresh_blocking(self, credential_set: str, provider: str, stale: str) -> dict[str, object]:
+        path, route = self._wiring.passphrase_file, self._access.route(provider)
+        passphrase = None if path is None else read_secret_file(path, "the session file")
+        if passphrase is None or route is None or route.oauth_refresh is None:
+            raise RefreshError("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
+        return refresh(Subject(self._wiring.db_path, credential_set, provider), passphrase, route.oauth_refresh, stale)
+
+
+def _refusal(exc: VaultError, provider: str) -> Refusal:
+    if isinstance(exc, SignInNeeded):
+        return Refusal(401, "sign_in_needed", exc.message, f"run `terok-executor auth {provider}` on the host")
+    if isinstance(exc, RefreshError):
+        return Refusal(502, "refresh_failed", exc.message, exc.hint or "the next request tries again")
+    return Refusal(503, "vault_unavailable", exc.message, exc.hint)

@@ -1,0 +1,147 @@
+"""Giving the vault another passphrase, or another durable tier, such that no crash loses it.
+
+Order: the coming passphrase is kept beside the current one, the record says that a change is under way, the database is
+encrypted anew (one transaction), the coming one becomes current, and its copy goes away. Whatever comes in between, one
+of the two kept values opens the database; `settle` finds out which and ends the change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from terok_util import FileLock, TerokError
+
+from terok_sandbox.vault.connection import connect, generate_passphrase, rekey
+from terok_sandbox.vault.errors import VaultError, WrongPassphrase
+from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
+from terok_sandbox.vault.passphrase.tiers import FileTier, Tier, tier_named
+from terok_sandbox.vault.secret_file import read_secret_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+
+LOCK_SECONDS = 30.0
+
+
+def provision_lock(cfg: SandboxConfig) -> FileLock:
+    """Return the lock under which passphrase, record and tiers change together."""
+    return FileLock(cfg.vault_dir / ".provision.lock", timeout=LOCK_SECONDS)
+
+
+def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
+    """Encrypt the vault with `new`, or with a random passphrase, and return it; the recovery key is then another one.
+
+    Raises:
+        VaultError: a passphrase command is configured, or containers use the vault; nothing has changed then.
+
+    """
+    from terok_sandbox.vault.unlock import resolve, write_session
+
+    if cfg.credentials_passphrase_command:
+        raise VaultError(
+            "the passphrase comes from the configured passphrase_command and cannot be changed here",
+            hint="remove credentials.passphrase_command from config.yml first",
+        )
+    settle(cfg)
+    with provision_lock(cfg):
+        old, new = resolve(cfg).passphrase, new or generate_passphrase()
+        connect(cfg.db_path, old).close()
+        keeper = _keeper(cfg)
+        keeper.write(new, coming=True)
+        update_record(cfg, rekeying=True)
+        try:
+            rekey(cfg.db_path, old, new)
+        except VaultError:
+            if _opens(cfg.db_path, old):
+                keeper.clear(coming=True)
+                update_record(cfg, rekeying=False)
+            raise
+        _make_current(cfg, keeper, new)
+        write_session(cfg, new)
+        update_record(cfg, rekeying=False, acknowledged=False, locked=False)
+        keeper.clear(coming=True)
+    return new
+
+
+def settle(cfg: SandboxConfig) -> bool:
+    """End a change that a crash interrupted; False if there was none.
+
+    Raises:
+        VaultError: neither kept passphrase opens the database; both stay kept.
+
+    """
+    from terok_sandbox.vault.unlock import write_session
+
+    if not read_record(cfg).rekeying:
+        return False
+    with provision_lock(cfg):
+        if not read_record(cfg).rekeying:
+            return True
+        keeper = _keeper(cfg)
+        coming = keeper.read(coming=True)
+        current = keeper.read() or read_secret_file(cfg.vault_session_file, "the session file")
+        right = next((one for one in (coming, current) if one and _opens(cfg.db_path, one)), None)
+        if right is None:
+            raise VaultError(
+                "a change of the vault's passphrase was interrupted, and neither the old nor the new one opens it",
+                hint="run `terok-sandbox vault unlock --recover` with the recovery key",
+            )
+        _make_current(cfg, keeper, right)
+        write_session(cfg, right)
+        update_record(cfg, rekeying=False, **({"acknowledged": False} if right == coming else {}))
+        keeper.clear(coming=True)
+    return True
+
+
+def move_to(cfg: SandboxConfig, name: TierName, *, key: str = "auto") -> TierName:
+    """Keep the passphrase in the tier `name` from now on, and return the tier that held it before.
+
+    The old tier forgets it once the new one has given it back.
+    """
+    from terok_sandbox.vault.unlock import resolve
+
+    settle(cfg)
+    with provision_lock(cfg):
+        passphrase = resolve(cfg).passphrase
+        connect(cfg.db_path, passphrase).close()
+        before = read_record(cfg)
+        tier = tier_named(cfg, name, key=key)
+        if tier is not None:
+            if not tier.available():
+                raise VaultError(
+                    f"this machine does not offer the tier {name}", hint="see `terok-sandbox vault status`"
+                )
+            tier.write(passphrase)
+            if tier.read() != passphrase:
+                raise VaultError(f"the tier {name} does not give back what it was given")
+        elif not before.acknowledged:
+            raise VaultError(
+                "without a durable tier only the recovery key opens the vault after a reboot, and nobody has it yet",
+                hint="run `terok-sandbox vault passphrase reveal`, then `… acknowledge`",
+            )
+        update_record(cfg, tier=name)
+        if before.tier != name and (old := tier_named(cfg, before.tier)) is not None:
+            old.clear()
+    return before.tier
+
+
+def _keeper(cfg: SandboxConfig) -> Tier:
+    """Return the tier that keeps the values during a change; a vault without one borrows the file."""
+    return tier_named(cfg, read_record(cfg).tier) or FileTier(cfg)
+
+
+def _make_current(cfg: SandboxConfig, keeper: Tier, passphrase: str) -> None:
+    if read_record(cfg).tier != "none":
+        keeper.write(passphrase)
+
+
+def _opens(path: Path, passphrase: str) -> bool:
+    try:
+        connect(path, passphrase).close()
+    except WrongPassphrase:
+        return False
+    except TerokError as exc:
+        raise VaultError(f"the vault {path} cannot be examined: {exc.message}", hint=exc.hint) from exc
+    return True

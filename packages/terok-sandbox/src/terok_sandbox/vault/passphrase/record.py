@@ -1,0 +1,65 @@
+"""What is known about the passphrase without knowing it: its durable tier, whether it was written down, a lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from terok_util import atomic_write, ensure_dir
+
+from terok_sandbox.vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+
+TierName = Literal["systemd-creds", "keyring", "file", "none"]
+TIERS: Final[tuple[TierName, ...]] = ("systemd-creds", "keyring", "file", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`tier` keeps the passphrase across reboots; `none` means nobody but the user does.
+
+    `acknowledged` says that the user has written the recovery key down. `locked` suspends the tier until
+    `vault unlock`. `rekeying` is set while a change of the passphrase is under way.
+    """
+
+    tier: TierName = "none"
+    acknowledged: bool = False
+    locked: bool = False
+    rekeying: bool = False
+
+
+def record_path(cfg: SandboxConfig) -> Path:
+    """Return the record's file."""
+    return cfg.vault_dir / "passphrase.json"
+
+
+def read_record(cfg: SandboxConfig) -> Record:
+    """Return the record; a vault without one has no durable tier. Raises VaultError for a file it cannot trust."""
+    path = record_path(cfg)
+    try:
+        document = json.loads(path.read_bytes())
+        record = Record(**document)
+    except FileNotFoundError:
+        return Record()
+    except (OSError, ValueError, TypeError, RecursionError) as exc:
+        raise VaultError(f"{path} is damaged: {exc}", hint=_DAMAGED) from exc
+    flags = (record.acknowledged, record.locked, record.rekeying)
+    if record.tier not in TIERS or not all(isinstance(flag, bool) for flag in flags):
+        raise VaultError(f"{path} is damaged", hint=_DAMAGED)
+    return record
+
+
+def update_record(cfg: SandboxConfig, **changes: object) -> Record:
+    """Write the record with `changes` and return it."""
+    record = replace(read_record(cfg), **changes)  # type: ignore[arg-type]
+    ensure_dir(cfg.vault_dir, 0o700)
+    atomic_write(record_path(cfg), json.dumps(asdict(record)) + "\n", mode=0o600)
+    return record
+
+
+_DAMAGED = "move it away and run `terok-sandbox vault unlock` with the passphrase"

@@ -1,0 +1,220 @@
+"""The durable tiers: a sealed systemd credential, the desktop's keyring, an owner-only file.
+
+Each keeps two values: the passphrase, and while it is being changed the coming one. None of them ever asks or waits for
+more than its time-out: what does not answer counts as absent (keyring) or as an error (sealed credential).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+from terok_util import TerokError, process, write_sensitive_file
+
+from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.secret_file import read_secret_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.vault.passphrase.record import TierName
+
+KEYRING_SECONDS: Final = 3.0
+SEAL_SECONDS: Final = 20.0
+MIN_SYSTEMD: Final = 257
+CREDENTIAL_NAME: Final = "terok-sandbox.vault-passphrase"
+SEAL_KEYS: Final = ("auto", "host", "tpm2", "host+tpm2")
+
+
+class Tier(Protocol):
+    """One durable place. `coming` selects the value that a change is about to make current."""
+
+    name: TierName
+
+    def available(self) -> bool:
+        """Tell whether this machine offers the tier."""
+
+    def read(self, *, coming: bool = False) -> str | None:
+        """Return the value, None if there is none; raises VaultError if it is there and cannot be read."""
+
+    def write(self, passphrase: str, *, coming: bool = False) -> None:
+        """Keep a value; raises VaultError."""
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value; harmless if there is none."""
+
+
+class FileTier:
+    """An owner-only file beside the database.
+
+    Protects against other users, and backups that leave it out; not against whoever acts as this account.
+    """
+
+    name: TierName = "file"
+
+    def __init__(self, cfg: SandboxConfig) -> None:
+        self._path = cfg.vault_dir / "passphrase"
+
+    def available(self) -> bool:
+        """Tell whether this machine offers the tier."""
+        return True
+
+    def read(self, *, coming: bool = False) -> str | None:
+        """Return the value, None if there is none."""
+        return read_secret_file(self._at(coming), "the passphrase file")
+
+    def write(self, passphrase: str, *, coming: bool = False) -> None:
+        """Keep a value."""
+        _write(self._at(coming), passphrase + "\n")
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value."""
+        self._at(coming).unlink(missing_ok=True)
+
+    def _at(self, coming: bool) -> Path:
+        return self._path.with_suffix(".coming") if coming else self._path
+
+
+class SystemdCredsTier:
+    """A credential sealed by systemd to this host, its TPM, or both; cannot be opened elsewhere."""
+
+    name: TierName = "systemd-creds"
+
+    def __init__(self, cfg: SandboxConfig, key: str = "auto") -> None:
+        self._path = cfg.vault_dir / "passphrase.cred"
+        self._key = key
+
+    def available(self) -> bool:
+        """Tell whether systemd is new enough for credentials of unprivileged users and seals something here."""
+        try:
+            text = process.run(["systemd-creds", "--version"], timeout=SEAL_SECONDS).text
+            found = re.match(r"systemd (\d+)", text)
+            if found is None or int(found[1]) < MIN_SYSTEMD:
+                return False
+            self._creds("encrypt", b"probe")
+        except TerokError:
+            return False
+        return True
+
+    def read(self, *, coming: bool = False) -> str | None:
+        """Return the value, None if there is none."""
+        path = self._at(coming)
+        try:
+            sealed = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise self._unsealable(path) from exc
+        try:
+            return self._creds("decrypt", sealed).decode("ascii")
+        except (TerokError, UnicodeDecodeError) as exc:
+            raise self._unsealable(path) from exc
+
+    def write(self, passphrase: str, *, coming: bool = False) -> None:
+        """Keep a value."""
+        try:
+            _write(self._at(coming), self._creds("encrypt", passphrase.encode()).decode("ascii"))
+        except TerokError as exc:
+            raise VaultError("systemd-creds could not seal the passphrase", hint=_OTHER_TIER) from exc
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value."""
+        self._at(coming).unlink(missing_ok=True)
+
+    def _at(self, coming: bool) -> Path:
+        return self._path.with_suffix(".cred-coming") if coming else self._path
+
+    def _creds(self, verb: str, data: bytes) -> bytes:
+        argv = ["systemd-creds", verb, *((f"--with-key={self._key}",) if verb == "encrypt" else ())]
+        argv += ["--user", f"--name={CREDENTIAL_NAME}", "-", "-"]
+        return process.run(argv, timeout=SEAL_SECONDS, input=data).stdout
+
+    def _unsealable(self, path: Path) -> VaultError:
+        return VaultError(
+            f"the sealed passphrase {path} cannot be opened on this machine",
+            hint="give the recovery key to `terok-sandbox vault unlock --recover`, then seal it again",
+        )
+
+
+class KeyringTier:
+    """The Secret Service of a desktop session, through `secret-tool` in a child that is given three seconds."""
+
+    name: TierName = "keyring"
+
+    def __init__(self, cfg: SandboxConfig) -> None:
+        self._vault = hashlib.sha256(os.fsencode(cfg.db_path)).hexdigest()[:16]
+
+    def available(self) -> bool:
+        """Tell whether there is a session bus and the keyring keeps what it is given."""
+        if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+            return False
+        try:
+            self._tool(["store", "--label=terok vault (probe)"], "probe", b"probe")
+            kept = self._tool(["lookup"], "probe").strip() == b"probe"
+            self._tool(["clear"], "probe")
+        except TerokError:
+            return False
+        return kept
+
+    def read(self, *, coming: bool = False) -> str | None:
+        """Return the value, None if there is none."""
+        try:
+            return self._tool(["lookup"], _slot(coming)).decode("utf-8").strip() or None
+        except (TerokError, UnicodeDecodeError):
+            return None
+
+    def write(self, passphrase: str, *, coming: bool = False) -> None:
+        """Keep a value."""
+        try:
+            self._tool(["store", "--label=terok vault"], _slot(coming), passphrase.encode())
+        except TerokError as exc:
+            raise VaultError("the keyring did not take the passphrase", hint=_OTHER_TIER) from exc
+        if self.read(coming=coming) != passphrase:
+            raise VaultError("the keyring does not give back what it was given", hint=_OTHER_TIER)
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value."""
+        try:
+            self._tool(["clear"], _slot(coming))
+        except TerokError:
+            return
+
+    def _tool(self, words: list[str], slot: str, data: bytes = b"") -> bytes:
+        argv = ["secret-tool", *words, "service", "terok-sandbox", "vault", self._vault, "value", slot]
+        return process.run(argv, timeout=KEYRING_SECONDS, input=data, max_output=4096).stdout
+
+
+def tier_named(cfg: SandboxConfig, name: TierName, *, key: str = "auto") -> Tier | None:
+    """Return the durable tier of that name, None for `none`."""
+    match name:
+        case "systemd-creds":
+            return SystemdCredsTier(cfg, key)
+        case "keyring":
+            return KeyringTier(cfg)
+        case "file":
+            return FileTier(cfg)
+        case _:
+            return None
+
+
+def best_tier(cfg: SandboxConfig) -> Tier:
+    """Return the strongest durable tier this machine offers; the file is always there."""
+    candidates: tuple[Tier, ...] = (SystemdCredsTier(cfg), KeyringTier(cfg))
+    return next((tier for tier in candidates if tier.available()), FileTier(cfg))
+
+
+_OTHER_TIER = "choose another tier: `terok-sandbox vault passphrase to-file`"
+
+
+def _slot(coming: bool) -> str:
+    return "coming" if coming else "current"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_sensitive_file(path, text)
+    except (OSError, TerokError) as exc:
+        raise VaultError(f"{path}: cannot be written: {exc}") from exc

@@ -1,0 +1,368 @@
+"""The vault proxy: speaks HTTP with one container on behalf of the providers it holds phantom tokens for.
+
+Per request: screen the head, recognize the token, check that it belongs to this container and that the route permits
+what is asked, write the audit row, and only then send the request on with the real credential. What is refused and
+what is changed on the way is listed in docs/security/vault-proxy.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.dial import ConnectTimeoutError, ProxyFailedError
+from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
+from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.exchange import Exchange, Record
+from terok_sandbox.vault.ledger import MAX_PATH
+from terok_sandbox.vault.refusal import Refusal, malformed
+from terok_sandbox.vault.reply import Reply
+from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, screen, swap, token_in_url
+from terok_sandbox.vault.tokens import token_digest, token_id
+from terok_sandbox.vault.upstream import ClosedError, UploadFailedError, UpstreamClient, failure
+from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, switching
+from terok_sandbox.vault.wire.body import request_body
+from terok_sandbox.vault.wire.frames import CLOSE, frame
+from terok_sandbox.vault.wire.head import RequestHead, WireError, read_request
+from terok_sandbox.vault.wire.leg import HeadTooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from terok_sandbox.vault.access import Credential, VaultAccess
+    from terok_sandbox.vault.hooks import Credentials, Meter
+    from terok_sandbox.vault.routes import Route
+    from terok_sandbox.vault.store import TokenRow
+    from terok_sandbox.vault.wire.body import Body
+    from terok_sandbox.vault.wire.leg import Leg, Watch
+
+_log = logging.getLogger(__name__)
+
+HEALTH_PATH: Final = "/-/health"
+IDLE_SECONDS: Final = 75.0
+"""How long a connection may be unused, before its first request and between requests."""
+HEAD_SECONDS: Final = 20.0
+"""How long a request head may take from its first byte to its last."""
+BODY_STALL_SECONDS: Final = 300.0
+LINGER_SECONDS: Final = 2.0
+SMALL_UPLOAD: Final = 64 * 1024
+_UPSTREAM_ERRORS: Final = (OSError, WireError, ValueError, ClosedError, ConnectTimeoutError, ProxyFailedError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """A request that may go out."""
+
+    screened: Screened
+    request: UpstreamRequest
+    token: TokenRow
+    route: Route
+    credential: Credential
+
+
+class VaultProxy:
+    """Serves the connections of one container. Create it inside the event loop that serves them.
+
+    Without `credentials`, credentials are sent as they are stored; without a `meter`, nothing is counted.
+    """
+
+    def __init__(
+        self,
+        access: VaultAccess,
+        watch: Watch,
+        *,
+        container: str,
+        audit_path: Path,
+        meter: Meter | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._access = access
+        self._container = container
+        self._meter = meter
+        self._credentials: Credentials = credentials or access
+        self._upstream = UpstreamClient(watch)
+        self._record = Record(audit_path, container)
+
+    async def close(self) -> None:
+        """Close upstream connections, the vault and the audit."""
+        self._upstream.close()
+        self._access.close()
+        self._record.close()
+
+    async def serve(self, client: Leg) -> None:
+        """Answer the requests of one connection, one after the other, until it ends."""
+        while True:
+            try:
+                data = await client.head(IDLE_SECONDS, HEAD_SECONDS)
+                if data is None:
+                    client.close()
+                    return None
+                head = read_request(data)
+            except HeadTooLarge:
+                return self._turn_away(
+                    client, Refusal(431, "headers_too_large", "the request has too many or too large headers")
+                )
+            except TimeoutError:
+                if client.alive:
+                    client.close()
+                    return None
+                return self._turn_away(client, Refusal(408, "head_timeout", "the request head did not come to its end"))
+            except WireError as exc:
+                return self._turn_away(client, malformed(str(exc)))
+            if not await self._answer(client, head):
+                return None
+
+    def _turn_away(self, client: Leg, refusal: Refusal) -> None:
+        """Refuse what is not even a request head."""
+        self._record.refused(self._record.begin(), refusal)
+        _send_refusal(client, Reply(client, minor=1, keep=False), refusal)
+
+    async def _answer(self, client: Leg, head: RequestHead) -> bool:
+        """Answer one request; return whether the connection goes on."""
+        if head.target == HEALTH_PATH:
+            return await self._health(client, head)
+        exchange = self._record.begin()
+        exchange.method = head.method[:16]
+        reply = Reply(client, minor=head.minor, keep=head.minor > 0)
+        grant = await self._decide(head, exchange)
+        if isinstance(grant, Refusal):
+            self._record.refused(exchange, grant)
+            _send_refusal(client, reply, grant)
+            return False
+        screened = grant.screened
+        reply.keep = reply.keep and not screened.closes
+        if (refusal := await self._record.release(exchange)) is not None:
+            _send_refusal(client, reply, refusal)
+            return False
+        if self._meter is not None:
+            exchange.traffic.observer = self._meter.observe(grant.token, grant.route, exchange.method, exchange.path)
+        try:
+            if screened.websocket:
+                await self._bridge(client, reply, head, grant, exchange)
+                return False
+            return await self._forward(client, reply, grant, exchange)
+        except asyncio.CancelledError:
+            exchange.outcome = "client_left"
+            raise
+        finally:
+            self._record.over(exchange)
+
+    async def _decide(self, head: RequestHead, exchange: Exchange) -> _Grant | Refusal:
+        screened = screen(head.method, head.target, head.fields, self._access.places)
+        if isinstance(screened, Refusal):
+            return screened
+        exchange.path = screened.target.path[:MAX_PATH]
+        if (refusal := await self._access.ready()) is not None:
+            return refusal
+        try:
+            return await self._judge(screened, exchange)
+        except VaultError as exc:
+            return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+
+    async def _judge(self, screened: Screened, exchange: Exchange) -> _Grant | Refusal:
+        """Decide on a screened request."""
+        found = self._recognize(screened, exchange)
+        if isinstance(found, Refusal):
+            return found
+        presented, row = found
+        exchange.token_id, exchange.provider = row.token_id, row.provider
+        if row.container != self._container:
+            _log.warning("token %s of container %s was used here", row.token_id, row.container)
+            return Refusal(403, "foreign_token", "the token belongs to another container and is refused here")
+        route = self._access.route(row.provider)
+        if route is None:
+            return Refusal(404, "no_route", f"there is no route for the provider {row.provider}")
+        if not route.allows(screened.method, screened.target):
+            return Refusal(
+                403,
+                "rule_refused",
+                f"the rules of {row.provider} do not permit this {screened.method}",
+                hint="the rules stand in the provider's YAML file on the host",
+            )
+        if self._meter is not None and (refusal := self._meter.admit(row, route)) is not None:
+            return refusal
+        credential = await self._credentials.current(row.provider, row.credential_set)
+        if isinstance(credential, Refusal):
+            return credential
+        if credential is None:
+            return Refusal(
+                502,
+                "credential_missing",
+                f"the vault has no credential for {row.provider} in the set {row.credential_set}",
+                hint=f"store one with `terok-sandbox vault set {row.provider} --set {row.credential_set}`",
+            )
+        request = swap(screened, presented, route, credential.data)
+        return request if isinstance(request, Refusal) else _Grant(screened, request, row, route, credential)
+
+    def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
+        known: tuple[Presented, TokenRow] | None = None
+        for presented in screened.presented:
+            row = self._access.token(presented.token)
+            if row is None:
+                continue
+            if known is not None and known[1].token_id != row.token_id:
+                return Refusal(400, "ambiguous_token", "the request presents two different tokens")
+            known = known or (presented, row)
+        if known is not None:
+            return known
+        if any(self._access.token(part) for part in screened.target.parts()):
+            return token_in_url()
+        if not screened.presented:
+            return Refusal(401, "missing_token", "the request presents no token", hint=_USE_AS_GIVEN)
+        exchange.token_id = token_id(token_digest(screened.presented[0].token))
+        return Refusal(401, "unknown_token", "the token is not known to the vault", hint=_USE_AS_GIVEN)
+
+    async def _forward(self, client: Leg, reply: Reply, grant: _Grant, exchange: Exchange) -> bool:
+        screened = grant.screened
+        framing = request_body(screened.length, chunked=screened.chunked)
+        try:
+            body = self._body(client, framing, screened, exchange)
+            answer = await self._upstream.send(grant.request, body, screened.length)
+            exchange.status = answer.head.status
+            if answer.head.status == 401:
+                self._credentials.rejected(grant.token.provider, grant.token.credential_set, grant.credential)
+            try:
+                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+            except BaseException:
+                self._upstream.drop(answer)
+                raise
+            self._upstream.release(answer)
+            exchange.outcome = "complete"
+        except UploadFailedError as exc:
+            timed_out = isinstance(exc.__cause__, TimeoutError)
+            refusal = _BODY_TIMEOUT if timed_out else malformed("the request body is not framed as HTTP")
+            return self._fail(client, reply, exchange, refusal)
+        except UnreadableEncodingError:
+            return self._fail(client, reply, exchange, _UNREADABLE)
+        except ReflectedSecretError:
+            return self._fail(client, reply, exchange, _REFLECTED)
+        except _UPSTREAM_ERRORS as exc:
+            _log.warning("%s %s: %s", exchange.number, exchange.provider, type(exc).__name__)
+            return self._fail(client, reply, exchange, failure(exc))
+        if reply.keep and (framing is None or framing.done):
+            return True
+        # An answer that came before the end of the upload: let the client read it.
+        client.close() if framing is None or framing.done else client.linger(LINGER_SECONDS)
+        return False
+
+    def _fail(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
+        """End an exchange that went wrong; an answer already begun must not look complete."""
+        exchange.outcome = refusal.reason
+        if reply.begun:
+            client.abort()
+        else:
+            exchange.status = refusal.status
+            _send_refusal(client, reply, refusal)
+        return False
+
+    def _body(
+        self, client: Leg, framing: Body | None, screened: Screened, exchange: Exchange
+    ) -> bytes | AsyncIterator[bytes] | None:
+        """Return the body: whole if it came with the head, so that both leave together; else as it arrives."""
+        if framing is None:
+            return None
+        if screened.expects_continue:
+            client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = screened.length
+        if length is not None and length <= SMALL_UPLOAD and (body := client.at_hand(length)) is not None:
+            framing.feed(body)
+            exchange.traffic.sent = length
+            return body
+        return _upload(client, framing, exchange)
+
+    async def _bridge(self, client: Leg, reply: Reply, head: RequestHead, grant: _Grant, exchange: Exchange) -> None:
+        screened = grant.screened
+        client_key = _websocket_key(head)
+        if client_key is None:
+            self._fail(client, reply, exchange, malformed("the WebSocket handshake is incomplete"))
+            return
+        key = new_key()
+        try:
+            answer = await self._upstream.upgrade(
+                grant.request.with_headers(handshake_headers(key, screened.subprotocols))
+            )
+        except _UPSTREAM_ERRORS as exc:
+            self._fail(client, reply, exchange, failure(exc))
+            return
+        try:
+            exchange.status = answer.head.status
+            if 300 <= answer.head.status < 400:
+                self._fail(client, reply, exchange, _REDIRECTED)
+                return
+            if answer.head.status != 101:
+                # The upstream's refusal is for the client to read; its connection ends with it.
+                reply.keep = False
+                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+                exchange.outcome = "complete"
+                client.close()
+                return
+            client.write(switching(answer, key, screened, client_key))
+            reply.begun = True
+            exchange.traffic.begin(answer.head)
+            orderly = await bridge(client, answer.leg, grant.credential.patterns, exchange.traffic)
+            exchange.outcome = "complete" if orderly else "broken_off"
+            client.close()
+            answer.leg.close()
+        except asyncio.CancelledError:
+            if answer.leg.open and reply.begun:
+                answer.leg.write(frame(CLOSE, BROKEN, key=b"\0\0\0\0"))
+            raise
+        except (UnreadableEncodingError, ReflectedSecretError):
+            self._fail(client, reply, exchange, _REFLECTED)
+        except _UPSTREAM_ERRORS as exc:
+            self._fail(client, reply, exchange, failure(exc))
+        finally:
+            answer.leg.close()
+
+    async def _health(self, client: Leg, head: RequestHead) -> bool:
+        reply = Reply(client, minor=head.minor, keep=False)
+        refusal = await self._access.ready()
+        if refusal is not None:
+            _send_refusal(client, reply, refusal)
+            return False
+        document = {"status": "ok", "container": self._container}
+        reply.refuse(200, _OWN_FIELDS, json.dumps(document).encode())
+        client.linger(LINGER_SECONDS)
+        return False
+
+
+_OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-vault"), ("Cache-Control", "no-store")]
+# git sends the token in its remote's URL only when Basic is asked for.
+_CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
+_USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
+_BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the request body stopped arriving")
+_UNREADABLE: Final = Refusal(
+    502, "unreadable_encoding", "the provider's answer has an encoding in which the vault cannot search for secrets"
+)
+_REFLECTED: Final = Refusal(
+    502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
+)
+
+
+_REDIRECTED: Final = Refusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
+
+
+def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:
+    """Answer in the vault's name and end the connection: nothing that comes behind is read."""
+    fields = [*_OWN_FIELDS, *refusal.headers]
+    if refusal.status == 401:
+        fields.append(_CHALLENGE)
+    if client.open:
+        reply.refuse(refusal.status, fields, refusal.body())
+    client.linger(LINGER_SECONDS)
+
+
+def _websocket_key(head: RequestHead) -> str | None:
+    fields = {name.lower(): value for name, value in head.fields}
+    key = fields.get(b"sec-websocket-key", b"").decode("ascii")
+    return key if len(key) == 24 and fields.get(b"sec-websocket-version") == b"13" else None
+
+
+async def _upload(client: Leg, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
+    async for piece in client.content(framing, BODY_STALL_SECONDS):
+        exchange.traffic.sent += len(piece)
+        yield piece

@@ -1,0 +1,177 @@
+"""Turning an upstream's answer into ours: which headers pass, what becomes of redirects, how the body streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.encodings import EncodedSearch
+from terok_sandbox.vault.headers import HOP_BY_HOP
+from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, content_length
+from terok_sandbox.vault.wire.head import ResponseHead, WireError, status_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from terok_sandbox.vault.swap import UpstreamRequest
+    from terok_sandbox.vault.traffic import Traffic
+    from terok_sandbox.vault.upstream import Answer
+    from terok_sandbox.vault.wire.leg import Leg
+
+SMALL_BODY: Final = 64 * 1024
+"""Bodies up to this size that have come with their head are passed on together with it."""
+WRITE_SECONDS: Final = 1200.0
+"""How long a client may leave an answer unread."""
+_DROPPED: Final = frozenset(name.encode("ascii") for name in HOP_BY_HOP) | {
+    # Would move the client to another protocol or port, around the proxy.
+    b"alt-svc",
+    b"content-length",
+    # Cookies authenticate; the only credential of a vaulted host is the stored one.
+    b"set-cookie",
+    b"set-cookie2",
+    # Speaks of the upstream's own scheme and of proxies, not of this hop.
+    b"strict-transport-security",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+    # Redirects by another name.
+    b"refresh",
+    # Ranges are never asked for.
+    b"accept-ranges",
+}
+_LOCATIONS: Final = frozenset({b"location", b"content-location"})
+
+
+def reply_fields(head: ResponseHead, request: UpstreamRequest, patterns: Patterns) -> list[bytes]:
+    """Return the header lines of our answer, without those of framing and connection."""
+    nominated = {
+        option.strip().lower()
+        for name, (_, value) in zip(head.names, head.fields, strict=True)
+        if name == b"connection"
+        for option in value.split(b",")
+    }
+    everything = b"\n".join([part for pair in head.fields for part in pair])
+    reflected = patterns.clean(everything) is not everything
+    lines, server = [], False
+    for name, (shown, value) in zip(head.names, head.fields, strict=True):
+        if name in _DROPPED or name in nominated:
+            continue
+        clean = value
+        if reflected:
+            clean, shown = patterns.clean(value), patterns.clean(shown)  # noqa: PLW2901
+        if name in _LOCATIONS:
+            clean = relative_location(clean.decode("latin-1"), request).encode("latin-1")
+        server = server or name == b"server"
+        lines.append(b"%b: %b\r\n" % (shown, clean))
+    if not server:
+        lines.append(b"Server: terok-vault\r\n")
+    return lines
+
+
+def relative_location(location: str, request: UpstreamRequest) -> str:
+    """Make a redirect to the same upstream relative, so that it leads through the proxy again; leave others alone."""
+    if not location.startswith(request.origin):
+        return location
+    rest = location[len(request.origin) :]
+    if not rest.startswith("/"):
+        return location if rest else "/"
+    if request.base and rest != request.base and not rest.startswith(request.base + "/"):
+        return location
+    path = rest[len(request.base) :] or "/"
+    return location if path.startswith("//") else path
+
+
+class Reply:
+    """Sends one answer to the client. `begun` tells whether anything of it has left."""
+
+    def __init__(self, client: Leg, *, minor: int, keep: bool) -> None:
+        self._client = client
+        self._minor = minor
+        self._chunked = False
+        self.keep = keep
+        """Whether the connection may carry another request after this one."""
+        self.begun = False
+
+    async def send(self, answer: Answer, request: UpstreamRequest, patterns: Patterns, traffic: Traffic) -> None:
+        """Pass the answer on, counting in `traffic`.
+
+        Raises:
+            UnreadableEncodingError: before anything is sent.
+            ReflectedSecretError, WireError, ValueError, TimeoutError, OSError: the answer broke off; if it was begun,
+                the client's connection must not be ended cleanly.
+
+        """
+        head = answer.head
+        if head.status < 200:
+            raise WireError("an interim answer in place of a final one")
+        length = content_length(head)
+        search = None
+        if answer.body is not None:
+            encoding = (head.get(b"content-encoding") or b"identity").strip().lower().decode("latin-1")
+            if encoding not in ("", "identity"):
+                search = EncodedSearch(encoding, patterns, traffic.feed)
+        fields = reply_fields(head, request, patterns)
+        traffic.begin(head)
+        if answer.body is None:
+            known = length if head.status != 204 else None
+            self._write(self._head(head.status, fields, known, bodiless=True))
+            return
+        body = None if search is not None else answer.small(SMALL_BODY, length)
+        if body is not None:
+            body = patterns.clean(body)
+            traffic.received = len(body)
+            traffic.feed(body)
+            self._write(self._head(head.status, fields, len(body)) + body)
+            return
+        await self._stream(answer, fields, length, search or Scrubber(patterns), traffic)
+
+    async def _stream(
+        self,
+        answer: Answer,
+        fields: list[bytes],
+        length: int | None,
+        search: EncodedSearch | Scrubber,
+        traffic: Traffic,
+    ) -> None:
+        # The head waits for the first bytes: a body that cannot be read is still answered with a clean refusal.
+        head = self._head(answer.head.status, fields, length)
+        plain = isinstance(search, Scrubber)
+        if plain:
+            self._write(head)
+            head = b""
+        async for piece in answer.content():
+            if clean := search.feed(piece):
+                traffic.received += len(clean)
+                if plain:
+                    traffic.feed(clean)
+                self._write(head + (chunk(clean) if self._chunked else clean))
+                head = b""
+                await self._client.drain(WRITE_SECONDS)
+        rest = search.finish()
+        traffic.received += len(rest)
+        if plain and rest:
+            traffic.feed(rest)
+        ending = chunk(rest) if self._chunked and rest else rest
+        self._write(head + ending + (LAST_CHUNK if self._chunked else b""))
+
+    def refuse(self, status: int, fields: Iterator[tuple[str, str]] | list[tuple[str, str]], body: bytes) -> None:
+        """Send an answer of our own; the connection ends after it."""
+        self.keep = False
+        lines = [f"{name}: {value}\r\n".encode("ascii") for name, value in fields]
+        self._write(self._head(status, lines, len(body)) + body)
+
+    def _head(self, status: int, fields: list[bytes], length: int | None, *, bodiless: bool = False) -> bytes:
+        framing = b""
+        if length is not None:
+            framing = b"Content-Length: %d\r\n" % length
+        elif not bodiless:
+            self._chunked = self._minor > 0
+            framing = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
+            self.keep = self.keep and self._chunked
+        if not self.keep:
+            framing += b"Connection: close\r\n"
+        return b"".join([status_line(status), *fields, framing, b"\r\n"])
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.begun = True
+            self._client.write(data)

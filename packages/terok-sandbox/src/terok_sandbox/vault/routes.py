@@ -1,0 +1,259 @@
+"""routes.json: which upstream a provider has and where its credential goes.
+
+The file is generated from the agent roster. One object per provider::
+
+    {"anthropic": {
+        "upstream": "https://api.anthropic.com",          required; http or https, may have a path, nothing else
+        "header": "x-api-key", "prefix": "",              default: Authorization, "Bearer "
+        "extra_headers": {"name": "value"},               added to what the client sends
+        "by_type": {"oauth": {"header": …, "prefix": …, "extra_headers": …}},    per credential type
+        "path_upstreams": {"/backend-api": "https://…"},  longest matching path prefix wins
+        "oauth_refresh": {"token_url": …, "client_id": …, "scope": …},   refreshes credentials with a refresh_token
+        "rules": ["git-read", {"methods": […], "path": …}],     what may be asked for; default everything (see `rules`)
+        "token_in": ["bearer", "basic", "x-api-key"]      where the client may present its token; default: the usual
+    }}                                                    places; other headers may be named
+
+An error names the file, the provider and the key; nothing of a file with an error is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from terok_sandbox.vault.errors import RoutesError
+from terok_sandbox.vault.headers import TOKEN_HEADERS, canonical
+from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
+from terok_sandbox.vault.rules import Rule, RuleError, read_rules
+from terok_sandbox.vault.target import Target
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
+_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
+_RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "cookie", "te"})
+_PLACEMENT_KEYS = frozenset({"header", "prefix", "extra_headers"})
+_ROUTE_KEYS = _PLACEMENT_KEYS | {"upstream", "by_type", "path_upstreams", "rules", "token_in", "oauth_refresh"}
+PLACES: Final = TOKEN_HEADERS | {"bearer", "basic"}
+"""Where every route accepts its token unless it says otherwise."""
+_HINT = "run `terok-executor setup` to write the routes again, or correct the provider's YAML file"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where requests go: `origin` is scheme://host[:port], `base` a path without trailing slash, "" for none."""
+
+    origin: str
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a credential is presented: `header: prefix + secret`, with `extra_headers` beside it."""
+
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+    extra_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One provider's upstreams and credential placements."""
+
+    provider: str
+    upstream: Upstream
+    placement: Placement
+    by_type: Mapping[str, Placement]
+    path_upstreams: tuple[tuple[str, Upstream], ...]
+    """(path prefix without trailing slash, upstream), longest prefix first."""
+    rules: tuple[Rule, ...] | None = None
+    """What may be asked for; None for everything."""
+    token_in: frozenset[str] = PLACES
+    """`bearer`, `basic` and header names in lower case."""
+    oauth_refresh: OAuthRefresh | None = None
+
+    def allows(self, method: str, target: Target) -> bool:
+        """Tell whether the rules permit a request."""
+        return self.rules is None or any(rule.allows(method, target) for rule in self.rules)
+
+    def placement_for(self, kind: str) -> Placement:
+        """Return where a credential of type `kind` goes."""
+        return self.by_type.get(kind, self.placement)
+
+    def upstream_for(self, path: str) -> Upstream:
+        """Return the upstream of a path; prefixes match whole segments."""
+        for prefix, upstream in self.path_upstreams:
+            if path == prefix or path.startswith(prefix + "/"):
+                return upstream
+        return self.upstream
+
+
+def load_routes(path: Path) -> dict[str, Route]:
+    """Read and check the routes file.
+
+    Raises:
+        RoutesError: no such file, not JSON, or any value out of place.
+
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise RoutesError(f"{path}: there is no routes file", hint=_HINT) from None
+    except OSError as exc:
+        raise RoutesError(f"{path}: cannot be read: {exc.strerror}", hint=_HINT) from exc
+    if len(data) > MAX_FILE_BYTES:
+        raise RoutesError(f"{path}: larger than {MAX_FILE_BYTES} bytes", hint=_HINT)
+    return parse_routes(data, source=str(path))
+
+
+def parse_routes(data: bytes, *, source: str = "routes.json") -> dict[str, Route]:
+    """Check the text of a routes file; `source` is named in errors."""
+    try:
+        document = json.loads(data, object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as exc:
+        raise RoutesError(f"{source}: not valid JSON: {exc}", hint=_HINT) from exc
+    if not isinstance(document, dict):
+        raise RoutesError(f"{source}: must be an object with one entry per provider", hint=_HINT)
+    routes = {}
+    for provider, entry in document.items():
+        reader = _Reader(source, provider)
+        if not _PROVIDER.fullmatch(provider):
+            raise reader.error("", "not a usable provider name")
+        routes[provider] = reader.route(entry)
+    return routes
+
+
+class _Reader:
+    """Checks one provider's entry; keeps what an error message must name."""
+
+    def __init__(self, source: str, provider: str) -> None:
+        self.source, self.provider = source, provider
+
+    def error(self, key: str, problem: str) -> RoutesError:
+        return RoutesError(f"{self.source}: provider {self.provider!r}{key and f', key {key}'}: {problem}", hint=_HINT)
+
+    def route(self, entry: Any) -> Route:
+        self.known(entry, _ROUTE_KEYS, "")
+        if "upstream" not in entry:
+            raise self.error("upstream", "is required")
+        placement = self.placement(entry, Placement(), "")
+        by_type = self.mapping(entry, "by_type")
+        for kind, value in by_type.items():
+            self.known(value, _PLACEMENT_KEYS, f"by_type.{kind}")
+        prefixes = self.mapping(entry, "path_upstreams")
+        pairs = [
+            (self.prefix(prefix), self.upstream(f"path_upstreams.{prefix}", url)) for prefix, url in prefixes.items()
+        ]
+        return Route(
+            provider=self.provider,
+            upstream=self.upstream("upstream", entry["upstream"]),
+            placement=placement,
+            by_type=MappingProxyType(
+                {kind: self.placement(value, placement, f"by_type.{kind}.") for kind, value in by_type.items()}
+            ),
+            path_upstreams=tuple(sorted(pairs, key=lambda pair: -len(pair[0]))),
+            rules=self.rules(entry["rules"]) if "rules" in entry else None,
+            token_in=self.places(entry["token_in"]) if "token_in" in entry else PLACES,
+            oauth_refresh=self.oauth(entry["oauth_refresh"]) if "oauth_refresh" in entry else None,
+        )
+
+    def rules(self, value: Any) -> tuple[Rule, ...]:
+        try:
+            return read_rules(value)
+        except RuleError as exc:
+            raise self.error("rules", str(exc)) from exc
+
+    def oauth(self, value: Any) -> OAuthRefresh:
+        try:
+            return read_oauth(value)
+        except ValueError as exc:
+            raise self.error("oauth_refresh", str(exc)) from exc
+
+    def places(self, value: Any) -> frozenset[str]:
+        if not isinstance(value, list) or not value or not all(isinstance(place, str) for place in value):
+            raise self.error("token_in", "must be a list of places")
+        for place in value:
+            if place not in PLACES:
+                self.header_name(f"token_in.{place}", place)
+                if place != canonical(place) or place in ("authorization", "accept-encoding", "expect"):
+                    raise self.error(f"token_in.{place}", "not a header that can hold a token, in lower case")
+        return frozenset(value)
+
+    def known(self, value: Any, keys: frozenset[str], where: str) -> None:
+        if not isinstance(value, dict):
+            raise self.error(where, "must be an object")
+        for key in value:
+            if key not in keys:
+                raise self.error(f"{where}.{key}".lstrip("."), f"unknown; known are {', '.join(sorted(keys))}")
+
+    def mapping(self, entry: dict[str, Any], key: str) -> dict[str, Any]:
+        value = entry.get(key, {})
+        if not isinstance(value, dict):
+            raise self.error(key, "must be an object")
+        return value
+
+    def placement(self, entry: dict[str, Any], default: Placement, where: str) -> Placement:
+        header = entry.get("header", default.header)
+        prefix = entry.get("prefix", default.prefix if "header" not in entry else _usual_prefix(header))
+        extra = self.mapping(entry, "extra_headers") if "extra_headers" in entry else dict(default.extra_headers)
+        self.header_name(f"{where}header", header)
+        self.header_value(f"{where}prefix", prefix)
+        for name, value in extra.items():
+            self.header_name(f"{where}extra_headers.{name}", name)
+            self.header_value(f"{where}extra_headers.{name}", value)
+        return Placement(header, prefix, MappingProxyType(extra))
+
+    def header_name(self, key: str, name: Any) -> None:
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
+            raise self.error(key, "not a header name the vault may set")
+
+    def header_value(self, key: str, value: Any) -> None:
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise self.error(key, "must be printable ASCII")
+
+    def prefix(self, value: str) -> str:
+        key = f"path_upstreams.{value}"
+        if not value.startswith("/") or not _PATH.fullmatch(value) or not value.strip("/"):
+            raise self.error(key, "must be a path like /backend-api")
+        return value.rstrip("/")
+
+    def upstream(self, key: str, value: Any) -> Upstream:
+        problem = "must be an http or https URL with a host and nothing after the path"
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise self.error(key, problem)
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise self.error(key, problem) from None
+        host = parts.netloc.removesuffix(f":{port}" if port is not None else "").lower()
+        if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or ".." in host:
+            raise self.error(key, problem)
+        if "?" in value or "#" in value or "@" in value or not _PATH.fullmatch(parts.path):
+            raise self.error(key, problem)
+        if any(segment in (".", "..") for segment in parts.path.split("/")):
+            raise self.error(key, problem)
+        return Upstream(f"{parts.scheme}://{host}{f':{port}' if port is not None else ''}", parts.path.rstrip("/"))
+
+
+def _usual_prefix(header: Any) -> str:
+    """Return the prefix of a header given without one: a bare key, but Authorization needs its scheme."""
+    return "Bearer " if str(header).lower() == "authorization" else ""
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"the key {key!r} occurs twice")
+        result[key] = value
+    return result

@@ -1,0 +1,123 @@
+"""Removing real secrets from what an upstream sends back.
+
+A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container.
+Secrets are recognized as they are, percent-encoded, JSON-escaped, and inside base64 at any of the three alignments
+(a reflected Basic credential), and overwritten with `*` of the same length, so that lengths stay true.
+
+Only whole text as it is can be searched: `encodings` looks into compressed bodies, and `Range` is never asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote
+
+MIN_SECRET: Final = 8
+"""Secrets shorter than this are not searched: they would match by accident."""
+MAX_SECRETS: Final = 8
+
+
+class Patterns:
+    """The byte strings that betray a set of secrets. Immutable; shared by all responses of a credential."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        found: dict[bytes, None] = {}
+        for secret in list(secrets)[:MAX_SECRETS]:
+            if len(secret) >= MIN_SECRET:
+                found.update(dict.fromkeys(_spellings(secret)))
+        # A spelling that contains another needs no search of its own.
+        self.all: tuple[bytes, ...] = tuple(sorted(found, key=len, reverse=True))
+        self.longest = max((len(pattern) for pattern in self.all), default=0)
+        self._tails = frozenset(pattern[:1] for pattern in self.all)
+
+    def clean(self, data: bytes) -> bytes:
+        """Return `data` with every complete occurrence overwritten; the same object if there is none."""
+        for pattern in self.all:
+            if pattern in data:
+                data = data.replace(pattern, b"*" * len(pattern))
+        return data
+
+    def clean_text(self, text: str) -> str:
+        """Return `text` with every complete occurrence overwritten."""
+        data = text.encode("utf-8", "surrogateescape")
+        cleaned = self.clean(data)
+        return text if cleaned is data else cleaned.decode("utf-8", "surrogateescape")
+
+    def undecided(self, data: bytes) -> int:
+        """Return how many bytes at the end of `data` could be the beginning of an occurrence."""
+        start = max(0, len(data) - self.longest + 1)
+        tail = data[start:]
+        for offset in sorted(_positions(tail, self._tails)):
+            rest = tail[offset:]
+            if any(pattern.startswith(rest) for pattern in self.all):
+                return len(rest)
+        return 0
+
+
+class Scrubber:
+    """Cleans one body that arrives in pieces.
+
+    Holds back only the bytes that may be the beginning of a secret, fewer than the longest spelling: everything else
+    leaves with the piece it came in, so events of a stream are not delayed.
+    """
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be passed on after `data` has arrived."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        data = self._patterns.clean(data)
+        keep = self._patterns.undecided(data)
+        if keep:
+            self._held = data[-keep:]
+            return data[:-keep]
+        return data
+
+    def finish(self) -> bytes:
+        """Return what is left when the body has ended."""
+        held, self._held = self._held, b""
+        return held
+
+
+def _spellings(secret: str) -> Iterator[bytes]:
+    raw = secret.encode("utf-8")
+    yield raw
+    quoted = quote(secret, safe="")
+    yield quoted.encode("ascii")
+    yield quote(secret, safe="").replace("%", "%25").encode("ascii")
+    yield _lower_escapes(quoted).encode("ascii")
+    escaped = json.dumps(secret)[1:-1]
+    yield escaped.encode("ascii")
+    yield escaped.replace("/", "\\/").encode("ascii")
+    for alignment in range(3):
+        core = _base64_core(raw, alignment)
+        yield core
+        yield core.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def _base64_core(raw: bytes, alignment: int) -> bytes:
+    """Return the base64 characters that depend on `raw` alone when it follows `alignment` other bytes."""
+    encoded = base64.b64encode(b"\0" * alignment + raw).rstrip(b"=")
+    first = (0, 2, 3)[alignment]
+    last = len(encoded) - (1 if (alignment + len(raw)) % 3 else 0)
+    return encoded[first:last]
+
+
+def _lower_escapes(quoted: str) -> str:
+    parts = quoted.split("%")
+    return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+
+
+def _positions(data: bytes, firsts: frozenset[bytes]) -> Iterator[int]:
+    for first in firsts:
+        position = data.find(first)
+        while position >= 0:
+            yield position
+            position = data.find(first, position + 1)

@@ -1,0 +1,59 @@
+"""Reading a file that holds one secret line, and only if nobody else could have written or read it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.errors import VaultError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES: Final = 4096
+_UNLOCK_HINT = "run `terok-sandbox vault unlock`"
+
+
+def read_secret_file(path: Path, what: str) -> str | None:
+    """Return the line in the file at `path`, None if there is no file; `what` names it in errors.
+
+    Raises:
+        VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
+
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _distrusted(path, what, exc.strerror or "cannot be opened") from exc
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _distrusted(path, what, "not a regular file")
+        if status.st_uid != os.geteuid():
+            raise _distrusted(path, what, "belongs to another user")
+        if status.st_mode & 0o077:
+            raise _distrusted(path, what, "other users have access to it")
+        data = os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    return one_line(data, f"{what} {path}")
+
+
+def one_line(data: bytes, source: str) -> str:
+    """Return `data` as one line of text without its end; VaultError, naming `source`, for anything else."""
+    if len(data) > MAX_BYTES:
+        raise VaultError(f"{source} gave more than {MAX_BYTES} bytes", hint=_UNLOCK_HINT)
+    try:
+        text = data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise VaultError(f"{source} did not give text", hint=_UNLOCK_HINT) from None
+    if not text or "\n" in text:
+        raise VaultError(f"{source} did not give one line with a passphrase", hint=_UNLOCK_HINT)
+    return text
+
+
+def _distrusted(path: Path, what: str, why: str) -> VaultError:
+    return VaultError(f"{what} {path} is not trusted: {why}", hint=f"remove it, then {_UNLOCK_HINT}")

@@ -1,0 +1,74 @@
+"""What state the vault is in, without raising for a locked or missing one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from terok_sandbox.vault.errors import VaultError, VaultLocked
+from terok_sandbox.vault.passphrase.record import Record, read_record
+from terok_sandbox.vault.unlock import Tier, passphrase_is_kept, resolve
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.vault.store import CredentialRow
+
+State = Literal["unprovisioned", "locked", "unlocked", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultStatus:
+    """State of the vault, the tier that unlocked it, and what it holds.
+
+    `problem` and `hint` explain the states `locked` and `error`.
+    """
+
+    state: State
+    db_path: str
+    tier: Tier | None = None
+    credentials: tuple[CredentialRow, ...] = ()
+    token_count: int = 0
+    durable_tier: str = "none"
+    recovery_acknowledged: bool = False
+    warnings: tuple[str, ...] = ()
+    problem: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def load(cls, cfg: SandboxConfig) -> VaultStatus:
+        """Look at the vault; never asks and never raises for one that does not open."""
+        from terok_sandbox.vault.store import CredentialDB
+
+        path = str(cfg.db_path)
+        if not cfg.db_path.exists():
+            return cls("unprovisioned", path)
+        try:
+            record = read_record(cfg)
+            resolved = resolve(cfg)
+            with CredentialDB(cfg.db_path, resolved.passphrase) as database:
+                rows, tokens = tuple(database.list_credentials()), database.list_tokens()
+        except VaultLocked as exc:
+            return cls("locked", path, problem=exc.message, hint=exc.hint)
+        except VaultError as exc:
+            return cls("error", path, problem=exc.message, hint=exc.hint)
+        return cls(
+            "unlocked",
+            path,
+            tier=resolved.tier,
+            credentials=rows,
+            token_count=len(tokens),
+            durable_tier=record.tier,
+            recovery_acknowledged=record.acknowledged,
+            warnings=_warnings(cfg, record),
+        )
+
+
+def _warnings(cfg: SandboxConfig, record: Record) -> tuple[str, ...]:
+    found = []
+    if not passphrase_is_kept(cfg):
+        found.append("the passphrase is in the session file only: a reboot loses every credential")
+    if record.rekeying:
+        found.append("a change of the passphrase was interrupted: the next command that opens the vault ends it")
+    if not record.acknowledged and not cfg.credentials_passphrase_command:
+        found.append("the recovery key was not written down: `vault passphrase reveal`, then `… acknowledge`")
+    return tuple(found)

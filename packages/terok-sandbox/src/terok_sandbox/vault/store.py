@@ -1,0 +1,222 @@
+"""The credential database: real credentials by (set, provider), phantom tokens by hash."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from terok_sandbox.vault.connection import connect, translated
+from terok_sandbox.vault.errors import BadCredential, CorruptDatabase
+from terok_sandbox.vault.schema import migrate
+from terok_sandbox.vault.tokens import DEFAULT_SHAPE, TokenShape, mint, token_digest, token_id
+
+DEFAULT_SET = "default"
+MAX_CREDENTIAL_BYTES = 64 * 1024
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """What a phantom token is bound to. `token_id` is its short public name; the token itself is not kept."""
+
+    token_id: str
+    container: str
+    provider: str
+    credential_set: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRow:
+    """One stored credential without its secret. `updated_at` is RFC 3339, UTC."""
+
+    credential_set: str
+    provider: str
+    kind: str
+    updated_at: str
+
+
+class CredentialDB:
+    """An open vault. Safe to use from several processes at once; every write is its own transaction by default.
+
+    Raises on opening: VaultMissing (unless `create`), PlaintextDatabase, WrongPassphrase, NewerSchema,
+    CorruptDatabase, VaultBusy. The other methods raise VaultError's children only.
+    """
+
+    def __init__(self, path: Path, passphrase: str, *, create: bool = False) -> None:
+        self.path = Path(path)
+        self._connection = connect(self.path, passphrase, create=create)
+        self._depth = 0
+        try:
+            with translated(self.path):
+                migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> CredentialDB:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; closing twice is harmless."""
+        with translated(self.path):
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes of the block one atomic step; a nested block joins the outer one."""
+        if self._depth:
+            yield
+            return
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has committed. Costs microseconds."""
+        return int(self._one("PRAGMA data_version")[0])
+
+    # -- credentials ---------------------------------------------------------------------------------------------
+
+    def store_credential(self, credential_set: str, provider: str, data: Mapping[str, Any]) -> None:
+        """Store or replace a credential: a JSON object with `type` and `key`, or `access_token` and companions."""
+        _check_names(credential_set, provider)
+        text = json.dumps(dict(data), separators=(",", ":"))
+        if len(text) > MAX_CREDENTIAL_BYTES:
+            raise BadCredential(f"the credential of {provider} is larger than {MAX_CREDENTIAL_BYTES} bytes")
+        with self.transaction():
+            self._connection.execute(
+                "INSERT INTO credentials (credential_set, provider, data, updated_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at",
+                (credential_set, provider, text, _now()),
+            )
+
+    def load_credential(self, credential_set: str, provider: str) -> dict[str, Any] | None:
+        """Return the credential with its secret, or None."""
+        row = self._one(
+            "SELECT data FROM credentials WHERE credential_set = ? AND provider = ?", (credential_set, provider)
+        )
+        if row is None:
+            return None
+        data = json.loads(row[0])
+        if not isinstance(data, dict):
+            raise CorruptDatabase(f"the credential of {provider} in the vault {self.path} is not an object")
+        return data
+
+    def list_credentials(self, credential_set: str | None = None) -> list[CredentialRow]:
+        """List what is stored, in one set or in all, without secrets."""
+        rows = self._all(
+            "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at FROM credentials"
+            " WHERE ?1 IS NULL OR credential_set = ?1 ORDER BY credential_set, provider",
+            (credential_set,),
+        )
+        return [CredentialRow(name, provider, kind or "", updated) for name, provider, kind, updated in rows]
+
+    def delete_credential(self, credential_set: str, provider: str) -> bool:
+        """Remove a credential; False if there was none. Tokens bound to it stay and stop working."""
+        with self.transaction():
+            cursor = self._connection.execute(
+                "DELETE FROM credentials WHERE credential_set = ? AND provider = ?", (credential_set, provider)
+            )
+            return bool(cursor.rowcount)
+
+    # -- phantom tokens ------------------------------------------------------------------------------------------
+
+    def create_token(
+        self,
+        container: str,
+        provider: str,
+        credential_set: str = DEFAULT_SET,
+        *,
+        shape: TokenShape = DEFAULT_SHAPE,
+    ) -> str:
+        """Mint a token bound to container, provider and set. Only the return value ever holds it in clear."""
+        _check_names(container, provider, credential_set)
+        token = mint(shape)
+        digest = token_digest(token)
+        with self.transaction():
+            self._connection.execute(
+                "INSERT INTO phantom_tokens (token_sha256, token_id, container, provider, credential_set, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (digest, token_id(digest), container, provider, credential_set, _now()),
+            )
+        return token
+
+    def lookup(self, token: str) -> TokenRow | None:
+        """Return what `token` is bound to, or None. The time it takes tells nothing about stored tokens."""
+        digest = token_digest(token)
+        row = self._one(
+            "SELECT token_sha256, token_id, container, provider, credential_set, created_at"
+            " FROM phantom_tokens WHERE token_sha256 = ?",
+            (digest,),
+        )
+        if row is None or not hmac.compare_digest(row[0], digest):
+            return None
+        return TokenRow(*row[1:])
+
+    def list_tokens(self, container: str | None = None) -> list[TokenRow]:
+        """List the tokens of one container or of all."""
+        rows = self._all(
+            "SELECT token_id, container, provider, credential_set, created_at FROM phantom_tokens"
+            " WHERE ?1 IS NULL OR container = ?1 ORDER BY container, provider, created_at",
+            (container,),
+        )
+        return [TokenRow(*row) for row in rows]
+
+    def revoke_tokens(self, container: str, *, provider: str | None = None) -> int:
+        """Remove a container's tokens (all, or one provider's) and return how many there were."""
+        with self.transaction():
+            cursor = self._connection.execute(
+                "DELETE FROM phantom_tokens WHERE container = ?1 AND (?2 IS NULL OR provider = ?2)",
+                (container, provider),
+            )
+            return int(cursor.rowcount)
+
+    def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        """Return the rows of a query, for the other tables of the vault."""
+        return self._all(sql, parameters)
+
+    def write(self, sql: str, parameters: tuple[object, ...] = ()) -> int:
+        """Change rows, inside `transaction`, and return how many."""
+        with translated(self.path):
+            return int(self._connection.execute(sql, parameters).rowcount)
+
+    def _one(self, sql: str, parameters: tuple[object, ...] = ()) -> Any:
+        with translated(self.path):
+            return self._connection.execute(sql, parameters).fetchone()
+
+    def _all(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        with translated(self.path):
+            return list(self._connection.execute(sql, parameters).fetchall())
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise BadCredential(
+                f"{name!r} is not a usable name",
+                hint="use 1 to 63 of: a-z, 0-9, dot, dash, underscore; the first a letter or a digit",
+            )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

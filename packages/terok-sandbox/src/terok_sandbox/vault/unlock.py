@@ -1,0 +1,203 @@
+"""Where the vault's passphrase comes from.
+
+First that answers wins: the session file (owner-only, on the runtime directory's tmpfs; a copy of what another tier
+gave), the durable tier of the record (`vault.passphrase`), the configured `passphrase_command`, and for interactive
+commands a question on the terminal. Supervisors are given the path of the session file only.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from terok_util import TerokError, UsageError, ensure_dir, write_sensitive_file
+
+from terok_sandbox.vault.connection import generate_passphrase, is_generated
+from terok_sandbox.vault.errors import VaultError, VaultLocked
+from terok_sandbox.vault.passphrase.change import provision_lock, settle
+from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
+from terok_sandbox.vault.passphrase.tiers import best_tier, tier_named
+from terok_sandbox.vault.secret_file import MAX_BYTES, one_line, read_secret_file
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.vault.store import CredentialDB
+
+Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt", "generated"]
+
+COMMAND_SECONDS: Final = 30.0
+MAX_SECRET_BYTES: Final = 64 * 1024
+_UNLOCK_HINT = "run `terok-sandbox vault unlock`"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A passphrase and the tier that gave it."""
+
+    passphrase: str
+    tier: Tier
+
+
+def resolve_passphrase(cfg: SandboxConfig, *, interactive: bool = False) -> str:
+    """Return the passphrase of the vault; raises as `resolve` does."""
+    return resolve(cfg, interactive=interactive).passphrase
+
+
+def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
+    """Return the passphrase of the vault from the first tier that has one, and which that is.
+
+    A tier that is configured but fails ends the search: falling through could silently open another vault.
+
+    Raises:
+        VaultLocked: no tier has one.
+        VaultError: the session file cannot be trusted, or the command failed.
+
+    """
+    if (passphrase := read_session(cfg.vault_session_file)) is not None:
+        return Resolved(passphrase, "session")
+    record = read_record(cfg)
+    if not record.locked and (tier := tier_named(cfg, record.tier)) and (found := tier.read()) is not None:
+        return Resolved(found, tier.name)  # type: ignore[arg-type]
+    if cfg.credentials_passphrase_command and not record.locked:
+        return Resolved(_from_command(cfg.credentials_passphrase_command), "command")
+    if interactive and sys.stdin.isatty():
+        return Resolved(ask_passphrase("Vault passphrase: "), "prompt")
+    raise VaultLocked("the vault is locked: no passphrase is at hand", hint=_UNLOCK_HINT)
+
+
+def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB:
+    """Open the credential database with the resolved passphrase; the caller closes it.
+
+    Raises:
+        VaultMissing: nothing has been stored yet.
+        VaultLocked, WrongPassphrase: as their names say.
+
+    """
+    from terok_sandbox.vault.errors import VaultMissing
+    from terok_sandbox.vault.store import CredentialDB
+
+    if not cfg.db_path.exists():
+        raise VaultMissing(
+            f"there is no vault at {cfg.db_path}",
+            hint="store a first credential with `terok-sandbox vault set PROVIDER`",
+        )
+    settle(cfg)
+    return CredentialDB(cfg.db_path, resolve_passphrase(cfg, interactive=interactive))
+
+
+def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: TierName | None = None) -> Path:
+    """Make sure that a vault exists, opens, and has a session file; return the session file's path.
+
+    Idempotent and safe against a second process doing the same. Without a database, one is created with a passphrase
+    from the configured command, or else with a random one that is kept in `tier` (default: the strongest durable tier
+    of this machine), so that a reboot does not lose it.
+
+    Raises:
+        VaultLocked: the database exists and no tier has its passphrase.
+        WrongPassphrase: the tier's passphrase is not the database's.
+
+    """
+    from terok_sandbox.vault.store import CredentialDB
+
+    _ensure_private_dir(cfg.vault_dir)
+    settle(cfg)
+    with provision_lock(cfg):
+        fresh = not cfg.db_path.exists() or cfg.db_path.stat().st_size == 0
+        try:
+            resolved = resolve(cfg, interactive=interactive and not fresh)
+        except VaultLocked:
+            if not fresh:
+                raise
+            resolved = Resolved(generate_passphrase(), "generated")
+        if fresh:
+            # The passphrase is safe before anything is encrypted with it.
+            _keep(cfg, resolved, tier)
+        CredentialDB(cfg.db_path, resolved.passphrase, create=True).close()
+        if resolved.tier != "session":
+            write_session(cfg, resolved.passphrase)
+    return cfg.vault_session_file
+
+
+def _keep(cfg: SandboxConfig, resolved: Resolved, name: TierName | None) -> None:
+    if resolved.tier == "generated":
+        tier = best_tier(cfg) if name is None else tier_named(cfg, name)
+        if tier is not None:
+            tier.write(resolved.passphrase)
+        update_record(cfg, tier="none" if tier is None else tier.name, acknowledged=False, locked=False)
+    if resolved.tier != "session":
+        write_session(cfg, resolved.passphrase)
+
+
+def read_session(path: Path) -> str | None:
+    """Return the passphrase in a session file, or None if there is no file.
+
+    Raises:
+        VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
+
+    """
+    return read_secret_file(path, "the session file")
+
+
+def write_session(cfg: SandboxConfig, passphrase: str) -> None:
+    """Keep the passphrase for this session."""
+    _ensure_private_dir(cfg.vault_session_file.parent)
+    write_sensitive_file(cfg.vault_session_file, passphrase + "\n")
+
+
+def passphrase_is_kept(cfg: SandboxConfig) -> bool:
+    """Tell whether the passphrase outlives the session file: in a durable tier, a command, or the user's notes."""
+    record = read_record(cfg)
+    if record.tier != "none" or record.acknowledged or cfg.credentials_passphrase_command:
+        return True
+    return not is_generated(read_session(cfg.vault_session_file) or "")
+
+
+def drop_session(cfg: SandboxConfig) -> bool:
+    """Forget the session's passphrase; running brokers notice and lock. False if there was none."""
+    try:
+        cfg.vault_session_file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def ask_passphrase(question: str) -> str:
+    """Ask on the terminal without echo."""
+    import getpass
+
+    try:
+        return one_line(getpass.getpass(question).encode(), "the answer")
+    except EOFError:
+        raise VaultLocked("no passphrase was given", hint=_UNLOCK_HINT) from None
+
+
+def read_secret(question: str, what: str) -> str:
+    """Read one line from standard input, or ask for it where standard input is a terminal; UsageError for more."""
+    if sys.stdin.isatty():
+        return ask_passphrase(question)
+    text = sys.stdin.read(MAX_SECRET_BYTES + 1).strip()
+    if not text or "\n" in text or len(text) > MAX_SECRET_BYTES:
+        raise UsageError(f"standard input must hold the {what} and nothing else", hint=f"for instance: … < {what}.txt")
+    return text
+
+
+def _from_command(command: tuple[str, ...]) -> str:
+    from terok_util import process
+
+    try:
+        done = process.run(list(command), timeout=COMMAND_SECONDS, max_output=MAX_BYTES)
+    except TerokError as exc:
+        raise VaultError(
+            f"the passphrase command {command[0]!r} failed",
+            hint="run it by hand; it must print the passphrase and exit 0",
+        ) from exc
+    return one_line(done.stdout, f"the passphrase command {command[0]!r}")
+
+
+def _ensure_private_dir(path: Path) -> None:
+    try:
+        ensure_dir(path, 0o700)
+    except (OSError, TerokError) as exc:
+        raise VaultError(f"the directory {path} cannot be made: {exc}") from exc

@@ -1,0 +1,83 @@
+"""Limits on what a task or a project may use. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.usage.prices import NANO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Each limit is inclusive; None is no limit. `bytes` counts bodies both ways, `wall_seconds` from the launch."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    requests: int | None = None
+    bytes: int | None = None
+    wall_seconds: float | None = None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any] | None, where: str) -> Limits:
+        """Return the limits in a mapping a person or a sidecar holds; VaultError for an unknown or senseless one."""
+        known = {field.name for field in fields(cls)}
+        for key, value in (raw or {}).items():
+            if key not in known:
+                raise VaultError(f"{where}: unknown limit {key!r}", hint=f"known are {', '.join(sorted(known))}")
+            kinds = (int, float) if key in ("cost_usd", "wall_seconds") else (int,)
+            if value is not None and (type(value) not in kinds or not 0 <= value < 1e15):
+                raise VaultError(f"{where}: {key} is no limit", hint="give a number from 0 on")
+        return cls(**(raw or {}))
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is limited."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of one task, and of all tasks of its project together."""
+
+    task: Limits = NO_LIMITS
+    project: Limits = NO_LIMITS
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was used; `cost` in billionths of a USD."""
+
+    requests: int = 0
+    tokens: int = 0
+    bytes: int = 0
+    cost: int = 0
+
+    def add(self, other: Totals) -> None:
+        """Add `other`."""
+        self.requests += other.requests
+        self.tokens += other.tokens
+        self.bytes += other.bytes
+        self.cost += other.cost
+
+
+def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
+    """Return which limit leaves no room for another request, in words; None if all do."""
+    if limits.requests is not None and used.requests >= limits.requests:
+        return f"{used.requests} of {limits.requests} requests are used"
+    if limits.tokens is not None and used.tokens >= limits.tokens:
+        return f"{used.tokens} of {limits.tokens} tokens are used"
+    if limits.cost_usd is not None and used.cost >= limits.cost_usd * NANO:
+        return f"{used.cost / NANO:.2f} of {limits.cost_usd:.2f} USD are spent"
+    if limits.bytes is not None and used.bytes >= limits.bytes:
+        return f"{used.bytes} of {limits.bytes} bytes are transferred"
+    if limits.wall_seconds is not None and elapsed >= limits.wall_seconds:
+        return f"{elapsed:.0f} of {limits.wall_seconds:.0f} seconds have passed"
+    return None

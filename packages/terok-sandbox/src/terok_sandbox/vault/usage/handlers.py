@@ -1,0 +1,58 @@
+"""What `vault usage` does."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from terok_util import safe_text
+
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.vault.usage.budget import Totals
+from terok_sandbox.vault.usage.journal import read_rows, totals_of
+from terok_sandbox.vault.usage.prices import NANO, load_prices
+
+_TOKENS = ("input", "output", "cache_read", "cache_write")
+
+
+def usage(*, container: str | None = None, json: bool = False) -> int:
+    """Show what containers used, by project, container, provider and model."""
+    cfg = SandboxConfig.load()
+    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for path in sorted(cfg.usage_dir.glob("*/*.jsonl")):
+        for row in read_rows(path):
+            key = (path.parent.name, path.stem, str(row.get("provider", "")), str(row.get("model", "")))
+            if container in (None, path.stem):
+                _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(_TOKENS, 0)}), row)
+    names = ("project", "container", "provider", "model")
+    rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
+    date = load_prices(cfg.prices_path).date
+    if json:
+        _say(jsonlib.dumps({"prices_of": date, "usage": rows}, indent=2))
+        return 0
+    _say("CONTAINER  PROVIDER  MODEL  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD")
+    for one in rows:
+        cells = [one["container"], one["provider"], one["model"] or "-", one["requests"], one["input"], one["output"]]
+        cells += [one["cache_read"] + one["cache_write"], one["bytes"], f"{one['cost_usd']:.4f}"]
+        _say("  ".join(safe_text(str(cell)) for cell in cells) + (" (estimated)" if one["estimated"] else ""))
+    _say(f"prices of {date}; your own in {cfg.prices_path}")
+    return 0
+
+
+def _add(group: dict[str, Any], row: dict[str, Any]) -> None:
+    group["totals"].add(totals_of(row))
+    for key in _TOKENS:
+        group[key] += row.get(key, 0) if isinstance(row.get(key), int) else 0
+    group["estimated"] = group.get("estimated", False) or bool(row.get("estimated") or row.get("price_assumed"))
+
+
+def _shown(group: dict[str, Any]) -> dict[str, Any]:
+    totals = asdict(group.pop("totals"))
+    cost = totals.pop("cost")
+    return {**group, **totals, "cost_usd": round(cost / NANO, 6)}
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

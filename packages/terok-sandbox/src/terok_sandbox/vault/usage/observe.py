@@ -1,0 +1,77 @@
+"""Following one answer to find its usage: a JSON document or an event stream, of any vendor known to `counts`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.usage.counts import Usage, usage_of
+from terok_sandbox.vault.usage.sse import EventReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_DOCUMENT: Final = 16 * 1024 * 1024
+BYTES_PER_TOKEN: Final = 4
+"""For an answer that does not say its usage: what a token is taken to be."""
+_INFERENCE: Final = ("/messages", "/responses", "/chat/completions", "/completions", "/fim/completions", "/embeddings")
+
+
+def is_inference(method: str, path: str) -> bool:
+    """Tell whether a request is one that vendors bill by tokens."""
+    return method == "POST" and path.rstrip("/").endswith(_INFERENCE)
+
+
+class AnswerReader:
+    """Takes the body of one answer piece by piece. `usage` is what was found so far."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.status = 0
+        self._events: EventReader | None = None
+        self._document: bytearray | None = None
+
+    @property
+    def said(self) -> bool:
+        """Whether the answer stated token counts."""
+        return self.usage is not None and self.usage.tokens > 0
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take status and headers (lower-case names)."""
+        self.status = status
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            self._events = EventReader()
+        elif kind == "application/json" or kind.endswith("+json"):
+            self._document = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the body."""
+        if self._events is not None:
+            for event in self._events.feed(data):
+                if b'"usage"' in event or (self.usage is None and b'"model"' in event):
+                    self._take(event)
+        elif self._document is not None:
+            if len(self._document) + len(data) > MAX_DOCUMENT:
+                self._document = None
+            else:
+                self._document += data
+
+    def finish(self) -> Usage | None:
+        """Return the usage once nothing more comes."""
+        if self._document is not None:
+            self._take(bytes(self._document))
+            self._document = None
+        return self.usage
+
+    def _take(self, text: bytes) -> None:
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        self.usage = usage_of(document, self.usage)
+
+
+def estimate(usage: Usage | None, sent: int, received: int) -> Usage:
+    """Return a usage for an answer that did not say any, rather too high than too low."""
+    return Usage(usage.model if usage else "", input=sent // BYTES_PER_TOKEN, output=received // BYTES_PER_TOKEN)

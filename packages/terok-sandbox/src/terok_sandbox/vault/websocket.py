@@ -1,0 +1,162 @@
+"""Bridging a WebSocket: a handshake of our own on each side, then frames passed on piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.wire.frames import CLOSE, CONTINUATION, PING, PONG, FrameError, FrameReader, Piece, frame
+from terok_sandbox.vault.wire.head import BrokenOff, WireError
+
+if TYPE_CHECKING:
+    from terok_sandbox.vault.swap import Screened
+    from terok_sandbox.vault.traffic import Traffic
+    from terok_sandbox.vault.upstream import Answer
+    from terok_sandbox.vault.wire.leg import Leg
+
+SILENCE_SECONDS: Final = 1200.0
+"""How long neither side may say anything; pings count."""
+CLOSE_SECONDS: Final = 5.0
+_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_CONTROL: Final = frozenset({CLOSE, PING, PONG})
+PROTOCOL_ERROR: Final = b"\x03\xea"
+BROKEN: Final = b"\x03\xf3"
+
+
+def handshake_headers(key: str, subprotocols: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the headers that ask an upstream for a WebSocket."""
+    headers = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", key),
+    ]
+    if subprotocols:
+        headers.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
+    return headers
+
+
+def new_key() -> str:
+    """Return a handshake key."""
+    return base64.b64encode(secrets.token_bytes(16)).decode("ascii")
+
+
+def accept(key: str) -> bytes:
+    """Return the Sec-WebSocket-Accept value of a key."""
+    digest = hashlib.sha1(key.encode("ascii") + _MAGIC, usedforsecurity=False).digest()
+    return base64.b64encode(digest)
+
+
+def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> bytes:
+    """Check the upstream's 101 and return the client's.
+
+    Raises:
+        WireError: the upstream did not complete the handshake, or chose what was not offered.
+
+    """
+    head = answer.head
+    if (head.get(b"upgrade") or b"").lower() != b"websocket" or head.get(b"sec-websocket-accept") != accept(key):
+        raise WireError("the WebSocket handshake is not completed")
+    if head.get(b"sec-websocket-extensions"):
+        raise WireError("a WebSocket extension was chosen that was not offered")
+    protocol = head.get(b"sec-websocket-protocol")
+    if protocol is not None and protocol.decode("latin-1") not in screened.subprotocols:
+        raise WireError("a WebSocket subprotocol was chosen that was not offered")
+    chosen = b"" if protocol is None else b"Sec-WebSocket-Protocol: %b\r\n" % protocol
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accept(client_key), chosen)
+    )
+
+
+async def bridge(client: Leg, upstream: Leg, patterns: Patterns, traffic: Traffic) -> bool:
+    """Pass frames until either side closes or breaks off, counting in `traffic`; return whether it was closed in order.
+
+    Back-pressure is the connections' own. Secrets are overwritten in what the upstream says, across the fragments of a
+    message. Close codes travel; a leg that breaks closes the other with 1011.
+    """
+    legs = (
+        asyncio.ensure_future(_pump(_Way(client, upstream, traffic, None))),
+        asyncio.ensure_future(_pump(_Way(upstream, client, traffic, patterns))),
+    )
+    try:
+        done, _ = await asyncio.wait(legs, return_when=asyncio.FIRST_COMPLETED)
+        orderly = any(leg.result() for leg in done)
+        try:
+            # The answer to a close, if one was sent; a client may hang up instead.
+            await asyncio.wait(legs, timeout=CLOSE_SECONDS)
+        except asyncio.CancelledError:
+            if not orderly:
+                raise
+        return orderly
+    finally:
+        for leg in legs:
+            leg.cancel()
+        await asyncio.gather(*legs, return_exceptions=True)
+
+
+class _Way:
+    """One direction; `patterns` is given for the way to the client."""
+
+    def __init__(self, source: Leg, sink: Leg, traffic: Traffic, patterns: Patterns | None) -> None:
+        self.source, self.sink = source, sink
+        self.reader = FrameReader(masked=patterns is None)
+        self._traffic = traffic
+        self._to_client = patterns is not None
+        self._patterns = patterns or Patterns(())
+        self._scrubber = Scrubber(self._patterns)
+        self._begun = False
+
+    def take(self, piece: Piece) -> bool:
+        """Pass a piece on; return whether it closes this way."""
+        if piece.opcode in _CONTROL:
+            self._send(piece.opcode, self._patterns.clean(piece.data), last=True)
+            return piece.opcode == CLOSE
+        content = self._scrubber.feed(piece.data)
+        if piece.last:
+            content += self._scrubber.finish()
+        if self._to_client:
+            self._traffic.received += len(content)
+            self._traffic.feed(content)
+        else:
+            self._traffic.sent += len(content)
+        if content or piece.last:
+            self._send(CONTINUATION if self._begun else piece.opcode, content, last=piece.last)
+            self._begun = not piece.last
+        return False
+
+    def end(self, code: bytes, back: bytes = b"") -> None:
+        """Close the sink with `code`, the source with `back`, as far as they are there."""
+        if self.sink.open:
+            self._send(CLOSE, code, last=True)
+        if back and self.source.open:
+            self.source.write(_frame(CLOSE, back, last=True, masked=self._to_client))
+
+    def _send(self, opcode: int, data: bytes, *, last: bool) -> None:
+        self.sink.write(_frame(opcode, data, last=last, masked=not self._to_client))
+
+
+async def _pump(way: _Way) -> bool:
+    """Pass frames until a close frame has passed, and tell whether one has."""
+    try:
+        while data := await way.source.some(SILENCE_SECONDS):
+            for piece in way.reader.feed(data):
+                if way.take(piece):
+                    await way.sink.drain(SILENCE_SECONDS)
+                    return True
+            await way.sink.drain(SILENCE_SECONDS)
+        way.end(BROKEN)
+    except FrameError:
+        way.end(BROKEN, PROTOCOL_ERROR)
+    except (BrokenOff, TimeoutError, OSError):
+        way.end(BROKEN)
+    return False
+
+
+def _frame(opcode: int, data: bytes, *, last: bool, masked: bool) -> bytes:
+    """Towards the upstream frames are masked."""
+    return frame(opcode, data, last=last, key=secrets.token_bytes(4) if masked else b"")

@@ -1,0 +1,100 @@
+"""Entry point of the broker process: serves the vault proxy on the listeners it was given until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.authority import server_context
+from terok_sandbox.vault.oauth_credentials import FreshCredentials
+from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.server import Server
+from terok_sandbox.vault.ssh.broker import ContainerAgent
+from terok_sandbox.vault.usage.meter import UsageMeter
+from terok_sandbox.vault.wire.leg import Watch
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from terok_sandbox.sidecar import VaultWiring
+    from terok_sandbox.supervise.worker import WorkerContext
+
+_log = logging.getLogger(__name__)
+
+LISTENERS: Final = ("vault", "vault-unix", "vault-tls")
+BACKLOG: Final = 256
+DRAIN_SECONDS: Final = 2.0
+HANDSHAKE_SECONDS: Final = 10.0
+
+
+def serve(ctx: WorkerContext) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    A locked vault, missing routes or an unreachable database are answered with 503 and a hint, request by request: the
+    worker stays, and works as soon as the cause is gone.
+    """
+    wiring = ctx.sidecar.vault
+    if wiring is None:
+        _log.info("no vault is wired to this container")
+    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners))
+    return 0
+
+
+async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[str, socket.socket]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if wiring is None:
+        await stop.wait()
+        return
+    # Requests leave little garbage in cycles: looking for it after every few of them would cost a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    watch = Watch()
+    access = VaultAccess(wiring)
+    meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
+    proxy = VaultProxy(
+        access,
+        watch,
+        container=container,
+        audit_path=wiring.audit_path,
+        meter=meter,
+        credentials=FreshCredentials(access, wiring),
+    )
+    server = Server(proxy.serve, watch)
+    # create_server, for Unix sockets too: it leaves the file alone on close, and the next worker listens there.
+    accepting = [
+        await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **_tls(name, wiring))
+        for name in LISTENERS
+        if name in listeners
+    ]
+    agent = None
+    if wiring.ssh_scope is not None and "ssh-agent" in listeners:
+        agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
+        await agent.start(listeners["ssh-agent"])
+    try:
+        await stop.wait()
+    finally:
+        if agent is not None:
+            agent.close()
+        for listener in accepting:
+            listener.close()
+        await server.shutdown(DRAIN_SECONDS)
+        await proxy.close()
+        if meter is not None:
+            meter.close()
+        watch.stop()
+
+
+def _tls(name: str, wiring: VaultWiring) -> dict[str, Any]:
+    """Return what makes a listener one for https; its files lie beside the audit."""
+    if name != "vault-tls":
+        return {}
+    return {"ssl": server_context(wiring.audit_path.parent), "ssl_handshake_timeout": HANDSHAKE_SECONDS}

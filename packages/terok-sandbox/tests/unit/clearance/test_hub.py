@@ -1,0 +1,233 @@
+"""The hub on a real socket: matching verdicts take effect once, hostile lines change nothing, slow peers wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.clearance import protocol
+from terok_sandbox.clearance.client import ClearanceClient
+from terok_sandbox.clearance.connection import QUEUE
+from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
+from terok_sandbox.clearance.hub import ClearanceHub, bind
+from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.live_store import LiveVerdict
+
+
+class Rules:
+    """Stands for the live policy: takes verdicts, or fails."""
+
+    def __init__(self) -> None:
+        self.applied: list[LiveVerdict] = []
+        self.broken = False
+
+    async def apply(self, verdict: LiveVerdict) -> None:
+        if self.broken:
+            raise ShieldError("the rules are gone")
+        self.applied.append(verdict)
+
+
+class Case(SimpleNamespace):
+    hub: ClearanceHub
+    rules: Rules
+    path: Path
+    socket: Path
+    audit: Path
+
+    def sidecar(self) -> SimpleNamespace:
+        return SimpleNamespace(container_name="c1", scope="proj", state_dir=self.path, runtime_dir=self.path / "c1")
+
+
+def make(path: Path) -> Case:
+    case = Case(path=path, rules=Rules(), audit=path / "audit.jsonl", socket=path / "c1/clearance/hub.sock")
+    case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit))
+    case.hub.restore()
+    return case
+
+
+@pytest.fixture
+async def case(tmp_path: Path) -> AsyncIterator[Case]:
+    made = make(tmp_path)
+    task = asyncio.create_task(made.hub.serve(bind(made.socket.parent)))
+    await asyncio.sleep(0)
+    yield made
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def refused(name: str = "api.example.com", port: int | None = None, tier: str = "default", dest: str = "") -> Request:
+    return Request(name, dest, port, "tcp" if port else "", "no rule allows it", tier)
+
+
+async def test_an_allow_releases_what_waits_after_it_took_effect(case: Case) -> None:
+    async with ClearanceClient(case.socket, answers=True) as client:
+        assert (await client.next_event()).kind == "replayed"
+        held = [asyncio.create_task(case.hub.hold(refused())) for _ in range(2)]
+        event = await client.next_event()
+        assert event.request is not None and event.container == "c1"
+        assert not any(one.done() for one in held)
+        await client.decide(event.request.id, str(event.request.target), Verdict("allow", "task", 0, "fine"))
+        assert [one.verdict for one in await asyncio.gather(*held) if one] == ["allow", "allow"]
+        assert [(one.target, one.scope, one.expires) for one in case.rules.applied] == [
+            ("api.example.com", "task", None)
+        ]
+        while (resolved := await client.next_event()).kind == "request":
+            assert resolved.request is not None and resolved.request.count == 2
+        assert (resolved.kind, resolved.outcome, resolved.request_id) == ("resolved", "allow", event.request.id)
+        with pytest.raises(ClearanceError, match="waits"):
+            await client.decide(event.request.id, "api.example.com", Verdict("allow"))
+    rows = list(read_audit(case.audit))
+    assert [(row["action"], row["verdict"], row["name"]) for row in rows] == [("verdict", "allow", "api.example.com")]
+    answers = (case.path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
+    assert [json.loads(row)["answer"] for row in answers] == ["waiting", "allow"]
+
+
+async def test_only_a_verdict_about_the_request_s_own_target_counts(case: Case) -> None:
+    case.hub.blocked(refused())
+    async with ClearanceClient(case.socket) as client:
+        request = (await client.waiting())[0].request
+        assert request is not None
+        for target in ("evil.example", "api.example.com:443/tcp", ""):
+            with pytest.raises(ClearanceError):
+                await client.decide(request.id, target, Verdict("allow"))
+        case.rules.broken = True
+        with pytest.raises(ClearanceError, match="rules are gone"):
+            await client.decide(request.id, str(request.target), Verdict("allow"))
+        assert case.hub.queue.waiting == (request,), "it goes on waiting"
+        assert case.rules.applied == []
+
+
+@pytest.mark.attack("OPS-1")
+async def test_nobody_there_is_refused_at_once(case: Case) -> None:
+    assert await asyncio.wait_for(case.hub.hold(refused()), 0.5) is None
+    async with ClearanceClient(case.socket, answers=False) as client:
+        await client.ping()
+        assert await asyncio.wait_for(case.hub.hold(refused("b.example")), 0.5) is None
+
+
+async def test_what_no_verdict_opens_is_not_asked(case: Case) -> None:
+    for request in (
+        refused(tier="floor"),
+        refused(tier="security_deny"),
+        refused("", 443, "private", "10.0.0.1"),
+        refused("under_score.example"),
+        refused("", None, "default", "198.51.100.7"),
+        Request("", "198.51.100.7", None, "icmp", "", "default"),
+    ):
+        case.hub.blocked(request)
+        assert await case.hub.hold(request) is None
+    assert case.hub.queue.waiting == ()
+
+
+async def test_questions_survive_the_gateway(case: Case) -> None:
+    case.hub.blocked(refused())
+    case.hub.blocked(refused("", 5432, "default", "2001:db8::7"))
+    again = make(case.path)
+    assert [str(one.target) for one in again.hub.queue.waiting] == ["api.example.com", "[2001:db8::7]:5432/tcp"]
+    await again.hub.decide(again.hub.queue.waiting[0].id, "api.example.com", Verdict("deny"))
+    assert len(make(case.path).hub.queue.waiting) == 1
+
+
+async def test_the_dossier_is_read_anew_and_made_safe(case: Case) -> None:
+    (case.path / "dossier.json").write_text(json.dumps({"task": "fix \x1b[31mit", "bad": 5, "task2": "x" * 1000}))
+    case.hub.blocked(refused())
+    dossier = case.hub.queue.waiting[0].dossier
+    assert dossier["project"] == "proj"
+    assert dossier["task"].isprintable()
+    assert len(dossier["task2"]) == 200
+    (case.path / "dossier.json").write_text("[" * 100_000)
+    case.hub.blocked(refused("other.example"))
+    assert case.hub.queue.waiting[1].dossier == {"project": "proj"}
+
+
+async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:
+    now = [1000.0]
+    case = make(tmp_path)
+    case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit), clock=lambda: now[0])
+    case.hub.blocked(refused())
+    now[0] += 901
+    case.hub.expire()
+    assert case.hub.queue.waiting == ()
+    assert case.rules.applied == []
+    rows = (tmp_path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
+    assert json.loads(rows[-1])["answer"] == "expired"
+
+
+async def test_a_slow_front_end_loses_the_oldest_and_is_told(case: Case) -> None:
+    reader, writer = await asyncio.open_unix_connection(case.socket)
+    writer.write(protocol.encode("subscribe"))
+    await reader.readline()
+    await reader.readline()
+    connection = next(iter(case.hub._connections))
+    for number in range(QUEUE + 40):
+        connection.tell(protocol.encode("request", number=number))
+    kinds = [protocol.decode(await reader.readline()) for _ in range(QUEUE + 1)]
+    assert ("lost", {"count": 40}) in kinds
+    writer.close()
+
+
+LINES = st.binary(max_size=200) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda v: st.dictionaries(st.sampled_from(["v", "type", "id", "target", "action", "scope", "minutes", "seq"]), v),
+).map(lambda value: json.dumps(value).encode())
+
+
+@given(lines=st.lists(LINES, max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+async def test_hostile_lines_change_nothing(case: Case, lines: list[bytes]) -> None:
+    case.hub.blocked(refused())
+    before = case.hub.queue.waiting
+    reader, writer = await asyncio.open_unix_connection(case.socket)
+    writer.write(b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines) + protocol.encode("ping", seq=77))
+    while True:
+        kind, fields = protocol.decode(await asyncio.wait_for(reader.readline(), 5))
+        if (kind, fields.get("seq")) == ("pong", 77):
+            break
+        assert kind in ("hello", "error", "pong", "request", "replayed")
+    writer.close()
+    assert case.hub.queue.waiting == before
+    assert case.rules.applied == []
+
+
+async def test_an_endless_line_ends_the_connection(case: Case) -> None:
+    reader, writer = await asyncio.open_unix_connection(case.socket)
+    await reader.readline()
+    with contextlib.suppress(OSError):
+        writer.write(b"x" * (protocol.MAX_LINE * 4))
+        await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_the_socket_is_this_user_s(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert case.socket.stat().st_mode & 0o777 == 0o600
+    assert case.socket.parent.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("terok_sandbox.clearance.connection.os.geteuid", lambda: 12345)
+    with pytest.raises(HubUnavailable):
+        async with ClearanceClient(case.socket):
+            pass
+
+
+async def test_a_foreign_server_is_no_hub(tmp_path: Path) -> None:
+    path = tmp_path / "c1/clearance/hub.sock"
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        with pytest.raises(HubUnavailable):
+            async with ClearanceClient(path):
+                pass
+    with pytest.raises(BadMessage):
+        protocol.decode(b'{"v":2,"type":"hello"}')

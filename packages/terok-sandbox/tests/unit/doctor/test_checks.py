@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.cli import diagnosis, main
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
+from terok_sandbox.doctor.containers import container_checks, judge_answer
+from terok_sandbox.doctor.host import judge_limits, key_usage
+from terok_sandbox.doctor.state import STRAY_GRACE, state_checks
+from terok_sandbox.launch.resources import make_sidecar
+from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
+from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
+from terok_sandbox.runtime.listing import SandboxRow
+from terok_sandbox.runtime.protocol import ExecResult
+from terok_sandbox.sandbox import Sandbox
+
+SPEC = RunSpec(
+    container_name="box",
+    image="localhost/app",
+    wiring=Wiring(gate=GateWiring.for_token(Path("/m.git"), "proj", "token"), vault=False),
+)
+ROW = SandboxRow("box", "running", supervised=True, image="localhost/app", scope="", id="1")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> SandboxConfig:
+    dirs = {name: tmp_path / name[0] for name in ("state_dir", "runtime_dir", "config_dir", "vault_dir")}
+    return SandboxConfig(**dirs)  # type: ignore[arg-type]
+
+
+def verdicts(findings: list[Finding]) -> dict[str, str]:
+    return {finding.check.label: finding.verdict.severity for finding in findings}
+
+
+@given(st.lists(st.text(max_size=60)), st.integers(0, 5))
+def test_any_key_table_is_read(lines: list[str], uid: int) -> None:
+    share = key_usage(lines, uid)
+    assert share is None or share >= 0
+
+
+def test_key_table() -> None:
+    table = ["    0:   120 119/119 71/1000000 1482/25000000", " 1001:     9 9/9 190/200 100/20000"]
+    assert key_usage(table, 1001) == 0.95
+    assert key_usage(table, 7) is None
+
+
+def test_limits() -> None:
+    assert judge_limits(FAKE_FACTS).severity == "ok"
+    verdict = judge_limits(replace(FAKE_FACTS, controllers=frozenset({"pids"})))
+    assert (verdict.severity, "cpu, memory" in verdict.detail) == ("warn", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "severity"),
+    [(0, "HTTP", "ok"), (0, "", "error"), (1, "", "error"), (142, "x", "error"), (127, "", "ok")],
+)
+def test_an_answer_counts_and_a_connection_does_not(code: int, out: str, severity: str) -> None:
+    assert judge_answer(code, out, "HTTP").severity == severity
+
+
+def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConfig) -> None:
+    runtime = FakeRuntime(images={"localhost/app": {}})
+    Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
+    asked = []
+
+    def answer(container: str, command: object) -> ExecResult:
+        asked.append((container, command))
+        return ExecResult(0, "\x1bAB", "")
+
+    runtime.on_exec = answer
+    findings = examine(container_checks(config, ROW), runtime=runtime, container="box")
+    expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error"}
+    assert verdicts(findings) == expected
+    assert [container for container, _ in asked] == ["box", "box"]
+    assert exit_code(findings) == 2
+    runtime.failures["exec"] = "database is locked"
+    findings = examine(container_checks(config, ROW._replace(supervised=False)), runtime=runtime, container="box")
+    assert set(verdicts(findings).values()) == {"error"}
+    assert findings[0].as_dict()["fix"] == ["terok-sandbox", "supervisor", "redo", "box"]
+
+
+def test_files_without_a_container_are_stray_after_an_hour(config: SandboxConfig) -> None:
+    path = config.sidecar_path("box")
+    path.parent.mkdir(parents=True)
+    make_sidecar(config, SPEC).save(path)
+    row = ROW._replace(state="missing")
+    check = next(c for c in state_checks(config, [row]) if c.category == "files")
+    assert examine([check])[0].verdict.severity == "ok"
+    old = path.stat().st_mtime - STRAY_GRACE - 1
+    os.utime(path, (old, old))
+    finding = examine([check])[0]
+    assert (finding.verdict.severity, finding.verdict.fixable) == ("warn", True)
+    assert finding.as_dict()["fix"] == ["terok-sandbox", "rm", "box"]
+    path.unlink()
+    assert examine([check])[0].verdict.severity == "ok"
+
+
+def test_a_host_that_is_not_set_up_names_the_command(config: SandboxConfig) -> None:
+    finding = next(f for f in examine(state_checks(config, [])) if f.check.label == "hooks and receipt")
+    assert (finding.verdict.severity, finding.verdict.fixable) == ("error", True)
+    assert finding.verdict.hint == "run `terok-sandbox setup`"
+
+
+def test_a_host_probe_that_cannot_run_is_a_finding() -> None:
+    check = DoctorCheck(
+        category="host", label="x", probe_cmd=("/no/such/program",), evaluate=lambda *_: CheckVerdict("ok", "")
+    )
+    assert examine([check])[0].verdict.severity == "error"
+    echo = replace(check, probe_cmd=("echo", "hello"), evaluate=lambda code, out, err: CheckVerdict("warn", out))
+    assert examine([echo])[0].verdict.detail.strip() == "hello"
+    inside = replace(echo, host_side=False)
+    assert examine([inside])[0].verdict.severity == "warn"
+
+
+def test_the_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mended = tmp_path / "mended"
+
+    def judge(*_: object) -> CheckVerdict:
+        return (
+            CheckVerdict("ok", "") if mended.exists() else CheckVerdict("warn", "a\x1b[31mb", "touch it", fixable=True)
+        )
+
+    check = DoctorCheck(category="host", label="x", evaluate=judge, fix_cmd=("touch", str(mended)))
+    monkeypatch.setattr(diagnosis, "diagnose", lambda: examine([check]))
+    assert main(["doctor"]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["checks"][0]["label"] == "x"
+    assert main(["doctor", "--fix", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checks"][0]["severity"] == "ok"

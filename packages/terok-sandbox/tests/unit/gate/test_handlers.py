@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from terok_sandbox.gate import handlers
+from terok_sandbox.gate.cli import VERBS
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.mirror import GitGate
+
+if TYPE_CHECKING:
+    from conftest import Repo
+
+
+@pytest.fixture
+def stored(upstream: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitGate:
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
+    gate = GitGate("proj-1", base=handlers.base_directory(), upstream=str(upstream.path))
+    gate.sync()
+    return gate
+
+
+def test_reading(stored: GitGate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert handlers.list_gates() == 0
+    assert "proj-1" in capsys.readouterr().out
+    handlers.list_gates(as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["path"] == str(stored.path)
+    handlers.show_path(scope="proj-1")
+    assert capsys.readouterr().out == f"{stored.path}\n"
+    handlers.branches(scope="proj-1", as_json=True)
+    assert json.loads(capsys.readouterr().out) == stored.branch_heads()
+    handlers.branches(scope="proj-1")
+    assert "  main\n" in capsys.readouterr().out
+    with pytest.raises(MirrorError):
+        handlers.show_path(scope="other")
+
+
+def test_sync(stored: GitGate, upstream: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    assert handlers.sync(scope="proj-1") == 0
+    assert "nothing new" in capsys.readouterr().out
+    upstream.git("branch", "more")
+    upstream.git("commit", "-q", "--amend", "-m", "rewritten")
+    handlers.sync(scope="proj-1")
+    out = capsys.readouterr().out
+    assert "updated  more" in out
+    assert "pending  main: force_update (upstream_rewrite), nothing is lost" in out
+
+
+def test_every_verb_has_its_handler() -> None:
+    for verb in VERBS:
+        module, _, name = str(verb.handler).partition(":")
+        assert callable(getattr(importlib.import_module(module), name))

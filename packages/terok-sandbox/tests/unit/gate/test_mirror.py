@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
+from terok_sandbox.gate.layout import list_mirrors
+from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.source import scope_for
+
+if TYPE_CHECKING:
+    from conftest import Repo
+
+
+def push(repo: Repo, gate: GitGate, ref: str) -> None:
+    repo.git("push", "-q", "--force", str(gate.path), f"HEAD:refs/heads/{ref}")
+
+
+def test_a_new_mirror(upstream: Repo, tmp_path: Path) -> None:
+    upstream.git("tag", "v1")
+    upstream.git("branch", "feature/x")
+    gate = GitGate("proj", base=tmp_path / "gate", upstream=str(upstream.path))
+    result = gate.sync()
+    assert (result.created, result.success, result.pending) == (True, True, ())
+    assert set(result.applied) == {"main", "feature/x"}
+    assert gate.branch_heads() == dict.fromkeys(("main", "feature/x"), upstream.git("rev-parse", "HEAD"))
+    assert gate._refs().under("refs/tags/").keys() == {"v1"}
+    assert [file.name for file in (gate.path / "hooks").iterdir()] == ["pre-receive"]
+    assert gate.path.stat().st_mode & 0o077 == 0
+    assert [record.upstream for record in list_mirrors(tmp_path / "gate")] == [str(upstream.path)]
+    again = gate.sync()
+    assert (again.created, again.applied, again.errors) == (False, (), ())
+
+
+def test_only_forward_by_itself(upstream: Repo, gate: GitGate) -> None:
+    new = upstream.commit("README", "third\n")
+    assert gate.sync().applied == ("main",)
+    assert gate.branch_heads()["main"] == new
+    upstream.git("reset", "-q", "--hard", "HEAD~1")
+    rewritten = upstream.commit("README", "another third\n")
+    (op,) = gate.sync().pending
+    assert (op.reason, op.lossless, op.gate_tip, op.upstream_tip) == ("upstream_rewrite", True, new, rewritten)
+    assert gate.branch_heads()["main"] == new
+    assert gate.pending_ops() == (op,)
+    assert gate.sync().pending == (op,), "the proof outlives further syncs"
+    done = gate.apply_pending_ops()
+    assert (done.success, done.applied) == (True, ("main",))
+    assert gate._refs().refs[done.backups[0]] == new
+    assert gate.branch_heads()["main"] == rewritten
+    assert not gate.sync().pending
+    assert not gate._refs().under("refs/terok/attic/")
+
+
+def test_work_of_an_agent_is_not_overwritten(upstream: Repo, gate: GitGate) -> None:
+    agent = upstream.clone(gate.path, "agent")
+    work = agent.commit("work")
+    push(agent, gate, "main")
+    assert not gate.sync().pending, "the gate may be ahead"
+    upstream.commit("README", "moved on\n")
+    (op,) = gate.sync().pending
+    assert (op.reason, op.lossless, op.gate_only_commits) == ("diverged", False, 1)
+    assert gate.branch_heads()["main"] == work
+
+
+def test_deleted_upstream(upstream: Repo, gate: GitGate) -> None:
+    upstream.git("branch", "gone")
+    gate.sync()
+    upstream.git("branch", "-D", "gone")
+    (op,) = gate.sync().pending
+    assert (op.kind, op.reason, op.lossless) == ("delete", "upstream_delete", True)
+    assert gate.apply_pending_ops(["other"]).applied == ()
+    assert gate.apply_pending_ops(["gone"]).success
+    assert set(gate.branch_heads()) == {"main"}
+    upstream.git("branch", "gone/below")
+    assert gate.sync().applied == ("gone/below",)
+
+
+def test_a_branch_both_made(upstream: Repo, gate: GitGate, new_repo: Callable[..., Repo]) -> None:
+    stranger = new_repo("stranger")
+    stranger.commit("x")
+    push(stranger, gate, "shared")
+    assert gate.sync().gate_only_branches == ("shared",)
+    upstream.git("branch", "shared")
+    (op,) = gate.sync().pending
+    assert (op.reason, op.lossless) == ("unknown_provenance", False)
+    upstream.git("branch", "-m", "shared", "shared/below")
+    result = gate.sync()
+    assert any("in its way" in note for note in result.notes)
+
+
+def test_tags_do_not_move(upstream: Repo, gate: GitGate) -> None:
+    upstream.git("tag", "v1", "HEAD~1")
+    gate.sync()
+    upstream.git("tag", "-f", "v1", "HEAD")
+    result = gate.sync()
+    assert any("'v1' differs" in note for note in result.notes)
+    assert gate._refs().refs["refs/tags/v1"] == upstream.git("rev-parse", "HEAD~1")
+
+
+def test_the_default_branch_is_followed(upstream: Repo, gate: GitGate) -> None:
+    upstream.git("branch", "-m", "main", "trunk")
+    gate.sync()
+    assert (gate.path / "HEAD").read_text() == "ref: refs/heads/trunk\n"
+    chosen = GitGate("proj-1", base=gate.path.parent, upstream=str(upstream.path), default_branch="main")
+    chosen.sync()
+    assert (gate.path / "HEAD").read_text() == "ref: refs/heads/main\n"
+    assert GitGate.open("proj-1", base=gate.path.parent).default_branch == "main"
+
+
+@pytest.mark.parametrize("options", [(), ("--bare",), ("--object-format=sha256",)], ids=["empty", "bare", "sha256"])
+def test_unusual_upstreams(new_repo: Callable[..., Repo], tmp_path: Path, options: tuple[str, ...]) -> None:
+    repo = new_repo("ein Répo 'x' $(y)", *options)
+    gate = GitGate(scope_for(str(repo.path)), base=tmp_path / "gate", upstream=str(repo.path))
+    assert gate.sync().success
+    if "--bare" in options:
+        tree = repo.git("hash-object", "-t", "tree", "-w", "--stdin", input="")
+        repo.git("update-ref", "refs/heads/main", repo.git("commit-tree", "-m", "x", tree))
+    elif options:
+        gate = GitGate("later", base=tmp_path / "gate", upstream=str(repo.path))
+        repo.commit("a")
+    else:
+        repo.commit("a")
+    assert gate.sync().applied == ("main",)
+
+
+def test_submodules_are_not_followed(upstream: Repo, gate: GitGate, new_repo: Callable[..., Repo]) -> None:
+    inner = new_repo("inner")
+    inner.commit("x")
+    upstream.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner.path), "sub")
+    upstream.git("commit", "-q", "-m", "submodule")
+    assert gate.sync().success
+    assert not (gate.path / "modules").exists()
+
+
+def test_old_flaws_of_an_upstream_are_tolerated(upstream: Repo, gate: GitGate) -> None:
+    raw = upstream.git("cat-file", "commit", "HEAD").replace("+0000", "+051800")
+    oid = upstream.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", input=raw + "\n")
+    upstream.git("update-ref", "refs/heads/old", oid)
+    assert gate.sync().applied == ("old",)
+
+
+def test_no_upstream(tmp_path: Path) -> None:
+    gate = GitGate("local", base=tmp_path, upstream=None, default_branch="trunk")
+    result = gate.sync()
+    assert (result.created, result.success, result.upstream_url) == (True, True, None)
+    assert (gate.path / "HEAD").read_text() == "ref: refs/heads/trunk\n"
+    config = subprocess.run(
+        ["git", "-C", str(gate.path), "config", "--list"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "transfer.hiderefs=refs/terok" in config
+    assert GitGate.open("local", base=tmp_path).source is None
+
+
+def test_an_upstream_that_goes_away(upstream: Repo, gate: GitGate) -> None:
+    before = gate._refs().refs
+    upstream.path.rename(upstream.path.with_name("moved"))
+    with pytest.raises((UpstreamUnreachable, RepoNotUnderstood)) as error:
+        gate.sync()
+    assert error.value.hint
+    assert gate._refs().refs == before
+
+
+def test_nothing_half_made(upstream: Repo, tmp_path: Path) -> None:
+    (upstream.path / ".git/HEAD").write_text("broken")
+    gate = GitGate("proj", base=tmp_path / "gate", upstream=str(upstream.path))
+    with pytest.raises(UpstreamUnreachable):
+        gate.sync()
+    assert not gate.path.exists()
+    with pytest.raises(MirrorError, match="no mirror"):
+        gate.branch_heads()
+
+
+def test_a_crash_between_proof_and_fetch(upstream: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = gate.branch_heads()["main"]
+    upstream.git("commit", "-q", "--amend", "-m", "rewritten")
+    monkeypatch.setattr("terok_sandbox.gate.upstream.Upstream.fetch_into", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        gate.sync()
+    monkeypatch.undo()
+    (op,) = gate.sync().pending
+    assert (op.reason, op.gate_tip, op.lossless) == ("upstream_rewrite", old, True)
+
+
+def test_syncs_take_turns(upstream: Repo, tmp_path: Path) -> None:
+    def one(_: int) -> bool:
+        return GitGate("proj", base=tmp_path / "gate", upstream=str(upstream.path)).sync().success
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(one, range(6)))
+
+
+def test_a_foreign_hook_is_removed(gate: GitGate) -> None:
+    (gate.path / "hooks/post-receive").write_text("#!/bin/sh\n")
+    (gate.path / "hooks/pre-receive").write_text("#!/bin/sh\nexit 0\n")
+    gate.sync()
+    assert [file.name for file in (gate.path / "hooks").iterdir()] == ["pre-receive"]
+    assert "terok gate" in (gate.path / "hooks/pre-receive").read_text()
+    assert os.access(gate.path / "hooks/pre-receive", os.X_OK)
+
+
+def test_what_cut_pushes_left_is_swept(gate: GitGate) -> None:
+    for name, age in (("old", 3600), ("busy", 3600), ("new", 0)):
+        quarantine = gate.path / f"objects/tmp_objdir-incoming-{name}"
+        (quarantine / "pack").mkdir(parents=True)
+        (quarantine / "pack/tmp_pack").touch()
+        for entry in (quarantine / "pack", quarantine, *([quarantine / "pack/tmp_pack"] if name == "old" else [])):
+            os.utime(entry, (time.time() - age,) * 2)
+    gate.sync()
+    assert {left.name.rpartition("-")[2] for left in gate.path.glob("objects/tmp_objdir*")} == {"busy", "new"}
+
+
+def test_bad_scopes_and_records(gate: GitGate) -> None:
+    for scope in ("", "../x", "A", "a/b", "-x", "a" * 70):
+        with pytest.raises(MirrorError):
+            GitGate(scope, base=gate.path.parent, upstream=None)
+    (gate.path / "terok.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(MirrorError, match="another version"):
+        GitGate.open("proj-1", base=gate.path.parent)
+    (gate.path / "terok.json").write_text("{")
+    with pytest.raises(MirrorError, match="cannot be read"):
+        GitGate.open("proj-1", base=gate.path.parent)
+    assert list_mirrors(gate.path.parent) == []
+
+
+def test_many_refs(upstream: Repo, gate: GitGate) -> None:
+    tip = upstream.git("rev-parse", "HEAD")
+    upstream.git("update-ref", "--stdin", input="".join(f"create refs/heads/n/{n} {tip}\n" for n in range(3000)))
+    assert len(gate.sync().applied) == 3000

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
+from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
+from terok_sandbox.gate.errors import MirrorError, PolicyError, PromotionRefused
+from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.verdicts import read_verdicts
+
+if TYPE_CHECKING:
+    from conftest import Repo
+
+
+@pytest.fixture
+def pushed(agent: Repo, gate: GitGate) -> str:
+    agent.git("checkout", "-q", "-b", "feature")
+    agent.commit("src/main.py", "print()\n", "Add a program\x1b[31m")
+    tip = agent.commit(".envrc", "x\n", "Set up the shell")
+    agent.git("push", "-q", "origin", "feature")
+    return tip
+
+
+def test_the_whole_way(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    (work,) = promotion.new_work(gate)
+    assert (work.branch, work.tip, work.commits, work.flags, work.state) == ("feature", pushed, 2, 1, "new")
+    with pytest.raises(PromotionRefused, match="not reviewed"):
+        promotion.promote(gate, "feature")
+    seen = promotion.review(gate, "feature")
+    assert [finding.rule for finding in seen.report.flagged] == ["shell-environment"]
+    promotion.record_review(gate, "feature", seen)
+    assert promotion.new_work(gate)[0].state == "reviewed"
+    with pytest.raises(PromotionRefused, match="1 findings"):
+        promotion.promote(gate, "feature")
+    assert promotion.promote(gate, "feature", accept_flags=True) == "feature"
+    assert upstream.git("rev-parse", "feature") == pushed
+    assert promotion.new_work(gate) == []
+    assert not gate.sync().pending
+    assert read_verdicts(gate.path) == {}
+
+
+def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    agent.commit("more")
+    agent.git("push", "-q", "origin", "feature")
+    with pytest.raises(PromotionRefused, match="changed since the review"):
+        promotion.promote(gate, "feature", accept_flags=True)
+    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    with pytest.raises(PromotionRefused, match="checked out"):
+        promotion.promote(gate, "feature", to="main", accept_flags=True)
+    upstream.git("checkout", "-q", "-b", "aside")
+    upstream.git("checkout", "-q", "main")
+    upstream.commit("README", "the upstream moves on\n")
+    upstream.git("checkout", "-q", "aside")
+    with pytest.raises(PromotionRefused, match="has changed since the review"):
+        promotion.promote(gate, "feature", to="main", accept_flags=True)
+    gate.sync()
+    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    with pytest.raises(PromotionRefused, match="has commits that feature lacks"):
+        promotion.promote(gate, "feature", to="main", accept_flags=True)
+    for name in ("", "-x", "a..b", "a b", "refs/heads/x", "x.lock"):
+        with pytest.raises(PromotionRefused):
+            promotion.promote(gate, "feature", to=name or "/", accept_flags=True)
+    assert upstream.git("branch", "--format=%(refname:short)").split() == ["aside", "main"]
+
+
+def test_a_local_project_has_nowhere_to_go(tmp_path: Path, agent: Repo) -> None:
+    gate = GitGate("local", base=tmp_path / "other", upstream=None)
+    gate.sync()
+    with pytest.raises(PromotionRefused, match="no upstream"):
+        promotion.promote(gate, "main")
+
+
+def test_a_rejection_reaches_the_agent(pushed: str, agent: Repo, gate: GitGate) -> None:
+    promotion.reject(gate, "feature", "first")
+    promotion.reject(gate, "feature", "use\x1b[2J tabs")
+    with pytest.raises(PromotionRefused, match="was rejected"):
+        promotion.promote(gate, "feature")
+    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    assert promotion.new_work(gate)[0].state == "rejected", "looking again does not undo it"
+    agent.git("fetch", "-q", "origin", "refs/notes/*:refs/notes/*")
+    assert "use" in agent.git("log", "-1", "--notes", "--format=%N")
+    agent.commit("better")
+    said = agent.try_git("push", "origin", "feature").stderr
+    assert r"rejected feature at " in said
+    assert r"use\x1b[2J tabs" in said
+    for note in ("", " ", "x" * 5000):
+        with pytest.raises(MirrorError, match="characters"):
+            promotion.reject(gate, "feature", note)
+    assert agent.try_git("push", "origin", ":refs/notes/commits").returncode != 0
+
+
+def test_backups(agent: Repo, gate: GitGate) -> None:
+    agent.git("checkout", "-q", "-b", "work")
+    first = agent.commit("a")
+    agent.git("push", "-q", "origin", "work")
+    agent.git("commit", "-q", "--amend", "-m", "other")
+    agent.git("push", "-q", "--force", "origin", "work")
+    (backup,) = list_backups(gate.path)
+    assert (backup.branch, backup.tip) == ("work", first)
+    assert restore_backup(gate.path, backup.name) == "work"
+    assert restore_backup(gate.path, backup.name, "copy") == "copy"
+    assert gate.branch_heads()["work"] == gate.branch_heads()["copy"] == first
+    assert len(list_backups(gate.path)) == 2
+    with pytest.raises(MirrorError, match="no backup"):
+        restore_backup(gate.path, "work/never")
+    assert prune_backups(gate.path) == []
+    assert len(prune_backups(gate.path, now=datetime.now(UTC) + timedelta(days=31))) == 2
+
+
+def test_verbs(
+    pushed: str, gate: GitGate, upstream: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in (handlers, review_handlers, upkeep_handlers):
+        monkeypatch.setattr(module, "base_directory", lambda: gate.path.parent)
+    review_handlers.review(scope="proj-1")
+    assert "new          2 commits  feature  1 findings" in capsys.readouterr().out
+    report = gate.path.parent / "out.sarif"
+    review_handlers.review(scope="proj-1", branch="feature", sarif=str(report))
+    out = capsys.readouterr().out
+    assert r"Add a program\x1b[31m" in out
+    assert "shell-environment: .envrc in" in out
+    result = json.loads(report.read_text())["runs"][0]["results"][0]
+    assert (result["ruleId"], result["level"]) == ("shell-environment", "warning")
+    review_handlers.review(scope="proj-1", branch="feature", as_json=True)
+    assert json.loads(capsys.readouterr().out)["flagged"][0]["path"] == ".envrc"
+    review_handlers.reject(scope="proj-1", branch="feature", note="no")
+    upkeep_handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
+    assert "refuse  workflow" in capsys.readouterr().out
+    upkeep_handlers.policy(scope="proj-1", dropped=["secret:tests/*"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["exceptions"] == []
+    with pytest.raises(PolicyError):
+        upkeep_handlers.policy(scope="proj-1", settings=["workflow"])
+    upkeep_handlers.access(scope="proj-1", credential="gh")
+    assert "credential  gh" in capsys.readouterr().out
+    gate.sync()
+    upkeep_handlers.access(scope="proj-1", personal_ssh=True)
+    assert "credential  gh" in capsys.readouterr().out, "a sync keeps what is known"
+    upstream.git("commit", "-q", "--amend", "-m", "rewritten")
+    gate.sync()
+    upkeep_handlers.ops(scope="proj-1")
+    upkeep_handlers.apply(scope="proj-1", branches=[])
+    upkeep_handlers.backups(scope="proj-1")
+    out = capsys.readouterr().out
+    assert "pending  main: force_update" in out
+    assert "applied  main, saved as main/" in out
+    upkeep_handlers.restore(scope="proj-1", name=list_backups(gate.path)[0].name, to="old")
+    upkeep_handlers.prune(scope="proj-1")
+    assert "old" in gate.branch_heads()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import base64
+
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.gate.request import GateRequest, Refusal, authorize, cgi_variables, route, token_hash
+
+HASH = token_hash("tk-secret")
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def test_the_token() -> None:
+    for good in (basic("tk-secret:"), basic("tk-secret:x-oauth"), "Bearer tk-secret", "bearer  tk-secret"):
+        assert authorize(good, HASH) is None, good
+    for bad in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        basic(":tk-secret"),
+        basic(""),
+        "Basic ä",
+        "Digest tk-secret",
+        "tk-secret",
+    ):
+        refusal = authorize(bad, HASH)
+        assert refusal is not None
+        assert refusal.status == 401
+    assert authorize("Bearer ", token_hash("")) is not None, "an empty token opens nothing"
+
+
+@given(st.text())
+def test_no_other_header_opens(header: str) -> None:
+    assert authorize(header, HASH) is not None or "tk-secret" in header
+
+
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "HEAD", "DELETE", "get"]),
+    st.one_of(st.text(), st.from_regex(r"/p\.git/(info/refs|HEAD|git-upload-pack)[^\n]{0,20}")),
+)
+def test_six_requests_are_known(method: str, target: str) -> None:
+    known = {
+        ("GET", "/p.git/HEAD"),
+        ("GET", "/p.git/info/refs?service=git-upload-pack"),
+        ("GET", "/p.git/info/refs?service=git-receive-pack"),
+        ("POST", "/p.git/git-upload-pack"),
+        ("POST", "/p.git/git-receive-pack"),
+    }
+    assert isinstance(route(method, target, "p"), GateRequest) == ((method, target) in known)
+
+
+headers = st.dictionaries(
+    st.sampled_from(["content-type", "content-length", "content-encoding", "git-protocol", "x"]),
+    st.one_of(
+        st.text(max_size=80),
+        st.sampled_from(["gzip", "version=2", "5", "-1", "application/x-git-receive-pack-request", "²"]),
+    ),
+)
+
+
+@given(headers)
+def test_headers_reach_the_backend_only_in_known_forms(given_headers: dict[str, str]) -> None:
+    call = cgi_variables(GateRequest("call", "git-receive-pack"), given_headers, "p.git")
+    if isinstance(call, Refusal):
+        return
+    assert call["PATH_INFO"] == "/p.git/git-receive-pack"
+    assert call["CONTENT_TYPE"] == "application/x-git-receive-pack-request"
+    assert "CONTENT_LENGTH" not in call, "the backend would wait forever for the rest of a request that was cut"
+    assert call.get("HTTP_CONTENT_ENCODING", "gzip") == "gzip"
+    assert all("\n" not in value and "\0" not in value for value in call.values())

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.review import review_branch
+
+if TYPE_CHECKING:
+    from conftest import Repo
+
+
+def test_what_a_branch_brings(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    agent.commit("work.txt", "hello \x1b[31mred\x1b]0;title\x07\n", "add \x1b[2Jwork")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    upstream.commit("README", "moved on\n")
+    gate.sync()
+    review = review_branch(gate.path, "work")
+    assert [commit.author for commit in review.commits] == ["A <a@example.org>"]
+    assert "work.txt | 1 +" in review.diffstat
+    assert "+hello" in review.patch
+    assert "README" not in review.patch, "only what the branch did since it left"
+    shown = review.patch + review.diffstat + "".join(commit.subject for commit in review.commits)
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+def test_bases(agent: Repo, gate: GitGate) -> None:
+    agent.commit("one")
+    agent.git("push", "-q", "origin", "main", "HEAD:refs/heads/first")
+    agent.commit("two")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/second")
+    assert len(review_branch(gate.path, "main").commits) == 1, "the upstream's branch of that name is the base"
+    assert len(review_branch(gate.path, "second").commits) == 2
+    assert len(review_branch(gate.path, "second", base="first").commits) == 1
+    assert review_branch(gate.path, "first", base="second").commits == ()
+    agent.git("checkout", "-q", "--orphan", "lone")
+    agent.git("commit", "-q", "-m", "lone")
+    agent.git("push", "-q", "origin", "lone")
+    lone = review_branch(gate.path, "lone")
+    assert (lone.base, len(lone.commits)) == (None, 1)
+    assert "README" in lone.patch
+    for branch, base in (("none", None), ("main", "none"), ("--output=/tmp/x", None), ("main", "--all")):
+        with pytest.raises(MirrorError, match="no branch"):
+            review_branch(gate.path, branch, base)

@@ -1,0 +1,235 @@
+"""The proxy over real sockets; where a judged name leads is a server of the test, since loopback is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.dns_wire import Answer
+from terok_sandbox.shield.egress.judge import Judge, Refused, Route
+from terok_sandbox.shield.egress.limits import Limits, Meter
+from terok_sandbox.shield.egress.proxy import EgressProxy
+from terok_sandbox.shield.live import LivePolicy, LiveVerdict
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.sidecar import PolicyTiers
+
+HELLO = Path(__file__).with_name("test_client_hello.py")
+spec = importlib.util.spec_from_file_location("hello_source", HELLO)
+assert spec is not None and spec.loader is not None
+hello_source: Any = importlib.util.module_from_spec(spec)
+sys.modules["hello_source"] = hello_source
+spec.loader.exec_module(hello_source)
+
+RULES = ("+ a.example.com:443", "+ a.example.com:80", "+ a.example.com:22 %tls=off", "+ 203.0.113.0/24:443")
+
+
+class Names:
+    """Answers that a test can change between questions."""
+
+    def __init__(self) -> None:
+        self.found = {1: ["203.0.113.9"], 28: ["2001:db8::9"]}
+
+    async def ask(self, name: str, rdtype: int) -> Answer:
+        del name
+        return Answer(0, (), tuple(map(ip_address, self.found[rdtype])), 60)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> LivePolicy:
+    return LivePolicy(Policy.from_tiers(PolicyTiers(project_allow=RULES)), tmp_path / "live.json", channel=None)
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture
+def judge(live: LivePolicy, names: Names) -> Judge:
+    return Judge(live, names, lambda: ["203.0.113.1"])  # type: ignore[arg-type]
+
+
+@pytest.mark.attack("ADDR-1")
+@pytest.mark.attack("ADDR-3")
+@pytest.mark.attack("ADDR-4")
+@pytest.mark.attack("NET-3")
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "0.0.0.0", "::", "::1"),
+        *("::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "169.254.169.254", "fd00:ec2::254", "metadata.google.internal"),
+        *("203.0.113.1", "10.0.0.1", "a.example.com.", "A.example.com", "a.example.com%00", "a%2eexample.com", "b.c"),
+        *("100.100.100.200", "fe80::1%eth0", "192.0.2.7", "xn--", "*.example.com", "a.example.com\x7f"),
+    ],
+)
+async def test_hosts_in_every_spelling_are_refused(judge: Judge, live: LivePolicy, host: str) -> None:
+    with pytest.raises(Refused):
+        await judge.route(host, 443)
+    if host not in ("192.0.2.7", "b.c"):
+        await live.set_posture("disengaged")
+        with pytest.raises(Refused):
+            await judge.route(host, 443)
+
+
+@pytest.mark.attack("DNS-3")
+async def test_only_judged_addresses_are_dialed(judge: Judge, live: LivePolicy, names: Names) -> None:
+    names.found = {1: ["127.0.0.1", "203.0.113.9", "203.0.113.1"], 28: ["::1", "2001:db8::9", "fd00::1"]}
+    assert list(map(str, (await judge.route("a.example.com", 443)).addresses)) == ["203.0.113.9", "2001:db8::9"]
+    names.found = {1: ["10.0.0.9"], 28: []}
+    with pytest.raises(Refused, match="private"):
+        await judge.route("a.example.com", 443)
+    with pytest.raises(Refused, match="allowed only for"):
+        await judge.route("a.example.com", 8443)
+    assert (await judge.route("203.0.113.7", 443)).named is False
+    await live.set_posture("quarantine")
+    with pytest.raises(Refused, match="quarantine"):
+        await judge.route("203.0.113.7", 443)
+
+
+async def test_a_verdict_given_meanwhile_counts(live: LivePolicy, names: Names) -> None:
+    class Person:
+        def blocked(self, request: Request) -> None: ...
+        async def hold(self, request: Request) -> None:
+            await live.apply(LiveVerdict(f"{request.name}:{request.port}", "allow"))
+
+    judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
+    assert (await judge.route("new.example.com", 443)).addresses
+
+
+class Fixed:
+    """A judge that allows what it is told to and leads it to one server."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.given = Route((ip_address("127.0.0.1"),), opaque=False, named=True)
+        self.allowed = True
+
+    def holds(self, host: str, port: int, address: str) -> bool:
+        del host, port, address
+        return self.allowed
+
+    async def route(self, host: str, port: int) -> Route:
+        del host, port
+        return self.given
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Serve a peer that records what it gets and answers `pong`."""
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            got.append(piece)
+            writer.write(b"pong")
+            if piece.startswith((b"GET", b"POST")):
+                break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], got
+
+
+@pytest.fixture
+async def proxy(upstream: tuple[int, list[bytes]], tmp_path: Path) -> AsyncIterator[Any]:
+    sightings = Sightings(AuditLog(tmp_path / "audit.jsonl"), clock=asyncio.get_running_loop().time)
+    judge = Fixed(upstream[0])
+    proxy: Any = EgressProxy(judge, sightings, Meter(Limits(burst=8, per_second=0, up=100_000)))  # type: ignore[arg-type]
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    task = asyncio.create_task(proxy.serve(listener))
+    proxy.port, proxy.judge, proxy.target = listener.getsockname()[1], judge, f"a.example.com:{upstream[0]}".encode()
+    yield proxy
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    listener.close()
+    await asyncio.sleep(0.05)
+
+
+async def say(proxy: Any, *pieces: bytes, end: bool = True) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    for piece in pieces:
+        with suppress(ConnectionError):
+            writer.write(piece)
+        await asyncio.sleep(0.02)
+    if end:
+        with suppress(OSError):
+            writer.write_eof()
+    found = b""
+    async with asyncio.timeout(5):
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                found += piece
+    writer.close()
+    return found
+
+
+@pytest.mark.attack("TLS-1")
+@pytest.mark.attack("TLS-2")
+@pytest.mark.attack("TLS-3")
+async def test_a_tunnel_speaks_tls_to_the_host_it_named(
+    proxy: Any, upstream: tuple[int, list[bytes]], tmp_path: Path
+) -> None:
+    connect = b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n"
+    good = hello_source.hello("a.example.com")
+    assert (await say(proxy, connect[:9], connect[9:] + good[:50], good[50:])).endswith(b"\r\n\r\npong")
+    assert b"".join(upstream[1]) == good
+    upstream[1].clear()
+    ech = hello_source.made(hello_source.sni(b"a.example.com"), hello_source.extension(0xFE0D, b""))
+    for bad in (
+        hello_source.hello("b.example.com"),
+        hello_source.hello(None),
+        ech,
+        b"SSH-2.0-x\r\n",
+        b"GET / HTTP/1.1\r\n",
+    ):
+        assert b"pong" not in await say(proxy, connect, bad)
+    assert upstream[1] == []
+    proxy.judge.given = replace(proxy.judge.given, opaque=True)
+    assert (await say(proxy, connect, b"SSH-2.0-x\r\n")).endswith(b"pong")
+    await say(proxy, connect, b"8th")
+    assert (await say(proxy, connect, b"9th")).startswith(b"HTTP/1.1 429 ")
+    rows = [(row["action"], row["reason"]) for row in read_audit(tmp_path / "audit.jsonl")]
+    assert ("refused", "the TLS server name is not the host that was asked for") in rows
+
+
+@pytest.mark.attack("HTTP-2")
+async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    target = proxy.target
+    get = b"GET http://" + target + b"/x HTTP/1.1\r\nHost: " + target + b"\r\n\r\n"
+    assert await say(proxy, get + b"GET http://evil/ HTTP/1.1\r\nHost: evil\r\n\r\n") == b"pong"
+    assert b"evil" not in b"".join(upstream[1])
+    post = b"POST http://" + target + b"/ HTTP/1.1\r\nHost: " + target + b"\r\nContent-Length: 4\r\n\r\n"
+    assert await say(proxy, post, b"body and more") == b"pong"
+    assert b"".join(upstream[1]).endswith(b"\r\n\r\nbody") or upstream[1][-1].startswith(b"POST")
+    assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.attack("NET-2")
+async def test_a_denial_and_a_budget_end_a_tunnel(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    proxy.judge.given = replace(proxy.judge.given, opaque=True)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\nhi")
+    await reader.readuntil(b"pong")
+    proxy.judge.allowed = False
+    proxy.reconsider()
+    async with asyncio.timeout(1):
+        assert await reader.read() == b""
+    writer.close()
+    proxy.judge.allowed = True
+    await say(proxy, b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n", *[b"x" * 30_000] * 6, end=False)
+    assert len(b"".join(upstream[1])) <= 132_000
+    assert b"429" in await say(proxy, b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n")

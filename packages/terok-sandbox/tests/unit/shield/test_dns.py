@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import pytest
+from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.netns.nft import NftChannelError, NftCommandError
+from terok_sandbox.shield.dns import MAX_CONNECTIONS, DnsServer
+from terok_sandbox.shield.dns_wire import Answer
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.resolver import Resolver
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.shield.upstream import UpstreamError
+from terok_sandbox.sidecar import PolicyTiers
+
+ALLOWED = PolicyTiers(project_allow=("+ www.example.com:443", "+ *.wild.example.com:443"))
+
+
+class World:
+    """Upstream and rule channel of a test; ``log`` is what happened, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.upstream_error: Exception | None = None
+        self.rule_error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def ask(self, name: str, rdtype: int) -> Answer:
+        self.log.append(f"ask {name}")
+        await self.gate.wait()
+        if self.upstream_error:
+            raise self.upstream_error
+        return Answer(0, (), (ip_address("203.0.113.9") if rdtype == 1 else ip_address("2001:db8::9"),), 60)
+
+    async def run(self, command: str) -> str:
+        self.log.append(command.rpartition("; ")[2])
+        if self.rule_error:
+            raise self.rule_error
+        return ""
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def server(world: World, tmp_path: Path) -> DnsServer:
+    sightings = Sightings(AuditLog(tmp_path / "shield.jsonl"), clock=asyncio.get_running_loop().time)
+    resolver = Resolver(Policy.from_tiers(ALLOWED))
+    return DnsServer(resolver, channel=world, upstream=world, sightings=sightings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def address(server: DnsServer) -> AsyncIterator[tuple[str, int]]:
+    tcp = socket.create_server(("127.0.0.1", 0))
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(tcp.getsockname())
+    task = asyncio.create_task(server.serve(udp, tcp))
+    yield udp.getsockname()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def ask(address: tuple[str, int], name: str, rdtype: str = "A", *, tcp: bool = False) -> dns.message.Message:
+    query = dns.message.make_query(name, rdtype)
+    send = dns.asyncquery.tcp if tcp else dns.asyncquery.udp
+    return await send(query, address[0], port=address[1], timeout=5)
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+async def test_the_address_is_open_before_the_answer_leaves(world: World, address: tuple[str, int], tcp: bool) -> None:
+    reply = await ask(address, "www.example.com", tcp=tcp)
+    assert [record.address for record in reply.answer[0]] == ["203.0.113.9"]
+    opened = "add element inet terok learned4 { 203.0.113.9 . tcp . 443 timeout 360s }"
+    assert world.log == ["ask www.example.com", opened]
+    await ask(address, "www.example.com", tcp=not tcp)
+    assert len(world.log) == 2  # cached
+
+
+async def test_one_question_is_asked_once_whoever_waits(world: World, address: tuple[str, int]) -> None:
+    world.gate.clear()
+    waiting = [asyncio.create_task(ask(address, "www.example.com")) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    world.gate.set()
+    replies = await asyncio.gather(*waiting)
+    assert {reply.rcode() for reply in replies} == {dns.rcode.NOERROR}
+    assert len(world.log) == 2
+
+
+@pytest.mark.attack("DNS-1")
+async def test_a_refused_name_is_answered_and_recorded_only(
+    world: World, address: tuple[str, int], tmp_path: Path
+) -> None:
+    assert (await ask(address, "data.evil.example", "TXT")).rcode() == dns.rcode.NXDOMAIN
+    assert world.log == []
+    (row,) = read_audit(tmp_path / "shield.jsonl")
+    assert (row["action"], row["name"]) == ("refused", "data.evil.example")
+
+
+@pytest.mark.parametrize("failing", ["upstream_error", "rule_error"])
+async def test_no_answer_without_upstream_or_rules(world: World, address: tuple[str, int], failing: str) -> None:
+    error = UpstreamError("dead") if failing == "upstream_error" else NftCommandError("set is full")
+    setattr(world, failing, error)
+    for _ in range(2):
+        reply = await ask(address, "www.example.com")
+        assert (reply.rcode(), reply.answer) == (dns.rcode.SERVFAIL, [])
+    assert world.log.count("ask www.example.com") == 1  # failures are remembered for a moment
+
+
+async def test_a_lost_rule_channel_ends_the_server(world: World, server: DnsServer) -> None:
+    world.rule_error = NftChannelError("gone")
+    tcp = socket.create_server(("127.0.0.1", 0))
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    address = udp.getsockname()
+    task = asyncio.create_task(server.serve(udp, tcp))
+    await asyncio.sleep(0.01)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(dns.message.make_query("www.example.com", "A").to_wire(), address)
+        with pytest.raises(NftChannelError):
+            await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.attack("RES-1")
+async def test_connections_are_limited_and_broken_ones_do_no_harm(address: tuple[str, int]) -> None:
+    open_ones = [await asyncio.open_connection(*address) for _ in range(MAX_CONNECTIONS)]
+    await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection(*address)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    for _, other in open_ones:
+        other.write(b"\xff\xff not that long")
+        other.close()
+    await asyncio.sleep(0.05)
+    assert (await ask(address, "www.example.com", tcp=True)).rcode() == dns.rcode.NOERROR

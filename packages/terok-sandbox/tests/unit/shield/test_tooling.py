@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.audit import AuditLog
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield import handlers, registries, tooling
+from terok_sandbox.shield.control import Controls, serve_control
+from terok_sandbox.shield.control_client import ShieldNotRunning, ask
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.policy_file import Destination, parse_policy_file
+from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.sidecar import SCHEMA, PolicyTiers, ShieldWiring, Sidecar
+
+TEXT = """
++ a.example.com:8443        # a mirror
+[security_deny]
+- b.example.com
+expect allow a.example.com:8443
+expect deny a.example.com
+expect deny [2001:db8::1]:22
+expect deny 192.0.2.1:53/udp
+"""
+
+
+def test_policy_files_say_what_they_expect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.policy"
+    path.write_text(TEXT)
+    assert tooling.test(file=str(path)) == 0
+    path.write_text(TEXT + "expect allow b.example.com\n")
+    assert tooling.test(file=str(path)) == 1
+    assert f"{path}:9: b.example.com:443 is deny, not allow" in capsys.readouterr().out
+    assert tooling.check(target="b.example.com", container=None, policy=str(path), profiles=None, as_json=True) == 1
+    assert json.loads(capsys.readouterr().out)["tier"] == "security_deny"
+    assert tooling.why(target="a.example.com:22", container=None, policy=str(path), profiles=None) == 1
+    assert "(another port)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", ["[nobody]", "expect maybe a:1", "expect allow a:0", "@nothing", "+ A.example", "x"])
+def test_a_bad_line_names_file_and_line(line: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_policy_file(f"# rules\n{line}\n", "p.policy", expand=registries.expand)
+    assert line.startswith("@") or refused.value.message.startswith("p.policy:2: ")
+
+
+@given(st.text())
+def test_any_text_is_a_policy_file_or_a_policy_error(text: str) -> None:
+    try:
+        parse_policy_file(text, "p")
+        Destination.parse(text)
+    except PolicyError:
+        pass
+
+
+def test_registries_are_what_the_tools_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "GOPROXY", "CARGO_HOME"):
+        monkeypatch.delenv(key, raising=False)
+    listed = "global.index-url='https://mirror.example.test:8081/simple'\nglobal.extra-index-url='http://two.example.test/'\n"
+    found = registries.pip_registry(lambda argv: listed if argv[0] == "pip" else "")
+    assert registries.targets(found.urls) == ["mirror.example.test:8081", "two.example.test:80"]
+    assert found.configured
+    default = registries.pip_registry(lambda argv: "https://one.test/simple https://two.test" if "-c" in argv else "")
+    assert (registries.targets(default.urls), default.configured) == (["one.test:443", "two.test:443"], False)
+    (tmp_path / ".npmrc").write_text(
+        "@ours:registry=https://npm.example.test/\n//npm.example.test/:_authToken=secret\n"
+    )
+    assert registries.targets(registries.npm_registry(lambda _: "https://n.test/\n", tmp_path).urls) == [
+        *("n.test:443", "npm.example.test:443")
+    ]
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text("# deb http://off.test x\ndeb [a=b] http://apt.test/x stable main\n")
+    (tmp_path / "sources.list.d/d.sources").write_text("Types: deb\nURIs: https://deb.test/y http://deb.test\n")
+    assert registries.targets(registries.apt_registry(tmp_path).urls) == ["apt.test:80", "deb.test:443", "deb.test:80"]
+    (tmp_path / "a.repo").write_text("[on]\nbaseurl=https://on.test/\n[off]\nenabled=0\nbaseurl=https://off.test/\n")
+    assert registries.targets(registries.dnf_registry(tmp_path).urls) == ["on.test:443"]
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text(
+        '[source.crates-io]\nreplace-with="m"\n[source.m]\nregistry="sparse+https://cargo.test/i/"\n'
+    )
+    assert registries.targets(registries.cargo_registry(tmp_path).urls) == ["cargo.test:443"]
+    assert registries.targets(registries.go_registry(lambda _: "https://go.test,direct").urls) == ["go.test:443"]
+    monkeypatch.setitem(registries.READERS, "@pip", lambda: found)
+    (line,) = registries.private_overrides(
+        "@pip", lookup=lambda name: [ip_address("10.0.0.9" if name.startswith("mirror") else "203.0.113.9")]
+    )
+    policy = Policy.from_tiers(PolicyTiers(override=(line,)))
+    (grant,) = policy.grants("mirror.example.test")
+    assert policy.judge_answer(grant, ip_address("10.0.0.9")).allowed
+    assert (grant.service.first, grant.service.last) == (8081, 8081)
+    assert not policy.decide_address("10.0.0.9", 8081).allowed
+
+
+def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for symbol in registries.READERS:
+        monkeypatch.setitem(registries.READERS, symbol, lambda: registries.Registry(("https://r.test",), False))
+    found = list_profiles(tmp_path)
+    assert {path.stem for path in BUNDLED.glob("*.policy")} == {one.name for one in found}
+    assert all(one.summary and one.sources and one.checked for one in found)
+    policy = parse_policy_file("\n".join(profile_lines([one.name for one in found], tmp_path)), "all").policy
+    assert policy.decide_name("r.test", 443).allowed
+    own = tmp_path / "shield/profiles"
+    own.mkdir(parents=True)
+    (own / "python.policy").write_text("# summary: ours\n+ only.example.com\n")
+    assert profile_lines(["python"], tmp_path) == ("+ only.example.com",)
+    (own / "python.policy").write_text("\n+ NOT.example.com\n")
+    with pytest.raises(PolicyError, match=r"python.policy:2: "):
+        profile_lines(["python"], tmp_path)
+    for name in ("../python", "nothing", ""):
+        with pytest.raises(PolicyError, match="no profile"):
+            profile_lines([name], tmp_path)
+
+
+class Silent:
+    async def run(self, command: str) -> str:
+        del command
+        return ""
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidecar]:
+    """Serve the control socket of a container `c1`, as its gateway does."""
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
+    config = handlers.SandboxConfig()
+    config.ensure_container_dirs("c1")
+    config.sidecar_dir.mkdir(parents=True)
+    shield = ShieldWiring("filter", tmp_path / "audit.jsonl", PolicyTiers(project_allow=("+ a.example.com:443",)))
+    places = (config.container_runtime_dir("c1"), config.container_state_dir("c1"))
+    sidecar = Sidecar(SCHEMA, "1", "c1", "s", *places, None, None, shield)
+    sidecar.save(config.sidecar_path("c1"))
+    ready, stop = threading.Event(), SimpleNamespace()
+
+    async def serve() -> None:
+        live = LivePolicy(Policy.from_tiers(shield.tiers), places[1] / "shield-live.json", channel=Silent())
+        sightings = Sightings(AuditLog(shield.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
+        task = asyncio.create_task(serve_control(sidecar, Controls("c1", live, sightings)))
+        stop.loop, stop.task = asyncio.get_running_loop(), task
+        asyncio.get_running_loop().call_later(0.1, ready.set)
+        await asyncio.gather(task, return_exceptions=True)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert ready.wait(5)
+    yield sidecar
+    stop.loop.call_soon_threadsafe(stop.task.cancel)
+    thread.join(5)
+    with pytest.raises(ShieldNotRunning):
+        ask(places[0], "status")
+
+
+def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFixture[str]) -> None:
+    handlers.deny(name="c1", target="a.example.com", minutes=5, reason="enough \x1b[31m", as_json=False)
+    handlers.down(name="c1", disengage=False, as_json=False)
+    handlers.status(name="c1", as_json=False)
+    out = capsys.readouterr().out
+    assert "c1: down, filter, 2 rules" in out
+    assert "\x1b" not in out
+    assert tooling.check(target="a.example.com", container="c1", policy=None, profiles=None, as_json=False) == 1
+    handlers.allow(name="c1", target="b.example.com:22", minutes=None, reason="", as_json=False)
+    handlers.revoke(name="c1", target="a.example.com", as_json=False)
+    handlers.rules(name="c1", as_json=False)
+    handlers.preview(name="c1", posture=None)
+    out = capsys.readouterr().out
+    assert "live_allow      + b.example.com:22" in out
+    assert 'log prefix "terok down"' in out
+    assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
+    for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
+        with pytest.raises(ShieldError):
+            ask(container.runtime_dir, verb, **fields)
+    with pytest.raises(PolicyError):
+        handlers.allow(name="c1", target="x.example.com", minutes=-1, reason="", as_json=False)
+    handlers.reset(name="c1", as_json=False)
+    capsys.readouterr()
+    handlers.logs(name="c1", lines=50, as_json=True)
+    rows: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["action"] for row in rows] == ["verdict", "posture", "verdict", "verdict", "posture"]
+
+
+def test_a_changed_policy_is_compared_with_the_log(container: Sidecar, capsys: pytest.CaptureFixture[str]) -> None:
+    log = AuditLog(container.shield.audit_path)
+    log.append("allowed", name="a.example.com", dest="203.0.113.9")
+    log.append("blocked", dest="203.0.113.7", port=22, proto="tcp")
+    log.append("refused", name="evil.example")
+    path = container.state_dir / "new.policy"
+    path.write_text("+ 203.0.113.7:22\n")
+    tooling.replay(name="c1", file=str(path), as_json=True)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["target"], row["becomes"]) for row in rows] == [
+        ("a.example.com:443", "deny"),
+        ("203.0.113.7:22", "allow"),
+    ]

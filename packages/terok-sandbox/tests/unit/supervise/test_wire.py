@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.supervise import wire
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with one, other:
+        yield one, other
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_hostile_bytes_are_a_frame_or_a_wire_error(data: bytes) -> None:
+    try:
+        frame = wire.decode(data)
+    except wire.WireError:
+        return
+    assert isinstance(frame.kind, str)
+    assert isinstance(frame.build, str)
+    assert type(frame.version) is int
+    for read in (frame.text, frame.number):
+        try:
+            read("x")
+        except wire.WireError:
+            continue
+
+
+@given(st.text(), st.dictionaries(st.text().filter(lambda key: key not in {"v", "build", "type", "kind"}), JSON))
+def test_what_is_encoded_is_decoded(kind: str, fields: dict[str, object]) -> None:
+    frame = wire.decode(wire.encode(kind, **fields))
+    assert (frame.kind, frame.fields) == (kind, fields)
+    assert (frame.version, frame.build) == (wire.PROTOCOL, wire.BUILD)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 60000,
+        b'{"v": true, "build": "", "type": "x"}',
+        b'{"v": 1, "build": "", "type": 1}',
+        b'{"v": ' + b"9" * 5000 + b', "build": "", "type": "x"}',
+        b"\xff\xfe",
+        b"x" * (wire.MAX_FRAME + 1),
+    ],
+    ids=["deep", "bool version", "numeric type", "huge number", "not UTF-8", "too large"],
+)
+def test_bad_frames_are_refused(data: bytes) -> None:
+    with pytest.raises(wire.WireError):
+        wire.decode(data)
+
+
+def test_too_large_a_frame_is_not_sent() -> None:
+    with pytest.raises(wire.WireError):
+        wire.encode("x", blob="y" * wire.MAX_FRAME)
+
+
+def test_descriptors_travel_and_are_not_inherited(pair: tuple[socket.socket, socket.socket]) -> None:
+    one, other = pair
+    wire.send(one, "handover", descriptors=[0, 1], pid=3)
+    frame = wire.receive(other)
+    assert frame is not None
+    assert frame.number("pid") == 3
+    assert len(frame.descriptors) == 2
+    assert not any(os.get_inheritable(number) for number in frame.descriptors)
+    frame.close()
+    assert frame.descriptors == []
+
+
+@pytest.mark.parametrize("payload", [b"{", b"x" * (wire.MAX_FRAME + 100)])
+def test_a_bad_frame_leaves_no_descriptor(pair: tuple[socket.socket, socket.socket], payload: bytes) -> None:
+    one, other = pair
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    before = os.listdir("/proc/self/fd")
+    socket.send_fds(one, [payload], [0] * wire.MAX_DESCRIPTORS)
+    with pytest.raises(wire.WireError):
+        wire.receive(other)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_more_descriptors_than_allowed_are_refused(pair: tuple[socket.socket, socket.socket]) -> None:
+    one, other = pair
+    before = os.listdir("/proc/self/fd")
+    socket.send_fds(one, [wire.encode("x")], [0] * (wire.MAX_DESCRIPTORS + 5))
+    with pytest.raises(wire.WireError, match="truncated"):
+        wire.receive(other)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_the_end_is_none(pair: tuple[socket.socket, socket.socket]) -> None:
+    pair[0].close()
+    assert wire.receive(pair[1]) is None
+
+
+def test_an_address_may_be_longer_than_the_kernel_allows(tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 120)
+    directory.mkdir()
+    with wire.listen(directory / "s.sock") as listener, wire.connect(directory / "s.sock", timeout=1) as client:
+        assert wire.peer_uid(client) == os.geteuid()
+        assert (directory / "s.sock").stat().st_mode & 0o777 == 0o600
+        assert listener.fileno() > 0

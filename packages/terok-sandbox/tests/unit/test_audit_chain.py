@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from terok_sandbox.audit import GENESIS, RESUMED, AuditLog, read_audit, rotated
+from terok_sandbox.audit_chain import select, verify
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def filled(path: Path, count: int = 6) -> list[bytes]:
+    log = AuditLog(path, container="box")
+    for number in range(count):
+        log.append("request", number=number, provider="a" if number % 2 else "b")
+    log.close()
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_an_untouched_log_verifies_across_writers(path: Path) -> None:
+    assert verify(path).ok and verify(path).head == GENESIS
+    filled(path)
+    first, second = AuditLog(path), AuditLog(path)
+    for number in range(4):
+        (first if number % 2 else second).append("turn", number=number)
+    report = verify(path)
+    assert report.ok and report.rows == 10 and report.complete and not report.torn
+    assert report.head == list(read_audit(path))[-1]["hash"]
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "swap", "insert", "copy", "strip"])
+def test_tampering_is_seen(path: Path, change: str) -> None:
+    lines = filled(path)
+    if change == "edit":
+        lines[2] = lines[2].replace(b'"number":2', b'"number":9')
+    elif change == "remove":
+        del lines[2]
+    elif change == "swap":
+        lines[2], lines[3] = lines[3], lines[2]
+    elif change == "insert":
+        lines.insert(3, b'{"action":"request"}\n')
+    elif change == "copy":
+        lines.insert(3, lines[2])
+    else:
+        lines[3] = json.dumps({"action": "request"}).encode() + b"\n"
+    path.write_bytes(b"".join(lines))
+    report = verify(path)
+    assert not report.ok and path.name in report.problems[0]
+
+
+@given(position=st.integers(0, 10_000), byte=st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_no_byte_can_change(tmp_path_factory: pytest.TempPathFactory, position: int, byte: int) -> None:
+    path = tmp_path_factory.mktemp("audit") / "a"
+    data = b"".join(filled(path))
+    position %= len(data) - 1  # the newline at the very end is no part of a row
+    changed = data[:position] + bytes([byte]) + data[position + 1 :]
+    path.write_bytes(changed)
+    assert verify(path).ok == (changed == data)
+
+
+@given(cut=st.integers(1, 200))
+@settings(max_examples=30, deadline=None)
+def test_a_torn_line_is_said_and_continued(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    path = tmp_path_factory.mktemp("audit") / "a"
+    data = b"".join(filled(path))
+    path.write_bytes(data[:-cut])
+    torn = int(cut > 1)  # a row that only lacks its newline is whole
+    assert verify(path).ok and verify(path).torn == torn
+    AuditLog(path).append("later")
+    report, rows = verify(path), list(read_audit(path))
+    assert report.ok and report.torn == torn and rows[-1]["action"] == "later"
+    assert not torn or [row["action"] for row in rows[-3:]] == ["unreadable", RESUMED, "later"]
+
+
+def test_rotation_keeps_the_chain(path: Path) -> None:
+    log, other = AuditLog(path, max_bytes=1500), AuditLog(path, max_bytes=1500)
+    for number in range(40):
+        (other if number % 7 == 0 else log).append("n", number=number)
+    report = verify(path)
+    assert report.ok and not report.complete and rotated(path).exists()
+    assert [row["number"] for row in read_audit(path)][-1] == 39
+    numbers = [row["number"] for row in read_audit(path)]
+    assert numbers == list(range(numbers[0], 40))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[1:]))
+    assert not verify(path).ok
+
+
+def test_rows_from_before_the_chain_are_counted(path: Path) -> None:
+    path.write_text('{"action":"old"}\n')
+    os.chmod(path, 0o600)
+    AuditLog(path).append("new")
+    report = verify(path)
+    assert report.ok and report.unchained == 1 and report.rows == 2
+
+
+def test_selecting(path: Path) -> None:
+    filled(path)
+    assert [row["number"] for row in select(path, provider="a")] == [1, 3, 5]
+    assert [row["number"] for row in select(path, provider="a", tail=2)] == [3, 5]
+    assert list(select(path, since=datetime.now(UTC) + timedelta(minutes=1))) == []
+    assert len(list(select(path, since=datetime.now(UTC) - timedelta(minutes=1)))) == 6

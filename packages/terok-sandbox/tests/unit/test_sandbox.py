@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.errors import EngineError, ImageNotFound, LaunchError, NameTaken, SpecError, SupervisionError
+from terok_sandbox.launch.spec import LifecycleHooks, PolicyTiers, RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.supervision import was_supervised
+from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
+from terok_sandbox.runtime.protocol import ContainerState
+from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sidecar import GateWiring, Sidecar
+from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.unlock import open_vault, provision_session
+
+SPEC = RunSpec(
+    container_name="box",
+    image="localhost/app",
+    env={"TOKEN": "phantom"},
+    wiring=Wiring(scope="proj", tiers=PolicyTiers(project_allow=("+ host:443",))),
+)
+
+
+class Lab:
+    def __init__(self, base: Path) -> None:
+        dirs = {name: base / name[0] for name in ("state_dir", "runtime_dir", "config_dir", "vault_dir")}
+        self.config = SandboxConfig(**dirs)  # type: ignore[arg-type]
+        self.runtime = FakeRuntime(images={"localhost/app": {}})
+        self.supervision = FakeSupervision()
+        self.warnings: list[str] = []
+        self.sandbox = Sandbox(
+            self.config, runtime=self.runtime, supervision=self.supervision, warn=self.warnings.append
+        )
+
+    def left(self) -> list[str]:
+        """Files of the container that are still there."""
+        found = [path for base in (self.config.state_dir, self.config.runtime_dir) for path in base.rglob("*box*")]
+        return [path.name for path in found]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def test_a_launch_wires_starts_and_verifies(lab: Lab) -> None:
+    seen: list[str] = []
+
+    def pre_start() -> None:
+        assert lab.config.sidecar_path("box").exists()
+        assert (lab.config.container_runtime_dir("box") / "env").read_text() == "TOKEN=phantom\n"
+        assert (lab.config.container_runtime_dir("box") / "env").stat().st_mode & 0o777 == 0o600
+        seen.append("pre")
+
+    hooks = LifecycleHooks(pre_start=pre_start, post_start=lambda: seen.append("post"))
+    assert lab.sandbox.run(SPEC, hooks) == lab.runtime.container("box").id
+    assert seen == ["pre", "post"]
+    assert lab.supervision.calls == [("prepare", "box"), ("verify", "box")]
+    assert not (lab.config.container_runtime_dir("box") / "env").exists()
+    assert lab.config.guest_dir("box").is_dir()
+    sidecar = Sidecar.load(lab.config.sidecar_path("box"))
+    assert sidecar.scope == "proj"
+    assert sidecar.shield.tiers.project_allow == ("+ host:443",)
+    assert sidecar.vault is not None and sidecar.vault.passphrase_file == lab.config.vault_session_file
+    assert sidecar.gate is None
+    etc = lab.config.container_state_dir("box") / "etc"
+    assert (etc / "resolv.conf").read_text() == "nameserver 127.0.0.1\n"
+
+
+def test_life_and_removal(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    lab.sandbox.stop("box")
+    assert lab.config.sidecar_path("box").exists()
+    lab.sandbox.start("box")
+    assert lab.runtime.container("box").running
+    lab.runtime.finish("box", exit_code=124, output="one\nready\n")
+    assert lab.sandbox.wait_for_exit("box") == 124
+    assert lab.sandbox.stream_logs("box", 5, lambda line: line == "ready")
+    assert not lab.sandbox.stream_logs("box", 5, lambda line: line == "never")
+    assert [result.removed for result in lab.sandbox.rm(["box", "other"])] == [True, True]
+    assert lab.left() == []
+    with pytest.raises(LaunchError, match="no sandboxed container"):
+        lab.sandbox.start("box")
+
+
+def test_removal_revokes_tokens(lab: Lab) -> None:
+    provision_session(lab.config)
+    with open_vault(lab.config) as vault:
+        vault.store_credential("default", "stub", {"type": "api_key", "key": "k" * 20})
+        mine, others = vault.create_token("box", "stub"), vault.create_token("other", "stub")
+    lab.sandbox.run(SPEC)
+    lab.sandbox.rm("box")
+    with open_vault(lab.config) as vault:
+        assert isinstance(vault, CredentialDB)
+        assert vault.lookup(mine) is None
+        assert vault.lookup(others) is not None
+
+
+def test_what_cannot_be_removed_keeps_its_files(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    lab.runtime.failures["remove"] = "busy"
+    [result] = lab.sandbox.rm("box")
+    assert (result.removed, result.error) == (False, "busy")
+    assert lab.config.sidecar_path("box").exists()
+
+
+@pytest.mark.attack("LAUNCH-UNSUPERVISED")
+def test_without_verified_supervision_nothing_stays(lab: Lab) -> None:
+    lab.supervision.prepared = False
+    with pytest.raises(SupervisionError, match="has not prepared"):
+        lab.sandbox.run(SPEC)
+    assert lab.runtime.records == {}
+    assert lab.left() == []
+    lab.supervision.prepared = True
+    lab.sandbox.run(SPEC)
+    lab.sandbox.stop("box")
+    lab.supervision.prepared = False
+    with pytest.raises(SupervisionError):
+        lab.sandbox.start("box")
+    assert lab.runtime.container("box").state is ContainerState.EXITED
+
+
+@pytest.mark.parametrize("stage", ["launch", "image", "pre_start", "interrupt"])
+def test_a_failed_launch_leaves_nothing(lab: Lab, stage: str) -> None:
+    spec, hooks, kind = SPEC, LifecycleHooks(), BaseException
+
+    def fail() -> None:
+        raise KeyboardInterrupt if stage == "interrupt" else LaunchError("cancelled")
+
+    if stage == "launch":
+        lab.runtime.failures["launch"] = "the hook says no"
+        kind = LaunchError
+    elif stage == "image":
+        lab.runtime.known_images.clear()
+        kind = ImageNotFound
+    else:
+        hooks = LifecycleHooks(pre_start=fail)
+    with pytest.raises(kind):
+        lab.sandbox.run(spec, hooks)
+    assert lab.runtime.records == {}
+    assert lab.left() == []
+
+
+def test_a_name_in_use_is_left_alone(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    before = lab.config.sidecar_path("box").read_bytes()
+    with pytest.raises(NameTaken):
+        lab.sandbox.run(SPEC)
+    assert lab.runtime.container("box").running
+    assert lab.config.sidecar_path("box").read_bytes() == before
+
+
+def test_another_program_s_container_of_that_name_survives(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    record = lab.runtime.records["box"]
+    lab.sandbox.rm("box")
+    lab.runtime.records["box"] = record
+    with pytest.raises(NameTaken):
+        lab.sandbox.run(SPEC)
+    assert lab.runtime.records["box"] is record
+    assert lab.left() == []
+
+
+def test_an_engine_that_does_not_answer_never_frees_a_name(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    lab.runtime.failures["inspect"] = "database is locked"
+    with pytest.raises(EngineError):
+        lab.sandbox.run(SPEC)
+    assert lab.config.sidecar_path("box").exists()
+
+
+def test_files_of_a_container_removed_behind_our_back_are_cleared(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    (lab.config.container_state_dir("box") / "supervisor.log").write_text("old")
+    lab.runtime.records.clear()
+    lab.sandbox.run(SPEC)
+    assert not (lab.config.container_state_dir("box") / "supervisor.log").exists()
+
+
+def test_a_sealed_container_is_filled_before_it_starts(lab: Lab, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    spec = RunSpec(container_name="box", image="localhost/app", sealed=True, volumes=(VolumeSpec(work, "/workspace"),))
+    lab.sandbox.create(spec)
+    assert lab.runtime.container("box").state is ContainerState.CREATED
+    assert lab.runtime.records["box"].copied == [(work, "/workspace")]
+    assert lab.supervision.calls == []
+    lab.sandbox.start("box")
+    assert lab.supervision.calls == [("prepare", "box"), ("verify", "box")]
+    lab.sandbox.rm("box")
+    lab.sandbox.run(spec)
+    assert lab.runtime.container("box").running
+    with pytest.raises(LaunchError, match="sealed"):
+        lab.sandbox.create(SPEC)
+
+
+def test_refusals_come_before_any_effect(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(SpecError):
+        lab.sandbox.run(RunSpec(container_name="box", image="--privileged"))
+    with pytest.raises(SpecError):
+        lab.sandbox.run(
+            RunSpec(container_name="box", image="localhost/app", volumes=(VolumeSpec(lab.config.vault_dir, "/v"),))
+        )
+    deep = Lab(tmp_path / ("d" * 60))
+    with pytest.raises(SpecError, match="too long"):
+        deep.sandbox.run(RunSpec(container_name="b" * 40, image="localhost/app"))
+    assert lab.left() == []
+    assert lab.runtime.plans == []
+
+
+def test_gate_addresses(lab: Lab) -> None:
+    token = lab.sandbox.mint_gate_token()
+    assert token.startswith("terok-g-") and len(token) == 40
+    assert token != lab.sandbox.mint_gate_token()
+    assert lab.sandbox.gate_url("proj", token) == f"http://{token}@127.0.0.1:9418/proj.git"
+    assert token not in repr(GateWiring.for_token(Path("/m"), "proj", token))
+
+
+def test_a_container_that_ended_at_once_was_supervised_only_if_its_log_says_so() -> None:
+    log = "2025-01-02T03:04:05Z supervisor[1]: supervises abcdef012345 (pid 7)\n"
+    moment = 1735787045.9
+    assert was_supervised(log, "abcdef0123456789", moment)
+    assert not was_supervised(log, "abcdef0123456789", moment + 1)
+    assert not was_supervised(log, "bbcdef0123456789", moment)
+    assert not was_supervised("x" + log, "abcdef0123456789", moment)
+    assert not was_supervised("", "", moment)
+
+
+def test_a_container_of_somebody_else_s_making(lab: Lab) -> None:
+    arguments = lab.sandbox.pre_start_args(SPEC)
+    assert lab.runtime.plans == []
+    assert lab.supervision.calls == [("prepare", "box")]
+    assert "--env-file" not in arguments and "localhost/app" not in arguments
+    annotation = arguments[arguments.index("--annotation") + 1]
+    assert Sidecar.load(Path(annotation.partition("=")[2])).container_name == "box"
+    lab.runtime.records["box"] = FakeRecord("localhost/own", ContainerState.RUNNING)
+    with pytest.raises(NameTaken):
+        lab.sandbox.pre_start_args(SPEC)
+    with pytest.raises(LaunchError, match="still runs"):
+        lab.sandbox.cleanup("box")
+    lab.runtime.finish("box")
+    lab.sandbox.cleanup("box")
+    assert lab.left() == []
+    lab.sandbox.cleanup("box")
+    with pytest.raises(SpecError):
+        lab.sandbox.pre_start_args(replace(SPEC, sealed=True, volumes=(VolumeSpec(Path("/usr"), "/x"),)))
+
+
+def test_opt_outs_of_configuration_and_launch_add_up(lab: Lab) -> None:
+    lab.sandbox.config = replace(lab.config, seccomp_opt_outs=("nested",))
+    lab.sandbox.run(replace(SPEC, opt_outs=("perf",)))
+    assert f"seccomp={lab.config.seccomp_dir}/nested+perf.json" in lab.runtime.plans[0].argv
+
+
+def test_words_of_the_hook_that_the_runtime_swallowed_are_heard(lab: Lab) -> None:
+    log = lab.config.container_state_dir("box") / "hook.log"
+
+    def say(operation: str) -> None:
+        if operation == "launch":
+            log.write_text("terok: container box not started: no rules; run `terok-sandbox doctor`\n")
+            raise LaunchError("crun: error executing hook `/usr/bin/python3` (exit code: 1)")
+
+    lab.runtime.answer = say  # type: ignore[method-assign]
+    with pytest.raises(LaunchError, match="container box not started: no rules") as refused:
+        lab.sandbox.run(SPEC)
+    assert refused.value.hint == "run `terok-sandbox doctor`"
+    assert lab.left() == []

@@ -1,0 +1,122 @@
+"""A vault with one credential, a provider on the loopback, and the proxy between them: all real but the model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from terok_sandbox.audit import read_audit
+from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.connection import generate_passphrase
+from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.server import Server
+from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.wire.leg import Watch
+
+SECRET = "sk-the-real-secret-0123456789/abc"
+CONTAINER = "box"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Provider:
+    """A provider's server: `handler` answers, `requests` is what arrived."""
+
+    url: str = ""
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    handler: Handler | None = None
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if self.handler is not None:
+            return await self.handler(request)
+        body = b"".join([piece async for piece in request.content.iter_any()])
+        self.requests.append((request.method, request.raw_path, dict(request.headers), body))
+        return web.json_response({"ok": True, "size": len(body)})
+
+
+@dataclass
+class Vault:
+    """A running proxy and the files behind it."""
+
+    wiring: VaultWiring
+    db: CredentialDB
+    token: str
+    passphrase: str
+    url: str = ""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def routes(self, **routes: object) -> None:
+        self.wiring.routes_path.write_text(json.dumps(routes))
+
+    def audit(self) -> list[dict[str, object]]:
+        return list(read_audit(self.wiring.audit_path))
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send bytes and return everything that comes back until the connection ends."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    it = Provider()
+    server = web.Server(it.answer)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    it.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield it
+    await runner.cleanup()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Vault:
+    """The vault's files, without a proxy."""
+    passphrase = generate_passphrase()
+    session = tmp_path / "session"
+    session.write_text(passphrase)
+    session.chmod(0o600)
+    wiring = VaultWiring(tmp_path / "c.db", tmp_path / "routes.json", tmp_path / "audit.jsonl", session)
+    db = CredentialDB(wiring.db_path, passphrase, create=True)
+    db.store_credential("default", "stub", {"type": "api_key", "key": SECRET})
+    return Vault(wiring, db, db.create_token(CONTAINER, "stub"), passphrase)
+
+
+@pytest.fixture
+async def vault(files: Vault, provider: Provider) -> AsyncIterator[Vault]:
+    files.routes(stub={"upstream": provider.url, "header": "x-api-key"})
+    watch = Watch()
+    proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER, audit_path=files.wiring.audit_path)
+    server = Server(proxy.serve, watch)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    files.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    yield files
+    listener.close()
+    await server.shutdown(0.1)
+    await proxy.close()
+    watch.stop()
+    files.db.close()
+
+
+@pytest.fixture
+async def client(vault: Vault) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        vault.url, headers={"x-api-key": vault.token}, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=20)
+    ) as session:
+        yield session

@@ -1,0 +1,126 @@
+"""The proxy asks meter and credentials when and as it says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from terok_sandbox.vault.access import Credential, VaultAccess
+from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.server import Server
+from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.wire.leg import Watch
+
+from .conftest import CONTAINER, SECRET, Provider, Vault
+
+FRESH = "fresh-access-token-0123456789"
+
+
+@dataclass
+class Recorder:
+    """A meter, its observer, and a source of credentials that notes what it is told."""
+
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+    budget: Refusal | None = None
+    credential: Refusal | None = None
+    broken: bool = False
+
+    def admit(self, token: TokenRow, route: Route) -> Refusal | None:
+        self.told.append(("admit", token.provider, route.provider))
+        return self.budget
+
+    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
+        self.told.append(("observe", method, path))
+        return self
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        if self.broken:
+            raise RuntimeError("meter")
+        self.told.append(("begin", status, headers["content-type"]))
+
+    def feed(self, data: bytes) -> None:
+        self.told.append(("feed", data))
+
+    def end(self, sent: int, received: int, outcome: str) -> None:
+        self.told.append(("end", sent, received, outcome))
+
+    async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
+        await asyncio.sleep(0)
+        if self.credential:
+            return self.credential
+        return Credential({"type": "oauth", "access_token": FRESH}, Patterns([FRESH]))
+
+    def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
+        self.told.append(("rejected", provider, credential_set, credential.data["access_token"]))
+
+
+@pytest.fixture
+async def hooked(files: Vault, provider: Provider) -> AsyncIterator[tuple[aiohttp.ClientSession, Recorder]]:
+    files.routes(stub={"upstream": provider.url})
+    recorder, watch = Recorder(), Watch()
+    proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER, audit_path=files.wiring.audit_path,
+                       meter=recorder, credentials=recorder)  # fmt: skip
+    server = Server(proxy.serve, watch)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with aiohttp.ClientSession(url, headers={"x-api-key": files.token}) as session:
+        yield session, recorder
+    listener.close()
+    await server.shutdown(0.1)
+    await proxy.close()
+    watch.stop()
+    files.db.close()
+
+
+Hooked = tuple[aiohttp.ClientSession, Recorder]
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+async def test_an_exchange_is_observed(hooked: Hooked, provider: Provider, encoding: str | None) -> None:
+    client, recorder = hooked
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        provider.requests.append((request.method, request.path, dict(request.headers), b""))
+        response = web.Response(text="hello", status=401)
+        if encoding:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    provider.handler = handler
+    async with client.post("/v1/x?q=1", data=b"abc") as response:
+        assert await response.read() == b"hello"
+    assert provider.requests[0][2]["Authorization"] == f"Bearer {FRESH}"
+    await asyncio.sleep(0.05)
+    kinds = [item[0] for item in recorder.told]
+    assert kinds == ["admit", "observe", "rejected", "begin", "feed", "end"]
+    assert recorder.told[1] == ("observe", "POST", "/v1/x") and recorder.told[2][-1] == FRESH
+    assert recorder.told[3][1] == 401 and recorder.told[4] == ("feed", b"hello")
+    assert recorder.told[5][1] == 3 and recorder.told[5][3] == "complete"
+
+
+async def test_refusals_of_the_hooks_are_answered_as_they_are(hooked: Hooked, provider: Provider) -> None:
+    client, recorder = hooked
+    document = {"type": "error", "error": {"type": "rate_limit_error", "message": "the budget is spent"}}
+    recorder.budget = Refusal(429, "budget_spent", "spent", document=document, headers=(("Retry-After", "60"),))
+    async with client.post("/v1/x", data=b"abc") as response:
+        assert response.status == 429 and await response.json() == document and response.headers["Retry-After"] == "60"
+    recorder.budget, recorder.credential = None, Refusal(401, "sign_in_again", "expired", "run `terok auth stub`")
+    async with client.post("/v1/x", data=b"abc") as response:
+        assert response.status == 401 and (await response.json())["hint"] == "run `terok auth stub`"
+    assert not provider.requests and [item[0] for item in recorder.told] == ["admit", "admit"]
+
+
+async def test_a_meter_that_fails_does_not_stop_the_exchange(hooked: Hooked, provider: Provider) -> None:
+    client, recorder = hooked
+    recorder.broken = True
+    async with client.get("/v1/x") as response:
+        assert response.status == 200 and (await response.json())["ok"]
+    assert SECRET not in repr(recorder.told)

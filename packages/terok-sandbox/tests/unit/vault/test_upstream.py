@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import ssl
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+import trustme
+from aiohttp import web
+from terok_sandbox.vault.dial import environment_proxy
+from terok_sandbox.vault.upstream import failure
+from terok_util.process import run_async
+
+from .conftest import SECRET
+
+
+def test_the_environment_s_proxy_is_used_but_not_for_the_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "NO_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert environment_proxy("https://api.example.com") == "http://proxy.example:3128"
+    assert environment_proxy("http://api.example.com") is None
+    assert environment_proxy("https://127.0.0.1:8443") is None and environment_proxy("https://localhost") is None
+    monkeypatch.setenv("NO_PROXY", ".example.com")
+    assert environment_proxy("https://api.example.com") is None
+
+
+def test_failures_quote_nothing() -> None:
+    for exc in (aiohttp.ClientError(SECRET), OSError(5, SECRET), TimeoutError(SECRET), ValueError(SECRET)):
+        refusal = failure(exc)
+        assert refusal.status == 502 and refusal.reason.startswith("upstream_") and SECRET not in repr(refusal)
+
+
+async def test_certificates_are_checked_against_the_host_s_store(tmp_path: Path) -> None:
+    """A fresh interpreter each time: trust is loaded when it starts."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(text="hello")
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "localhost", 0, ssl_context=context)
+    await site.start()
+    url = f"https://localhost:{runner.addresses[0][1]}"
+    results = {}
+    for bundle in (tmp_path / "ca.pem", tmp_path / "none.pem"):
+        environment = {"SSL_CERT_FILE": str(bundle), "SSL_CERT_DIR": str(tmp_path)}
+        done = await run_async([sys.executable, "-c", _FETCH, url], timeout=30, env=environment)
+        results[bundle.name] = done.stdout.decode().strip()
+    await runner.cleanup()
+    assert results == {"ca.pem": "200", "none.pem": "upstream_tls"}
+
+
+_FETCH = """
+import asyncio, sys
+from terok_sandbox.vault.swap import UpstreamRequest
+from terok_sandbox.vault.upstream import UpstreamClient, failure
+from terok_sandbox.vault.wire.leg import Watch
+
+async def main():
+    watch = Watch()
+    client = UpstreamClient(watch)
+    try:
+        answer = await client.send(UpstreamRequest("GET", "/", (), sys.argv[1], ""), None, None)
+        print(answer.head.status)
+        client.drop(answer)
+    except Exception as exc:
+        print(failure(exc).reason)
+    client.close()
+    watch.stop()
+
+asyncio.run(main())
+"""

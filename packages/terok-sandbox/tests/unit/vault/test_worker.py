@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from terok_sandbox.supervise.worker import WorkerContext
+from terok_sandbox.vault.authority import CERTIFICATE_FILE, publish
+from terok_sandbox.vault.worker import serve
+
+from .conftest import CONTAINER, Vault
+
+
+@contextmanager
+def broker(wiring: VaultWiring | None, listeners: dict[str, socket.socket], tmp_path: Path) -> Iterator[int]:
+    """A forked broker, ended with SIGTERM; it must exit 0."""
+    sidecar = Sidecar(1, "0", CONTAINER, "s", tmp_path, tmp_path, wiring, None,
+                      ShieldWiring("filter", tmp_path / "a", PolicyTiers()))  # fmt: skip
+    with warnings.catch_warnings():
+        # Newer Pythons warn when idle threads of earlier tests are around; the child starts anew anyway.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            code = serve(WorkerContext(sidecar, listeners, None, None, 1))
+        finally:
+            os._exit(code)
+    try:
+        yield child
+    finally:
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def ask(address: tuple[str, int] | str, token: str = "") -> tuple[int, dict[str, object]]:
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client:
+        client.settimeout(10)
+        client.connect(address)
+        client.sendall(f"GET /x HTTP/1.1\r\nHost: a\r\nx-api-key: {token}\r\nConnection: close\r\n\r\n".encode())
+        data = b""
+        while piece := client.recv(65536):
+            data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.fixture
+def listeners(tmp_path: Path) -> Iterator[dict[str, socket.socket]]:
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "vault.sock"))
+    unix.listen()
+    sockets = {"vault": socket.create_server(("127.0.0.1", 0)), "vault-unix": unix}
+    yield sockets
+    for item in sockets.values():
+        item.close()
+
+
+def test_both_listeners_serve_and_survive_a_restart(
+    files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
+) -> None:
+    files.db.close()
+    files.routes(stub={"upstream": "http://127.0.0.1:1"})
+    for _ in range(2):
+        with broker(files.wiring, listeners, tmp_path):
+            for address in (listeners["vault"].getsockname(), str(tmp_path / "vault.sock")):
+                status, document = ask(address, files.token)
+                assert (status, document["error"]["code"]) == (502, "upstream_refused")
+    assert (tmp_path / "vault.sock").exists()
+
+
+@pytest.mark.attack(id="OPS-1")
+def test_a_locked_vault_answers_503_and_recovers(
+    files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
+) -> None:
+    files.db.close()
+    session = files.wiring.passphrase_file
+    session.unlink()
+    address = listeners["vault"].getsockname()
+    with broker(files.wiring, listeners, tmp_path):
+        status, document = ask(address, files.token)
+        assert status == 503 and "vault unlock" in str(document["hint"])
+        session.write_text(files.passphrase)
+        session.chmod(0o600)
+        status, document = ask(address, files.token)
+        assert status == 503 and document["error"]["code"] == "routes_unusable"
+        files.routes(stub={"upstream": "http://127.0.0.1:1"})
+        assert ask(address, files.token)[0] == 502
+
+
+def test_the_https_listener_serves_with_the_published_certificate(
+    files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
+) -> None:
+    files.db.close()
+    files.routes(stub={"upstream": "http://127.0.0.1:1"})
+    guest = tmp_path / "guest"
+    guest.mkdir()
+    publish(tmp_path, guest)
+    with socket.create_server(("127.0.0.1", 0)) as tls, broker(files.wiring, {"vault-tls": tls}, tmp_path):
+        context = ssl.create_default_context(cafile=str(guest / CERTIFICATE_FILE))
+        with socket.create_connection(tls.getsockname(), timeout=10) as plain:
+            client = context.wrap_socket(plain, server_hostname="localhost")
+            client.sendall(f"GET /x HTTP/1.1\r\nHost: localhost\r\nx-api-key: {files.token}\r\n\r\n".encode())
+            assert client.recv(65536).startswith(b"HTTP/1.1 502")
+            client.close()
+
+
+def test_without_a_vault_it_waits_to_be_told_to_stop(tmp_path: Path) -> None:
+    with broker(None, {}, tmp_path) as child:
+        time.sleep(0.2)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from terok_sandbox.sidecar import UsageWiring
+from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.routes import Route, parse_routes
+from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.usage.budget import Limits, Totals, reached
+from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.journal import Journal, project_dir, read_rows
+from terok_sandbox.vault.usage.meter import UsageMeter
+from terok_sandbox.vault.usage.prices import NANO, load_prices
+
+ROUTES = parse_routes(json.dumps({n: {"upstream": f"https://api.{n}.com"} for n in ("anthropic", "openai")}).encode())
+ANSWER = {"type": "message", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 2000}}
+
+
+@pytest.fixture
+def wiring(tmp_path: Path) -> UsageWiring:
+    return UsageWiring(tmp_path / "proj/box.jsonl", "task1", time.time())
+
+
+def token(provider: str = "anthropic") -> TokenRow:
+    return TokenRow("id", "box", provider, "default", "now")
+
+
+def exchange(meter: UsageMeter, route: Route, answer: object = ANSWER, *, path: str = "/v1/messages") -> None:
+    observer = meter.observe(token(route.provider), route, "POST", path)
+    body = json.dumps(answer).encode()
+    observer.begin(200, {"content-type": "application/json"})
+    observer.feed(body)
+    observer.end(400, len(body), "complete")
+
+
+def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
+    meter = UsageMeter(wiring, "box")
+    exchange(meter, ROUTES["anthropic"])
+    exchange(meter, ROUTES["anthropic"], {"no": "usage"})
+    exchange(meter, ROUTES["anthropic"], {"no": "usage"}, path="/v1/models")
+    first, guessed, free = read_rows(wiring.journal)
+    assert first["cost_nano"] == round((1000 * 3 + 2000 * 15) / 1e6 * NANO) and first["model"] == "claude-sonnet-4-5"
+    assert "estimated" not in first and guessed["estimated"] and guessed["input"] == 100
+    assert guessed["price_assumed"] and guessed["cost_nano"] > 0 and free["cost_nano"] == 0
+    assert wiring.journal.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(requests=2), "2 of 2 requests"),
+        (Limits(tokens=6000), "6000 of 6000 tokens"),
+        (Limits(cost_usd=0.06), "0.07 of 0.06 USD"),
+        (Limits(bytes=800), "bytes"),
+        (Limits(wall_seconds=0), "seconds"),
+    ],
+)
+@pytest.mark.parametrize("whose", ["task", "project"])
+def test_a_limit_stops_the_next_request_in_the_vendor_s_words(
+    wiring: UsageWiring, limits: Limits, words: str, whose: str
+) -> None:
+    wiring = replace(wiring, **{f"{whose}_limits": limits})
+    meter, route = UsageMeter(wiring, "box"), ROUTES["anthropic"]
+    for _ in range(2):
+        assert limits.wall_seconds == 0 or meter.admit(token(), route) is None
+        exchange(meter, route)
+    refusal = meter.admit(token(), route)
+    assert refusal is not None and refusal.status == 429 and words in refusal.message and whose in refusal.message
+    body = json.loads(refusal.body())
+    assert body["type"] == "error" and body["error"]["type"] == "rate_limit_error"
+    other = meter.admit(token("openai"), ROUTES["openai"])
+    assert other is not None and json.loads(other.body())["error"]["code"] == "insufficient_quota"
+    assert ("x-should-retry", "false") in refusal.headers
+
+
+def test_project_and_task_are_counted_apart(wiring: UsageWiring) -> None:
+    limits = {"task_limits": Limits(requests=2), "project_limits": Limits(requests=3)}
+    first = UsageMeter(replace(wiring, **limits), "box")
+    second = UsageMeter(replace(wiring, **limits, journal=wiring.journal.with_name("two.jsonl"), task="task2"), "two")
+    exchange(first, ROUTES["anthropic"])
+    exchange(second, ROUTES["anthropic"])
+    assert first.admit(token(), ROUTES["anthropic"]) is None
+    exchange(first, ROUTES["anthropic"])
+    refusal = second.admit(token(), ROUTES["anthropic"])
+    assert refusal is not None and "project" in refusal.message
+    again = UsageMeter(replace(wiring, task="task3", task_limits=Limits(requests=1)), "box")
+    assert again.admit(token(), ROUTES["anthropic"]) is None
+
+
+def test_requests_in_flight_count(wiring: UsageWiring) -> None:
+    meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=2)), "box"), ROUTES["anthropic"]
+    observers = []
+    for _ in range(2):
+        assert meter.admit(token(), route) is None
+        observers.append(meter.observe(token(), route, "POST", "/v1/messages"))
+    assert meter.admit(token(), route) is not None
+    for observer in observers:
+        observer.end(0, 0, "client_left")
+    assert meter.in_flight == 0 and meter.admit(token(), route) is not None
+
+
+def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:
+    program = (
+        "import sys,pathlib\nfrom terok_sandbox.vault.usage.journal import Journal\n"
+        "j=Journal(pathlib.Path(sys.argv[1]),'task1')\nfor n in range(200): j.append({'input': 1})\n"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", program, str(wiring.journal)]) for _ in range(3)]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    with wiring.journal.open("ab") as file:
+        file.write(b'{"task":"task1","input":1')
+    journal = Journal(wiring.journal, "task1")
+    journal.refresh(project=True)
+    assert journal.task_totals == Totals(600, 600, 0, 0) == journal.project_totals
+    journal.append({"input": 5})
+    journal.refresh(project=True)
+    assert journal.task_totals.tokens == 605
+    fresh = Journal(wiring.journal, "task1")
+    fresh.refresh(project=False)
+    assert fresh.task_totals == journal.task_totals
+
+
+def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
+    prices = load_prices()
+    assert prices.find("claude-opus-4-5-20251101") != prices.find("claude-opus-4-20250514")
+    assert prices.find("anthropic/claude-sonnet-4.5") == prices.find("claude-sonnet-4-5")
+    assert prices.cost(Usage("never heard of", 1))[0] >= prices.cost(Usage("gpt-5", 1))[0]
+    own = tmp_path / "prices.json"
+    own.write_text('{"models": {"gpt-5": {"input": 1, "output": 2}}}')
+    assert load_prices(own).cost(Usage("gpt-5", 1, 1, 1)) == (4000, True)
+    for text in ("{", "[]", '{"models": {"x": {"input": -1, "output": 1}}}', '{"models": {"x": {"input": 1}}}'):
+        own.write_text(text)
+        with pytest.raises(VaultError, match="prices"):
+            load_prices(own)
+    meter = UsageMeter(replace(wiring, prices=own, task_limits=Limits(cost_usd=1)), "box")
+    refusal = meter.admit(token(), ROUTES["anthropic"])
+    assert refusal is not None and refusal.status == 503
+
+
+def test_limits_are_checked_where_they_are_read() -> None:
+    assert Limits.parse(None, "x") == Limits() and not Limits().any
+    for raw in ({"token": 1}, {"tokens": -1}, {"tokens": True}, {"tokens": 1.5}, {"cost_usd": "1"}):
+        with pytest.raises(VaultError):
+            Limits.parse(raw, "task")
+    assert reached(Limits(requests=0), Totals(), 0) is not None
+    assert project_dir(Path("/u"), "Proj/../x").parent == Path("/u") and project_dir(Path("/u"), "a") == Path("/u/a")
