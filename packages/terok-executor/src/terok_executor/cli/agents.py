@@ -1,0 +1,92 @@
+"""``agents list``: what the roster holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from terok_util import namespace_config_dir
+
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.selection import parse_selection
+
+
+def list_agents(everything: bool, json: bool) -> int:
+    """Print the agents, and with ``everything`` the providers."""
+    rows = _rows(AgentRoster.load(), everything=everything)
+    if json:
+        print(_dump(rows))
+        return 0
+    widths = [max(len(row[key]) for row in rows) for key in ("name", "type", "provider")]
+    print(_line(("NAME", "TYPE", "PROVIDER", "DESCRIPTION"), widths))
+    for row in rows:
+        print(_line((row["name"], row["type"], row["provider"], row["description"]), widths))
+    return 0
+
+
+def update(agents: list[str], check: bool, into: str | None) -> int:
+    """Move agents to the newest versions, by files in the configuration directory or another."""
+    from terok_executor.image.lock import LOCK_FILE, Lock, parse_lock
+    from terok_executor.image.update import find_moves, npm_registry, pin, write_moves
+
+    roster = AgentRoster.load()
+    chosen = [roster.agents[name] for name in parse_selection(",".join(agents), roster.agents)]
+    ask = npm_registry()
+    moves = find_moves(chosen, ask)
+    for move in moves:
+        print(f"{move.agent}: {move.present} -> {move.newest}")
+    if check or not moves:
+        print("every agent is at its newest version" if not moves else "nothing was written")
+        return int(bool(moves))
+    directory = Path(into) if into else namespace_config_dir()
+    versions = {move.agent: move.newest for move in moves}
+    sums = pin([roster.agents[name] for name in versions], versions, ask)
+    path = directory / LOCK_FILE
+    present = Lock(parse_lock(str(path), path.read_bytes())) if path.exists() else Lock()
+    write_moves(directory, moves, sums, present)
+    print(f"written to {directory}; `terok-executor build` makes images of it")
+    return 0
+
+
+def print_schema(kind: str) -> int:
+    """Print the JSON Schema of roster files."""
+    from terok_executor.roster.json_schema import schema_text
+
+    print(schema_text(kind), end="")
+    return 0
+
+
+def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
+    rows = [
+        {
+            "name": agent.name,
+            "type": agent.kind,
+            "provider": agent.provider.default,
+            "description": _about(agent.label, agent.help),
+        }
+        for agent in roster.agents.values()
+    ]
+    if everything:
+        rows += [
+            {
+                "name": provider.name,
+                "type": "provider",
+                "provider": provider.upstream or "-",
+                "description": _about(provider.label, provider.help),
+            }
+            for provider in roster.providers.values()
+        ]
+    return rows
+
+
+def _about(label: str, text: str) -> str:
+    return f"{label}: {text}" if text else label
+
+
+def _dump(rows: list[dict[str, str]]) -> str:
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = [cell.ljust(max(width, 8)) for cell, width in zip(cells, widths, strict=False)]
+    return "  ".join([*padded, *cells[len(widths) :]]).rstrip()

@@ -1,0 +1,35 @@
+"""``build``: makes images ahead of a run."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+from terok_executor.image.builder import ImageBuilder
+from terok_executor.image.podman import OnLine
+from terok_executor.image.progress import StepLine
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.selection import parse_selection
+
+
+def build_progress() -> AbstractContextManager[OnLine]:
+    """Return a listener for a build: one line that changes on a terminal, plain lines otherwise."""
+    return StepLine(sys.stderr) if sys.stderr.isatty() else nullcontext(progress)
+
+
+def progress(line: str) -> None:
+    """Print one line of progress."""
+    print(f"   {line}", file=sys.stderr, flush=True)
+
+
+def build(agents: list[str], selection: str | None, base: str | None, rebuild: bool, full_rebuild: bool) -> int:
+    """Build the images of the selected agents, or of all."""
+    roster = AgentRoster.load()
+    names = parse_selection(",".join([*agents, selection or ""]), roster.agents)
+    chosen = [roster.agents[name] for name in names]
+    with build_progress() as on_line:
+        builder = ImageBuilder(base or DEFAULT_BASE_IMAGE, on_line=on_line)
+        images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
+    print(f"{images.l1}: {'built' if images.built else 'up to date'}")
+    return 0

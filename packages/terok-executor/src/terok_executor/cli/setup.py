@@ -1,0 +1,70 @@
+"""``setup``, ``uninstall`` and ``show-config``."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from typing import Any
+
+from terok_executor.image.builder import our_images
+from terok_executor.image.podman import ImagePodman
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.integrations.sandbox import SandboxConfig, run_setup, run_uninstall
+from terok_executor.paths import state_dir, user_roster_dir
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.routes import write_routes
+
+
+def setup() -> int:
+    """Prepare the host and write the provider routes."""
+    roster = AgentRoster.load()
+    config = SandboxConfig.load()
+    run_setup(config, _report)
+    written = write_routes(config.routes_path, roster.providers)
+    _report("provider routes", "written" if written else "up to date")
+    return 0
+
+
+def uninstall(keep_images: bool) -> int:
+    """Remove the images and what set-up installed; credentials and mirrors stay."""
+    if not keep_images:
+        podman = ImagePodman.find()
+        for reference in our_images(podman):
+            _report(reference, "removed" if podman.remove(reference) else "still used by a container")
+    run_uninstall(SandboxConfig.load(), _report)
+    return 0
+
+
+def show_config(json: bool) -> int:
+    """Print paths and settings in effect."""
+    values = _effective()
+    if json:
+        print(json_module.dumps(values, indent=2))
+        return 0
+    from terok_util import yaml
+
+    print(yaml.dump(values), end="")
+    return 0
+
+
+def _effective() -> dict[str, Any]:
+    config = SandboxConfig.load()
+    return {
+        "executor": {
+            "state_dir": str(state_dir()),
+            "agents_dir": str(user_roster_dir("agents")),
+            "providers_dir": str(user_roster_dir("providers")),
+            "base_image": DEFAULT_BASE_IMAGE,
+        },
+        "sandbox": {key: _plain(value) for key, value in asdict(config).items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return [str(item) for item in value] if isinstance(value, tuple) else str(value)
+
+
+def _report(what: str, outcome: str) -> None:
+    print(f"{what}: {outcome}")

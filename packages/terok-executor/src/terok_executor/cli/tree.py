@@ -1,0 +1,203 @@
+"""The commands as data: names, arguments and where their handlers are. Nothing here imports a handler."""
+
+from __future__ import annotations
+
+from terok_util import ArgDef, CommandDef
+
+_CLI = "terok_executor.cli"
+
+_JSON = ArgDef("--json", action="store_true", help="print JSON")
+_BASE = ArgDef(
+    "--base", metavar="IMAGE", help="base image: a reference, or mmdebstrap:SUITE (default: mmdebstrap:trixie)"
+)
+_NAME = ArgDef("name", metavar="NAME", help="container name")
+_CREDENTIAL_SET = ArgDef("--credential-set", default="default", metavar="SET", help="which stored credentials to use")
+
+EXIT_CODES = """\
+exit codes:
+  the agent's own, and
+  2    the request is wrong: unknown agent, empty prompt, no such repository, invalid base image
+  3    set-up or a credential is missing; the message names the command
+  4    a newer version has set this host up
+  5    the host lacks something: podman, mmdebstrap, a readable CA bundle
+  6    an image could not be built
+  75   the agent succeeded, but its commits could not be handed to the gate
+  124  the time ran out
+  128  the repository could not be cloned from the gate
+  130  interrupted, 143 terminated; the container was stopped
+With --json the agent's exit code is in the result, which is printed only if the agent was started.
+"""
+
+RUN = CommandDef(
+    "run",
+    help="run an agent on a repository, to its end or in a terminal",
+    handler=f"{_CLI}.run:run",
+    args=(
+        ArgDef("agent", metavar="AGENT", help="which agent; see `agents list`"),
+        ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
+        ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="what to do"),
+        ArgDef("--prompt-file", metavar="FILE", group="prompt", help="file with the prompt; - is standard input"),
+        ArgDef("--interactive", action="store_true", group="prompt", help="open a terminal with the agent instead"),
+        _BASE,
+        ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
+        _CREDENTIAL_SET,
+        ArgDef("-m/--model", metavar="MODEL", help="model for the agent to use"),
+        ArgDef("--max-turns", type=int, metavar="N", help="end after so many turns"),
+        ArgDef("--timeout", type=int, default=1800, metavar="SECONDS", help="end the agent after (default: 1800)"),
+        ArgDef("--branch", metavar="BRANCH", help="work on this branch (default: a new one, terok/…)"),
+        ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
+        ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
+        ArgDef("--cpus", type=float, metavar="N", help="limit of processor cores, such as 2.0"),
+        ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
+        ArgDef("--restricted", action="store_true", help="no auto-approval and no way to gain privileges"),
+        ArgDef("--authorship", metavar="MODE", help="agent, human, agent-human or human-agent (author-committer)"),
+        ArgDef("--human-name", metavar="NAME", help="the person's name in commits"),
+        ArgDef("--human-email", metavar="EMAIL", help="the person's e-mail in commits"),
+        ArgDef("--git-identity-from-host", action="store_true", help="take the person from this host's git"),
+        ArgDef("--instructions", metavar="FILE", help="more instructions for the agent, besides the prompt"),
+        ArgDef("--shared-dir", metavar="DIR", help="let the container use this directory of the host"),
+        ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
+        ArgDef("--timezone", metavar="ZONE", help="time zone, such as Europe/Berlin (default: the host's)"),
+        ArgDef("--rm", dest="remove", action="store_true", help="remove the container when the agent has ended"),
+        _JSON,
+    ),
+    epilog=EXIT_CODES,
+)
+
+AGENTS = CommandDef(
+    "agents",
+    help="what can be run",
+    children=(
+        CommandDef(
+            "list",
+            help="list agents, or agents and providers",
+            handler=f"{_CLI}.agents:list_agents",
+            args=(ArgDef("--all", dest="everything", action="store_true", help="providers too"), _JSON),
+        ),
+        CommandDef(
+            "update",
+            help="move agents to the newest versions and pin their checksums",
+            handler=f"{_CLI}.agents:update",
+            args=(
+                ArgDef("agents", nargs="*", metavar="AGENT", help="which agents (default: all)"),
+                ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
+                ArgDef("--into", metavar="DIR", help="directory to write to (default: the configuration directory)"),
+            ),
+        ),
+        CommandDef(
+            "schema",
+            help="print the JSON Schema of agent or provider files, for editors",
+            handler=f"{_CLI}.agents:print_schema",
+            args=(ArgDef("kind", choices=("agent", "provider"), help="which kind of file"),),
+        ),
+    ),
+)
+
+BUILD = CommandDef(
+    "build",
+    help="build the images of one or more agents",
+    handler=f"{_CLI}.build:build",
+    args=(
+        ArgDef("agents", nargs="*", metavar="AGENT", help="agents to put into the image (default: all)"),
+        ArgDef("--agents", dest="selection", metavar="LIST", help="the same as a selection: a,b or --agents=all,-x"),
+        _BASE,
+        ArgDef("--rebuild", action="store_true", help="build the agents anew"),
+        ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
+    ),
+)
+
+PREFLIGHT = CommandDef(
+    "preflight",
+    help="check whether a run of an agent would start",
+    handler=f"{_CLI}.preflight:preflight",
+    args=(
+        ArgDef("agent", metavar="AGENT", help="which agent"),
+        ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
+        _BASE,
+        _CREDENTIAL_SET,
+        _JSON,
+    ),
+)
+
+AUTH = CommandDef(
+    "auth",
+    help="store an API key in the vault",
+    handler=f"{_CLI}.auth:auth",
+    args=(
+        ArgDef("provider", metavar="PROVIDER", help="provider, or an agent for its default provider"),
+        _CREDENTIAL_SET,
+    ),
+    epilog="The key is asked for on a terminal, and read from standard input otherwise. It is never an argument.",
+)
+
+LIST = CommandDef("list", help="list containers", handler=f"{_CLI}.containers:list_containers", args=(_JSON,))
+LOGS = CommandDef(
+    "logs",
+    help="show what an agent has printed",
+    handler=f"{_CLI}.containers:logs",
+    args=(
+        _NAME,
+        ArgDef("-f/--follow", action="store_true", help="keep following"),
+        ArgDef("--tail", type=int, metavar="N", help="only the last N lines"),
+        ArgDef("--timestamps", action="store_true", help="with the time of each line"),
+    ),
+)
+LOGIN = CommandDef(
+    "login",
+    help="open a terminal in a running container (tmux)",
+    handler=f"{_CLI}.containers:login",
+    args=(_NAME,),
+)
+START = CommandDef("start", help="start a stopped container again", handler=f"{_CLI}.containers:start", args=(_NAME,))
+STOP = CommandDef(
+    "stop",
+    help="stop a container; its commits are handed to the gate first",
+    handler=f"{_CLI}.containers:stop",
+    args=(_NAME, ArgDef("--timeout", type=int, default=20, metavar="SECONDS", help="then it is killed (default: 20)")),
+)
+RM = CommandDef(
+    "rm",
+    help="remove a container and everything kept for it",
+    handler=f"{_CLI}.containers:remove",
+    args=(_NAME,),
+)
+SETUP = CommandDef("setup", help="prepare this host and write the provider routes", handler=f"{_CLI}.setup:setup")
+UNINSTALL = CommandDef(
+    "uninstall",
+    help="remove what set-up installed, and the images",
+    handler=f"{_CLI}.setup:uninstall",
+    args=(ArgDef("--keep-images", action="store_true", help="leave the images"),),
+)
+SHOW_CONFIG = CommandDef(
+    "show-config",
+    help="print the effective configuration, without secrets",
+    handler=f"{_CLI}.setup:show_config",
+    args=(_JSON,),
+)
+
+COMMANDS: tuple[CommandDef, ...] = (
+    RUN,
+    PREFLIGHT,
+    AUTH,
+    AGENTS,
+    BUILD,
+    LIST,
+    LOGS,
+    LOGIN,
+    START,
+    STOP,
+    RM,
+    SETUP,
+    UNINSTALL,
+    SHOW_CONFIG,
+)
+"""This wheel's own commands."""
+
+
+def standalone_commands() -> tuple[CommandDef, ...]:
+    """Return the whole tree of ``terok-executor``: our commands, ``sandbox``, and its ``vault`` once more."""
+    from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
+
+    nodes = tuple(SANDBOX_COMMANDS)
+    sandbox = CommandDef("sandbox", help="the container layer below: vault, gate, shield", children=nodes)
+    return (*COMMANDS, sandbox, *(node for node in nodes if node.name == "vault"))

@@ -1,0 +1,44 @@
+"""The errors of this wheel.
+
+ExecutorError                exit 1
+├── RosterError              exit 2   a roster file is wrong, or an agent or provider is unknown
+├── RequestError             exit 2   a run was asked for that cannot be: repository, prompt, base image
+├── PrerequisiteError        exit 5   the host lacks something: podman, mmdebstrap, a readable CA bundle
+└── BuildError               exit 6   an image build started and failed
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from terok_util import TerokError
+
+
+class ExecutorError(TerokError):
+    """Base of every error this wheel raises."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class RosterError(ExecutorError):
+    """A roster file does not validate, or a name is not in the roster."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class RequestError(ExecutorError):
+    """The request itself is wrong, whatever the state of the host."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class PrerequisiteError(ExecutorError):
+    """Something the host has to provide is missing or unusable."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class BuildError(ExecutorError):
+    """An image could not be built."""
+
+    exit_code: ClassVar[int] = 6

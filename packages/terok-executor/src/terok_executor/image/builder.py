@@ -1,0 +1,168 @@
+"""Builds the images an agent runs in, and only when what goes into them has changed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from terok_util import FileLock, ensure_dir
+from terok_util.process import ProcessError, ProcessTimeout
+
+from terok_executor.errors import BuildError, PrerequisiteError
+from terok_executor.image.base import ensure_base
+from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
+from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, STAGE_LABEL, BuildContext
+from terok_executor.image.lock import load_lock
+from terok_executor.image.podman import ImagePodman, OnLine
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE, L1_PREFIX, l0_tag, l1_tag, parse_base
+from terok_executor.image.render import render_l0, render_l1
+from terok_executor.image.tail import LineTail
+from terok_executor.paths import state_dir
+from terok_executor.registries import build_variables
+from terok_executor.roster.types import Agent
+
+BUILD_SECONDS = 3600.0
+LOCK_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """The tags of one base with one set of agents, and whether anything had to be built."""
+
+    l0: str
+    l1: str
+    built: bool
+
+
+def _silent(_line: str) -> None:
+    return None
+
+
+class ImageBuilder:
+    """Builds L0 and L1 of one base; several may run at once, they take turns."""
+
+    def __init__(self, base_image: str = DEFAULT_BASE_IMAGE, *, on_line: OnLine | None = None) -> None:
+        """Validate the base reference (RequestError); nothing is started before a build is asked for."""
+        self.base = parse_base(base_image)
+        self._on_line = on_line or _silent
+
+    def l0_tag(self) -> str:
+        """Return the tag of the tools image."""
+        return l0_tag(self.base)
+
+    def l1_tag(self, agents: Iterable[Agent]) -> str:
+        """Return the tag of the image with these agents."""
+        return l1_tag(self.base, (agent.name for agent in agents))
+
+    def build(self, agents: Iterable[Agent], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
+        """Bring both images up to date and return their tags.
+
+        ``rebuild`` builds the agents anew, ``full_rebuild`` the base and tools too.
+        Raises BuildError, or PrerequisiteError for a missing tool or an unusable CA bundle; tags move only on success.
+        """
+        chosen = tuple(agents)
+        podman = ImagePodman.find()
+        l0_context, l1_context = self._l0_context(), render_l1(self.l0_tag(), chosen, load_lock())
+        tag = self.l1_tag(chosen)
+        if not (rebuild or full_rebuild) and self._up_to_date(podman, l0_context, l1_context, tag):
+            return ImageSet(self.l0_tag(), tag, built=False)
+        ensure_dir(state_dir())
+        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
+            parent = ensure_base(podman, self.base, self._on_line, refresh=full_rebuild)
+            below, l0_built = self._layer(podman, l0_context, self.l0_tag(), parent, {}, full_rebuild)
+            labels = {AGENTS_LABEL: ",".join(sorted(agent.name for agent in chosen))}
+            _, l1_built = self._layer(podman, l1_context, tag, below, labels, rebuild or full_rebuild)
+            if l1_built and STAGE_LABEL in l1_context.containerfile:
+                podman.prune(STAGE_LABEL)
+        return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
+
+    def present(self, agents: Iterable[Agent], known: Mapping[str, Agent]) -> str | None:
+        """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
+        wanted = frozenset(agent.name for agent in agents)
+        podman = ImagePodman.find()
+        below = podman.facts_of([self.base.image, self.l0_tag()])
+        if below is None or below[1].labels.get(CONTENT_LABEL) != self._l0_context().content_hash(below[0].id):
+            return None
+        lock = load_lock()
+        tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
+        for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):
+            names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
+            if wanted <= names <= known.keys():
+                context = render_l1(self.l0_tag(), (known[name] for name in names), lock)
+                if facts.labels.get(CONTENT_LABEL) == context.content_hash(below[1].id):
+                    return tag
+        return None
+
+    def _l0_context(self) -> BuildContext:
+        bundle = host_bundle_path()
+        return render_l0(self.base.image, read_certificates(bundle) if bundle else ())
+
+    def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
+        """Tell in one call of Podman whether there is nothing to do, which is the usual case."""
+        facts = podman.facts_of([self.base.image, self.l0_tag(), tag])
+        if facts is None:
+            return False
+        base, l0, l1 = facts
+        return l0.labels.get(CONTENT_LABEL) == l0_context.content_hash(base.id) and l1.labels.get(
+            CONTENT_LABEL
+        ) == l1_context.content_hash(l0.id)
+
+    def _layer(
+        self,
+        podman: ImagePodman,
+        context: BuildContext,
+        tag: str,
+        parent: str,
+        labels: dict[str, str],
+        force: bool,
+    ) -> tuple[str, bool]:
+        content = context.content_hash(parent)
+        present = podman.facts(tag)
+        if present and not force and present.labels.get(CONTENT_LABEL) == content:
+            return present.id, False
+        self._on_line(f"building {tag}")
+        tail = LineTail(self._on_line)
+        hint = "the build's output above says more; `terok-executor build` repeats it"
+        try:
+            with tempfile.TemporaryDirectory(prefix="terok-build-") as directory:
+                context.write(Path(directory))
+                code = podman.build(
+                    Path(directory),
+                    tag,
+                    tail,
+                    labels={**labels, CONTENT_LABEL: content},
+                    arguments=build_variables() if "\nARG " in context.containerfile else {},
+                    no_cache=force,
+                    timeout=BUILD_SECONDS,
+                )
+        except ProcessTimeout:
+            raise BuildError(f"image {tag} was not built within {BUILD_SECONDS:.0f} s", hint=hint) from None
+        except ProcessError as error:
+            raise BuildError(f"image {tag} could not be built: {error.message}", hint=hint) from None
+        except OSError as error:
+            raise PrerequisiteError(
+                f"the build context of {tag} cannot be written: {error.strerror}",
+                hint="free space in the directory for temporary files, or set TMPDIR",
+            ) from None
+        if code:
+            raise tail.failure(f"image {tag} could not be built", hint=hint)
+        built = podman.facts(tag)
+        if built is None:
+            raise BuildError(f"image {tag} is not in storage after the build")
+        return built.id, True
+
+
+def image_agents(podman: ImagePodman, reference: str) -> frozenset[str]:
+    """Return the agents installed in an image, from its label; empty for an image that is not ours."""
+    facts = podman.facts(reference)
+    names = facts.labels.get(AGENTS_LABEL, "") if facts else ""
+    return frozenset(name for name in names.split(",") if name)
+
+
+def our_images(podman: ImagePodman) -> list[str]:
+    """Return the references of every image built here, agents' images before the tools images under them."""
+    repositories = ("localhost/terok-l1-cli", "localhost/terok-l0", "localhost/terok-base")
+    found = podman.references()
+    return [ref for repository in repositories for ref in found if ref.rpartition(":")[0] == repository]

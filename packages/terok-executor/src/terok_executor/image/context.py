@@ -1,0 +1,51 @@
+"""A build context held in memory: its files, its Containerfile and the hash of all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+CONTENT_LABEL = "ai.terok.content"
+AGENTS_LABEL = "ai.terok.agents"
+STAGE_LABEL = "ai.terok.stage"
+"""On what only a build needs, so that it can be removed afterwards; stages on top of a stage inherit it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFile:
+    """One file of the build context."""
+
+    data: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """Everything ``podman build`` reads."""
+
+    containerfile: str
+    files: Mapping[str, ContextFile]
+
+    def content_hash(self, parent: str) -> str:
+        """Return the SHA-256 (hex) of the layer's inputs; ``parent`` is the id of the image below."""
+        digest = hashlib.sha256()
+        for part in (parent.encode(), self.containerfile.encode()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        for name, file in sorted(self.files.items()):
+            for part in (name.encode(), b"x" if file.executable else b"-", file.data):
+                digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
+
+    def write(self, directory: Path) -> None:
+        """Write the context into an existing empty directory."""
+        (directory / "Containerfile").write_text(self.containerfile, "utf-8")
+        for name, file in self.files.items():
+            relative = PurePosixPath(name)
+            if relative.is_absolute() or ".." in relative.parts:
+                raise ValueError(f"context file outside the context: {name}")
+            path = directory / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.data)
+            path.chmod(0o755 if file.executable else 0o644)

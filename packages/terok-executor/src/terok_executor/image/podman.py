@@ -1,0 +1,131 @@
+"""The Podman commands that image building needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terok_util.process import ProcessError, ToolNotFound, find_tool, run, stream
+
+from terok_executor.errors import BuildError, PrerequisiteError
+
+OnLine = Callable[[str], None]
+
+QUERY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What Podman says about an image in its storage."""
+
+    id: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePodman:
+    """Runs Podman for images; every call is bounded in time."""
+
+    binary: str
+
+    @classmethod
+    def find(cls) -> ImagePodman:
+        """Locate Podman; PrerequisiteError if the host has none."""
+        try:
+            return cls(find_tool("podman"))
+        except ToolNotFound:
+            raise PrerequisiteError(
+                "podman is not installed", hint="install Podman 4.3 or newer with your distribution's package manager"
+            ) from None
+
+    def facts(self, reference: str) -> ImageFacts | None:
+        """Return the image's facts, or None if storage holds no such image; BuildError if Podman cannot say."""
+        result = self._query(["image", "exists", reference])
+        if result == 1:
+            return None
+        if result != 0:
+            raise BuildError(
+                f"podman cannot say whether image {reference} exists", hint="check that `podman images` works"
+            )
+        found = self.facts_of([reference])
+        if found is None:
+            raise BuildError(f"image {reference} cannot be inspected", hint="check that `podman images` works")
+        return found[0]
+
+    def facts_of(self, references: Sequence[str]) -> list[ImageFacts] | None:
+        """Return the facts of several images in one call, or None if not all of them could be had."""
+        import json
+
+        try:
+            argv = [self.binary, "image", "inspect", *references]
+            completed = run(argv, timeout=QUERY_SECONDS, check=False)
+            described = json.loads(completed.text) if completed.returncode == 0 else []
+            found = [ImageFacts(str(image["Id"]), _labels(image)) for image in described]
+        except (ProcessError, ValueError, KeyError, TypeError):
+            return None
+        return found if len(found) == len(references) else None
+
+    def references(self) -> list[str]:
+        """Return every repository:tag in storage."""
+        try:
+            text = run([self.binary, "images", "--format", "{{.Repository}}:{{.Tag}}"], timeout=QUERY_SECONDS).text
+        except ProcessError as error:
+            raise BuildError(f"images cannot be listed: {error.message}") from None
+        return text.split()
+
+    def remove(self, reference: str) -> bool:
+        """Remove an image by reference; return whether it is gone."""
+        return self._query(["image", "rm", reference]) == 0
+
+    def prune(self, label: str) -> bool:
+        """Remove untagged images with this label that nothing else needs; return whether it worked."""
+        return self._query(["image", "prune", "--force", "--filter", f"label={label}"]) == 0
+
+    def pull(self, reference: str, on_line: OnLine, *, timeout: float) -> int:
+        """Fetch an image from its registry; return Podman's exit code."""
+        return stream([self.binary, "pull", reference], on_line, timeout=timeout, check=False)
+
+    def import_root(self, archive: Path, reference: str, on_line: OnLine, *, timeout: float) -> int:
+        """Make an image of a root file system archive; return Podman's exit code."""
+        return stream([self.binary, "import", str(archive), reference], on_line, timeout=timeout, check=False)
+
+    def build(
+        self,
+        context: Path,
+        tag: str,
+        on_line: OnLine,
+        *,
+        labels: Mapping[str, str],
+        arguments: Mapping[str, str],
+        no_cache: bool,
+        timeout: float,
+    ) -> int:
+        """Build the context's Containerfile; return Podman's exit code."""
+        argv = [
+            self.binary,
+            "build",
+            "--force-rm",
+            "--pull=never",
+            *(["--no-cache"] if no_cache else []),
+            *(f"--label={key}={value}" for key, value in sorted(labels.items())),
+            *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
+            "--tag",
+            tag,
+            "--file",
+            str(context / "Containerfile"),
+            str(context),
+        ]
+        return stream(argv, on_line, timeout=timeout, check=False)
+
+    def _query(self, arguments: Sequence[str]) -> int:
+        try:
+            return run([self.binary, *arguments], timeout=QUERY_SECONDS, check=False).returncode
+        except ProcessError as error:
+            raise BuildError(f"podman does not answer: {error.message}") from None
+
+
+def _labels(described: Mapping[str, Any]) -> dict[str, str]:
+    labels = described.get("Labels") or (described.get("Config") or {}).get("Labels") or {}
+    return {str(key): str(value) for key, value in labels.items()}

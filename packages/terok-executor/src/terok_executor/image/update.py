@@ -1,0 +1,96 @@
+"""Moves agents to the newest versions their registries offer, and pins the checksums of what that means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from terok_util import atomic_write, ensure_dir, yaml
+from terok_util.process import ProcessError, ToolNotFound, find_tool, run
+
+from terok_executor.errors import BuildError, PrerequisiteError
+from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, package_names
+from terok_executor.roster.types import Agent
+
+Ask = Callable[[str, str], str]
+"""Returns one field of what the registry says about ``NAME@VERSION``; empty text if it knows nothing."""
+_SECONDS = 120.0
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An agent whose newest version is another than its present one."""
+
+    agent: str
+    present: str
+    newest: str
+
+
+def npm_registry() -> Ask:
+    """Return a way to ask the registry of the host's npm; PrerequisiteError without npm."""
+    try:
+        tool = find_tool("npm")
+    except ToolNotFound:
+        raise PrerequisiteError(
+            "npm is not installed, which knows the registry to ask", hint="install npm; nothing else needs it"
+        ) from None
+
+    def ask(package: str, field: str) -> str:
+        try:
+            done = run([tool, "view", "--silent", package, field], timeout=_SECONDS, check=False, cwd=Path("/"))
+        except ProcessError as error:
+            raise BuildError(f"the registry cannot be asked about {package}: {error.message}") from None
+        return done.text.strip() if done.returncode == 0 else ""
+
+    return ask
+
+
+def find_moves(agents: Iterable[Agent], ask: Ask) -> list[Move]:
+    """Return the agents that can move; BuildError if the registry says nothing about one."""
+    moves = []
+    for agent in agents:
+        npm = agent.install.npm
+        if npm is None or not npm.track:
+            continue
+        newest = ask(npm.track, "version")
+        if not _VERSION.fullmatch(newest):
+            raise BuildError(f"the registry names no version of {npm.track}", hint="try again later")
+        if newest != agent.install.version:
+            moves.append(Move(agent.name, agent.install.version, newest))
+    return moves
+
+
+def pin(agents: Iterable[Agent], versions: Mapping[str, str], ask: Ask) -> dict[str, str]:
+    """Return the checksums of every package of the agents, at ``versions`` where that names one.
+
+    BuildError if a package for this kind of machine has none; one for another kind is left unpinned.
+    """
+    found = {}
+    for agent in agents:
+        npm = agent.install.npm
+        if npm is None:
+            continue
+        version = versions.get(agent.name, agent.install.version)
+        names = dict.fromkeys(name for arch in ARCHITECTURES for name in package_names(npm, version, arch))
+        for name in names:
+            if integrity := ask(name, "dist.integrity"):
+                found[name] = integrity
+        if not any(name in found for name in names):
+            raise BuildError(f"the registry has no checksum for agent {agent.name} {version}", hint="try again later")
+    return found
+
+
+def write_moves(directory: Path, moves: Iterable[Move], checksums: Mapping[str, str], lock: Lock) -> None:
+    """Write versions into ``agents/NAME.yaml`` below ``directory``, keeping comments, and checksums into the lock."""
+    ensure_dir(directory / "agents", mode=0o755)
+    for move in moves:
+        path = directory / "agents" / f"{move.agent}.yaml"
+        document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}
+        document.setdefault("install", {})["version"] = move.newest
+        atomic_write(path, yaml.dump(document))
+    stale = {name for name in lock.npm if name.rpartition("@")[0] in {new.rpartition("@")[0] for new in checksums}}
+    kept = {name: value for name, value in lock.npm.items() if name not in stale}
+    atomic_write(directory / LOCK_FILE, Lock({**kept, **checksums}).text())

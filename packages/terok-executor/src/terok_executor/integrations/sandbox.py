@@ -1,0 +1,109 @@
+"""Everything the executor uses of terok_sandbox; no other module imports that wheel.
+
+Names are loaded when first used: the command tree needs the sandbox's commands, but not its database or its runtime.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from terok_util import lazy_exports
+
+if TYPE_CHECKING:
+    from terok_sandbox.audit import read_audit
+    from terok_sandbox.cli.tree import COMMANDS as SANDBOX_COMMANDS
+    from terok_sandbox.config.model import SandboxConfig
+    from terok_sandbox.errors import (
+        ContainerNotFound,
+        EngineError,
+        EngineTimeout,
+        GateError,
+        PrerequisiteMissing,
+        SandboxError,
+    )
+    from terok_sandbox.gate.invoke import run_git
+    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.source import RepoSource, resolve_repo, scope_for
+    from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
+    from terok_sandbox.runtime.protocol import ByteProcess, ContainerRuntime, ContainerState
+    from terok_sandbox.sandbox import Sandbox
+    from terok_sandbox.setup.stages import run_setup, run_uninstall
+    from terok_sandbox.setup.state import check_setup
+    from terok_sandbox.sidecar import GateWiring, PolicyTiers
+    from terok_sandbox.vault.store import CredentialDB
+    from terok_sandbox.vault.tokens import TokenShape
+    from terok_sandbox.vault.unlock import open_vault, provision_session
+    from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT
+
+    __all__ = [
+        "LOOPBACK_VAULT_PORT",
+        "SANDBOX_COMMANDS",
+        "ByteProcess",
+        "ContainerNotFound",
+        "ContainerRuntime",
+        "ContainerState",
+        "CredentialDB",
+        "EngineError",
+        "EngineTimeout",
+        "GateError",
+        "GateWiring",
+        "GitGate",
+        "LifecycleHooks",
+        "PolicyTiers",
+        "PrerequisiteMissing",
+        "RepoSource",
+        "RunSpec",
+        "Sandbox",
+        "SandboxConfig",
+        "SandboxError",
+        "Sharing",
+        "TokenShape",
+        "VolumeSpec",
+        "Wiring",
+        "check_setup",
+        "open_vault",
+        "provision_session",
+        "read_audit",
+        "resolve_repo",
+        "run_git",
+        "run_setup",
+        "run_uninstall",
+        "scope_for",
+    ]
+else:
+    _SOURCES = {
+        "ByteProcess": "terok_sandbox.runtime.protocol",
+        "ContainerNotFound": "terok_sandbox.errors",
+        "ContainerRuntime": "terok_sandbox.runtime.protocol",
+        "ContainerState": "terok_sandbox.runtime.protocol",
+        "CredentialDB": "terok_sandbox.vault.store",
+        "EngineError": "terok_sandbox.errors",
+        "EngineTimeout": "terok_sandbox.errors",
+        "GateError": "terok_sandbox.errors",
+        "GateWiring": "terok_sandbox.sidecar",
+        "GitGate": "terok_sandbox.gate.mirror",
+        "LOOPBACK_VAULT_PORT": "terok_sandbox.vault_addr",
+        "LifecycleHooks": "terok_sandbox.launch.spec",
+        "PolicyTiers": "terok_sandbox.sidecar",
+        "PrerequisiteMissing": "terok_sandbox.errors",
+        "RepoSource": "terok_sandbox.gate.source",
+        "RunSpec": "terok_sandbox.launch.spec",
+        "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
+        "Sandbox": "terok_sandbox.sandbox",
+        "SandboxConfig": "terok_sandbox.config.model",
+        "SandboxError": "terok_sandbox.errors",
+        "Sharing": "terok_sandbox.launch.spec",
+        "TokenShape": "terok_sandbox.vault.tokens",
+        "VolumeSpec": "terok_sandbox.launch.spec",
+        "Wiring": "terok_sandbox.launch.spec",
+        "check_setup": "terok_sandbox.setup.state",
+        "open_vault": "terok_sandbox.vault.unlock",
+        "provision_session": "terok_sandbox.vault.unlock",
+        "read_audit": "terok_sandbox.audit",
+        "resolve_repo": "terok_sandbox.gate.source",
+        "run_git": "terok_sandbox.gate.invoke",
+        "run_setup": "terok_sandbox.setup.stages",
+        "run_uninstall": "terok_sandbox.setup.stages",
+        "scope_for": "terok_sandbox.gate.source",
+    }
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, _SOURCES)

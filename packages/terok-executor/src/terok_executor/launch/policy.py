@@ -1,0 +1,46 @@
+"""The egress policy lines of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from terok_executor.errors import RequestError
+from terok_executor.roster.types import Provider
+
+_DESTINATION = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9*._-]+)(?::(?P<port>[0-9]{1,5}))?")
+DEFAULT_PORT = 443
+
+
+def allow_lines(destinations: Iterable[str]) -> tuple[str, ...]:
+    """Return policy lines that open ``HOST`` (port 443) or ``HOST:PORT``; RequestError for anything else."""
+    return tuple(_allow(text) for text in destinations)
+
+
+def deny_lines(providers: Mapping[str, Provider]) -> tuple[str, ...]:
+    """Return policy lines that close every provider's own host: it is reached through the vault or not at all."""
+    hosts: dict[str, None] = {}
+    for provider in providers.values():
+        for url in (provider.upstream, *provider.path_upstreams.values()):
+            host = urlsplit(url or "").hostname
+            if host and not _is_address(host) and host != "localhost":
+                hosts[host] = None
+    return tuple(f'- {host} %reason="reached through the vault only"' for host in sorted(hosts))
+
+
+def _allow(text: str) -> str:
+    match = _DESTINATION.fullmatch(text)
+    port = int(match["port"] or DEFAULT_PORT) if match else 0
+    if match is None or not 0 < port < 65536:
+        raise RequestError(f"not a destination: {text[:80]!r}", hint="use HOST:PORT, for example deb.example.org:443")
+    return f'+ {match["host"]}:{port} %reason="asked for with --allow"'
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

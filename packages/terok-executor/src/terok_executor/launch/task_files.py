@@ -1,0 +1,77 @@
+"""The files of one task on the host: the prompt the agent reads, and the record of what was started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from terok_util import ensure_dir, write_sensitive_file
+
+from terok_executor.errors import ExecutorError, RequestError
+
+MAX_PROMPT_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What was asked for, kept until the container is removed.
+
+    ``started`` is RFC 3339 UTC, ``timeout`` seconds; ``heads`` are the gate's branches before the agent ran.
+    """
+
+    container: str
+    agent: str
+    provider: str
+    repo: str
+    scope: str
+    branch: str
+    image: str
+    started: str
+    timeout: int
+    heads: dict[str, str]
+
+
+def checked_prompt(prompt: str) -> str:
+    """Return the prompt if an agent can be given it; RequestError if it is empty or too large."""
+    if not prompt.strip():
+        raise RequestError("the prompt is empty", hint="say what to do: -p 'Fix the failing test'")
+    if len(prompt.encode("utf-8", "surrogateescape")) > MAX_PROMPT_BYTES:
+        raise RequestError(f"the prompt is larger than {MAX_PROMPT_BYTES} bytes", hint="put the material into a file")
+    return prompt
+
+
+def prepare_task_dir(directory: Path, *, prompt: str | None, state_dirs: Iterable[str]) -> None:
+    """Create the directories the container mounts and write the prompt, if there is one, 0600."""
+    ensure_dir(directory)
+    ensure_dir(directory / "home")
+    for name in state_dirs:
+        ensure_dir(directory / "state" / name)
+    if prompt is not None:
+        write_sensitive_file(directory / "home" / "prompt.txt", prompt.encode("utf-8", "surrogateescape"))
+
+
+def write_config_files(files: Mapping[Path, str]) -> None:
+    """Write the agent's configuration files, 0600, into the directories the container mounts."""
+    for path, text in files.items():
+        ensure_dir(path.parent)
+        write_sensitive_file(path, text)
+
+
+def save_record(directory: Path, record: RunRecord) -> None:
+    """Write the record beside, not inside, what the container can write."""
+    write_sensitive_file(directory / "run.json", json.dumps(asdict(record), indent=1) + "\n")
+
+
+def load_record(directory: Path) -> RunRecord | None:
+    """Return the record of a task, or None if the directory has none; ExecutorError if it is damaged."""
+    path = directory / "run.json"
+    try:
+        return RunRecord(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise ExecutorError(
+            f"the run record {path} cannot be read: {error}", hint=f"`terok-executor rm {directory.name}` removes it"
+        ) from None

@@ -1,0 +1,26 @@
+"""The host's time zone, by the name a container understands."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+
+
+def host_timezone(
+    environ: Mapping[str, str] | None = None,
+    *,
+    named: Path = Path("/etc/timezone"),
+    linked: Path = Path("/etc/localtime"),
+) -> str | None:
+    """Return the IANA name from ``TZ``, ``/etc/timezone`` or the ``/etc/localtime`` link; None if none says."""
+    candidates = [(os.environ if environ is None else environ).get("TZ", "").removeprefix(":")]
+    with suppress(OSError, UnicodeDecodeError):
+        candidates.append(named.read_text("ascii").strip())
+    with suppress(OSError):
+        candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
+    return next((text for text in candidates if _NAME.fullmatch(text)), None)

@@ -1,0 +1,37 @@
+"""Where the executor keeps its files on the host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from terok_util import namespace_config_dir, namespace_state_dir
+
+from terok_executor.errors import RequestError
+
+_CONTAINER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+
+
+def state_dir() -> Path:
+    """Directory of everything the executor writes for itself."""
+    return namespace_state_dir("executor", env_var="TEROK_EXECUTOR_STATE_DIR")
+
+
+def task_dir(name: str) -> Path:
+    """Directory of one container's prompt and run record, mounted at ``/home/dev/.terok``."""
+    return state_dir() / "run" / checked_container_name(name)
+
+
+def user_roster_dir(kind: str) -> Path:
+    """Directory of the user's YAML files of one kind: ``agents`` or ``providers``."""
+    return namespace_config_dir() / kind
+
+
+def checked_container_name(name: str) -> str:
+    """Return ``name`` if a container may be called so, else raise ``RequestError``."""
+    if not _CONTAINER_NAME.fullmatch(name):
+        raise RequestError(
+            f"invalid container name: {name!r}",
+            hint="use 1 to 63 of a-z 0-9 _ . - and start with a letter or digit",
+        )
+    return name

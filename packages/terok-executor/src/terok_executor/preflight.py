@@ -1,0 +1,98 @@
+"""Looks whether a run of one agent would start, and says what to do where it would not; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terok_util import TerokError
+
+from terok_executor.credentials import require_credential
+from terok_executor.image.builder import ImageBuilder
+from terok_executor.image.podman import ImagePodman
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.integrations.sandbox import SandboxConfig, check_setup
+from terok_executor.roster.roster import AgentRoster
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One answer: what was looked at, whether it is as it has to be, and what to do if not.
+
+    A result that is not ``needed`` does not keep a run from starting.
+    """
+
+    name: str
+    ok: bool
+    message: str
+    fix: str = ""
+    needed: bool = True
+
+
+class Preflight:
+    """The checks for one agent and provider, each of which can be asked for alone."""
+
+    def __init__(
+        self,
+        provider: str,
+        *,
+        bound_provider: str | None = None,
+        base_image: str = DEFAULT_BASE_IMAGE,
+        credential_set: str = "default",
+        roster: AgentRoster | None = None,
+        config: SandboxConfig | None = None,
+    ) -> None:
+        """Name the agent (``provider``), and the model provider it is to use; RosterError if they do not fit."""
+        self._roster = roster or AgentRoster.load()
+        self._agent = self._roster.agent(provider)
+        self._provider = self._roster.bind(self._agent, bound_provider)
+        self._config = config or SandboxConfig.load()
+        self._builder = ImageBuilder(base_image)
+        self._credential_set = credential_set
+
+    def run(self) -> tuple[CheckResult, ...]:
+        """Return the result of every check, in the order in which to mend them."""
+        podman = self.check_podman()
+        if not podman.ok:
+            return (podman,)
+        return podman, self.check_sandbox(), self.check_images(), self.check_credentials()
+
+    def check_podman(self) -> CheckResult:
+        """Look for Podman."""
+        return _judge("podman", lambda: f"found at {ImagePodman.find().binary}")
+
+    def check_sandbox(self) -> CheckResult:
+        """Look whether this host is set up."""
+
+        def look() -> str:
+            check_setup(self._config)
+            return "set up"
+
+        return _judge("sandbox", look, fix="terok-executor setup")
+
+    def check_images(self) -> CheckResult:
+        """Look for an image with the agent that is up to date; without one a run builds it first."""
+        try:
+            tag = self._builder.present([self._agent], self._roster.agents)
+        except TerokError as error:
+            return CheckResult("image", ok=False, message=error.message, fix=error.hint or "")
+        if tag is not None:
+            return CheckResult("image", ok=True, message=tag)
+        fix = f"terok-executor build {self._agent.name}"
+        return CheckResult("image", ok=False, message="is built when a run first needs it", fix=fix, needed=False)
+
+    def check_credentials(self) -> CheckResult:
+        """Look for a credential of the provider in the vault."""
+
+        def look() -> str:
+            kind = require_credential(self._config, self._provider, self._credential_set)
+            return f"{self._provider.label}: {kind.replace('_', ' ')} in set {self._credential_set}"
+
+        return _judge("credential", look, fix=f"terok-executor auth {self._provider.name}")
+
+
+def _judge(name: str, look: Callable[[], str], fix: str = "") -> CheckResult:
+    try:
+        return CheckResult(name, ok=True, message=look())
+    except TerokError as error:
+        return CheckResult(name, ok=False, message=error.message, fix=fix or error.hint or "")

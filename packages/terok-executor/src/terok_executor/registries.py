@@ -1,0 +1,112 @@
+"""Where the host takes packages from, so that build steps take them from the same place.
+
+Only locations without credentials are handed on: a build argument ends up in the image's history.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from terok_util import TerokError
+from terok_util.process import find_tool, run
+
+_PROBE_SECONDS = 20.0
+_POCKETS = ("", "-updates", "-security")
+_ENVIRONMENT = {
+    "PIP_INDEX_URL": "PIP_INDEX_URL",
+    "NPM_CONFIG_REGISTRY": "NPM_CONFIG_REGISTRY",
+    "npm_config_registry": "NPM_CONFIG_REGISTRY",
+}
+
+
+def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment variables build steps need to use the host's pip and npm registries."""
+    source = os.environ if environ is None else environ
+    found = {name: source[key] for key, name in _ENVIRONMENT.items() if usable(source.get(key, ""))}
+    if "PIP_INDEX_URL" not in found:
+        found["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
+    if "NPM_CONFIG_REGISTRY" not in found:
+        found["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry"])
+    return {name: value for name, value in sorted(found.items()) if usable(value)}
+
+
+def debian_sources(
+    suite: str, sources: Path = Path("/etc/apt"), release: Path = Path("/etc/os-release")
+) -> tuple[str, ...]:
+    """Return apt source lines for ``suite`` at the mirrors a Debian host itself uses.
+
+    Empty where mmdebstrap's own default applies: on another distribution, or when no mirror is configured.
+    """
+    facts = _shell_assignments(_text(release))
+    codename = facts.get("VERSION_CODENAME", "")
+    if facts.get("ID") != "debian" or not codename:
+        return ()
+    files = [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*"))]
+    entries = [entry for file in files for entry in archive_entries(_text(file))]
+    suffixes = ("",) if suite in ("sid", "unstable", "testing") else _POCKETS
+    lines = (
+        f"deb {uri} {suite}{suffix} main"
+        for suffix in suffixes
+        for uri, name in entries
+        if name == codename + suffix and usable(uri)
+    )
+    return tuple(dict.fromkeys(lines))
+
+
+def archive_entries(text: str) -> list[tuple[str, str]]:
+    """Return (URI, suite) pairs of component ``main`` from a sources file in either of apt's formats."""
+    found: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        words = re.sub(r"\[[^]]*\]", "", line).split()
+        if len(words) >= 4 and words[0] == "deb" and "main" in words[3:]:
+            found.append((words[1], words[2]))
+    for stanza in re.split(r"\n[ \t]*\n", text):
+        fields = dict(re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*)$", stanza))
+        if "main" in fields.get("Components", "").split() and "deb" in fields.get("Types", "").split():
+            found += [
+                (uri, suite) for uri in fields.get("URIs", "").split() for suite in fields.get("Suites", "").split()
+            ]
+    return found
+
+
+def usable(value: str) -> bool:
+    """Tell whether a registry location may be handed to a build: http or https, no credentials, one line."""
+    if not value or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _ask(argv: list[str]) -> str:
+    try:
+        result = run(argv, timeout=_PROBE_SECONDS, check=False, cwd=Path("/"))
+    except TerokError:
+        return ""
+    return result.text.strip() if result.returncode == 0 else ""
+
+
+def _ask_tool(name: str, arguments: list[str]) -> str:
+    try:
+        tool = find_tool(name)
+    except TerokError:
+        return ""
+    return _ask([tool, *arguments])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _shell_assignments(text: str) -> dict[str, str]:
+    return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}

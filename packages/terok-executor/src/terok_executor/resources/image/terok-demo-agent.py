@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""A small agent: sends the prompt and one tool to a Messages API, runs what the model asks for, until it is done."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+TOOL = {
+    "name": "bash",
+    "description": "Run a shell command in the workspace and return its output.",
+    "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+}
+SYSTEM = "You are a coding agent in a container. Work in the current directory and use the tool bash."
+MAX_OUTPUT = 64 * 1024
+COMMAND_SECONDS = 300
+REQUEST_SECONDS = 120
+ATTEMPTS = 8
+
+
+class FailedError(Exception):
+    """The conversation cannot go on."""
+
+
+class RetryableError(Exception):
+    """The request may be sent again."""
+
+
+def main() -> int:
+    """Run the conversation that standard input asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="demo-model")
+    parser.add_argument("--max-turns", type=int, default=50)
+    parser.add_argument("--no-stream", action="store_true")
+    options = parser.parse_args()
+    prompt = sys.stdin.read().strip()
+    if not prompt:
+        print("error: the prompt is empty", file=sys.stderr)
+        return 2
+    print(f"prompt: {prompt}", flush=True)
+    try:
+        converse(prompt, options)
+    except FailedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def converse(prompt: str, options: argparse.Namespace) -> None:
+    """Talk to the model until it asks for no tool."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+    for _turn in range(options.max_turns):
+        body = {
+            "model": options.model,
+            "max_tokens": 4096,
+            "system": SYSTEM,
+            "tools": [TOOL],
+            "messages": messages,
+            "stream": not options.no_stream,
+        }
+        answer = ask(body)
+        messages.append({"role": "assistant", "content": answer["content"]})
+        results = []
+        for block in answer["content"]:
+            if block["type"] == "text":
+                print(f"agent: {block['text']}", flush=True)
+            elif block["type"] == "tool_use":
+                results.append(use_tool(block))
+        if not results:
+            return
+        messages.append({"role": "user", "content": results})
+    raise FailedError(f"no end after {options.max_turns} turns")
+
+
+def use_tool(block: dict[str, Any]) -> dict[str, Any]:
+    """Run the command of a tool call and return the result block."""
+    result: dict[str, Any] = {"type": "tool_result", "tool_use_id": block["id"]}
+    command = (block.get("input") or {}).get("command")
+    if block.get("name") != TOOL["name"] or not isinstance(command, str):
+        return {**result, "is_error": True, "content": "unknown tool or missing command"}
+    print(f"$ {command}", flush=True)
+    try:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = (error.stdout or b"") + b"\n[timed out]", 124
+    text = output[-MAX_OUTPUT:].decode("utf-8", "replace")
+    for line in text.splitlines():
+        print(f"  {line}", flush=True)
+    if code:
+        print(f"  [exit {code}]", flush=True)
+    return {**result, "is_error": code != 0, "content": text or "(no output)"}
+
+
+def ask(body: dict[str, Any]) -> dict[str, Any]:
+    """Send one request; a provider that is away for a moment only delays the answer."""
+    problem = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            delay = min(0.25 * 2**attempt, 8.0)
+            print(f"retrying in {delay:g} s: {problem}", file=sys.stderr, flush=True)
+            time.sleep(delay)
+        try:
+            return exchange(body)
+        except (RetryableError, OSError, http.client.HTTPException) as error:
+            problem = f"{type(error).__name__}: {error}"
+    raise FailedError(f"the provider does not answer: {problem}")
+
+
+def exchange(body: dict[str, Any]) -> dict[str, Any]:
+    """Send one request and return the message that came back."""
+    base = urlsplit(os.environ["ANTHROPIC_BASE_URL"])
+    kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
+    connection = kind(base.hostname or "", base.port, timeout=REQUEST_SECONDS)
+    try:
+        connection.request(
+            "POST",
+            f"{base.path.rstrip('/')}/v1/messages",
+            body=json.dumps(body).encode(),
+            headers={
+                "content-type": "application/json",
+                "anthropic-version": "2023-06-01",
+                "x-api-key": os.environ.get("ANTHROPIC_API_KEY", ""),
+            },
+        )
+        response = connection.getresponse()
+        if response.status >= 500 or response.status == 429:
+            raise RetryableError(f"status {response.status}")
+        if response.status != 200:
+            detail = response.read(2000).decode("utf-8", "replace")
+            raise FailedError(f"the provider answered {response.status}: {detail}")
+        if response.headers.get_content_type() == "text/event-stream":
+            return gather(response)
+        answer = json.loads(response.read())
+        return {"content": answer["content"]}
+    except (KeyError, ValueError) as error:
+        raise FailedError(f"the provider's answer makes no sense: {error!r}") from None
+    finally:
+        connection.close()
+
+
+def gather(response: http.client.HTTPResponse) -> dict[str, Any]:
+    """Put a streamed message together; a stream that breaks off is asked for again."""
+    blocks: dict[int, dict[str, Any]] = {}
+    partial: dict[int, str] = {}
+    for raw in response:
+        if not raw.startswith(b"data:"):
+            continue
+        event = json.loads(raw[5:])
+        kind = event.get("type")
+        if kind == "content_block_start":
+            blocks[event["index"]] = dict(event["content_block"])
+        elif kind == "content_block_delta":
+            delta, index = event["delta"], event["index"]
+            if delta["type"] == "text_delta":
+                blocks[index]["text"] = blocks[index].get("text", "") + delta["text"]
+            elif delta["type"] == "input_json_delta":
+                partial[index] = partial.get(index, "") + delta["partial_json"]
+        elif kind == "error":
+            raise RetryableError(json.dumps(event.get("error")))
+        elif kind == "message_stop":
+            for index, text in partial.items():
+                blocks[index]["input"] = json.loads(text or "{}")
+            return {"content": [blocks[index] for index in sorted(blocks)]}
+    raise RetryableError("the stream ended early")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)

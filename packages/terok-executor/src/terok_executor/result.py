@@ -1,0 +1,156 @@
+"""What a run came to: exit code, commits in the gate, what was blocked, what the vault was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from terok_util import safe_text
+
+from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, run_git
+from terok_executor.launch.task_files import RunRecord
+
+MAX_COMMITS = 200
+MAX_BLOCKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that arrived in the gate."""
+
+    id: str
+    branch: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A destination that was refused, how often, and why."""
+
+    destination: str
+    port: int | None
+    protocol: str
+    name: str
+    reason: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultUse:
+    """Requests the vault was asked for, those it refused, and the upstream's answers by status."""
+
+    requests: int
+    refused: int
+    responses: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The outcome of one headless run; ``duration`` is in seconds, ``gate`` the mirror's path."""
+
+    container: str
+    agent: str
+    provider: str
+    exit_code: int
+    timed_out: bool
+    duration: float
+    branch: str
+    gate: str
+    commits: tuple[Commit, ...]
+    blocked: tuple[Blocked, ...]
+    vault: VaultUse
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+
+def collect_result(
+    config: SandboxConfig,
+    record: RunRecord,
+    heads: Mapping[str, str],
+    *,
+    exit_code: int,
+    timed_out: bool,
+    duration: float,
+) -> RunResult:
+    """Gather the outcome from the gate's branches (``heads``, as they are now) and the audit logs."""
+    state = config.container_state_dir(record.container)
+    mirror = config.gate_base_path / f"{record.scope}.git"
+    return RunResult(
+        container=record.container,
+        agent=record.agent,
+        provider=record.provider,
+        exit_code=exit_code,
+        timed_out=timed_out,
+        duration=round(duration, 3),
+        branch=record.branch,
+        gate=str(mirror),
+        commits=new_commits(mirror, record.heads, heads),
+        blocked=blocked_destinations(_rows(state / "shield-audit.jsonl")),
+        vault=vault_use(_rows(state / "vault-audit.jsonl")),
+    )
+
+
+def new_commits(mirror: Path, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Commit, ...]:
+    """Return the commits on branches that moved, oldest first, at most 200 per branch."""
+    found: list[Commit] = []
+    known = [f"^{tip}" for tip in sorted(set(before.values()))]
+    for branch, tip in sorted(after.items()):
+        if before.get(branch) == tip:
+            continue
+        text = run_git(
+            "log", "--reverse", f"--max-count={MAX_COMMITS}", "--format=%H %s", tip, *known, git_dir=mirror
+        ).text
+        for line in text.splitlines():
+            commit, _, subject = line.partition(" ")
+            found.append(Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
+    return tuple(found)
+
+
+def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ...]:
+    """Fold the shield's ``blocked`` and ``refused`` rows by destination, in order of first sight."""
+    firsts: dict[tuple[str, int | None, str, str], dict[str, Any]] = {}
+    counts: dict[tuple[str, int | None, str, str], int] = {}
+    for row in rows:
+        if row.get("action") not in ("blocked", "refused"):
+            continue
+        port = row.get("port")
+        key = (_text(row, "dest"), port if isinstance(port, int) else None, _text(row, "proto"), _text(row, "name"))
+        if key not in firsts and len(firsts) >= MAX_BLOCKED:
+            continue
+        firsts.setdefault(key, dict(row))
+        counts[key] = counts.get(key, 0) + 1
+    return tuple(
+        Blocked(*key, reason=_text(row, "reason"), count=counts[key], first=_text(row, "time"))
+        for key, row in firsts.items()
+    )
+
+
+def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
+    """Count the vault's ``request`` and ``response`` rows."""
+    requests = refused = 0
+    responses: dict[str, int] = {}
+    for row in rows:
+        if row.get("action") == "request":
+            requests += 1
+            refused += row.get("verdict") != "released"
+        elif row.get("action") == "response":
+            status = str(row.get("status"))
+            responses[status] = responses.get(status, 0) + 1
+    return VaultUse(requests, refused, responses)
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        yield from read_audit(path)
+    except (OSError, SandboxError):
+        return
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return safe_text(str(value), limit=300) if value is not None else ""

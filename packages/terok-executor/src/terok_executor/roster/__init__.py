@@ -1,0 +1,3 @@
+"""Agents and providers as data: what the bundled and the user's YAML files say."""
+
+from __future__ import annotations

@@ -1,0 +1,26 @@
+"""JSON Schema of roster files, for editors; the shipped files are made from the models and checked against them."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+KINDS = ("agent", "provider")
+
+
+def schema_text(kind: str) -> str:
+    """Return the JSON Schema of one kind of file, ``agent`` or ``provider``, as it is shipped."""
+    from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml
+
+    model: type[BaseModel] = RawAgentYaml if kind == "agent" else RawProviderYaml
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def shipped_schema(kind: str) -> str:
+    """Return the shipped JSON Schema."""
+    return (files("terok_executor") / "resources" / "schema" / f"{kind}.schema.json").read_text("utf-8")

@@ -1,0 +1,163 @@
+"""Reads roster files: the bundled ones, with the user's files merged over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terok_util import deep_merge, safe_text, yaml
+
+from terok_executor.errors import RosterError
+from terok_executor.paths import user_roster_dir
+from terok_executor.roster.project import agent_from_raw, provider_from_raw
+from terok_executor.roster.types import Agent, Provider
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+MAX_FILE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RosterSource:
+    """One roster file: where it is and what it says, with line positions kept by the parser."""
+
+    origin: str
+    data: Any
+
+
+def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
+    """Return every agent by name.
+
+    Raises RosterError, naming file, line and key, if any file is wrong.
+    """
+    from terok_executor.roster.schema import RawAgentYaml
+
+    return {
+        name: agent_from_raw(name, _validated(RawAgentYaml, name, sources))
+        for name, sources in _gathered("agents", user_dir).items()
+    }
+
+
+def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
+    """Return every provider by name.
+
+    Raises RosterError, naming file, line and key, if any file is wrong.
+    """
+    from terok_executor.roster.schema import RawProviderYaml
+
+    return {
+        name: provider_from_raw(name, _validated(RawProviderYaml, name, sources))
+        for name, sources in _gathered("providers", user_dir).items()
+    }
+
+
+def parse_source(origin: str, text: str) -> RosterSource:
+    """Parse one file's text; it has to be a mapping."""
+    try:
+        data = yaml.load(text, name=origin)
+        yaml.plain(data)
+    except yaml.YAMLError as error:
+        raise RosterError(safe_text(error.message, limit=500), hint="check indentation, colons and quotes") from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise RosterError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
+    return RosterSource(origin, data)
+
+
+def _gathered(kind: str, user_dir: Path | None) -> dict[str, list[RosterSource]]:
+    found: dict[str, list[RosterSource]] = {}
+    for name, source in _bundled(kind):
+        found[name] = [source]
+    for name, source in _users(user_dir if user_dir is not None else user_roster_dir(kind)):
+        found.setdefault(name, []).append(source)
+    return dict(sorted(found.items()))
+
+
+def _bundled(kind: str) -> Iterator[tuple[str, RosterSource]]:
+    for entry in sorted((files("terok_executor") / "resources" / kind).iterdir(), key=lambda item: item.name):
+        if entry.name.endswith(".yaml"):
+            name = entry.name.removesuffix(".yaml")
+            yield name, parse_source(f"bundled {kind}/{entry.name}", entry.read_text("utf-8"))
+
+
+def _users(directory: Path) -> Iterator[tuple[str, RosterSource]]:
+    if not directory.is_dir():
+        return
+    for path in sorted(directory.glob("*.yaml")):
+        _check_name(path)
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(MAX_FILE_BYTES + 1)
+            text = content.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RosterError(f"{path}: cannot be read: {error}") from None
+        if len(content) > MAX_FILE_BYTES:
+            raise RosterError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+        yield path.stem, parse_source(str(path), text)
+
+
+def _check_name(path: Path) -> None:
+    stem = path.stem
+    if not stem.isascii() or not stem.replace("-", "").isalnum() or stem != stem.lower() or len(stem) > 32:
+        raise RosterError(
+            f"{path}: the file name is the entry's name", hint="use up to 32 lower-case letters, digits and dashes"
+        )
+
+
+def _validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
+    from pydantic import ValidationError
+
+    merged: dict[str, Any] = {}
+    for source in sources:
+        merged = deep_merge(merged, yaml.plain(source.data))
+    try:
+        return model.model_validate(merged)
+    except ValidationError as error:
+        raise RosterError(_explain(name, sources, error), hint=_hint(error)) from None
+
+
+def _explain(name: str, sources: list[RosterSource], error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    location = tuple(first["loc"])
+    origin, line = _locate(sources, location)
+    key = ".".join(str(part) for part in location if part != "[key]") or name
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{origin}:{line}: {key}: {safe_text(message, limit=300)}"
+
+
+def _hint(error: ValidationError) -> str | None:
+    kind = error.errors(include_url=False, include_context=False)[0]["type"]
+    if kind == "extra_forbidden":
+        return "the key is not known here; check its spelling and indentation"
+    return None
+
+
+def _locate(sources: list[RosterSource], location: tuple[int | str, ...]) -> tuple[str, int]:
+    """Return the file and line that say the value at ``location``; the last file wins, as in the merge."""
+    best = (sources[-1].origin, 1, 0)
+    for source in reversed(sources):
+        line, depth = _descend(source.data, location)
+        if depth > best[2]:
+            best = (source.origin, line, depth)
+    return best[0], best[1]
+
+
+def _descend(node: Any, location: tuple[int | str, ...]) -> tuple[int, int]:
+    line, depth = 1, 0
+    for part in location:
+        positions = getattr(node, "lc", None)
+        try:
+            child = node[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        if positions is not None:
+            data = positions.data or {}
+            if part in data:
+                line = data[part][0] + 1
+        node, depth = child, depth + 1
+    return line, depth

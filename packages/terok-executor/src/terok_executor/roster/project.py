@@ -1,0 +1,92 @@
+"""Turns a validated roster file into the frozen value the rest of the executor uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from terok_executor.roster.types import (
+    Agent,
+    AuthHeader,
+    AutoApproveSpec,
+    ConfigFile,
+    GitIdentity,
+    HeadlessSpec,
+    InstallSpec,
+    MountSpec,
+    NpmStage,
+    PhantomShape,
+    PipStage,
+    Provider,
+    ProviderBinding,
+    SessionSpec,
+    StagedFile,
+)
+
+if TYPE_CHECKING:
+    from terok_executor.roster.schema import RawAgentYaml, RawAuthHeader, RawInstall, RawNpmStage, RawProviderYaml
+
+
+def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
+    """Fill in what an agent's file leaves to its name."""
+    return Agent(
+        name=name,
+        label=raw.label or name,
+        kind=raw.kind,
+        binary=raw.binary or name,
+        speaks={str(protocol): dict(values) for protocol, values in raw.speaks.items()},
+        git_identity=GitIdentity(raw.git_identity.name or name.capitalize(), raw.git_identity.email),
+        headless=HeadlessSpec(tuple(raw.headless.args), raw.headless.model_flag, raw.headless.max_turns_flag),
+        auto_approve=AutoApproveSpec(dict(raw.auto_approve.env), tuple(raw.auto_approve.flags)),
+        session=SessionSpec(raw.session.resume_flag, raw.session.continue_flag),
+        provider=ProviderBinding(
+            raw.provider.default,
+            {str(kind): name for kind, name in raw.provider.token_env.items()},
+            raw.provider.base_url_env,
+        ),
+        env=dict(raw.env),
+        config_files=tuple(ConfigFile(item.path, item.content) for item in raw.config_files),
+        instructions_file=raw.instructions_file,
+        install=_install(raw.install),
+        mounts=tuple(MountSpec(item.host_dir, item.container_path, item.label or name) for item in raw.mounts),
+        help=raw.help,
+    )
+
+
+def provider_from_raw(name: str, raw: RawProviderYaml) -> Provider:
+    """Fill in what a provider's file leaves to its name."""
+    return Provider(
+        name=name,
+        label=raw.label or name,
+        upstream=raw.upstream,
+        auth={kind: _auth(header) for kind, header in raw.auth.items()},
+        serves={str(protocol): path for protocol, path in raw.serves.items()},
+        default_model=raw.default_model,
+        path_upstreams=dict(raw.path_upstreams),
+        token=PhantomShape(raw.token.prefix, raw.token.length, raw.token.alphabet),
+        key_url=raw.key_url,
+        help=raw.help,
+    )
+
+
+def _install(raw: RawInstall) -> InstallSpec:
+    return InstallSpec(
+        version=raw.version,
+        npm=_npm(raw.npm) if raw.npm else None,
+        pip=PipStage(tuple(raw.pip.requirements), raw.pip.directory) if raw.pip else None,
+        run_as_root=tuple(raw.run_as_root),
+        run_as_dev=tuple(raw.run_as_dev),
+        files=tuple(
+            StagedFile(item.path, item.content, item.resource, item.executable, item.owner) for item in raw.files
+        ),
+    )
+
+
+def _npm(raw: RawNpmStage) -> NpmStage:
+    return NpmStage(tuple(raw.packages), raw.track, raw.node, tuple(raw.run), dict(raw.artifacts))
+
+
+def _auth(raw: RawAuthHeader) -> AuthHeader:
+    prefix = raw.prefix
+    if prefix is None:
+        prefix = "Bearer " if raw.header.lower() == "authorization" else ""
+    return AuthHeader(raw.header, prefix, dict(raw.extra_headers))

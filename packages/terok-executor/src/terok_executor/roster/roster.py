@@ -1,0 +1,80 @@
+"""The roster: every agent and provider, and which agent can talk to which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from terok_executor.errors import RosterError
+from terok_executor.paths import user_roster_dir
+from terok_executor.roster.types import Agent, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRoster:
+    """A snapshot of all agents and providers."""
+
+    agents: Mapping[str, Agent]
+    providers: Mapping[str, Provider]
+
+    @classmethod
+    def load(cls) -> AgentRoster:
+        """Read the bundled files and the user's files over them; RosterError if one is wrong."""
+        from terok_executor.roster.loader import load_agents, load_providers
+
+        return cls(load_agents(), load_providers())
+
+    def agent(self, name: str) -> Agent:
+        """Return the agent called ``name``; RosterError if there is none."""
+        if name not in self.agents:
+            raise RosterError(
+                f"unknown agent: {name!r}",
+                hint=_suggestion(name, self.agents, "see `terok-executor agents list`"),
+            )
+        return self.agents[name]
+
+    def provider(self, name: str) -> Provider:
+        """Return the provider called ``name``; RosterError if there is none."""
+        if name not in self.providers:
+            raise RosterError(
+                f"unknown provider: {name!r}",
+                hint=_suggestion(name, self.providers, "see `terok-executor agents list --all`"),
+            )
+        return self.providers[name]
+
+    def bind(self, agent: Agent, provider_name: str | None = None) -> Provider:
+        """Return the provider the agent is to talk to: the named one, or the agent's default.
+
+        Raises RosterError if the provider does not speak the agent's protocol or has no upstream.
+        """
+        provider = self.provider(provider_name or agent.provider.default)
+        if agent.protocol_for(provider) is None:
+            fitting = ", ".join(name for name, item in self.providers.items() if agent.protocol_for(item))
+            raise RosterError(
+                f"agent {agent.name} speaks {', '.join(agent.speaks)}, which provider {provider.name} does not serve",
+                hint=f"providers that do: {fitting or 'none'}",
+            )
+        if provider.upstream is None:
+            raise RosterError(
+                f"provider {provider.name} has no upstream",
+                hint=f"write `upstream: URL` to {user_roster_dir('providers') / (provider.name + '.yaml')}",
+            )
+        return provider
+
+    def credential_provider(self, name: str) -> Provider:
+        """Return the provider whose credential ``name`` stands for: a provider, or an agent's default provider."""
+        if name in self.providers:
+            return self.providers[name]
+        if name in self.agents:
+            return self.provider(self.agents[name].provider.default)
+        known = {**self.agents, **self.providers}
+        raise RosterError(
+            f"neither a provider nor an agent: {name!r}",
+            hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
+        )
+
+
+def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}; {otherwise}"

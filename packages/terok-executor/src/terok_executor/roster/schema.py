@@ -1,0 +1,224 @@
+"""The shape of roster files, checked strictly: a key nobody reads is an error, not a wish."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from terok_executor.roster.template import MODEL_PATTERN, PLACEHOLDERS, check_template, placeholders
+
+
+def _match(pattern: str, what: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"not {what}: {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _upstream(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"not a URL: {value!r} ({error})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"not an http or https URL: {value!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an upstream carries no user, query or fragment")
+    return value.rstrip("/")
+
+
+EnvName = Annotated[str, _match(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "an environment variable name")]
+ValueName = Annotated[str, _match(r"[a-z][a-z_]{0,31}", "a lower-case name")]
+HeaderName = Annotated[str, _match(r"[A-Za-z0-9-]{1,64}", "a header name")]
+HeaderText = Annotated[str, _match(r"[\x20-\x7e]*", "printable ASCII")]
+AbsolutePath = Annotated[str, _match(r"/(?!.*\.\.)[A-Za-z0-9_./@+-]*", "an absolute path of plain characters")]
+UrlPath = Annotated[str, _match(r"|/[A-Za-z0-9_./~-]*", "empty or a path that starts with a slash")]
+Segment = Annotated[str, _match(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "one path segment")]
+Line = Annotated[str, _match(r"[^\x00-\x1f\x7f]*", "one line of text")]
+Argument = Annotated[str, _match(r"[^\x00\n]+", "a command-line argument")]
+Upstream = Annotated[str, AfterValidator(_upstream)]
+Template = Annotated[str, AfterValidator(check_template)]
+Model = Annotated[str, _match(MODEL_PATTERN, "a model name")]
+Protocol = Literal["anthropic-messages", "openai-chat", "openai-responses", "google-generative"]
+CredentialType = Literal["api_key", "oauth", "oauth_token", "pat"]
+TokenKey = Literal["api_key", "oauth", "oauth_token", "pat", "_default"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class RawGitIdentity(_Section):
+    """Section ``git_identity``."""
+
+    name: Line | None = None
+    email: Line = "noreply@terok.ai"
+
+
+class RawHeadless(_Section):
+    """Section ``headless``."""
+
+    args: list[Argument] = []
+    model_flag: Argument | None = None
+    max_turns_flag: Argument | None = None
+
+
+class RawAutoApprove(_Section):
+    """Section ``auto_approve``."""
+
+    env: dict[EnvName, Line] = {}
+    flags: list[Argument] = []
+
+
+class RawSession(_Section):
+    """Section ``session``."""
+
+    resume_flag: Argument | None = None
+    continue_flag: Argument | None = None
+
+
+class RawBinding(_Section):
+    """Section ``provider`` of an agent."""
+
+    default: Segment
+    token_env: dict[TokenKey, EnvName]
+    base_url_env: EnvName | None = None
+
+    @model_validator(mode="after")
+    def _covers_every_type(self) -> RawBinding:
+        if "_default" not in self.token_env:
+            raise ValueError("token_env needs a _default entry")
+        return self
+
+
+class RawStagedFile(_Section):
+    """One entry of ``install.files``."""
+
+    path: AbsolutePath
+    content: str | None = None
+    resource: Segment | None = None
+    executable: bool = False
+    owner: Literal["root", "dev"] = "root"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RawStagedFile:
+        if (self.content is None) == (self.resource is None):
+            raise ValueError("exactly one of content and resource is needed")
+        return self
+
+
+class RawNpmStage(_Section):
+    """Section ``install.npm``; ``{version}`` and ``{arch}`` (``x64``, ``arm64``) stand for themselves in packages."""
+
+    packages: list[Annotated[str, _match(r"(@[a-z0-9._-]+/)?[a-z0-9._{}-]+@[A-Za-z0-9._{}-]+", "NAME@VERSION")]] = []
+    track: Annotated[str, _match(r"(@[a-z0-9._-]+/)?[a-z0-9._-]+|", "a package name")] = ""
+    node: bool = False
+    run: list[Argument] = Field(min_length=1)
+    artifacts: dict[AbsolutePath, AbsolutePath] = Field(min_length=1)
+
+
+class RawPipStage(_Section):
+    """Section ``install.pip``: packages in a virtual environment of the image's own Python."""
+
+    requirements: list[Annotated[str, _match(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+{}-]+", "NAME==VERSION")]] = Field(
+        min_length=1
+    )
+    directory: AbsolutePath
+
+
+class RawInstall(_Section):
+    """Section ``install``."""
+
+    version: Annotated[str, _match(r"[A-Za-z0-9.+_-]*", "a version")] = ""
+    npm: RawNpmStage | None = None
+    pip: RawPipStage | None = None
+    run_as_root: list[Argument] = []
+    run_as_dev: list[Argument] = []
+    files: list[RawStagedFile] = []
+
+
+class RawMount(_Section):
+    """One entry of ``mounts``."""
+
+    host_dir: Segment
+    container_path: AbsolutePath
+    label: Line = ""
+
+
+class RawConfigFile(_Section):
+    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts."""
+
+    path: AbsolutePath
+    content: Template
+
+
+class RawAgentYaml(_Section):
+    """A file in ``agents/``."""
+
+    roster_version: Literal[1] = 1
+    kind: Literal["native", "harness"] = "native"
+    label: Line | None = None
+    binary: Segment | None = None
+    speaks: dict[Protocol, dict[ValueName, Line]] = Field(min_length=1)
+    git_identity: RawGitIdentity = RawGitIdentity()
+    headless: RawHeadless = RawHeadless()
+    auto_approve: RawAutoApprove = RawAutoApprove()
+    session: RawSession = RawSession()
+    provider: RawBinding
+    env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
+    config_files: list[RawConfigFile] = []
+    instructions_file: AbsolutePath | None = None
+    install: RawInstall = RawInstall()
+    mounts: list[RawMount] = []
+    help: Line = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RawAgentYaml:
+        roots = tuple(mount.container_path.rstrip("/") + "/" for mount in self.mounts)
+        for path in (*(file.path for file in self.config_files), self.instructions_file):
+            if path is not None and not path.startswith(roots):
+                raise ValueError(f"the file {path} lies in none of the mounts")
+        known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
+        for text in (*self.env.values(), *(file.content for file in self.config_files)):
+            if unknown := placeholders(text) - known:
+                raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")
+        return self
+
+
+class RawAuthHeader(_Section):
+    """How one credential type is sent; an empty block means a bearer token."""
+
+    header: HeaderName = "Authorization"
+    prefix: HeaderText | None = None
+    extra_headers: dict[HeaderName, HeaderText] = {}
+
+
+class RawTokenShape(_Section):
+    """Section ``token``: the form of the phantom tokens that stand for this provider's credentials."""
+
+    prefix: Annotated[str, _match(r"[A-Za-z0-9._-]{0,32}", "a token prefix")] = "terok-p-"
+    length: int = Field(default=32, ge=32, le=256)
+    alphabet: Literal["hex", "base62", "base64url"] = "hex"
+
+
+class RawProviderYaml(_Section):
+    """A file in ``providers/``."""
+
+    roster_version: Literal[1] = 1
+    label: Line | None = None
+    upstream: Upstream | None = None
+    auth: dict[CredentialType, RawAuthHeader] = Field(min_length=1)
+    serves: dict[Protocol, UrlPath] = Field(min_length=1)
+    default_model: Model | None = None
+    path_upstreams: dict[UrlPath, Upstream] = {}
+    token: RawTokenShape = RawTokenShape()
+    key_url: Line = ""
+    help: Line = ""

@@ -1,0 +1,190 @@
+"""What the rest of the executor knows about an agent or a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class GitIdentity:
+    """Name and e-mail an agent commits as."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlessSpec:
+    """How an agent is run without a terminal; the prompt arrives on its standard input."""
+
+    args: tuple[str, ...]
+    model_flag: str | None = None
+    max_turns_flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AutoApproveSpec:
+    """What makes an agent act without asking: the container is the wall, not the question."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """Command-line flags that take up an earlier conversation."""
+
+    resume_flag: str | None = None
+    continue_flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBinding:
+    """How an agent is told about the provider it talks to."""
+
+    default: str
+    token_env: Mapping[str, str]
+    """Credential type to environment variable; ``_default`` covers the rest."""
+    base_url_env: str | None = None
+
+    def token_variable(self, credential_type: str) -> str:
+        """Return the environment variable for a credential of this type."""
+        return self.token_env.get(credential_type) or self.token_env["_default"]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file placed into the image: literal content, or a resource of this package."""
+
+    path: str
+    content: str | None
+    resource: str | None
+    executable: bool
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class NpmStage:
+    """Packages fetched and commands run where npm exists, and the files taken from there into the image."""
+
+    packages: tuple[str, ...]
+    """``NAME@VERSION``; ``{version}`` and ``{arch}`` are filled in."""
+    track: str
+    """The package whose latest version `agents update` moves to."""
+    node: bool
+    """Whether the agent needs Node when it runs."""
+    run: tuple[str, ...]
+    artifacts: Mapping[str, str]
+    """Path in the build stage to path in the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipStage:
+    """Packages (``NAME==VERSION``) installed into a virtual environment at ``directory``."""
+
+    requirements: tuple[str, ...]
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSpec:
+    """What an agent adds to the image."""
+
+    version: str = ""
+    npm: NpmStage | None = None
+    pip: PipStage | None = None
+    run_as_root: tuple[str, ...] = ()
+    run_as_dev: tuple[str, ...] = ()
+    files: tuple[StagedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """A directory of the host that an agent keeps its own state in."""
+
+    host_dir: str
+    container_path: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file the agent reads, at a path inside one of its mounts; ``content`` is a template."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent CLI."""
+
+    name: str
+    label: str
+    kind: str
+    binary: str
+    speaks: Mapping[str, Mapping[str, str]]
+    """Protocol to what the templates call differently for it, in order of preference."""
+    git_identity: GitIdentity
+    headless: HeadlessSpec
+    auto_approve: AutoApproveSpec
+    session: SessionSpec
+    provider: ProviderBinding
+    env: Mapping[str, str]
+    config_files: tuple[ConfigFile, ...]
+    instructions_file: str | None
+    """Where the agent looks for instructions that hold for every task; None if nowhere."""
+    install: InstallSpec
+    mounts: tuple[MountSpec, ...]
+    help: str
+
+    def protocol_for(self, provider: Provider) -> str | None:
+        """Return the protocol the agent and the provider share, the agent's preferred one first."""
+        return next((protocol for protocol in self.speaks if protocol in provider.serves), None)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Every text with placeholders."""
+        return (*self.env.values(), *(file.content for file in self.config_files))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthHeader:
+    """How a provider expects a credential of one type."""
+
+    header: str
+    prefix: str
+    extra_headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomShape:
+    """Form of a phantom token: ``prefix`` and ``length`` random characters of a named alphabet."""
+
+    prefix: str
+    length: int
+    alphabet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One model provider: where it is, and how it is spoken to."""
+
+    name: str
+    label: str
+    upstream: str | None
+    auth: Mapping[str, AuthHeader]
+    """Credential type to header."""
+    serves: Mapping[str, str]
+    """Protocol to the path below the upstream."""
+    default_model: str | None
+    path_upstreams: Mapping[str, str]
+    token: PhantomShape
+    key_url: str
+    help: str
+
+    @property
+    def default_auth(self) -> AuthHeader:
+        """The header of an API key, or of the only type there is."""
+        return self.auth.get("api_key") or next(iter(self.auth.values()))

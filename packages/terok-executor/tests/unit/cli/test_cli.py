@@ -1,0 +1,151 @@
+"""The command line as a process: what it prints, its exit codes, and what it imports."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from terok_executor.cli import main
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    (tmp_path / "root" / "run").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            code = main(list(args))
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return call
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    program = """
+import sys
+from terok_executor.cli import main
+code = main(["--help"])
+heavy = {"pydantic", "aiohttp", "textual", "httpx", "ruamel", "dns", "cryptography", "sqlcipher3", "jinja2", "asyncio"}
+found = sorted(heavy & set(sys.modules))
+print("HEAVY", found)
+sys.exit(code)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "HEAVY []" in done.stdout
+    for verb in ("run", "auth", "agents", "build", "list", "logs", "stop", "rm", "setup", "sandbox", "vault"):
+        assert verb in done.stdout
+
+
+def test_the_vault_is_the_sandbox_s_own_node() -> None:
+    from terok_executor.cli.tree import standalone_commands
+    from terok_util import CommandTree
+
+    tree = CommandTree(standalone_commands())
+    assert tree.find_at("vault") is tree.find_at("sandbox vault")
+
+
+def test_every_handler_exists_and_takes_its_arguments() -> None:
+    import inspect
+
+    from terok_executor.cli.tree import COMMANDS
+    from terok_util import CommandTree
+
+    for path, node in CommandTree(COMMANDS).walk():
+        if node.is_group:
+            continue
+        handler = node.resolve()
+        assert handler is not None, path
+        assert set(inspect.signature(handler).parameters) == {argument.dest for argument in node.args}, path
+
+
+def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
+    rows = json.loads(cli("agents", "list", "--json").stdout)
+    assert [row["name"] for row in rows] == ["claude", "codex", "copilot", "demo", "gemini", "opencode", "pi", "vibe"]
+    text = cli("agents", "list", "--all").stdout
+    assert "openrouter" in text
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("run", "nobody", ".", "-p", "x"), 2, "unknown agent"),
+        (("run", "claude", ".", "-p", " "), 2, "the prompt is empty"),
+        (("run", "claude", "."), 2, "the prompt is empty"),
+        (("run", "claude", "/no/such/dir", "-p", "x"), 2, "neither"),
+        (("run", "claude", "repo", "-p", "x", "--base", "x y"), 2, "invalid base image"),
+        (("run", "claude", "repo", "-p", "x", "--timeout", "0"), 2, "time-out"),
+        (("run", "claude", "repo", "-p", "x", "--prompt-file", "y"), 2, "not allowed"),
+        (("run", "demo", "repo", "-p", "x"), 2, "has no upstream"),
+        (("run", "claude", "repo", "-p", "x"), 3, "not set up"),
+        (("build", "nobody"), 2, "unknown agent"),
+        (("build", "--base", "$(id)"), 2, "invalid base image"),
+        (("auth", "nobody"), 2, "neither a provider nor an agent"),
+        (("logs", "UPPER"), 2, "invalid container name"),
+    ],
+)
+def test_bad_input_is_one_line_a_hint_and_a_documented_code(
+    cli: Callable[..., Done], tmp_path: Path, args: tuple[str, ...], code: int, message: str
+) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    done = cli(*args)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "root" / "state" / "executor" / "run").exists()
+
+
+def test_a_damaged_user_file_names_itself(cli: Callable[..., Done], tmp_path: Path) -> None:
+    directory = tmp_path / "root" / "config" / "agents"
+    directory.mkdir(parents=True)
+    (directory / "claude.yaml").write_text("headless:\n  argz: [x]\n")
+    done = cli("agents", "list")
+    assert done.returncode == 2
+    assert "claude.yaml:2: headless.argz" in done.stderr
+
+
+def test_an_unreadable_ca_bundle_stops_a_build(
+    cli: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "podman").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "bin" / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    done = cli("build", "demo")
+    assert done.returncode == 5
+    assert "CA bundle /no/such/file cannot be used" in done.stderr
+
+
+def test_a_key_is_read_from_standard_input_and_never_shown(cli: Callable[..., Done], tmp_path: Path) -> None:
+    done = cli("auth", "claude", stdin="sk-ant-secret\n")
+    assert done.returncode == 0, done.stderr
+    assert "sk-ant-secret" not in done.stdout + done.stderr
+    assert "Anthropic" in done.stdout
+    assert cli("auth", "claude", stdin="\n").returncode == 2
+    assert (tmp_path / "root" / "state" / "vault" / "routes.json").exists()
+
+
+def test_the_configuration_is_shown_without_secrets(cli: Callable[..., Done], tmp_path: Path) -> None:
+    shown = json.loads(cli("show-config", "--json").stdout)
+    assert shown["executor"]["providers_dir"].endswith("config/providers")
+    assert shown["sandbox"]["state_dir"].endswith("state/sandbox")

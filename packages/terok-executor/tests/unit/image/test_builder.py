@@ -1,0 +1,211 @@
+"""The builder against a program called podman that keeps its images in a directory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from terok_executor.errors import BuildError, PrerequisiteError
+from terok_executor.image.builder import ImageBuilder, image_agents, our_images
+from terok_executor.image.podman import ImagePodman
+from terok_executor.roster.loader import load_agents
+
+AGENTS = load_agents(Path("/nonexistent"))
+PODMAN = r"""import json, os, pathlib, sys, uuid
+store = pathlib.Path(os.environ["FAKE_STORE"])
+args = sys.argv[1:]
+with open(store / "calls", "a") as log: log.write(json.dumps(args) + "\n")
+def file(ref): return store / ("image-" + ref.replace("/", "%"))
+def put(ref, labels=None): file(ref).write_text(json.dumps([{"Id": uuid.uuid4().hex, "Labels": labels}]))
+if args[:2] == ["image", "exists"]:
+    if os.environ.get("FAKE_BROKEN"): sys.exit(125)
+    sys.exit(0 if file(args[2]).exists() else 1)
+if args[:2] == ["image", "inspect"]:
+    found = [json.loads(file(ref).read_text())[0] for ref in args[2:] if file(ref).exists()]
+    print(json.dumps(found)); sys.exit(0 if len(found) == len(args) - 2 else 125)
+if args[:2] == ["image", "prune"]: sys.exit(0)
+if args[:2] == ["image", "rm"]: file(args[2]).unlink(); sys.exit(0)
+if args[0] == "images":
+    for entry in store.glob("image-*"): print(entry.name[6:].replace("%", "/"))
+    sys.exit(0)
+if args[0] == "pull":
+    if os.environ.get("FAKE_PULL"): put(args[1]); sys.exit(0)
+    print("Error: initializing source: connection refused"); sys.exit(125)
+if args[0] == "import": put(args[2]); sys.exit(0)
+if args[0] == "build":
+    if why := os.environ.get("FAKE_FAIL"): print("STEP 1/2: FROM x", why, "exit status 1", sep="\n"); sys.exit(1)
+    labels = dict(a[8:].split("=", 1) for a in args if a.startswith("--label="))
+    tag = args[args.index("--tag") + 1]
+    assert (pathlib.Path(args[-1]) / "Containerfile").is_file()
+    put(tag, labels); sys.exit(0)
+sys.exit(99)
+"""
+
+
+class Store:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def calls(self, verb: str) -> list[list[str]]:
+        lines = (self.path / "calls").read_text().splitlines() if (self.path / "calls").exists() else []
+        return [call for call in map(json.loads, lines) if call[0] == verb]
+
+    def image(self, reference: str) -> Path:
+        return self.path / ("image-" + reference.replace("/", "%"))
+
+    def put(self, reference: str) -> None:
+        self.image(reference).write_text(json.dumps([{"Id": "b" * 64, "Labels": None}]))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (tmp_path / "store").mkdir()
+    (programs / "podman").write_text(f"#!{sys.executable} -IS\n{PODMAN}")
+    (programs / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("FAKE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("terok_executor.image.builder.host_bundle_path", lambda: None)
+    monkeypatch.setattr("terok_executor.image.builder.build_variables", lambda: {"PIP_INDEX_URL": "https://mirror/"})
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def program(store: Store, tmp_path: Path) -> Callable[[str, str], None]:
+    def write(name: str, text: str) -> None:
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    return write
+
+
+def test_a_second_build_does_nothing_and_a_changed_agent_rebuilds_only_its_layer(store: Store) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    images = builder.build([AGENTS["demo"]])
+    assert images.built
+    assert len(store.calls("build")) == 2
+    asked = len(store.calls("image"))
+    assert not builder.build([AGENTS["demo"]]).built
+    assert len(store.calls("build")) == 2
+    assert len(store.calls("image")) == asked + 1
+    assert builder.build([AGENTS["demo"]], rebuild=True).built
+    assert len(store.calls("build")) == 3
+    assert "--no-cache" in store.calls("build")[-1]
+    registry = "--build-arg=PIP_INDEX_URL=https://mirror/"
+    assert registry not in store.calls("build")[-1]
+    builder.build([AGENTS["claude"]])
+    assert registry in store.calls("build")[-1]
+    podman = ImagePodman.find()
+    assert image_agents(podman, images.l1) == {"demo"}
+    assert sorted(our_images(podman)[:2]) == [builder.l1_tag([AGENTS["claude"]]), images.l1]
+    assert our_images(podman)[2:] == [images.l0]
+
+
+def test_an_image_with_more_agents_will_do_as_long_as_it_is_up_to_date(store: Store) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    assert builder.present([AGENTS["demo"]], AGENTS) is None
+    both = builder.build([AGENTS["demo"], AGENTS["claude"]]).l1
+    assert builder.present([AGENTS["demo"]], AGENTS) == both
+    assert builder.present([AGENTS["codex"]], AGENTS) is None
+    install = replace(AGENTS["claude"].install, version="99")
+    assert builder.present([AGENTS["demo"]], {**AGENTS, "claude": replace(AGENTS["claude"], install=install)}) is None
+    assert builder.present([AGENTS["demo"]], {"demo": AGENTS["demo"]}) is None
+    store.put("localhost/base")
+    store.image("localhost/base").write_text(json.dumps([{"Id": "c" * 64, "Labels": None}]))
+    assert builder.present([AGENTS["demo"]], AGENTS) is None
+
+
+def test_stages_are_removed_after_a_build_that_had_any(store: Store) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    builder.build([AGENTS["demo"]])
+    assert not [call for call in store.calls("image") if call[1] == "prune"]
+    builder.build([AGENTS["claude"]])
+    (call,) = [call for call in store.calls("image") if call[1] == "prune"]
+    assert call[2:] == ["--force", "--filter", "label=ai.terok.stage"]
+
+
+def test_a_new_base_makes_both_layers_stale(store: Store) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    builder.build([AGENTS["demo"]])
+    store.image("localhost/base").write_text(json.dumps([{"Id": "c" * 64, "Labels": None}]))
+    assert builder.build([AGENTS["demo"]]).built
+    assert len(store.calls("build")) == 4
+
+
+def test_a_failed_build_moves_no_tag_leaves_no_files_and_says_why(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("localhost/base")
+    monkeypatch.setenv("FAKE_FAIL", "E: Unable to fetch some archives")
+    seen: list[str] = []
+    with pytest.raises(BuildError, match="E: Unable to fetch") as caught:
+        ImageBuilder("localhost/base", on_line=seen.append).build([AGENTS["demo"]])
+    assert caught.value.exit_code == 6
+    assert "E: Unable to fetch some archives" in seen
+    assert not store.image(ImageBuilder("localhost/base").l0_tag()).exists()
+    assert list(tmp_path.glob("terok-build-*")) == []
+
+
+def test_a_full_disk_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put("localhost/base")
+    monkeypatch.setenv("FAKE_FAIL", "write /x: no space left on device")
+    with pytest.raises(BuildError, match="the disk is full"):
+        ImageBuilder("localhost/base").build([AGENTS["demo"]])
+
+
+def test_a_missing_local_base_is_not_asked_of_a_registry(store: Store) -> None:
+    with pytest.raises(BuildError, match="no local image localhost/nothing"):
+        ImageBuilder("localhost/nothing").build([AGENTS["demo"]])
+    assert store.calls("pull") == []
+
+
+def test_a_registry_base_is_pulled_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BuildError, match="connection refused"):
+        ImageBuilder("debian:trixie").build([AGENTS["demo"]])
+    monkeypatch.setenv("FAKE_PULL", "1")
+    ImageBuilder("debian:trixie").build([AGENTS["demo"]])
+    ImageBuilder("debian:trixie").build([AGENTS["demo"]])
+    assert len(store.calls("pull")) == 2
+
+
+def test_a_suite_is_bootstrapped_and_imported(
+    store: Store, program: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    program("mmdebstrap", "#!/bin/sh\nfor last; do case $last in *.tar) echo root >$last;; esac; done\n")
+    ImageBuilder("mmdebstrap:trixie").build([AGENTS["demo"]])
+    assert [call[2] for call in store.calls("import")] == ["localhost/terok-base:trixie"]
+    assert list(tmp_path.glob("terok-base-*")) == []
+    program("mmdebstrap", "#!/bin/sh\necho 'E: no such suite'; exit 1\n")
+    with pytest.raises(BuildError, match="no such suite"):
+        ImageBuilder("mmdebstrap:nosuch").build([AGENTS["demo"]])
+
+
+def test_podman_that_does_not_answer_is_not_an_absent_image(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_BROKEN", "1")
+    with pytest.raises(BuildError, match="cannot say"):
+        ImageBuilder("localhost/base").build([AGENTS["demo"]])
+
+
+def test_no_podman_is_a_prerequisite(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_executor.image.podman.find_tool", _not_found)
+    with pytest.raises(PrerequisiteError) as caught:
+        ImageBuilder("localhost/base").build([AGENTS["demo"]])
+    assert caught.value.exit_code == 5
+
+
+def _not_found(name: str) -> str:
+    from terok_util.process import ToolNotFound
+
+    raise ToolNotFound(name)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from terok_executor.errors import RosterError
+from terok_executor.image.lock import Lock, load_lock, package_names, parse_lock
+from terok_executor.roster.loader import load_agents
+
+AGENTS = load_agents(Path("/nonexistent"))
+SUM = "sha512-" + "A" * 86 + "=="
+
+
+def test_every_bundled_package_has_a_pinned_checksum() -> None:
+    lock = load_lock(Path("/nonexistent"))
+    wanted = {
+        name
+        for agent in AGENTS.values()
+        if agent.install.npm
+        for name in package_names(agent.install.npm, agent.install.version, "x64")
+    }
+    assert wanted <= set(lock.npm)
+
+
+def test_a_user_s_lock_is_merged_over_the_bundled_one(tmp_path: Path) -> None:
+    path = tmp_path / "lock.json"
+    path.write_text(Lock({"x@1": SUM}).text())
+    lock = load_lock(path)
+    assert lock.npm["x@1"] == SUM
+    assert len(lock.npm) > 1
+
+
+def test_packages_are_listed_by_architecture_and_unknown_ones_without_a_checksum() -> None:
+    stage = AGENTS["codex"].install.npm
+    assert stage is not None
+    lock = Lock({"@openai/codex@1-linux-x64": SUM})
+    assert lock.packages(stage, "1") == {
+        "x64": {"@openai/codex@1-linux-x64": SUM},
+        "arm64": {"@openai/codex@1-linux-arm64": None},
+    }
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"[" * 100_000, b"{}", b'{"npm": []}', b'{"npm": {"x": "md5"}}', b'{"npm": {}, "y": 1}']
+)
+def test_a_damaged_lock_is_an_error(content: bytes) -> None:
+    with pytest.raises(RosterError):
+        parse_lock("lock.json", content)
+
+
+def test_the_bundled_lock_is_sorted() -> None:
+    lock = load_lock(Path("/nonexistent"))
+    assert list(json.loads(lock.text())["npm"]) == sorted(lock.npm)

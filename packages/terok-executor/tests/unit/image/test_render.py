@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from terok_executor.image.context import BuildContext, ContextFile
+from terok_executor.image.lock import Lock
+from terok_executor.image.render import render_l0, render_l1
+from terok_executor.roster.loader import load_agents
+
+GOLDEN = Path(__file__).parent / "golden"
+AGENTS = load_agents(Path("/nonexistent"))
+LOCK = Lock({"@anthropic-ai/claude-code-linux-x64@0": "sha512-" + "A" * 86 + "=="})
+PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def context(name: str) -> BuildContext:
+    return {
+        "l0": lambda: render_l0("localhost/terok-base:trixie"),
+        "l0-certificates": lambda: render_l0("debian:trixie", [PEM]),
+        "l1-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"]], LOCK),
+        "l1-all": lambda: render_l1("localhost/terok-l0:x", AGENTS.values(), LOCK),
+        "l1-claude-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"], AGENTS["claude"]], LOCK),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["l0", "l0-certificates", "l1-demo", "l1-claude-demo", "l1-all"])
+def test_containerfiles(name: str) -> None:
+    path = GOLDEN / f"{name}.Containerfile"
+    text = context(name).containerfile
+    if os.environ.get("TEROK_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_everything_that_is_copied_is_in_the_context() -> None:
+    for name in ("l0-certificates", "l1-demo", "l1-claude-demo", "l1-all"):
+        built = context(name)
+        for line in built.containerfile.splitlines():
+            if line.startswith("COPY") and "--from=" not in line:
+                for source in (word.rstrip("/") for word in line.split()[1:-1] if not word.startswith("--")):
+                    assert any(file == source or file.startswith(source + "/") for file in built.files), line
+
+
+def test_the_order_of_agents_changes_nothing_and_their_version_does() -> None:
+    first = render_l1("x", [AGENTS["demo"], AGENTS["claude"]], LOCK)
+    second = render_l1("x", [AGENTS["claude"], AGENTS["demo"]], LOCK)
+    assert first.content_hash("p") == second.content_hash("p")
+    newer = replace(AGENTS["claude"], install=replace(AGENTS["claude"].install, version="99"))
+    assert render_l1("x", [newer, AGENTS["demo"]], LOCK).content_hash("p") != first.content_hash("p")
+
+
+def test_the_hash_covers_parent_names_modes_and_contents() -> None:
+    base = BuildContext("FROM x", {"a": ContextFile(b"1"), "b": ContextFile(b"2")})
+    others = [
+        BuildContext("FROM y", base.files),
+        BuildContext("FROM x", {"a": ContextFile(b"12"), "b": ContextFile(b"")}),
+        BuildContext("FROM x", {"a": ContextFile(b"1", executable=True), "b": ContextFile(b"2")}),
+        BuildContext("FROM x", {"a": ContextFile(b"1"), "c": ContextFile(b"2")}),
+    ]
+    hashes = {other.content_hash("p") for other in others} | {base.content_hash("p"), base.content_hash("q")}
+    assert len(hashes) == 6
+
+
+def test_a_context_writes_only_below_its_directory(tmp_path: Path) -> None:
+    context("l1-demo").write(tmp_path)
+    assert (tmp_path / "terok-init").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "Containerfile").is_file()
+    with pytest.raises(ValueError, match="outside"):
+        BuildContext("", {"../x": ContextFile(b"")}).write(tmp_path)
+
+
+def instructions(text: str) -> list[str]:
+    joined = re.sub(r"\\\n", " ", text)
+    return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+@pytest.mark.parametrize("name", ["l0-certificates", "l1-claude-demo", "l1-all"])
+def test_containerfiles_follow_the_rules(name: str) -> None:
+    """What hadolint would ask for, as far as it matters here."""
+    lines = instructions(context(name).containerfile)
+    words = [line.split(None, 1)[0] for line in lines]
+    assert set(words) <= {"FROM", "LABEL", "USER", "COPY", "RUN", "ENV", "ARG", "WORKDIR", "CMD"}, (
+        "no ADD, no VOLUME, no EXPOSE"
+    )
+    assert [line for line in lines if line.startswith("USER")][-1] == "USER dev", "the image does not end as root"
+    for line in lines:
+        if line.startswith("RUN") and ";" in line:
+            assert "set -eu" in line, line
+        if "apt-get" in line and " install " in line:
+            assert "--no-install-recommends" in line, line
+            assert "rm -rf /var/lib/apt/lists" in line, line
+        assert not re.search(r"(curl|wget)[^|;]*\|\s*(ba)?sh", line), f"a download piped into a shell: {line}"
+        assert "sudo" not in line
+        if " pip " in f" {line} " and "install" in line:
+            assert "--no-cache-dir" in line
+            assert "==" in line or "-r " in line, f"an unpinned package: {line}"
+    targets = {line.split()[3] for line in lines if line.startswith("FROM") and " AS " in line}
+    assert {word.removeprefix("--from=") for line in lines for word in line.split() if "--from=" in word} <= targets

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from terok_executor.errors import RequestError
+from terok_executor.launch.command import headless_command
+from terok_executor.roster.loader import load_agents
+
+AGENTS = load_agents(Path("/nonexistent"))
+
+
+def test_the_command_of_each_agent() -> None:
+    assert headless_command(AGENTS["claude"], timeout=60, model="opus", max_turns=3) == (
+        "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "60",
+        "claude", "-p", "--dangerously-skip-permissions", "--model", "opus", "--max-turns", "3",
+    )  # fmt: skip
+    assert headless_command(AGENTS["demo"], timeout=5) == (
+        "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "5", "terok-demo-agent",
+    )  # fmt: skip
+
+
+def test_restricted_leaves_auto_approval_out() -> None:
+    assert "--dangerously-skip-permissions" not in headless_command(AGENTS["claude"], timeout=1, unrestricted=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"timeout": 0}, {"model": "--evil"}, {"model": ""}, {"model": "a\nb"}, {"max_turns": 0}],
+)
+def test_values_that_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(RequestError):
+        headless_command(AGENTS["claude"], **{"timeout": 9, **options})  # type: ignore[arg-type]
+
+
+def test_an_option_the_agent_lacks_is_an_error() -> None:
+    from dataclasses import replace
+
+    bare = replace(AGENTS["demo"], headless=replace(AGENTS["demo"].headless, model_flag=None))
+    with pytest.raises(RequestError, match="no option for a model choice"):
+        headless_command(bare, timeout=9, model="x")

@@ -1,0 +1,152 @@
+"""The start script on this host: real sh, real git, a directory as gate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(str(files("terok_executor") / "resources" / "image" / "terok-init.sh"))
+
+
+class Task:
+    def __init__(self, tmp_path: Path) -> None:
+        self.gate = tmp_path / "gate.git"
+        self.work = tmp_path / "workspace"
+        self.dir = tmp_path / "task"
+        self.work.mkdir()
+        self.dir.mkdir()
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "REPO_ROOT": str(self.work),
+            "TEROK_TASK_DIR": str(self.dir),
+            "TEROK_WORK_BRANCH": "terok/abc",
+            "CODE_REPO": str(self.gate),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_{what}": "dev@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        (self.dir / "prompt.txt").write_text("the prompt")
+
+    def git(self, *args: str) -> str:
+        return subprocess.run(["git", *args], env=self.env, check=True, capture_output=True, text=True).stdout.strip()
+
+    def heads(self) -> dict[str, str]:
+        rows = self.git("-C", str(self.gate), "for-each-ref", "--format=%(refname:short) %(objectname)").splitlines()
+        return dict(row.split() for row in rows)
+
+    def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", str(SCRIPT), *command], env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=60
+        )
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    task = Task(tmp_path)
+    task.git("init", "-q", "--bare", "-b", "main", str(task.gate))
+    seed = tmp_path / "seed"
+    task.git("init", "-q", "-b", "main", str(seed))
+    (seed / "README").write_text("hello\n")
+    task.git("-C", str(seed), "add", ".")
+    task.git("-C", str(seed), "commit", "-qm", "first")
+    task.git("-C", str(seed), "push", "-q", str(task.gate), "main", "main:other")
+    return task
+
+
+COMMIT = "echo change >>README; git commit -qam change"
+
+
+def test_a_commit_of_the_agent_reaches_the_gate_on_a_branch_of_its_own(task: Task) -> None:
+    before = task.heads()
+    done = task.run("sh", "-c", f"{COMMIT}; cat >prompt-seen")
+    assert done.returncode == 0, done.stderr
+    after = task.heads()
+    assert {name: after[name] for name in before} == before
+    assert after["terok/abc"] == task.git("-C", str(task.work), "rev-parse", "HEAD")
+    assert ">> init complete" in done.stdout
+    assert (task.work / "prompt-seen").read_text() == "the prompt"
+
+
+def test_a_given_branch_is_worked_on_if_it_exists_and_made_if_not(task: Task) -> None:
+    assert task.run("sh", "-c", COMMIT, env={"GIT_BRANCH": "other"}).returncode == 0
+    heads = task.heads()
+    assert set(heads) == {"main", "other"}
+    assert heads["other"] != heads["main"]
+    subprocess.run(["rm", "-rf", str(task.work)], check=True)
+    task.work.mkdir()
+    assert task.run("sh", "-c", COMMIT, env={"GIT_BRANCH": "new"}).returncode == 0
+    assert set(task.heads()) == {"main", "other", "new"}
+
+
+def test_an_empty_repository_gets_its_first_commit(task: Task, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.git"
+    task.git("init", "-q", "--bare", "-b", "main", str(empty))
+    task.gate, task.env["CODE_REPO"] = empty, str(empty)
+    done = task.run("sh", "-c", "echo x >f; git add f; git commit -qm first")
+    assert done.returncode == 0, done.stderr
+    assert set(task.heads()) == {"terok/abc"}
+
+
+def test_without_a_commit_nothing_is_pushed(task: Task) -> None:
+    before = task.heads()
+    done = task.run("true")
+    assert done.returncode == 0
+    assert "no new commit" in done.stdout
+    assert task.heads() == before
+
+
+def test_the_agent_s_exit_code_is_kept_and_its_commits_are_delivered_all_the_same(task: Task) -> None:
+    assert task.run("sh", "-c", f"{COMMIT}; exit 7").returncode == 7
+    assert "terok/abc" in task.heads()
+
+
+def test_a_refused_push_of_a_successful_agent_is_75(task: Task) -> None:
+    hook = task.gate / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    sleepless = {"PATH": f"{task.dir}:{os.environ['PATH']}"}
+    (task.dir / "sleep").write_text("#!/bin/sh\n")
+    (task.dir / "sleep").chmod(0o755)
+    done = task.run("sh", "-c", COMMIT, env=sleepless)
+    assert done.returncode == 75
+    assert "could not be handed" in done.stdout
+
+
+def test_a_gate_that_cannot_be_cloned_is_128_and_its_token_is_not_shown(task: Task) -> None:
+    done = task.run("true", env={"CODE_REPO": "http://secrettoken@127.0.0.1:1/x.git"})
+    assert done.returncode == 128
+    assert "secrettoken" not in done.stdout + done.stderr
+    assert "could not be cloned" in done.stdout
+
+
+def test_a_second_start_keeps_the_workspace(task: Task) -> None:
+    assert task.run("sh", "-c", "echo left >untracked").returncode == 0
+    done = task.run("sh", "-c", f"test -f untracked && {COMMIT}")
+    assert done.returncode == 0, done.stdout
+    assert "terok/abc" in task.heads()
+
+
+def test_a_stop_lets_the_agent_end_and_delivers_what_it_committed(task: Task) -> None:
+    command = f"{COMMIT}; touch '{task.dir}/ready'; trap 'exit 9' TERM; while :; do sleep 0.05; done"
+    process = subprocess.Popen(["sh", str(SCRIPT), "sh", "-c", command], env=task.env)
+    deadline = time.monotonic() + 20
+    while not (task.dir / "ready").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 9
+    assert "terok/abc" in task.heads()
+
+
+def test_an_agent_on_no_branch_pushes_nothing(task: Task) -> None:
+    done = task.run("sh", "-c", f"git checkout -q --detach; {COMMIT}")
+    assert done.returncode == 0
+    assert "on no branch" in done.stdout
+    assert set(task.heads()) == {"main", "other"}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from terok_executor.errors import RequestError, RosterError
+from terok_executor.launch.request import HeadlessRequest, check_request
+from terok_executor.launch.task_files import MAX_PROMPT_BYTES
+from terok_executor.roster.loader import load_agents, load_providers
+from terok_executor.roster.roster import AgentRoster
+
+NONE = Path("/nonexistent")
+ROSTER = AgentRoster(load_agents(NONE), load_providers(NONE))
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> HeadlessRequest:
+    (tmp_path / ".git").mkdir()
+    return HeadlessRequest(agent="claude", repo=str(tmp_path), prompt="do it")
+
+
+def test_defaults(request_: HeadlessRequest) -> None:
+    checked = check_request(request_, ROSTER)
+    assert checked.name == f"terok-executor-{checked.task_id}"
+    assert checked.work_branch == f"terok/{checked.task_id[:8]}"
+    assert checked.provider.name == "anthropic"
+    assert check_request(request_, ROSTER).name != checked.name
+    assert check_request(replace(request_, branch="fix/it"), ROSTER).work_branch == "fix/it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": ""},
+        {"prompt": " \n"},
+        {"prompt": "x" * (MAX_PROMPT_BYTES + 1)},
+        {"repo": "/no/such/place"},
+        {"repo": "nonsense"},
+        {"repo": "https://user:pw@example.org/x"},
+        {"name": "UPPER"},
+        {"name": "../x"},
+        {"name": ""},
+        {"branch": "-x"},
+        {"branch": "a..b"},
+        {"branch": "a/"},
+        {"branch": "x.lock"},
+        {"branch": ""},
+        {"timeout": 0},
+        {"timeout": 10**9},
+        {"allow": ("x y",)},
+        {"authorship": "nobody"},
+        {"authorship": "human"},
+        {"human_name": "Ann"},
+        {"instructions": [1]},
+        {"shared_dir": Path("/no/such/place")},
+        {"shared_dir": Path("relative")},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/a:/b"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/a/../etc"},
+        {"model": 'x" evil'},
+    ],
+)
+def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
+    with pytest.raises(RequestError) as caught:
+        check_request(replace(request_, **change), ROSTER)  # type: ignore[arg-type]
+    assert caught.value.exit_code == 2
+    assert "\n" not in caught.value.message
+
+
+def test_unknown_names(request_: HeadlessRequest) -> None:
+    for change in ({"agent": "nobody"}, {"provider": "nobody"}, {"provider": "openai"}):
+        with pytest.raises(RosterError):
+            check_request(replace(request_, **change), ROSTER)
