@@ -1,0 +1,16 @@
+"""One Agent Client Protocol endpoint over the agents inside terok containers.
+
+Names are loaded when first used, so importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from terok_util import lazy_exports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from terok_acp.cli.tree import COMMANDS
+
+    __all__ = ["COMMANDS"]
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__, {"COMMANDS": ".cli.tree"})

@@ -1,0 +1,155 @@
+"""Measuring a demonstration while it runs and after it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terok_util import TerokError, safe_text
+
+from terok.integrations.executor import load_record, task_dir
+from terok.integrations.sandbox import GitGate, Sidecar, read_audit, review_branch
+
+from . import rows, scene
+from .observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
+from .places import KEY, STAND_IN, environment_value, search_container
+from .processes import Process, container_processes
+
+if TYPE_CHECKING:
+    from terok.integrations.executor import Recorder
+    from terok.integrations.sandbox import SandboxConfig
+
+    from .run import Stage
+    from .target import Target
+
+SAMPLE_SECONDS = 0.5
+ACT_SECONDS = 600.0
+END_SECONDS = 120.0
+AUDIT_SECONDS = 5.0
+LOG_CHARS = 4000
+
+
+def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, say: Callable[[str], None]) -> Observed:
+    """Look on until the agent has ended, and return all that was measured.
+
+    `before` are the repository's branch tips before the run, `started` is a monotonic time in seconds.
+    """
+    processes = _watch(stage, name)
+    try:
+        say("searching the container for the real key")
+        looking = time.monotonic()
+        key = _search(stage, name, processes)
+        looking = time.monotonic() - looking
+    finally:
+        if stage.pause is not None:
+            stage.pause.resume()
+    say("waiting for the agent to end")
+    exit_code = _exit_code(stage, name)
+    seconds = time.monotonic() - started - looking
+    sidecar = Sidecar.load(stage.config.sidecar_path(name))
+    connection, refused_name = _refusals(sidecar.shield.audit_path, stage.seen, stage.target)
+    return Observed(
+        agent=stage.options.agent,
+        exit_code=exit_code,
+        seconds=seconds,
+        processes=processes,
+        key=key,
+        upstream=_traffic(sidecar.vault.audit_path if sidecar.vault else None, stage.seen),
+        connection=connection,
+        name=refused_name,
+        delivery=_delivery(stage.config, name),
+        source_before=before,
+        source_after=scene.branch_tips(stage.repository),
+        log_tail=_log(stage, name)[-LOG_CHARS:],
+    )
+
+
+def _watch(stage: Stage, name: str) -> tuple[Process, ...]:
+    """Sample the container's processes until the script is at its end, or else until the container has ended."""
+    container = stage.runner.runtime.container(name)
+    found: dict[int, Process] = {}
+    deadline = time.monotonic() + ACT_SECONDS
+    while time.monotonic() < deadline:
+        found.update((process.pid, process) for process in container_processes(container.pid))
+        if stage.pause is not None and stage.pause.reached(SAMPLE_SECONDS):
+            found.update((process.pid, process) for process in container_processes(container.pid))
+            break
+        if not container.running:
+            break
+        if stage.pause is None:
+            time.sleep(SAMPLE_SECONDS)
+    return tuple(found[pid] for pid in sorted(found))
+
+
+def _search(stage: Stage, name: str, processes: tuple[Process, ...]) -> KeySearch:
+    agent = stage.runner.roster.agent(stage.options.agent)
+    secrets = {KEY: stage.key}
+    stand_in = environment_value(name, agent.provider.token_variable("api_key"))
+    if stand_in is not None:
+        secrets[STAND_IN] = stand_in
+    return search_container(name, processes, stage.runner.logs(name).encode(), secrets)
+
+
+def _exit_code(stage: Stage, name: str) -> int | None:
+    try:
+        return stage.runner.wait_for_exit(name, timeout=END_SECONDS)
+    except TimeoutError:
+        return None
+
+
+def _refusals(path: Path, seen: Recorder | None, target: Target) -> tuple[Refusal, Refusal]:
+    """Return the refused connection and name; audit rows are waited for, they may come after the agent's end."""
+    deadline = time.monotonic() + AUDIT_SECONDS
+    while True:
+        recorded = list(_rows(path))
+        connection = rows.connection_row(recorded, target.address, target.port)
+        name = rows.name_row(recorded, scene.REFUSED_NAME)
+        if (connection and name) or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    where = f"this host, {target.address}:{target.port}"
+    return (
+        Refusal(where, scene.NOT_CONNECTED, _said(seen, scene.CONNECT), connection, target.arrived()),
+        Refusal(scene.REFUSED_NAME, scene.NOT_RESOLVED, _said(seen, scene.RESOLVE), name),
+    )
+
+
+def _said(seen: Recorder | None, step: int) -> str | None:
+    return None if seen is None else seen.outputs.get(step, "nothing: it did not run the command")
+
+
+def _traffic(path: Path | None, seen: Recorder | None) -> UpstreamTraffic:
+    if seen is None:
+        requests, accepted = rows.answered(_rows(path) if path is not None else ())
+        return UpstreamTraffic(requests, accepted, 0, live=True)
+    others = sum(record.presented == "other" for record in seen.records)
+    return UpstreamTraffic(seen.total, seen.authenticated(), others)
+
+
+def _delivery(config: SandboxConfig, name: str) -> Delivery | None:
+    record = load_record(task_dir(name))
+    if record is None:
+        return None
+    gate = GitGate.open(record.scope, base=config.gate_base_path)
+    for branch, tip in sorted(gate.branch_heads().items()):
+        if record.heads.get(branch) == tip:
+            continue
+        review = review_branch(gate.path, branch)
+        if review.commits:
+            commit = review.commits[0]
+            return Delivery(review.branch, commit.oid, commit.author, commit.subject, review.patch)
+    return None
+
+
+def _log(stage: Stage, name: str) -> str:
+    with suppress(TerokError):
+        return safe_text(stage.runner.logs(name, tail=200), multiline=True)
+    return ""
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with suppress(TerokError, OSError):
+        yield from read_audit(path)

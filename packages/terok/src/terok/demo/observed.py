@@ -1,0 +1,85 @@
+"""What a demonstration measured: plain values, from which the checks are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .processes import Process
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedPlace:
+    """A place that was searched: `items` are files, variables or processes, the hits are occurrences."""
+
+    name: str
+    items: int
+    bytes_seen: int
+    key_hits: int
+    stand_in_hits: int
+    """Occurrences of the phantom token, which show that the search finds what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySearch:
+    """The search for the real key; `unreadable` counts what should have been searched but could not be."""
+
+    places: tuple[SearchedPlace, ...] = ()
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTraffic:
+    """What arrived at the model provider: `live` counts by the vault's audit, else the stub itself counted."""
+
+    requests: int = 0
+    with_real_key: int = 0
+    with_other_key: int = 0
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something the agent tried, and the audit row, if there is one.
+
+    `phrase` is what its command prints when it was refused, `agent_saw` what it printed; None when that is not known.
+    `arrived` counts the connections at the target; None for a name.
+    """
+
+    target: str
+    phrase: str
+    agent_saw: str | None
+    row: Mapping[str, Any] | None
+    arrived: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The commit that arrived in the gate; `patch` is safe to print. Branch tips of the source before and after."""
+
+    branch: str
+    commit: str
+    author: str
+    subject: str
+    patch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything one demonstration measured."""
+
+    agent: str
+    exit_code: int | None
+    seconds: float
+    processes: tuple[Process, ...]
+    key: KeySearch
+    upstream: UpstreamTraffic
+    connection: Refusal
+    name: Refusal
+    delivery: Delivery | None
+    source_before: Mapping[str, str] = field(default_factory=dict)
+    """Branch tips of the repository the agent was given."""
+    source_after: Mapping[str, str] = field(default_factory=dict)
+    log_tail: str = ""
+    """The end of the agent's output, safe to print."""

@@ -1,0 +1,95 @@
+"""The processes of a container as the host's /proc shows them: who they are and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_BYTES = 4 * 1024 * 1024
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process; capability sets are bit masks as in `capabilities(7)`, `uid` is as the container sees it."""
+
+    pid: int
+    host_uid: int
+    uid: int | None
+    cap_effective: int
+    cap_bounding: int
+    command: bytes
+    """Arguments, each ended by a NUL."""
+    environment: bytes | None
+    """`NAME=value` entries, each ended by a NUL; None when it could not be read."""
+
+
+def container_processes(first: int, *, proc: Path = PROC) -> tuple[Process, ...]:
+    """Return every process in the PID namespace of `first`, a host process id, but those that end meanwhile."""
+    try:
+        namespace = (proc / str(first) / "ns" / "pid").readlink()
+    except OSError:
+        return ()
+    return tuple(_in_namespace(namespace, proc))
+
+
+def parse_status(text: str) -> dict[str, str]:
+    """Return the fields of a /proc/PID/status file."""
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {key: value.strip() for key, value in pairs}
+
+
+def inside_uid(host_uid: int, uid_map: str) -> int | None:
+    """Return what a uid of ours is called inside, by a /proc/PID/uid_map file; None if it is not mapped."""
+    for line in uid_map.splitlines():
+        fields = line.split()
+        if len(fields) == 3 and all(field.isdigit() for field in fields):
+            inside, outside, count = map(int, fields)
+            if outside <= host_uid < outside + count:
+                return inside + host_uid - outside
+    return None
+
+
+def _in_namespace(namespace: Path, proc: Path) -> Iterator[Process]:
+    for directory in sorted(proc.iterdir(), key=lambda path: (len(path.name), path.name)):
+        if not directory.name.isdigit():
+            continue
+        try:
+            if (directory / "ns" / "pid").readlink() == namespace:
+                yield _read(directory)
+        except (OSError, KeyError, ValueError):
+            continue
+
+
+def _read(directory: Path) -> Process:
+    status = parse_status((directory / "status").read_text("utf-8", "replace"))
+    host_uid = int(status["Uid"].split()[1])
+    environment = _bytes(directory / "environ")
+    if environment is None and _ended(directory):
+        environment = b""
+    return Process(
+        pid=int(directory.name),
+        host_uid=host_uid,
+        uid=inside_uid(host_uid, (directory / "uid_map").read_text()),
+        cap_effective=int(status["CapEff"], 16),
+        cap_bounding=int(status["CapBnd"], 16),
+        command=_bytes(directory / "cmdline") or b"",
+        environment=environment,
+    )
+
+
+def _ended(directory: Path) -> bool:
+    """Tell whether a process has ended and only waits to be reaped: it has no memory left that could be read."""
+    try:
+        return parse_status((directory / "status").read_text("utf-8", "replace"))["State"][:1] in "ZX"
+    except (OSError, KeyError):
+        return True
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except PermissionError:
+        return None

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from terok.cli import main
+from terok.cli.tree import COMMANDS
+
+HEAVY = ["pydantic", "textual", "aiohttp", "httpx", "httpx2", "ruamel", "dns", "cryptography", "sqlcipher3", "jinja2"]
+HEAVY += ["asyncio", "rich"]
+
+
+def modules_after(*words: str) -> set[str]:
+    """Top-level names of what a run of `terok` with these words has imported."""
+    code = (
+        "import contextlib, io, json, sys\n"
+        "from terok.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    assert main({list(words)!r}) == 0\n"
+        "print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["demo", "--help"], ["vault", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    assert modules_after(*words) & set(HEAVY) == set()
+
+
+def test_without_a_verb_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("usage: terok")
+    for verb in ("demo", "setup", "uninstall", "auth", "executor", "sandbox", "vault"):
+        assert f"\n  {verb} " in output
+
+
+def test_a_command_with_two_places_is_one() -> None:
+    assert COMMANDS.find_at("sandbox vault") is COMMANDS.find_at("vault")
+    for verb in ("setup", "uninstall", "auth"):
+        assert COMMANDS.find_at(f"executor {verb}") is COMMANDS.find_at(verb)
+
+
+def test_a_wrap_at_one_place_shows_at_the_other() -> None:
+    def wrapped() -> None: ...
+
+    tree = COMMANDS.overlay({"vault status": wrapped})
+    assert tree.find_at("sandbox vault status").handler is wrapped
+
+
+def test_every_handler_exists() -> None:
+    for path, node in COMMANDS.walk():
+        assert node.handler is None or callable(node.resolve()), path
+
+
+def test_an_unknown_verb_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dmeo"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("terok: error: ")
