@@ -1,0 +1,295 @@
+"""What breaks underneath a container, broken for real: no packet gets out, nothing stays, the user is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from support import Shell
+from terok_sandbox import RunSpec, Sandbox
+from terok_sandbox.errors import SandboxError
+from terok_sandbox.launch.spec import Wiring
+from terok_sandbox.runtime.podman import PodmanRuntime
+from terok_sandbox.supervise import client, hook, janitor
+from terok_sandbox.vault.unlock import open_vault
+from terok_util import remove_tree, write_sensitive_file
+
+OUTSIDE = "exec 3<>/dev/tcp/192.0.2.1/80"
+REQUEST = "GET /v1/x HTTP/1.1\\r\\nHost: vault\\r\\nConnection: close\\r\\nx-api-key: TOKEN\\r\\n\\r\\n"
+VAULT = f"exec 3<>/dev/tcp/127.0.0.1/9419 && printf '{REQUEST}' >&3 && cat <&3"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Box:
+    """One supervised container with a token in the vault."""
+
+    def __init__(self, sh: Shell, image: str, name: str) -> None:
+        self.sh = sh
+        self.image = image
+        self.name = name
+        self.sandbox = Sandbox()
+        self.config = self.sandbox.config
+        self.token = ""
+
+    def run(self) -> None:
+        with open_vault(self.config) as vault:
+            self.token = vault.create_token(self.name, "demo", "default")
+        spec = RunSpec(
+            container_name=self.name,
+            image=self.image,
+            workdir="/tmp",
+            command=("sleep", "600"),
+            wiring=Wiring(scope="chaos", vault=True),
+        )
+        self.sandbox.run(spec)
+        wait_for(self.served)
+
+    def served(self) -> bool:
+        with suppress(client.NotRunningError):
+            status = client.status(self.config, self.name)
+            return bool(status["prepared"]) and all(one["pid"] for one in status["workers"].values())
+        return False
+
+    def processes(self) -> dict[str, int]:
+        status = client.status(self.config, self.name)
+        return {"supervisor": status["pid"]} | {name: one["pid"] for name, one in status["workers"].items()}
+
+    def inside(self, script: str, seconds: int = 3) -> subprocess.CompletedProcess[str]:
+        argv = ["podman", "exec", self.name, "timeout", str(seconds), "bash", "-c", script]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+    def gets_out(self) -> bool:
+        return self.inside(OUTSIDE).returncode == 0
+
+    def ask_vault(self) -> str:
+        return self.inside(VAULT.replace("TOKEN", self.token), 10).stdout
+
+    def runs(self) -> bool:
+        told = self.sh("podman", "inspect", "-f", "{{.State.Running}}", self.name, code=None)
+        return told.out.strip() == "true"
+
+    def tokens(self) -> int:
+        with open_vault(self.config) as vault:
+            return len(vault.list_tokens(self.name))
+
+
+@pytest.fixture
+def box(ready: Shell, base_image: str, real_key: str) -> Iterator[Box]:
+    name = f"chaos-{secrets.token_hex(4)}"
+    made = Box(ready, base_image, name)
+    yield made
+    assert all(result.removed for result in made.sandbox.rm(name))
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("damage", ["missing", "symlink", "open to others", "newer schema", "of another container"])
+def test_a_sidecar_that_cannot_be_trusted_stops_the_start(box: Box, tmp_path: Path, damage: str) -> None:
+    box.run()
+    box.sandbox.stop(box.name, 0)
+    path = box.config.sidecar_path(box.name)
+    kept = path.read_text()
+    document = json.loads(kept)
+    path.unlink()
+    if damage == "symlink":
+        (tmp_path / path.name).write_text(kept)
+        (tmp_path / path.name).chmod(0o600)
+        path.symlink_to(tmp_path / path.name)
+    elif damage != "missing":
+        changed = {"newer schema": {"schema": 99}, "of another container": {"container_name": "other"}}
+        path.write_text(json.dumps(document | changed.get(damage, {})))
+        path.chmod(0o644 if damage == "open to others" else 0o600)
+    refused = box.sh("podman", "start", box.name, code=None)
+    assert refused.code != 0
+    assert f"container {box.name} not started: its sidecar" in refused.text
+    assert "terok-sandbox" in refused.text
+    assert not box.runs()
+
+
+def test_a_foreign_sidecar_stops_the_start(box: Box) -> None:
+    """The file is made another user's with the subordinate ids of this one."""
+    box.run()
+    box.sandbox.stop(box.name, 0)
+    path = box.config.sidecar_path(box.name)
+    box.sh("podman", "unshare", "chown", "5:5", str(path))
+    try:
+        refused = box.sh("podman", "start", box.name, code=None)
+        assert refused.code != 0
+        assert "not started" in refused.text
+        assert not box.runs()
+    finally:
+        box.sh("podman", "unshare", "chown", "0:0", str(path))
+
+
+def test_a_hook_killed_half_way_stops_the_start(box: Box) -> None:
+    box.run()
+    box.sandbox.stop(box.name, 0)
+    wait_for(lambda: not (box.config.container_runtime_dir(box.name) / "supervisor.sock").exists())
+    server = int(client.forkserver_status(box.config)["pid"])
+    os.kill(server, signal.SIGSTOP)  # the hook waits for it
+    try:
+        starting = subprocess.Popen(["podman", "start", box.name], stderr=subprocess.PIPE, text=True)
+        script = str(box.config.hooks_dir).encode()
+        found: list[int] = []
+
+        def hooks() -> list[int]:
+            found[:] = [pid for pid in pids() if script in cmdline(pid) and b"-I" in cmdline(pid)]
+            return found
+
+        wait_for(hooks)
+        kill(*found)
+        _, said = starting.communicate(timeout=30)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert starting.returncode != 0
+    assert "hook" in said
+    assert not box.runs()
+    box.sandbox.start(box.name)
+    wait_for(box.served)
+    assert not box.gets_out()
+
+
+def pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
+
+
+def cmdline(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+@pytest.mark.parametrize("victim", ["broker", "gateway", "supervisor", "fork server"])
+def test_one_process_killed_is_made_good(box: Box, victim: str) -> None:
+    box.run()
+    before = box.processes() | {"fork server": int(client.forkserver_status(box.config)["pid"])}
+    kill(before[victim])
+    assert not box.gets_out(), "the rules do not depend on any process"
+    if victim != "fork server":
+        wait_for(lambda: box.served() and box.processes()[victim] != before[victim])
+    assert "HTTP/1" in box.ask_vault()
+    client.ensure_forkserver(box.config)
+    assert box.served()
+    assert not box.gets_out()
+
+
+def test_all_processes_killed_at_once_and_supervised_again(box: Box) -> None:
+    box.run()
+    before = box.processes()
+    kill(int(client.forkserver_status(box.config)["pid"]), *before.values())
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before.values()))
+    assert not box.gets_out()
+    assert box.ask_vault() == ""
+    assert box.runs()
+    told = box.sh("terok-sandbox", "doctor", code=2)
+    assert f"terok-sandbox supervisor redo {box.name}" in told.text
+    box.sh("terok-sandbox", "supervisor", "redo", box.name)
+    wait_for(box.served)
+    assert "HTTP/1" in box.ask_vault()
+    assert not box.gets_out()
+
+
+def test_the_runtime_directory_is_lost_with_a_reboot(box: Box) -> None:
+    box.run()
+    kill(int(client.forkserver_status(box.config)["pid"]), *box.processes().values())
+    box.sh("podman", "stop", "-t", "0", box.name)
+    session = box.config.vault_session_file.read_text()
+    try:
+        remove_tree(box.config.runtime_dir)
+        refused = box.sh("podman", "start", box.name, code=None)
+        assert refused.code != 0
+        assert not box.runs()
+        box.sandbox.start(box.name)
+        wait_for(box.served)
+        assert not box.gets_out()
+        assert " 503 " in box.ask_vault().splitlines()[0], "the vault is locked until it is unlocked"
+    finally:
+        write_sensitive_file(box.config.vault_session_file, session)
+    wait_for(lambda: " 503 " not in box.ask_vault().splitlines()[0])
+
+
+def test_no_room_for_the_audit_no_request(box: Box, upstream: Callable[[str, str], None]) -> None:
+    """The vault writes down what it is about to do; when it cannot, it does not do it.
+
+    The kernel refuses the proxy's writes at a file size, as it would on a full disk.
+    """
+    upstream("demo", "http://127.0.0.1:9")
+    box.sh("terok-executor", "auth", "demo", stdin="not-a-real-key-of-anybody\n")
+    box.run()
+    assert box.ask_vault().startswith("HTTP/1")
+    broker = box.processes()["broker"]
+    audit = box.config.container_state_dir(box.name) / "vault-audit.jsonl"
+    rows = audit.read_bytes().count(b"\n")
+    resource.prlimit(broker, resource.RLIMIT_FSIZE, (audit.stat().st_size, resource.RLIM_INFINITY))
+    refused = box.ask_vault()
+    assert " 5" in refused.splitlines()[0], refused
+    assert "audit" in refused
+    resource.prlimit(broker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert "audit" not in box.ask_vault()
+    assert audit.read_bytes().count(b"\n") > rows
+    assert box.processes()["broker"] == broker, "it serves again as soon as there is room"
+
+
+def test_two_launches_of_one_name_make_one_container(box: Box) -> None:
+    def launch(_: int) -> str:
+        try:
+            box.run()
+        except SandboxError as error:
+            return error.message
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(launch, range(2)))
+    assert told[0] == ""
+    assert "exists already" in told[1]
+    assert box.served()
+    assert not box.gets_out()
+
+
+def test_a_container_removed_behind_our_back_leaves_no_token(box: Box) -> None:
+    box.run()
+    processes = box.processes()
+    box.sh("podman", "rm", "-f", "-t", "0", box.name)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes.values()))
+    assert box.tokens() == 1
+    swept = janitor.sweep(box.config, PodmanRuntime(box.config), grace=0)
+    assert box.name in swept.removed
+    assert box.tokens() == 0
+    assert box.name not in janitor.known_traces(box.config)
+
+
+def test_a_hook_from_another_protocol_stops_the_start(box: Box) -> None:
+    """After an upgrade without `setup`, the installed hook may speak a protocol that no supervisor knows."""
+    box.run()
+    box.sandbox.stop(box.name, 0)
+    installed = box.config.hooks_dir / "terok-sandbox-hook.py"
+    kept = installed.read_bytes()
+    installed.chmod(0o600)
+    installed.write_bytes(kept.replace(f"PROTOCOL = {hook.PROTOCOL}".encode(), b"PROTOCOL = 99"))
+    try:
+        refused = box.sh("podman", "start", box.name, code=None)
+        assert refused.code != 0
+        assert "terok-sandbox setup" in refused.text
+        assert not box.runs()
+    finally:
+        installed.write_bytes(kept)

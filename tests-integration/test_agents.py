@@ -1,0 +1,144 @@
+"""Every agent makes a real commit through vault and gate, with a stub for its provider."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import BASE, Shell
+from terok_executor.stub import Script, StubProvider, running_stub
+
+COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
+BYTES = 1_000_000
+
+AGENTS = {
+    # agent: provider, credential header the provider expects, author of the commit
+    "claude": ("anthropic", "x-api-key", "Claude <noreply@anthropic.com>"),
+    "codex": ("openai", "authorization", "Codex <noreply@openai.com>"),
+    "copilot": ("openai", "authorization", "Copilot <copilot@github.com>"),
+    "gemini": ("google", "x-goog-api-key", "Gemini <noreply@google.com>"),
+    "opencode": ("openrouter", "authorization", "OpenCode <noreply@opencode.ai>"),
+    "pi": ("openrouter", "authorization", "Pi <noreply@terok.ai>"),
+    "vibe": ("mistral", "authorization", "Mistral Vibe <vibe@mistral.ai>"),
+}
+OTHER_PROVIDERS = [("copilot", "anthropic"), ("opencode", "anthropic"), ("pi", "openai")]
+
+
+@pytest.fixture(scope="module")
+def all_agents(ready: Shell) -> str:
+    """Give one image with every agent: built once, and taken by every run of one of them."""
+    ready("terok-executor", "build", "--base", BASE, timeout=1500)
+    return "all"
+
+
+@pytest.fixture(scope="module")
+def keys(ready: Shell, real_key: str) -> str:
+    """Store the made-up key for every provider."""
+    for provider in sorted({provider for provider, _, _ in AGENTS.values()} | {"demo"}):
+        ready("terok-executor", "auth", provider, stdin=real_key + "\n")
+    return real_key
+
+
+@pytest.fixture
+def stub(keys: str) -> Iterator[StubProvider]:
+    """Give a provider that plays the one-commit script and accepts the real key alone."""
+    with running_stub(Script((COMMIT,)), api_key=keys) as provider:
+        yield provider
+
+
+def run_agent(sh: Shell, agent: str, repository: Path, name: str, *options: str, stdin: str = "Add a line") -> dict:
+    return sh(
+        *("terok-executor", "run", agent, str(repository), "--prompt-file", "-", "--base", BASE),
+        *("--name", name, "--json", "--timeout", "120", *options),
+        stdin=stdin,
+        timeout=240,
+    ).json()
+
+
+def show_commit(ready: Shell, result: dict) -> tuple[str, str]:
+    assert result["exit_code"] == 0, result
+    assert len(result["commits"]) == 1, result
+    commit = result["commits"][0]
+    assert commit["subject"] == "Add a line"
+    git = ("git", "-C", result["gate"])
+    author = ready(*git, "show", "-s", "--format=%an <%ae>", commit["id"]).out.strip()
+    return author, ready(*git, "show", "--format=", commit["id"]).out
+
+
+@pytest.mark.parametrize("agent", sorted(AGENTS))
+def test_agent_commits_through_vault_and_gate(
+    agent: str,
+    ready: Shell,
+    all_agents: str,
+    stub: StubProvider,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+) -> None:
+    provider, header, author = AGENTS[agent]
+    upstream(provider, stub.url)
+    # Codex offers its newest models other tools than a shell; Copilot has no model of its own for other providers.
+    options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
+    result = run_agent(ready, agent, repository, container, *options)
+    made_by, change = show_commit(ready, result)
+    assert made_by == author
+    assert "+A line by the agent." in change
+    assert stub.seen.outputs[0].count("dev") >= 1, "the agent works as the user dev"
+    used = {(record.credential_header, record.presented) for record in stub.seen.records if record.method == "POST"}
+    assert used == {(header, "expected")}, "every request carries the real key, in the header the provider expects"
+    assert not [row for row in result["blocked"] if row["reason"].startswith("reached through the vault")], (
+        "the agent went to its provider by another way"
+    )
+
+
+@pytest.mark.parametrize(("agent", "provider"), OTHER_PROVIDERS)
+def test_harness_takes_another_provider(
+    agent: str,
+    provider: str,
+    ready: Shell,
+    all_agents: str,
+    stub: StubProvider,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+) -> None:
+    upstream(provider, stub.url)
+    result = run_agent(ready, agent, repository, container, "--provider", provider, "--model", "stub-model")
+    show_commit(ready, result)
+    assert result["provider"] == provider
+
+
+def test_endpoint_of_ones_own_is_one_file(
+    ready: Shell, all_agents: str, stub: StubProvider, repository: Path, container: str, keys: str
+) -> None:
+    file = Path(ready.environment["TEROK_ROOT"]) / "config/providers/mine.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        f"label: My endpoint\nupstream: {stub.url}\nauth: {{api_key: {{}}}}\n"
+        "serves: {openai-chat: /v1}\ndefault_model: my-model\n"
+    )
+    try:
+        ready("terok-executor", "auth", "mine", stdin=keys + "\n")
+        show_commit(ready, run_agent(ready, "pi", repository, container, "--provider", "mine"))
+    finally:
+        file.unlink()
+
+
+def test_prompt_of_a_megabyte_arrives_and_is_on_no_process_list(
+    ready: Shell,
+    all_agents: str,
+    stub: StubProvider,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+) -> None:
+    upstream("openrouter", stub.url)
+    prompt = "Add a line. " + "lorem ipsum " * (BYTES // 12)
+    show_commit(ready, run_agent(ready, "pi", repository, container, stdin=prompt))
+    assert max(record.body_bytes for record in stub.seen.records) > BYTES
+    recorded = subprocess.run(
+        ["podman", "inspect", container], capture_output=True, text=True, env=ready.environment, timeout=60
+    ).stdout
+    assert "lorem ipsum" not in recorded

@@ -1,0 +1,134 @@
+"""Default deny, seen from inside: other addresses, this host, its loopback, other containers, other resolvers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import Shell, host_address, needs
+
+Listen = Callable[[str], tuple[int, Callable[[], int]]]
+
+
+@pytest.fixture
+def running(ready: Shell, base_image: str, container: str) -> str:
+    """Give a supervised container of the plain base image that sleeps."""
+    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
+    return container
+
+
+@pytest.fixture
+def inside(ready: Shell, running: str) -> Callable[..., int]:
+    """Run a shell command in the container and return its exit code."""
+
+    def run(command: str, user: str = "dev") -> int:
+        words = ["podman", "exec", *(["--user", user] if user == "0" else []), running]
+        return ready(*words, "bash", "-c", command, code=None, timeout=30).code
+
+    return run
+
+
+@pytest.fixture
+def inside_output(ready: Shell, running: str) -> Callable[..., str]:
+    """Run a shell script in the container and return what it printed."""
+
+    def run(script: str, user: str = "dev") -> str:
+        words = ["podman", "exec", "-i", *(["--user", user] if user == "0" else []), running]
+        return ready(*words, "bash", stdin=script, timeout=100).out
+
+    return run
+
+
+def tcp(address: str, port: int) -> str:
+    return f"timeout 5 bash -c 'echo x > /dev/tcp/{address}/{port}'"
+
+
+def udp(address: str, port: int) -> str:
+    return f"for i in 1 2 3; do echo x > /dev/udp/{address}/{port}; done"
+
+
+@pytest.fixture
+def lab() -> Iterator[Callable[[], list[dict]]]:
+    """Return a reader of the contacts that the laboratory network recorded since the test began."""
+    needs("lab", "TEROK_LAB" in os.environ)
+    path = Path(os.environ["TEROK_LAB"])
+    before = len(path.read_text().splitlines())
+
+    def contacts() -> list[dict]:
+        rows = [json.loads(line) for line in path.read_text().splitlines()[before:]]
+        return [row for row in rows if row["to"].removeprefix("::ffff:") in (*ADDRESSES, "*")]
+
+    yield contacts
+
+
+ADDRESSES = ("198.51.100.7", "198.51.100.9", "10.254.0.5", "169.254.169.254", "100.100.100.200", "2001:db8:1::10")
+
+
+@pytest.mark.attack("ADDR-2")
+@pytest.mark.attack("ADDR-4")
+@pytest.mark.attack("NET-1")
+def test_no_packet_reaches_an_address_that_is_not_allowed(
+    ready: Shell, inside_output: Callable[..., str], lab: Callable[[], list[dict]]
+) -> None:
+    ready("timeout", "5", "bash", "-c", "echo x > /dev/tcp/198.51.100.7/80")
+    assert [row["port"] for row in lab()] == [80], "the laboratory records what reaches it"
+    tries = "\n".join(f"{tcp(address, port)}; echo $?" for address in ADDRESSES for port in (22, 53, 80, 443, 853))
+    datagrams = "\n".join(udp(address, port) for address in ADDRESSES for port in (53, 443, 5353))
+    for user in ("dev", "0"):
+        codes = inside_output(f"{{ {tries}; }} 2>/dev/null", user).split()
+        assert len(codes) == len(ADDRESSES) * 5
+        assert set(codes) == {"1"}, "each was refused at once: neither connected nor timed out"
+        inside_output(f"{{ {datagrams}; }} 2>/dev/null; true", user)
+    assert [row["port"] for row in lab()] == [80], f"something got out: {lab()[1:]}"
+
+
+@pytest.mark.attack("NET-3")
+def test_this_host_is_not_reachable(inside: Callable[..., int], listener: Listen) -> None:
+    for address in (host_address(), "127.0.0.1"):
+        port, connections = listener(address)
+        socket.create_connection((address, port), timeout=5).close()
+        assert connections() == 1, "from the host it is reachable"
+        for target in (address, "10.0.2.2", "169.254.1.1", "169.254.1.2", "host.containers.internal"):
+            assert inside(tcp(target, port)) not in (0, 124)
+            assert inside(tcp(target, port), "0") not in (0, 124)
+        assert connections() == 1
+
+
+@pytest.mark.attack("NET-4")
+def test_another_container_is_not_reachable(
+    ready: Shell, base_image: str, inside: Callable[..., int], running: str
+) -> None:
+    other = f"{running}-b"
+    try:
+        ready("terok-sandbox", "run", "-d", "--name", other, base_image, "--", "sleep", "600")
+        addresses = ready("podman", "exec", other, "cat", "/proc/net/fib_trie").out
+        own = {line.split()[-1] for line in addresses.splitlines() if "|--" in line}
+        for address in sorted(own - {"0.0.0.0", "127.0.0.0"}):
+            if not address.startswith("127."):
+                assert inside(tcp(address, 9419)) != 0, f"the vault of {other} answers on {address}"
+                assert inside(tcp(address, 9418)) != 0, f"the gate of {other} answers on {address}"
+    finally:
+        ready("terok-sandbox", "rm", other)
+
+
+@pytest.mark.attack("DNS-1")
+@pytest.mark.attack("DNS-4")
+def test_names_that_are_not_allowed_are_refused_fast(
+    ready: Shell, inside: Callable[..., int], running: str, lab: Callable[[], list[dict]]
+) -> None:
+    assert inside("time -p timeout 3 getent hosts data.exfil.example.test") == 2
+    assert inside("timeout 3 getent hosts metadata.google.internal") == 2
+    state = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / running
+    rows = [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+    assert any(row.get("name") == "data.exfil.example.test" for row in rows)
+    assert lab() == []
+
+
+def test_root_inside_cannot_change_the_rules(inside: Callable[..., int]) -> None:
+    for command in ("nft flush ruleset", "ip link set lo down", "ip route add 1.2.3.4 dev lo"):
+        assert inside(command, "0") != 0
+    assert inside("grep -q 'CapEff:.*[1-9a-f]' /proc/self/status") != 0, "the agent's user has capabilities"

@@ -1,0 +1,111 @@
+"""A person works in a container: a terminal in tmux, commits handed over at the stop, taken up again later."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import BASE, Shell
+
+
+class Terminal:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, sh: Shell, *argv: str) -> None:
+        self.master, slave = pty.openpty()
+        environment = {**sh.environment, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+        self.process = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=sh.cwd, start_new_session=True
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def expect(self, text: str, timeout: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"{text!r} never came:\n{self.seen[-3000:]}"
+            ready, _, _ = select.select([self.master], [], [], 0.5)
+            if ready:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:
+                    assert text in self.seen, f"the terminal ended before {text!r}:\n{self.seen[-3000:]}"
+
+    def end(self) -> None:
+        if self.process.returncode is not None:
+            return
+        self.process.kill()
+        self.process.wait(timeout=10)
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(ready: Shell) -> Iterator[Callable[..., Terminal]]:
+    """Open commands on terminals, which end with the test."""
+    opened: list[Terminal] = []
+
+    def start(*argv: str) -> Terminal:
+        opened.append(Terminal(ready, *argv))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.end()
+
+
+def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
+    ready: Shell,
+    base_image: str,
+    real_key: str,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+    terminal: Callable[..., Terminal],
+) -> None:
+    upstream("demo", "http://127.0.0.1:9")
+    shared = repository.parent / "shared"
+    shared.mkdir()
+    done = ready(
+        *("terok-executor", "run", "demo", str(repository), "--interactive", "--base", BASE, "--name", container),
+        *("--authorship", "human-agent", "--human-name", "Ann Onym", "--human-email", "ann@example.test"),
+        *("--shared-dir", str(shared), "--timezone", "Europe/Berlin"),
+        timeout=600,
+    )
+    assert done.out.strip() == container
+    first = terminal("terok-executor", "login", container)
+    first.type("hilfe; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")
+    first.expect("marker-23")
+    first.expect("Demo agent")
+    assert (shared / "from-inside").exists()
+    first.type("echo more >> README.md && git commit -qam 'By hand' && echo committed-$((4+4))\r")
+    first.expect("committed-8")
+    first.end()
+
+    second = terminal("terok-executor", "login", container)
+    second.expect("committed-8")  # the session outlives the terminal
+
+    ready("terok-executor", "stop", container)
+    records = {row["name"]: row for row in ready("terok-executor", "list", "--json").json()}
+    assert records[container]["state"] == "exited"
+    refused = ready("terok-executor", "login", container, code=2)
+    assert f"terok-executor start {container}" in refused.err
+
+    gate = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/gate"
+    mirror = max(gate.glob("*.git"), key=lambda path: path.stat().st_mtime)
+    git = ("git", "-C", str(mirror), "log", "-1", "--format=%an|%cn|%s", records[container]["branch"])
+    assert ready(*git).out.strip() == "Ann Onym|Demo Agent|By hand"
+
+    ready("terok-executor", "start", container)
+    third = terminal("terok-executor", "login", container)
+    third.type("git log -1 --format=again-%s\r")
+    third.expect("again-By hand")
+    ready("terok-executor", "rm", container)

@@ -1,0 +1,159 @@
+"""What is missing stops a launch: one line, a hint, a documented exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import BASE, Shell, tool
+
+
+def one_line_with_hint(text: str) -> None:
+    lines = [line for line in text.strip().splitlines() if not line.startswith(("hint:", "=="))]
+    errors = [line for line in lines if "error:" in line]
+    assert len(errors) == 1, text
+    assert "hint:" in text, text
+
+
+def nothing_left(sh: Shell, name: str) -> None:
+    assert sh("podman", "ps", "-aq", "--filter", f"name=^{name}$").out == ""
+    root = Path(sh.environment["TEROK_ROOT"])
+    left = [str(path) for path in root.rglob(f"*{name}*") if "storage" not in path.relative_to(root).parts]
+    assert left == []
+
+
+@pytest.fixture
+def own_fork_server(ready: Shell, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Give an environment with a runtime directory of its own, so that what a test hides is hidden from no other."""
+    runtime = Path(ready.environment["XDG_RUNTIME_DIR"]) / tmp_path.name[-12:]
+    runtime.mkdir(mode=0o700)
+    env = {"TEROK_SANDBOX_RUNTIME_DIR": str(runtime)}
+    yield env
+    ready("terok-sandbox", "supervisor", "stop", code=None, env=env)
+    shutil.rmtree(runtime)
+
+
+@pytest.mark.parametrize(("missing", "code"), [("podman", 5), ("nft", 1)])
+def test_missing_tool(
+    ready: Shell, base_image: str, container: str, own_fork_server: dict[str, str], missing: str, code: int
+) -> None:
+    """The tool is hidden in a mount namespace of the command's own."""
+    words = f"mount --bind /dev/null {tool(missing)} && exec terok-sandbox run --name {container} {base_image} -- true"
+    done = ready("podman", "unshare", "unshare", "-m", "sh", "-c", words, code=code, env=own_fork_server)
+    one_line_with_hint(done.err)
+    assert missing in done.err
+    nothing_left(ready, container)
+
+
+def test_hook_not_installed(ready: Shell, base_image: str, tmp_path: Path, name: str) -> None:
+    conf = tmp_path / "containers.conf"
+    lines = Path(ready.environment["CONTAINERS_CONF"]).read_text().splitlines()
+    conf.write_text("\n".join(line for line in lines if "hooks_dir" not in line) + "\n")
+    done = ready(
+        "terok-sandbox", "run", "--name", name, base_image, "--", "true", code=3, env={"CONTAINERS_CONF": str(conf)}
+    )
+    one_line_with_hint(done.err)
+    assert "terok-sandbox setup" in done.err
+    nothing_left(ready, name)
+
+
+def test_hook_of_another_version(ready: Shell, base_image: str, name: str) -> None:
+    hook = next((Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/hooks").glob("*.py"))
+    kept = hook.read_bytes()
+    try:
+        hook.chmod(0o700)
+        hook.write_bytes(kept + b"\n# changed\n")
+        done = ready("terok-sandbox", "run", "--name", name, base_image, "--", "true", code=3)
+        one_line_with_hint(done.err)
+        nothing_left(ready, name)
+    finally:
+        hook.write_bytes(kept)
+    ready("terok-sandbox", "setup", timeout=120)
+
+
+def test_container_does_not_start_when_the_rules_cannot_be_loaded(
+    ready: Shell, base_image: str, tmp_path: Path, container: str, own_fork_server: dict[str, str]
+) -> None:
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "nft").write_text("#!/bin/sh\necho 'no such kernel feature' >&2\nexit 1\n")
+    (broken / "nft").chmod(0o755)
+    env = {**own_fork_server, "PATH": f"{broken}:{ready.environment['PATH']}"}
+    words = ("terok-sandbox", "run", "--name", container, base_image, "--", "sh", "-c", "echo ran")
+    done = ready(*words, code=1, env=env)
+    assert "ran" not in done.out.split()
+    one_line_with_hint(done.err)
+    assert "no such kernel feature" in done.err
+    nothing_left(ready, container)
+    assert "ran" in ready(*words).out.split(), "with a working nft the same command runs"
+
+
+def test_bare_podman_start_is_supervised_or_refused(ready: Shell, base_image: str, container: str) -> None:
+    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
+    ready("podman", "restart", "-t", "0", container)
+    status = ready("terok-sandbox", "supervisor", "status", container, "--json").json()
+    assert status["prepared"] is True
+    ready("podman", "stop", "-t", "0", container)
+    ready("terok-sandbox", "supervisor", "stop")
+    refused = ready("podman", "start", container, code=None)
+    assert refused.code != 0
+    assert "terok-sandbox" in refused.text, "the refusal names the command to use"
+    assert ready("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "false"
+    ready("terok-sandbox", "start", container)
+    assert ready("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "true"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (("run", "demo", "no/such/place", "-p", "x"), 2, "neither"),
+        (("run", "nobody", ".", "-p", "x"), 2, "nobody"),
+        (("run", "demo", "REPO", "-p", "  "), 2, "prompt"),
+        (("run", "demo", "REPO", "-p", "x", "--base", "bad base;rm"), 2, "base"),
+        (("run", "demo", "https://user:secret@example.test/x.git", "-p", "x"), 2, "credential"),
+    ],
+)
+def test_bad_requests(ready: Shell, repository: Path, words: tuple[str, ...], code: int, expected: str) -> None:
+    done = ready("terok-executor", *(str(repository) if word == "REPO" else word for word in words), code=code)
+    one_line_with_hint(done.err)
+    assert expected in done.err
+    assert "secret" not in done.err
+
+
+def test_unreadable_ca_bundle(ready: Shell, repository: Path, tmp_path: Path) -> None:
+    env = {"SSL_CERT_FILE": str(tmp_path / "missing.pem")}
+    done = ready("terok-executor", "build", "demo", "--base", BASE, "--rebuild", code=5, env=env)
+    one_line_with_hint(done.err)
+    assert "missing.pem" in done.err
+
+
+def test_full_disk_during_a_build(ready: Shell, tmp_path: Path) -> None:
+    """Podman's storage is a file system of 60 MB in a mount namespace of the command's own."""
+    small = tmp_path / "small"
+    small.mkdir()
+    build = f"XDG_DATA_HOME={small} terok-executor build demo --base {BASE}"
+    words = f"mount -t tmpfs -o size=60m tmpfs {small} && {build}; code=$?; find {small} -name '*.tar'; exit $code"
+    done = ready("podman", "unshare", "unshare", "-m", "sh", "-c", words, code=6, timeout=600)
+    one_line_with_hint(done.err)
+    assert "space" in done.err
+    assert done.out == ""
+
+
+HIDE_SUBIDS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b"/dev/null", b"/etc/subuid", None, 4096, None):
+    raise SystemExit(f"bind mount: {os.strerror(ctypes.get_errno())}")
+os.execvp("terok-sandbox", ["terok-sandbox", "doctor", "--json"])
+"""
+
+
+def test_missing_subordinate_ids_are_diagnosed(ready: Shell) -> None:
+    own_namespaces = ("unshare", "--map-current-user", "--keep-caps", "-m")
+    done = ready(*own_namespaces, "python3", "-c", HIDE_SUBIDS, code=None)
+    assert done.code != 0
+    (check,) = (check for check in done.json()["checks"] if check["label"] == "subordinate user IDs")
+    assert check["severity"] == "error"
+    assert "usermod" in check["hint"]

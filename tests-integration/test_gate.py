@@ -1,0 +1,278 @@
+"""A container pushes; the gate inspects; a person reviews and promotes to real upstreams."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gate_hosts import https_host, ssh_host
+from support import BASE, Done, Shell, tool
+from terok_sandbox import RunSpec, Sandbox, Wiring
+from terok_sandbox.gate.layout import mirror_path, read_record
+from terok_sandbox.sidecar import GateWiring
+
+IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
+LOGIN = ("user.name=Agent", "user.email=agent@example.test", "init.defaultBranch=main")
+CONFIG = " ".join(f"-c {setting}" for setting in LOGIN)
+
+
+class Inside:
+    """A container with a clone from its gate; called with a script that runs in the clone."""
+
+    def __init__(self, sh: Shell, name: str, url: str) -> None:
+        self.sh, self.name, self.url = sh, name, url
+
+    def __call__(self, script: str, *, code: int | None = 0, timeout: float = 60) -> Done:
+        full = f'set -e; cd /tmp/work; git() {{ command git {CONFIG} "$@"; }}; {script}'
+        return self.sh("podman", "exec", "-u", "dev", self.name, "bash", "-c", full, code=code, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def launch(ready: Shell) -> Iterator[Callable[[str], Inside]]:
+    """Start containers with the gate of a mirror."""
+    ready("terok-executor", "build", "demo", "--base", BASE, timeout=1200)
+    sandbox = Sandbox()
+    names: list[str] = []
+
+    def start(scope: str) -> Inside:
+        name, token = f"gate-it-{secrets.token_hex(3)}", sandbox.mint_gate_token()
+        wiring = GateWiring.for_token(mirror_path(sandbox.config.gate_base_path, scope), scope, token)
+        command = ("sleep", "900")
+        spec = RunSpec(
+            container_name=name, image=IMAGE, command=command, workdir=None, wiring=Wiring(scope=scope, gate=wiring)
+        )
+        names.append(name)
+        sandbox.run(spec)
+        inside = Inside(ready, name, sandbox.gate_url(scope, token))
+        ready("podman", "exec", "-u", "dev", name, "git", "clone", "-q", inside.url, "/tmp/work")
+        return inside
+
+    yield start
+    sandbox.rm(names)
+
+
+@pytest.fixture(scope="module")
+def project(ready: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a bare upstream with one commit."""
+    place = tmp_path_factory.mktemp("upstream")
+    work, bare = place / "work", place / "forge" / "project.git"
+    git = ["git", *(word for setting in LOGIN for word in ("-c", setting))]
+    subprocess.run([*git, "init", "-q", "-b", "main", str(work)], check=True)
+    (work / "README.md").write_text("# Project\n")
+    subprocess.run([*git, "-C", str(work), "add", "."], check=True)
+    subprocess.run([*git, "-C", str(work), "commit", "-q", "-m", "Start"], check=True)
+    subprocess.run([*git, "clone", "-q", "--bare", str(work), str(bare)], check=True)
+    subprocess.run([*git, "-C", str(bare), "config", "http.receivepack", "true"], check=True)
+    return bare
+
+
+@pytest.fixture(scope="module")
+def scope(ready: Shell, project: Path) -> str:
+    return ready("terok-sandbox", "gate", "add", str(project)).out.strip()
+
+
+@pytest.fixture(scope="module")
+def inside(launch: Callable[[str], Inside], scope: str) -> Inside:
+    return launch(scope)
+
+
+def heads(scope: str) -> dict[str, str]:
+    from terok_sandbox.gate.mirror import GitGate
+
+    return GitGate.open(scope, base=Sandbox().config.gate_base_path).branch_heads()
+
+
+def intact(scope: str) -> None:
+    mirror = mirror_path(Sandbox().config.gate_base_path, scope)
+    read_record(mirror)
+    subprocess.run(["git", "-C", str(mirror), "fsck", "--full", "--strict"], check=True, capture_output=True)
+
+
+BAD = {
+    "symlink-escape": "ln -s ../../../etc/passwd link; git add link",
+    "submodule": f"git update-index --add --cacheinfo 160000,{'1' * 40},module",
+    "secret": "printf 'key = %s%s\\n' AKIA Q3EGRWBZ7XKMPLUV > settings.py; git add settings.py",
+    "path-name": "touch $'a\\x1b[31mb'; git add .",
+    "case-collision": "touch Name name; git add .",
+}
+
+
+@pytest.mark.attack("FS-1")
+@pytest.mark.attack("GIT-3")
+@pytest.mark.parametrize("rule", BAD)
+def test_a_bad_push_is_refused_with_its_reason(inside: Inside, scope: str, rule: str) -> None:
+    before = heads(scope)
+    # All but colliding names, which harm when they are checked out, are looked for in every commit.
+    hide = "" if rule == "case-collision" else "git rm -rq --cached .; git commit -q --allow-empty -m hidden; "
+    start = "git checkout -qf main; git clean -fdxq; git checkout -q -B bad origin/main"
+    done = inside(f"{start}; {BAD[rule]}; git commit -q -m bad; {hide}git push origin bad", code=1)
+    assert f"terok gate:   {rule}: " in done.text
+    assert "Q3EGRWBZ7XKMPLUV" not in done.text
+    assert "\x1b[31mb" not in done.text
+    assert heads(scope) == before
+    intact(scope)
+
+
+@pytest.mark.attack("GIT-2")
+@pytest.mark.attack("GIT-5")
+def test_what_runs_by_itself_is_shown(ready: Shell, inside: Inside, scope: str) -> None:
+    files = (
+        ".github/workflows/ci.yml .vscode/tasks.json .envrc .claude/settings.json .mcp.json .husky/pre-push Makefile"
+    )
+    done = inside(
+        "git checkout -qf main; git clean -fdxq; git checkout -q -B tools; "
+        f"for f in {files}; do mkdir -p $(dirname $f); echo x > $f; done; "
+        "git add -f .; git commit -q -m tools; git push origin tools"
+    )
+    for rule in ("workflow", "editor-task", "shell-environment", "agent-settings", "git-hook", "build-script"):
+        assert f"terok gate:   {rule}: " in done.text
+    flagged = ready("terok-sandbox", "gate", "review", scope, "tools", "--json").json()["flagged"]
+    assert {row["path"] for row in flagged} == set(files.split())
+    refused = ready("terok-sandbox", "gate", "promote", scope, "tools", code=1)
+    assert "--accept-flags" in refused.text
+
+
+@pytest.mark.attack("GIT-4")
+@pytest.mark.attack("GIT-6")
+def test_nothing_but_branches_and_tags_of_this_mirror(inside: Inside, scope: str) -> None:
+    before = heads(scope)
+    for ref in (
+        "refs/terok/upstream/main",
+        "refs/notes/commits",
+        "refs/heads/../../x",
+        "refs/heads/.git",
+        "HEAD",
+        "refs/replace/x",
+    ):
+        assert inside(f"git push origin HEAD:{ref}", code=None).code != 0, ref
+    for url in ("ext::sh -c id", f"{inside.url}/../other.git"):
+        assert inside(f"git ls-remote '{url}'", code=None).code != 0
+    assert "upstream" not in inside("git ls-remote origin").out
+    assert heads(scope) == before
+
+
+def test_the_token_of_another_container_is_refused(launch: Callable[[str], Inside], inside: Inside, scope: str) -> None:
+    other = launch(scope)
+    for url in (other.url, inside.url.replace("http://", "http://x"), inside.url.partition("@")[2]):
+        target = url if url.startswith("http") else f"http://{url}"
+        done = inside(f"GIT_TERMINAL_PROMPT=0 git ls-remote '{target}'", code=None)
+        assert done.code != 0
+    assert inside(f"git ls-remote '{inside.url}'").code == 0
+
+
+@pytest.fixture(params=["path", "ssh", "https"])
+def reached(
+    request: pytest.FixtureRequest, ready: Shell, project: Path, tmp_path: Path
+) -> Iterator[tuple[str, dict[str, str], Callable[[], None]]]:
+    """Give a mirror of the project over each transport, the environment to use, and a check after use."""
+    if request.param == "path":
+        copy = tmp_path / "project.git"
+        subprocess.run(["git", "clone", "-q", "--bare", str(project), str(copy)], check=True)
+        yield ready("terok-sandbox", "gate", "add", str(copy)).out.strip(), {}, lambda: None
+    elif request.param == "ssh":
+        with ssh_host(tmp_path / "ssh", tool("sshd")) as (address, agent):
+            add = ("terok-sandbox", "gate", "add", f"{address}{project}")
+            assert "there is no key" in ready(*add, code=1).text
+            yield ready(*add, "--ssh-agent", str(agent)).out.strip(), {}, lambda: None
+    else:
+        token = "forge-" + secrets.token_hex(20)
+        with https_host(tmp_path / "https", project.parent, token) as (url, authority, seen):
+            env = {"GIT_SSL_CAINFO": str(authority)}
+            add = ("terok-sandbox", "gate", "add", f"{url}/project.git")
+            assert "was not reached" in ready(*add, code=1, env=env).text
+            ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+            done = ready(*add, "--credential", "forge", env=env)
+
+            def check() -> None:
+                assert any(given.startswith("Basic ") for given in seen)
+                assert token not in done.text
+
+            yield done.out.strip(), env, check
+
+
+def test_from_the_container_to_the_upstream(
+    ready: Shell,
+    launch: Callable[[str], Inside],
+    project: Path,
+    reached: tuple[str, dict[str, str], Callable[[], None]],
+    request: pytest.FixtureRequest,
+) -> None:
+    scope, env, check = reached
+    gate = ("terok-sandbox", "gate")
+    inside = launch(scope)
+    branch = f"feature-{secrets.token_hex(3)}"
+    inside(
+        f"git checkout -q -b {branch}; echo more >> README.md; git commit -qam 'Add more'; git push -q origin {branch}"
+    )
+    assert branch in ready(*gate, "review", scope).out
+    assert "was not reviewed" in ready(*gate, "promote", scope, branch, code=1, env=env).text
+    assert "+more" in ready(*gate, "review", scope, branch).out
+
+    ready(*gate, "reject", scope, branch, "-m", "say why in the message")
+    said = inside("git commit -q --amend -m 'Add more, because'; git push -f origin HEAD").text
+    assert "say why in the message" in said
+    assert "changed since the review" in ready(*gate, "promote", scope, branch, code=1, env=env).text
+    seen = ready(*gate, "review", scope, branch, "--json").json()
+    ready(*gate, "promote", scope, branch, env=env)
+    ready(*gate, "sync", scope, env=env)
+    upstream = Path(
+        json.loads((mirror_path(Sandbox().config.gate_base_path, scope) / "terok.json").read_text())["upstream"]
+    )
+    bare = upstream if upstream.is_absolute() else project
+    tip = subprocess.run(["git", "-C", str(bare), "rev-parse", branch], capture_output=True, text=True, check=True)
+    assert tip.stdout.strip() == seen["tip"]
+    check()
+
+    inside("echo again >> README.md; git commit -qam again; git push -q origin HEAD")
+    ready(*gate, "review", scope, branch)
+    rewrite = ["git", "-C", str(bare), "update-ref", f"refs/heads/{branch}", "main"]
+    subprocess.run(rewrite, check=True)
+    assert "has changed since the review" in ready(*gate, "promote", scope, branch, code=1, env=env).text
+    intact(scope)
+
+
+DISK_FULL = """
+import asyncio, os, socket, subprocess, sys, threading
+from pathlib import Path
+from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.request import gate_url, token_hash
+from terok_sandbox.gate.server import serve_gate
+from terok_sandbox.sidecar import GateWiring
+small, work = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(small)], check=True)
+gate = GitGate("proj", base=small, upstream=sys.argv[3])
+gate.sync()
+before = gate.branch_heads()
+(small / "ballast").write_bytes(bytes(52_000_000))
+sock = socket.create_server(("127.0.0.1", 0))
+def serve():
+    asyncio.run(serve_gate(sock, GateWiring(gate.path, "proj", token_hash("t")), stop=asyncio.Event()))
+threading.Thread(target=serve, daemon=True).start()
+git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", "core.compression=0"]
+subprocess.run([*git, "clone", "-q", gate_url("t", "proj", sock.getsockname()[1]), str(work)], check=True)
+(work / "big").write_bytes(os.urandom(20_000_000))
+subprocess.run([*git, "-C", str(work), "add", "big"], check=True)
+subprocess.run([*git, "-C", str(work), "commit", "-q", "-m", "big"], check=True)
+push = [*git, "-C", str(work), "push", "origin", "HEAD:refs/heads/big"]
+done = subprocess.run(push, capture_output=True, text=True, timeout=60)
+assert done.returncode != 0 and "No space left" in done.stderr, done
+assert gate.branch_heads() == before
+subprocess.run(["git", "-C", str(gate.path), "fsck", "--full"], check=True)
+(small / "ballast").unlink()
+subprocess.run(push, check=True, timeout=60)
+assert "big" in gate.branch_heads()
+print("all is well", flush=True)
+os._exit(0)
+"""
+
+
+def test_a_full_disk_refuses_and_harms_nothing(ready: Shell, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    argv = (sys.executable, "-c", DISK_FULL, str(tmp_path / "small"), str(tmp_path / "work"), str(project))
+    done = ready("unshare", "-Urm", *argv, timeout=180)
+    assert "all is well" in done.out

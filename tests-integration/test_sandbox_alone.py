@@ -1,0 +1,75 @@
+"""terok-sandbox without anything above it: the script of its README, a container of one's own, doctor, limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from support import ROOT, Shell
+
+
+def test_the_script_of_the_readme_runs_as_written(ready: Shell, base_image: str, tmp_path: Path) -> None:
+    text = (ROOT / "packages/terok-sandbox/README.md").read_text().split("```python\n")[1].split("```")[0]
+    (tmp_path / "launch.py").write_text(text)
+    work = tmp_path / "work"
+    work.mkdir()
+    inside = "echo from inside; id -u; touch here; grep -c lo: /proc/net/dev; exit 7"
+    words = [sys.executable, str(tmp_path / "launch.py"), base_image, str(work), "sh", "-c", inside]
+    done = ready(*words, code=7)
+    assert done.out.splitlines()[:2] == ["from inside", "1000"]
+    assert (work / "here").stat().st_uid == os.geteuid()
+    assert ready("podman", "ps", "-aq", "--filter", "name=^launch-").out == ""
+    refused = ready(sys.executable, str(tmp_path / "launch.py"), "localhost/nowhere", str(work), "true", code=1)
+    assert "localhost/nowhere" in refused.err
+
+
+def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str) -> None:
+    prepared = ready("terok-sandbox", "prepare", container, "--allow", "example.org:443", "--json").json()
+    assert prepared["name"] == container
+    inside = "grep Seccomp: /proc/self/status; cat /etc/resolv.conf; ls -d /run/terok"
+    done = ready("podman", "run", *prepared["args"], base_image, "sh", "-c", inside)
+    assert done.out.split() == ["Seccomp:", "2", "nameserver", "127.0.0.1", "/run/terok"]
+    ready("terok-sandbox", "prepare", container, code=1)
+    ready("podman", "rm", container)
+    ready("terok-sandbox", "cleanup", container)
+    ready("terok-sandbox", "cleanup", container)
+    root = Path(ready.environment["TEROK_ROOT"])
+    assert not [path for path in root.rglob(f"*{container}*") if "storage" not in path.relative_to(root).parts]
+    words = ready("terok-sandbox", "prepare", container, "--airlock").out
+    done = ready("podman", "run", "-d", *shlex.split(words), base_image, "sleep", "600")
+    assert "still runs" in ready("terok-sandbox", "cleanup", container, code=1).err
+
+
+def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> None:
+    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
+
+    def look() -> dict[str, str]:
+        report = json.loads(ready("terok-sandbox", "doctor", "--json", code=None).out)
+        mine = [check for check in report["checks"] if check["container"] == container]
+        return {check["label"].split()[0]: check["severity"] for check in mine}
+
+    assert look() == {"supervised": "ok", "names": "ok"}
+    ready("terok-sandbox", "supervisor", "stop", container)
+    assert look()["supervised"] == "error"
+    ready("terok-sandbox", "doctor", "--fix", code=None)
+    assert look() == {"supervised": "ok", "names": "ok"}
+
+
+@pytest.mark.parametrize("words", [("--gpus", "nvidia:99"), ("--gpus", "voodoo"), ("--timezone", "../x")])
+def test_what_cannot_be_given_is_refused_with_a_hint(ready: Shell, base_image: str, name: str, words: tuple) -> None:
+    done = ready("terok-sandbox", "run", "--name", name, *words, base_image, "--", "true", code=2)
+    assert "hint:" in done.err
+    assert ready("podman", "ps", "-aq", "--filter", f"name=^{name}$").out == ""
+
+
+def test_limits_hold_or_are_named_as_without_effect(ready: Shell, base_image: str, container: str) -> None:
+    words = ["--memory", "256m", "--cpus", "1", "--pids", "64", "--timezone", "UTC"]
+    done = ready("terok-sandbox", "run", "--name", container, *words, base_image, "--", "cat", "/proc/self/cgroup")
+    controllers = set(json.loads(ready("podman", "info", "-f", "json").out)["host"]["cgroupControllers"] or [])
+    warned = {word for word in ("--memory", "--cpus", "--pids-limit") if word in done.err}
+    flags = {"memory": "--memory", "cpu": "--cpus", "pids": "--pids-limit"}
+    assert warned == {flag for controller, flag in flags.items() if controller not in controllers}

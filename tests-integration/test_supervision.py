@@ -1,0 +1,233 @@
+"""Real rootless Podman, real nft: a container is supervised, or it does not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from terok_sandbox.supervise import client, hook
+
+IMAGE = os.environ.get("TEROK_TEST_IMAGE", "localhost/terok-base:trixie")
+pytestmark = pytest.mark.usefixtures("base_image")
+DUMMY = Path(__file__).parent.parent / "packages/terok-sandbox/tests/unit/supervise/dummy_workers.py"
+REAL_RULES = {"rules": "terok_sandbox.supervise.rules:rules_for"}
+GATEWAY, BROKER = 9418, 9419
+
+
+class Host:
+    """A fork server with dummy workers behind the real rules, and Podman with our hook."""
+
+    def __init__(self, base: Path) -> None:
+        self.cfg = SandboxConfig(
+            state_dir=base / "state", runtime_dir=base / "run", config_dir=base / "config", vault_dir=base / "vault"
+        )
+        self.server: subprocess.Popen[bytes] | None = None
+        self.names: list[str] = []
+        descriptor = {
+            "version": "1.0.0",
+            "hook": {"path": "/usr/bin/python3", "args": ["python3", "-I", "-S", hook.__file__]},
+            "when": {"annotations": {r"^terok\.sandbox\.sidecar$": ".+"}},
+            "stages": ["createRuntime"],
+        }
+        self.cfg.hooks_dir.mkdir(parents=True)
+        (self.cfg.hooks_dir / "terok.json").write_text(json.dumps(descriptor))
+
+    def serve(self, **settings: Any) -> None:
+        argv = [sys.executable, str(DUMMY), str(self.cfg.runtime_dir), json.dumps(REAL_RULES | settings)]
+        self.server = subprocess.Popen(argv)
+        wait_for(lambda: client._answers(self.cfg.forkserver_socket))
+
+    def podman(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        argv = ["podman", "--hooks-dir", str(self.cfg.hooks_dir), *arguments]
+        return subprocess.run(argv, check=check, capture_output=True, text=True, timeout=60)
+
+    def name(self, suffix: str) -> str:
+        name = f"sup-{os.getpid()}-{suffix}"
+        self.names.append(name)
+        self.cfg.ensure_container_dirs(name)
+        self.cfg.sidecar_dir.mkdir(exist_ok=True)
+        state = self.cfg.container_state_dir(name)
+        Sidecar(
+            schema=1,
+            version=hook.BUILD,
+            container_name=name,
+            scope="lab",
+            runtime_dir=self.cfg.container_runtime_dir(name),
+            state_dir=state,
+            vault=VaultWiring(state / "db", state / "routes", state / "audit"),
+            gate=GateWiring(state / "mirror", "lab", "0" * 64),
+            shield=ShieldWiring("filter", state / "shield", PolicyTiers()),
+        ).save(self.cfg.sidecar_path(name))
+        return name
+
+    def run(self, name: str, *, network: str = "none", check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.podman(
+            "run",
+            "--detach",
+            f"--name={name}",
+            "--userns=keep-id:uid=1000,gid=1000",
+            "--cap-drop=all",
+            f"--network={network}",
+            f"--annotation={hook.ANNOTATION}={self.cfg.sidecar_path(name)}",
+            f"--volume={self.cfg.guest_dir(name)}:/run/terok:ro",
+            IMAGE,
+            "sleep",
+            "300",
+            check=check,
+        )
+
+    def ask(self, name: str, port: int, line: str = "") -> dict[str, Any]:
+        """Ask a dummy worker from within the container."""
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo '{line}' >&3 && cat <&3"
+        return dict(json.loads(self.podman("exec", name, "timeout", "20", "bash", "-c", script).stdout or "{}"))
+
+    def status(self, name: str, ready: Callable[[dict[str, Any]], bool] = lambda one: True) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            with suppress(client.NotRunningError):
+                found.update(client.status(self.cfg, name))
+                return ready(found)
+            return False
+
+        wait_for(look)
+        return found
+
+    def close(self) -> None:
+        for name in self.names:
+            self.podman("rm", "--force", "--time=0", name, check=False)
+            with suppress(Exception):
+                client.stop_supervisor(self.cfg, name)
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait(10)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path)
+    yield made
+    made.close()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def both(status: dict[str, Any]) -> bool:
+    return len(status.get("workers", {})) == 2 and all(one["pid"] for one in status["workers"].values())
+
+
+def network() -> str:
+    """Return the network a rootless container gets by default here."""
+    version = subprocess.run(["podman", "--version"], check=True, capture_output=True, text=True).stdout.split()[-1]
+    return "slirp4netns:allow_host_loopback=false" if int(version.split(".")[0]) < 5 else "pasta"
+
+
+@pytest.mark.parametrize("kind", ["none", "default"])
+def test_a_supervised_container_has_rules_and_listeners_before_its_first_process(host: Host, kind: str) -> None:
+    host.serve()
+    name = host.name(kind)
+    client.supervise(host.cfg, host.cfg.sidecar_path(name))
+    host.run(name, network="none" if kind == "none" else network())
+    assert host.status(name)["prepared"] is True
+    rules = host.ask(name, GATEWAY, "nft list table inet terok")["nft"]
+    assert "hook output priority filter; policy drop;" in rules
+    assert host.ask(name, BROKER)["container"] == name
+    refused = host.podman("exec", name, "timeout", "5", "bash", "-c", "echo > /dev/tcp/192.0.2.1/80", check=False)
+    assert refused.returncode != 0
+    assert host.podman("exec", name, "test", "-S", "/run/terok/vault.sock", check=False).returncode == 0
+
+
+def test_nobody_takes_the_handover_the_container_does_not_start(host: Host) -> None:
+    name = host.name("alone")
+    done = host.run(name, check=False)
+    assert done.returncode != 0
+    assert f"terok: container {name} not started: no supervisor is running" in done.stderr
+    assert host.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
+
+
+@pytest.mark.parametrize("rules", ["broken_rules", "unverified_rules"])
+def test_the_rules_cannot_be_loaded_or_verified_the_container_does_not_start(host: Host, rules: str) -> None:
+    host.serve(rules=f"dummy_workers:{rules}")
+    name = host.name("broken")
+    done = host.run(name, check=False)
+    assert done.returncode != 0
+    assert f"terok: container {name} not started: " in done.stderr
+    assert host.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
+
+
+def test_a_worker_dies_while_a_client_waits(host: Host) -> None:
+    host.serve()
+    name = host.name("worker")
+    host.run(name)
+    for port, worker in ((BROKER, "broker"), (GATEWAY, "gateway")):
+        old = host.status(name, both)["workers"][worker]["pid"]
+        os.kill(old, signal.SIGSTOP)
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo >&3 && cat <&3"
+        argv = ["podman", "exec", name, "timeout", "20", "bash", "-c", script]
+        waiting = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        time.sleep(0.5)
+        os.kill(old, signal.SIGKILL)
+        told, _ = waiting.communicate(timeout=20)
+        assert json.loads(told)["pid"] == host.status(name, both)["workers"][worker]["pid"] != old
+        assert host.status(name)["workers"][worker]["restarts"] == 1
+
+
+def test_a_killed_supervisor_is_made_again_and_serves_again(host: Host) -> None:
+    host.serve()
+    name = host.name("phoenix")
+    host.run(name)
+    old = host.status(name, both)
+    wait_for((host.cfg.container_runtime_dir(name) / "supervisor.json").exists)
+    os.kill(old["pid"], signal.SIGKILL)
+    new = host.status(name, lambda one: one["pid"] != old["pid"] and both(one))
+    assert new["container_pid"] == old["container_pid"]
+    assert "policy drop" in host.ask(name, GATEWAY, "nft list table inet terok")["nft"]
+    assert host.ask(name, BROKER)["container"] == name
+
+
+def test_a_restart_and_a_bare_start_are_supervised_again(host: Host) -> None:
+    host.serve()
+    name = host.name("again")
+    host.run(name)
+    first = host.status(name, both)
+    host.podman("restart", "--time=0", name)
+    second = host.status(name, lambda one: one["container_pid"] != first["container_pid"] and both(one))
+    assert host.ask(name, BROKER)["container"] == name
+    host.podman("stop", "--time=0", name)
+    wait_for(lambda: not (host.cfg.container_runtime_dir(name) / "supervisor.sock").exists())
+    host.podman("start", name)
+    third = host.status(name, both)
+    assert third["container_pid"] not in (first["container_pid"], second["container_pid"])
+    assert host.ask(name, GATEWAY)["container"] == name
+
+
+def test_a_worker_holds_no_descriptor_of_another_container(host: Host) -> None:
+    host.serve()
+    names = [host.name(suffix) for suffix in ("a", "b", "c")]
+    for name in names:
+        host.run(name)
+    for port in (GATEWAY, BROKER):
+        states = [host.ask(name, port, "state") for name in names]
+        held = [{one for one in state["descriptors"].values() if ":[" in one} for state in states]
+        private = [{one for one in each if not one.startswith("anon_inode")} for each in held]
+        assert not private[0] & private[1]
+        assert not private[0] & private[2]
+        assert not private[1] & private[2]
+        # standard streams, the listeners and pipes of its own, and what its event loop and this question opened
+        assert all(len(state["descriptors"]) == 3 + len(state["own"]) + 4 for state in states)

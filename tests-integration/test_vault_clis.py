@@ -1,0 +1,194 @@
+"""Real clients in a real container through the vault: curl, git and a WebSocket, over http, https and the socket."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from support import Shell
+from terok_sandbox import RunSpec, Sandbox
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.vault import open_vault, provision_session
+
+PROVIDER = "it-web"
+IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
+GIT = ["git", "-c", "user.name=A Person", "-c", "user.email=person@example.test"]
+
+WEBSOCKET = r"""
+import base64, os, socket, struct
+s = socket.create_connection(("127.0.0.1", 9419), timeout=20)
+s.sendall(("GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+  "Sec-WebSocket-Version: 13\r\n"
+  "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode() + "\r\nAuthorization: Bearer " + os.environ["TOKEN"]
+  + "\r\n\r\n").encode())
+data = b""
+while b"\r\n\r\n" not in data:
+    data += s.recv(4096)
+head, _, data = data.partition(b"\r\n\r\n")
+print(head.split(b"\r\n")[0].decode())
+key, text = b"\1\2\3\4", b"hello over there"
+s.sendall(bytes([0x81, 0x80 | len(text)]) + key + bytes(b ^ key[i % 4] for i, b in enumerate(text)))
+while len(data) < 2 or len(data) < 2 + data[1]:
+    data += s.recv(4096)
+print(data[2:2 + data[1]].decode())
+"""
+
+
+class Web(BaseHTTPRequestHandler):
+    """A service that takes one key, as Bearer or as Basic: it shows requests, serves git, echoes a WebSocket."""
+
+    protocol_version = "HTTP/1.1"
+    key = ""
+    root = Path()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Authorization", "")
+        if given.startswith("Basic "):
+            given = "Bearer " + base64.b64decode(given[6:]).decode().partition(":")[2]
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.chunks() if self.headers.get("Transfer-Encoding") else self.rfile.read(length)
+        if given != f"Bearer {self.key}":
+            self.reply(401, b"no", {"WWW-Authenticate": "Basic"})
+        elif self.path == "/ws":
+            self.websocket()
+        elif self.path.startswith("/git/"):
+            self.git(body)
+        else:
+            shown = {"size": len(body), "path": self.path, "headers": dict(self.headers)}
+            self.reply(200, json.dumps(shown).encode(), {"Content-Type": "application/json"})
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+    def chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def git(self, body: bytes) -> None:
+        path, _, query = self.path.removeprefix("/git").partition("?")
+        environment = {
+            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)), "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "REMOTE_USER": "x",
+        }  # fmt: skip
+        done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=True)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.reply(int(headers.pop("Status", "200")[:3]), content, headers)
+
+    def websocket(self) -> None:
+        magic = (self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(magic).digest()).decode())
+        self.end_headers()
+        first = self.rfile.read(2)
+        key, size = self.rfile.read(4), first[1] & 0x7F
+        text = bytes(byte ^ key[place % 4] for place, byte in enumerate(self.rfile.read(size)))
+        answer = text + b" with " + self.key.encode()
+        self.wfile.write(bytes([0x81, len(answer)]) + answer)
+        self.close_connection = True
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[type[Web]]:
+    """Serve a repository and the rest on the loopback; gives what it was set up with."""
+    source = tmp_path / "source"
+    subprocess.run([*GIT, "init", "-q", "-b", "main", str(source)], check=True)
+    (source / "README.md").write_text("# From the web\n" * 5000)
+    for words in (["add", "."], ["commit", "-q", "-m", "Start"]):
+        subprocess.run([*GIT, "-C", str(source), *words], check=True)
+    bare = tmp_path / "web/project.git"
+    subprocess.run([*GIT, "clone", "-q", "--bare", str(source), str(bare)], check=True)
+    subprocess.run([*GIT, "-C", str(bare), "config", "http.receivepack", "true"], check=True)
+    Web.key, Web.root = "real-" + secrets.token_urlsafe(36), bare.parent
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    Web.url = f"http://127.0.0.1:{server.server_address[1]}"  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Web
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def box(ready: Shell, base_image: str, container: str, web: type[Web]) -> str:
+    """Give a container that holds a token for the service."""
+    config = SandboxConfig()
+    provision_session(config)
+    database = open_vault(config)
+    database.store_credential("default", PROVIDER, {"type": "api_key", "key": web.key})
+    token = database.create_token(container, PROVIDER, "default")
+    database.close()
+    routes = json.loads(config.routes_path.read_text())
+    routes[PROVIDER] = {"upstream": web.url}  # type: ignore[attr-defined]
+    config.routes_path.write_text(json.dumps(routes))
+    Sandbox(config).run(
+        RunSpec(container_name=container, image=IMAGE, command=("sleep", "600"), env={"TOKEN": token}, workdir="/tmp")
+    )
+    return container
+
+
+def inside(sh: Shell, box: str, script: str) -> str:
+    return sh("podman", "exec", box, "sh", "-ec", script, timeout=60).out
+
+
+@pytest.mark.attack("TOK-3")
+def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: str, web: type[Web]) -> None:
+    ways = {
+        "http": "http://127.0.0.1:9419",
+        "https": "--cacert /run/terok/vault-ca.pem https://localhost:9420",
+        "unix": "--unix-socket /run/terok/vault.sock http://localhost",
+    }
+    for way, url in ways.items():
+        shown = json.loads(inside(ready, box, f'curl -sS -m 20 -H "Authorization: Bearer $TOKEN" {url}/a%2Fb'))
+        assert shown["path"] == "/a%2Fb", way
+        assert shown["headers"]["Authorization"] == "Bearer " + "*" * len(web.key), way
+    upload = "head -c 50000000 /dev/zero | curl -sS -m 50 -T - -u x:$TOKEN http://127.0.0.1:9419/up"
+    assert json.loads(inside(ready, box, upload))["size"] == 50_000_000
+    assert (
+        "SSL certificate problem"
+        in ready("podman", "exec", box, "curl", "-sS", "https://localhost:9420/", code=None).text
+    )
+
+    remote = "https://x:$TOKEN@localhost:9420/git/project.git"
+    out = inside(
+        ready,
+        box,
+        f"export GIT_SSL_CAINFO=/run/terok/vault-ca.pem; git clone -q {remote} p; cd p; wc -l < README.md; date > new;"
+        "git add .; git -c user.name=a -c user.email=a@b commit -qm 'From inside';"
+        "git push -q origin HEAD:refs/heads/more",
+    )
+    assert out.strip() == "5000"
+    log = ready("git", "-C", str(web.root / "project.git"), "log", "--format=%s", "more").out
+    assert log.split("\n")[0] == "From inside"
+
+    (script := Path(ready.cwd) / "ws.py").write_text(WEBSOCKET)
+    ready("podman", "cp", str(script), f"{box}:/tmp/ws.py")
+    answer = inside(ready, box, "python3 /tmp/ws.py")
+    assert answer.split("\n")[:2] == ["HTTP/1.1 101 Switching Protocols", "hello over there with " + "*" * len(web.key)]
+    assert web.key not in inside(ready, box, "env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")

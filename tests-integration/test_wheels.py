@@ -1,0 +1,45 @@
+"""The five wheels build, install into five separate empty environments, and answer --help there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import ROOT, Shell
+
+WHEELS = ("terok-util", "terok-sandbox", "terok-executor", "terok-acp", "terok")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build all wheels once, through their source distributions as a release does."""
+    out = tmp_path_factory.mktemp("dist")
+    for wheel in WHEELS:
+        argv = [sys.executable, "-m", "build", "--no-isolation", "-o", str(out), str(ROOT / "packages" / wheel)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(out.glob("*.whl"))) == len(WHEELS)
+    return out
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("wheel", WHEELS)
+def test_installs_alone_and_answers(built: Path, sh: Shell, tmp_path: Path, wheel: str) -> None:
+    venv = tmp_path / "venv"
+    sh(sys.executable, "-m", "venv", "--without-pip", str(venv))
+    pip = (sys.executable, "-m", "pip", "--python", str(venv), "-q", "install", "--find-links", str(built))
+    (found,) = built.glob(f"{wheel.replace('-', '_')}-*.whl")
+    sh(*pip, str(found), timeout=500)
+    module = wheel.replace("-", "_")
+    origin = sh(
+        str(venv / "bin/python"), "-I", "-c", f"import {module}; print({module}.__file__); {module}.__all__"
+    ).out
+    assert str(venv) in origin
+    scripts = tomllib.loads((ROOT / "packages" / wheel / "pyproject.toml").read_text())["project"].get("scripts", {})
+    assert bool(scripts) == (wheel != "terok-util")
+    for script in scripts:
+        assert "usage:" in sh(str(venv / "bin" / script), "--help").out
+        assert sh(str(venv / "bin" / script), "--version").out.strip()
