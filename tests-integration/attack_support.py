@@ -14,6 +14,8 @@ import dns.rrset
 from support import Shell, host_address
 
 LAB, LAB6 = "198.51.100.80", "2001:db8:1::10"
+UNNAMED, UNNAMED6 = "198.51.100.81", "2001:db8:1::11"
+"""No name leads there, so nothing that was allowed before can be open still."""
 ZONE: dict[str, tuple[tuple[str, ...], ...]] = {
     # name: the answers in turn, each a list of addresses
     "web.attack.test": ((LAB, LAB6),),

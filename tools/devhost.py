@@ -47,6 +47,7 @@ HOST_TOOLS = {
     "setpriv": "util-linux",
 }
 NETWORK_TOOLS = ("pasta", "slirp4netns")  # one of them; Podman 5 prefers the first
+LAB_ENV = "TEROK_LAB"
 SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # What a package client or a model client may need from the caller's environment.
 PASSED_ENV = {
@@ -64,6 +65,11 @@ class HostError(Exception):
 def say(text: str) -> None:
     """Print one line of progress, at once."""
     print(f"== {text}", flush=True)
+
+
+def tag() -> str:
+    """Return what tells this checkout from others on the machine."""
+    return hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 
 
 def which(name: str) -> str | None:
@@ -192,8 +198,7 @@ def ensure_dev_user() -> pwd.struct_passwd:
 
 def stage_checkout(user: pwd.struct_passwd) -> Path:
     """Copy the checkout to the user's home, changed files only; the caller's own tree stays untouched."""
-    tag = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-    target = Path(user.pw_dir) / f"checkout-{tag}"
+    target = Path(user.pw_dir) / f"checkout-{tag()}"
     listing = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z", "-c", "-o", "--exclude-standard"],
         capture_output=True,
@@ -233,18 +238,19 @@ def passed_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def laboratory(wanted: bool) -> Iterator[dict[str, str]]:
-    """Give the tests their own network (tools/lab.py) where this process can become root; yield its environment."""
-    command = as_root([usable_python(), str(ROOT / "tools/lab.py")]) if wanted else None
+def laboratory(script: str, args: list[str]) -> Iterator[dict[str, str]]:
+    """Give the integration tests their own network (tools/lab.py) where root is in reach; yield its environment."""
+    wanted = script == "test" and ("--integration" in args or not {"--lint", "--unit", "-h", "--help"} & set(args))
+    command = as_root([usable_python(), str(ROOT / "tools/lab.py")]) if wanted and LAB_ENV not in os.environ else None
     if command is None:
         yield {}
         return
-    log = Path(f"/tmp/terok-lab-{os.geteuid()}.jsonl")
-    subprocess.run([*command, "up", str(log)], check=True)
-    try:
-        yield {"TEROK_LAB": str(log)}
-    finally:
-        subprocess.run([*command, "down"], check=False)
+    log = f"/tmp/terok-lab-{tag()}.jsonl"
+    with subprocess.Popen([*command, "serve", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as lab:
+        assert lab.stdout is not None
+        if lab.stdout.readline() != b"ready\n":
+            raise HostError("the laboratory network of the tests could not be made: see the lines above")
+        yield {LAB_ENV: log}
 
 
 def run_as_dev_user(script: str, args: list[str]) -> int:
@@ -270,7 +276,7 @@ def run_as_dev_user(script: str, args: list[str]) -> int:
         f"--groups={','.join([str(user.pw_gid), *groups])}",
         *("--inh-caps=-all", usable_python(), str(target / "tools" / script), *args),
     ]
-    with laboratory(script == "test") as lab:
+    with laboratory(script, args) as lab:
         return subprocess.run(argv, cwd=target, env={**environment, **lab}, check=False).returncode
 
 
@@ -304,8 +310,7 @@ def _pip(argv: list[str]) -> None:
 
 def dev_directory() -> Path:
     """Return the directory with the development state: outside the checkout, short enough for socket paths."""
-    tag = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-    path = Path.home() / ".terok-dev" / tag
+    path = Path.home() / ".terok-dev" / tag()
     path.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     return path
@@ -390,7 +395,9 @@ def main(script: str, body: object) -> int:
     try:
         if os.geteuid() == 0:
             return run_as_dev_user(script, args)
-        return body(bootstrap(), args)  # type: ignore[operator]
+        environment = bootstrap()
+        with laboratory(script, args) as lab:
+            return body({**environment, **lab}, args)  # type: ignore[operator]
     except HostError as error:
         print(f"{script}: {error}", file=sys.stderr)
         return 3

@@ -3,15 +3,15 @@
 Tests of the firewall aim at addresses that must be refused. With this laboratory a hole lands here, where every
 connection and datagram is recorded, and never outside. Needs root: `tools/test` calls it when it can become root.
 
-    lab.py up RECORD     make the namespace, start the recorder (appends one JSON line per contact to RECORD)
-    lab.py down          stop the recorder, remove the namespace
+    lab.py serve RECORD  make the namespace, say "ready", append one JSON line per contact to RECORD until the end of
+                         standard input, remove the namespace; waits while another run has one
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
-import os
 import selectors
 import signal
 import socket
@@ -19,14 +19,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 NAMESPACE = "terok-lab"
 OUTER, INNER = "tlab0", "tlab1"
-PID_FILE = Path("/run/terok-lab.pid")
+LOCK = Path("/run/terok-lab.lock")
 # Only ranges that no site uses for its own services (some put package mirrors on a documentation address).
 NETWORKS = ("198.51.100.0/24", "169.254.169.254/32", "100.100.100.200/32", "10.254.0.0/24")
-OUTER6, ADDRESS6 = "2001:db8:1::1", "2001:db8:1::10"
+OUTER6, ADDRESSES6 = "2001:db8:1::1", ("2001:db8:1::10", "2001:db8:1::11")
 TCP_PORTS, UDP_PORTS = (22, 53, 80, 443, 853, 8080), (53, 443, 5353, 8080)
 
 
@@ -34,8 +35,29 @@ def ip(*words: str, check: bool = True) -> None:
     subprocess.run(["ip", *words], check=check, stdin=subprocess.DEVNULL, capture_output=not check)
 
 
-def up(record: Path) -> None:
-    down()
+def serve(record: Path) -> None:
+    """Hold the only laboratory of this machine until standard input ends."""
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)  # standard input ends with the caller, however it ends
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("== waiting for the laboratory network: another run has it", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        down()  # what a killed one left
+        record.write_text("")
+        record.chmod(0o644)
+        try:
+            up()
+            with recorder(record):
+                print("ready", flush=True)
+                sys.stdin.read()
+        finally:
+            down()
+
+
+def up() -> None:
     ip("netns", "add", NAMESPACE)
     ip("link", "add", OUTER, "type", "veth", "peer", "name", INNER, "netns", NAMESPACE)
     ip("link", "set", OUTER, "up")
@@ -45,28 +67,27 @@ def up(record: Path) -> None:
         ip("route", "add", network, "dev", OUTER)
         ip("-n", NAMESPACE, "route", "add", "local", network, "dev", "lo")
     ip("-6", "addr", "add", f"{OUTER6}/64", "dev", OUTER, "nodad")  # IPv6 needs a neighbor that answers
-    ip("-n", NAMESPACE, "-6", "addr", "add", f"{ADDRESS6}/64", "dev", INNER, "nodad")
-    record.write_text("")
-    record.chmod(0o644)
-    recorder = subprocess.Popen(
-        ["ip", "netns", "exec", NAMESPACE, sys.executable, __file__, "record", str(record)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert recorder.stdout is not None
-    if recorder.stdout.readline() != b"ready\n":
-        raise SystemExit("lab: the recorder did not start")
-    PID_FILE.write_text(str(recorder.pid))
+    for address in ADDRESSES6:
+        ip("-n", NAMESPACE, "-6", "addr", "add", f"{address}/64", "dev", INNER, "nodad")
 
 
 def down() -> None:
-    if PID_FILE.exists():
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.killpg(int(PID_FILE.read_text()), signal.SIGTERM)
-        PID_FILE.unlink()
     ip("link", "del", OUTER, check=False)
     ip("netns", "del", NAMESPACE, check=False)
+
+
+@contextlib.contextmanager
+def recorder(record: Path) -> Iterator[None]:
+    """Answer and record in the namespace."""
+    words = ["ip", "netns", "exec", NAMESPACE, sys.executable, __file__, "record", str(record)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != b"ready\n":
+                raise SystemExit("lab: the recorder did not start")
+            yield
+        finally:
+            process.kill()
 
 
 def record(path: Path) -> None:
@@ -79,10 +100,13 @@ def record(path: Path) -> None:
             if kind == socket.SOCK_STREAM:
                 sock.listen(64)
             selector.register(sock, selectors.EVENT_READ, (kind, port))
+    selector.register(sys.stdin, selectors.EVENT_READ)
     print("ready", flush=True)
     with path.open("a", buffering=1) as log:
         while True:
             for key, _ in selector.select():
+                if key.data is None:  # who started it has ended
+                    return
                 kind, port = key.data
                 assert isinstance(key.fileobj, socket.socket)
                 if kind == socket.SOCK_STREAM:
@@ -118,10 +142,8 @@ def tick(connection: socket.socket) -> None:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["up", path]:
-            up(Path(path))
-        case ["down"]:
-            down()
+        case ["serve", path]:
+            serve(Path(path))
         case ["record", path]:
             record(Path(path))
         case _:

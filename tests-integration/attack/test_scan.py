@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from attack_support import LAB, LAB6, RAW, Walled
+from attack_support import RAW, UNNAMED, UNNAMED6, Walled
 from support import host_address
 
 SCAN = r"""perl -MSocket -MErrno -e '
@@ -35,9 +35,9 @@ for my $host (@ARGV) {
 @pytest.mark.attack("NET-1")
 @pytest.mark.attack("NET-3")
 def test_a_scan_finds_no_way_out(walled: Walled, lab: Callable[[], list[dict]]) -> None:
-    targets = (LAB, LAB6, "10.254.0.5", "169.254.169.254", host_address(), "10.0.2.2", "10.0.2.3", "127.0.0.1")
+    targets = (UNNAMED, UNNAMED6, "10.254.0.5", "169.254.169.254", host_address(), "10.0.2.2", "10.0.2.3", "127.0.0.1")
     found = walled.sh(SCAN + " ".join(targets), user="0", timeout=120)[1]
-    walled.sh(RAW % (LAB, LAB6), user="0")
+    walled.sh(RAW % (UNNAMED, UNNAMED6), user="0")
     own = {"127.0.0.1 53"} | ({"127.0.0.1 9421"} if walled.mode == "airlock" else set())
     assert set(found.splitlines()) - {"127.0.0.1 9419", "127.0.0.1 9418"} == own
     assert lab() == []
