@@ -45,6 +45,7 @@ def pytest_sessionstart() -> None:
         shutil.rmtree(config, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one lane, where they share their containers."""
     for item in items:
