@@ -9,9 +9,11 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import BASE, Shell
+from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
 """What reads the record of the laboratory network: one lane, so that no test finds the contacts of another."""
@@ -45,12 +47,17 @@ def pytest_sessionstart() -> None:
         shutil.rmtree(config, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one lane, where they share their containers."""
-    for item in items:
-        place = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group("laboratory" if place in LABORATORY else place))
+class Lanes(LoadScopeScheduling):
+    """Keeps the tests of a file in one lane, where they share their containers, and those of the laboratory too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0].removeprefix("tests-integration/").partition("/")[0]
+        return "laboratory" if place in LABORATORY else place
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Let pytest-xdist distribute tests by `Lanes`."""
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")
