@@ -130,11 +130,11 @@ def test_unreadable_ca_bundle(ready: Shell, repository: Path, tmp_path: Path) ->
 
 
 def test_full_disk_during_a_build(ready: Shell, tmp_path: Path) -> None:
-    """Podman's storage is a file system of 60 MB in a mount namespace of the command's own."""
+    """Storage and temporary files are on a file system of 30 MB in a mount namespace of the command's own."""
     small = tmp_path / "small"
     small.mkdir()
-    build = f"XDG_DATA_HOME={small} terok-executor build demo --base {BASE}"
-    words = f"mount -t tmpfs -o size=60m tmpfs {small} && {build}; code=$?; find {small} -name '*.tar'; exit $code"
+    build = f"XDG_DATA_HOME={small} TMPDIR={small} terok-executor build demo --base {BASE}"
+    words = f"mount -t tmpfs -o size=30m tmpfs {small} && {build}; code=$?; find {small} -name '*terok*'; exit $code"
     done = ready("podman", "unshare", "unshare", "-m", "sh", "-c", words, code=6, timeout=600)
     one_line_with_hint(done.err)
     assert "space" in done.err
