@@ -92,7 +92,7 @@ def branches(*, scope: str, as_json: bool = False) -> int:
 def pending_line(op: PendingOp) -> str:
     """Return a pending operation on one line."""
     cost = "nothing is lost" if op.lossless else f"{op.gate_only_commits} commits leave the branch"
-    return f"pending  {safe_text(op.branch)}: {op.kind} ({op.reason}), {cost}"
+    return f"pending  {safe_text(op.name)}: {op.kind} ({op.reason}), {cost}"
 
 
 def base_directory() -> Path:
