@@ -147,6 +147,12 @@ class GitGate:
             access = access_for(read_record(self.path), self.path.parent)
         return Upstream(self.source, access)
 
+    def seed(self, base: Path) -> Path | None:
+        """Return a copy of the mirror below ``base`` that a container may be given to read, if that is of use."""
+        from terok_sandbox.gate.seed import refresh_seed
+
+        return refresh_seed(self.path, base)
+
     def branch_heads(self) -> dict[str, str]:
         """Return the branches that the container sees, with their tips."""
         return self._refs().under(HEADS)
