@@ -66,9 +66,7 @@ def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
     if saved is not None and saved not in refs.refs:
         changes.insert(0, RefChange(saved, None, now))
     if (problem := change_refs_together(mirror, changes)) is not None:
-        raise MirrorError(
-            f"{branch!r} was not restored: {problem}", hint="somebody may have pushed; try again"
-        )
+        raise MirrorError(f"{branch!r} was not restored: {problem}", hint="somebody may have pushed; try again")
     return branch
 
 

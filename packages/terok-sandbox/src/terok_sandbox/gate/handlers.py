@@ -57,7 +57,8 @@ def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = Non
     )
     GitGate(scope, base=base, upstream=repo, access=access_for(wanted, base)).sync()
     mirror = mirror_path(base, scope)
-    write_record(mirror, replace(wanted, default_branch=read_record(mirror).default_branch))
+    known = read_record(mirror)
+    write_record(mirror, replace(wanted, default_branch=known.default_branch, forge=known.forge))
     print(scope)
     return 0
 

@@ -38,7 +38,9 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     try:
         descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise MirrorError("another git holds the mirror's refs", hint=f"try again; remove {lock} if it stays") from error
+        raise MirrorError(
+            "another git holds the mirror's refs", hint=f"try again; remove {lock} if it stays"
+        ) from error
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(_merged(file.read_bytes() if file.exists() else b"", refs))

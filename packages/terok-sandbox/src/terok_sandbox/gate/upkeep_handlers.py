@@ -99,7 +99,12 @@ def policy(
 
 
 def access(
-    *, scope: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False
+    *,
+    scope: str,
+    credential: str | None = None,
+    ssh_agent: str | None = None,
+    personal_ssh: bool = False,
+    forge: str | None = None,
 ) -> int:
     """Print or change how the upstream of a mirror is spoken to."""
     mirror = _mirror(scope)
@@ -111,11 +116,14 @@ def access(
         record = replace(record, ssh_agent=socket, personal_ssh=False)
     if personal_ssh:
         record = replace(record, ssh_agent=None, personal_ssh=True)
+    if forge is not None:
+        record = replace(record, forge=forge)
     write_record(mirror, record)
     print(f"upstream    {safe_text(record.upstream or '(none)')}")
     print(f"credential  {safe_text(record.credential or '(none)')}")
     agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"
     print(f"ssh         {safe_text(agent)}")
+    print(f"forge       {safe_text(record.forge or '(by its host)')}")
     return 0
 
 

@@ -31,7 +31,9 @@ def test_the_copy_follows_what_containers_see_and_holds_nothing_else(
     assert copy == base / "proj-1.git"
     seen = {name: oid for name, oid in refs(agent, gate.path).items() if not name.startswith("refs/terok/")}
     assert refs(agent, copy) == seen
-    assert agent.try_git("--git-dir", str(copy), "cat-file", "-e", secret).returncode != 0, "what was overwritten is not in it"
+    assert agent.try_git("--git-dir", str(copy), "cat-file", "-e", secret).returncode != 0, (
+        "what was overwritten is not in it"
+    )
     assert not (copy / "objects/info/alternates").exists()
 
     upstream.git("branch", "-m", "main", "trunk")
