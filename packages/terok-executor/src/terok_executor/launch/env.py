@@ -25,9 +25,9 @@ class ContainerEnvSpec:
     """What the environment depends on.
 
     ``gate_url`` holds this container's gate token; ``upstream`` is what an ``online`` project has as origin instead.
-    ``seed`` is a copy of the repository on this host that the workspace can be made from. ``phantom_token`` stands for the credential of
-    ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it is given,
-    ``work_branch`` the one made for it otherwise.
+    ``seed`` is a copy of the repository on this host that the workspace can be made from. ``phantom_token`` stands for
+    the credential of ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it
+    is given, ``work_branch`` the one made for it otherwise.
     """
 
     task_id: str

@@ -78,7 +78,7 @@ def opening(forge: Forge, source: RepoSource, wanted: PullRequest, token: str) -
 
 
 def opened(forge: Forge, status: int, answer: bytes) -> str:
-    """Return the address of the pull request that a forge has opened; `PromotionRefused` with its words if it has not."""
+    """Return the address of the pull request that a forge opened; `PromotionRefused` with its words if it did not."""
     try:
         said = json.loads(answer)
     except (ValueError, RecursionError):

@@ -49,8 +49,8 @@ class MirrorRecord:
     """What a mirror remembers of itself.
 
     ``credential`` is the name of a credential in the vault (``[SET/]PROVIDER``) for an https upstream, ``ssh_agent``
-    the socket of an agent for an ssh upstream; ``personal_ssh`` lets ssh use the person's own configuration and keys. ``forge`` is
-    the kind of API on the upstream's host, for pull requests.
+    the socket of an agent for an ssh upstream; ``personal_ssh`` lets ssh use the person's own configuration and keys.
+    ``forge`` is the kind of API on the upstream's host, for pull requests.
     """
 
     scope: str

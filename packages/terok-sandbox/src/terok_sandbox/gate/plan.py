@@ -164,8 +164,10 @@ def plan_tags(
             names.add(tag)
             updates[tag] = (None, new)
     gone = [tag for tag in sorted(ours) if tag not in upstream and tag in proof]
-    for tag in gone[: MAX_JUDGED - len(pending)]:
-        pending.append(_tag_op("delete", tag, "upstream_delete", ours[tag], None, proof[tag], history))
+    pending += [
+        _tag_op("delete", tag, "upstream_delete", ours[tag], None, proof[tag], history)
+        for tag in gone[: MAX_JUDGED - len(pending)]
+    ]
     waiting = {op.branch for op in pending}
     resolved = tuple(tag for tag in proof if tag not in waiting and (tag not in ours or tag in upstream))
     gate_only = tuple(tag for tag in sorted(ours) if tag not in upstream and tag not in proof)
