@@ -15,6 +15,7 @@ from terok_sandbox.gate.refs import (
     HEADS,
     TAGS,
     RefChange,
+    RefSet,
     backup_ref,
     change_refs,
     change_refs_together,
@@ -37,8 +38,12 @@ class Backup:
 
 def list_backups(mirror: Path) -> list[Backup]:
     """Return the saved tips, newest first."""
+    return backups_in(read_refs(mirror))
+
+
+def backups_in(refs: RefSet) -> list[Backup]:
+    """Return the saved tips among ``refs``, newest first."""
     found = []
-    refs = read_refs(mirror)
     tags = {TAGS + name: tip for name, tip in refs.under(BACKUP_TAGS).items()}
     for name, tip in (refs.under(BACKUP) | tags).items():
         if match := _NAME.match(name):
@@ -70,10 +75,12 @@ def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
     return branch
 
 
-def prune_backups(mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None) -> list[Backup]:
-    """Remove and return the backups that are older than ``older_than``."""
+def prune_backups(
+    mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None, refs: RefSet | None = None
+) -> list[Backup]:
+    """Remove and return the backups that are older than ``older_than``; ``refs`` are the mirror's, if known."""
     limit = (now or datetime.now(UTC)) - older_than
-    old = [backup for backup in list_backups(mirror) if backup.saved < limit]
+    old = [backup for backup in backups_in(refs or read_refs(mirror)) if backup.saved < limit]
     errors = change_refs(mirror, [RefChange(_ref(backup.name), backup.tip, None) for backup in old])
     if errors:
         raise MirrorError(f"backups could not be removed: {errors[0]}")

@@ -134,9 +134,7 @@ class GitGate:
                 if self.default_branch:
                     point_head(self.path, self.default_branch)
                 return GateSyncResult(self.path, None, created, success=True)
-            result = self._follow(upstream, seen, created=created, timeout=timeout)
-            prune_backups(self.path)
-            return result
+            return self._follow(upstream, seen, created=created, timeout=timeout)
 
     def upstream(self) -> Upstream | None:
         """Return the upstream, with what it may be shown of our credentials; None for a project without one."""
@@ -215,6 +213,7 @@ class GitGate:
             known = after.under(place)
             changes += [RefChange(place + name, known[name], None) for name in resolved if name in known]
         errors = (create_unseen if created else change_refs)(self.path, changes)
+        prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
         notes = plan.notes + tags.notes
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:

@@ -57,6 +57,13 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
         os.close(directory)
 
 
+def packed_and_loose(mirror: Path) -> int:
+    """Return a number that the mirror's refs do not exceed, without asking git."""
+    file = mirror / "packed-refs"
+    packed = file.read_bytes().count(b"\n") if file.exists() else 0
+    return packed + sum(len(files) for _, _, files in os.walk(mirror / "refs"))
+
+
 def _merged(old: bytes, refs: Mapping[str, str]) -> bytes:
     entries: dict[bytes, bytes] = {}
     last = b""

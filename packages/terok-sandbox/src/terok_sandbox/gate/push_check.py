@@ -20,6 +20,7 @@ from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
+from terok_sandbox.gate.packed import packed_and_loose
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
 from terok_sandbox.gate.verdicts import read_verdicts
 
@@ -123,7 +124,7 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
 def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:
     """Say why a push would give agents more refs in the mirror than the project allows; empty if it does not."""
     made = sum(not old.strip("0") for old, _, _ in question.updates)
-    if not made or (have := read_refs(mirror).own()) + made <= limit:
+    if not made or packed_and_loose(mirror) + made <= limit or (have := read_refs(mirror).own()) + made <= limit:
         return ""
     return f"{have} branches, tags and saved tips were made here, {limit} is the limit; 'gate prune' removes saved ones"
 
