@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import http.server
+import json
 import os
 import pwd
 import socket
@@ -67,10 +68,13 @@ class _Git(http.server.BaseHTTPRequestHandler):
     root: Path
     token: str
     seen: list[str]
+    pulls: list[tuple[str, str, str]]
 
     def _serve(self) -> None:
         given = self.headers.get("Authorization", "")
         self.seen.append(given)
+        if given == f"token {self.token}":
+            given = "Basic " + base64.b64encode(f":{self.token}".encode()).decode()
         login = base64.b64decode(given.removeprefix("Basic ")).decode() if given.startswith("Basic ") else ""
         if login.partition(":")[2] != self.token:
             self.send_response(401)
@@ -79,6 +83,9 @@ class _Git(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path.startswith("/api/"):
+            self._open_pull_request(json.loads(body))
+            return
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         path, _, query = self.path.partition("?")
@@ -109,6 +116,14 @@ class _Git(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def _open_pull_request(self, wanted: dict[str, str]) -> None:
+        self.pulls.append((self.path, wanted["base"], wanted["title"]))
+        content = json.dumps({"html_url": f"https://{self.headers['Host']}/pulls/1"}).encode()
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     do_GET = do_POST = _serve  # noqa: N815 - the names that the base class looks for
 
     def log_message(self, *_: object) -> None:
@@ -116,21 +131,27 @@ class _Git(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def https_host(place: Path, root: Path, token: str) -> Iterator[tuple[str, Path, list[str]]]:
-    """Serve ``root`` to whoever has the token; yields the URL, the CA's certificate and the credentials presented."""
+def https_host(
+    place: Path, root: Path, token: str
+) -> Iterator[tuple[str, Path, list[str], list[tuple[str, str, str]]]]:
+    """Serve ``root``, and Forgejo's call for a pull request, to whoever has the token.
+
+    Yields the URL, the CA's certificate, the credentials presented, and (path, base, title) of each pull request.
+    """
     place.mkdir()
     authority = trustme.CA()
     authority.cert_pem.write_to_path(place / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     seen: list[str] = []
-    handler = type("Git", (_Git,), {"root": root, "token": token, "seen": seen})
+    pulls: list[tuple[str, str, str]] = []
+    handler = type("Git", (_Git,), {"root": root, "token": token, "seen": seen, "pulls": pulls})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"https://127.0.0.1:{server.server_address[1]}", place / "ca.pem", seen
+        yield f"https://127.0.0.1:{server.server_address[1]}", place / "ca.pem", seen, pulls
     finally:
         server.shutdown()
         thread.join()
