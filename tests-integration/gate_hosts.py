@@ -14,12 +14,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trustme
 
 HTTP_BACKEND = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
+
+NAME = "forge.example.test"
+"""Another name of the https host, which only `leading_to` leads to."""
 
 
 def free_port() -> int:
@@ -142,7 +145,7 @@ def https_host(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(place / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", NAME).configure_cert(context)
     seen: list[str] = []
     pulls: list[tuple[str, str, str]] = []
     handler = type("Git", (_Git,), {"root": root, "token": token, "seen": seen, "pulls": pulls})
@@ -156,3 +159,40 @@ def https_host(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Connect(http.server.BaseHTTPRequestHandler):
+    target: int
+
+    def do_CONNECT(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.target)) as there:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass, args=(there, self.connection))
+            back.start()
+            _pass(self.connection, there)
+            back.join()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _pass(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def leading_to(url: str) -> Iterator[str]:
+    """Run a proxy that leads every CONNECT to the host of ``url``; yields the proxy's URL."""
+    handler = type("Proxy", (_Connect,), {"target": int(url.rpartition(":")[2])})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        finally:
+            proxy.shutdown()
+            thread.join()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gate_hosts import https_host, ssh_host
+from gate_hosts import NAME, https_host, leading_to, ssh_host
 from support import BASE, Done, Shell, needs, tool
 from terok_executor.launch.policy import upstream_lines
 from terok_executor.stub import Script, running_stub
@@ -257,6 +257,7 @@ def test_an_online_project_and_a_copy_of_a_large_repository(
     upstream: Callable[[str, str], None],
     container: str,
     tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     large = project.parent / "large.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(project), str(large)], check=True)
@@ -266,28 +267,35 @@ def test_an_online_project_and_a_copy_of_a_large_repository(
     change += b"M 644 inline big\ndata %d\n" % len(content) + content + b"\n"
     subprocess.run(blob, input=change, check=True)
     token = "forge-" + secrets.token_hex(20)
-    with https_host(tmp_path / "https", project.parent, token) as (url, authority, _, _):
-        env = {"GIT_SSL_CAINFO": str(authority)}
-        address = f"{url}/large"
+    config = Path(ready.environment["TEROK_ROOT"]) / "config/config.yml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('gate:\n  security_class: online\nshield:\n  resolvers: ["127.0.0.1:1"]\n')
+    request.addfinalizer(config.unlink)
+    address = f"https://{NAME}/large"
+    with (
+        https_host(tmp_path / "https", project.parent, token) as (url, authority, _, _),
+        leading_to(url) as proxy,
+    ):
+        env = {"GIT_SSL_CAINFO": str(authority), "HTTPS_PROXY": proxy}
         ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
         ready("terok-sandbox", "gate", "add", address, "--credential", "forge", env=env)
         run = ("terok-executor", "run", "demo", address, "-p", "Look", "--base", BASE, "--name", container, "--json")
         with running_stub(Script((LOOK,)), api_key=real_key) as stub:
             upstream("demo", stub.url)
-            done = ready(*run, "--security-class", "online", env=env, timeout=300)
+            done = ready(*run, env=env, timeout=300)
     result = done.json()
     tree = ["git", "-C", result["gate"]]
     (commit,) = result["commits"]
     seen = subprocess.run([*tree, "show", f"{commit['id']}:seen"], capture_output=True, text=True, check=True).stdout
     assert seen.split()[:2] == ["gate", "origin"]
     assert "refs/heads/main" in seen, "the gate is there beside the upstream"
-    assert "Failed to connect to 127.0.0.1" in seen, "origin is the upstream, which on this host nothing lets it reach"
+    assert f"Could not resolve host: {NAME}" in seen, "origin is the upstream; nobody answers for it here"
     assert "Read-only file system" in seen
     assert "alternates" not in seen
     sidecar = Sidecar.load(Sandbox().config.sidecar_path(container))
     assert sidecar.gate is not None
     assert sidecar.gate.upstream == address
-    assert any(url.removeprefix("https://") in line for line in sidecar.shield.tiers.project_allow)
+    assert any(line.startswith(f"+ {NAME}:443 ") for line in sidecar.shield.tiers.project_allow)
 
 
 def test_only_an_online_container_gets_through_to_the_upstream(
