@@ -159,8 +159,8 @@ def test_a_pull_request_is_opened(
     with pytest.raises(PromotionRefused, match=r"answered 409: .*already exists") as error:
         wanted.open()
     assert "\x1b" not in str(error.value)
-    answers[path] = (307, {"Location": f"{url}/elsewhere"}, {})
-    with pytest.raises(PromotionRefused, match="answered 307"):
+    answers[path] = (302, {"Location": f"{url}/elsewhere"}, {})
+    with pytest.raises(PromotionRefused, match="answered 302"):
         wanted.open()
     assert {place for place, _, _ in asked} == {path}, "a token is for one host"
     monkeypatch.delenv("GIT_SSL_CAINFO")

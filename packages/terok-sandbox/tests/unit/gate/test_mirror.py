@@ -276,10 +276,15 @@ def test_many_refs(upstream: Repo, gate: GitGate, tmp_path: Path) -> None:
     assert upstream.clone(other.path, "clone").git("branch", "-r").count("origin/n/") == 3000
 
 
-@given(st.text(st.sampled_from("ab/.~^:?*[\\ @{\x7f\x01é") | st.characters(codec="utf-8"), max_size=12))
+PARTS = st.sampled_from(
+    ["a", "/", ".", "..", "@{", "@", "{", ".lock", "~", "^", ":", "?", "*", "[", "\\", " ", "\x7f", "é"]
+)
+
+
+@given(st.lists(PARTS | st.characters(codec="utf-8", min_codepoint=1), max_size=4).map("".join))
 def test_names_of_refs_are_judged_as_git_does(name: str) -> None:
-    known = subprocess.run(["git", "check-ref-format", f"refs/{name}".replace("\0", "\1")], check=False).returncode == 0
-    assert is_ref_name(f"refs/{name}".replace("\0", "\1")) == known
+    known = subprocess.run(["git", "check-ref-format", f"refs/{name}"], check=False).returncode == 0
+    assert is_ref_name(f"refs/{name}") == known
 
 
 def test_an_upstream_that_moves_while_it_is_fetched(
