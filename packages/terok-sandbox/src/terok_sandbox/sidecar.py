@@ -25,6 +25,8 @@ MAX_SIZE: Final = 1024 * 1024
 CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 Enforcement = Literal["filter", "airlock"]
+SecurityClass = Literal["gatekeeping", "online"]
+"""Whether a container reaches its project's upstream through the gate alone, or directly too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,22 @@ class VaultWiring:
 
 @dataclass(frozen=True, slots=True)
 class GateWiring:
-    """One bare mirror, served as ``/<name>.git`` to whoever knows the token with SHA-256 ``token_sha256`` (hex)."""
+    """One bare mirror, served as ``/<name>.git`` to whoever knows the token with SHA-256 ``token_sha256`` (hex).
+
+    ``upstream`` is the address that a container of the class ``online`` sees beside the gate; the class
+    ``gatekeeping`` has none.
+    """
 
     mirror: Path
     name: str
     token_sha256: str
+    upstream: str | None = None
 
     @classmethod
-    def for_token(cls, mirror: Path, name: str, token: str) -> GateWiring:
+    def for_token(cls, mirror: Path, name: str, token: str, upstream: str | None = None) -> GateWiring:
         """Return the wiring for a gate token in clear, which stays out of it."""
-        return cls(mirror=mirror, name=name, token_sha256=hashlib.sha256(token.encode()).hexdigest())
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return cls(mirror=mirror, name=name, token_sha256=digest, upstream=upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +203,7 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         runtime_dir=_path(raw, "runtime_dir"),
         state_dir=_path(raw, "state_dir"),
         vault=None if vault is None else _vault(_keys(vault, VaultWiring, "vault", optional={"usage", "ssh_scope"})),
-        gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate")),
+        gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate", optional={"upstream"})),
         shield=_shield(_keys(_with_resolvers(raw["shield"]), ShieldWiring, "shield")),
     )
 
@@ -232,7 +240,8 @@ def _gate(raw: dict[str, Any]) -> GateWiring:
     name, digest = _text(raw, "name"), _text(raw, "token_sha256")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", name) or not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise SidecarError("gate: unusable name or token digest", hint=_RELAUNCH)
-    return GateWiring(mirror=_path(raw, "mirror"), name=name, token_sha256=digest)
+    upstream = None if raw.get("upstream") is None else _text(raw, "upstream")
+    return GateWiring(mirror=_path(raw, "mirror"), name=name, token_sha256=digest, upstream=upstream)
 
 
 def _with_resolvers(raw: object) -> object:

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terok_util import TerokError
 from terok_util.process import exec_replace
@@ -21,6 +22,9 @@ from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
 from terok_executor.result import RunResult
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SecurityClass
 
 
 def run(
@@ -39,6 +43,7 @@ def run(
     memory: str | None,
     cpus: float | None,
     allow: list[str] | None,
+    security_class: SecurityClass | None,
     restricted: bool,
     interactive: bool,
     authorship: str | None,
@@ -80,6 +85,7 @@ def run(
         credential_set=credential_set,
         allow=tuple(allow or ()),
         base_image=base or DEFAULT_BASE_IMAGE,
+        security_class=security_class,
     )
     signal.signal(signal.SIGTERM, _terminated)
     started = time.monotonic()

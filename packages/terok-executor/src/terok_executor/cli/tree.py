@@ -49,6 +49,11 @@ RUN = CommandDef(
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
         ArgDef("--cpus", type=float, metavar="N", help="limit of processor cores, such as 2.0"),
         ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
+        ArgDef(
+            "--security-class",
+            choices=("gatekeeping", "online"),
+            help="online: the container sees the repository's upstream beside the gate (default: as in config.yml)",
+        ),
         ArgDef("--restricted", action="store_true", help="no auto-approval and no way to gain privileges"),
         ArgDef("--authorship", metavar="MODE", help="agent, human, agent-human or human-agent (author-committer)"),
         ArgDef("--human-name", metavar="NAME", help="the person's name in commits"),

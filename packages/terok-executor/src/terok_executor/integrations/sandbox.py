@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     )
     from terok_sandbox.gate.invoke import run_git
     from terok_sandbox.gate.mirror import GitGate
-    from terok_sandbox.gate.source import RepoSource, resolve_repo, scope_for
+    from terok_sandbox.gate.source import RepoSource, endpoint, resolve_repo, scope_for
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
     from terok_sandbox.runtime.protocol import ByteProcess, ContainerRuntime, ContainerState
     from terok_sandbox.sandbox import Sandbox
     from terok_sandbox.setup.stages import run_setup, run_uninstall
     from terok_sandbox.setup.state import check_setup
-    from terok_sandbox.sidecar import GateWiring, PolicyTiers
+    from terok_sandbox.sidecar import GateWiring, PolicyTiers, SecurityClass
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
     from terok_sandbox.vault.unlock import open_vault, provision_session
@@ -56,11 +56,13 @@ if TYPE_CHECKING:
         "Sandbox",
         "SandboxConfig",
         "SandboxError",
+        "SecurityClass",
         "Sharing",
         "TokenShape",
         "VolumeSpec",
         "Wiring",
         "check_setup",
+        "endpoint",
         "open_vault",
         "provision_session",
         "read_audit",
@@ -105,5 +107,7 @@ else:
         "run_setup": "terok_sandbox.setup.stages",
         "run_uninstall": "terok_sandbox.setup.stages",
         "scope_for": "terok_sandbox.gate.source",
+        "SecurityClass": "terok_sandbox.sidecar",
+        "endpoint": "terok_sandbox.gate.source",
     }
     __getattr__, __dir__, __all__ = lazy_exports(__name__, _SOURCES)

@@ -16,6 +16,7 @@ from terok_executor.roster.types import Agent, Provider
 CONTAINER_PROTOCOL = "1"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
+SEED_MOUNT = "/var/lib/terok/seed.git"
 VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 
 
@@ -23,9 +24,10 @@ VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 class ContainerEnvSpec:
     """What the environment depends on.
 
-    ``code_repo`` is the gate URL with this container's gate token in it. ``phantom_token`` stands for the credential of
-    ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it is given,
-    ``work_branch`` the one made for it otherwise.
+    ``gate_url`` holds this container's gate token; ``upstream`` is what an ``online`` project has as origin instead.
+    ``seed`` is a copy of the repository on this host that the workspace can be made from. ``phantom_token`` stands for
+    the credential of ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it
+    is given, ``work_branch`` the one made for it otherwise.
     """
 
     task_id: str
@@ -33,8 +35,10 @@ class ContainerEnvSpec:
     provider: str
     phantom_token: str
     task_dir: Path
-    code_repo: str
+    gate_url: str
     work_branch: str
+    upstream: str | None = None
+    seed: Path | None = None
     credential_type: str = "api_key"
     model: str | None = None
     branch: str | None = None
@@ -68,7 +72,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         "TASK_ID": spec.task_id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
         "REPO_ROOT": "/workspace",
-        "CODE_REPO": spec.code_repo,
+        "CODE_REPO": spec.upstream or spec.gate_url,
         "TEROK_WORK_BRANCH": spec.work_branch,
         "TEROK_PROVIDER": provider.name,
         **spec.authorship.environment(agent.git_identity),
@@ -77,10 +81,15 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     }
     if spec.branch:
         env["GIT_BRANCH"] = spec.branch
+    if spec.upstream:
+        env["CLONE_FROM"] = spec.gate_url
     if spec.unrestricted:
         env["TEROK_UNRESTRICTED"] = "1"
         env.update(agent.auto_approve.env)
     volumes = _volumes(agent, spec.task_dir)
+    if spec.seed is not None:
+        env["TEROK_SEED"] = SEED_MOUNT
+        volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
     if spec.shared_dir is not None:
         env["TEROK_SHARED_DIR"] = spec.shared_mount
         volumes += (VolumeSpec(spec.shared_dir, spec.shared_mount, sharing=Sharing.SHARED),)

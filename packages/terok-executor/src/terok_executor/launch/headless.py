@@ -20,13 +20,15 @@ from terok_executor.integrations.sandbox import (
     Wiring,
 )
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
-from terok_executor.launch.policy import deny_lines
+from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record, write_config_files
 from terok_executor.launch.timezone import host_timezone
-from terok_executor.paths import state_dir, task_dir
+from terok_executor.paths import clone_cache_dir, state_dir, task_dir
 from terok_executor.roster.routes import write_routes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox
     from terok_executor.launch.request import CheckedRequest
@@ -59,6 +61,7 @@ def start_headless(
     gate = GitGate(checked.scope, base=config.gate_base_path, upstream=checked.repo.address)
     on_line(f"mirroring {checked.repo.address}")
     gate.sync()
+    seed = gate.seed(clone_cache_dir())
     record = RunRecord(
         container=checked.name,
         agent=checked.agent.name,
@@ -83,7 +86,7 @@ def start_headless(
                 directory, prompt=checked.prompt, state_dirs=(mount.host_dir for mount in checked.agent.mounts)
             )
             save_record(directory, record)
-            sandbox.run(_run_spec(sandbox, roster, checked, gate, image), hooks)
+            sandbox.run(_run_spec(sandbox, roster, checked, gate, image, seed), hooks)
             undo.pop_all()
     return record
 
@@ -96,8 +99,12 @@ def _discard_files(sandbox: Sandbox, name: str) -> None:
         remove_tree(task_dir(name))
 
 
-def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate, image: str) -> RunSpec:
+def _run_spec(
+    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate, image: str, seed: Path | None
+) -> RunSpec:
     request = checked.request
+    online = (request.security_class or sandbox.config.security_class) == "online" and checked.repo.kind != "path"
+    upstream = checked.repo.address if online else None
     phantom = issue_phantom(sandbox.config, checked.provider, checked.name, request.credential_set)
     token = sandbox.mint_gate_token()
     directory = task_dir(checked.name)
@@ -110,7 +117,9 @@ def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, ga
             credential_type=phantom.credential_type,
             model=request.model,
             task_dir=directory,
-            code_repo=sandbox.gate_url(checked.scope, token),
+            gate_url=sandbox.gate_url(checked.scope, token),
+            upstream=upstream,
+            seed=seed,
             work_branch=checked.work_branch,
             branch=request.branch,
             unrestricted=request.unrestricted,
@@ -136,10 +145,10 @@ def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, ga
         wiring=Wiring(
             scope=checked.scope,
             vault=True,
-            gate=GateWiring.for_token(gate.path, checked.scope, token),
+            gate=GateWiring.for_token(gate.path, checked.scope, token, upstream),
             tiers=PolicyTiers(
                 security_deny=deny_lines(roster.providers),
-                project_allow=checked.project_allow,
+                project_allow=checked.project_allow + (upstream_lines(checked.repo) if online else ()),
             ),
         ),
     )

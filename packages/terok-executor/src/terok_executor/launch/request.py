@@ -20,7 +20,7 @@ from terok_executor.launch.task_files import checked_prompt
 from terok_executor.paths import checked_container_name
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import RepoSource
+    from terok_executor.integrations.sandbox import RepoSource, SecurityClass
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.types import Agent, Provider
 
@@ -34,6 +34,7 @@ _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_
 class HeadlessRequest:
     """What to run on what; ``timeout`` is in seconds, ``memory`` in Podman's notation, ``cpus`` a number of cores.
 
+    ``security_class`` says whether the container sees the upstream beside the gate (None: as config.yml has it).
     Without a prompt (None) the container waits for a person to log in; ``timeout`` and ``max_turns`` mean nothing then.
     """
 
@@ -60,6 +61,7 @@ class HeadlessRequest:
     allow: tuple[str, ...] = ()
     base_image: str = DEFAULT_BASE_IMAGE
     task_id: str = ""
+    security_class: SecurityClass | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,11 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
         scope = scope_for(request.repo)
     except GateError as error:
         raise RequestError(error.message, hint=error.hint) from error
+    if request.security_class == "online" and repo.kind == "path":
+        raise RequestError(
+            "a container cannot see a directory of this host as its upstream",
+            hint="leave --security-class out, or give the repository's https or ssh address",
+        )
     if request.timeout > MAX_TIMEOUT:
         raise RequestError(f"the time-out is longer than {MAX_TIMEOUT} seconds")
     if request.branch is not None and not _BRANCH.fullmatch(request.branch):

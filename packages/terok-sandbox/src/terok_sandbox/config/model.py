@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
 from terok_sandbox.errors import SandboxError
-from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement
+from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement, SecurityClass
 from terok_sandbox.vault.usage.budget import Budget
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class SandboxConfig:
     """Argument vector of a program that prints the vault's passphrase."""
     budget: Budget = field(default_factory=Budget)
     """What a task and a project may use of their providers, unless a launch says otherwise."""
+    security_class: SecurityClass = "gatekeeping"
+    """Of launches that do not choose: whether containers see their project's upstream beside the gate."""
     shutdown_timeout: int = 10
     """Seconds a container gets to end by itself."""
     seccomp_opt_outs: tuple[OptOut, ...] = ()

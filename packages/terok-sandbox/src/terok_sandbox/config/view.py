@@ -51,6 +51,12 @@ class ShieldSection(Section):
         return value
 
 
+class GateSection(Section):
+    """``gate:`` what containers see of their project's upstream."""
+
+    security_class: Literal["gatekeeping", "online"] = "gatekeeping"
+
+
 class LimitsSection(Section):
     """Limits; what is not given is not limited."""
 
@@ -82,6 +88,7 @@ class SandboxConfigView(BaseModel):
 
     credentials: CredentialsSection = CredentialsSection()
     shield: ShieldSection = ShieldSection()
+    gate: GateSection = GateSection()
     run: RunSection = RunSection()
     budget: BudgetSection = BudgetSection()
 
@@ -91,6 +98,7 @@ class SandboxConfigView(BaseModel):
         return {
             "credentials_passphrase_command": None if command is None else tuple(command),
             "shield_mode": self.shield.mode,
+            "security_class": self.gate.security_class,
             "shield_resolvers": tuple(self.shield.resolvers),
             "budget": Budget(
                 Limits(**self.budget.task.model_dump()),
