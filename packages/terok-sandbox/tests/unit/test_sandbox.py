@@ -66,7 +66,7 @@ def test_a_launch_wires_starts_and_verifies(lab: Lab) -> None:
     assert sidecar.vault is not None and sidecar.vault.passphrase_file == lab.config.vault_session_file
     assert sidecar.gate is None
     etc = lab.config.container_state_dir("box") / "etc"
-    assert (etc / "resolv.conf").read_text() == "nameserver 127.0.0.1\n"
+    assert (etc / "resolv.conf").read_text() == "nameserver 127.0.0.1\noptions timeout:8\n"
 
 
 def test_life_and_removal(lab: Lab) -> None:

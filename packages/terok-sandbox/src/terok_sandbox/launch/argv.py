@@ -14,6 +14,7 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
+from terok_sandbox.shield.asker import RESOLV_CONF
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -132,7 +133,7 @@ def plan_launch(
         env_file="".join(
             f"{name}={value}\n" for name, value in sorted({**_proxy(enforcement), **_environment(spec)}.items())
         ),
-        resolv_conf="nameserver 127.0.0.1\n",
+        resolv_conf=RESOLV_CONF,
         hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
         warnings=tuple(warnings),
     )
