@@ -63,6 +63,7 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         guest_dir=config.guest_dir(name),
         resolv_conf=state_dir / "etc" / "resolv.conf",
         hosts=state_dir / "etc" / "hosts",
+        apt_conf=state_dir / "etc" / "apt.conf",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
     )
@@ -123,6 +124,8 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> No
         ensure_dir(paths.hosts.parent, 0o755)
         atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
         atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
+        if plan.apt_conf:
+            atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
         sidecar.save(paths.sidecar, durable=False)
     except (OSError, TerokError) as error:
@@ -133,7 +136,7 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> No
 def settling(config: SandboxConfig, name: str) -> Iterator[None]:
     """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
     paths = launch_paths(config, name)
-    files = (paths.resolv_conf, paths.hosts, paths.sidecar)
+    files = [file for file in (paths.resolv_conf, paths.hosts, paths.apt_conf, paths.sidecar) if file.exists()]
     errors: list[OSError] = []
 
     def settle() -> None:

@@ -134,7 +134,7 @@ async def upstream() -> AsyncIterator[tuple[int, list[bytes]]]:
         while piece := await reader.read(65536):
             got.append(piece)
             writer.write(b"pong")
-            if piece.startswith((b"GET", b"POST")):
+            if piece.startswith((b"GET", b"POST")) or piece.endswith(b"0\r\n\r\n"):
                 break
         writer.close()
 
@@ -216,6 +216,22 @@ async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[b
     assert await say(proxy, post, b"body and more") == b"pong"
     assert b"".join(upstream[1]).endswith(b"\r\n\r\nbody") or upstream[1][-1].startswith(b"POST")
     assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.attack("HTTP-4")
+async def test_chunks_are_framed_anew(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    target = proxy.target
+    put = b"PUT http://" + target + b"/ HTTP/1.1\r\nHost: " + target + b"\r\nTransfer-Encoding: Chunked\r\n\r\n"
+    assert b"pong" in await say(
+        proxy, put, b"4;a=b\r\nbo", b"dy\r\n0", b"\r\nX: y\r\n\r\nGET http://evil/ HTTP/1.1\r\n\r\n"
+    )
+    head, body = b"".join(upstream[1]).split(b"\r\n\r\n", 1)
+    assert b"Transfer-Encoding: Chunked" in head
+    assert body == b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"
+    for broken in (b"4\r\nbodyX0\r\n\r\n", b"4\nbody\r\n0\r\n\r\n", b"+4\r\nbody\r\n0\r\n\r\n", b"4\r\nbo"):
+        upstream[1].clear()
+        await say(proxy, put, broken)
+        assert not b"".join(upstream[1]).endswith(b"0\r\n\r\n"), "an unfinished body is not finished for it"
 
 
 @pytest.mark.attack("NET-2")
