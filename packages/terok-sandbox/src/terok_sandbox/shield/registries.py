@@ -11,6 +11,7 @@ import configparser
 import os
 import re
 import socket
+import time
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 TIMEOUT: Final = 15.0
+RECENT: Final = 5.0
+"""Seconds for which an answer of a tool is kept: one launch asks for it several times."""
 OVERRIDE_DAYS: Final = 30
 _MAX_FILE: Final = 1024 * 1024
 URL: Final = re.compile(r"https?://[^\s\"'\]>]+")
@@ -152,7 +155,7 @@ def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
 
     Raises :class:`PolicyError` for an unknown symbol.
     """
-    return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(_read(symbol).urls), *also]))
+    return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(read(symbol).urls), *also]))
 
 
 def private_overrides(
@@ -162,7 +165,7 @@ def private_overrides(
 
     *also* are targets to which the site's own registry was seen to send clients.
     """
-    registry = _read(symbol)
+    registry = read(symbol)
     if not registry.configured:
         return ()
     end = (datetime.now(UTC) + timedelta(days=OVERRIDE_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -186,11 +189,19 @@ def targets(urls: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _read(symbol: str) -> Registry:
+def read(symbol: str) -> Registry:
+    """Return the registry of a symbol, asked of its tool anew after :data:`RECENT`; raises :class:`PolicyError`."""
     reader = READERS.get(symbol.strip())
     if reader is None:
         raise PolicyError(f"there is no registry {symbol[:40]!r}", hint=f"one of {' '.join(READERS)}")
-    return reader()
+    at, found = _recent.get(reader, (0.0, None))
+    if found is None or time.monotonic() - at > RECENT:
+        found = reader()
+        _recent[reader] = (time.monotonic(), found)
+    return found
+
+
+_recent: dict[Callable[[], Registry], tuple[float, Registry]] = {}
 
 
 def _lines(path: Path) -> list[str]:

@@ -21,7 +21,7 @@ from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import run
 
 from terok_sandbox.runtime.engine import podman
-from terok_sandbox.shield.registries import READERS, URL, Registry, apt_registry, dnf_registry, npm_scopes, targets
+from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +102,7 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
     What was learned within a week from the same URLs is not asked again. *ask* runs a command and returns its output.
     """
     known, ask = _load(config), ask or _run
-    found = {symbol: READERS[symbol]() for symbol in LEARNED}
+    found = {symbol: read(symbol) for symbol in LEARNED}
     stale = [
         symbol
         for symbol, registry in found.items()
@@ -119,7 +119,7 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
 def redirect_targets(config: SandboxConfig, symbol: str) -> list[str]:
     """Return ``name:port`` of where the registries of *symbol* were seen to send clients."""
     row = _load(config).get(symbol, {})
-    if not row or row.get("urls") != list(READERS[symbol]().urls):
+    if not row or row.get("urls") != list(read(symbol).urls):
         return []
     return [str(one) for one in row["targets"]]
 

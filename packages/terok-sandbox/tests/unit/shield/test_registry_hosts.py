@@ -63,5 +63,6 @@ def test_redirects_are_learned_once_and_forgotten_with_their_registry(
     lines = profile_lines(["mine"], tmp_path, also=lambda symbol: registry_hosts.redirect_targets(config, symbol))
     assert lines == tuple(f"+ {target} %from=@pip" for target in ("site.test:443", *led))
     assert profile_overrides(["mine"], tmp_path, also=lambda _: led) == (), "nothing of it is on a private address"
-    registry = Registry(("https://other.test/simple",), configured=True)
+    other = Registry(("https://other.test/simple",), configured=True)
+    monkeypatch.setitem(READERS, "@pip", lambda: other)
     assert registry_hosts.redirect_targets(config, "@pip") == []
