@@ -178,6 +178,7 @@ def test_allow_in_the_terminal_lets_the_waiting_curl_succeed(
     assert fails(ready, shared, "http://other.alpha.example/")[0] == 6, "one name was allowed, not its neighbor"
 
 
+@pytest.mark.attack("UI-1")
 def test_denial_is_fast_and_its_reason_reaches_the_agent(
     ready: Shell, shared: str, watch: Callable[..., Watching]
 ) -> None:

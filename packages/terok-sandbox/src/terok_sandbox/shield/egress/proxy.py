@@ -171,7 +171,7 @@ class EgressProxy:
                 await upstream.drain()
             if body.done:
                 break
-            data = await asyncio.wait_for(client.read(_CHUNK), IDLE_SECONDS)
+            data = await _read(client)
             if not data:
                 raise ConnectionAbortedError("the body broke off")
         if head.body is None:
@@ -189,7 +189,7 @@ class EgressProxy:
                 task.cancel()
 
     async def _pump(self, host: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, up: bool) -> None:
-        while piece := await asyncio.wait_for(source.read(_CHUNK), IDLE_SECONDS):
+        while piece := await _read(source):
             if not self._meter.sent(host, len(piece), up=up):
                 raise ConnectionAbortedError("the byte budget is used up")
             sink.write(piece)
@@ -203,10 +203,17 @@ class EgressProxy:
 
     def _allowed(self, head: Head, route: Route) -> None:
         dest = ", ".join(map(str, route.addresses))
-        self._sightings.record(Event("allowed", head.host, "tunnel", "egress", "", dest, head.port, "tcp"))
+        what = "tunnel of unknown content" if route.opaque else "tunnel"
+        self._sightings.record(Event("allowed", head.host, what, "egress", "", dest, head.port, "tcp"))
 
 
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    """Read what comes next. Before Python 3.12 ``wait_for`` would lose a cancellation that comes with the data."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        return await source.read(_CHUNK)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
