@@ -395,3 +395,4 @@ def test_a_blocked_connection_is_seen_and_a_verdict_in_force_soon(ready: Shell, 
     seen, forced = asyncio.run(measure())
     print(f"block to event: median {seen[5] * 1000:.1f} ms; verdict to effect: median {forced[5] * 1000:.1f} ms")
     assert len(seen) == len(forced) == 10
+    assert max(seen[5], forced[5]) < 0.25, "the budgets of 50 and 20 ms are those of a machine with nothing else to do"

@@ -14,8 +14,8 @@ from attack_support import Walled
 Lab = Callable[[], list[dict]]
 SECONDS = 3
 
-FLOOD = """perl -MSocket -MTime::HiRes=time -e '
-my ($mode, $count, $end) = ($ARGV[0], 0, time + %d);
+FLOOD = """perl -MSocket -e '
+my ($mode, $count, $end) = ($ARGV[0], 0, time + 1 + %d);
 fork;
 while (time < $end) {
   if ($mode eq "filter") {
@@ -65,7 +65,8 @@ def test_a_flood_of_blocked_connections_is_contained(walled: Walled, lab: Lab) -
     core, more = (used - cpu) / took, now - resident
     print(f"{walled.mode}: {knocks / SECONDS:.0f} a second, {core:.0%} of a core, {more} KiB more")
     assert after["pid"] == gateway["pid"], "the gateway lives"
-    assert knocks > (10_000 if walled.mode == "filter" else 1_000)
+    assert knocks > (10_000 if walled.mode == "filter" else 100), "a proxy slows who knocks too fast"
+    assert core < 0.8 or walled.mode == "airlock"
     assert more < 24 * 1024
     assert len(walled.audit()) - rows < 100 + 15 * took, "rows are limited by rate"
     waiting = walled.ready("terok-sandbox", "clearance", "list", "--json", "--container", walled.name).json()

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
 from terok_sandbox.shield.egress.limits import Meter
@@ -55,7 +56,9 @@ class EgressProxy:
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        server = await asyncio.start_server(lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK)
+        server = await asyncio.start_server(
+            lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK, backlog=BACKLOG
+        )
         try:
             async with server:
                 await failed
