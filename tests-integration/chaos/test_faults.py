@@ -141,6 +141,7 @@ def test_a_foreign_sidecar_stops_the_start(box: Box) -> None:
         box.sh("podman", "unshare", "chown", "0:0", str(path))
 
 
+@pytest.mark.attack("OPS-1")
 def test_a_hook_killed_half_way_stops_the_start(box: Box) -> None:
     box.run()
     box.sandbox.stop(box.name, 0)
@@ -179,6 +180,7 @@ def cmdline(pid: int) -> bytes:
     return b""
 
 
+@pytest.mark.attack("OPS-1")
 @pytest.mark.parametrize("victim", ["broker", "gateway", "supervisor", "fork server"])
 def test_one_process_killed_is_made_good(box: Box, victim: str) -> None:
     box.run()
@@ -193,6 +195,7 @@ def test_one_process_killed_is_made_good(box: Box, victim: str) -> None:
     assert not box.gets_out()
 
 
+@pytest.mark.attack("OPS-1")
 def test_all_processes_killed_at_once_and_supervised_again(box: Box) -> None:
     box.run()
     before = box.processes()

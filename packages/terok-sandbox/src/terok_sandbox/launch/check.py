@@ -21,7 +21,8 @@ from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
 if TYPE_CHECKING:
     from terok_sandbox.launch.spec import RunSpec
 
-SAFE_ANNOTATION_KEYS: Final = frozenset({"dossier.meta_path", "krun.cpus", "krun.ram_mib"})
+DOSSIER_ANNOTATION: Final = "dossier.meta_path"
+SAFE_ANNOTATION_KEYS: Final = frozenset({DOSSIER_ANNOTATION, "krun.cpus", "krun.ram_mib"})
 """Annotation keys a caller may set: a file about the task, and the size of a microVM."""
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})

@@ -50,7 +50,8 @@ class Wiring:
 
     ``scope`` names the project that credentials and mirror belong to. ``vault`` and ``gate`` decide which services are
     there. ``enforcement`` and ``budget`` of ``None`` take the configuration's. ``tiers`` are policy lines, strongest
-    tier first. ``ssh_scope`` names the scope whose SSH keys the container may sign with.
+    tier first. ``ssh_scope`` names the scope whose SSH keys the container may sign with. ``dossier`` says who asks when
+    a person is asked: short texts by name, such as ``task`` and ``agent``.
     """
 
     scope: str = ""
@@ -60,6 +61,7 @@ class Wiring:
     tiers: PolicyTiers = field(default_factory=PolicyTiers)
     budget: Budget | None = None
     ssh_scope: str | None = None
+    dossier: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

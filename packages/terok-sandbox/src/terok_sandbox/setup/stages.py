@@ -14,6 +14,7 @@ from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import read_receipt, refuse_downgrade
+from terok_sandbox.shield.registry_hosts import learn_redirects
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run_setup(
         report("vault", _provision_vault(config, passphrase_tier))
         report("services", _set_up_services(config))
         report("notifier", _start_notifier_with_sessions())
+        report("registries", learn_redirects(config))
         receipt = {"schema": RECEIPT_SCHEMA, "version": VERSION, "inputs": inputs, "containers_conf": str(path)}
         atomic_write(config.receipt_path, json.dumps(receipt, indent=1) + "\n", mode=0o600)
     report("done", f"terok-sandbox {VERSION}")

@@ -7,12 +7,13 @@ what a change takes away is closed in the rules, and the flows that used it end.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live, settle_live
 from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.ruleset import cut_command, forget_command, live_command, posture_command
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePolicy", "LiveState", "LiveVerdict", "Scope", "load_live", "save_live"]
 
+_log = logging.getLogger(__name__)
+
 MAX_VERDICTS: Final = 400
 _MAX_OPENED: Final = 4096
 _BATCH: Final = 100
@@ -35,8 +38,9 @@ _BATCH: Final = 100
 class LivePolicy:
     """The policy in force: launch tiers, live verdicts and posture of one container.
 
-    Every change is on disk before it is in the rules, so that a restart continues where it stopped. *channel* may be
-    ``None`` where there are no rules to change. Not thread-safe: one event loop.
+    Every change is written before it is in the rules, so that a restart continues where it stopped, and on disk before
+    it is confirmed; for an allow nobody waits that long. *channel* may be ``None`` where there are no rules to change.
+    Not thread-safe: one event loop.
     """
 
     def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
@@ -47,6 +51,7 @@ class LivePolicy:
         self._opened: OrderedDict[tuple[str, Address, Service], None] = OrderedDict()
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
+        self._settling: set[asyncio.Task[None]] = set()
         self._rebuild()
 
     @property
@@ -94,7 +99,9 @@ class LivePolicy:
                     f"there are {MAX_VERDICTS} live verdicts already",
                     hint="write lasting ones into the project's policy",
                 )
-            await self._change(LiveState(self.posture, (*others, verdict)))
+            settled = await self._change(LiveState(self.posture, (*others, verdict)))
+        if verdict.verdict == "deny":
+            await settled
 
     async def revoke(self, target: str) -> bool:
         """Take back the verdict about *target* and end the flows it has allowed; whether there was one."""
@@ -102,18 +109,21 @@ class LivePolicy:
             kept = tuple(one for one in self.verdicts if one.target != target)
             if len(kept) == len(self.verdicts):
                 return False
-            await self._change(LiveState(self.posture, kept))
-            return True
+            settled = await self._change(LiveState(self.posture, kept))
+        await settled
+        return True
 
     async def set_posture(self, posture: Posture) -> None:
         """Change the posture in one transaction and keep it over restarts."""
         async with self._turn:
-            await self._change(LiveState(posture, self.verdicts))
+            settled = await self._change(LiveState(posture, self.verdicts))
+        await settled
 
     async def reset(self) -> None:
         """Go back to the launch policy with the wall up: verdicts and everything that names have opened are dropped."""
         async with self._turn:
-            await self._change(LiveState("up", ()), forget=True)
+            settled = await self._change(LiveState("up", ()), forget=True)
+        await settled
 
     async def restore(self) -> None:
         """Make the rules agree with what is on disk: what a gateway does first."""
@@ -130,7 +140,8 @@ class LivePolicy:
                 async with self._turn:
                     await self._change(LiveState(self.posture, self.verdicts), cut=False)
 
-    async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> None:
+    async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> asyncio.Task[None]:
+        """Bring *state* into force and return the task that brings it to disk."""
         old = self._state
         save_live(self._path, state)
         self._state = state
@@ -146,6 +157,15 @@ class LivePolicy:
         for at in range(0, len(closed), _BATCH):
             await self._run(cut_command(closed[at : at + _BATCH]))
         self._tell()
+        settled = asyncio.create_task(asyncio.to_thread(settle_live, self._path))
+        self._settling.add(settled)
+        settled.add_done_callback(self._settled)
+        return settled
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s", error)
 
     def _tell(self) -> None:
         for watcher in self._watchers:
