@@ -86,7 +86,7 @@ async def _parts(
     if ctx.nft is None or ctx.nflog is None:
         raise ShieldError("the gateway was started without its channel to the rules")
     channel = NftChannel(ctx.nft)
-    live = LivePolicy(policy, ctx.sidecar.state_dir / LIVE_FILE, channel=channel)
+    live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
     hub = ClearanceHub(ctx.sidecar, live, audit=audit)
     hub.restore()

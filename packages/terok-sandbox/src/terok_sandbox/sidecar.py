@@ -112,6 +112,11 @@ class Sidecar:
     gate: GateWiring | None
     shield: ShieldWiring
 
+    @property
+    def gateway_dir(self) -> Path:
+        """Directory of the packet and name audit, live verdicts and requests: all that the gateway keeps."""
+        return self.shield.audit_path.parent
+
     def to_json(self) -> str:
         """Return the file's text."""
         return json.dumps(asdict(self), indent=1, default=str) + "\n"

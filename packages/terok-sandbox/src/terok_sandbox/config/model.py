@@ -145,6 +145,10 @@ class SandboxConfig:
         """Return the directory of the container's audit and supervisor logs."""
         return self.state_dir / "containers" / checked_name(name)
 
+    def gateway_dir(self, name: str) -> Path:
+        """Return the part of the container's state directory that its gateway writes."""
+        return self.container_state_dir(name) / "gateway"
+
     def container_runtime_dir(self, name: str) -> Path:
         """Return the directory of the supervisor's socket (host only) and of ``guest/`` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
@@ -161,7 +165,7 @@ class SandboxConfig:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
         asking = (self.clearance_socket(name).parent, guest / "clearance")
-        for path in (self.container_state_dir(name), self.container_runtime_dir(name), guest, *asking):
+        for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
+SHIELD_AUDIT: Final = "shield-audit.jsonl"
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
@@ -82,7 +83,7 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
     )
     shield = ShieldWiring(
         enforcement=wiring.enforcement or config.shield_mode,
-        audit_path=state_dir / "shield-audit.jsonl",
+        audit_path=config.gateway_dir(name) / SHIELD_AUDIT,
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
     )

@@ -130,6 +130,7 @@ class ForkServer:
     def _fork(self, path: Path, sidecar: Sidecar, *, take_overs: list[float]) -> _Child:
         ensure_dir(sidecar.runtime_dir)
         ensure_dir(sidecar.state_dir)
+        ensure_dir(sidecar.gateway_dir)
         try:
             listener = wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
         except OSError as error:

@@ -79,7 +79,7 @@ def _broker(sidecar: Sidecar, common: list[Path]) -> Lane:
 
 def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
     """Let it execute git and the hook of the one mirror, write that, its audit and its requests, ask name servers."""
-    execute, write = [*existing(SYSTEM), *_git()], [sidecar.shield.audit_path.parent]
+    execute, write = [*existing(SYSTEM), *_git()], [sidecar.gateway_dir]
     # The requests' socket and what the container may read of their answers.
     write += [sidecar.runtime_dir / "clearance", sidecar.runtime_dir / "guest" / "clearance"]
     if sidecar.gate is not None:
