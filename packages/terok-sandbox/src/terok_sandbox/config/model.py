@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
@@ -45,6 +45,8 @@ class SandboxConfig:
     config_dir: Path = field(default_factory=namespace_config_dir)
     vault_dir: Path = field(default_factory=_vault_dir)
     """Credential database and routes."""
+    services_mode: Literal["socket", "tcp"] = "socket"
+    """With ``tcp``, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
     shield_mode: Enforcement = "filter"
     """Egress enforcement of a launch that does not choose its own."""
     shield_resolvers: tuple[str, ...] = ()

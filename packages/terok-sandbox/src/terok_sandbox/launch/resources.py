@@ -17,7 +17,8 @@ from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_d
 from terok_sandbox.clearance.project import with_project_verdicts
 from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
-from terok_sandbox.sidecar import SCHEMA, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
@@ -97,7 +98,15 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
         vault=vault if wiring.vault else None,
         gate=wiring.gate,
         shield=shield,
+        loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
+        host_ports=_host_ports() if config.services_mode == "tcp" else None,
     )
+
+
+def _host_ports() -> HostPorts:
+    """Choose two free ports; they are the container's for as long as it exists."""
+    with reserve_port() as vault, reserve_port() as gate:
+        return HostPorts(vault.port, gate.port)
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
