@@ -9,6 +9,7 @@ import re
 import select
 import tarfile
 import time
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,7 +19,14 @@ from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, 
 from terok_sandbox.runtime import engine
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import ContainerState, ContainerSummary, ExecResult, ImageSummary, RemoveResult
+from terok_sandbox.runtime.protocol import (
+    ContainerState,
+    ContainerSummary,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +83,29 @@ class PodmanContainer:
     def labels(self) -> Mapping[str, str]:
         """Its labels; raises ContainerNotFound."""
         return dict(self._inspect()["Config"].get("Labels") or {})
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment it was made with, the image's included; raises ContainerNotFound."""
+        pairs = (setting.partition("=") for setting in self._inspect()["Config"].get("Env") or ())
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def mounts(self) -> list[MountSummary]:
+        """What is mounted in it; raises ContainerNotFound."""
+        rows = self._inspect().get("Mounts") or ()
+        return [MountSummary(str(row["Source"]), str(row["Destination"]), bool(row["RW"])) for row in rows]
+
+    @property
+    def started_at(self) -> float | None:
+        """When it was last started (seconds since the epoch), ``None`` if never; raises ContainerNotFound."""
+        return read_time(str(self._inspect()["State"]["StartedAt"]))
+
+    @property
+    def rw_size(self) -> int:
+        """Bytes it has written to its own layer; raises ContainerNotFound. Podman counts them anew: slow."""
+        completed = ask(["container", "inspect", "--size", self.name], container=self.name, timeout=REMOVE_TIMEOUT)
+        return int(_first(completed.stdout, "container inspect").get("SizeRw") or 0)
 
     def start(self) -> None:
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
@@ -194,6 +225,11 @@ class PodmanImage:
         """Return its labels; raises ImageNotFound."""
         return dict(self._inspect().get("Labels") or {})
 
+    def history(self) -> list[str]:
+        """Return the commands that made its layers, newest first; raises ImageNotFound."""
+        completed = ask(["history", "--no-trunc", "--format", "json", self.ref], image=self.ref)
+        return [str(row.get("CreatedBy") or "") for row in json.loads(completed.stdout)]
+
     def remove(self) -> None:
         """Remove it; raises ImageNotFound, or EngineError when a container uses it."""
         ask(["image", "rm", self.ref], timeout=REMOVE_TIMEOUT, image=self.ref)
@@ -312,6 +348,16 @@ def run_on_streams(
     finally:
         if child.returncode is None:
             kill_tree(child)
+
+
+def read_time(text: str) -> float | None:
+    """Read a time as podman writes it, RFC 3339 with nanoseconds; ``None`` for the year 1, which means never."""
+    if text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    except ValueError as error:
+        raise EngineError(f"podman tells a time that cannot be read: {text[:80]!r}") from error
 
 
 def parents_archive(path: str) -> bytes:
