@@ -5,7 +5,7 @@ A time namespace does not move the wall clock, and setting the machine's own wou
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import mmap
 import struct
 import sys
@@ -24,10 +24,10 @@ def offset() -> float:
     return float(struct.unpack("=d", SHARED[:8])[0])
 
 
-class Jumping(datetime.datetime):
+class Jumping(dt.datetime):
     @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> Jumping:
-        return super().now(tz) + datetime.timedelta(seconds=offset())
+    def now(cls, tz: dt.tzinfo | None = None) -> Jumping:
+        return super().now(tz) + dt.timedelta(seconds=offset())
 
 
 def install() -> None:
@@ -36,7 +36,7 @@ def install() -> None:
     for entry in (Supervision().broker, Supervision().gateway, Supervision().rules, Supervision().certificate):
         load(entry)
     for name, module in list(sys.modules.items()):
-        if name.startswith("terok") and getattr(module, "datetime", None) is datetime.datetime:
+        if name.startswith("terok") and getattr(module, "datetime", None) is dt.datetime:
             module.datetime = Jumping
 
 

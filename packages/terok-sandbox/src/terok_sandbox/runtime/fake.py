@@ -127,8 +127,7 @@ class FakeContainer:
     def start(self) -> None:
         """Let it run."""
         self._runtime.answer("start")
-        record = self._record()
-        record.state, record.started_at = ContainerState.RUNNING, time.time()
+        self._record().state, self._record().started_at = ContainerState.RUNNING, time.time()
         self._runtime.happened(self.name, "start")
 
     def stop(self, timeout: int = 10) -> None:
@@ -147,7 +146,7 @@ class FakeContainer:
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return the output the test gave it; *timestamps* and *since* change nothing."""
         lines = self._record().output.splitlines(keepends=True)
-        return "".join(lines if tail is None else lines[len(lines) - tail :] if tail else [])
+        return "".join(lines[0 if tail is None else max(0, len(lines) - tail) :])
 
     def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
         """Call *on_line* for every line there is."""

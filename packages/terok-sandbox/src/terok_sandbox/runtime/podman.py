@@ -15,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, kill_tree, spawn, stream
 
-from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound
+from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime import engine
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
+from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.runtime.protocol import (
     ContainerState,
@@ -105,7 +106,7 @@ class PodmanContainer:
     def rw_size(self) -> int:
         """Bytes it has written to its own layer; raises ContainerNotFound. Podman counts them anew: slow."""
         completed = ask(["container", "inspect", "--size", self.name], container=self.name, timeout=REMOVE_TIMEOUT)
-        return int(_first(completed.stdout, "container inspect").get("SizeRw") or 0)
+        return int(first_row(completed.stdout, "container inspect").get("SizeRw") or 0)
 
     def start(self) -> None:
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
@@ -200,43 +201,7 @@ class PodmanContainer:
 
     def _inspect(self) -> dict[str, Any]:
         completed = ask(["container", "inspect", self.name], container=self.name)
-        return _first(completed.stdout, "container inspect")
-
-
-class PodmanImage:
-    """An image by reference."""
-
-    def __init__(self, ref: str) -> None:
-        self.ref = ref
-
-    @property
-    def id(self) -> str:
-        """Podman's ID; raises ImageNotFound."""
-        return str(self._inspect()["Id"])
-
-    def exists(self) -> bool:
-        """Whether the image is in local storage."""
-        try:
-            return bool(self._inspect())
-        except ImageNotFound:
-            return False
-
-    def labels(self) -> dict[str, str]:
-        """Return its labels; raises ImageNotFound."""
-        return dict(self._inspect().get("Labels") or {})
-
-    def history(self) -> list[str]:
-        """Return the commands that made its layers, newest first; raises ImageNotFound."""
-        completed = ask(["history", "--no-trunc", "--format", "json", self.ref], image=self.ref)
-        return [str(row.get("CreatedBy") or "") for row in json.loads(completed.stdout)]
-
-    def remove(self) -> None:
-        """Remove it; raises ImageNotFound, or EngineError when a container uses it."""
-        ask(["image", "rm", self.ref], timeout=REMOVE_TIMEOUT, image=self.ref)
-
-    def _inspect(self) -> dict[str, Any]:
-        completed = ask(["image", "inspect", self.ref], image=self.ref)
-        return _first(completed.stdout, "image inspect")
+        return first_row(completed.stdout, "container inspect")
 
 
 class PodmanRuntime:
@@ -387,17 +352,6 @@ def _state(text: object) -> ContainerState:
     return _STATES.get(str(text).lower(), ContainerState.OTHER)
 
 
-def read_image(row: dict[str, Any]) -> ImageSummary:
-    """Read one row of ``podman images --format json``; raises KeyError, TypeError or ValueError for another shape."""
-    return ImageSummary(
-        id=str(row["Id"]),
-        tags=tuple(str(name) for name in row.get("Names") or ()),
-        size=int(row["Size"]),
-        created=float(row["Created"]),
-        labels=dict(row.get("Labels") or {}),
-    )
-
-
 def _summary(row: dict[str, Any]) -> ContainerSummary:
     return ContainerSummary(
         name=str(row["Names"][0]),
@@ -406,16 +360,6 @@ def _summary(row: dict[str, Any]) -> ContainerSummary:
         image=str(row["Image"]),
         labels=dict(row.get("Labels") or {}),
     )
-
-
-def _first(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        document = json.loads(data)[0]
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
-        raise EngineError(f"the answer of `podman {what}` cannot be read") from error
-    if not isinstance(document, dict):
-        raise EngineError(f"the answer of `podman {what}` cannot be read")
-    return document
 
 
 def _ended(pid: int, timeout: float | None) -> bool:

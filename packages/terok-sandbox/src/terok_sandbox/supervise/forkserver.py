@@ -31,7 +31,7 @@ from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKE
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 
 if TYPE_CHECKING:
-    from subprocess import Popen
+    from terok_sandbox.runtime.protocol import ByteProcess
 
 LOCK_FILE: Final = "forkserver.lock"
 _LOCK_PATIENCE: Final = 5.0
@@ -70,7 +70,7 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
-        self._unlocking: Popen[bytes] | None = None
+        self._unlocking: ByteProcess | None = None
         self._sources = _sources()
         self._stopping = False
 
