@@ -112,7 +112,7 @@ class Walled:
 
     def audit(self) -> list[dict]:
         state = Path(self.ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / self.name
-        return [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (state / "gateway/shield-audit.jsonl").read_text().splitlines()]
 
 
 RAW = r"""perl -MSocket -e '

@@ -62,9 +62,9 @@ class ClearanceHub:
         self._effect = effect
         self._audit = audit
         self._clock = clock
-        self._dossier_path = sidecar.state_dir / DOSSIER_FILE
+        self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
-        self._journal = Journal(sidecar.state_dir / JOURNAL_FILE, self.queue)
+        self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
         self._answers = Answers(sidecar.runtime_dir / "guest" / protocol.DIRECTORY / ANSWERS_FILE)
         self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
         self._connections: set[Connection] = set()

@@ -20,7 +20,8 @@ from terok_sandbox.clearance.project import with_project_verdicts
 from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
-from terok_sandbox.sidecar import SCHEMA, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
+SHIELD_AUDIT: Final = "shield-audit.jsonl"
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
@@ -86,7 +88,7 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
     )
     shield = ShieldWiring(
         enforcement=wiring.enforcement or config.shield_mode,
-        audit_path=state_dir / "shield-audit.jsonl",
+        audit_path=config.gateway_dir(name) / SHIELD_AUDIT,
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
     )
@@ -100,7 +102,15 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
         vault=vault if wiring.vault else None,
         gate=wiring.gate,
         shield=shield,
+        loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
+        host_ports=_host_ports() if config.services_mode == "tcp" else None,
     )
+
+
+def _host_ports() -> HostPorts:
+    """Choose two free ports; they are the container's for as long as it exists."""
+    with reserve_port() as vault, reserve_port() as gate:
+        return HostPorts(vault.port, gate.port)
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
@@ -139,7 +149,7 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         if plan.apt_conf:
             atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
-        write_sensitive_file(sidecar.state_dir / DOSSIER_FILE, dossier, durable=False)
+        write_sensitive_file(sidecar.gateway_dir / DOSSIER_FILE, dossier, durable=False)
         sidecar.save(paths.sidecar, durable=False)
     except (OSError, TerokError) as error:
         raise LaunchError(f"the files of container {plan.name} cannot be written: {error}") from error

@@ -81,6 +81,7 @@ class RunSpec:
     volumes in instead of mounting them. ``workdir`` of ``None`` leaves the image's. ``runtime`` names an OCI runtime
     (``crun``, ``runc``, ``krun``); with ``krun`` the container is a microVM whose SSH port Podman publishes on the
     host's loopback, see :class:`terok_sandbox.KrunRuntime`.
+    ``loopback_ports`` are TCP ports of the host's loopback, up to eight, that the container reaches at its own.
     ``annotations`` are limited to ``SAFE_ANNOTATION_KEYS``, ``extra_args`` to the podman arguments of
     :mod:`terok_sandbox.launch.extra`.
     """
@@ -105,6 +106,7 @@ class RunSpec:
     hostname: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     runtime: str | None = None
+    loopback_ports: tuple[int, ...] = ()
     workdir: str | None = "/workspace"
     wiring: Wiring = field(default_factory=Wiring)
 

@@ -14,6 +14,7 @@ from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import read_receipt, refuse_downgrade
+from terok_sandbox.setup.upgrade import upgrade_state
 from terok_sandbox.shield.registry_hosts import learn_redirects
 from terok_sandbox.version import VERSION
 
@@ -58,6 +59,8 @@ def run_setup(
         changed = add_hook_dir(path, config.hooks_dir)
         report("podman", f"{path} {'names' if changed else 'already names'} the hook directory")
         report("vault", _provision_vault(config, passphrase_tier))
+        for line in upgrade_state(config):
+            report("containers", line)
         report("services", _set_up_services(config))
         report("notifier", _start_notifier_with_sessions())
         report("registries", learn_redirects(config))

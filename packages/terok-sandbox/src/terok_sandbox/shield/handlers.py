@@ -37,7 +37,7 @@ def policy_of(name: str) -> tuple[Sidecar, Policy, LiveState]:
     if not path.exists():
         raise ShieldError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
     sidecar = Sidecar.load(path)
-    live, now = load_live(sidecar.state_dir / LIVE_FILE), datetime.now(UTC)
+    live, now = load_live(sidecar.gateway_dir / LIVE_FILE), datetime.now(UTC)
     rules = [one.rule() for one in live.verdicts if one.live(now)]
     return sidecar, Policy.from_tiers(sidecar.shield.tiers).with_live(rules), live
 
@@ -87,8 +87,8 @@ def _posture(name: str, posture: Posture, as_json: bool) -> None:
     try:
         ask(sidecar.runtime_dir, "posture", posture=posture)
     except ShieldNotRunning:
-        save_live(sidecar.state_dir / LIVE_FILE, replace(live, posture=posture))
-        settle_live(sidecar.state_dir / LIVE_FILE)
+        save_live(sidecar.gateway_dir / LIVE_FILE, replace(live, posture=posture))
+        settle_live(sidecar.gateway_dir / LIVE_FILE)
     _done({"container": name, "posture": posture}, f"{name}: {posture}", as_json)
 
 
@@ -98,8 +98,8 @@ def reset(*, name: str, as_json: bool) -> None:
     try:
         ask(sidecar.runtime_dir, "reset")
     except ShieldNotRunning:
-        save_live(sidecar.state_dir / LIVE_FILE, LiveState())
-        settle_live(sidecar.state_dir / LIVE_FILE)
+        save_live(sidecar.gateway_dir / LIVE_FILE, LiveState())
+        settle_live(sidecar.gateway_dir / LIVE_FILE)
     _done({"container": name, "posture": "up"}, f"{name}: up, without live verdicts", as_json)
 
 
