@@ -75,7 +75,7 @@ def test_what_is_known_of_the_task_lies_beside_its_state(lab: Lab, tmp_path: Pat
     about.write_text('{"task": "old name", "agent": "demo"}')
     wiring = replace(SPEC.wiring, dossier={"task": "fix the bug"})
     lab.sandbox.run(replace(SPEC, annotations={"dossier.meta_path": str(about)}, wiring=wiring))
-    found = read_dossier(lab.config.container_state_dir("box") / DOSSIER_FILE)
+    found = read_dossier(lab.config.gateway_dir("box") / DOSSIER_FILE)
     assert found == {"task": "fix the bug", "agent": "demo"}
 
 

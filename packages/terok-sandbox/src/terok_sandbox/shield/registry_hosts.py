@@ -45,7 +45,7 @@ _PIP: Final = ("--dry-run", "--report", "-", "--no-deps", "--ignore-installed", 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
     """Return ``name:port`` of what *image* has *symbol* use; nothing for an image that cannot be read."""
-    from terok_sandbox.runtime.podman import PodmanImage
+    from terok_sandbox.runtime.podman_image import PodmanImage
 
     with suppress(TerokError, OSError, ValueError, KeyError):
         path = config.state_dir / "registries" / f"{PodmanImage(image).id}.json"
