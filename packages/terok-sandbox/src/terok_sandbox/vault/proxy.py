@@ -135,7 +135,7 @@ class VaultProxy:
             return False
         screened = grant.screened
         reply.keep = reply.keep and not screened.closes
-        if (refusal := await self._record.release(exchange)) is not None:
+        if (refusal := self._record.release(exchange)) is not None:
             _send_refusal(client, reply, refusal)
             return False
         if self._meter is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
 from terok_util.process import run_async
 
@@ -92,8 +93,10 @@ async def test_tokens_that_do_not_work(vault: Vault, client: aiohttp.ClientSessi
 
 
 async def test_changes_take_effect_with_the_next_request(
-    vault: Vault, client: aiohttp.ClientSession, provider: Provider
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(access, "FRESH_SECONDS", 0.0)
+
     async def status() -> tuple[int, str]:
         async with client.get("/v1/x") as response:
             return response.status, "" if response.status == 200 else await error(response)
