@@ -66,6 +66,7 @@ def test_usage_is_counted_and_a_limit_stops_the_agent(
             asked = sum(record.path.endswith("/messages") for record in stub.seen.records)
         assert asked == 2 and done.code != 0, done.text
         assert used(ready, limited)["requests"] == 2
-        assert "429" in done.text
+        assert "429" in done.text and "the budget of this task is used up: 2 of 2 requests are used" in done.text
+        assert "retrying" not in done.text
     finally:
         ready("terok-sandbox", "rm", limited, code=None)
