@@ -345,7 +345,9 @@ def main(args: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench vault", description=__doc__.partition("\n")[0])
     parser.add_argument("--requests", type=int, default=2000, help="requests per way for the latency")
     parser.add_argument("--seconds", type=float, default=3, help="length of each throughput run")
-    parser.add_argument("--megabytes", type=int, default=1000, help="size of each stream, of which there are three each way")
+    parser.add_argument(
+        "--megabytes", type=int, default=1000, help="size of each stream, of which there are three each way"
+    )
     report = Report()
     with tempfile.TemporaryDirectory(prefix="bench-vault-") as name, ExitStack() as stack:
         measure(parser.parse_args(args), stack, Path(name), report)
