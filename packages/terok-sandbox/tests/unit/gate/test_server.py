@@ -205,7 +205,7 @@ def test_gzip_bodies(agent: Repo, gate: GitGate, url: str) -> None:
     assert trace.returncode == 0
 
 
-def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) -> None:
+def test_an_interrupted_or_corrupt_push_changes_nothing(agent: Repo, gate: GitGate, url: str) -> None:
     before = gate._refs().refs
     new = agent.commit("a.bin", os.urandom(2_000_000))
     pack = subprocess.run(
@@ -228,6 +228,11 @@ def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) 
                 raw.sendall((head + framing).encode())
                 raw.sendall((f"{len(body):x}\r\n".encode() if "chunked" in framing else b"") + body[:cut])
                 time.sleep(0.02)
+    call = bearer() | {"Content-Type": "application/x-git-receive-pack-request"}
+    for at in (start + 7, start + 20, len(body) // 2, len(body) - 3):
+        corrupt = body[:at] + bytes([body[at] ^ 0x55]) + body[at + 1 :]
+        _, answer = ask(url, "POST", "/proj.git/git-receive-pack", call, corrupt)
+        assert b"ok refs/heads/cut" not in answer
     wait_until(lambda: not children(gate))
     assert gate._refs().refs == before
     fsck(gate)
@@ -237,7 +242,7 @@ def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) 
         url,
         "POST",
         "/proj.git/git-receive-pack",
-        bearer() | {"Content-Type": "application/x-git-receive-pack-request"},
+        call,
         body,
     )
     assert (status, b"ok refs/heads/cut" in answer) == (200, True)
