@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import sweep_quarantine
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.server import GateLimits
@@ -78,6 +79,24 @@ def test_every_protocol_version(upstream: Repo, url: str, version: str) -> None:
         check=True,
     )
     assert ("version 2" in trace.stderr) == (version == "2")
+
+
+def test_the_greeting_costs_no_process_twice(url: str, gate: GitGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/proj.git/info/refs?service=git-upload-pack"
+    head = bearer() | {"Git-Protocol": "version=2"}
+    status, greeting = ask(url, "GET", path, head)
+    assert (status, b"version 2" in greeting, b"refs/heads" in greeting) == (200, True, False)
+    assert ask(url, "GET", path, bearer())[1] != greeting, "version 0 lists the refs"
+
+    async def none(*_: object) -> None:
+        raise GateError("no process is started")
+
+    monkeypatch.setattr("terok_sandbox.gate.cgi.spawn_http_backend", none)
+    assert ask(url, "GET", path, head) == (200, greeting)
+    assert ask(url, "GET", path, {"Git-Protocol": "version=2"})[0] == 401
+    assert ask(url, "GET", path, bearer())[0] >= 500
+    shutil.rmtree(gate.path)
+    assert ask(url, "GET", path, head)[0] >= 500
 
 
 def test_the_token_is_needed(upstream: Repo, url: str) -> None:
