@@ -242,7 +242,13 @@ def test_what_cut_pushes_left_is_swept(gate: GitGate) -> None:
         (quarantine / "pack/tmp_pack").touch()
         for entry in (quarantine / "pack", quarantine, *([quarantine / "pack/tmp_pack"] if name == "old" else [])):
             os.utime(entry, (time.time() - age,) * 2)
+    (gate.path / "refs/heads/a").mkdir()
+    stale, fresh = gate.path / "refs/heads/a/b.lock", gate.path / "packed-refs.lock"
+    for lock, age in ((stale, 3600), (fresh, 0)):
+        lock.touch()
+        os.utime(lock, (time.time() - age,) * 2)
     gate.sync()
+    assert (stale.exists(), fresh.exists()) == (False, True)
     assert {left.name.rpartition("-")[2] for left in gate.path.glob("objects/tmp_objdir*")} == {"busy", "new"}
 
 
