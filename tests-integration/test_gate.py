@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -176,8 +177,14 @@ def reached(
     if request.param == "ssh":
         with ssh_host(tmp_path / "ssh", tool("sshd")) as (address, agent):
             add = ("terok-sandbox", "gate", "add", f"{address}{project}")
-            assert "there is no key" in ready(*add, code=1).text
-            yield ready(*add, "--ssh-agent", str(agent)).out.strip(), {}, lambda: None
+            refused = ready(*add, code=1).text
+            assert "there is no key" in refused
+            scope = re.search(r"ssh add ([a-z0-9-]+)", refused)[1]
+            ready("terok-sandbox", "ssh", "import", scope, "--private-key", str(tmp_path / "ssh/client"))
+            assert ready(*add).out.strip() == scope, "the vault's key opens the upstream"
+            ready("terok-sandbox", "ssh", "remove", "--scope", scope)
+            ready("terok-sandbox", "gate", "access", scope, "--ssh-agent", str(agent))
+            yield scope, {}, lambda: None
     else:
         token = "forge-" + secrets.token_hex(20)
         with https_host(tmp_path / "https", project.parent, token) as (url, authority, seen, pulls):

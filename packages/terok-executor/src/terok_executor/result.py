@@ -90,7 +90,7 @@ def collect_result(
         branch=record.branch,
         gate=str(mirror),
         commits=new_commits(mirror, record.heads, heads),
-        blocked=blocked_destinations(_rows(state / "shield-audit.jsonl")),
+        blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
         vault=vault_use(_rows(state / "vault-audit.jsonl")),
     )
 

@@ -103,11 +103,20 @@ class ShieldWiring:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPorts:
+    """Ports of the host's loopback on which vault and gate are served too, for guests with a network of their own."""
+
+    vault: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """Everything a supervisor knows about its container.
 
     ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
-    the file.
+    the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. Sidecars
+    written before there were ports have none.
     """
 
     schema: int
@@ -119,6 +128,13 @@ class Sidecar:
     vault: VaultWiring | None
     gate: GateWiring | None
     shield: ShieldWiring
+    loopback_ports: tuple[int, ...] = ()
+    host_ports: HostPorts | None = None
+
+    @property
+    def gateway_dir(self) -> Path:
+        """Directory of the packet and name audit, live verdicts and requests: all that the gateway keeps."""
+        return self.shield.audit_path.parent
 
     def to_json(self) -> str:
         """Return the file's text."""
@@ -190,7 +206,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar")
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -205,7 +221,22 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         vault=None if vault is None else _vault(_keys(vault, VaultWiring, "vault", optional={"usage", "ssh_scope"})),
         gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate", optional={"upstream"})),
         shield=_shield(_keys(_with_resolvers(raw["shield"]), ShieldWiring, "shield")),
+        loopback_ports=_ports(raw.get("loopback_ports", [])),
+        host_ports=_host_ports(raw.get("host_ports")),
     )
+
+
+def _host_ports(raw: Any) -> HostPorts | None:
+    if raw is None:
+        return None
+    vault, gate = _ports([_keys(raw, HostPorts, "host_ports")[name] for name in ("vault", "gate")])
+    return HostPorts(vault, gate)
+
+
+def _ports(raw: object) -> tuple[int, ...]:
+    if not isinstance(raw, list) or not all(type(port) is int and 0 < port < 65536 for port in raw):
+        raise SidecarError("ports: not a list of port numbers", hint=_RELAUNCH)
+    return tuple(raw)
 
 
 def _vault(raw: dict[str, Any]) -> VaultWiring:

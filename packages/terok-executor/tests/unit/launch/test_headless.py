@@ -151,7 +151,8 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     assert host.runner.wait_for_exit("task-1") == 7
     state = host.config.container_state_dir("task-1")
     row = {"time": "2030-01-01T00:00:00.000Z", "action": "refused", "dest": "", "name": "evil.example", "proto": "udp"}
-    (state / "shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
+    host.config.ensure_container_dirs("task-1")
+    (state / "gateway/shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
     rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}]
     (state / "vault-audit.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tree = ["git", "-C", str(host.config.gate_base_path / f"{record.scope}.git")]

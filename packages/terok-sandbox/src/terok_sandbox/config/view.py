@@ -74,6 +74,12 @@ class BudgetSection(Section):
     project: LimitsSection = LimitsSection()
 
 
+class ServicesSection(Section):
+    """``services:`` how containers reach vault and gate."""
+
+    mode: Literal["socket", "tcp"] = "socket"
+
+
 class RunSection(Section):
     """``run:`` how containers are run."""
 
@@ -87,6 +93,7 @@ class SandboxConfigView(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     credentials: CredentialsSection = CredentialsSection()
+    services: ServicesSection = ServicesSection()
     shield: ShieldSection = ShieldSection()
     gate: GateSection = GateSection()
     run: RunSection = RunSection()
@@ -97,6 +104,7 @@ class SandboxConfigView(BaseModel):
         command = self.credentials.passphrase_command
         return {
             "credentials_passphrase_command": None if command is None else tuple(command),
+            "services_mode": self.services.mode,
             "shield_mode": self.shield.mode,
             "security_class": self.gate.security_class,
             "shield_resolvers": tuple(self.shield.resolvers),
