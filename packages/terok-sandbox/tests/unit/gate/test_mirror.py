@@ -17,6 +17,7 @@ from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUn
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.packed import is_ref_name
+from terok_sandbox.gate.plan import Divergence
 from terok_sandbox.gate.source import scope_for
 from terok_sandbox.gate.upstream import Upstream
 
@@ -72,6 +73,11 @@ def test_work_of_an_agent_is_not_overwritten(upstream: Repo, gate: GitGate) -> N
     (op,) = gate.sync().pending
     assert (op.reason, op.lossless, op.gate_only_commits) == ("diverged", False, 1)
     assert gate.branch_heads()["main"] == work
+    assert gate.compare_vs_upstream("main") == Divergence(1, 1, related=True)
+    push(agent, gate, "own")
+    assert gate.compare_vs_upstream("own") is None
+    with pytest.raises(MirrorError, match="no branch"):
+        gate.compare_vs_upstream("none")
 
 
 def test_deleted_upstream(upstream: Repo, gate: GitGate) -> None:
