@@ -89,6 +89,9 @@ def test_ports_of_the_host(ready: Shell, base_image: str, real_key: str, contain
         )
         sandbox.run(spec)
         exec_in = sandbox.runtime.exec
+        mounts = sandbox.runtime.container(container).mounts
+        assert (str(config.guest_dir(container)), "/run/terok", False) in mounts
+        assert not any(mount.writable for mount in mounts)
         assert exec_in(container, tcp(given, "hello")).stdout == "from the host: hello"
         assert exec_in(container, tcp(other, "hello")).exit_code == 1
     assert exec_in(container, tcp(given, "hello")).stdout == "", "nobody is there any more"

@@ -7,8 +7,10 @@ what a change takes away is closed in the rules, and the flows that used it end.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.errors import PolicyError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["LivePolicy", "LiveState", "LiveVerdict", "Scope", "load_live", "save_live"]
 
 MAX_VERDICTS: Final = 400
+CLOCK_STEP: Final = 2.0
+"""Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
 _MAX_OPENED: Final = 4096
 _BATCH: Final = 100
 
@@ -121,11 +125,20 @@ class LivePolicy:
             await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
 
     async def expire(self) -> None:
-        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew."""
+        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew.
+
+        A clock that is set back gives no verdict a longer life: what ends later than it did is made to end earlier.
+        """
+        ahead = time.time() - time.monotonic()
         while True:
             times = [one.expires for one in self._state.verdicts if one.expires is not None]
             wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=30.0)
             await asyncio.sleep(max(0.05, min(30.0, wait)))
+            step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
+            if step < -CLOCK_STEP:
+                async with self._turn:
+                    moved = tuple(_earlier(one, timedelta(seconds=-step)) for one in self.verdicts)
+                    await self._change(LiveState(self.posture, moved), cut=False)
             if len(self.verdicts) < len(self._state.verdicts):
                 async with self._turn:
                     await self._change(LiveState(self.posture, self.verdicts), cut=False)
@@ -191,3 +204,7 @@ class LivePolicy:
     async def _run(self, command: str) -> None:
         if self._channel is not None and command:
             await self._channel.run(command)
+
+
+def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:
+    return verdict if verdict.expires is None else replace(verdict, expires=verdict.expires - by)

@@ -95,7 +95,10 @@ def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
 
 
 def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
-    """Return the ports of the name servers and those of this host that were given; the egress proxy of an airlock connects to any port it has judged."""
+    """Return the ports of the name servers and those of this host that were given.
+
+    The egress proxy of an airlock connects to any port it has judged.
+    """
     from terok_sandbox.shield.upstream import parse_server
 
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})

@@ -12,14 +12,15 @@ from terok_sandbox.cli import diagnosis, main
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
 from terok_sandbox.doctor.containers import container_checks, judge_answer
-from terok_sandbox.doctor.host import judge_limits, key_usage
-from terok_sandbox.doctor.state import STRAY_GRACE, state_checks
+from terok_sandbox.doctor.host import judge_landlock, judge_limits, key_usage
+from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
 from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
 from terok_sandbox.runtime.listing import SandboxRow
 from terok_sandbox.runtime.protocol import ExecResult
 from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.supervise.janitor import GRACE
 
 SPEC = RunSpec(
     container_name="box",
@@ -57,6 +58,11 @@ def test_limits() -> None:
     assert (verdict.severity, "cpu, memory" in verdict.detail) == ("warn", True)
 
 
+def test_landlock_is_judged_by_what_it_covers() -> None:
+    assert [judge_landlock(abi).severity for abi in (0, 3, 6, 7)] == ["warn", "warn", "ok", "ok"]
+    assert "not supported" in judge_landlock(0).detail
+
+
 @pytest.mark.parametrize(
     ("code", "out", "severity"),
     [(0, "HTTP", "ok"), (0, "", "error"), (1, "", "error"), (142, "x", "error"), (127, "", "ok")],
@@ -86,20 +92,20 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConf
     assert findings[0].as_dict()["fix"] == ["terok-sandbox", "supervisor", "redo", "box"]
 
 
-def test_files_without_a_container_are_stray_after_an_hour(config: SandboxConfig) -> None:
+def test_remains_of_a_container_are_swept_after_an_hour(config: SandboxConfig) -> None:
     path = config.sidecar_path("box")
     path.parent.mkdir(parents=True)
     make_sidecar(config, SPEC).save(path)
-    row = ROW._replace(state="missing")
-    check = next(c for c in state_checks(config, [row]) if c.category == "files")
+    check = next(c for c in state_checks(config, [ROW._replace(state="missing")]) if c.category == "files")
     assert examine([check])[0].verdict.severity == "ok"
-    old = path.stat().st_mtime - STRAY_GRACE - 1
+    old = path.stat().st_mtime - GRACE - 1
     os.utime(path, (old, old))
     finding = examine([check])[0]
     assert (finding.verdict.severity, finding.verdict.fixable) == ("warn", True)
-    assert finding.as_dict()["fix"] == ["terok-sandbox", "rm", "box"]
-    path.unlink()
-    assert examine([check])[0].verdict.severity == "ok"
+    assert "box" in finding.verdict.detail
+    assert finding.as_dict()["fix"] == ["terok-sandbox", "supervisor", "sweep"]
+    kept = next(c for c in state_checks(config, [ROW]) if c.category == "files")
+    assert examine([kept])[0].verdict.severity == "ok"
 
 
 def test_a_host_that_is_not_set_up_names_the_command(config: SandboxConfig) -> None:
