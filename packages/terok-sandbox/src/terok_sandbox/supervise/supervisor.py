@@ -180,11 +180,16 @@ class Supervisor:
         self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
 
     def _draft(self) -> None:
-        """Render the rules while Podman makes the container; what keeps that from working is said at the handover."""
+        """Render the rules and make the certificate while Podman makes the container.
+
+        What keeps that from working is said at the handover.
+        """
         if self._target is None:
             with suppress(TerokError, OSError):
                 rules = load(self._supervision.rules)(self._sidecar)
                 self._drafted = (time.monotonic(), self._sidecar, rules)
+                if self._sidecar.vault is not None:
+                    self._publish_certificate(self._sidecar.vault)
 
     def _rules(self) -> Rules:
         drafted, self._drafted = self._drafted, None
