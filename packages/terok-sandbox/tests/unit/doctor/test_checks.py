@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,10 @@ from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
 from terok_sandbox.runtime.listing import SandboxRow
 from terok_sandbox.runtime.protocol import ExecResult
 from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
+from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import GRACE
+from terok_sandbox.supervise.supervision import SSH_SOCKET
 
 SPEC = RunSpec(
     container_name="box",
@@ -71,7 +76,9 @@ def test_an_answer_counts_and_a_connection_does_not(code: int, out: str, severit
     assert judge_answer(code, out, "HTTP").severity == severity
 
 
-def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConfig) -> None:
+def test_services_are_asked_inside_as_the_sidecar_wires_them(
+    config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runtime = FakeRuntime(images={"localhost/app": {}})
     Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
     asked = []
@@ -81,15 +88,50 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConf
         return ExecResult(0, "\x1bAB", "")
 
     runtime.on_exec = answer
+    workers = {"broker": {"pid": 7, "confined": "Landlock"}}
+    monkeypatch.setattr(client, "status", lambda config, name: {"workers": workers})
     findings = examine(container_checks(config, ROW), runtime=runtime, container="box")
-    expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error"}
+    expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error", "posture": "ok"}
     assert verdicts(findings) == expected
     assert [container for container, _ in asked] == ["box", "box"]
     assert exit_code(findings) == 2
     runtime.failures["exec"] = "database is locked"
     findings = examine(container_checks(config, ROW._replace(supervised=False)), runtime=runtime, container="box")
-    assert set(verdicts(findings).values()) == {"error"}
+    assert verdicts(findings).pop("posture") == "ok"
+    assert {severity for label, severity in verdicts(findings).items() if label != "posture"} == {"error"}
     assert findings[0].as_dict()["fix"] == ["terok-sandbox", "supervisor", "redo", "box"]
+
+
+def test_a_worker_that_is_away_and_a_wall_that_is_not_up_are_told(
+    config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = FakeRuntime(images={"localhost/app": {}})
+    Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
+    monkeypatch.setattr(client, "status", lambda config, name: {"workers": {"gateway": {"pid": 0, "confined": ""}}})
+    save_live(config.gateway_dir("box") / LIVE_FILE, LiveState("disengaged"))
+    found = verdicts(examine(container_checks(config, ROW), runtime=runtime, container="box"))
+    assert (found["supervised"], found["posture"]) == ("warn", "warn")
+
+
+def test_an_ssh_agent_is_asked_for_its_keys(config: SandboxConfig) -> None:
+    spec = replace(SPEC, wiring=Wiring(vault=True, ssh_scope="proj"))
+    Sandbox(config, runtime=FakeRuntime(images={"localhost/app": {}}), supervision=FakeSupervision()).run(spec)
+    check = next(c for c in container_checks(config, ROW) if c.label == "SSH agent")
+    assert examine([check])[0].verdict.severity == "error"
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(config.guest_dir("box") / SSH_SOCKET))
+        agent.listen()
+        for answer, severity in ((b"\0\0\0\5\x0c\0\0\0\0", "ok"), (b"\0\0\0\1\5", "error")):
+
+            def serve(answer: bytes = answer) -> None:
+                with agent.accept()[0] as client:
+                    assert client.recv(100) == b"\0\0\0\1\x0b"
+                    client.sendall(answer)
+
+            serving = threading.Thread(target=serve)
+            serving.start()
+            assert examine([check])[0].verdict.severity == severity
+            serving.join()
 
 
 def test_remains_of_a_container_are_swept_after_an_hour(config: SandboxConfig) -> None:
