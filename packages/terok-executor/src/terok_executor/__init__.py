@@ -27,7 +27,36 @@ if TYPE_CHECKING:
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.types import Agent, Provider
 
+    from terok_executor.doctor import agent_doctor_checks
+    from terok_executor.storage import TaskStorageInfo
+    from terok_executor.krun import KrunHost
+    from terok_executor.krun import KrunHostKeypair
+    from terok_executor.roster.run_config import CLIOverrides
+    from terok_executor.roster.run_config import AgentRunConfig
+    from terok_executor.roster.run_config import resolve_provider_value
+    from terok_executor.launch.subagents import SubAgent
+    from terok_executor.launch.subagents import parse_md_agent
+    from terok_executor.launch.resume import inject_prompt
+    from terok_executor.launch.tool_task import ToolRequest
+    from terok_executor.launch.options import RunOptions
+    from terok_executor.image.reference import detect_family
+    from terok_executor.roster.types import Tool
+
     __all__ = [
+        "Tool",
+        "detect_family",
+        "RunOptions",
+        "ToolRequest",
+        "inject_prompt",
+        "parse_md_agent",
+        "SubAgent",
+        "resolve_provider_value",
+        "AgentRunConfig",
+        "CLIOverrides",
+        "KrunHostKeypair",
+        "KrunHost",
+        "TaskStorageInfo",
+        "agent_doctor_checks",
         "AGENTS_LABEL",
         "COMMANDS",
         "DEFAULT_BASE_IMAGE",
@@ -58,6 +87,20 @@ if TYPE_CHECKING:
     ]
 else:
     _EXPORTS = {
+        "Tool": ".roster.types",
+        "detect_family": ".image.reference",
+        "RunOptions": ".launch.options",
+        "ToolRequest": ".launch.tool_task",
+        "inject_prompt": ".launch.resume",
+        "parse_md_agent": ".launch.subagents",
+        "SubAgent": ".launch.subagents",
+        "resolve_provider_value": ".roster.run_config",
+        "AgentRunConfig": ".roster.run_config",
+        "CLIOverrides": ".roster.run_config",
+        "KrunHostKeypair": ".krun",
+        "KrunHost": ".krun",
+        "TaskStorageInfo": ".storage",
+        "agent_doctor_checks": ".doctor",
         "AGENTS_LABEL": ".image.context",
         "Agent": ".roster.types",
         "AgentRoster": ".roster.roster",

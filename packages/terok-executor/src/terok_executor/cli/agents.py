@@ -12,7 +12,7 @@ from terok_executor.roster.selection import parse_selection
 
 
 def list_agents(everything: bool, json: bool) -> int:
-    """Print the agents, and with ``everything`` the providers."""
+    """Print the agents, and with ``everything`` the providers and tools."""
     rows = _rows(AgentRoster.load(), everything=everything)
     if json:
         print(_dump(rows))
@@ -75,6 +75,15 @@ def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
                 "description": _about(provider.label, provider.help),
             }
             for provider in roster.providers.values()
+        ]
+        rows += [
+            {
+                "name": tool.name,
+                "type": tool.kind,
+                "provider": tool.provider or "-",
+                "description": _about(tool.label, tool.help),
+            }
+            for tool in roster.tools.values()
         ]
     return rows
 

@@ -23,13 +23,15 @@ def progress(line: str) -> None:
     print(f"   {line}", file=sys.stderr, flush=True)
 
 
-def build(agents: list[str], selection: str | None, base: str | None, rebuild: bool, full_rebuild: bool) -> int:
+def build(
+    agents: list[str], selection: str | None, base: str | None, family: str | None, rebuild: bool, full_rebuild: bool
+) -> int:
     """Build the images of the selected agents, or of all."""
     roster = AgentRoster.load()
-    names = parse_selection(",".join([*agents, selection or ""]), roster.agents)
-    chosen = [roster.agents[name] for name in names]
+    names = parse_selection(",".join([*agents, selection or ""]), roster.agents, extra=roster.tools)
+    chosen = [roster.installs[name] for name in names]
     with build_progress() as on_line:
-        builder = ImageBuilder(base or DEFAULT_BASE_IMAGE, on_line=on_line)
+        builder = ImageBuilder(base or DEFAULT_BASE_IMAGE, family, on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
     print(f"{images.l1}: {'built' if images.built else 'up to date'}")
     return 0

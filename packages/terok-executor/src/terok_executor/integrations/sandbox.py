@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from terok_sandbox.audit import read_audit
     from terok_sandbox.cli.tree import COMMANDS as SANDBOX_COMMANDS
     from terok_sandbox.config.model import SandboxConfig
+    from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine
+    from terok_sandbox.doctor.check import exit_code as doctor_exit_code
     from terok_sandbox.errors import (
         ContainerNotFound,
         EngineError,
         EngineTimeout,
         GateError,
+        GpuConfigError,
         PrerequisiteMissing,
         SandboxError,
     )
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.mirror import GitGate
     from terok_sandbox.gate.source import RepoSource, resolve_repo, scope_for
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
+    from terok_sandbox.runtime.guest import GuestKeys, SshTransport
+    from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.protocol import ByteProcess, ContainerRuntime, ContainerState
     from terok_sandbox.sandbox import Sandbox
     from terok_sandbox.setup.stages import run_setup, run_uninstall
@@ -32,10 +37,20 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import GateWiring, PolicyTiers
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
+    from terok_sandbox.vault.usage.journal import read_rows as read_usage
     from terok_sandbox.vault.unlock import open_vault, provision_session
-    from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT
+    from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT
 
     __all__ = [
+        "KrunRuntime",
+        "SshTransport",
+        "GuestKeys",
+        "doctor_exit_code",
+        "examine",
+        "Finding",
+        "DoctorCheck",
+        "CheckVerdict",
+        "CONTAINER_VAULT_SOCKET",
         "LOOPBACK_VAULT_PORT",
         "SANDBOX_COMMANDS",
         "ByteProcess",
@@ -48,6 +63,7 @@ if TYPE_CHECKING:
         "GateError",
         "GateWiring",
         "GitGate",
+        "GpuConfigError",
         "LifecycleHooks",
         "PolicyTiers",
         "PrerequisiteMissing",
@@ -64,6 +80,7 @@ if TYPE_CHECKING:
         "open_vault",
         "provision_session",
         "read_audit",
+        "read_usage",
         "resolve_repo",
         "run_git",
         "run_setup",
@@ -72,6 +89,15 @@ if TYPE_CHECKING:
     ]
 else:
     _SOURCES = {
+        "KrunRuntime": "terok_sandbox.runtime.krun",
+        "SshTransport": "terok_sandbox.runtime.guest",
+        "GuestKeys": "terok_sandbox.runtime.guest",
+        "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
+        "examine": "terok_sandbox.doctor.check",
+        "Finding": "terok_sandbox.doctor.check",
+        "DoctorCheck": "terok_sandbox.doctor.check",
+        "CheckVerdict": "terok_sandbox.doctor.check",
+        "CONTAINER_VAULT_SOCKET": "terok_sandbox.vault_addr",
         "ByteProcess": "terok_sandbox.runtime.protocol",
         "ContainerNotFound": "terok_sandbox.errors",
         "ContainerRuntime": "terok_sandbox.runtime.protocol",
@@ -81,6 +107,7 @@ else:
         "EngineTimeout": "terok_sandbox.errors",
         "GateError": "terok_sandbox.errors",
         "GateWiring": "terok_sandbox.sidecar",
+        "GpuConfigError": "terok_sandbox.errors",
         "GitGate": "terok_sandbox.gate.mirror",
         "LOOPBACK_VAULT_PORT": "terok_sandbox.vault_addr",
         "LifecycleHooks": "terok_sandbox.launch.spec",
@@ -100,6 +127,7 @@ else:
         "open_vault": "terok_sandbox.vault.unlock",
         "provision_session": "terok_sandbox.vault.unlock",
         "read_audit": "terok_sandbox.audit",
+        "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
         "resolve_repo": "terok_sandbox.gate.source",
         "run_git": "terok_sandbox.gate.invoke",
         "run_setup": "terok_sandbox.setup.stages",

@@ -12,8 +12,8 @@ from terok_util import deep_merge, safe_text, yaml
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.project import agent_from_raw, provider_from_raw
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.project import agent_from_raw, provider_from_raw, tool_from_raw
+from terok_executor.roster.types import Agent, Provider, Tool
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -52,6 +52,19 @@ def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     return {
         name: provider_from_raw(name, _validated(RawProviderYaml, name, sources))
         for name, sources in _gathered("providers", user_dir).items()
+    }
+
+
+def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
+    """Return every tool by name.
+
+    Raises RosterError, naming file, line and key, if any file is wrong.
+    """
+    from terok_executor.roster.schema import RawToolYaml
+
+    return {
+        name: tool_from_raw(name, _validated(RawToolYaml, name, sources))
+        for name, sources in _gathered("tools", user_dir).items()
     }
 
 
