@@ -91,7 +91,8 @@ class Preflight:
             return CheckResult("image", ok=False, message=error.message, fix=error.hint or "")
         if tag is not None:
             return CheckResult("image", ok=True, message=tag)
-        command = ("build", self._agent.name, "--base", self._builder.base.text)
+        base = self._builder.base.text
+        command = ("build", self._agent.name, *(("--base", base) if base != DEFAULT_BASE_IMAGE else ()))
         message = "is built when a run first needs it"
         return CheckResult("image", False, message, f"terok-executor {shlex.join(command)}", False, command)
 

@@ -27,7 +27,7 @@ def ensure_base(podman: ImagePodman, base: BaseReference, on_line: OnLine, *, re
     if present is None or (refresh and base.suite):
         if base.suite:
             _bootstrap(podman, base, on_line)
-        elif base.archive is not None:
+        elif base.archive_digest:
             _load(podman, base, on_line)
         else:
             _pull(podman, base, on_line)

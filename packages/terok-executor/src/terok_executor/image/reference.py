@@ -42,13 +42,13 @@ class BaseReference:
 
     text: str
     suite: str | None
-    archive: Path | None = None
+    archive_digest: str = ""
 
     @property
     def image(self) -> str:
         """The reference Podman knows the base by."""
-        if self.archive is not None:
-            return f"localhost/terok-base:archive-{_archive_digest(self.archive)}"
+        if self.archive_digest:
+            return f"localhost/terok-base:archive-{self.archive_digest}"
         return f"localhost/terok-base:{self.suite}" if self.suite else self.text
 
     @property
@@ -88,7 +88,7 @@ def parse_base(text: str) -> BaseReference:
     if text.startswith(ARCHIVE_SCHEME):
         path = Path(text.removeprefix(ARCHIVE_SCHEME)).absolute()
         if path.is_file() and ":" not in str(path):
-            return BaseReference(f"{ARCHIVE_SCHEME}{path}", None, path)
+            return BaseReference(f"{ARCHIVE_SCHEME}{path}", None, _archive_digest(path))
         raise RequestError(f"there is no archive {str(path)[:200]!r}", hint="see `podman save --format`")
     if text.startswith(BOOTSTRAP_SCHEME):
         suite = text.removeprefix(BOOTSTRAP_SCHEME)
@@ -118,7 +118,7 @@ def sidecar_tag(base: BaseReference, tool: str) -> str:
 
 
 def _named(base: BaseReference) -> str:
-    return base.image.rpartition(":")[2] if base.archive is not None else base.text
+    return base.image.rpartition(":")[2] if base.archive_digest else base.text
 
 
 def _tag(*parts: str) -> str:

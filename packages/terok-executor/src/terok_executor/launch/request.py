@@ -127,7 +127,8 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     template_values(agent, provider, mapped.model)
     prompt = checked_prompt(request.prompt) if request.prompt is not None else None
     check_places(request)
-    check_family(request.family, parse_base(request.base_image).text)
+    base = parse_base(request.base_image)
+    check_family(request.family, base.text)
     repo, scope = check_repo(request)
     if request.project_id and not _PROJECT.fullmatch(request.project_id):
         raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
@@ -142,6 +143,8 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     if subagents and agent.subagents_dir is None:
         warnings.append(f"agent {agent.name} knows no files of sub-agents; they are not used")
         subagents = ()
+    if base.gpu and request.gpus is None:
+        warnings.append("the base image is made for GPUs, and the container gets none; --gpus all gives it some")
     frontend = frontend_for(agent, roster) if request.web else None
     upstream = (f"{urlsplit(repo.address).netloc}",) if repo is not None and not request.gate else ()
     return CheckedRequest(

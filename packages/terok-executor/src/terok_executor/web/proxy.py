@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_ours, without_token
 
+_CLIENT = web.AppKey("client", ClientSession)
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
     | {"upgrade", "content-length"}
@@ -44,7 +45,7 @@ def application(guard: Guard, descriptor: int) -> web.Application:
         connector = UnixConnector(path=f"/proc/self/fd/{descriptor}", limit=64)
         timeout = ClientTimeout(total=None, sock_connect=10)
         async with ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as client:
-            app["client"] = client
+            app[_CLIENT] = client
             yield
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -58,8 +59,8 @@ def application(guard: Guard, descriptor: int) -> web.Application:
             return _enter(guard, request)
         try:
             if headers.get("upgrade", "").lower() == "websocket":
-                return await _websocket(request, app["client"])
-            return await _forward(request, app["client"])
+                return await _websocket(request, app[_CLIENT])
+            return await _forward(request, app[_CLIENT])
         except (ClientConnectionError, TimeoutError):
             return web.Response(status=502, text="The page in the container does not answer.\n")
 
