@@ -175,7 +175,7 @@ def test_a_vendor_s_own_page_is_served_behind_the_token_and_models_come_through_
         assert json.load(answer)["model"].startswith("terok/")
     inside = ("podman", "exec", container)
     names = ready(*inside, "terok-info", "models", "--sync").out.split()
-    assert "stub-model" in names
+    assert "gpt-stub" in names
     settings = ready(*inside, "cat", "/home/dev/.config/opencode/opencode.json").json()
     assert set(settings["provider"]["terok"]["models"]) == set(names)
     assert "* opencode" in ready(*inside, "hilfe").out

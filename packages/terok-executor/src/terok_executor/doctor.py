@@ -108,9 +108,7 @@ def _judge_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
 
 def _secrets(config: SandboxConfig) -> list[bytes]:
     with open_vault(config) as vault:
-        stored = [
-            vault.load_credential(row.credential_set, row.provider) or {} for row in vault.list_credentials()
-        ]
+        stored = [vault.load_credential(row.credential_set, row.provider) or {} for row in vault.list_credentials()]
     return [str(value).encode() for one in stored for key, value in one.items() if key in _SECRET_KEYS and value]
 
 

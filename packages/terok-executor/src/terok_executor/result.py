@@ -166,7 +166,7 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
 
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
     """Add up the rows of a usage journal."""
-    sums = {key: 0 for key in ("requests", "input", "output", "cache_read", "cache_write", "cost_nano")}
+    sums = dict.fromkeys(("requests", "input", "output", "cache_read", "cache_write", "cost_nano"), 0)
     estimated = False
     for row in rows:
         for key in sums:

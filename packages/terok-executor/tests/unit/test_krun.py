@@ -8,7 +8,9 @@ from terok_executor.krun import KrunHost, require_krun
 from terok_sandbox import KrunRuntime, SandboxConfig
 
 
-def test_a_guest_has_keys_of_its_own_that_stay(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_has_keys_of_its_own_that_stay(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path_factory.mktemp("r")
     monkeypatch.setenv("TEROK_ROOT", str(root))
     (root / "run").mkdir(mode=0o700)

@@ -48,6 +48,16 @@ def update(agents: list[str], check: bool, into: str | None) -> int:
     return 0
 
 
+def set_agents(selection: str) -> int:
+    """Write the selection into the configuration."""
+    from terok_executor.config_view import set_image_agents
+
+    roster = AgentRoster.load()
+    names = parse_selection(selection, roster.agents, extra=roster.tools)
+    print(f"{set_image_agents(selection)}: {', '.join(names)}")
+    return 0
+
+
 def print_schema(kind: str) -> int:
     """Print the JSON Schema of roster files."""
     from terok_executor.roster.json_schema import schema_text

@@ -6,7 +6,7 @@ import json as json_module
 import sys
 from dataclasses import asdict
 
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.preflight import CheckResult, Preflight
 
 NOT_READY = 3
@@ -16,8 +16,9 @@ def preflight(
     agent: str, provider: str | None, base: str | None, credential_set: str, fix: bool, yes: bool, json: bool
 ) -> int:
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
+    image = ExecutorConfigView.load().image
     looked = Preflight(
-        agent, bound_provider=provider, base_image=base or DEFAULT_BASE_IMAGE, credential_set=credential_set
+        agent, bound_provider=provider, base_image=base or image.base_image, credential_set=credential_set
     )
     checks = looked.run()
     for check in checks if fix or yes else ():
@@ -45,4 +46,4 @@ def _mend(check: CheckResult) -> None:
     """Run the command that mends it; what it prints says how it went."""
     from terok_executor.cli import main
 
-    main(check.command)
+    main(list(check.command))

@@ -11,7 +11,7 @@ from terok_util.process import exec_replace
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
@@ -61,6 +61,7 @@ def run(
         person = host_identity()
         human_name, human_email = human_name or person.name, human_email or person.email
         authorship = authorship or "agent-human"
+    image = ExecutorConfigView.load().image
     request = HeadlessRequest(
         agent=agent,
         repo=repo or (None if workspace else "."),
@@ -83,8 +84,8 @@ def run(
         provider=provider,
         credential_set=credential_set,
         allow=tuple(allow or ()),
-        base_image=base or DEFAULT_BASE_IMAGE,
-        family=family,
+        base_image=base or image.base_image,
+        family=family or image.family,
         gate=not no_gate,
         workspace=Path(workspace).absolute() if workspace else None,
         sealed=sealed,
@@ -95,7 +96,7 @@ def run(
     )
     catch_termination()
     started = time.monotonic()
-    runner = AgentRunner(base_image=request.base_image, family=family, on_line=progress)
+    runner = AgentRunner(base_image=request.base_image, family=request.family, on_line=progress)
     if web:
         return _web(runner, request, port, public_url)
     record = runner.start(request)

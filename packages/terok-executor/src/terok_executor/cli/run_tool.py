@@ -7,8 +7,8 @@ import time
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.errors import RequestError
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.launch.tool_task import ToolRequest
 
 
@@ -30,6 +30,7 @@ def run_tool(
     """Run the tool, follow it to its end and return its exit code."""
     if tool_args and tool_args[0] != "--":
         raise RequestError("arguments for the tool stand behind --, options before the tool's name")
+    image = ExecutorConfigView.load().image
     request = ToolRequest(
         tool=tool,
         repo=repo,
@@ -40,11 +41,11 @@ def run_tool(
         timeout=timeout,
         timezone=timezone,
         credential_set=credential_set,
-        base_image=base or DEFAULT_BASE_IMAGE,
-        family=family,
+        base_image=base or image.base_image,
+        family=family or image.family,
     )
     catch_termination()
     started = time.monotonic()
-    runner = AgentRunner(base_image=request.base_image, family=family, on_line=progress)
+    runner = AgentRunner(base_image=request.base_image, family=request.family, on_line=progress)
     record = runner.start_tool(request)
     return follow_to_end(runner, record.container, started=started, json=json, remove=remove)

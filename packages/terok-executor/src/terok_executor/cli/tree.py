@@ -36,7 +36,7 @@ RUN = CommandDef(
     handler=f"{_CLI}.run:run",
     args=(
         ArgDef("agent", metavar="AGENT", help="which agent; see `agents list`"),
-        ArgDef("repo", metavar="REPO", nargs="?", help="directory or https URL (default: . if there is no --workspace)"),
+        ArgDef("repo", metavar="REPO", nargs="?", help="directory or https URL (default: . without --workspace)"),
         ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="what to do"),
         ArgDef("--prompt-file", metavar="FILE", group="prompt", help="file with the prompt; - is standard input"),
         ArgDef("--interactive", action="store_true", group="prompt", help="open a terminal with the agent instead"),
@@ -117,6 +117,12 @@ AGENTS = CommandDef(
                 ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
                 ArgDef("--into", metavar="DIR", help="directory to write to (default: the configuration directory)"),
             ),
+        ),
+        CommandDef(
+            "set",
+            help="choose the agents that `build` puts into images",
+            handler=f"{_CLI}.agents:set_agents",
+            args=(ArgDef("selection", metavar="SELECTION", help="all, a,b or all,-x"),),
         ),
         CommandDef(
             "schema",

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
-from terok_executor.image.context import STAGE_LABEL, BuildContext, ContextFile
+from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock
 from terok_executor.image.reference import Family
 from terok_executor.roster.types import Agent, Installed, StagedFile
@@ -89,6 +89,7 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
     text = _template("l1.Containerfile.j2").render(
         l0=l0_image,
         stage_label=STAGE_LABEL,
+        protocol_label=f"{PROTOCOL_LABEL}={CONTAINER_PROTOCOL}",
         family=family,
         venv_packages=VENV_PACKAGES[family],
         distribution_packages=sorted({name for one in chosen for name in one.install.packages.get(family, ())}),

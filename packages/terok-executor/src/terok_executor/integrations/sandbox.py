@@ -5,10 +5,9 @@ Names are loaded when first used: the command tree needs the sandbox's commands,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from terok_util import lazy_exports
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_sandbox.audit import read_audit
     from terok_sandbox.cli.tree import COMMANDS as SANDBOX_COMMANDS
@@ -37,33 +36,30 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import GateWiring, PolicyTiers
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
-    from terok_sandbox.vault.usage.journal import read_rows as read_usage
     from terok_sandbox.vault.unlock import open_vault, provision_session
+    from terok_sandbox.vault.usage.journal import read_rows as read_usage
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT
 
     __all__ = [
-        "KrunRuntime",
-        "SshTransport",
-        "GuestKeys",
-        "doctor_exit_code",
-        "examine",
-        "Finding",
-        "DoctorCheck",
-        "CheckVerdict",
         "CONTAINER_VAULT_SOCKET",
         "LOOPBACK_VAULT_PORT",
         "SANDBOX_COMMANDS",
         "ByteProcess",
+        "CheckVerdict",
         "ContainerNotFound",
         "ContainerRuntime",
         "ContainerState",
         "CredentialDB",
+        "DoctorCheck",
         "EngineError",
         "EngineTimeout",
+        "Finding",
         "GateError",
         "GateWiring",
         "GitGate",
         "GpuConfigError",
+        "GuestKeys",
+        "KrunRuntime",
         "LifecycleHooks",
         "PolicyTiers",
         "PrerequisiteMissing",
@@ -73,10 +69,13 @@ if TYPE_CHECKING:
         "SandboxConfig",
         "SandboxError",
         "Sharing",
+        "SshTransport",
         "TokenShape",
         "VolumeSpec",
         "Wiring",
         "check_setup",
+        "doctor_exit_code",
+        "examine",
         "open_vault",
         "provision_session",
         "read_audit",

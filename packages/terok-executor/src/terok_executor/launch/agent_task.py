@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from terok_executor.credentials import issue_phantom, require_credential
+from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
+from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import GateWiring, GitGate, PolicyTiers, RunSpec, Wiring
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.policy import deny_lines
@@ -46,7 +49,9 @@ def start_agent(
         on_line(f"note: {warning}")
     write_routes(config.routes_path, roster.providers)
     installed = _installed(checked)
-    if image is None:
+    if image is not None:
+        check_image(image, sandbox.runtime.image(image).labels(), installed)
+    else:
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
         image = builder.present(installed, roster.installs) or builder.build(installed).l1
     gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
@@ -74,6 +79,21 @@ def start_agent(
         hooks=hooks,
     )
     return record
+
+
+def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Installed]) -> None:
+    """Raise RequestError for an image of ours that lacks something or was built by another version.
+
+    An image without our labels is the caller's own business.
+    """
+    if AGENTS_LABEL not in labels:
+        return
+    names = [one.name for one in installed]
+    rebuild = f"build one with `terok-executor build {' '.join(names)}`"
+    if missing := sorted(set(names) - set(labels[AGENTS_LABEL].split(","))):
+        raise RequestError(f"image {image} does not hold {', '.join(missing)}", hint=rebuild)
+    if labels.get(PROTOCOL_LABEL) != CONTAINER_PROTOCOL:
+        raise RequestError(f"image {image} was built by another version of terok", hint=rebuild)
 
 
 def _installed(checked: CheckedRequest) -> list[Installed]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
+from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.launch.subagents import SubAgent
@@ -16,7 +17,6 @@ from terok_executor.roster.template import fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
 
 WORKSPACE = "/workspace"
-CONTAINER_PROTOCOL = "1"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
 VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
@@ -113,9 +113,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     return ContainerEnvResult(env, volumes, files, spec.task_dir)
 
 
-def tool_parts(
-    tool: Tool, roster: AgentRoster, token: str, task_dir: Path
-) -> tuple[dict[str, str], dict[Path, str]]:
+def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> tuple[dict[str, str], dict[Path, str]]:
     """Return the variables of a tool and its configuration files by their path on the host."""
     upstream = (roster.provider(tool.provider).upstream if tool.provider else None) or ""
     values = {

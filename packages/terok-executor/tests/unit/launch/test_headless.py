@@ -13,14 +13,15 @@ from terok_executor.credentials import CredentialMissingError, store_api_key
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, RequestError
 from terok_executor.follow import Outcome
+from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.paths import task_dir
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
-from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
 from terok_executor.storage import TaskStorageInfo
+from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
 from terok_sandbox.doctor.check import examine
-from terok_sandbox.errors import EngineError, SandboxError, SupervisionError
+from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.vault.unlock import open_vault
 
@@ -322,7 +323,7 @@ def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Ho
 def test_a_limit_the_agent_has_no_option_for_is_said_and_put_into_the_prompt(host: Host) -> None:
     store_api_key(host.config, host.runner.roster.provider("openai"), KEY)
     notes: list[str] = []
-    host.runner._on_line = notes.append  # noqa: SLF001
+    host.runner._on_line = notes.append
     host.runner.start(host.request(agent="codex", max_turns=4))
     assert any("no option for a turn limit" in note for note in notes)
     assert "within 4 turns" in (task_dir("task-1") / "home" / "prompt.txt").read_text()
@@ -354,9 +355,7 @@ def test_sub_agents_lie_where_the_agent_looks(host: Host, tmp_path: Path) -> Non
     assert (task_dir("task-1") / "state" / "claude" / "agents" / "reviewer.md").read_text().endswith("Look.\n")
 
 
-def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarantees(
-    host: Host, tmp_path: Path
-) -> None:
+def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarantees(host: Host, tmp_path: Path) -> None:
     prepared = {"env": {"A": "b"}, "volumes": (), "image": IMAGE, "command": ["true"], "task_dir": tmp_path}
     name = host.runner.launch_prepared(name="own-1", project_id="proj", **prepared)
     assert name == "own-1"
@@ -386,3 +385,29 @@ def test_doctor_finds_a_real_key_in_any_mount_and_a_foreign_token(host: Host) ->
     assert severities() == {**dict.fromkeys(labels, "error"), "home": "ok"}
     assert TaskStorageInfo.measure("task-1").agent_state >= len(KEY)
     assert [one.name for one in TaskStorageInfo.measure_all()] == ["task-1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"ai.terok.agents": "demo", "ai.terok.protocol": CONTAINER_PROTOCOL}, "does not hold claude"),
+        ({"ai.terok.agents": "claude,demo", "ai.terok.protocol": "1"}, "another version"),
+        ({"ai.terok.agents": "claude"}, "another version"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused_before_anything_is_made(
+    host: Host, labels: dict[str, str], reason: str
+) -> None:
+    host.runtime.known_images[IMAGE] = labels
+    with pytest.raises(RequestError, match=reason) as caught:
+        host.runner.start(host.request())
+    assert caught.value.hint == "build one with `terok-executor build claude`"
+    assert not task_dir("task-1").exists()
+
+
+def test_a_gpu_the_host_has_not_stops_the_run_and_leaves_nothing(host: Host) -> None:
+    with pytest.raises(GpuConfigError) as caught:
+        host.runner.start(host.request(gpus="all"))
+    assert caught.value.hint
+    assert tokens(host) == []
+    assert not task_dir("task-1").exists()
