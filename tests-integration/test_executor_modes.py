@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -182,3 +184,22 @@ def test_an_empty_bare_repository_gets_its_first_commit(
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "empty.git")], check=True)
     result = run(ready, container, repo=tmp_path / "empty.git")
     assert [commit["subject"] for commit in result["commits"]] == ["Add a line"]
+
+
+def test_a_base_can_be_an_archive(ready: Shell, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "root.tar", "w") as archive:
+        archive.add(__file__, "etc/file")
+    tiny, saved = "localhost/it-tiny:1", tmp_path / "base.oci"
+    ready("podman", "import", str(tmp_path / "root.tar"), tiny)
+    ready("podman", "save", "--quiet", "--format", "oci-archive", "--output", str(saved), tiny)
+    program = (
+        "import sys\nfrom terok_executor.image.base import ensure_base\n"
+        "from terok_executor.image.podman import ImagePodman\nfrom terok_executor.image.reference import parse_base\n"
+        "base = parse_base(f'oci-archive:{sys.argv[1]}')\n"
+        "print(ensure_base(ImagePodman.find(), base, print), base.image)\n"
+    )
+    loaded, name = ready(sys.executable, "-c", program, str(saved)).out.split()[-2:]
+    try:
+        assert loaded == ready("podman", "image", "inspect", "--format", "{{.Id}}", tiny).out.strip()
+    finally:
+        ready("podman", "image", "rm", tiny, name)

@@ -251,7 +251,7 @@ class AgentRunner(ContainerCare):
 
         The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. ``wiring`` says
         which services the container has; by default the vault of project ``project_id`` and no gate. BuildError for
-        GPUs that this host does not describe.
+        GPUs that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
         return launch_prepared(
             self.sandbox,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from terok_executor.errors import BuildError, RequestError
 from terok_executor.integrations.sandbox import GpuConfigError, RunSpec, Wiring
+from terok_executor.krun import require_krun
 from terok_executor.paths import checked_container_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def launch_prepared(
     wiring: Wiring | None,
 ) -> str:
     """Launch a container and return its name, see `AgentRunner.launch_prepared`."""
+    if runtime == "krun":
+        require_krun()
     notes = {**(annotations or {}), **({"dossier.meta_path": str(dossier_path)} if dossier_path else {})}
     if wiring is not None and project_id and wiring.scope != project_id:
         raise RequestError(f"the project is {project_id}, its wiring is that of {wiring.scope or 'none'}")

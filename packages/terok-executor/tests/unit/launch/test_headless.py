@@ -362,6 +362,8 @@ def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarant
     assert json.loads(host.config.sidecar_path("own-1").read_text())["scope"] == "proj"
     with pytest.raises(BuildError, match="GPU"):
         host.runner.launch_prepared(name="own-2", gpu=True, **prepared)
+    with pytest.raises(RequestError, match="experimental"):
+        host.runner.launch_prepared(name="own-2", runtime="krun", **prepared)
     host.supervision.prepared = False
     with pytest.raises(SupervisionError):
         host.runner.launch_prepared(name="own-3", **prepared)
