@@ -9,9 +9,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from support import BASE, Shell
+from terok_executor.roster.loader import load_providers
 from terok_executor.stub import Script, StubProvider, running_stub
 
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
@@ -27,6 +29,7 @@ AGENTS = {
     "pi": ("openrouter", "authorization", "Pi <noreply@terok.ai>"),
     "vibe": ("mistral", "authorization", "Mistral Vibe <vibe@mistral.ai>"),
 }
+NO_USER_FILES = Path("/nonexistent")
 OTHER_PROVIDERS = [("copilot", "anthropic"), ("opencode", "anthropic"), ("pi", "openai")]
 
 
@@ -92,9 +95,8 @@ def test_agent_commits_through_vault_and_gate(
     assert stub.seen.outputs[0].count("dev") >= 1, "the agent works as the user dev"
     used = {(record.credential_header, record.presented) for record in stub.seen.records if record.method == "POST"}
     assert used == {(header, "expected")}, "every request carries the real key, in the header the provider expects"
-    assert not [row for row in result["blocked"] if row["reason"].startswith("reached through the vault")], (
-        "the agent went to its provider by another way"
-    )
+    own = urlsplit(load_providers(NO_USER_FILES)[provider].upstream or "").hostname
+    assert own not in [row["name"] for row in result["blocked"]], "the agent went to its provider by another way"
 
 
 @pytest.mark.parametrize(("agent", "provider"), OTHER_PROVIDERS)

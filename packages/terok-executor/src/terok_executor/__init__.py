@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from terok_executor.doctor import agent_doctor_checks
     from terok_executor.errors import BuildError, ExecutorError, PrerequisiteError, RequestError, RosterError
     from terok_executor.follow import Outcome
+    from terok_executor.host_setup import ensure_sandbox_ready
     from terok_executor.image.builder import ImageBuilder, ImageSet
     from terok_executor.image.context import AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE, detect_family
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         "assemble_container_env",
         "bundled_default_instructions",
         "detect_family",
+        "ensure_sandbox_ready",
         "inject_prompt",
         "parse_md_agent",
         "resolve_instructions",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     ]
 else:
     _EXPORTS = {
+        "ensure_sandbox_ready": ".host_setup",
         "RawImageSection": ".config_view",
         "ExecutorConfigView": ".config_view",
         "Tool": ".roster.types",

@@ -8,7 +8,6 @@ from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end
 from terok_executor.config_view import ExecutorConfigView
-from terok_executor.errors import RequestError
 from terok_executor.launch.tool_task import ToolRequest
 
 
@@ -28,13 +27,11 @@ def run_tool(
     json: bool,
 ) -> int:
     """Run the tool, follow it to its end and return its exit code."""
-    if tool_args and tool_args[0] != "--":
-        raise RequestError("arguments for the tool stand behind --, options before the tool's name")
     image = ExecutorConfigView.load().image
     request = ToolRequest(
         tool=tool,
         repo=repo,
-        tool_args=tuple(tool_args[1:]),
+        tool_args=tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args),
         branch=branch,
         gate=not no_gate,
         name=name,

@@ -83,7 +83,12 @@ RUN_TOOL = CommandDef(
     args=(
         ArgDef("tool", metavar="TOOL", help="which tool; see `agents list --all`"),
         ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
-        ArgDef("tool_args", metavar="ARGUMENT", nargs="...", help="arguments for the tool, behind --"),
+        ArgDef(
+            "tool_args",
+            metavar="ARGUMENT",
+            nargs="...",
+            help="for the tool; our options go before its name",
+        ),
         _BASE,
         _FAMILY,
         _CREDENTIAL_SET,

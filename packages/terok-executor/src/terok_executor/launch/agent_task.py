@@ -17,7 +17,6 @@ from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
 from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import task_dir
-from terok_executor.roster.routes import write_routes
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
@@ -47,7 +46,7 @@ def start_agent(
     claim_name(sandbox, checked.name)
     for warning in checked.warnings:
         on_line(f"note: {warning}")
-    write_routes(config.routes_path, roster.providers)
+    roster.ensure_vault_routes(config)
     installed = _installed(checked)
     if image is not None:
         check_image(image, sandbox.runtime.image(image).labels(), installed)

@@ -15,7 +15,6 @@ from terok_executor.integrations.sandbox import GitGate
 from terok_executor.launch.env import CONTAINER_TASK_DIR
 from terok_executor.launch.task_files import RunRecord, checked_prompt, load_record, save_record
 from terok_executor.paths import task_dir
-from terok_executor.roster.routes import write_routes
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import Sandbox
@@ -38,7 +37,7 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
     text = checked_prompt(prompt)
     if sandbox.runtime.container(name).running:
         raise RequestError(f"container {name} still runs", hint=f"stop it with `terok-executor stop {name}`")
-    write_routes(sandbox.config.routes_path, roster.providers)
+    roster.ensure_vault_routes(sandbox.config)
     if record.scope:
         heads = GitGate.open(record.scope, base=sandbox.config.gate_base_path).branch_heads()
         record = replace(record, heads=heads)

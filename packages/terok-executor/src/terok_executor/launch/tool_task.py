@@ -6,6 +6,7 @@ The tool talks to its vendor itself, so nothing but that host is open to it, and
 from __future__ import annotations
 
 import secrets
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -124,7 +125,7 @@ def start_tool(
             ),
         )
 
-    on_line(f"starting {name}")
+    on_line(f"starting {name}: {shlex.join((tool.binary, *(request.tool_args or tool.args)))}")
     launch_task(sandbox, record, spec, state_dirs=(mount.host_dir for mount in tool.mounts), hooks=hooks)
     return record
 

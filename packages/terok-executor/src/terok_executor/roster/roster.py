@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,17 @@ class AgentRoster:
             if name in roster.agents:
                 raise RosterError(f"{name} is the name of an agent and of a tool", hint="rename your own file")
         return roster
+
+    @classmethod
+    def shared(cls) -> AgentRoster:
+        """Return the roster as this process first read it; RosterError if a file is wrong."""
+        return _shared()
+
+    def ensure_vault_routes(self, config: SandboxConfig) -> bool:
+        """Write the vault's route file if it is not what this roster says; return whether it was written."""
+        from terok_executor.roster.routes import write_routes
+
+        return write_routes(config.routes_path, self.providers)
 
     @property
     def installs(self) -> dict[str, Installed]:
@@ -92,6 +108,11 @@ class AgentRoster:
             f"neither a provider nor an agent: {name!r}",
             hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
         )
+
+
+@cache
+def _shared() -> AgentRoster:
+    return AgentRoster.load()
 
 
 def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:

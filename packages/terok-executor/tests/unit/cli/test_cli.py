@@ -126,7 +126,6 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("run", "claude", "repo", "-p", "x", "--no-gate"), 2, "only an https URL"),
         (("run", "claude", "repo", "--web"), 2, "has no web page"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
-        (("run-tool", "coderabbit", "repo", "--name", "x"), 2, "behind --"),
         (("start", "nobody", "-p", "x"), 2, "there is no container"),
     ],
 )
