@@ -111,6 +111,25 @@ def test_a_sidecar_tool_has_its_real_key_the_repository_and_no_vault(
     assert "unknown sidecar" in refused.err
 
 
+def test_a_tool_reaches_its_vendor_through_the_vault(
+    ready: Shell,
+    stub: StubProvider,
+    real_key: str,
+    repository: Path,
+    container: str,
+    roster_file: Callable[[str, str], None],
+) -> None:
+    roster_file("providers/github", f"upstream: {stub.url}\n")
+    ready("terok-executor", "auth", "github", stdin=real_key + "\n")
+    words = ("--interactive", "--base", BASE, "--name", container, "--tool", "gh")
+    ready("terok-executor", "run", "demo", str(repository), *words, timeout=600)
+    inside = ("podman", "exec", container)
+    assert "HTTP 404" in ready(*inside, "gh", "api", "user", code=1).err, "the stub has no such endpoint"
+    assert [record.presented for record in stub.seen.records if record.path == "/user"] == ["expected"]
+    assert real_key not in ready(*inside, "sh", "-c", "env; cat ~/.config/gh/*").out
+    ready("terok-executor", "rm", container)
+
+
 def test_a_web_page_lets_in_the_token_alone_and_comes_back_after_a_restart(
     ready: Shell,
     stub: StubProvider,
