@@ -238,6 +238,11 @@ def check_places(request: HeadlessRequest) -> None:
         )
     if request.workspace is not None and not (request.workspace.is_absolute() and request.workspace.is_dir()):
         raise RequestError(f"the workspace {request.workspace} is no directory", hint="make it first")
+    if request.workspace is not None and request.repo is not None and any(request.workspace.iterdir()):
+        raise RequestError(
+            f"the workspace {request.workspace} is not empty, and nothing is cloned over what is there",
+            hint="leave the repository out to work on what is in the directory",
+        )
     if request.shared_dir is None:
         return
     if not request.shared_dir.is_absolute() or not request.shared_dir.is_dir():

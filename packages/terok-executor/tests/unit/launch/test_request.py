@@ -63,6 +63,7 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"workspace": Path("/no/such/place")},
         {"workspace": Path("/tmp"), "repo": None, "branch": "main"},
         {"workspace": Path("/tmp"), "sealed": True},
+        {"workspace": Path("/usr")},
         {"sealed": True, "web": True},
         {"web": True, "prompt": None},
         {"family": "apk"},
