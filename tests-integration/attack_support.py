@@ -88,7 +88,7 @@ class Walled:
 
     def fetches(self, hosts: tuple[str, ...], port: int = 80) -> str:
         """Ask many hosts for a page at once; return all answers."""
-        return self.raws([self._request(host, port) for host in hosts])
+        return self.raws([self.request(host, port) for host in hosts])
 
     def tunnels(self, hosts: tuple[str, ...], port: int) -> str:
         """Open many tunnels through the proxy at once; return all answers."""
@@ -96,9 +96,10 @@ class Walled:
 
     def fetch(self, host: str, port: int = 80) -> str:
         """Ask *host* for a page by plain HTTP, the way this enforcement leads."""
-        return self.raw(*self._request(host, port))
+        return self.raw(*self.request(host, port))
 
-    def _request(self, host: str, port: int) -> tuple[str, int, bytes]:
+    def request(self, host: str, port: int) -> tuple[str, int, bytes]:
+        """Return where to connect to, and what to send, for a page of *host*."""
         shown = f"[{host}]" if ":" in host else host
         if self.mode == "filter":
             return host, port, f"GET / HTTP/1.0\r\nHost: {shown}\r\n\r\n".encode()
@@ -111,7 +112,7 @@ class Walled:
 
     def audit(self) -> list[dict]:
         state = Path(self.ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / self.name
-        return [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (state / "gateway/shield-audit.jsonl").read_text().splitlines()]
 
 
 RAW = r"""perl -MSocket -e '

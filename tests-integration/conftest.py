@@ -9,9 +9,55 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import BASE, Shell
+from xdist.scheduler import LoadScopeScheduling
+
+LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
+"""What reads the record of the laboratory network: one lane, so that no test finds the contacts of another."""
+
+
+def pytest_configure() -> None:
+    """Give each lane (a worker of pytest-xdist) a terok of its own; they share Podman's storage and the images."""
+    lane = os.environ.get("PYTEST_XDIST_WORKER")
+    if lane is None or "TEROK_ROOT" not in os.environ:
+        return
+    shared, runtime = Path(os.environ["TEROK_ROOT"]), Path(os.environ["TEROK_SANDBOX_RUNTIME_DIR"])
+    root = shared / lane
+    root.mkdir(mode=0o700, exist_ok=True)
+    lines = Path(os.environ["CONTAINERS_CONF"]).read_text().splitlines(keepends=True)
+    (root / "containers.conf").write_text("".join(line for line in lines if "hooks_dir" not in line))
+    os.environ |= {
+        "TEROK_ROOT": str(root),
+        "TEROK_SANDBOX_RUNTIME_DIR": str(runtime.with_name(lane)),
+        "TEROK_EXECUTOR_STATE_DIR": str(shared / "state/executor"),  # with the lock of the images
+        "CONTAINERS_CONF": str(root / "containers.conf"),
+    }
+
+
+def pytest_sessionstart() -> None:
+    """Remove what an interrupted run left in a private Podman, before any lane starts."""
+    if "PYTEST_XDIST_WORKER" in os.environ or "CONTAINERS_STORAGE_CONF" not in os.environ:
+        return
+    subprocess.run(["podman", "rm", "-af", "-t", "0"], check=True, capture_output=True, timeout=120)
+    root = Path(os.environ["TEROK_ROOT"])
+    for config in (root / "config", *root.glob("gw*/config")):
+        shutil.rmtree(config, ignore_errors=True)
+
+
+class Lanes(LoadScopeScheduling):
+    """Keeps the tests of a file in one lane, where they share their containers, and those of the laboratory too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0].removeprefix("tests-integration/").partition("/")[0]
+        return "laboratory" if place in LABORATORY else place
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Let pytest-xdist distribute tests by `Lanes`."""
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +71,11 @@ def sh(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 @pytest.fixture(scope="session")
 def ready(sh: Shell) -> Iterator[Shell]:
     """Give a machine after `terok-sandbox setup`; nothing of the tests may be left running afterwards."""
-    if "CONTAINERS_STORAGE_CONF" in sh.environment:  # a private terok: what an interrupted run left goes first
-        sh("podman", "rm", "-af", "-t", "0")
-        shutil.rmtree(Path(sh.environment["TEROK_ROOT"]) / "config", ignore_errors=True)
     sh("terok-sandbox", "setup", timeout=120)
     yield sh
     left = sh("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^it-").out.split()
-    if "CONTAINERS_STORAGE_CONF" not in sh.environment:  # Podman's storage is shared: only what this terok launched
-        sidecars = Path(sh.environment["TEROK_ROOT"]) / "state/sandbox/sidecar"
-        left = [name for name in left if (sidecars / f"{name}.json").exists()]
+    sidecars = Path(sh.environment["TEROK_ROOT"]) / "state/sandbox/sidecar"
+    left = [name for name in left if (sidecars / f"{name}.json").exists()]  # another lane may still run
     if left:
         sh("podman", "rm", "-f", "-t", "0", *left)
     sh("terok-sandbox", "supervisor", "stop", code=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import http.server
+import json
 import os
 import pwd
 import socket
@@ -13,12 +14,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trustme
 
 HTTP_BACKEND = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
+
+NAME = "forge.example.test"
+"""Another name of the https host, which only `leading_to` leads to."""
 
 
 def free_port() -> int:
@@ -67,10 +71,13 @@ class _Git(http.server.BaseHTTPRequestHandler):
     root: Path
     token: str
     seen: list[str]
+    pulls: list[tuple[str, str, str]]
 
     def _serve(self) -> None:
         given = self.headers.get("Authorization", "")
         self.seen.append(given)
+        if given == f"token {self.token}":
+            given = "Basic " + base64.b64encode(f":{self.token}".encode()).decode()
         login = base64.b64decode(given.removeprefix("Basic ")).decode() if given.startswith("Basic ") else ""
         if login.partition(":")[2] != self.token:
             self.send_response(401)
@@ -79,6 +86,9 @@ class _Git(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path.startswith("/api/"):
+            self._open_pull_request(json.loads(body))
+            return
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         path, _, query = self.path.partition("?")
@@ -109,6 +119,14 @@ class _Git(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def _open_pull_request(self, wanted: dict[str, str]) -> None:
+        self.pulls.append((self.path, wanted["base"], wanted["title"]))
+        content = json.dumps({"html_url": f"https://{self.headers['Host']}/pulls/1"}).encode()
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     do_GET = do_POST = _serve  # noqa: N815 - the names that the base class looks for
 
     def log_message(self, *_: object) -> None:
@@ -116,22 +134,65 @@ class _Git(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def https_host(place: Path, root: Path, token: str) -> Iterator[tuple[str, Path, list[str]]]:
-    """Serve ``root`` to whoever has the token; yields the URL, the CA's certificate and the credentials presented."""
+def https_host(
+    place: Path, root: Path, token: str
+) -> Iterator[tuple[str, Path, list[str], list[tuple[str, str, str]]]]:
+    """Serve ``root``, and Forgejo's call for a pull request, to whoever has the token.
+
+    Yields the URL, the CA's certificate, the credentials presented, and (path, base, title) of each pull request.
+    """
     place.mkdir()
     authority = trustme.CA()
     authority.cert_pem.write_to_path(place / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", NAME).configure_cert(context)
     seen: list[str] = []
-    handler = type("Git", (_Git,), {"root": root, "token": token, "seen": seen})
+    pulls: list[tuple[str, str, str]] = []
+    handler = type("Git", (_Git,), {"root": root, "token": token, "seen": seen, "pulls": pulls})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"https://127.0.0.1:{server.server_address[1]}", place / "ca.pem", seen
+        yield f"https://127.0.0.1:{server.server_address[1]}", place / "ca.pem", seen, pulls
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Connect(http.server.BaseHTTPRequestHandler):
+    target: int
+
+    def do_CONNECT(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.target)) as there:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pass, args=(there, self.connection))
+            back.start()
+            _pass(self.connection, there)
+            back.join()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _pass(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def leading_to(url: str) -> Iterator[str]:
+    """Run a proxy that leads every CONNECT to the host of ``url``; yields the proxy's URL."""
+    handler = type("Proxy", (_Connect,), {"target": int(url.rpartition(":")[2])})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        finally:
+            proxy.shutdown()
+            thread.join()

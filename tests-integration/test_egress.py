@@ -123,7 +123,7 @@ def test_names_that_are_not_allowed_are_refused_fast(
     assert inside("time -p timeout 3 getent hosts data.exfil.example.test") == 2
     assert inside("timeout 3 getent hosts metadata.google.internal") == 2
     state = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / running
-    rows = [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (state / "gateway/shield-audit.jsonl").read_text().splitlines()]
     assert any(row.get("name") == "data.exfil.example.test" for row in rows)
     assert lab() == []
 

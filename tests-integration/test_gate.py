@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import secrets
 import subprocess
 import sys
@@ -10,11 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gate_hosts import https_host, ssh_host
-from support import BASE, Done, Shell, tool
+from gate_hosts import NAME, https_host, leading_to, ssh_host
+from support import BASE, Done, Shell, needs, tool
+from terok_executor.launch.policy import upstream_lines
+from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
 from terok_sandbox.gate.layout import mirror_path, read_record
-from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.gate.source import resolve_repo
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
 
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
 LOGIN = ("user.name=Agent", "user.email=agent@example.test", "init.defaultBranch=main")
@@ -33,19 +38,18 @@ class Inside:
 
 
 @pytest.fixture(scope="module")
-def launch(ready: Shell) -> Iterator[Callable[[str], Inside]]:
+def launch(ready: Shell) -> Iterator[Callable[..., Inside]]:
     """Start containers with the gate of a mirror."""
     ready("terok-executor", "build", "demo", "--base", BASE, timeout=1200)
     sandbox = Sandbox()
     names: list[str] = []
 
-    def start(scope: str) -> Inside:
+    def start(scope: str, tiers: PolicyTiers | None = None) -> Inside:
         name, token = f"gate-it-{secrets.token_hex(3)}", sandbox.mint_gate_token()
         wiring = GateWiring.for_token(mirror_path(sandbox.config.gate_base_path, scope), scope, token)
         command = ("sleep", "900")
-        spec = RunSpec(
-            container_name=name, image=IMAGE, command=command, workdir=None, wiring=Wiring(scope=scope, gate=wiring)
-        )
+        wired = Wiring(scope=scope, gate=wiring, tiers=tiers or PolicyTiers())
+        spec = RunSpec(container_name=name, image=IMAGE, command=command, workdir=None, wiring=wired)
         names.append(name)
         sandbox.run(spec)
         inside = Inside(ready, name, sandbox.gate_url(scope, token))
@@ -77,7 +81,7 @@ def scope(ready: Shell, project: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def inside(launch: Callable[[str], Inside], scope: str) -> Inside:
+def inside(launch: Callable[..., Inside], scope: str) -> Inside:
     return launch(scope)
 
 
@@ -141,47 +145,49 @@ def test_what_runs_by_itself_is_shown(ready: Shell, inside: Inside, scope: str) 
 @pytest.mark.attack("GIT-6")
 def test_nothing_but_branches_and_tags_of_this_mirror(inside: Inside, scope: str) -> None:
     before = heads(scope)
-    for ref in (
-        "refs/terok/upstream/main",
-        "refs/notes/commits",
-        "refs/heads/../../x",
-        "refs/heads/.git",
-        "HEAD",
-        "refs/replace/x",
-    ):
-        assert inside(f"git push origin HEAD:{ref}", code=None).code != 0, ref
-    for url in ("ext::sh -c id", f"{inside.url}/../other.git"):
-        assert inside(f"git ls-remote '{url}'", code=None).code != 0
-    assert "upstream" not in inside("git ls-remote origin").out
+    refs = "terok/upstream/main notes/commits heads/../../x heads/.git replace/x"
+    done = inside(
+        f"for ref in {refs}; do git push -q origin HEAD:refs/$ref && echo pushed $ref; done; "
+        "git push -q origin HEAD:HEAD && echo pushed HEAD; "
+        f"for url in 'ext::sh -c id' '{inside.url}/../other.git'; do git ls-remote \"$url\" && echo read $url; done; "
+        "git ls-remote origin"
+    )
+    assert "refs/heads/main" in done.out
+    for word in ("pushed", "read", "upstream"):
+        assert word not in done.out
     assert heads(scope) == before
 
 
-def test_the_token_of_another_container_is_refused(launch: Callable[[str], Inside], inside: Inside, scope: str) -> None:
+def test_the_token_of_another_container_is_refused(launch: Callable[..., Inside], inside: Inside, scope: str) -> None:
     other = launch(scope)
-    for url in (other.url, inside.url.replace("http://", "http://x"), inside.url.partition("@")[2]):
-        target = url if url.startswith("http") else f"http://{url}"
-        done = inside(f"GIT_TERMINAL_PROMPT=0 git ls-remote '{target}'", code=None)
-        assert done.code != 0
-    assert inside(f"git ls-remote '{inside.url}'").code == 0
+    wrong = (other.url, inside.url.replace("http://", "http://x"), "http://" + inside.url.partition("@")[2])
+    asked = " ".join(f"'{url}'" for url in (*wrong, inside.url))
+    done = inside(
+        "export GIT_TERMINAL_PROMPT=0; "
+        f"for url in {asked}; do git ls-remote -q $url >/dev/null && echo $url; done; true"
+    )
+    assert done.out.split() == [inside.url]
 
 
-@pytest.fixture(params=["path", "ssh", "https"])
+@pytest.fixture(params=["ssh", "https"])
 def reached(
     request: pytest.FixtureRequest, ready: Shell, project: Path, tmp_path: Path
 ) -> Iterator[tuple[str, dict[str, str], Callable[[], None]]]:
     """Give a mirror of the project over each transport, the environment to use, and a check after use."""
-    if request.param == "path":
-        copy = tmp_path / "project.git"
-        subprocess.run(["git", "clone", "-q", "--bare", str(project), str(copy)], check=True)
-        yield ready("terok-sandbox", "gate", "add", str(copy)).out.strip(), {}, lambda: None
-    elif request.param == "ssh":
+    if request.param == "ssh":
         with ssh_host(tmp_path / "ssh", tool("sshd")) as (address, agent):
             add = ("terok-sandbox", "gate", "add", f"{address}{project}")
-            assert "there is no key" in ready(*add, code=1).text
-            yield ready(*add, "--ssh-agent", str(agent)).out.strip(), {}, lambda: None
+            refused = ready(*add, code=1).text
+            assert "there is no key" in refused
+            scope = re.search(r"ssh add ([a-z0-9-]+)", refused)[1]
+            ready("terok-sandbox", "ssh", "import", scope, "--private-key", str(tmp_path / "ssh/client"))
+            assert ready(*add).out.strip() == scope, "the vault's key opens the upstream"
+            ready("terok-sandbox", "ssh", "remove", "--scope", scope)
+            ready("terok-sandbox", "gate", "access", scope, "--ssh-agent", str(agent))
+            yield scope, {}, lambda: None
     else:
         token = "forge-" + secrets.token_hex(20)
-        with https_host(tmp_path / "https", project.parent, token) as (url, authority, seen):
+        with https_host(tmp_path / "https", project.parent, token) as (url, authority, seen, pulls):
             env = {"GIT_SSL_CAINFO": str(authority)}
             add = ("terok-sandbox", "gate", "add", f"{url}/project.git")
             assert "was not reached" in ready(*add, code=1, env=env).text
@@ -190,6 +196,7 @@ def reached(
 
             def check() -> None:
                 assert any(given.startswith("Basic ") for given in seen)
+                assert pulls == [("/api/v1/repos/project/pulls", "main", "Add more, because")]
                 assert token not in done.text
 
             yield done.out.strip(), env, check
@@ -197,7 +204,7 @@ def reached(
 
 def test_from_the_container_to_the_upstream(
     ready: Shell,
-    launch: Callable[[str], Inside],
+    launch: Callable[..., Inside],
     project: Path,
     reached: tuple[str, dict[str, str], Callable[[], None]],
     request: pytest.FixtureRequest,
@@ -218,7 +225,15 @@ def test_from_the_container_to_the_upstream(
     assert "say why in the message" in said
     assert "changed since the review" in ready(*gate, "promote", scope, branch, code=1, env=env).text
     seen = ready(*gate, "review", scope, branch, "--json").json()
-    ready(*gate, "promote", scope, branch, env=env)
+    wish = ("promote", scope, branch, "--pull-request")
+    said = ready(*gate, *wish, code=1, env=env)
+    assert "what kind of forge" in said.text
+    assert "--forge github|gitlab|forgejo" in said.text
+    if env:
+        ready(*gate, "access", scope, "--forge", "forgejo")
+        assert "/pulls/1" in ready(*gate, *wish, env=env).out
+    else:
+        ready(*gate, "promote", scope, branch, env=env)
     ready(*gate, "sync", scope, env=env)
     upstream = Path(
         json.loads((mirror_path(Sandbox().config.gate_base_path, scope) / "terok.json").read_text())["upstream"]
@@ -234,6 +249,80 @@ def test_from_the_container_to_the_upstream(
     subprocess.run(rewrite, check=True)
     assert "has changed since the review" in ready(*gate, "promote", scope, branch, code=1, env=env).text
     intact(scope)
+
+
+LOOK = (
+    "git remote >seen; git ls-remote gate >>seen; git ls-remote origin >>seen 2>&1; "
+    "touch /var/lib/terok/seed.git/x 2>>seen; ls .git/objects/info >>seen; git add seen; git commit -qm 'Look around'"
+)
+
+
+def test_an_online_project_and_a_copy_of_a_large_repository(
+    ready: Shell,
+    project: Path,
+    real_key: str,
+    upstream: Callable[[str, str], None],
+    container: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    large = project.parent / "large.git"
+    subprocess.run(["git", "clone", "-q", "--bare", str(project), str(large)], check=True)
+    blob = ["git", "-C", str(large), "-c", "user.name=A", "-c", "user.email=a@b", "fast-import", "--quiet", "--force"]
+    change = b"commit refs/heads/main\ncommitter A <a@b> 1700000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"
+    content = secrets.token_bytes(6_000_000)
+    change += b"M 644 inline big\ndata %d\n" % len(content) + content + b"\n"
+    subprocess.run(blob, input=change, check=True)
+    token = "forge-" + secrets.token_hex(20)
+    config = Path(ready.environment["TEROK_ROOT"]) / "config/config.yml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('gate:\n  security_class: online\nshield:\n  resolvers: ["127.0.0.1:1"]\n')
+    request.addfinalizer(config.unlink)
+    address = f"https://{NAME}/large"
+    with (
+        https_host(tmp_path / "https", project.parent, token) as (url, authority, _, _),
+        leading_to(url) as proxy,
+    ):
+        env = {"GIT_SSL_CAINFO": str(authority), "HTTPS_PROXY": proxy}
+        ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+        ready("terok-sandbox", "gate", "add", address, "--credential", "forge", env=env)
+        run = ("terok-executor", "run", "demo", address, "-p", "Look", "--base", BASE, "--name", container, "--json")
+        with running_stub(Script((LOOK,)), api_key=real_key) as stub:
+            upstream("demo", stub.url)
+            done = ready(*run, env=env, timeout=300)
+    result = done.json()
+    tree = ["git", "-C", result["gate"]]
+    (commit,) = result["commits"]
+    seen = subprocess.run([*tree, "show", f"{commit['id']}:seen"], capture_output=True, text=True, check=True).stdout
+    assert seen.split()[:2] == ["gate", "origin"]
+    assert "refs/heads/main" in seen, "the gate is there beside the upstream"
+    assert f"Could not resolve host: {NAME}" in seen, "origin is the upstream; nobody answers for it here"
+    assert "Read-only file system" in seen
+    assert "alternates" not in seen
+    sidecar = Sidecar.load(Sandbox().config.sidecar_path(container))
+    assert sidecar.gate is not None
+    assert sidecar.gate.upstream == address
+    assert any(line.startswith(f"+ {NAME}:443 ") for line in sidecar.shield.tiers.project_allow)
+
+
+def test_only_an_online_container_gets_through_to_the_upstream(
+    launch: Callable[..., Inside], inside: Inside, scope: str
+) -> None:
+    needs("lab", "TEROK_LAB" in os.environ)
+    address = "https://198.51.100.11/group/project"
+    record = Path(os.environ["TEROK_LAB"])
+
+    def contacts() -> int:
+        return sum(json.loads(line)["to"].endswith("198.51.100.11") for line in record.read_text().splitlines())
+
+    ask = f"timeout 20 git ls-remote {address}"
+    assert inside(ask, code=None).code != 0
+    assert contacts() == 0
+    online = launch(scope, PolicyTiers(project_allow=upstream_lines(resolve_repo(address))))
+    assert online(ask, code=None).code != 0, "what answers there is no forge"
+    assert contacts() > 0
+    assert online("timeout 20 git ls-remote https://198.51.100.12/group/project", code=None).code != 0
+    assert not any("198.51.100.12" in line for line in record.read_text().splitlines())
 
 
 DISK_FULL = """

@@ -32,7 +32,7 @@ def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str)
     assert prepared["name"] == container
     inside = "grep Seccomp: /proc/self/status; cat /etc/resolv.conf; ls -d /run/terok"
     done = ready("podman", "run", *prepared["args"], base_image, "sh", "-c", inside)
-    assert done.out.split() == ["Seccomp:", "2", "nameserver", "127.0.0.1", "/run/terok"]
+    assert done.out.split() == ["Seccomp:", "2", "nameserver", "127.0.0.1", "options", "timeout:8", "/run/terok"]
     ready("terok-sandbox", "prepare", container, code=1)
     ready("podman", "rm", container)
     ready("terok-sandbox", "cleanup", container)

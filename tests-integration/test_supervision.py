@@ -4,49 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from terok_sandbox.config import SandboxConfig
-from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from supervised import Supervised, wait_for
 from terok_sandbox.supervise import client, hook
 
 IMAGE = os.environ.get("TEROK_TEST_IMAGE", "localhost/terok-base:trixie")
 pytestmark = pytest.mark.usefixtures("base_image")
-DUMMY = Path(__file__).parent.parent / "packages/terok-sandbox/tests/unit/supervise/dummy_workers.py"
 REAL_RULES = {"rules": "terok_sandbox.supervise.rules:rules_for"}
 GATEWAY, BROKER = 9418, 9419
 
 
-class Host:
-    """A fork server with dummy workers behind the real rules, and Podman with our hook."""
+class Host(Supervised):
+    """The dummy workers behind the real rules, and Podman with our hook."""
 
     def __init__(self, base: Path) -> None:
-        self.cfg = SandboxConfig(
-            state_dir=base / "state", runtime_dir=base / "run", config_dir=base / "config", vault_dir=base / "vault"
-        )
-        self.server: subprocess.Popen[bytes] | None = None
-        self.names: list[str] = []
+        super().__init__(base)
+        self.cfg.hooks_dir.mkdir(parents=True)
+        script = shutil.copy(hook.__file__, self.cfg.hooks_dir)
         descriptor = {
             "version": "1.0.0",
-            "hook": {"path": "/usr/bin/python3", "args": ["python3", "-I", "-S", hook.__file__]},
+            "hook": {"path": "/usr/bin/python3", "args": ["python3", "-I", "-S", script]},
             "when": {"annotations": {r"^terok\.sandbox\.sidecar$": ".+"}},
             "stages": ["createRuntime"],
         }
-        self.cfg.hooks_dir.mkdir(parents=True)
         (self.cfg.hooks_dir / "terok.json").write_text(json.dumps(descriptor))
 
     def serve(self, **settings: Any) -> None:
-        argv = [sys.executable, str(DUMMY), str(self.cfg.runtime_dir), json.dumps(REAL_RULES | settings)]
-        self.server = subprocess.Popen(argv)
-        wait_for(lambda: client._answers(self.cfg.forkserver_socket))
+        super().serve(**REAL_RULES | settings)
 
     def podman(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = ["podman", "--hooks-dir", str(self.cfg.hooks_dir), *arguments]
@@ -54,22 +46,14 @@ class Host:
 
     def name(self, suffix: str) -> str:
         name = f"sup-{os.getpid()}-{suffix}"
-        self.names.append(name)
-        self.cfg.ensure_container_dirs(name)
-        self.cfg.sidecar_dir.mkdir(exist_ok=True)
-        state = self.cfg.container_state_dir(name)
-        Sidecar(
-            schema=1,
-            version=hook.BUILD,
-            container_name=name,
-            scope="lab",
-            runtime_dir=self.cfg.container_runtime_dir(name),
-            state_dir=state,
-            vault=VaultWiring(state / "db", state / "routes", state / "audit"),
-            gate=GateWiring(state / "mirror", "lab", "0" * 64),
-            shield=ShieldWiring("filter", state / "shield", PolicyTiers()),
-        ).save(self.cfg.sidecar_path(name))
+        self.wire(name)
         return name
+
+    def refusal(self, name: str) -> str:
+        """Try to start a container that must not start; return what the hook said, which crun tells nobody."""
+        assert self.run(name, check=False).returncode != 0
+        assert self.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
+        return (self.cfg.container_state_dir(name) / "hook.log").read_text()
 
     def run(self, name: str, *, network: str = "none", check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.podman(
@@ -93,25 +77,12 @@ class Host:
         return dict(json.loads(self.podman("exec", name, "timeout", "20", "bash", "-c", script).stdout or "{}"))
 
     def status(self, name: str, ready: Callable[[dict[str, Any]], bool] = lambda one: True) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-
-        def look() -> bool:
-            with suppress(client.NotRunningError):
-                found.update(client.status(self.cfg, name))
-                return ready(found)
-            return False
-
-        wait_for(look)
-        return found
+        return self.await_status(ready, name)
 
     def close(self) -> None:
         for name in self.names:
             self.podman("rm", "--force", "--time=0", name, check=False)
-            with suppress(Exception):
-                client.stop_supervisor(self.cfg, name)
-        if self.server is not None:
-            self.server.terminate()
-            self.server.wait(10)
+        super().close()
 
 
 @pytest.fixture
@@ -119,13 +90,6 @@ def host(tmp_path: Path) -> Iterator[Host]:
     made = Host(tmp_path)
     yield made
     made.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def both(status: dict[str, Any]) -> bool:
@@ -155,20 +119,14 @@ def test_a_supervised_container_has_rules_and_listeners_before_its_first_process
 
 def test_nobody_takes_the_handover_the_container_does_not_start(host: Host) -> None:
     name = host.name("alone")
-    done = host.run(name, check=False)
-    assert done.returncode != 0
-    assert f"terok: container {name} not started: no supervisor is running" in done.stderr
-    assert host.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
+    assert f"terok: container {name} not started: no supervisor is running" in host.refusal(name)
 
 
 @pytest.mark.parametrize("rules", ["broken_rules", "unverified_rules"])
 def test_the_rules_cannot_be_loaded_or_verified_the_container_does_not_start(host: Host, rules: str) -> None:
     host.serve(rules=f"dummy_workers:{rules}")
     name = host.name("broken")
-    done = host.run(name, check=False)
-    assert done.returncode != 0
-    assert f"terok: container {name} not started: " in done.stderr
-    assert host.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
+    assert f"terok: container {name} not started: " in host.refusal(name)
 
 
 def test_a_worker_dies_while_a_client_waits(host: Host) -> None:

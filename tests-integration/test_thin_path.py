@@ -140,7 +140,7 @@ def test_audit_tells_what_was_used_and_refused(
     assert "name=2" in stub.seen.outputs[0]
     assert "address=7" in stub.seen.outputs[1], "refused at once, not timed out"
     state = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / container
-    shield = [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+    shield = [json.loads(line) for line in (state / "gateway/shield-audit.jsonl").read_text().splitlines()]
     assert any(row["action"] == "refused" and row.get("name") == "refused.example.test" for row in shield)
     assert any(
         row["action"] == "blocked" and row.get("dest") == "10.254.0.1" and row.get("port") == 8080 for row in shield

@@ -42,6 +42,65 @@ while len(data) < 2 or len(data) < 2 + data[1]:
 print(data[2:2 + data[1]].decode())
 """
 
+# Holds what the service said, as an agent's memory does.
+CLIENT = r"""
+import os, sys, time, urllib.request
+ask = urllib.request.Request("http://127.0.0.1:9419/kept", headers={"Authorization": "Bearer " + os.environ["TOKEN"]})
+kept = urllib.request.urlopen(ask).read()
+open("/tmp/kept", "wb").write(kept)
+time.sleep(600)
+"""
+# Reads words from its input and looks for them, and for a word that is there, in all files, processes and environments.
+SEARCH = r"""
+import json, os, re, stat, sys
+words = [word.encode() for word in json.load(sys.stdin)]
+found, seen = {}, 0
+def look(place, pieces):
+    tail = b""
+    for piece in pieces:
+        for number, word in enumerate(words):
+            if word in tail + piece:
+                found.setdefault(number, []).append(place)
+        tail = piece[-200:]
+def pieces(file, left):
+    while left > 0 and (piece := file.read(min(left, 1 << 20))):
+        left -= len(piece)
+        yield piece
+for folder, folders, names in os.walk("/"):
+    if folder == "/":
+        folders[:] = [name for name in folders if name not in ("proc", "sys")]
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                with open(path, "rb") as file:
+                    look(path, pieces(file, 1 << 40))
+        except OSError:
+            pass
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if int(pid) == os.getpid():
+        continue
+    for name in ("environ", "cmdline"):
+        try:
+            look(f"{pid} {name}", [open(f"/proc/{pid}/{name}", "rb").read()])
+        except OSError:
+            pass
+    try:
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+            for line in maps:
+                start, end = (int(part, 16) for part in line.split()[0].split("-"))
+                if line.split()[1][0] == "r" and "[v" not in line:
+                    try:
+                        mem.seek(start)
+                        look(f"{pid} memory", pieces(mem, end - start))
+                        seen += 1
+                    except OSError:
+                        pass
+    except OSError:
+        pass
+print(json.dumps({"found": found, "regions": seen}))
+"""
+
 
 class Web(BaseHTTPRequestHandler):
     """A service that takes one key, as Bearer or as Basic: it shows requests, serves git, echoes a WebSocket."""
@@ -161,7 +220,7 @@ def inside(sh: Shell, box: str, script: str) -> str:
 def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: str, web: type[Web]) -> None:
     ways = {
         "http": "http://127.0.0.1:9419",
-        "https": "--cacert /run/terok/vault-ca.pem https://localhost:9420",
+        "https": "--http2 --cacert /run/terok/vault-ca.pem https://localhost:9420",
         "unix": "--unix-socket /run/terok/vault.sock http://localhost",
     }
     for way, url in ways.items():
@@ -191,4 +250,17 @@ def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: st
     ready("podman", "cp", str(script), f"{box}:/tmp/ws.py")
     answer = inside(ready, box, "python3 /tmp/ws.py")
     assert answer.split("\n")[:2] == ["HTTP/1.1 101 Switching Protocols", "hello over there with " + "*" * len(web.key)]
-    assert web.key not in inside(ready, box, "env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+
+    # All files, environments and memory of the container hold what stands in place of the key, and never the key.
+    for name, text in (("client", CLIENT), ("search", SEARCH)):
+        (script := Path(ready.cwd) / f"{name}.py").write_text(text)
+        ready("podman", "cp", str(script), f"{box}:/tmp/{name}.py")
+    ready("podman", "exec", "-d", box, "python3", "/tmp/client.py")
+    inside(ready, box, "while ! grep -q kept /tmp/kept 2>/dev/null; do sleep 0.1; done")
+    token = inside(ready, box, "printf %s $TOKEN")
+    core = base64.b64encode(web.key.encode()).decode().rstrip("=")[:-1]
+    words = json.dumps([web.key, core, token, '"path": "/kept"'])
+    done = ready("podman", "exec", "-i", box, "python3", "/tmp/search.py", stdin=words, timeout=300).json()
+    assert set(done["found"]) == {"2", "3"} and done["regions"] > 50, done
+    for number, place in (("2", "environ"), ("2", "memory"), ("3", "/tmp/kept"), ("3", "memory")):
+        assert any(place in one for one in done["found"][number]), "the search finds what is there"

@@ -7,7 +7,9 @@ import os
 import resource
 import secrets
 import signal
+import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +19,14 @@ from pathlib import Path
 import pytest
 from support import Shell
 from terok_sandbox import RunSpec, Sandbox
+from terok_sandbox.audit import timestamp
+from terok_sandbox.audit_chain import verify
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.podman import PodmanRuntime
 from terok_sandbox.supervise import client, hook, janitor
 from terok_sandbox.vault.unlock import open_vault
-from terok_util import remove_tree, write_sensitive_file
+from terok_util import remove_tree
 
 OUTSIDE = "exec 3<>/dev/tcp/192.0.2.1/80"
 REQUEST = "GET /v1/x HTTP/1.1\\r\\nHost: vault\\r\\nConnection: close\\r\\nx-api-key: TOKEN\\r\\n\\r\\n"
@@ -84,6 +88,14 @@ class Box:
         told = self.sh("podman", "inspect", "-f", "{{.State.Running}}", self.name, code=None)
         return told.out.strip() == "true"
 
+    def refused_start(self) -> str:
+        """Start it bare, which must be refused; return what the hook said, which crun keeps to itself."""
+        log = self.config.container_state_dir(self.name) / "hook.log"
+        refused = self.sh("podman", "start", self.name, code=None)
+        assert refused.code != 0
+        assert not self.runs()
+        return refused.text + (log.read_text() if log.exists() else "")
+
     def tokens(self) -> int:
         with open_vault(self.config) as vault:
             return len(vault.list_tokens(self.name))
@@ -119,11 +131,9 @@ def test_a_sidecar_that_cannot_be_trusted_stops_the_start(box: Box, tmp_path: Pa
         changed = {"newer schema": {"schema": 99}, "of another container": {"container_name": "other"}}
         path.write_text(json.dumps(document | changed.get(damage, {})))
         path.chmod(0o644 if damage == "open to others" else 0o600)
-    refused = box.sh("podman", "start", box.name, code=None)
-    assert refused.code != 0
-    assert f"container {box.name} not started: its sidecar" in refused.text
-    assert "terok-sandbox" in refused.text
-    assert not box.runs()
+    refused = box.refused_start()
+    assert f"container {box.name} not started: its sidecar" in refused
+    assert "terok-sandbox" in refused
 
 
 def test_a_foreign_sidecar_stops_the_start(box: Box) -> None:
@@ -133,14 +143,12 @@ def test_a_foreign_sidecar_stops_the_start(box: Box) -> None:
     path = box.config.sidecar_path(box.name)
     box.sh("podman", "unshare", "chown", "5:5", str(path))
     try:
-        refused = box.sh("podman", "start", box.name, code=None)
-        assert refused.code != 0
-        assert "not started" in refused.text
-        assert not box.runs()
+        assert "not started" in box.refused_start()
     finally:
         box.sh("podman", "unshare", "chown", "0:0", str(path))
 
 
+@pytest.mark.attack("OPS-1")
 def test_a_hook_killed_half_way_stops_the_start(box: Box) -> None:
     box.run()
     box.sandbox.stop(box.name, 0)
@@ -179,6 +187,7 @@ def cmdline(pid: int) -> bytes:
     return b""
 
 
+@pytest.mark.attack("OPS-1")
 @pytest.mark.parametrize("victim", ["broker", "gateway", "supervisor", "fork server"])
 def test_one_process_killed_is_made_good(box: Box, victim: str) -> None:
     box.run()
@@ -193,6 +202,7 @@ def test_one_process_killed_is_made_good(box: Box, victim: str) -> None:
     assert not box.gets_out()
 
 
+@pytest.mark.attack("OPS-1")
 def test_all_processes_killed_at_once_and_supervised_again(box: Box) -> None:
     box.run()
     before = box.processes()
@@ -213,18 +223,17 @@ def test_the_runtime_directory_is_lost_with_a_reboot(box: Box) -> None:
     box.run()
     kill(int(client.forkserver_status(box.config)["pid"]), *box.processes().values())
     box.sh("podman", "stop", "-t", "0", box.name)
-    session = box.config.vault_session_file.read_text()
-    try:
-        remove_tree(box.config.runtime_dir)
-        refused = box.sh("podman", "start", box.name, code=None)
-        assert refused.code != 0
-        assert not box.runs()
-        box.sandbox.start(box.name)
-        wait_for(box.served)
-        assert not box.gets_out()
-        assert " 503 " in box.ask_vault().splitlines()[0], "the vault is locked until it is unlocked"
-    finally:
-        write_sensitive_file(box.config.vault_session_file, session)
+    remove_tree(box.config.runtime_dir)
+    assert box.refused_start(), "what is mounted from there is gone, and nobody makes a fork server from within Podman"
+    box.sandbox.start(box.name)
+    wait_for(box.served)
+    assert not box.gets_out()
+    wait_for(box.config.vault_session_file.exists)
+    wait_for(lambda: " 503 " not in box.ask_vault().splitlines()[0])
+    box.sandbox.stop(box.name, 0)
+    box.config.vault_session_file.unlink()
+    box.sh("podman", "start", box.name)
+    wait_for(box.served)
     wait_for(lambda: " 503 " not in box.ask_vault().splitlines()[0])
 
 
@@ -287,9 +296,78 @@ def test_a_hook_from_another_protocol_stops_the_start(box: Box) -> None:
     installed.chmod(0o600)
     installed.write_bytes(kept.replace(f"PROTOCOL = {hook.PROTOCOL}".encode(), b"PROTOCOL = 99"))
     try:
-        refused = box.sh("podman", "start", box.name, code=None)
-        assert refused.code != 0
-        assert "terok-sandbox setup" in refused.text
-        assert not box.runs()
+        assert "terok-sandbox setup" in box.refused_start()
     finally:
         installed.write_bytes(kept)
+
+
+@pytest.mark.parametrize("victim", ["broker", "gateway", "supervisor"])
+def test_no_memory_left(box: Box, victim: str) -> None:
+    """The kernel refuses a process every further page; what cannot go on ends, and is made good once there is memory.
+
+    No memory controller is delegated to an ordinary user here, so the kernel cannot be made to choose its victim. What
+    it does to one, SIGKILL, follows where the refusal alone ends nothing.
+    """
+    box.run()
+    before = box.processes()
+    pid = before[victim]
+    scores = {Path(f"/proc/{one}/oom_score_adj").read_text() for one in (pid, "self")}
+    assert len(scores) == 1, "it is no less a victim than what its user starts"
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
+    for _ in range(4):
+        box.ask_vault()
+    assert not box.gets_out()
+    if victim == "supervisor":
+        kill(before["broker"])  # its successor is forked without memory
+        assert not box.gets_out()
+    else:
+        kill(pid)
+
+    def relieved() -> bool:
+        with suppress(SandboxError, ProcessLookupError):
+            for one in filter(None, box.processes().values()):
+                resource.prlimit(one, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return box.served() and "HTTP/1" in box.ask_vault()
+
+    wait_for(relieved, 40)
+    assert box.runs()
+    assert not box.gets_out()
+
+
+def test_the_clock_jumps(box: Box, tmp_path: Path) -> None:
+    """Forward by more than the life of every certificate, and back to before the container was made."""
+    offset = tmp_path / "offset"
+    offset.write_bytes(struct.pack("=d", 0.0))
+    client.stop_forkserver(box.config)
+    argv = [sys.executable, str(Path(__file__).with_name("jumping_clock.py")), str(box.config.runtime_dir), str(offset)]
+    server = subprocess.Popen(argv)
+    try:
+        wait_for(lambda: client._answers(box.config.forkserver_socket))
+        box.run()
+        before = box.processes()
+        box.sh("terok-sandbox", "shield", "allow", box.name, "timed.example.test:443", "--for", "5")
+        state = box.config.gateway_dir(box.name)
+        told = [box.ask_vault().splitlines()[0]]
+        for days, name in ((500, "later"), (-500, "earlier")):
+            offset.write_bytes(struct.pack("=d", days * 86400.0))
+            told.append(box.ask_vault().splitlines()[0])
+            assert box.inside(f"exec 3<>/dev/tcp/{name}.example.test/443").returncode != 0
+            assert not box.gets_out()
+        assert len(set(told)) == 1 and " 401 " not in told[0], "the token counts, whatever the clock says"
+        assert box.processes() == before, "nothing ends, nothing turns in circles"
+        rows = [json.loads(line) for line in (state / "shield-audit.jsonl").read_text().splitlines()]
+        times = {row["name"].partition(".")[0]: row["time"] for row in rows if row.get("name")}
+        assert times["later"] > timestamp() > times["earlier"], "the clock did jump"
+        assert verify(state / "shield-audit.jsonl").ok
+        kill(before["broker"], before["gateway"])
+        wait_for(lambda: box.served() and box.processes() != before)
+        assert box.ask_vault().splitlines()[0] == told[0]
+        assert not box.gets_out()
+        box.sandbox.stop(box.name, 0)
+        box.sandbox.start(box.name)
+        wait_for(box.served)
+        assert box.ask_vault().splitlines()[0] == told[0]
+    finally:
+        server.terminate()
+        server.wait(10)

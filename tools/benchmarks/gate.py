@@ -1,4 +1,8 @@
-"""What the gate costs: clone, fetch and push through it, by local path and through `git daemon`."""
+"""What the gate costs: clone, fetch and push through it, by local path and through `git daemon`.
+
+Also a sync with nothing new against `git fetch`, and a workspace made from the copy on the host against a clone
+through the gate.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +118,34 @@ def measure(url: str, bare: Path, place: Path, rounds: int) -> dict[str, float]:
     return {name: round(statistics.median(values), 1) for name, values in times.items()}
 
 
+def upkeep(served: Served, upstream: Path, place: Path, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return milliseconds of the bare thing and of ours: nothing new to fetch, and a workspace."""
+    bare = place / "fetching.git"
+    git("clone", "-q", "--mirror", str(upstream), str(bare))
+    seed = served.gate.seed(place / "seeds")
+    times: dict[str, list[float]] = {"fetch": [], "sync": [], "clone": [], "seeded": []}
+    for number in range(rounds):
+        times["fetch"].append(timed(lambda: git("-C", str(bare), "fetch", "-q", "origin")))
+        times["sync"].append(timed(served.gate.sync))
+        work = place / f"cloned-{number}"
+        times["clone"].append(timed(lambda work=work: git("clone", "-q", served.url, str(work))))
+        shutil.rmtree(work)
+        if seed is not None:
+            times["seeded"].append(timed(lambda work=work: from_seed(seed, served.url, work)))
+            shutil.rmtree(work)
+    middle = {name: round(statistics.median(values), 1) for name, values in times.items() if values}
+    found = {"sync": (middle["fetch"], middle["sync"])}
+    return found | ({"seed": (middle["clone"], middle["seeded"])} if seed is not None else {})
+
+
+def from_seed(seed: Path, url: str, work: Path) -> None:
+    """Do what a container's start script does."""
+    git("clone", "-q", "--no-checkout", "--no-hardlinks", str(seed), str(work))
+    git("-C", str(work), "remote", "set-url", "origin", url)
+    git("-C", str(work), "fetch", "-q", "--prune", "origin")
+    git("-C", str(work), "reset", "-q", "--hard", "origin/main")
+
+
 def run(size: str, base: Path) -> dict[str, dict[str, float]]:
     commits, length = SIZES[size]
     upstream = make_upstream(base / f"{size}-upstream.git", commits, length)
@@ -127,6 +159,8 @@ def run(size: str, base: Path) -> dict[str, dict[str, float]]:
             served = Served(place / "mirrors", upstream)
             try:
                 results[way] = measure(served.url, served.gate.path, place, ROUNDS[size])
+                for name, (bare_ms, ours) in upkeep(served, upstream, place, ROUNDS[size]).items():
+                    results["path"][name], results[way][name] = bare_ms, ours
             finally:
                 served.close()
         elif way == "daemon":
@@ -157,6 +191,10 @@ def main(args: list[str]) -> int:
         return 0
     print(f"{'':8} {'':6} {'path':>9} {'daemon':>9} {'gate':>9}   gate/path  gate/daemon")
     for size, ways in results.items():
+        for action in ("sync", "seed"):
+            if action in ways["gate"]:
+                path, gate = ways["path"][action], ways["gate"][action]
+                print(f"{size:8} {action:6} {path:9.1f} {'':9} {gate:9.1f}   {gate / path:9.2f}")
         for action in ("clone", "fetch", "push"):
             path, other, gate = (ways[way][action] for way in ("path", "daemon", "gate"))
             print(

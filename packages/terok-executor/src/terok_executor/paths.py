@@ -22,6 +22,11 @@ def task_dir(name: str) -> Path:
     return state_dir() / "run" / checked_container_name(name)
 
 
+def clone_cache_dir() -> Path:
+    """Directory of the copies of large repositories that containers read, ``<scope>.git`` each."""
+    return state_dir() / "clone-cache"
+
+
 def user_roster_dir(kind: str) -> Path:
     """Directory of the user's YAML files of one kind: ``agents`` or ``providers``."""
     return namespace_config_dir() / kind

@@ -104,7 +104,7 @@ def collect_result(
         branch=record.branch,
         gate=str(mirror or ""),
         commits=new_commits(mirror, record.heads, heads) if mirror is not None else (),
-        blocked=blocked_destinations(_rows(state / "shield-audit.jsonl")),
+        blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
         vault=vault_use(_rows(state / "vault-audit.jsonl")),
         usage=token_use(
             row

@@ -91,7 +91,13 @@ def failing_first(failures: int, target: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    with serving(Handler) as url:
+        yield url
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -100,6 +106,28 @@ def failing_first(failures: int, target: str) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_refusal_that_is_final_is_not_tried_again_and_its_reason_is_shown(tmp_path: Path) -> None:
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["content-length"])))
+            body = b'{"type": "error", "error": {"type": "rate_limit_error", "message": "the budget is used up"}}'
+            self.send_response(429)
+            self.send_header("x-should-retry", "false")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with serving(Handler) as url:
+        done = run(url, tmp_path)
+    assert (done.returncode, len(asked)) == (1, 1)
+    assert done.stderr == "error: the provider answered 429: the budget is used up\n"
 
 
 def test_a_provider_that_is_away_for_a_moment_only_delays(tmp_path: Path) -> None:

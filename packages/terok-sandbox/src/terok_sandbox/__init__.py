@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
     from terok_sandbox.runtime.fake import FakeRuntime, FakeSupervision
-    from terok_sandbox.runtime.guest import GuestKeys, SshTransport
+    from terok_sandbox.runtime.guest import GuestKeys, SshTransport, service_ports
     from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.podman import PodmanRuntime
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime, ContainerState, ExecResult, Image
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         "allocate_per_container_resources",
         "check_setup",
         "read_audit",
+        "service_ports",
     ]
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
@@ -101,5 +102,6 @@ else:
             "allocate_per_container_resources": ".launch.resources",
             "check_setup": ".setup.state",
             "read_audit": ".audit",
+            "service_ports": ".runtime.guest",
         },
     )

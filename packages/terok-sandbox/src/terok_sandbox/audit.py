@@ -110,6 +110,7 @@ class AuditLog:
                 self._resume(info.st_size)
             if self._size + coming <= self._max_bytes or self._size == 0:
                 return
+            os.fdatasync(self._fd)
             self._path.replace(rotated(self._path))
             os.fchmod(self._fd, 0o400)
             self.close()

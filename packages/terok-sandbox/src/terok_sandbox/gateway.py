@@ -17,7 +17,9 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.gate.server import serve_gate
+from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import host_addresses
+from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.control import Controls, serve_control
 from terok_sandbox.shield.dns import DnsServer
@@ -73,7 +75,7 @@ async def _serve(ctx: WorkerContext, policy: Policy) -> int:
         _log_failure(task)
     stop.set()
     for task in running:
-        if task.get_name() != "gate":
+        if not task.get_name().startswith("gate"):
             task.cancel()
     await asyncio.wait({stopper, *running}, timeout=DRAIN_SECONDS)
     audit.close()
@@ -86,7 +88,7 @@ async def _parts(
     if ctx.nft is None or ctx.nflog is None:
         raise ShieldError("the gateway was started without its channel to the rules")
     channel = NftChannel(ctx.nft)
-    live = LivePolicy(policy, ctx.sidecar.state_dir / LIVE_FILE, channel=channel)
+    live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
     hub = ClearanceHub(ctx.sidecar, live, audit=audit)
     hub.restore()
@@ -122,7 +124,11 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
-        parts["gate"] = serve_gate(ctx.listeners["gate"], ctx.sidecar.gate, stop=stop)
+        for name in ("gate", "gate-host"):
+            if name in ctx.listeners:
+                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop)
+    for port in ctx.sidecar.loopback_ports:
+        parts[f"port {port}"] = serve_loopback(ctx.listeners[loopback_listener(port).name], port)
     return parts
 
 

@@ -19,6 +19,7 @@ from terok_sandbox.launch.cdi import installed_cdi_devices
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
+    dossier_text,
     launch_lock,
     launch_paths,
     make_sidecar,
@@ -148,7 +149,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan)
+                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -205,7 +206,7 @@ class Sandbox:
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan)
+                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:

@@ -25,6 +25,8 @@ MAX_SIZE: Final = 1024 * 1024
 CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 Enforcement = Literal["filter", "airlock"]
+SecurityClass = Literal["gatekeeping", "online"]
+"""Whether a container reaches its project's upstream through the gate alone, or directly too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,22 @@ class VaultWiring:
 
 @dataclass(frozen=True, slots=True)
 class GateWiring:
-    """One bare mirror, served as ``/<name>.git`` to whoever knows the token with SHA-256 ``token_sha256`` (hex)."""
+    """One bare mirror, served as ``/<name>.git`` to whoever knows the token with SHA-256 ``token_sha256`` (hex).
+
+    ``upstream`` is the address that a container of the class ``online`` sees beside the gate; the class
+    ``gatekeeping`` has none.
+    """
 
     mirror: Path
     name: str
     token_sha256: str
+    upstream: str | None = None
 
     @classmethod
-    def for_token(cls, mirror: Path, name: str, token: str) -> GateWiring:
+    def for_token(cls, mirror: Path, name: str, token: str, upstream: str | None = None) -> GateWiring:
         """Return the wiring for a gate token in clear, which stays out of it."""
-        return cls(mirror=mirror, name=name, token_sha256=hashlib.sha256(token.encode()).hexdigest())
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return cls(mirror=mirror, name=name, token_sha256=digest, upstream=upstream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,20 @@ class ShieldWiring:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPorts:
+    """Ports of the host's loopback on which vault and gate are served too, for guests with a network of their own."""
+
+    vault: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """Everything a supervisor knows about its container.
 
     ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
-    the file.
+    the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. Sidecars
+    written before there were ports have none.
     """
 
     schema: int
@@ -111,6 +128,13 @@ class Sidecar:
     vault: VaultWiring | None
     gate: GateWiring | None
     shield: ShieldWiring
+    loopback_ports: tuple[int, ...] = ()
+    host_ports: HostPorts | None = None
+
+    @property
+    def gateway_dir(self) -> Path:
+        """Directory of the packet and name audit, live verdicts and requests: all that the gateway keeps."""
+        return self.shield.audit_path.parent
 
     def to_json(self) -> str:
         """Return the file's text."""
@@ -182,7 +206,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar")
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -195,9 +219,24 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         runtime_dir=_path(raw, "runtime_dir"),
         state_dir=_path(raw, "state_dir"),
         vault=None if vault is None else _vault(_keys(vault, VaultWiring, "vault", optional={"usage", "ssh_scope"})),
-        gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate")),
+        gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate", optional={"upstream"})),
         shield=_shield(_keys(_with_resolvers(raw["shield"]), ShieldWiring, "shield")),
+        loopback_ports=_ports(raw.get("loopback_ports", [])),
+        host_ports=_host_ports(raw.get("host_ports")),
     )
+
+
+def _host_ports(raw: Any) -> HostPorts | None:
+    if raw is None:
+        return None
+    vault, gate = _ports([_keys(raw, HostPorts, "host_ports")[name] for name in ("vault", "gate")])
+    return HostPorts(vault, gate)
+
+
+def _ports(raw: object) -> tuple[int, ...]:
+    if not isinstance(raw, list) or not all(type(port) is int and 0 < port < 65536 for port in raw):
+        raise SidecarError("ports: not a list of port numbers", hint=_RELAUNCH)
+    return tuple(raw)
 
 
 def _vault(raw: dict[str, Any]) -> VaultWiring:
@@ -232,7 +271,8 @@ def _gate(raw: dict[str, Any]) -> GateWiring:
     name, digest = _text(raw, "name"), _text(raw, "token_sha256")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", name) or not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise SidecarError("gate: unusable name or token digest", hint=_RELAUNCH)
-    return GateWiring(mirror=_path(raw, "mirror"), name=name, token_sha256=digest)
+    upstream = None if raw.get("upstream") is None else _text(raw, "upstream")
+    return GateWiring(mirror=_path(raw, "mirror"), name=name, token_sha256=digest, upstream=upstream)
 
 
 def _with_resolvers(raw: object) -> object:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, ImageNotFound, LaunchError, NameTaken, SpecError, SupervisionError
 from terok_sandbox.launch.spec import LifecycleHooks, PolicyTiers, RunSpec, VolumeSpec, Wiring
@@ -66,7 +67,16 @@ def test_a_launch_wires_starts_and_verifies(lab: Lab) -> None:
     assert sidecar.vault is not None and sidecar.vault.passphrase_file == lab.config.vault_session_file
     assert sidecar.gate is None
     etc = lab.config.container_state_dir("box") / "etc"
-    assert (etc / "resolv.conf").read_text() == "nameserver 127.0.0.1\n"
+    assert (etc / "resolv.conf").read_text() == "nameserver 127.0.0.1\noptions timeout:8\n"
+
+
+def test_what_is_known_of_the_task_lies_beside_its_state(lab: Lab, tmp_path: Path) -> None:
+    about = tmp_path / "task.json"
+    about.write_text('{"task": "old name", "agent": "demo"}')
+    wiring = replace(SPEC.wiring, dossier={"task": "fix the bug"})
+    lab.sandbox.run(replace(SPEC, annotations={"dossier.meta_path": str(about)}, wiring=wiring))
+    found = read_dossier(lab.config.gateway_dir("box") / DOSSIER_FILE)
+    assert found == {"task": "fix the bug", "agent": "demo"}
 
 
 def test_life_and_removal(lab: Lab) -> None:

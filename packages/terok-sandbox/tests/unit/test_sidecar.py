@@ -26,7 +26,8 @@ FULL = Sidecar(
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    for sidecar in (FULL, replace(FULL, vault=None, gate=None)):
+    online = GateWiring.for_token(Path("/s/gate/proj.git"), "proj", "token", "https://forge.example.org/a/b")
+    for sidecar in (FULL, replace(FULL, vault=None, gate=None), replace(FULL, gate=online)):
         path = tmp_path / "box.json"
         sidecar.save(path)
         assert path.stat().st_mode & 0o777 == 0o600
@@ -84,6 +85,7 @@ JSON = st.recursive(
 PLACES: list[tuple[str, ...]] = [
     *((key,) for key in ("version", "container_name", "scope", "runtime_dir", "vault", "gate", "shield", "extra")),
     *(("vault", "db_path"), ("vault", "passphrase_file"), ("gate", "mirror"), ("gate", "name"), ("gate", "x")),
+    ("gate", "upstream"),
     *(("shield", "tiers"), ("shield", "enforcement"), ("shield", "tiers", "override")),
 ]
 

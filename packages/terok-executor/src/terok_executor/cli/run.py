@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terok_util.process import exec_replace
 
@@ -15,6 +16,9 @@ from terok_executor.config_view import ExecutorConfigView
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SecurityClass
 
 
 def run(
@@ -34,6 +38,7 @@ def run(
     memory: str | None,
     cpus: float | None,
     allow: list[str] | None,
+    security_class: SecurityClass | None,
     restricted: bool,
     no_gate: bool,
     workspace: str | None,
@@ -93,6 +98,7 @@ def run(
         tools=tuple(tools or ()),
         subagents=tuple(Path(path) for path in subagents or ()),
         web=web,
+        security_class=security_class,
     )
     catch_termination()
     started = time.monotonic()

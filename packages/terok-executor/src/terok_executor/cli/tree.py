@@ -61,6 +61,11 @@ RUN = CommandDef(
         ArgDef("--gpus", metavar="GPUS", help="all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
         ArgDef("--tool", dest="tools", action="append", metavar="TOOL", help="give the agent a tool; repeatable"),
         ArgDef("--subagent", dest="subagents", action="append", metavar="FILE", help="a sub-agent; repeatable"),
+        ArgDef(
+            "--security-class",
+            choices=("gatekeeping", "online"),
+            help="online: the container sees the repository's upstream beside the gate (default: as in config.yml)",
+        ),
         ArgDef("--restricted", action="store_true", help="no auto-approval and no way to gain privileges"),
         ArgDef("--authorship", metavar="MODE", help="agent, human, agent-human or human-agent (author-committer)"),
         ArgDef("--human-name", metavar="NAME", help="the person's name in commits"),

@@ -31,7 +31,7 @@ class LineTail:
         text = safe_text(line, limit=_WIDTH).rstrip()
         if not text:
             return
-        self._disk_full = self._disk_full or any(word in text.lower() for word in _DISK_FULL)
+        self._disk_full = self._disk_full or any(word in line.lower() for word in _DISK_FULL)
         self._lines.append(text)
         shown = progress_line(text)
         if shown is not None:

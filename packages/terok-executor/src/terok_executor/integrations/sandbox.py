@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from terok_sandbox.gate.invoke import run_git
     from terok_sandbox.gate.mirror import GitGate
-    from terok_sandbox.gate.source import RepoSource, resolve_repo, scope_for
+    from terok_sandbox.gate.source import RepoSource, endpoint, resolve_repo, scope_for
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
     from terok_sandbox.runtime.guest import GuestKeys, SshTransport
     from terok_sandbox.runtime.krun import KrunRuntime
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from terok_sandbox.sandbox import Sandbox
     from terok_sandbox.setup.stages import run_setup, run_uninstall
     from terok_sandbox.setup.state import check_setup
-    from terok_sandbox.sidecar import GateWiring, PolicyTiers
+    from terok_sandbox.sidecar import GateWiring, PolicyTiers, SecurityClass
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
     from terok_sandbox.vault.unlock import open_vault, provision_session
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         "Sandbox",
         "SandboxConfig",
         "SandboxError",
+        "SecurityClass",
         "Sharing",
         "SshTransport",
         "TokenShape",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         "Wiring",
         "check_setup",
         "doctor_exit_code",
+        "endpoint",
         "examine",
         "open_vault",
         "provision_session",
@@ -132,5 +134,7 @@ else:
         "run_setup": "terok_sandbox.setup.stages",
         "run_uninstall": "terok_sandbox.setup.stages",
         "scope_for": "terok_sandbox.gate.source",
+        "SecurityClass": "terok_sandbox.sidecar",
+        "endpoint": "terok_sandbox.gate.source",
     }
     __getattr__, __dir__, __all__ = lazy_exports(__name__, _SOURCES)

@@ -12,13 +12,15 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import GateWiring, GitGate, PolicyTiers, RunSpec, Wiring
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
-from terok_executor.launch.policy import deny_lines
+from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
 from terok_executor.launch.timezone import host_timezone
-from terok_executor.paths import task_dir
+from terok_executor.paths import clone_cache_dir, task_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox
     from terok_executor.launch.request import CheckedRequest
@@ -54,6 +56,7 @@ def start_agent(
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
         image = builder.present(installed, roster.installs) or builder.build(installed).l1
     gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
+    seed = gate.seed(clone_cache_dir()) if gate is not None and not request.sealed else None
     record = RunRecord(
         container=checked.name,
         agent=checked.agent.name,
@@ -72,7 +75,7 @@ def start_agent(
     launch_task(
         sandbox,
         record,
-        lambda: _run_spec(sandbox, roster, checked, gate, image),
+        lambda: _run_spec(sandbox, roster, checked, gate, image, seed),
         prompt=checked.prompt,
         state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
         hooks=hooks,
@@ -105,7 +108,7 @@ def _tool_providers(roster: AgentRoster, checked: CheckedRequest) -> dict[str, P
 
 
 def _run_spec(
-    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, image: str
+    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, image: str, seed: Path | None
 ) -> RunSpec:
     request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
     phantom = issue_phantom(config, checked.provider, checked.name, request.credential_set)
@@ -114,7 +117,10 @@ def _run_spec(
         for name, provider in _tool_providers(roster, checked).items()
     }
     token = sandbox.mint_gate_token()
-    upstream = checked.repo.address if checked.repo is not None else None
+    online = (request.security_class or config.security_class) == "online"
+    repo = checked.repo if checked.repo is not None and checked.repo.kind != "path" else None
+    direct = repo if gate is None or online else None
+    upstream = direct.address if direct is not None else None
     assembled = assemble_container_env(
         ContainerEnvSpec(
             task_id=checked.task_id,
@@ -124,8 +130,9 @@ def _run_spec(
             credential_type=phantom.credential_type,
             model=checked.model,
             task_dir=directory,
-            code_repo=sandbox.gate_url(checked.scope, token) if gate is not None else upstream,
-            deliver=gate is not None,
+            gate_url=sandbox.gate_url(checked.scope, token) if gate is not None else None,
+            upstream=upstream,
+            seed=seed,
             work_branch=checked.work_branch,
             branch=request.branch,
             unrestricted=request.unrestricted,
@@ -159,7 +166,10 @@ def _run_spec(
         wiring=Wiring(
             scope=checked.scope,
             vault=True,
-            gate=GateWiring.for_token(gate.path, checked.scope, token) if gate is not None else None,
-            tiers=PolicyTiers(security_deny=deny_lines(roster.providers), project_allow=checked.project_allow),
+            gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
+            tiers=PolicyTiers(
+                security_deny=deny_lines(roster.providers),
+                project_allow=checked.project_allow + (upstream_lines(direct) if direct is not None else ()),
+            ),
         ),
     )

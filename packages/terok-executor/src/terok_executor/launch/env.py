@@ -19,6 +19,7 @@ from terok_executor.roster.types import Agent, Installed, Provider, Tool
 WORKSPACE = "/workspace"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
+SEED_MOUNT = "/var/lib/terok/seed.git"
 VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 
 
@@ -26,8 +27,9 @@ VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 class ContainerEnvSpec:
     """What the environment depends on.
 
-    ``code_repo`` is the gate URL with this container's gate token in it, or the upstream's own without ``deliver``, and
-    None where nothing is cloned. ``phantom_token`` stands for the credential of ``provider``, whose type is
+    ``gate_url`` holds this container's gate token, None without a gate; ``upstream`` is what an ``online`` project has as
+    origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
+    workspace can be made from. ``phantom_token`` stands for the credential of ``provider``, whose type is
     ``credential_type``; ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if
     it is given, ``work_branch`` the one made for it otherwise. ``workspace`` is a directory of the host.
     """
@@ -37,8 +39,10 @@ class ContainerEnvSpec:
     provider: str
     phantom_token: str
     task_dir: Path
-    code_repo: str | None
+    gate_url: str | None
     work_branch: str
+    upstream: str | None = None
+    seed: Path | None = None
     credential_type: str = "api_key"
     model: str | None = None
     branch: str | None = None
@@ -48,7 +52,6 @@ class ContainerEnvSpec:
     shared_dir: Path | None = None
     shared_mount: str = SHARED_MOUNT
     timezone: str | None = None
-    deliver: bool = True
     workspace: Path | None = None
     subagents: tuple[SubAgent, ...] = ()
     tool_tokens: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +95,9 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         env.update(agent.auto_approve.env)
     extras = [roster.tools[name] for name in (*spec.tool_tokens, *([spec.frontend] if spec.frontend else []))]
     volumes = task_volumes(spec.task_dir, agent, *extras)
+    if spec.seed is not None:
+        env["TEROK_SEED"] = SEED_MOUNT
+        volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
     if spec.workspace is not None:
         volumes += (VolumeSpec(spec.workspace, WORKSPACE, sharing=Sharing.PRIVATE),)
     if spec.shared_dir is not None:
@@ -130,11 +136,14 @@ def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> t
 
 
 def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
-    if spec.code_repo is None:
+    origin = spec.upstream or spec.gate_url
+    if origin is None:
         return {}
-    env = {"CODE_REPO": spec.code_repo, "TEROK_WORK_BRANCH": spec.work_branch}
-    if not spec.deliver:
+    env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.work_branch}
+    if spec.gate_url is None:
         env["TEROK_DELIVER"] = "0"
+    elif spec.upstream:
+        env["CLONE_FROM"] = spec.gate_url
     return env | ({"GIT_BRANCH": spec.branch} if spec.branch else {})
 
 

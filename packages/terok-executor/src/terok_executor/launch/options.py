@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from terok_executor.launch.request import HeadlessRequest
 
 if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SecurityClass
     from terok_executor.launch.instructions import Instructions
 
 
@@ -47,6 +48,7 @@ class RunOptions(TypedDict, total=False):
     credential_set: str
     allow: Iterable[str]
     ephemeral: bool
+    security_class: SecurityClass | None
 
 
 def make_request(

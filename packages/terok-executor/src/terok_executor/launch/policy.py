@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
+from terok_executor.integrations.sandbox import endpoint
 from terok_executor.roster.types import Provider
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import RepoSource
 
 _DESTINATION = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9*._-]+)(?::(?P<port>[0-9]{1,5}))?")
 DEFAULT_PORT = 443
@@ -17,6 +22,15 @@ DEFAULT_PORT = 443
 def allow_lines(destinations: Iterable[str]) -> tuple[str, ...]:
     """Return policy lines that open ``HOST`` (port 443) or ``HOST:PORT``; RequestError for anything else."""
     return tuple(_allow(text) for text in destinations)
+
+
+def upstream_lines(repo: RepoSource) -> tuple[str, ...]:
+    """Return the policy line that opens the upstream of an ``online`` project; none for a directory."""
+    where = endpoint(repo)
+    if where is None:
+        return ()
+    host = f"[{where[0]}]" if ":" in where[0] else where[0]
+    return (f'+ {host}:{where[1]} %reason="upstream of this online project"',)
 
 
 def deny_lines(providers: Mapping[str, Provider]) -> tuple[str, ...]:

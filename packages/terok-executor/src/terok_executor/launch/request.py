@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, check_family, parse_base
@@ -23,7 +22,7 @@ from terok_executor.paths import checked_container_name
 from terok_executor.roster.run_config import DEFAULT_TIMEOUT, CLIOverrides
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import RepoSource
+    from terok_executor.integrations.sandbox import RepoSource, SecurityClass
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.run_config import AgentRunConfig
     from terok_executor.roster.types import Agent, Provider, Tool
@@ -41,7 +40,8 @@ class HeadlessRequest:
     Without a prompt (None) the container waits for a person to log in, or with ``web`` serves a page; ``timeout`` and
     ``max_turns`` mean nothing then. Without ``gate`` the container clones the upstream itself, and its commits stay in
     it. ``workspace`` is a directory of the host to work in; ``repo`` may be None then. ``sealed`` copies files in
-    instead of mounting them. ``gpus`` is ``all``, or what `RunSpec.gpus` takes.
+    instead of mounting them. ``security_class`` says whether the container sees the upstream beside the gate (None: as
+    config.yml has it). ``gpus`` is ``all``, or what `RunSpec.gpus` takes.
     """
 
     agent: str
@@ -79,6 +79,7 @@ class HeadlessRequest:
     ephemeral: bool = False
     project_id: str = ""
     dossier_path: Path | None = None
+    security_class: SecurityClass | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,6 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     if base.gpu and request.gpus is None:
         warnings.append("the base image is made for GPUs, and the container gets none; --gpus all gives it some")
     frontend = frontend_for(agent, roster) if request.web else None
-    upstream = (f"{urlsplit(repo.address).netloc}",) if repo is not None and not request.gate else ()
     return CheckedRequest(
         request=request,
         agent=agent,
@@ -166,7 +166,7 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
         timeout=mapped.timeout,
         command=_command(agent, frontend, request, mapped),
         continue_command=_continue_command(agent, request, mapped),
-        project_allow=(*allow_lines(request.allow), *allow_lines(upstream)),
+        project_allow=allow_lines(request.allow),
         warnings=tuple(warnings),
     )
 
@@ -181,6 +181,11 @@ def check_repo(request: HeadlessRequest) -> tuple[RepoSource | None, str]:
         repo, scope = resolve_repo(request.repo), scope_for(request.repo)
     except GateError as error:
         raise RequestError(error.message, hint=error.hint) from error
+    if request.security_class == "online" and repo.kind == "path":
+        raise RequestError(
+            "a container cannot see a directory of this host as its upstream",
+            hint="leave --security-class out, or give the repository's https or ssh address",
+        )
     if not request.gate and repo.kind != "url":
         raise RequestError(
             "without the gate only an https URL can be cloned", hint="leave --no-gate out: the gate mirrors the rest"

@@ -17,7 +17,7 @@ SPEC = ContainerEnvSpec(
     provider="anthropic",
     phantom_token="sk-ant-api03-phantom",
     task_dir=Path("/state/run/x"),
-    code_repo="http://t@127.0.0.1:9418/r.git",
+    gate_url="http://t@127.0.0.1:9418/r.git",
     work_branch="terok/abc",
 )
 

@@ -15,14 +15,17 @@ from terok_executor.errors import BuildError, RequestError
 from terok_executor.follow import Outcome
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.request import HeadlessRequest
-from terok_executor.paths import task_dir
+from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.storage import TaskStorageInfo
 from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
+from terok_sandbox.gate.seed import WORTHWHILE
+from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault.unlock import open_vault
 
 KEY = "sk-ant-api03-real-key-of-the-person"
@@ -103,6 +106,45 @@ def test_a_run_gives_the_container_a_phantom_and_keeps_the_key_and_the_prompt_of
     assert record.heads.keys() == {"main"}
 
 
+def test_an_online_project_is_told_its_upstream_and_let_through_to_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://forge.example.org:8443/group/project"
+    monkeypatch.setattr(Upstream, "advertised", lambda *_, **__: Advertised({}, {}, None))
+    host.runner.start(host.request(repo=address, security_class="online"))
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    assert env["CODE_REPO"] == address
+    assert "@127.0.0.1:9418/" in env["CLONE_FROM"]
+    sidecar = Sidecar.load(host.config.sidecar_path("task-1"))
+    assert sidecar.gate is not None
+    assert sidecar.gate.upstream == address
+    assert [line for line in sidecar.shield.tiers.project_allow if line.startswith("+ forge.example.org:8443 ")]
+
+    host.runner.start(host.request(repo=address, name="task-2"))
+    assert "CLONE_FROM" not in host.envs[1]
+    sidecar = Sidecar.load(host.config.sidecar_path("task-2"))
+    assert sidecar.gate is not None
+    assert (sidecar.gate.upstream, sidecar.shield.tiers.project_allow) == (None, ())
+    with pytest.raises(RequestError, match="cannot see a directory"):
+        host.runner.start(host.request(name="task-3", security_class="online"))
+
+
+def test_a_large_repository_comes_from_a_copy_that_is_mounted_read_only(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.runner.start(host.request())
+    assert "TEROK_SEED" not in host.envs[0], "a small one does not"
+    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
+    record = host.runner.start(host.request(name="task-2"))
+    seed = clone_cache_dir() / f"{record.scope}.git"
+    assert seed.is_dir()
+    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[1].splitlines()
+    mounts = [word for word in host.runtime.plans[1].argv if str(seed) in word]
+    assert len(mounts) == 1
+    assert mounts[0].startswith(f"{seed}:/var/lib/terok/seed.git:")
+    assert mounts[0].rpartition(":")[2].split(",")[-1] == "ro"
+
+
 def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(host: Host) -> None:
     record = host.runner.start(host.request())
     host.runtime.finish("task-1", exit_code=7, output="line \x1b[31mred\n")
@@ -113,7 +155,8 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     assert host.runner.wait_for_exit("task-1") == 7
     state = host.config.container_state_dir("task-1")
     row = {"time": "2030-01-01T00:00:00.000Z", "action": "refused", "dest": "", "name": "evil.example", "proto": "udp"}
-    (state / "shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
+    host.config.ensure_container_dirs("task-1")
+    (state / "gateway/shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
     rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}]
     (state / "vault-audit.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tree = ["git", "-C", str(host.config.gate_base_path / f"{record.scope}.git")]

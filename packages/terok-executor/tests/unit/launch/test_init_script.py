@@ -85,6 +85,54 @@ def test_a_given_branch_is_worked_on_if_it_exists_and_made_if_not(task: Task) ->
     assert set(task.heads()) == {"main", "other", "new"}
 
 
+def test_a_workspace_made_from_the_copy_is_like_a_clone_of_the_gate(task: Task, tmp_path: Path) -> None:
+    seed = tmp_path / "copy.git"
+    task.git("clone", "-q", "--mirror", str(task.gate), str(seed))
+    other = tmp_path / "other"
+    task.git("clone", "-q", str(task.gate), str(other))
+    task.git("-C", str(other), "commit", "-q", "--allow-empty", "-m", "newer than the copy")
+    task.git("-C", str(other), "push", "-q", "origin", "HEAD:main", "HEAD:late")
+    blocks = {file.stat().st_ino for file in seed.rglob("*") if file.is_file()}
+    done = task.run("sh", "-c", COMMIT, env={"TEROK_SEED": str(seed)})
+    assert done.returncode == 0, done.stderr
+    work = str(task.work)
+    assert task.git("-C", work, "rev-parse", "HEAD~1") == task.heads()["main"]
+    assert task.heads()["terok/abc"] == task.git("-C", work, "rev-parse", "HEAD")
+    assert task.git("-C", work, "remote", "get-url", "origin") == str(task.gate)
+    assert task.git("-C", work, "branch", "-r").count("origin/late") == 1
+    assert not list(task.work.glob(".git/objects/info/alternates"))
+    assert not blocks & {file.stat().st_ino for file in task.work.rglob("*") if file.is_file()}, "nothing is shared"
+
+
+def test_a_copy_that_cannot_be_used_is_made_up_for_by_the_gate(task: Task, tmp_path: Path) -> None:
+    (tmp_path / "copy.git" / "objects").mkdir(parents=True)
+    done = task.run("sh", "-c", COMMIT, env={"TEROK_SEED": str(tmp_path / "copy.git")})
+    assert done.returncode == 0, done.stderr
+    assert "terok/abc" in task.heads()
+
+
+def test_an_online_project_sees_its_upstream_and_still_hands_its_commits_to_the_gate(
+    task: Task, tmp_path: Path
+) -> None:
+    forge = tmp_path / "forge.git"
+    task.git("clone", "-q", "--bare", str(task.gate), str(forge))
+    task.git("-C", str(forge), "branch", "only-upstream", "main")
+    online = {"CODE_REPO": str(forge), "CLONE_FROM": str(task.gate)}
+    assert task.run("sh", "-c", COMMIT, env=online).returncode == 0
+    work = str(task.work)
+    assert task.git("-C", work, "remote", "get-url", "origin") == str(forge)
+    assert task.git("-C", work, "remote", "get-url", "gate") == str(task.gate)
+    assert "origin/only-upstream" in task.git("-C", work, "branch", "-r")
+    assert "terok/abc" in task.heads()
+    assert task.run("true", env={**online, "CLONE_FROM": f"{task.gate}/"}).returncode == 0
+    assert task.git("-C", work, "remote", "get-url", "gate") == f"{task.gate}/", "a restart has a new token"
+    subprocess.run(["rm", "-rf", work], check=True)
+    task.work.mkdir()
+    done = task.run("sh", "-c", COMMIT, env={**online, "CODE_REPO": str(tmp_path / "gone.git"), "GIT_BRANCH": "other"})
+    assert done.returncode == 0, done.stderr
+    assert "the upstream could not be read" in done.stdout
+
+
 def test_an_empty_repository_gets_its_first_commit(task: Task, tmp_path: Path) -> None:
     empty = tmp_path / "empty.git"
     task.git("init", "-q", "--bare", "-b", "main", str(empty))

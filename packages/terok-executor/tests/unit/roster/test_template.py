@@ -31,7 +31,7 @@ def spec(agent: str, provider: str, model: str | None = "some-model") -> Contain
         phantom_token="phantom-token",
         model=model,
         task_dir=Path("/state/t"),
-        code_repo="http://t@127.0.0.1:9418/r.git",
+        gate_url="http://t@127.0.0.1:9418/r.git",
         work_branch="b",
     )
 

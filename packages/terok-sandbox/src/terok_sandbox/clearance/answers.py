@@ -48,7 +48,7 @@ class Answers:
         """Write the file as it is now."""
         try:
             ensure_dir(self._path.parent)
-            atomic_write(self._path, "".join(f"{row}\n" for row in self._rows), mode=0o644)
+            atomic_write(self._path, "".join(f"{row}\n" for row in self._rows), mode=0o644, durable=False)
         except (OSError, TerokError) as error:
             _log.warning("%s: %s", self._path, error)
 

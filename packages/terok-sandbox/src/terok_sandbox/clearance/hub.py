@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from contextlib import suppress
@@ -16,10 +15,11 @@ from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
 from terok_sandbox.clearance.answers import Answers
 from terok_sandbox.clearance.connection import Connection
+from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
 from terok_sandbox.clearance.journal import Journal
-from terok_sandbox.clearance.model import Target, Verdict, dossier_of
+from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.queue import ClearanceQueue, Seen
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.supervise import wire
@@ -38,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 32
 EXPIRY_CHECK: Final = 5.0
-DOSSIER_FILE: Final = "dossier.json"
-_MAX_DOSSIER: Final = 16 * 1024
 
 
 class Effect(Protocol):
@@ -64,9 +62,9 @@ class ClearanceHub:
         self._effect = effect
         self._audit = audit
         self._clock = clock
-        self._dossier_path = sidecar.state_dir / DOSSIER_FILE
+        self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
-        self._journal = Journal(sidecar.state_dir / JOURNAL_FILE, self.queue)
+        self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
         self._answers = Answers(sidecar.runtime_dir / "guest" / protocol.DIRECTORY / ANSWERS_FILE)
         self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
         self._connections: set[Connection] = set()
@@ -212,15 +210,6 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
     expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
     reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
     return LiveVerdict(target.line, verdict.action, verdict.scope, expires, reason)
-
-
-def read_dossier(path: Path) -> dict[str, str]:
-    """Return the texts of a dossier file; a missing or unusable one is empty."""
-    try:
-        with path.open("rb") as file:
-            return dossier_of(json.loads(file.read(_MAX_DOSSIER)))
-    except (OSError, ValueError, RecursionError):
-        return {}
 
 
 def bind(directory: Path) -> socket.socket:

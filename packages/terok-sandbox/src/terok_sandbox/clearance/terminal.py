@@ -95,6 +95,8 @@ class Terminal:
             number = self._numbers.pop((event.container, event.request_id), None)
             if number is not None:
                 self._write(f"[{number}] {outcome(event)}")
+        elif event.kind == "replayed":
+            self._write(f"{event.container}: its questions come here")
         elif event.kind == "gone":
             for key in [key for key in self._numbers if key[0] == event.container]:
                 del self._numbers[key]

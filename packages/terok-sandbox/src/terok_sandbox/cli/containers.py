@@ -68,7 +68,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=_tiers(allow or (), profiles or ()),
+            tiers=_tiers(image, allow or (), profiles or ()),
         ),
     )
     sandbox = Sandbox(warn=warn)
@@ -79,18 +79,23 @@ def run(
     return _follow(sandbox, name, remove=remove)
 
 
-def _tiers(allow: Sequence[str], profiles: Sequence[str]) -> PolicyTiers:
-    """Return the policy of a launch: what its profiles stand for on this machine, and what it asks for itself."""
+def _tiers(image: str, allow: Sequence[str], profiles: Sequence[str]) -> PolicyTiers:
+    """Return the policy of a launch: what its profiles stand for here and in its image, and what it asks for itself."""
     lines = tuple(allow_line(target) for target in allow)
     if not profiles:
         return PolicyTiers(project_allow=lines)
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.shield.profiles import profile_lines, profile_overrides
+    from terok_sandbox.shield.registry_hosts import image_targets, redirect_targets
 
-    directory = SandboxConfig().config_dir
-    return PolicyTiers(
-        override=profile_overrides(profiles, directory), project_allow=(*profile_lines(profiles, directory), *lines)
+    config = SandboxConfig()
+    allowed = profile_lines(
+        profiles,
+        config.config_dir,
+        also=lambda symbol: [*redirect_targets(config, symbol), *image_targets(config, image, symbol)],
     )
+    override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
+    return PolicyTiers(override=override, project_allow=(*allowed, *lines))
 
 
 def start(*, names: Sequence[str]) -> None:

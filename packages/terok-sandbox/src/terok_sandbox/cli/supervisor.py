@@ -55,6 +55,20 @@ def redo(*, name: str) -> None:
     print(f"{name} is supervised again, after {client.redo_handover(config, name, pid):.0f} ms")
 
 
+def sweep() -> int:
+    """Clear away the remains of containers that are gone; 1 when something could not be."""
+    from terok_sandbox.runtime.podman import PodmanRuntime
+    from terok_sandbox.supervise import janitor
+
+    config = SandboxConfig.load()
+    swept = janitor.sweep(config, PodmanRuntime(config))
+    for name in swept.removed:
+        print(f"{name} cleared away")
+    for name, why in swept.failed.items():
+        print(f"{name}: {safe_text(why)}")
+    return 1 if swept.failed else 0
+
+
 def _print(answer: dict[str, Any], indent: str = "") -> None:
     for key, value in answer.items():
         if isinstance(value, dict):

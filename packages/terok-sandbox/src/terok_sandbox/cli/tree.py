@@ -163,6 +163,11 @@ COMMANDS = CommandTree(
                     args=(ArgDef("name", nargs="?", metavar="NAME", help="name of the container"), _JSON),
                 ),
                 CommandDef(
+                    "sweep",
+                    help="clear away what is left of containers that Podman does not have any more",
+                    handler=f"{_SUPERVISOR}:sweep",
+                ),
+                CommandDef(
                     "redo",
                     help="supervise a running container whose supervisor is gone",
                     handler=f"{_SUPERVISOR}:redo",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
 from terok_sandbox.errors import SandboxError
-from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement
+from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement, SecurityClass
 from terok_sandbox.vault.usage.budget import Budget
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class SandboxConfig:
     config_dir: Path = field(default_factory=namespace_config_dir)
     vault_dir: Path = field(default_factory=_vault_dir)
     """Credential database and routes."""
+    services_mode: Literal["socket", "tcp"] = "socket"
+    """With ``tcp``, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
     shield_mode: Enforcement = "filter"
     """Egress enforcement of a launch that does not choose its own."""
     shield_resolvers: tuple[str, ...] = ()
@@ -53,6 +55,8 @@ class SandboxConfig:
     """Argument vector of a program that prints the vault's passphrase."""
     budget: Budget = field(default_factory=Budget)
     """What a task and a project may use of their providers, unless a launch says otherwise."""
+    security_class: SecurityClass = "gatekeeping"
+    """Of launches that do not choose: whether containers see their project's upstream beside the gate."""
     shutdown_timeout: int = 10
     """Seconds a container gets to end by itself."""
     seccomp_opt_outs: tuple[OptOut, ...] = ()
@@ -145,6 +149,10 @@ class SandboxConfig:
         """Return the directory of the container's audit and supervisor logs."""
         return self.state_dir / "containers" / checked_name(name)
 
+    def gateway_dir(self, name: str) -> Path:
+        """Return the part of the container's state directory that its gateway writes."""
+        return self.container_state_dir(name) / "gateway"
+
     def container_runtime_dir(self, name: str) -> Path:
         """Return the directory of the supervisor's socket (host only) and of ``guest/`` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
@@ -161,7 +169,7 @@ class SandboxConfig:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
         asking = (self.clearance_socket(name).parent, guest / "clearance")
-        for path in (self.container_state_dir(name), self.container_runtime_dir(name), guest, *asking):
+        for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 
 

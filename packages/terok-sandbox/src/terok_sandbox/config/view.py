@@ -51,6 +51,12 @@ class ShieldSection(Section):
         return value
 
 
+class GateSection(Section):
+    """``gate:`` what containers see of their project's upstream."""
+
+    security_class: Literal["gatekeeping", "online"] = "gatekeeping"
+
+
 class LimitsSection(Section):
     """Limits; what is not given is not limited."""
 
@@ -68,6 +74,12 @@ class BudgetSection(Section):
     project: LimitsSection = LimitsSection()
 
 
+class ServicesSection(Section):
+    """``services:`` how containers reach vault and gate."""
+
+    mode: Literal["socket", "tcp"] = "socket"
+
+
 class RunSection(Section):
     """``run:`` how containers are run."""
 
@@ -81,7 +93,9 @@ class SandboxConfigView(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     credentials: CredentialsSection = CredentialsSection()
+    services: ServicesSection = ServicesSection()
     shield: ShieldSection = ShieldSection()
+    gate: GateSection = GateSection()
     run: RunSection = RunSection()
     budget: BudgetSection = BudgetSection()
 
@@ -90,7 +104,9 @@ class SandboxConfigView(BaseModel):
         command = self.credentials.passphrase_command
         return {
             "credentials_passphrase_command": None if command is None else tuple(command),
+            "services_mode": self.services.mode,
             "shield_mode": self.shield.mode,
+            "security_class": self.gate.security_class,
             "shield_resolvers": tuple(self.shield.resolvers),
             "budget": Budget(
                 Limits(**self.budget.task.model_dump()),

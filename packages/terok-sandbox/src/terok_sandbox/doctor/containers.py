@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
+from terok_sandbox.shield.live_store import LIVE_FILE, load_live
 from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.supervise import client
+from terok_sandbox.supervise.supervision import SSH_SOCKET
 from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.listing import SandboxRow
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 WAIT: Final = 5
 """Seconds an answer may take."""
 NO_SHELL: Final = (126, 127)
+_LIST_KEYS: Final = b"\0\0\0\1\x0b"
+_KEYS: Final = "\x0c"
+"""Kinds of a request to an SSH agent, and of its answer."""
 _QUERY: Final = r"\x00\x1bAB\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01"
 """A question for the address of ``localhost``, over TCP, with the ID ``AB``."""
 
@@ -27,7 +35,7 @@ def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorC
     yield DoctorCheck(
         category="supervision",
         label="supervised",
-        evaluate=lambda *_: _supervised(row),
+        evaluate=lambda *_: _supervised(config, row),
         fix_cmd=("terok-sandbox", "supervisor", "redo", row.name),
         fix_description="supervise it again",
     )
@@ -42,6 +50,10 @@ def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorC
         yield _inside("gate", LOOPBACK_GATE_PORT, r"GET / HTTP/1.0\r\n\r\n", "HTTP")
     if sidecar.vault is not None:
         yield _inside("vault", LOOPBACK_VAULT_PORT, r"GET / HTTP/1.0\r\n\r\n", "HTTP")
+        if sidecar.vault.ssh_scope is not None:
+            agent = config.guest_dir(row.name) / SSH_SOCKET
+            yield DoctorCheck(category="inside", label="SSH agent", evaluate=lambda *_: _agent(agent))
+    yield DoctorCheck(category="shield", label="posture", evaluate=lambda *_: _posture(sidecar))
 
 
 def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
@@ -53,12 +65,31 @@ def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
     return CheckVerdict("error", "does not answer", hint="see supervisor.log in the container's state directory")
 
 
-def _supervised(row: SandboxRow) -> CheckVerdict:
-    if row.supervised:
-        return CheckVerdict("ok", "yes")
-    return CheckVerdict(
-        "error", "has no supervisor", hint=f"run `terok-sandbox supervisor redo {row.name}`", fixable=True
-    )
+def _supervised(config: SandboxConfig, row: SandboxRow) -> CheckVerdict:
+    if not row.supervised:
+        hint = f"run `terok-sandbox supervisor redo {row.name}`"
+        return CheckVerdict("error", "has no supervisor", hint=hint, fixable=True)
+    workers = client.status(config, row.name)["workers"]
+    if gone := [name for name, one in workers.items() if not one["pid"]]:
+        return CheckVerdict("warn", f"{', '.join(gone)} is being started", hint="see supervisor.log if it stays so")
+    return CheckVerdict("ok", "; ".join(f"{name}: {one['confined']}" for name, one in workers.items()))
+
+
+def _agent(path: Path) -> CheckVerdict:
+    """Ask for the list of keys, as a client inside does: an empty one is an answer too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(WAIT)
+        asking.connect(str(path))
+        asking.sendall(_LIST_KEYS)
+        return judge_answer(0, asking.recv(5)[4:].decode("latin-1"), _KEYS)
+
+
+def _posture(sidecar: Sidecar) -> CheckVerdict:
+    posture = load_live(sidecar.gateway_dir / LIVE_FILE).posture
+    if posture == "up":
+        return CheckVerdict("ok", posture)
+    hint = f"run `terok-sandbox shield up {sidecar.container_name}` when that is no longer wanted"
+    return CheckVerdict("warn", posture, hint=hint)
 
 
 def _inside(service: str, port: int, question: str, expected: str) -> DoctorCheck:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.setup.prerequisites import check_prerequisites
+from terok_sandbox.supervise.landlock import describe, supported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 KEYRING_LIMIT: Final = 0.95
 """Share of the user's quota of kernel keys above which starts begin to fail."""
 LIMIT_CONTROLLERS: Final = ("cpu", "memory", "pids")
+FULL_ABI: Final = 6
+"""Landlock ABI from which on files, ports and signals are covered."""
 _KEY_USERS: Final = Path("/proc/key-users")
 
 
@@ -28,6 +31,7 @@ def host_checks(runtime: ContainerRuntime) -> Iterator[DoctorCheck]:
         yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
     yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts()))
     yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
+    yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
 
 
 def judge_limits(facts: HostFacts) -> CheckVerdict:
@@ -40,6 +44,14 @@ def judge_limits(facts: HostFacts) -> CheckVerdict:
         f"no limit of {', '.join(missing)}: the controllers are not delegated to this user",
         hint="boot with cgroup v2 alone, and let systemd delegate: Delegate=cpu cpuset io memory pids in user@.service",
     )
+
+
+def judge_landlock(abi: int) -> CheckVerdict:
+    """Tell what confines the processes that serve containers, given the kernel's Landlock ABI."""
+    if abi >= FULL_ABI:
+        return CheckVerdict("ok", describe(abi))
+    hint = "boot a kernel of 6.12 or newer with landlock among its security modules (see /sys/kernel/security/lsm)"
+    return CheckVerdict("warn", f"{describe(abi)}; services are confined less than they could be", hint=hint)
 
 
 def key_usage(lines: Iterable[str], uid: int) -> float | None:

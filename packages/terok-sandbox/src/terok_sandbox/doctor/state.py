@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.listing import SandboxRow
 
-STRAY_GRACE: Final = 3600.0
-"""Seconds for which files without a container may belong to a launch that has not come to it yet."""
+_NAMED: Final = 5
 _SETUP: Final = ("terok-sandbox", "setup")
 
 
@@ -35,8 +34,10 @@ def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow]) -> Iterator[
         fix_description="derive the profiles from Podman's again",
     )
     yield DoctorCheck(category="vault", label="opens", evaluate=lambda *_: _vault(config))
+    yield DoctorCheck(category="vault", label="outlives a reboot", evaluate=lambda *_: _recovery(config))
     yield DoctorCheck(category="supervision", label="fork server", evaluate=lambda *_: _forkserver(config))
     known = {row.name for row in rows}
+    present = {row.name for row in rows if row.state != "missing"}
     for name in _orphans(config, known):
         yield DoctorCheck(
             category="supervision",
@@ -45,15 +46,13 @@ def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow]) -> Iterator[
             fix_cmd=("terok-sandbox", "supervisor", "stop", name),
             fix_description="stop it",
         )
-    for row in rows:
-        if row.state == "missing":
-            yield DoctorCheck(
-                category="files",
-                label=f"sidecar of {row.name}",
-                evaluate=lambda *_, name=row.name: _stray(config, name),
-                fix_cmd=("terok-sandbox", "rm", row.name),
-                fix_description="revoke its tokens and remove its files",
-            )
+    yield DoctorCheck(
+        category="files",
+        label="remains of containers",
+        evaluate=lambda *_: _remains(config, present),
+        fix_cmd=("terok-sandbox", "supervisor", "sweep"),
+        fix_description="revoke their tokens and remove their files",
+    )
 
 
 def _setup(config: SandboxConfig) -> CheckVerdict:
@@ -81,6 +80,15 @@ def _vault(config: SandboxConfig) -> CheckVerdict:
         return CheckVerdict("ok", f"{len(vault.list_credentials())} credentials")
 
 
+def _recovery(config: SandboxConfig) -> CheckVerdict:
+    from terok_sandbox.vault.status import VaultStatus
+
+    status = VaultStatus.load(config)
+    if not status.warnings:
+        return CheckVerdict("ok", f"passphrase kept in: {status.durable_tier}")
+    return CheckVerdict("warn", "; ".join(status.warnings), hint="see `terok-sandbox vault status`")
+
+
 def _forkserver(config: SandboxConfig) -> CheckVerdict:
     from terok_sandbox.supervise import client
 
@@ -101,11 +109,17 @@ def _orphans(config: SandboxConfig, known: set[str]) -> list[str]:
         return []
 
 
-def _stray(config: SandboxConfig, name: str) -> CheckVerdict:
-    try:
-        age = time.time() - config.sidecar_path(name).stat().st_mtime
-    except FileNotFoundError:
-        return CheckVerdict("ok", "removed meanwhile")
-    if age < STRAY_GRACE:
-        return CheckVerdict("ok", "its container does not exist yet, or is just gone")
-    return CheckVerdict("warn", "its container is gone", hint=f"run `terok-sandbox rm {name}`", fixable=True)
+def _remains(config: SandboxConfig, present: set[str]) -> CheckVerdict:
+    from terok_sandbox.supervise.janitor import GRACE, known_traces
+
+    latest = time.time() - GRACE
+    gone = sorted(name for name, when in known_traces(config).items() if name not in present and when <= latest)
+    if not gone:
+        return CheckVerdict("ok", "none")
+    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+    return CheckVerdict(
+        "warn",
+        f"of {', '.join(gone[:_NAMED])}{more}, which are gone",
+        hint="run `terok-sandbox supervisor sweep`",
+        fixable=True,
+    )

@@ -1,4 +1,4 @@
-"""Find the credentials that a mirror's record names: in the vault, or with an agent of the person's."""
+"""Find the credentials for a mirror's upstream: in the vault, or with the agent that its record names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def access_for(record: MirrorRecord, base: Path) -> UpstreamAccess:
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
         https=_vault_login(record.credential) if record.credential else lambda _: None,
-        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else None,
+        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope),
         personal_ssh=record.personal_ssh,
     )
 
@@ -59,5 +59,27 @@ def _agent(socket: Path) -> Callable[[], contextlib.AbstractContextManager[Path]
         if not socket.is_socket():
             raise NoCredential(f"there is no ssh agent at {socket}", hint="start it, or name another")
         yield socket
+
+    return agent
+
+
+def _vault_agent(scope: str) -> Callable[[], contextlib.AbstractContextManager[Path]]:
+    """Return what serves the scope's SSH keys out of the vault while git runs."""
+
+    @contextlib.contextmanager
+    def agent() -> Iterator[Path]:
+        from terok_sandbox.config import SandboxConfig
+        from terok_sandbox.vault.ssh.host_agent import host_agent
+
+        with contextlib.ExitStack() as stack:
+            try:
+                socket = stack.enter_context(host_agent(SandboxConfig(), scope))
+            except TerokError as error:
+                raise NoCredential(
+                    f"there is no key for the upstream: {error.message}",
+                    hint=f"make one with 'terok-sandbox ssh add {scope}', or name an agent with --ssh-agent SOCKET, "
+                    "or use --personal-ssh",
+                ) from error
+            yield socket
 
     return agent

@@ -11,8 +11,11 @@ from typing import Final
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.refs import (
     BACKUP,
+    BACKUP_TAGS,
     HEADS,
+    TAGS,
     RefChange,
+    RefSet,
     backup_ref,
     change_refs,
     change_refs_together,
@@ -25,7 +28,7 @@ _NAME: Final = re.compile(r"(?P<branch>.+)/(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{12}\
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A saved tip; ``name`` is what `restore_backup` takes."""
+    """A saved tip of a branch or, with the tag's full name as ``branch``, of a tag; `restore_backup` takes ``name``."""
 
     name: str
     branch: str
@@ -35,8 +38,14 @@ class Backup:
 
 def list_backups(mirror: Path) -> list[Backup]:
     """Return the saved tips, newest first."""
+    return backups_in(read_refs(mirror))
+
+
+def backups_in(refs: RefSet) -> list[Backup]:
+    """Return the saved tips among ``refs``, newest first."""
     found = []
-    for name, tip in read_refs(mirror).under(BACKUP).items():
+    tags = {TAGS + name: tip for name, tip in refs.under(BACKUP_TAGS).items()}
+    for name, tip in (refs.under(BACKUP) | tags).items():
         if match := _NAME.match(name):
             saved = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
             found.append(Backup(name, match["branch"], tip, saved))
@@ -44,32 +53,44 @@ def list_backups(mirror: Path) -> list[Backup]:
 
 
 def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
-    """Set a branch (``to``, or the one it was saved from) to a saved tip and return its name.
+    """Set a branch (``to``, or the one it was saved from) or a tag to a saved tip and return its name.
 
-    What the branch was at is saved first. `MirrorError` when there is no such backup, or somebody pushes meanwhile.
+    What it was at is saved first. `MirrorError` when there is no such backup, or somebody pushes meanwhile.
     """
     refs = read_refs(mirror)
-    tip = refs.refs.get(BACKUP + name)
+    tip = refs.refs.get(_ref(name))
     match = _NAME.match(name)
     if tip is None or match is None:
         raise MirrorError(f"there is no backup {name!r}", hint="terok-sandbox gate backups SCOPE")
     branch = to or match["branch"]
-    now = refs.refs.get(HEADS + branch)
-    changes = [RefChange(HEADS + branch, now, tip)]
-    if now is not None and (saved := backup_ref(branch, now)) not in refs.refs:
+    tag = branch.startswith(TAGS)
+    target = branch if tag else HEADS + branch
+    now = refs.refs.get(target)
+    changes = [RefChange(target, now, tip)]
+    saved = backup_ref(branch.removeprefix(TAGS), now, tag=tag) if now is not None else None
+    if saved is not None and saved not in refs.refs:
         changes.insert(0, RefChange(saved, None, now))
     if (problem := change_refs_together(mirror, changes)) is not None:
-        raise MirrorError(
-            f"the branch {branch!r} was not restored: {problem}", hint="somebody may have pushed; try again"
-        )
+        raise MirrorError(f"{branch!r} was not restored: {problem}", hint="somebody may have pushed; try again")
     return branch
 
 
-def prune_backups(mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None) -> list[Backup]:
-    """Remove and return the backups that are older than ``older_than``."""
+def prune_backups(
+    mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None, refs: RefSet | None = None
+) -> list[Backup]:
+    """Remove and return the backups that are older than ``older_than``; ``refs`` are the mirror's, if known."""
     limit = (now or datetime.now(UTC)) - older_than
-    old = [backup for backup in list_backups(mirror) if backup.saved < limit]
-    errors = change_refs(mirror, [RefChange(BACKUP + backup.name, backup.tip, None) for backup in old])
+    old = [backup for backup in backups_in(refs or read_refs(mirror)) if backup.saved < limit]
+    errors = change_refs(mirror, [RefChange(_ref(backup.name), backup.tip, None) for backup in old])
     if errors:
         raise MirrorError(f"backups could not be removed: {errors[0]}")
     return old
+
+
+def backup_name(ref: str) -> str:
+    """Return the name, as `Backup` has it, of a ref with a saved tip."""
+    return ref.removeprefix(BACKUP) if ref.startswith(BACKUP) else TAGS + ref.removeprefix(BACKUP_TAGS)
+
+
+def _ref(name: str) -> str:
+    return BACKUP_TAGS + name.removeprefix(TAGS) if name.startswith(TAGS) else BACKUP + name

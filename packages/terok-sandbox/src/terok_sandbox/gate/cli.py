@@ -51,6 +51,13 @@ VERBS: Final = (
             _BRANCH,
             ArgDef("--to", help="the upstream's branch (default: the same name)", metavar="BRANCH"),
             ArgDef("--accept-flags", help="you have looked at the findings", action="store_true"),
+            ArgDef(
+                "--pull-request", help="open a pull request for it, with the token in the vault", action="store_true"
+            ),
+            ArgDef(
+                "--base", help="the branch that the pull request is for (default: the upstream's)", metavar="BRANCH"
+            ),
+            ArgDef("--title", help="the pull request's title (default: the last commit's)", metavar="TEXT"),
         ),
     ),
     CommandDef(
@@ -103,7 +110,10 @@ VERBS: Final = (
         handler=f"{_UPKEEP}:access",
         args=(
             _SCOPE,
-            ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
+            ArgDef(
+                "--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"
+            ),
+            ArgDef("--forge", help="whose API opens pull requests there", choices=("github", "gitlab", "forgejo")),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
         ),

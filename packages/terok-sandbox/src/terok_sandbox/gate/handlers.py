@@ -57,7 +57,8 @@ def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = Non
     )
     GitGate(scope, base=base, upstream=repo, access=access_for(wanted, base)).sync()
     mirror = mirror_path(base, scope)
-    write_record(mirror, replace(wanted, default_branch=read_record(mirror).default_branch))
+    known = read_record(mirror)
+    write_record(mirror, replace(wanted, default_branch=known.default_branch, forge=known.forge))
     print(scope)
     return 0
 
@@ -92,7 +93,7 @@ def branches(*, scope: str, as_json: bool = False) -> int:
 def pending_line(op: PendingOp) -> str:
     """Return a pending operation on one line."""
     cost = "nothing is lost" if op.lossless else f"{op.gate_only_commits} commits leave the branch"
-    return f"pending  {safe_text(op.branch)}: {op.kind} ({op.reason}), {cost}"
+    return f"pending  {safe_text(op.name)}: {op.kind} ({op.reason}), {cost}"
 
 
 def base_directory() -> Path:

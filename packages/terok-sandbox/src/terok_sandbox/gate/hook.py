@@ -32,14 +32,15 @@ newline='
 '
 while read -r old new ref; do
   count=$((count + 1))
-  [ "$count" -le @MAX@ ] || refuse "more than @MAX@ refs in one push"
+  [ "$count" -le @MAX@ ] || refuse "more than @MAX@ refs in one push; push them in parts"
   case $ref in
     refs/heads/-* | refs/heads/HEAD | refs/heads/refs/* | refs/tags/-* | refs/tags/HEAD | refs/tags/refs/*)
       refuse "the name ${ref#refs/*/} is not accepted" ;;
-    refs/heads/*) name=${ref#refs/heads/}; kind=branch; origin=refs/terok/upstream/$name ;;
-    refs/tags/*) name=${ref#refs/tags/}; kind=tag; origin=refs/terok/upstream-tags/$name ;;
+    refs/heads/*) name=${ref#refs/heads/}; kind=branch; tail= ;;
+    refs/tags/*) name=${ref#refs/tags/}; kind=tag; tail=-tags ;;
     *) refuse "only branches and tags can be pushed, not $ref" ;;
   esac
+  origin=refs/terok/upstream$tail/$name
   updates="${updates}update $old $new $ref$newline"
   is_none "$old" && continue
   if is_none "$new"; then
@@ -53,7 +54,7 @@ while read -r old new ref; do
   fi
   [ "$(git rev-parse --quiet --verify "$ref" 2>/dev/null)" = "$old" ] || refuse "$ref has moved; fetch first"
   [ -n "$stamp" ] || stamp=$(date -u +%Y%m%dT%H%M%SZ)
-  backup=refs/terok/backup/$name/$stamp-$(printf %.12s "$old")
+  backup=refs/terok/backup$tail/$name/$stamp-$(printf %.12s "$old")
   holds "$backup" || saves="${saves}create $backup $old$newline"
 done
 if [ -n "${TEROK_GATE_ASK-}" ]; then

@@ -50,6 +50,7 @@ class MirrorRecord:
 
     ``credential`` is the name of a credential in the vault (``[SET/]PROVIDER``) for an https upstream, ``ssh_agent``
     the socket of an agent for an ssh upstream; ``personal_ssh`` lets ssh use the person's own configuration and keys.
+    ``forge`` is the kind of API on the upstream's host, for pull requests.
     """
 
     scope: str
@@ -59,6 +60,7 @@ class MirrorRecord:
     credential: str | None = None
     ssh_agent: str | None = None
     personal_ssh: bool = False
+    forge: str | None = None
 
 
 def mirror_path(base: Path, scope: str) -> Path:
@@ -126,6 +128,7 @@ def read_record(mirror: Path) -> MirrorRecord:
         credential=data.get("credential"),
         ssh_agent=data.get("ssh_agent"),
         personal_ssh=data.get("personal_ssh") is True,
+        forge=data.get("forge"),
     )
 
 

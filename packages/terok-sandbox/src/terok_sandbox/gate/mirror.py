@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from terok_sandbox.gate.access import access_for
 from terok_sandbox.gate.backups import prune_backups
 from terok_sandbox.gate.credentials import UpstreamAccess
-from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.errors import MirrorError, UpstreamUnreachable
 from terok_sandbox.gate.layout import (
     MirrorRecord,
     create_mirror,
@@ -20,9 +20,10 @@ from terok_sandbox.gate.layout import (
     sweep_quarantine,
     write_record,
 )
-from terok_sandbox.gate.plan import PendingOp, RefNames, SyncPlan, plan_sync
+from terok_sandbox.gate.plan import PendingOp, RefNames, SyncPlan, plan_sync, plan_tags
 from terok_sandbox.gate.refs import (
     ATTIC,
+    ATTIC_TAGS,
     HEADS,
     TAGS,
     UPSTREAM,
@@ -33,6 +34,7 @@ from terok_sandbox.gate.refs import (
     backup_ref,
     change_refs,
     change_refs_together,
+    create_unseen,
     head_branch,
     point_head,
     read_refs,
@@ -132,9 +134,7 @@ class GitGate:
                 if self.default_branch:
                     point_head(self.path, self.default_branch)
                 return GateSyncResult(self.path, None, created, success=True)
-            result = self._follow(upstream, seen, created=created, timeout=timeout)
-            prune_backups(self.path)
-            return result
+            return self._follow(upstream, seen, created=created, timeout=timeout)
 
     def upstream(self) -> Upstream | None:
         """Return the upstream, with what it may be shown of our credentials; None for a project without one."""
@@ -145,16 +145,22 @@ class GitGate:
             access = access_for(read_record(self.path), self.path.parent)
         return Upstream(self.source, access)
 
+    def seed(self, base: Path) -> Path | None:
+        """Return a copy of the mirror below ``base`` that a container may be given to read, if that is of use."""
+        from terok_sandbox.gate.seed import refresh_seed
+
+        return refresh_seed(self.path, base)
+
     def branch_heads(self) -> dict[str, str]:
         """Return the branches that the container sees, with their tips."""
         return self._refs().under(HEADS)
 
     def pending_ops(self) -> tuple[PendingOp, ...]:
         """Work out, without the upstream, what waits for a person."""
-        return self._plan(self._refs()).pending
+        return self._pending(self._refs())
 
     def apply_pending_ops(self, branches: Iterable[str] | None = None) -> ApplyPendingResult:
-        """Carry out the pending operations (of ``branches`` only, if given).
+        """Carry out the pending operations (of ``branches`` only, if given; tags by their full name).
 
         The old tip of each is saved under a backup ref in the same transaction, which fails if somebody has pushed
         to the branch since the operation was worked out.
@@ -165,42 +171,51 @@ class GitGate:
         errors: list[str] = []
         with self._lock():
             refs = self._refs()
-            attic = refs.under(ATTIC)
-            for op in self._plan(refs).pending:
-                if wanted is not None and op.branch not in wanted:
+            for op in self._pending(refs):
+                if wanted is not None and op.name not in wanted:
                     continue
-                saved = backup_ref(op.branch, op.gate_tip)
-                changes = [RefChange(HEADS + op.branch, op.gate_tip, op.upstream_tip)]
+                saved = backup_ref(op.branch, op.gate_tip, tag=op.tag)
+                changes = [RefChange((TAGS if op.tag else HEADS) + op.branch, op.gate_tip, op.upstream_tip)]
                 if saved not in refs.refs:
                     changes.insert(0, RefChange(saved, None, op.gate_tip))
-                if op.branch in attic:
-                    changes.append(RefChange(ATTIC + op.branch, attic[op.branch], None))
+                attic = (ATTIC_TAGS if op.tag else ATTIC) + op.branch
+                if attic in refs.refs:
+                    changes.append(RefChange(attic, refs.refs[attic], None))
                 problem = change_refs_together(self.path, changes)
                 if problem is None:
-                    applied.append(op.branch)
+                    applied.append(op.name)
                     backups.append(saved)
                 else:
-                    errors.append(f"{op.branch}: {problem}")
+                    errors.append(f"{op.name}: {problem}")
         return ApplyPendingResult(tuple(applied), tuple(backups), tuple(errors))
 
-    def _follow(self, upstream: Upstream, seen: Advertised, *, created: bool, timeout: float) -> GateSyncResult:
-        before = self._refs()
-        snapshot, tags = before.under(UPSTREAM), before.under(UPSTREAM_TAGS)
-        if seen.branches != snapshot or seen.tags != tags:
-            self._keep_proof(before, snapshot, seen)
-            upstream.fetch_into(self.path, timeout=timeout)
+    def _follow(
+        self, upstream: Upstream, seen: Advertised, *, created: bool, timeout: float, again: bool = True
+    ) -> GateSyncResult:
+        after = before = self._refs()
+        moves = _moves(before, seen)
+        if moves:
+            self._keep_proof(before, moves)
+            try:
+                upstream.fetch_into(self.path, (move.new for move in moves if move.new), timeout=timeout)
+            except UpstreamUnreachable:
+                now = upstream.advertised(timeout=min(timeout, 120.0)) if again else seen
+                if now == seen:
+                    raise
+                return self._follow(upstream, now, created=created, timeout=timeout, again=False)
+            if problems := create_unseen(self.path, moves):
+                raise MirrorError(f"the upstream's branches were not recorded: {problems[0]}")
             after = self._refs()
-        else:
-            after = before
-        plan = self._plan(after, previous=snapshot)
+        plan, tags = self._plan(after, before), self._plan_tags(after, before)
         changes = [RefChange(HEADS + branch, old, new) for branch, (old, new) in plan.updates.items()]
-        new_tags, tag_notes = _plan_tags(after)
-        attic = after.under(ATTIC)
-        changes += new_tags
-        changes += [RefChange(ATTIC + branch, attic[branch], None) for branch in plan.resolved if branch in attic]
-        errors = change_refs(self.path, changes)
+        changes += [RefChange(TAGS + tag, old, new) for tag, (old, new) in tags.updates.items()]
+        for place, resolved in ((ATTIC, plan.resolved), (ATTIC_TAGS, tags.resolved)):
+            known = after.under(place)
+            changes += [RefChange(place + name, known[name], None) for name in resolved if name in known]
+        errors = (create_unseen if created else change_refs)(self.path, changes)
+        prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
-        notes = plan.notes + tag_notes
+        notes = plan.notes + tags.notes
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
@@ -211,7 +226,7 @@ class GitGate:
             created=created,
             success=not errors,
             applied=tuple(plan.updates),
-            pending=plan.pending,
+            pending=plan.pending + tags.pending,
             gate_only_branches=plan.gate_only,
             notes=notes,
             errors=tuple(errors),
@@ -225,23 +240,33 @@ class GitGate:
         known = replace(record, scope=self.scope, upstream=address, default_branch=self.default_branch)
         write_record(self.path, known)
 
-    def _keep_proof(self, before: RefSet, snapshot: dict[str, str], seen: Advertised) -> None:
-        """Before the snapshot moves, keep what it said of every branch that changes; the first proof stays."""
-        attic = before.under(ATTIC)
-        names = RefNames(attic)
+    def _keep_proof(self, before: RefSet, moves: list[RefChange]) -> None:
+        """Before the snapshot moves, keep what it said of every ref that changes; the first proof stays."""
         changes = []
-        for branch, tip in snapshot.items():
-            if seen.branches.get(branch) != tip and branch not in attic and names.obstacle(branch) is None:
-                names.add(branch)
-                changes.append(RefChange(ATTIC + branch, None, tip))
-        errors = change_refs(self.path, changes)
+        for place, proof in ((UPSTREAM, ATTIC), (UPSTREAM_TAGS, ATTIC_TAGS)):
+            kept = before.under(proof)
+            names = RefNames(kept)
+            for move in moves:
+                name = move.ref.removeprefix(place)
+                if name == move.ref or move.old is None or name in kept or names.obstacle(name) is not None:
+                    continue
+                names.add(name)
+                changes.append(RefChange(proof + name, None, move.old))
+        errors = create_unseen(self.path, changes)
         if errors:
             raise MirrorError(f"the mirror at {self.path} cannot be prepared for a fetch: {errors[0]}")
 
-    def _plan(self, refs: RefSet, previous: dict[str, str] | None = None) -> SyncPlan:
-        snapshot = refs.under(UPSTREAM)
-        proof = {**(previous if previous is not None else snapshot), **refs.under(ATTIC)}
-        return plan_sync(refs.under(HEADS), snapshot, proof, MirrorHistory(self.path))
+    def _plan(self, refs: RefSet, before: RefSet) -> SyncPlan:
+        """Plan for the branches; ``before`` holds the snapshot as it was."""
+        proof = {**before.under(UPSTREAM), **refs.under(ATTIC)}
+        return plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, MirrorHistory(self.path))
+
+    def _plan_tags(self, refs: RefSet, before: RefSet) -> SyncPlan:
+        proof = {**before.under(UPSTREAM_TAGS), **refs.under(ATTIC_TAGS)}
+        return plan_tags(refs.under(TAGS), refs.under(UPSTREAM_TAGS), proof, MirrorHistory(self.path))
+
+    def _pending(self, refs: RefSet) -> tuple[PendingOp, ...]:
+        return self._plan(refs, refs).pending + self._plan_tags(refs, refs).pending
 
     def _refs(self) -> RefSet:
         if not self.path.is_dir():
@@ -255,19 +280,12 @@ class GitGate:
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
 
 
-def _plan_tags(refs: RefSet) -> tuple[list[RefChange], tuple[str, ...]]:
-    ours = refs.under(TAGS)
-    names = RefNames(ours)
-    changes = []
-    notes = []
-    for tag, oid in refs.under(UPSTREAM_TAGS).items():
-        if ours.get(tag) == oid:
-            continue
-        if tag in ours:
-            notes.append(f"tag {tag!r} differs from the upstream's; the gate keeps {ours[tag][:12]}")
-        elif (obstacle := names.obstacle(tag)) is not None:
-            notes.append(f"tag {tag!r} was not created: tag {obstacle!r} is in its way")
-        else:
-            names.add(tag)
-            changes.append(RefChange(TAGS + tag, None, oid))
-    return changes, tuple(notes)
+def _moves(before: RefSet, seen: Advertised) -> list[RefChange]:
+    """Return what changes in the snapshot; what goes comes first, since it may be in the way of what is new."""
+    gone: list[RefChange] = []
+    come: list[RefChange] = []
+    for place, now in ((UPSTREAM, seen.branches), (UPSTREAM_TAGS, seen.tags)):
+        known = before.under(place)
+        gone += [RefChange(place + name, oid, None) for name, oid in known.items() if name not in now]
+        come += [RefChange(place + name, known.get(name), oid) for name, oid in now.items() if known.get(name) != oid]
+    return gone + come

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
+
+MAX_JUDGED: Final = 2000
+"""Branches, and tags, whose history one sync compares; each takes git a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingOp:
-    """A change to a gate branch that a sync does not make by itself.
+    """A change to a branch or ``tag`` of the gate that a sync does not make by itself.
 
     ``gate_only_commits`` counts the commits that leave the branch and that the upstream never had there;
-    ``lossless`` says there are none. ``upstream_tip`` is None for a deletion.
+    ``lossless`` says that nothing of the gate's own is lost. ``upstream_tip`` is None for a deletion.
     """
 
     kind: Literal["force_update", "delete"]
@@ -28,6 +31,12 @@ class PendingOp:
     upstream_tip: str | None
     lossless: bool
     gate_only_commits: int
+    tag: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the branch's name, or the tag's full one."""
+        return f"refs/tags/{self.branch}" if self.tag else self.branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ def plan_sync(
     resolved: list[str] = []
     notes: list[str] = []
     names = RefNames(heads)
+    judged = left = 0
     for branch, new in sorted(upstream.items()):
         tip = heads.get(branch)
         if tip is None:
@@ -109,6 +119,11 @@ def plan_sync(
                 notes.append(f"branch {branch!r} was not created: branch {obstacle!r} is in its way")
             resolved.append(branch)
             continue
+        if tip != new:
+            judged += 1
+            if judged > MAX_JUDGED:
+                left += 1
+                continue
         op = None if tip == new else _judge(branch, tip, new, proof.get(branch), history)
         if isinstance(op, PendingOp):
             pending.append(op)
@@ -117,10 +132,59 @@ def plan_sync(
             updates[branch] = (tip, new)
         resolved.append(branch)
     gone = [branch for branch in sorted(heads) if branch not in upstream]
-    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in gone if branch in proof]
+    deleted = [branch for branch in gone if branch in proof]
+    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in deleted[:MAX_JUDGED]]
+    left += len(deleted[MAX_JUDGED:])
+    if left:
+        notes.append(f"{left} more branches changed upstream; sync again when these are settled")
     gate_only = tuple(branch for branch in gone if branch not in proof)
     resolved += [branch for branch in proof if branch not in heads and branch not in upstream]
     return SyncPlan(updates, tuple(pending), tuple(resolved), gate_only, tuple(notes))
+
+
+def plan_tags(
+    ours: Mapping[str, str], upstream: Mapping[str, str], proof: Mapping[str, str], history: History
+) -> SyncPlan:
+    """Compare the gate's tags with the upstream's: new ones are created, a tag that moved or went waits."""
+    updates: dict[str, tuple[str | None, str]] = {}
+    pending: list[PendingOp] = []
+    notes: list[str] = []
+    names = RefNames(ours)
+    for tag, new in sorted(upstream.items()):
+        oid = ours.get(tag)
+        if oid == new:
+            continue
+        if oid is not None:
+            if len(pending) < MAX_JUDGED:
+                reason: Reason = "upstream_rewrite" if tag in proof else "unknown_provenance"
+                pending.append(_tag_op("force_update", tag, reason, oid, new, proof.get(tag), history))
+        elif (obstacle := names.obstacle(tag)) is not None:
+            notes.append(f"tag {tag!r} was not created: tag {obstacle!r} is in its way")
+        else:
+            names.add(tag)
+            updates[tag] = (None, new)
+    gone = [tag for tag in sorted(ours) if tag not in upstream and tag in proof]
+    pending += [
+        _tag_op("delete", tag, "upstream_delete", ours[tag], None, proof[tag], history)
+        for tag in gone[: MAX_JUDGED - len(pending)]
+    ]
+    waiting = {op.branch for op in pending}
+    resolved = tuple(tag for tag in proof if tag not in waiting and (tag not in ours or tag in upstream))
+    gate_only = tuple(tag for tag in sorted(ours) if tag not in upstream and tag not in proof)
+    return SyncPlan(updates, tuple(pending), resolved, gate_only, tuple(notes))
+
+
+def _tag_op(
+    kind: Literal["force_update", "delete"],
+    tag: str,
+    reason: Reason,
+    oid: str,
+    new: str | None,
+    base: str | None,
+    history: History,
+) -> PendingOp:
+    lost = 0 if oid == base else history.count(oid, without=[known for known in (new, base) if known is not None])
+    return PendingOp(kind, tag, reason, oid, new, oid == base, lost, tag=True)
 
 
 def _judge(

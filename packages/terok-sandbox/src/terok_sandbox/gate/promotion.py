@@ -99,7 +99,7 @@ def promote(gate: GitGate, branch: str, *, to: str | None = None, accept_flags: 
     upstream = gate.upstream()
     if upstream is None:
         raise PromotionRefused(f"the project {gate.scope} has no upstream", hint="fetch from 'gate path' instead")
-    verdict = _reviewed(gate, branch, accept_flags=accept_flags)
+    verdict = check_reviewed(gate, branch, accept_flags=accept_flags)
     target = to or branch
     _check_name(target)
     seen = upstream.advertised(timeout=120.0)
@@ -139,7 +139,8 @@ def reject(gate: GitGate, branch: str, note: str) -> str:
     return tip
 
 
-def _reviewed(gate: GitGate, branch: str, *, accept_flags: bool) -> Verdict:
+def check_reviewed(gate: GitGate, branch: str, *, accept_flags: bool) -> Verdict:
+    """Return what a person decided about a branch as it is now; `PromotionRefused` unless it may go upstream."""
     again = f"terok-sandbox gate review {gate.scope} {branch}"
     tip = gate.branch_heads().get(branch)
     verdict = read_verdicts(gate.path).get(branch)

@@ -20,7 +20,8 @@ from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
-from terok_sandbox.gate.refs import HEADS, TAGS
+from terok_sandbox.gate.packed import packed_and_loose
+from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
 from terok_sandbox.gate.verdicts import read_verdicts
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
@@ -106,7 +107,10 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     """Inspect a push; return whether it is taken, and what its sender is told."""
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
-    report = inspect_push(Objects(mirror, question.quarantine), tips, load_policy(mirror), tags)
+    policy = load_policy(mirror)
+    if too_many := _too_many_refs(mirror, question, policy.limits.refs):
+        return False, [too_many]
+    report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
     lines = push_lines(report)
     branches = [ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)]
     with contextlib.suppress(GateError):
@@ -115,6 +119,14 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
             if (verdict := verdicts.get(branch)) is not None and verdict.rejected:
                 lines.append(f"the reviewer rejected {branch} at {verdict.tip[:12]}: {verdict.note}")
     return report.accepted, lines
+
+
+def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:
+    """Say why a push would give agents more refs in the mirror than the project allows; empty if it does not."""
+    made = sum(not old.strip("0") for old, _, _ in question.updates)
+    if not made or packed_and_loose(mirror) + made <= limit or (have := read_refs(mirror).own()) + made <= limit:
+        return ""
+    return f"{have} branches, tags and saved tips were made here, {limit} is the limit; 'gate prune' removes saved ones"
 
 
 def parse_question(raw: bytes, mirror: Path) -> Question:

@@ -42,14 +42,28 @@ def review(*, scope: str, branch: str | None = None, as_json: bool = False, sari
     return 0
 
 
-def promote(*, scope: str, branch: str, to: str | None = None, accept_flags: bool = False) -> int:
-    """Send a reviewed branch upstream."""
+def promote(
+    *,
+    scope: str,
+    branch: str,
+    to: str | None = None,
+    accept_flags: bool = False,
+    pull_request: bool = False,
+    base: str | None = None,
+    title: str | None = None,
+) -> int:
+    """Send a reviewed branch upstream, and open a pull request for it if asked to."""
     from terok_sandbox.gate import promotion
+    from terok_sandbox.gate.pull_request import prepare
 
     gate = GitGate.open(scope, base=base_directory())
+    promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
+    request = prepare(gate, branch, head=to or branch, base=base, title=title) if pull_request else None
     target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags)
     address = gate.source.address if gate.source else ""
-    print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}")
+    print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
+    if request is not None:
+        print(f"pull request {request.open()}")
     return 0
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from terok_sandbox.gate.errors import RepoNotUnderstood, UpstreamRefused
 
 _SLUG_LENGTH = 40
+_SSH_PORT = 22
 _SCP_LIKE = re.compile(r"(?P<user>[A-Za-z0-9_][\w.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^\s:-][^\s]*)\Z")
 _SSH_USER = re.compile(r"[A-Za-z0-9_][\w.-]*\Z")
 _SSH_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*\Z")
@@ -54,6 +55,16 @@ def scope_for(repo: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "repo"
     digest = hashlib.sha256(f"{source.kind}:{source.address}".encode("utf-8", "surrogateescape")).hexdigest()
     return f"{slug}-{digest[:10]}"
+
+
+def endpoint(source: RepoSource) -> tuple[str, int] | None:
+    """Return host and port that a fetch from the repository connects to; None for a directory."""
+    if source.kind == "path":
+        return None
+    if match := _SCP_LIKE.match(source.address):
+        return match["host"], _SSH_PORT
+    url = urlsplit(source.address)
+    return str(url.hostname), url.port or (_SSH_PORT if source.kind == "ssh" else 443)
 
 
 def local_git_dir(repo: Path) -> Path:

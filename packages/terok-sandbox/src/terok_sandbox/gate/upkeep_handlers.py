@@ -10,7 +10,7 @@ from pathlib import Path
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
+from terok_sandbox.gate.backups import backup_name, list_backups, prune_backups, restore_backup
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.handlers import base_directory, pending_line
 from terok_sandbox.gate.layout import mirror_path, read_record, write_record
@@ -34,7 +34,7 @@ def apply(*, scope: str, branches: list[str]) -> int:
     """Carry out pending operations; the old tips are saved."""
     result = GitGate.open(scope, base=base_directory()).apply_pending_ops(branches or None)
     for branch, backup in zip(result.applied, result.backups, strict=True):
-        print(f"applied  {safe_text(branch)}, saved as {safe_text(backup.removeprefix('refs/terok/backup/'))}")
+        print(f"applied  {safe_text(branch)}, saved as {safe_text(backup_name(backup))}")
     for error in result.errors:
         print(f"error    {safe_text(error)}")
     if not (result.applied or result.errors):
@@ -99,7 +99,12 @@ def policy(
 
 
 def access(
-    *, scope: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False
+    *,
+    scope: str,
+    credential: str | None = None,
+    ssh_agent: str | None = None,
+    personal_ssh: bool = False,
+    forge: str | None = None,
 ) -> int:
     """Print or change how the upstream of a mirror is spoken to."""
     mirror = _mirror(scope)
@@ -111,11 +116,14 @@ def access(
         record = replace(record, ssh_agent=socket, personal_ssh=False)
     if personal_ssh:
         record = replace(record, ssh_agent=None, personal_ssh=True)
+    if forge is not None:
+        record = replace(record, forge=forge)
     write_record(mirror, record)
     print(f"upstream    {safe_text(record.upstream or '(none)')}")
     print(f"credential  {safe_text(record.credential or '(none)')}")
     agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"
     print(f"ssh         {safe_text(agent)}")
+    print(f"forge       {safe_text(record.forge or '(by its host)')}")
     return 0
 
 

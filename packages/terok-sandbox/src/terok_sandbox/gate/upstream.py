@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -11,10 +13,12 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
 from terok_sandbox.gate.errors import GitFailed, GitTimeout, PromotionRefused, UpstreamUnreachable
 from terok_sandbox.gate.invoke import Protocol, local_service, run_git
-from terok_sandbox.gate.refs import HEADS, TAGS, UPSTREAM, UPSTREAM_TAGS
+from terok_sandbox.gate.packed import is_ref_name
+from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import RepoSource, local_git_dir
 
-_ADVERTISEMENT_BYTES: Final = 256 * 1024 * 1024
+_ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
+_OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 _TOLERATED: Final = (
     *("badTimezone", "badDateOverflow", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate"),
@@ -67,10 +71,17 @@ class Upstream:
             raise self._unreachable(error) from error
         return parse_advertisement(done.stdout)
 
-    def fetch_into(self, mirror: Path, *, timeout: float) -> None:
-        """Bring the upstream's branches and tags into the mirror's snapshot refs; gate branches do not change."""
+    def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
+        """Bring the objects ``oids``, and all that they need, into the mirror; no ref changes.
+
+        The upstream is asked for what it advertised and for nothing else; a branch that moved meanwhile and can no
+        longer be had is `UpstreamUnreachable`.
+        """
+        wanted = sorted(set(oids))
+        if not wanted:
+            return
         address, options = self._remote("upload-pack")
-        flags = ["--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head"]
+        flags = ["--quiet", "--stdin", "--no-tags", "--no-write-fetch-head"]
         flags += ["--no-recurse-submodules", "--no-auto-maintenance"]
         try:
             with shown_to(address, self.source.kind, self.access) as shown:
@@ -79,15 +90,10 @@ class Upstream:
                     *flags,
                     *options,
                     address,
-                    f"+{HEADS}*:{UPSTREAM}*",
-                    f"+{TAGS}*:{UPSTREAM_TAGS}*",
                     git_dir=mirror,
                     protocols=self._protocols(),
-                    # Snapshots need no reflog, and each would be a file of its own.
-                    config={
-                        "core.logAllRefUpdates": "false",
-                        **{f"fetch.fsck.{flaw}": "ignore" for flaw in _TOLERATED},
-                    },
+                    config={f"fetch.fsck.{flaw}": "ignore" for flaw in _TOLERATED},
+                    input="".join(f"{oid}\n" for oid in wanted).encode(),
                     shown=shown,
                     timeout=timeout,
                 )
@@ -149,13 +155,15 @@ class Upstream:
 
 
 def parse_advertisement(output: bytes) -> Advertised:
-    """Read the output of ``git ls-remote --symref``."""
+    """Read the output of ``git ls-remote --symref``; what is no name of a ref is left out, as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
     default = None
     for line in output.decode("utf-8", "surrogateescape").split("\n"):
         value, tab, name = line.partition("\t")
         if not tab or name.endswith("^{}"):
+            continue
+        if not value.startswith("ref: ") and not (_OID.match(value) and is_ref_name(name)):
             continue
         if value.startswith("ref: "):
             if name == "HEAD" and value.startswith("ref: " + HEADS):

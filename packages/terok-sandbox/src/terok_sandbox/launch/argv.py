@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
+from terok_sandbox.shield.asker import RESOLV_CONF
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -52,6 +53,10 @@ DEFAULT_PIDS: Final = 4096
 LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""
 
+_PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
+_APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
+"""What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPaths:
@@ -61,6 +66,7 @@ class LaunchPaths:
     guest_dir: Path
     resolv_conf: Path
     hosts: Path
+    apt_conf: Path
     env_file: Path
     seccomp_dir: Path
 
@@ -71,8 +77,8 @@ class LaunchPlan:
 
     ``argv`` either runs the container detached or, when ``sealed``, creates it: ``copies`` are then to be copied in
     before it is started. ``options`` are those of them that make a container of any image and command a sandboxed one.
-    The texts are the contents of the files named in :class:`LaunchPaths`. ``warnings`` are
-    lines for the user.
+    The texts are the contents of the files named in :class:`LaunchPaths`; ``apt_conf`` is empty where there is none.
+    ``warnings`` are lines for the user.
     """
 
     name: str
@@ -84,6 +90,7 @@ class LaunchPlan:
     env_file: str
     resolv_conf: str
     hosts: str
+    apt_conf: str
     warnings: tuple[str, ...]
 
 
@@ -96,7 +103,7 @@ def plan_launch(
     has no program for the container's network.
     """
     check_spec(spec)
-    for path in (paths.sidecar, paths.guest_dir, paths.resolv_conf, paths.hosts, paths.env_file, paths.seccomp_dir):
+    for path in (getattr(paths, field.name) for field in fields(paths)):
         check_host_path(str(path))
     hostname = spec.hostname or default_hostname(spec.container_name)
     mounts = [volume for volume in spec.volumes if volume.live or not spec.sealed]
@@ -109,7 +116,7 @@ def plan_launch(
         *_guest(spec, enforcement),
         *limits,
         *gpu_args(spec.gpus, cdi_devices, runtime=spec.runtime or facts.runtime),
-        *_mount_args(paths, labels=facts.selinux),
+        *_mount_args(paths, labels=facts.selinux, airlock=enforcement == "airlock"),
         *(word for volume in mounts for word in ("--volume", volume.to_mount_arg(labels=facts.selinux))),
     ]
     argv = [
@@ -132,8 +139,9 @@ def plan_launch(
         env_file="".join(
             f"{name}={value}\n" for name, value in sorted({**_proxy(enforcement), **_environment(spec)}.items())
         ),
-        resolv_conf="nameserver 127.0.0.1\n",
+        resolv_conf=RESOLV_CONF,
         hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
+        apt_conf=_APT_CONF if enforcement == "airlock" else "",
         warnings=tuple(warnings),
     )
 
@@ -195,11 +203,10 @@ def _guest(spec: RunSpec, enforcement: Enforcement) -> list[str]:
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:
-    """Return what leads curl, git, pip, npm and apt to the egress proxy of an airlock."""
+    """Return what leads curl, git, pip and npm to the egress proxy of an airlock."""
     if enforcement != "airlock":
         return {}
-    url, direct = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}", f"localhost,{LOOPBACK_HOST}"
-    upper = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": direct}
+    upper = {"HTTP_PROXY": _PROXY, "HTTPS_PROXY": _PROXY, "NO_PROXY": f"localhost,{LOOPBACK_HOST}"}
     return upper | {name.lower(): value for name, value in upper.items()}
 
 
@@ -236,8 +243,9 @@ def _no_effect(flag: str, value: str, controller: str) -> str:
     return f"{flag} {value} has no effect: this user has no {controller} cgroup controller"
 
 
-def _mount_args(paths: LaunchPaths, *, labels: bool) -> list[str]:
+def _mount_args(paths: LaunchPaths, *, labels: bool, airlock: bool) -> list[str]:
     mounts = (
+        *([(paths.apt_conf, "/etc/apt/apt.conf.d/99terok-airlock")] if airlock else []),
         (paths.resolv_conf, "/etc/resolv.conf"),
         (paths.hosts, "/etc/hosts"),
         (paths.guest_dir, CONTAINER_RUNTIME_DIR),

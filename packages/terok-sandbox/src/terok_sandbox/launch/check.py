@@ -16,13 +16,16 @@ from terok_sandbox.launch.gpu import normalize_gpus
 from terok_sandbox.launch.paths import check_container_path, check_host_path
 from terok_sandbox.launch.seccomp import OPT_OUTS
 from terok_sandbox.sidecar import CONTAINER_NAME
-from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
+from terok_sandbox.vault_addr import SERVICE_PORTS, SIDECAR_ANNOTATION
 
 if TYPE_CHECKING:
     from terok_sandbox.launch.spec import RunSpec
 
-SAFE_ANNOTATION_KEYS: Final = frozenset({"dossier.meta_path", "krun.cpus", "krun.ram_mib"})
+DOSSIER_ANNOTATION: Final = "dossier.meta_path"
+SAFE_ANNOTATION_KEYS: Final = frozenset({DOSSIER_ANNOTATION, "krun.cpus", "krun.ram_mib"})
 """Annotation keys a caller may set: a file about the task, and the size of a microVM."""
+
+MAX_LOOPBACK_PORTS: Final = 8
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})
 
@@ -54,6 +57,11 @@ def check_spec(spec: RunSpec) -> None:
         raise SpecError(f"{spec.wiring.scope[:80]!r} is no scope", hint="use up to 128 letters, digits, _ . -")
     _check_env(spec)
     _check_limits(spec)
+    if len(spec.loopback_ports) > MAX_LOOPBACK_PORTS or any(not _is_free(port) for port in spec.loopback_ports):
+        raise SpecError(
+            f"{spec.loopback_ports!r}: not up to {MAX_LOOPBACK_PORTS} port numbers besides the sandbox's own",
+            hint=f"the sandbox's own are {', '.join(map(str, sorted(SERVICE_PORTS)))}",
+        )
     _check_environment_of_process(spec)
     if spec.gpus is not None:
         normalize_gpus(spec.gpus)
@@ -74,6 +82,10 @@ def check_image_reference(reference: str) -> None:
         raise SpecError(
             f"{reference[:80]!r} is no image reference", hint="write it as NAME[:TAG] or REGISTRY/NAME[:TAG]"
         )
+
+
+def _is_free(port: int) -> bool:
+    return type(port) is int and 0 < port < 65536 and port not in SERVICE_PORTS
 
 
 def _check_env(spec: RunSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import threading
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_dir, remove_tree, write_sensitive_file
 
+from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
 from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
-from terok_sandbox.sidecar import SCHEMA, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.launch.check import DOSSIER_ANNOTATION
+from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
+SHIELD_AUDIT: Final = "shield-audit.jsonl"
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
@@ -63,6 +68,7 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         guest_dir=config.guest_dir(name),
         resolv_conf=state_dir / "etc" / "resolv.conf",
         hosts=state_dir / "etc" / "hosts",
+        apt_conf=state_dir / "etc" / "apt.conf",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
     )
@@ -82,7 +88,7 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
     )
     shield = ShieldWiring(
         enforcement=wiring.enforcement or config.shield_mode,
-        audit_path=state_dir / "shield-audit.jsonl",
+        audit_path=config.gateway_dir(name) / SHIELD_AUDIT,
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
     )
@@ -96,7 +102,15 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
         vault=vault if wiring.vault else None,
         gate=wiring.gate,
         shield=shield,
+        loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
+        host_ports=_host_ports() if config.services_mode == "tcp" else None,
     )
+
+
+def _host_ports() -> HostPorts:
+    """Choose two free ports; they are the container's for as long as it exists."""
+    with reserve_port() as vault, reserve_port() as gate:
+        return HostPorts(vault.port, gate.port)
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
@@ -111,7 +125,16 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
     )
 
 
-def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> None:
+def dossier_text(spec: RunSpec) -> str:
+    """Return what the hub tells people of the container: the launch's own words over those of the annotated file.
+
+    The gateway reads the copy in the container's state directory, where a later version may be put in its place.
+    """
+    path = spec.annotations.get(DOSSIER_ANNOTATION)
+    return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
+
+
+def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
     """Write everything podman and the supervisor read; LaunchError when that fails.
 
     What outlives a reboot is on disk only after :func:`settling`.
@@ -123,7 +146,10 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> No
         ensure_dir(paths.hosts.parent, 0o755)
         atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
         atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
+        if plan.apt_conf:
+            atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
+        write_sensitive_file(sidecar.gateway_dir / DOSSIER_FILE, dossier, durable=False)
         sidecar.save(paths.sidecar, durable=False)
     except (OSError, TerokError) as error:
         raise LaunchError(f"the files of container {plan.name} cannot be written: {error}") from error
@@ -133,7 +159,7 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan) -> No
 def settling(config: SandboxConfig, name: str) -> Iterator[None]:
     """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
     paths = launch_paths(config, name)
-    files = (paths.resolv_conf, paths.hosts, paths.sidecar)
+    files = [file for file in (paths.resolv_conf, paths.hosts, paths.apt_conf, paths.sidecar) if file.exists()]
     errors: list[OSError] = []
 
     def settle() -> None:

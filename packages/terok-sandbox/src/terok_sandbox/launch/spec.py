@@ -50,7 +50,8 @@ class Wiring:
 
     ``scope`` names the project that credentials and mirror belong to. ``vault`` and ``gate`` decide which services are
     there. ``enforcement`` and ``budget`` of ``None`` take the configuration's. ``tiers`` are policy lines, strongest
-    tier first. ``ssh_scope`` names the scope whose SSH keys the container may sign with.
+    tier first. ``ssh_scope`` names the scope whose SSH keys the container may sign with. ``dossier`` says who asks when
+    a person is asked: short texts by name, such as ``task`` and ``agent``.
     """
 
     scope: str = ""
@@ -60,6 +61,7 @@ class Wiring:
     tiers: PolicyTiers = field(default_factory=PolicyTiers)
     budget: Budget | None = None
     ssh_scope: str | None = None
+    dossier: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class RunSpec:
     volumes in instead of mounting them. ``workdir`` of ``None`` leaves the image's. ``runtime`` names an OCI runtime
     (``crun``, ``runc``, ``krun``); with ``krun`` the container is a microVM whose SSH port Podman publishes on the
     host's loopback, see :class:`terok_sandbox.KrunRuntime`.
+    ``loopback_ports`` are TCP ports of the host's loopback, up to eight, that the container reaches at its own.
     ``annotations`` are limited to ``SAFE_ANNOTATION_KEYS``, ``extra_args`` to the podman arguments of
     :mod:`terok_sandbox.launch.extra`.
     """
@@ -103,6 +106,7 @@ class RunSpec:
     hostname: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     runtime: str | None = None
+    loopback_ports: tuple[int, ...] = ()
     workdir: str | None = "/workspace"
     wiring: Wiring = field(default_factory=Wiring)
 

@@ -45,6 +45,11 @@ VAULT_LISTENERS: Final = (
 )
 
 
+def loopback_listener(port: int) -> ListenerSpec:
+    """Return the listener behind which the gateway passes connections on to *port* of the host's loopback."""
+    return ListenerSpec(f"loopback-{port}", port)
+
+
 def bind_listener(spec: ListenerSpec, *, deadline: float) -> socket.socket:
     """Bind *spec* on 127.0.0.1 of the current namespace, non-blocking.
 

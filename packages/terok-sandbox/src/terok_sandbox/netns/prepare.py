@@ -24,6 +24,7 @@ from terok_util import TerokError
 from terok_util.process import find_tool, run
 
 from terok_sandbox.errors import NetnsError
+from terok_sandbox.netns import libnft
 from terok_sandbox.netns.enter import enter
 from terok_sandbox.netns.listeners import ListenerSpec, bind_listener
 from terok_sandbox.netns.packet_log import NFLOG_GROUP, open_packet_log
@@ -154,10 +155,13 @@ def _loopback_up() -> None:
         raise NetnsError(f"cannot bring the loopback interface up: {error.strerror}") from error
 
 
-def _load_rules(ruleset: str, verify: Verify, deadline: float) -> None:
+def _load_rules(ruleset: str, verify: Verify, deadline: float) -> object:
     """Load in one transaction, then trust only what the kernel says it has."""
     nft = find_tool("nft", hint="install the package nftables")
+    listing = ["list", "table", *TABLE]
+    if libnft.AVAILABLE:
+        return verify(libnft.load_and_list(ruleset, " ".join(listing)))
     left = max(0.1, deadline - time.monotonic())
     run([nft, "-f", "-"], input=ruleset.encode(), timeout=left)
     left = max(0.1, deadline - time.monotonic())
-    verify(run([nft, "-j", "list", "table", *TABLE], timeout=left).text)
+    return verify(run([nft, "-j", *listing], timeout=left).text)

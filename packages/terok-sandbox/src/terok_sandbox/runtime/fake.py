@@ -14,13 +14,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
 from terok_sandbox.launch.facts import HostFacts
 from terok_sandbox.runtime.events import ContainerEvent
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import ContainerState, ContainerSummary, ExecResult, ImageSummary, RemoveResult
+from terok_sandbox.runtime.protocol import (
+    ContainerState,
+    ContainerSummary,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +63,10 @@ class FakeRecord:
     exit_code: int = 0
     output: str = ""
     copied: list[tuple[Path, str]] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    mounts: list[MountSummary] = field(default_factory=list)
+    started_at: float | None = None
+    rw_size: int = 0
 
 
 class FakeContainer:
@@ -92,10 +104,30 @@ class FakeContainer:
         """Its labels."""
         return self._record().labels
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment it was launched with."""
+        return self._record().env
+
+    @property
+    def mounts(self) -> list[MountSummary]:
+        """What it was launched with."""
+        return self._record().mounts
+
+    @property
+    def started_at(self) -> float | None:
+        """When it was last started."""
+        return self._record().started_at
+
+    @property
+    def rw_size(self) -> int:
+        """What the test says."""
+        return self._record().rw_size
+
     def start(self) -> None:
         """Let it run."""
         self._runtime.answer("start")
-        self._record().state = ContainerState.RUNNING
+        self._record().state, self._record().started_at = ContainerState.RUNNING, time.time()
         self._runtime.happened(self.name, "start")
 
     def stop(self, timeout: int = 10) -> None:
@@ -114,7 +146,7 @@ class FakeContainer:
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return the output the test gave it; *timestamps* and *since* change nothing."""
         lines = self._record().output.splitlines(keepends=True)
-        return "".join(lines if tail is None else lines[len(lines) - tail :] if tail else [])
+        return "".join(lines[0 if tail is None else max(0, len(lines) - tail) :])
 
     def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
         """Call *on_line* for every line there is."""
@@ -170,6 +202,11 @@ class FakeImage:
         if self.ref not in self._runtime.known_images:
             raise ImageNotFound(f"there is no image {self.ref}")
         return self._runtime.known_images[self.ref]
+
+    def history(self) -> list[str]:
+        """Return nothing: a fake image has no layers."""
+        self.labels()
+        return []
 
     def remove(self) -> None:
         """Forget it."""
@@ -289,10 +326,13 @@ class FakeRuntime:
             raise ImageNotFound(f"there is no image {plan.image} on this host")
         if plan.name in self.records:
             raise NameTaken(f"a container named {plan.name} exists already")
-        words = zip(plan.argv, plan.argv[1:], strict=False)
-        labels = dict(value.split("=", 1) for flag, value in words if flag == "--label")
+        labels = dict(value.split("=", 1) for flag, value in pairwise(plan.argv) if flag == "--label")
         state = ContainerState.CREATED if plan.sealed else ContainerState.RUNNING
-        self.records[plan.name] = FakeRecord(plan.image, state, labels)
+        record = self.records[plan.name] = FakeRecord(plan.image, state, labels)
+        record.env = dict(line.split("=", 1) for line in plan.env_file.splitlines())
+        volumes = [value.split(":") for flag, value in pairwise(plan.argv) if flag == "--volume"]
+        record.mounts = [MountSummary(host, inside, "ro" not in rest.split(",")) for host, inside, rest in volumes]
+        record.started_at = None if plan.sealed else time.time()
         self.happened(plan.name, "create")
         if not plan.sealed:
             self.happened(plan.name, "start")

@@ -15,10 +15,13 @@ from terok_util.process import find_tool
 
 from terok_sandbox.errors import EngineError, LaunchError
 from terok_sandbox.runtime.engine import ask
-from terok_sandbox.vault_addr import GUEST_SSH_PORT
+from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.vault_addr import GUEST_SSH_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from terok_sandbox.config import SandboxConfig
 
 GUEST_USER: Final = "dev"
 CONNECT_TIMEOUT: Final = 10
@@ -76,6 +79,10 @@ class GuestKeys:
         """The guest's private key."""
         return self.directory / "guest" / "ssh_host_ed25519_key"
 
+    def connection(self, endpoint: GuestEndpoint) -> str:
+        """Return where the socket of the one connection to *endpoint* is, which commands share; it has no quotes."""
+        return str(self.directory / f"c{endpoint.port}")
+
     @classmethod
     def make(cls, directory: Path) -> GuestKeys:
         """Make new keys below *directory*; raises LaunchError when they cannot be written."""
@@ -103,11 +110,13 @@ class SshTransport:
         resolve: Callable[[str], GuestEndpoint] | None = None,
         user: str = GUEST_USER,
         workdir: str = "/workspace",
+        forwards: Callable[[str], Mapping[int, int]] | None = None,
     ) -> None:
         self._keys = keys
         self._resolve = resolve or published_endpoint
         self._user = user
         self._workdir = workdir
+        self._forwards = forwards or (lambda container: {})
 
     def argv(
         self,
@@ -131,9 +140,15 @@ class SshTransport:
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": str(self._keys.known_hosts),
         }
+        inward = []
+        if ports := self._forwards(container):  # one connection, for as long as the guest is there, carries them all
+            shared = {"ControlMaster": "auto", "ControlPersist": "yes", "ControlPath": self._keys.connection(endpoint)}
+            options |= {"ClearAllForwardings": "no", "ExitOnForwardFailure": "yes", **shared}
+            ends = [f"{LOOPBACK_HOST}:{inside}:{LOOPBACK_HOST}:{outside}" for inside, outside in ports.items()]
+            inward = [word for end in ends for word in ("-R", end)]
         return [
             find_tool("ssh"),
-            *("-F", "none", "-i", str(self._keys.identity), "-p", str(endpoint.port), "-tt" if tty else "-T"),
+            *("-F", "none", *inward, "-i", str(self._keys.identity), "-p", str(endpoint.port), "-tt" if tty else "-T"),
             *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
             *("--", f"{self._user}@{endpoint.host}", self._remote(command, env or {})),
         ]
@@ -143,6 +158,22 @@ class SshTransport:
         settings = [f"{name}={value}" for name, value in env.items()]
         words = ["env", *settings, *command] if settings else list(command)
         return f"cd {shlex.quote(self._workdir)} && exec {shlex.join(words)}"
+
+
+def service_ports(config: SandboxConfig) -> Callable[[str], dict[int, int]]:
+    """Return what finds the forwards of a container: ports in the guest, the same as everywhere, to ports of this host.
+
+    None, unless it was launched with ``services_mode`` ``tcp``. Give it to :class:`SshTransport`.
+    """
+
+    def find(container: str) -> dict[int, int]:
+        sidecar = Sidecar.load(config.sidecar_path(container))
+        if sidecar.host_ports is None:
+            return {}
+        vault = {} if sidecar.vault is None else {LOOPBACK_VAULT_PORT: sidecar.host_ports.vault}
+        return vault | ({} if sidecar.gate is None else {LOOPBACK_GATE_PORT: sidecar.host_ports.gate})
+
+    return find
 
 
 def published_endpoint(container: str) -> GuestEndpoint:

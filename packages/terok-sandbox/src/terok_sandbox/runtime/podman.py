@@ -9,16 +9,25 @@ import re
 import select
 import tarfile
 import time
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, kill_tree, spawn, stream
 
-from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound
+from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime import engine
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
+from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import ContainerState, ContainerSummary, ExecResult, ImageSummary, RemoveResult
+from terok_sandbox.runtime.protocol import (
+    ContainerState,
+    ContainerSummary,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +84,29 @@ class PodmanContainer:
     def labels(self) -> Mapping[str, str]:
         """Its labels; raises ContainerNotFound."""
         return dict(self._inspect()["Config"].get("Labels") or {})
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment it was made with, the image's included; raises ContainerNotFound."""
+        pairs = (setting.partition("=") for setting in self._inspect()["Config"].get("Env") or ())
+        return {name: value for name, _, value in pairs}
+
+    @property
+    def mounts(self) -> list[MountSummary]:
+        """What is mounted in it; raises ContainerNotFound."""
+        rows = self._inspect().get("Mounts") or ()
+        return [MountSummary(str(row["Source"]), str(row["Destination"]), bool(row["RW"])) for row in rows]
+
+    @property
+    def started_at(self) -> float | None:
+        """When it was last started (seconds since the epoch), ``None`` if never; raises ContainerNotFound."""
+        return read_time(str(self._inspect()["State"]["StartedAt"]))
+
+    @property
+    def rw_size(self) -> int:
+        """Bytes it has written to its own layer; raises ContainerNotFound. Podman counts them anew: slow."""
+        completed = ask(["container", "inspect", "--size", self.name], container=self.name, timeout=REMOVE_TIMEOUT)
+        return int(first_row(completed.stdout, "container inspect").get("SizeRw") or 0)
 
     def start(self) -> None:
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
@@ -169,38 +201,7 @@ class PodmanContainer:
 
     def _inspect(self) -> dict[str, Any]:
         completed = ask(["container", "inspect", self.name], container=self.name)
-        return _first(completed.stdout, "container inspect")
-
-
-class PodmanImage:
-    """An image by reference."""
-
-    def __init__(self, ref: str) -> None:
-        self.ref = ref
-
-    @property
-    def id(self) -> str:
-        """Podman's ID; raises ImageNotFound."""
-        return str(self._inspect()["Id"])
-
-    def exists(self) -> bool:
-        """Whether the image is in local storage."""
-        try:
-            return bool(self._inspect())
-        except ImageNotFound:
-            return False
-
-    def labels(self) -> dict[str, str]:
-        """Return its labels; raises ImageNotFound."""
-        return dict(self._inspect().get("Labels") or {})
-
-    def remove(self) -> None:
-        """Remove it; raises ImageNotFound, or EngineError when a container uses it."""
-        ask(["image", "rm", self.ref], timeout=REMOVE_TIMEOUT, image=self.ref)
-
-    def _inspect(self) -> dict[str, Any]:
-        completed = ask(["image", "inspect", self.ref], image=self.ref)
-        return _first(completed.stdout, "image inspect")
+        return first_row(completed.stdout, "container inspect")
 
 
 class PodmanRuntime:
@@ -314,6 +315,16 @@ def run_on_streams(
             kill_tree(child)
 
 
+def read_time(text: str) -> float | None:
+    """Read a time as podman writes it, RFC 3339 with nanoseconds; ``None`` for the year 1, which means never."""
+    if text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    except ValueError as error:
+        raise EngineError(f"podman tells a time that cannot be read: {text[:80]!r}") from error
+
+
 def parents_archive(path: str) -> bytes:
     """Return a tar of the directories above *path* that an image may lack: not those at the top, nor a home."""
     buffer = io.BytesIO()
@@ -341,17 +352,6 @@ def _state(text: object) -> ContainerState:
     return _STATES.get(str(text).lower(), ContainerState.OTHER)
 
 
-def read_image(row: dict[str, Any]) -> ImageSummary:
-    """Read one row of ``podman images --format json``; raises KeyError, TypeError or ValueError for another shape."""
-    return ImageSummary(
-        id=str(row["Id"]),
-        tags=tuple(str(name) for name in row.get("Names") or ()),
-        size=int(row["Size"]),
-        created=float(row["Created"]),
-        labels=dict(row.get("Labels") or {}),
-    )
-
-
 def _summary(row: dict[str, Any]) -> ContainerSummary:
     return ContainerSummary(
         name=str(row["Names"][0]),
@@ -360,16 +360,6 @@ def _summary(row: dict[str, Any]) -> ContainerSummary:
         image=str(row["Image"]),
         labels=dict(row.get("Labels") or {}),
     )
-
-
-def _first(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        document = json.loads(data)[0]
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
-        raise EngineError(f"the answer of `podman {what}` cannot be read") from error
-    if not isinstance(document, dict):
-        raise EngineError(f"the answer of `podman {what}` cannot be read")
-    return document
 
 
 def _ended(pid: int, timeout: float | None) -> bool:

@@ -78,6 +78,14 @@ class ImageSummary(NamedTuple):
     labels: dict[str, str]
 
 
+class MountSummary(NamedTuple):
+    """One mount of a container: where on the host, where inside, and whether it can be written."""
+
+    source: str
+    destination: str
+    writable: bool
+
+
 class ByteProcess(Protocol):
     """A running child with byte pipes: what ``subprocess.Popen[bytes]`` is."""
 
@@ -124,6 +132,22 @@ class Container(Protocol):
     @property
     def labels(self) -> Mapping[str, str]:
         """Its labels; raises ContainerNotFound."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment it was made with, the image's included; raises ContainerNotFound."""
+
+    @property
+    def mounts(self) -> list[MountSummary]:
+        """What is mounted in it; raises ContainerNotFound."""
+
+    @property
+    def started_at(self) -> float | None:
+        """When it was last started (seconds since the epoch), ``None`` if never; raises ContainerNotFound."""
+
+    @property
+    def rw_size(self) -> int:
+        """Bytes it has written to its own layer; raises ContainerNotFound."""
 
     def start(self) -> None:
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
@@ -174,6 +198,9 @@ class Image(Protocol):
 
     def labels(self) -> dict[str, str]:
         """Return its labels; raises ImageNotFound."""
+
+    def history(self) -> list[str]:
+        """Return the commands that made its layers, newest first; raises ImageNotFound."""
 
     def remove(self) -> None:
         """Remove it; raises ImageNotFound, or EngineError when a container uses it."""

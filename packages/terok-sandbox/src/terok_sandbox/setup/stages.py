@@ -14,6 +14,8 @@ from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import read_receipt, refuse_downgrade
+from terok_sandbox.setup.upgrade import upgrade_state
+from terok_sandbox.shield.registry_hosts import learn_redirects
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
@@ -57,8 +59,11 @@ def run_setup(
         changed = add_hook_dir(path, config.hooks_dir)
         report("podman", f"{path} {'names' if changed else 'already names'} the hook directory")
         report("vault", _provision_vault(config, passphrase_tier))
+        for line in upgrade_state(config):
+            report("containers", line)
         report("services", _set_up_services(config))
         report("notifier", _start_notifier_with_sessions())
+        report("registries", learn_redirects(config))
         receipt = {"schema": RECEIPT_SCHEMA, "version": VERSION, "inputs": inputs, "containers_conf": str(path)}
         atomic_write(config.receipt_path, json.dumps(receipt, indent=1) + "\n", mode=0o600)
     report("done", f"terok-sandbox {VERSION}")

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from terok_sandbox.shield.live_store import LiveVerdict
 
-HOLD_SECONDS: Final = 4.0
-"""A question is held no longer than this: C libraries ask again after five seconds."""
+HOLD_SECONDS: Final = 7.0
+"""A question is held no longer than this."""
+RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
+"""What makes C libraries in the container wait longer than a question is held; by themselves they wait five seconds."""
 
 
 class RuleChannel(Protocol):

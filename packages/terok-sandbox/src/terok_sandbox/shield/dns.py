@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from terok_sandbox.errors import AuditError, NetnsError
+from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.asker import HOLD_SECONDS, Request
@@ -194,7 +195,9 @@ class DnsServer:
         failed: asyncio.Future[None] = loop.create_future()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, failed), sock=udp)
         connections: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(lambda r, w: self._stream(r, w, connections, failed), sock=tcp)
+        server = await asyncio.start_server(
+            lambda r, w: self._stream(r, w, connections, failed), sock=tcp, backlog=BACKLOG
+        )
         try:
             async with server:
                 await failed

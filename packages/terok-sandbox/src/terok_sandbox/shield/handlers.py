@@ -18,7 +18,7 @@ from terok_sandbox.errors import ShieldError
 from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.control_client import ShieldNotRunning, ask
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, load_live, save_live
+from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset import Posture, render
 from terok_sandbox.sidecar import Sidecar
@@ -37,7 +37,7 @@ def policy_of(name: str) -> tuple[Sidecar, Policy, LiveState]:
     if not path.exists():
         raise ShieldError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
     sidecar = Sidecar.load(path)
-    live, now = load_live(sidecar.state_dir / LIVE_FILE), datetime.now(UTC)
+    live, now = load_live(sidecar.gateway_dir / LIVE_FILE), datetime.now(UTC)
     rules = [one.rule() for one in live.verdicts if one.live(now)]
     return sidecar, Policy.from_tiers(sidecar.shield.tiers).with_live(rules), live
 
@@ -87,7 +87,8 @@ def _posture(name: str, posture: Posture, as_json: bool) -> None:
     try:
         ask(sidecar.runtime_dir, "posture", posture=posture)
     except ShieldNotRunning:
-        save_live(sidecar.state_dir / LIVE_FILE, replace(live, posture=posture))
+        save_live(sidecar.gateway_dir / LIVE_FILE, replace(live, posture=posture))
+        settle_live(sidecar.gateway_dir / LIVE_FILE)
     _done({"container": name, "posture": posture}, f"{name}: {posture}", as_json)
 
 
@@ -97,7 +98,8 @@ def reset(*, name: str, as_json: bool) -> None:
     try:
         ask(sidecar.runtime_dir, "reset")
     except ShieldNotRunning:
-        save_live(sidecar.state_dir / LIVE_FILE, LiveState())
+        save_live(sidecar.gateway_dir / LIVE_FILE, LiveState())
+        settle_live(sidecar.gateway_dir / LIVE_FILE)
     _done({"container": name, "posture": "up"}, f"{name}: up, without live verdicts", as_json)
 
 

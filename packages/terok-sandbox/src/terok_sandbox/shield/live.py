@@ -7,12 +7,15 @@ what a change takes away is closed in the rules, and the flows that used it end.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import OrderedDict
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live, settle_live
 from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.ruleset import cut_command, forget_command, live_command, posture_command
 
@@ -27,7 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePolicy", "LiveState", "LiveVerdict", "Scope", "load_live", "save_live"]
 
+_log = logging.getLogger(__name__)
+
 MAX_VERDICTS: Final = 400
+CLOCK_STEP: Final = 2.0
+"""Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
 _MAX_OPENED: Final = 4096
 _BATCH: Final = 100
 
@@ -35,8 +42,9 @@ _BATCH: Final = 100
 class LivePolicy:
     """The policy in force: launch tiers, live verdicts and posture of one container.
 
-    Every change is on disk before it is in the rules, so that a restart continues where it stopped. *channel* may be
-    ``None`` where there are no rules to change. Not thread-safe: one event loop.
+    Every change is written before it is in the rules, so that a restart continues where it stopped, and on disk before
+    it is confirmed; for an allow nobody waits that long. *channel* may be ``None`` where there are no rules to change.
+    Not thread-safe: one event loop.
     """
 
     def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
@@ -47,6 +55,7 @@ class LivePolicy:
         self._opened: OrderedDict[tuple[str, Address, Service], None] = OrderedDict()
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
+        self._settling: set[asyncio.Task[None]] = set()
         self._rebuild()
 
     @property
@@ -94,7 +103,9 @@ class LivePolicy:
                     f"there are {MAX_VERDICTS} live verdicts already",
                     hint="write lasting ones into the project's policy",
                 )
-            await self._change(LiveState(self.posture, (*others, verdict)))
+            settled = await self._change(LiveState(self.posture, (*others, verdict)))
+        if verdict.verdict == "deny":
+            await settled
 
     async def revoke(self, target: str) -> bool:
         """Take back the verdict about *target* and end the flows it has allowed; whether there was one."""
@@ -102,18 +113,21 @@ class LivePolicy:
             kept = tuple(one for one in self.verdicts if one.target != target)
             if len(kept) == len(self.verdicts):
                 return False
-            await self._change(LiveState(self.posture, kept))
-            return True
+            settled = await self._change(LiveState(self.posture, kept))
+        await settled
+        return True
 
     async def set_posture(self, posture: Posture) -> None:
         """Change the posture in one transaction and keep it over restarts."""
         async with self._turn:
-            await self._change(LiveState(posture, self.verdicts))
+            settled = await self._change(LiveState(posture, self.verdicts))
+        await settled
 
     async def reset(self) -> None:
         """Go back to the launch policy with the wall up: verdicts and everything that names have opened are dropped."""
         async with self._turn:
-            await self._change(LiveState("up", ()), forget=True)
+            settled = await self._change(LiveState("up", ()), forget=True)
+        await settled
 
     async def restore(self) -> None:
         """Make the rules agree with what is on disk: what a gateway does first."""
@@ -121,16 +135,26 @@ class LivePolicy:
             await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
 
     async def expire(self) -> None:
-        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew."""
+        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew.
+
+        A clock that is set back gives no verdict a longer life: what ends later than it did is made to end earlier.
+        """
+        ahead = time.time() - time.monotonic()
         while True:
             times = [one.expires for one in self._state.verdicts if one.expires is not None]
             wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=30.0)
             await asyncio.sleep(max(0.05, min(30.0, wait)))
+            step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
+            if step < -CLOCK_STEP:
+                async with self._turn:
+                    moved = tuple(_earlier(one, timedelta(seconds=-step)) for one in self.verdicts)
+                    await self._change(LiveState(self.posture, moved), cut=False)
             if len(self.verdicts) < len(self._state.verdicts):
                 async with self._turn:
                     await self._change(LiveState(self.posture, self.verdicts), cut=False)
 
-    async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> None:
+    async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> asyncio.Task[None]:
+        """Bring *state* into force and return the task that brings it to disk."""
         old = self._state
         save_live(self._path, state)
         self._state = state
@@ -146,6 +170,15 @@ class LivePolicy:
         for at in range(0, len(closed), _BATCH):
             await self._run(cut_command(closed[at : at + _BATCH]))
         self._tell()
+        settled = asyncio.create_task(asyncio.to_thread(settle_live, self._path))
+        self._settling.add(settled)
+        settled.add_done_callback(self._settled)
+        return settled
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s", error)
 
     def _tell(self) -> None:
         for watcher in self._watchers:
@@ -191,3 +224,7 @@ class LivePolicy:
     async def _run(self, command: str) -> None:
         if self._channel is not None and command:
             await self._channel.run(command)
+
+
+def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:
+    return verdict if verdict.expires is None else replace(verdict, expires=verdict.expires - by)

@@ -126,13 +126,33 @@ def load_live(path: Path) -> LiveState:
 
 
 def save_live(path: Path, state: LiveState) -> None:
-    """Write *state* to *path*, mode 0600, atomically; raises :class:`ShieldError`."""
+    """Write *state* to *path*, mode 0600, atomically; raises :class:`ShieldError`.
+
+    It outlives this process from here on, and a power cut after :func:`settle_live`.
+    """
     verdicts = [one.as_json() for one in state.verdicts]
     try:
         text = json.dumps({"schema": SCHEMA, "posture": state.posture, "verdicts": verdicts}, indent=1) + "\n"
-        write_sensitive_file(path, text)
+        write_sensitive_file(path, text, durable=False)
     except (OSError, TerokError) as error:
-        raise ShieldError(f"{path}: cannot keep the verdict: {error}", hint="free some disk space") from error
+        raise _lost(path, error) from error
+
+
+def settle_live(path: Path) -> None:
+    """Bring the file at *path* to disk, which takes tens of milliseconds; raises :class:`ShieldError`."""
+    try:
+        for one, kind in ((path, 0), (path.parent, os.O_DIRECTORY)):
+            descriptor = os.open(one, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise _lost(path, error) from error
+
+
+def _lost(path: Path, error: Exception) -> ShieldError:
+    return ShieldError(f"{path}: cannot keep the verdict: {error}", hint="free some disk space")
 
 
 def _damaged(path: Path, what: str) -> ShieldError:

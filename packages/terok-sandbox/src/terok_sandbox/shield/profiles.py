@@ -12,12 +12,17 @@ from terok_sandbox.shield.policy import parse_line
 from terok_sandbox.shield.registries import expand, private_overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 BUNDLED: Final = Path(__file__).parent / "profile_data"
 SUFFIX: Final = ".policy"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _HEADER: Final = re.compile(r"#\s*(summary|sources|checked):\s*(.*)")
+
+
+def _nothing(symbol: str) -> tuple[str, ...]:
+    del symbol
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +65,27 @@ def profile_path(name: str, config_dir: Path) -> Path:
     raise PolicyError(f"there is no profile {name[:64]!r}", hint="see `terok-sandbox shield profiles`")
 
 
-def profile_lines(names: Sequence[str], config_dir: Path) -> tuple[str, ...]:
-    """Return the rules of *names* for the ``project_allow`` tier, registries read from this machine."""
+def profile_lines(
+    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
+) -> tuple[str, ...]:
+    """Return the rules of *names* for the ``project_allow`` tier, registries read from this machine.
+
+    *also* gives further targets of a symbol.
+    """
     lines: dict[str, None] = {}
     for path, number, line in _rows(names, config_dir):
-        for one in expand(line) if line.startswith("@") else (line,):
+        for one in expand(line, also(line)) if line.startswith("@") else (line,):
             parse_line(one, source=str(path), number=number)
             lines[one] = None
     return tuple(lines)
 
 
-def profile_overrides(names: Sequence[str], config_dir: Path) -> tuple[str, ...]:
-    """Return the ``override`` rules that registries on private addresses need."""
+def profile_overrides(
+    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
+) -> tuple[str, ...]:
+    """Return the ``override`` rules that registries on private addresses need; *also* as above."""
     symbols = dict.fromkeys(line for _, _, line in _rows(names, config_dir) if line.startswith("@"))
-    return tuple(line for symbol in symbols for line in private_overrides(symbol))
+    return tuple(line for symbol in symbols for line in private_overrides(symbol, also(symbol)))
 
 
 def _rows(names: Sequence[str], config_dir: Path) -> list[tuple[Path, int, str]]:

@@ -11,6 +11,7 @@ import configparser
 import os
 import re
 import socket
+import time
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 TIMEOUT: Final = 15.0
+RECENT: Final = 5.0
+"""Seconds for which an answer of a tool is kept: one launch asks for it several times."""
 OVERRIDE_DAYS: Final = 30
 _MAX_FILE: Final = 1024 * 1024
-_URL: Final = re.compile(r"https?://[^\s\"'\]>]+")
+URL: Final = re.compile(r"https?://[^\s\"'\]>]+")
 _PIP_DEFAULT: Final = (
     "from pip._internal.models.index import PyPI; print(PyPI.simple_url, 'https://' + PyPI.file_storage_domain)"
 )
@@ -70,7 +73,7 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
     words = {key.rpartition(".")[2]: value.strip("'\"") for key, value in settings.items()}
     for key in ("index-url", "extra-index-url"):
         words[key] = os.environ.get("PIP_" + key.upper().replace("-", "_"), words.get(key, ""))
-    found = _URL.findall(f"{words['index-url']} {words['extra-index-url']}")
+    found = URL.findall(f"{words['index-url']} {words['extra-index-url']}")
     if words["index-url"]:
         return Registry(tuple(found), configured=True)
     default = next((text for python in ("python3", "python") if (text := ask([python, "-c", _PIP_DEFAULT]))), "")
@@ -79,19 +82,24 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
 
 def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None = None) -> Registry:
     """Read npm's registry, and those of scopes in the user's ``.npmrc``."""
-    main = _URL.findall(ask(["npm", "config", "get", "registry"]))
+    main = URL.findall(ask(["npm", "config", "get", "registry"]))
     rc = _text((home or Path.home()) / ".npmrc")
-    scoped = re.findall(r"^(?:@[^:\s]+:)?registry\s*=\s*(\S+)", rc, re.MULTILINE)
+    scoped = npm_scopes(rc)
     configured = bool(scoped) or any(key.lower() == "npm_config_registry" for key in os.environ)
     return Registry((*main, *scoped), configured)
+
+
+def npm_scopes(npmrc: str) -> list[str]:
+    """Return the registries that the text of an ``.npmrc`` names."""
+    return re.findall(r"^(?:@[^:\s]+:)?registry\s*=\s*(\S+)", npmrc, re.MULTILINE)
 
 
 def apt_registry(etc: Path = Path("/etc/apt")) -> Registry:
     """Read the sources of apt, one-line and deb822 files."""
     files = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
-    found = [url for file in files for line in _lines(file) if line.startswith("deb") for url in _URL.findall(line)]
+    found = [url for file in files for line in _lines(file) if line.startswith("deb") for url in URL.findall(line)]
     for file in sorted((etc / "sources.list.d").glob("*.sources")):
-        found += [url for line in _lines(file) if line.lower().startswith("uris:") for url in _URL.findall(line)]
+        found += [url for line in _lines(file) if line.lower().startswith("uris:") for url in URL.findall(line)]
     return Registry(tuple(found), configured=True)
 
 
@@ -105,7 +113,7 @@ def dnf_registry(etc: Path = Path("/etc/yum.repos.d")) -> Registry:
         for section in parser.sections():
             if parser.get(section, "enabled", fallback="1") != "0":
                 values = [parser.get(section, key, fallback="") for key in ("baseurl", "mirrorlist", "metalink")]
-                found += _URL.findall(" ".join(values))
+                found += URL.findall(" ".join(values))
     return Registry(tuple(found), configured=True)
 
 
@@ -119,7 +127,7 @@ def cargo_registry(home: Path | None = None) -> Registry:
     sources, others = document.get("source", {}), document.get("registries", {})
     urls = [str(one.get(key, "")) for one in sources.values() for key in ("registry",) if isinstance(one, dict)]
     urls += [str(one.get("index", "")) for one in others.values() if isinstance(one, dict)]
-    found = _URL.findall(" ".join(urls))
+    found = URL.findall(" ".join(urls))
     replaced = any(isinstance(one, dict) and "replace-with" in one for one in sources.values())
     return Registry((*found, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
 
@@ -127,7 +135,7 @@ def cargo_registry(home: Path | None = None) -> Registry:
 def go_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
     """Read GOPROXY and GOSUMDB."""
     proxy = os.environ.get("GOPROXY") or ask(["go", "env", "GOPROXY"])
-    found = tuple(_URL.findall(proxy.replace(",", " ").replace("|", " ")))
+    found = tuple(URL.findall(proxy.replace(",", " ").replace("|", " ")))
     default = not found or found[0].startswith(_GO_DEFAULT[0])
     return Registry(_GO_DEFAULT if default else found, configured=not default)
 
@@ -142,17 +150,22 @@ READERS: Final[dict[str, Callable[[], Registry]]] = {
 }
 
 
-def expand(symbol: str) -> tuple[str, ...]:
-    """Return the rule lines of a symbol such as ``@pip``; a tool that is not there gives none.
+def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the rule lines of a symbol such as ``@pip``, and of the targets *also*; a missing tool gives none.
 
     Raises :class:`PolicyError` for an unknown symbol.
     """
-    return tuple(f"+ {target} %from={symbol}" for target in targets(_read(symbol).urls))
+    return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(read(symbol).urls), *also]))
 
 
-def private_overrides(symbol: str, *, lookup: Callable[[str], Iterable[Any]] | None = None) -> tuple[str, ...]:
-    """Return override lines for those of a symbol's hosts that the site configured on private addresses."""
-    registry = _read(symbol)
+def private_overrides(
+    symbol: str, also: Iterable[str] = (), *, lookup: Callable[[str], Iterable[Any]] | None = None
+) -> tuple[str, ...]:
+    """Return override lines for those of a symbol's hosts that the site configured on private addresses.
+
+    *also* are targets to which the site's own registry was seen to send clients.
+    """
+    registry = read(symbol)
     if not registry.configured:
         return ()
     end = (datetime.now(UTC) + timedelta(days=OVERRIDE_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -160,7 +173,7 @@ def private_overrides(symbol: str, *, lookup: Callable[[str], Iterable[Any]] | N
     ask = lookup or _addresses
     return tuple(
         f"+ {target} {reason} %expires={end}"
-        for target in targets(registry.urls)
+        for target in dict.fromkeys([*targets(registry.urls), *also])
         if any(map(is_private, ask(target.rpartition(":")[0])))
     )
 
@@ -176,11 +189,19 @@ def targets(urls: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _read(symbol: str) -> Registry:
+def read(symbol: str) -> Registry:
+    """Return the registry of a symbol, asked of its tool anew after :data:`RECENT`; raises :class:`PolicyError`."""
     reader = READERS.get(symbol.strip())
     if reader is None:
         raise PolicyError(f"there is no registry {symbol[:40]!r}", hint=f"one of {' '.join(READERS)}")
-    return reader()
+    at, found = _recent.get(reader, (0.0, None))
+    if found is None or time.monotonic() - at > RECENT:
+        found = reader()
+        _recent[reader] = (time.monotonic(), found)
+    return found
+
+
+_recent: dict[Callable[[], Registry], tuple[float, Registry]] = {}
 
 
 def _lines(path: Path) -> list[str]:

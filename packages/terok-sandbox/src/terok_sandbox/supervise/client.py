@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from terok_sandbox.config import SandboxConfig
 
-START_TIMEOUT: Final = 5.0
+START_TIMEOUT: Final = 20.0
+"""Seconds; a busy machine takes its time to import what a fork server needs."""
 ANSWER_TIMEOUT: Final = 10.0
 LOG_FILE: Final = "forkserver.log"
 JANITOR_LOG: Final = "janitor.log"
@@ -46,7 +47,7 @@ class NotRunningError(SupervisorError):
 def ensure_forkserver(cfg: SandboxConfig) -> None:
     """Make sure that a fork server answers, starting one if need be; two callers at once are fine.
 
-    Raises :class:`SupervisorError` when none answers within 5 s.
+    Raises :class:`SupervisorError` when none answers in time.
     """
     if _answers(cfg.forkserver_socket):
         return

@@ -26,10 +26,8 @@ from terok_sandbox.supervise.worker import WorkerContext, become_worker
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
 """Seconds a container gets to come up before its workers take the CPU from it, unless it asks for one sooner."""
-_LISTENERS: Final = {
-    "broker": ("vault", "vault-tls", "vault-unix", "ssh-agent"),
-    "gateway": ("dns-udp", "dns-tcp", "gate", "egress"),
-}
+_OF_THE_BROKER: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-agent")
+"""Every other listener is the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,7 @@ class Crew:
         due = time.monotonic() + _HEAD_START
         self._members = {name: _Member(name, due=due) for name in names}
         for member in self._members.values():
-            member.watched = [
-                assignment.listeners[key] for key in _LISTENERS[member.name] if key in assignment.listeners
-            ]
+            member.watched = list(_listeners(member.name, assignment).values())
             for listener in member.watched:
                 self._selector.register(listener, selectors.EVENT_READ, partial(self._hurry, member))
 
@@ -189,10 +185,9 @@ class Crew:
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._ended(member))
 
     def _context(self, name: str, assignment: Assignment, nft: NftChannelFds | None) -> WorkerContext:
-        wanted = _LISTENERS[name]
         return WorkerContext(
             sidecar=assignment.sidecar,
-            listeners={key: one for key, one in assignment.listeners.items() if key in wanted},
+            listeners=_listeners(name, assignment),
             nft=nft,
             nflog=assignment.packet_log if name == "gateway" else None,
             container_pid=assignment.container_pid,
@@ -265,6 +260,11 @@ class Crew:
         backoff = 0.0 if member.failures == 0 else _FIRST_BACKOFF * 2 ** min(member.failures - 1, 10)
         member.restarts += 1
         member.due = time.monotonic() + min(backoff, self._supervision.longest_backoff)
+
+
+def _listeners(worker: str, assignment: Assignment) -> dict[str, socket.socket]:
+    named = assignment.listeners.items()
+    return {key: one for key, one in named if (key in _OF_THE_BROKER) == (worker == "broker")}
 
 
 def _explain(status: int) -> str:

@@ -18,9 +18,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
+from terok_util.process import spawn
 
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
@@ -28,6 +29,9 @@ from terok_sandbox.supervise import hygiene, systemd, wire
 from terok_sandbox.supervise.control import ControlServer
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
+
+if TYPE_CHECKING:
+    from terok_sandbox.runtime.protocol import ByteProcess
 
 LOCK_FILE: Final = "forkserver.lock"
 _LOCK_PATIENCE: Final = 5.0
@@ -66,6 +70,7 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
+        self._unlocking: ByteProcess | None = None
         self._sources = _sources()
         self._stopping = False
 
@@ -125,11 +130,33 @@ class ForkServer:
             return {"pid": known.pid}
         if known is None and _answers(sidecar.runtime_dir / CONTROL_SOCKET):
             return {"pid": 0}  # made by a fork server before this one
+        self._unlock(sidecar)
         return {"pid": self._fork(path, sidecar, take_overs=[]).pid}
+
+    def _unlock(self, sidecar: Sidecar) -> None:
+        """Have the vault unlocked beside the start when its session file is gone, as after a reboot."""
+        session = sidecar.vault.passphrase_file if sidecar.vault else None
+        if session is None or session.exists() or self._unlocking:
+            return
+        try:
+            self._unlocking = spawn([sys.executable, "-P", "-m", "terok_sandbox.supervise.unlocking", str(session)])
+        except TerokError as error:
+            sys.stderr.write(f"the vault stays locked: {error.message}\n")
+            return
+        pidfd = os.pidfd_open(self._unlocking.pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, lambda: self._unlocked(pidfd))
+
+    def _unlocked(self, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        if self._unlocking is not None:
+            self._unlocking.wait()
+            self._unlocking = None
 
     def _fork(self, path: Path, sidecar: Sidecar, *, take_overs: list[float]) -> _Child:
         ensure_dir(sidecar.runtime_dir)
         ensure_dir(sidecar.state_dir)
+        ensure_dir(sidecar.gateway_dir)
         try:
             listener = wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
         except OSError as error:

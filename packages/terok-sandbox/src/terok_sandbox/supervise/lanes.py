@@ -79,7 +79,7 @@ def _broker(sidecar: Sidecar, common: list[Path]) -> Lane:
 
 def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
     """Let it execute git and the hook of the one mirror, write that, its audit and its requests, ask name servers."""
-    execute, write = [*existing(SYSTEM), *_git()], [sidecar.shield.audit_path.parent]
+    execute, write = [*existing(SYSTEM), *_git()], [sidecar.gateway_dir]
     # The requests' socket and what the container may read of their answers.
     write += [sidecar.runtime_dir / "clearance", sidecar.runtime_dir / "guest" / "clearance"]
     if sidecar.gate is not None:
@@ -95,10 +95,13 @@ def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
 
 
 def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
-    """Return the ports of the name servers; the egress proxy of an airlock connects to any port it has judged."""
+    """Return the ports of the name servers and those of this host that were given.
+
+    The egress proxy of an airlock connects to any port it has judged.
+    """
     from terok_sandbox.shield.upstream import parse_server
 
-    return tuple({DNS_PORT, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
+    return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 
 
 def _certificates() -> list[Path]:

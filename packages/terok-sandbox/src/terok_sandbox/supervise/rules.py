@@ -25,7 +25,7 @@ class Rules:
 def rules_for(sidecar: Sidecar) -> Rules:
     """Return the rules of *sidecar*; raises ShieldError for a policy that cannot be read."""
     addresses = host_addresses()
-    live = load_live(sidecar.state_dir / LIVE_FILE)
+    live = load_live(sidecar.gateway_dir / LIVE_FILE)
     now = datetime.now(UTC)
     policy = Policy.from_tiers(sidecar.shield.tiers).with_live([one.rule() for one in live.verdicts if one.live(now)])
     return Rules(

@@ -21,7 +21,16 @@ from typing import Any, Final
 from terok_util import TerokError
 
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.netns.listeners import BACKLOG, DNS_LISTENERS, EGRESS_LISTENER, GATE_LISTENER, VAULT_LISTENERS
+from terok_sandbox.netns.listeners import (
+    BACKLOG,
+    DNS_LISTENERS,
+    EGRESS_LISTENER,
+    GATE_LISTENER,
+    VAULT_LISTENERS,
+    ListenerSpec,
+    bind_listener,
+    loopback_listener,
+)
 from terok_sandbox.netns.prepare import Prepared, prepare
 from terok_sandbox.sidecar import Sidecar, VaultWiring
 from terok_sandbox.supervise import handover, hygiene, wire
@@ -156,7 +165,7 @@ class Supervisor:
             self._sidecar = Sidecar.load(self._path)
             prepared = self._prepare(target)
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
-            listeners = {**prepared.listeners, **self._guest_sockets()}
+            listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
         except BaseException as error:
             self._log.note(f"cannot supervise process {target.pid}: {error}")
             self._release()
@@ -171,11 +180,16 @@ class Supervisor:
         self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
 
     def _draft(self) -> None:
-        """Render the rules while Podman makes the container; what keeps that from working is said at the handover."""
+        """Render the rules and make the certificate while Podman makes the container.
+
+        What keeps that from working is said at the handover.
+        """
         if self._target is None:
             with suppress(TerokError, OSError):
                 rules = load(self._supervision.rules)(self._sidecar)
                 self._drafted = (time.monotonic(), self._sidecar, rules)
+                if self._sidecar.vault is not None:
+                    self._publish_certificate(self._sidecar.vault)
 
     def _rules(self) -> Rules:
         drafted, self._drafted = self._drafted, None
@@ -193,6 +207,7 @@ class Supervisor:
             wanted.append(EGRESS_LISTENER)
         if self._sidecar.vault is not None:
             wanted += VAULT_LISTENERS
+        wanted += map(loopback_listener, self._sidecar.loopback_ports)
         return prepare(
             target.netns_fd,
             rules.text,
@@ -219,6 +234,18 @@ class Supervisor:
             raise SupervisorError(f"{path}: cannot listen: {error.strerror}") from error
         self._sockets.append(listener)
         return listener
+
+    def _host_sockets(self) -> dict[str, socket.socket]:
+        """Bind the ports of this host on which vault and gate are served too."""
+        ports, found = self._sidecar.host_ports, dict[str, socket.socket]()
+        if ports is None:
+            return found
+        wired = {"vault": self._sidecar.vault, "gate": self._sidecar.gate}
+        for name in (name for name, wiring in wired.items() if wiring is not None):
+            spec = ListenerSpec(f"{name}-host", getattr(ports, name))
+            found[spec.name] = bind_listener(spec, deadline=time.monotonic() + _TAKE_OVER_GRACE)
+            self._sockets.append(found[spec.name])
+        return found
 
     def _publish_certificate(self, vault: VaultWiring) -> None:
         """Show the container what to trust on the https listener; the broker finds the key beside its audit."""

@@ -42,8 +42,8 @@ def publish(state_dir: Path, guest_dir: Path) -> None:
     authority = _kept(path)
     if authority is None:
         secret, authority = _issue(datetime.now(UTC))
-        write_sensitive_file(path, secret + authority)
-    atomic_write(guest_dir / CERTIFICATE_FILE, authority, mode=0o644)
+        write_sensitive_file(path, secret + authority, durable=False)  # one that is lost is made anew
+    atomic_write(guest_dir / CERTIFICATE_FILE, authority, mode=0o644, durable=False)
 
 
 def server_context(state_dir: Path) -> ssl.SSLContext:

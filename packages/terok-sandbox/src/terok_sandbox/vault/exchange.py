@@ -47,10 +47,11 @@ class Record:
         """Return a new exchange with a number of its own."""
         return Exchange(f"{self._run}-{next(self._numbers)}")
 
-    async def release(self, exchange: Exchange) -> Refusal | None:
-        """Write the row that must be on disk before anything is dialed; a refusal if it cannot be."""
+    def release(self, exchange: Exchange) -> Refusal | None:
+        """Write the row that must be there before anything is dialed; a refusal if it cannot be."""
         try:
-            await self._ledger.commit(
+            self._ledger.check()
+            self._ledger.write(
                 "request",
                 request=exchange.number,
                 token_id=exchange.token_id,
@@ -99,6 +100,6 @@ class Record:
 
     def _note(self, action: str, **fields: object) -> None:
         try:
-            self._ledger.note(action, **fields)
+            self._ledger.write(action, **fields)
         except AuditError as exc:
             _log.error("%s", exc.message)

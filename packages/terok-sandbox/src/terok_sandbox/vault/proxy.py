@@ -26,7 +26,7 @@ from terok_sandbox.vault.upstream import ClosedError, UploadFailedError, Upstrea
 from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
-from terok_sandbox.vault.wire.head import RequestHead, WireError, read_request
+from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal, read_request
 from terok_sandbox.vault.wire.leg import HeadTooLarge
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class VaultProxy:
                 if data is None:
                     client.close()
                     return None
+                if data == HTTP2_PREFACE:
+                    return self._turn_away_http2(client)
                 head = read_request(data)
             except HeadTooLarge:
                 return self._turn_away(
@@ -121,6 +123,12 @@ class VaultProxy:
         self._record.refused(self._record.begin(), refusal)
         _send_refusal(client, Reply(client, minor=1, keep=False), refusal)
 
+    def _turn_away_http2(self, client: Leg) -> None:
+        refusal = Refusal(505, "http2_refused", "the vault speaks HTTP/1.1 only")
+        self._record.refused(self._record.begin(), refusal)
+        client.write(http2_refusal(refusal.message))
+        client.linger(LINGER_SECONDS)
+
     async def _answer(self, client: Leg, head: RequestHead) -> bool:
         """Answer one request; return whether the connection goes on."""
         if head.target == HEALTH_PATH:
@@ -135,7 +143,7 @@ class VaultProxy:
             return False
         screened = grant.screened
         reply.keep = reply.keep and not screened.closes
-        if (refusal := await self._record.release(exchange)) is not None:
+        if (refusal := self._record.release(exchange)) is not None:
             _send_refusal(client, reply, refusal)
             return False
         if self._meter is not None:

@@ -289,6 +289,8 @@ def _stray_token(screened: Screened, token: str) -> Refusal | None:
     for name, value in screened.headers:
         if token in value:
             return Refusal(403, "token_misplaced", f"the header {name} is not a place where the token is accepted")
+        if token in name:
+            return Refusal(403, "token_misplaced", "the name of a header is not a place where the token is accepted")
     if any(token in item for item in screened.subprotocols):
         return Refusal(403, "token_misplaced", "a WebSocket subprotocol is not a place where the token is accepted")
     return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LISTENERS: Final = ("vault", "vault-unix", "vault-tls")
+LISTENERS: Final = ("vault", "vault-unix", "vault-tls", "vault-host")
 BACKLOG: Final = 256
 DRAIN_SECONDS: Final = 2.0
 HANDSHAKE_SECONDS: Final = 10.0

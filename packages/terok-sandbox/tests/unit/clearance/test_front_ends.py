@@ -43,7 +43,7 @@ def hub_for(config: SandboxConfig, name: str, scope: str) -> tuple[ClearanceHub,
     async def apply(verdict: LiveVerdict) -> None:
         applied.append(verdict)
 
-    lying = SimpleNamespace(container_name="other", scope="other", state_dir=state, runtime_dir=runtime)
+    lying = SimpleNamespace(container_name="other", scope="other", gateway_dir=state, runtime_dir=runtime)
     return ClearanceHub(lying, SimpleNamespace(apply=apply), audit=AuditLog(shield.audit_path)), applied
 
 

@@ -46,7 +46,7 @@ class Case(SimpleNamespace):
     audit: Path
 
     def sidecar(self) -> SimpleNamespace:
-        return SimpleNamespace(container_name="c1", scope="proj", state_dir=self.path, runtime_dir=self.path / "c1")
+        return SimpleNamespace(container_name="c1", scope="proj", gateway_dir=self.path, runtime_dir=self.path / "c1")
 
 
 def make(path: Path) -> Case:

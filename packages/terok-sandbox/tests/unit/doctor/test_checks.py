@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +14,18 @@ from terok_sandbox.cli import diagnosis, main
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
 from terok_sandbox.doctor.containers import container_checks, judge_answer
-from terok_sandbox.doctor.host import judge_limits, key_usage
-from terok_sandbox.doctor.state import STRAY_GRACE, state_checks
+from terok_sandbox.doctor.host import judge_landlock, judge_limits, key_usage
+from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
 from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
 from terok_sandbox.runtime.listing import SandboxRow
 from terok_sandbox.runtime.protocol import ExecResult
 from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
+from terok_sandbox.supervise import client
+from terok_sandbox.supervise.janitor import GRACE
+from terok_sandbox.supervise.supervision import SSH_SOCKET
 
 SPEC = RunSpec(
     container_name="box",
@@ -57,6 +63,11 @@ def test_limits() -> None:
     assert (verdict.severity, "cpu, memory" in verdict.detail) == ("warn", True)
 
 
+def test_landlock_is_judged_by_what_it_covers() -> None:
+    assert [judge_landlock(abi).severity for abi in (0, 3, 6, 7)] == ["warn", "warn", "ok", "ok"]
+    assert "not supported" in judge_landlock(0).detail
+
+
 @pytest.mark.parametrize(
     ("code", "out", "severity"),
     [(0, "HTTP", "ok"), (0, "", "error"), (1, "", "error"), (142, "x", "error"), (127, "", "ok")],
@@ -65,7 +76,9 @@ def test_an_answer_counts_and_a_connection_does_not(code: int, out: str, severit
     assert judge_answer(code, out, "HTTP").severity == severity
 
 
-def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConfig) -> None:
+def test_services_are_asked_inside_as_the_sidecar_wires_them(
+    config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runtime = FakeRuntime(images={"localhost/app": {}})
     Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
     asked = []
@@ -75,31 +88,66 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(config: SandboxConf
         return ExecResult(0, "\x1bAB", "")
 
     runtime.on_exec = answer
+    workers = {"broker": {"pid": 7, "confined": "Landlock"}}
+    monkeypatch.setattr(client, "status", lambda config, name: {"workers": workers})
     findings = examine(container_checks(config, ROW), runtime=runtime, container="box")
-    expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error"}
+    expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error", "posture": "ok"}
     assert verdicts(findings) == expected
     assert [container for container, _ in asked] == ["box", "box"]
     assert exit_code(findings) == 2
     runtime.failures["exec"] = "database is locked"
     findings = examine(container_checks(config, ROW._replace(supervised=False)), runtime=runtime, container="box")
-    assert set(verdicts(findings).values()) == {"error"}
+    assert verdicts(findings).pop("posture") == "ok"
+    assert {severity for label, severity in verdicts(findings).items() if label != "posture"} == {"error"}
     assert findings[0].as_dict()["fix"] == ["terok-sandbox", "supervisor", "redo", "box"]
 
 
-def test_files_without_a_container_are_stray_after_an_hour(config: SandboxConfig) -> None:
+def test_a_worker_that_is_away_and_a_wall_that_is_not_up_are_told(
+    config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = FakeRuntime(images={"localhost/app": {}})
+    Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
+    monkeypatch.setattr(client, "status", lambda config, name: {"workers": {"gateway": {"pid": 0, "confined": ""}}})
+    save_live(config.gateway_dir("box") / LIVE_FILE, LiveState("disengaged"))
+    found = verdicts(examine(container_checks(config, ROW), runtime=runtime, container="box"))
+    assert (found["supervised"], found["posture"]) == ("warn", "warn")
+
+
+def test_an_ssh_agent_is_asked_for_its_keys(config: SandboxConfig) -> None:
+    spec = replace(SPEC, wiring=Wiring(vault=True, ssh_scope="proj"))
+    Sandbox(config, runtime=FakeRuntime(images={"localhost/app": {}}), supervision=FakeSupervision()).run(spec)
+    check = next(c for c in container_checks(config, ROW) if c.label == "SSH agent")
+    assert examine([check])[0].verdict.severity == "error"
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(config.guest_dir("box") / SSH_SOCKET))
+        agent.listen()
+        for answer, severity in ((b"\0\0\0\5\x0c\0\0\0\0", "ok"), (b"\0\0\0\1\5", "error")):
+
+            def serve(answer: bytes = answer) -> None:
+                with agent.accept()[0] as client:
+                    assert client.recv(100) == b"\0\0\0\1\x0b"
+                    client.sendall(answer)
+
+            serving = threading.Thread(target=serve)
+            serving.start()
+            assert examine([check])[0].verdict.severity == severity
+            serving.join()
+
+
+def test_remains_of_a_container_are_swept_after_an_hour(config: SandboxConfig) -> None:
     path = config.sidecar_path("box")
     path.parent.mkdir(parents=True)
     make_sidecar(config, SPEC).save(path)
-    row = ROW._replace(state="missing")
-    check = next(c for c in state_checks(config, [row]) if c.category == "files")
+    check = next(c for c in state_checks(config, [ROW._replace(state="missing")]) if c.category == "files")
     assert examine([check])[0].verdict.severity == "ok"
-    old = path.stat().st_mtime - STRAY_GRACE - 1
+    old = path.stat().st_mtime - GRACE - 1
     os.utime(path, (old, old))
     finding = examine([check])[0]
     assert (finding.verdict.severity, finding.verdict.fixable) == ("warn", True)
-    assert finding.as_dict()["fix"] == ["terok-sandbox", "rm", "box"]
-    path.unlink()
-    assert examine([check])[0].verdict.severity == "ok"
+    assert "box" in finding.verdict.detail
+    assert finding.as_dict()["fix"] == ["terok-sandbox", "supervisor", "sweep"]
+    kept = next(c for c in state_checks(config, [ROW]) if c.category == "files")
+    assert examine([kept])[0].verdict.severity == "ok"
 
 
 def test_a_host_that_is_not_set_up_names_the_command(config: SandboxConfig) -> None:

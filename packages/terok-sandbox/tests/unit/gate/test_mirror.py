@@ -7,13 +7,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.source import scope_for
+from terok_sandbox.gate.upstream import Upstream
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -95,13 +100,38 @@ def test_a_branch_both_made(upstream: Repo, gate: GitGate, new_repo: Callable[..
     assert any("in its way" in note for note in result.notes)
 
 
-def test_tags_do_not_move(upstream: Repo, gate: GitGate) -> None:
+def test_tags_that_move_or_go_wait_for_a_person(upstream: Repo, gate: GitGate) -> None:
     upstream.git("tag", "v1", "HEAD~1")
+    upstream.git("tag", "-a", "-m", "x", "v2", "HEAD")
+    upstream.git("tag", "v0", "HEAD")
     gate.sync()
+    old, annotated, new = (upstream.git("rev-parse", name) for name in ("HEAD~1", "v2", "HEAD"))
     upstream.git("tag", "-f", "v1", "HEAD")
-    result = gate.sync()
-    assert any("'v1' differs" in note for note in result.notes)
-    assert gate._refs().refs["refs/tags/v1"] == upstream.git("rev-parse", "HEAD~1")
+    upstream.git("tag", "-d", "v2")
+    moved, gone = gate.sync().pending
+    assert (moved.name, moved.kind, moved.reason) == ("refs/tags/v1", "force_update", "upstream_rewrite")
+    assert (moved.gate_tip, moved.upstream_tip, moved.lossless, moved.gate_only_commits) == (old, new, True, 0)
+    assert (gone.name, gone.kind, gone.reason, gone.lossless) == ("refs/tags/v2", "delete", "upstream_delete", True)
+    assert gate.sync().pending == gate.pending_ops() == (moved, gone), "the proof outlives further syncs"
+    assert gate._refs().refs["refs/tags/v1"] == old
+    done = gate.apply_pending_ops(["refs/tags/v1", "refs/tags/v2"])
+    assert done.success
+    refs = gate._refs()
+    assert (refs.under("refs/tags/"), refs.under("refs/terok/attic-tags/")) == ({"v0": new, "v1": new}, {})
+    assert [refs.refs[saved] for saved in done.backups] == [old, annotated]
+    saved = next(backup for backup in list_backups(gate.path) if backup.branch == "refs/tags/v2")
+    assert restore_backup(gate.path, saved.name) == "refs/tags/v2"
+    assert gate._refs().refs["refs/tags/v2"] == annotated
+    assert gate.sync().pending == (), "what was settled stays so"
+
+
+def test_a_tag_both_made(upstream: Repo, gate: GitGate) -> None:
+    agent = upstream.clone(gate.path, "agent")
+    agent.commit("work")
+    agent.git("push", "-q", str(gate.path), "HEAD:refs/tags/v9")
+    upstream.git("tag", "v9")
+    (op,) = gate.sync().pending
+    assert (op.reason, op.lossless, op.gate_only_commits) == ("unknown_provenance", False, 1)
 
 
 def test_the_default_branch_is_followed(upstream: Repo, gate: GitGate) -> None:
@@ -229,7 +259,49 @@ def test_bad_scopes_and_records(gate: GitGate) -> None:
     assert list_mirrors(gate.path.parent) == []
 
 
-def test_many_refs(upstream: Repo, gate: GitGate) -> None:
+def test_many_refs(upstream: Repo, gate: GitGate, tmp_path: Path) -> None:
     tip = upstream.git("rev-parse", "HEAD")
     upstream.git("update-ref", "--stdin", input="".join(f"create refs/heads/n/{n} {tip}\n" for n in range(3000)))
-    assert len(gate.sync().applied) == 3000
+    (gate.path / "refs/heads/n").mkdir(parents=True)
+    (gate.path / "refs/heads/n/7.lock").touch()
+    result = gate.sync()
+    assert [error.split(":")[0] for error in result.errors] == ["refs/heads/n/7"], "one in use does not hold up 2,999"
+    (gate.path / "refs/heads/n/7.lock").unlink()
+    assert gate.sync().success
+    assert len(gate.branch_heads()) == 3001
+    other = GitGate("other", base=tmp_path / "gate", upstream=str(upstream.path))
+    assert len(other.sync().applied) == 3001
+    assert not (other.path / "refs/heads/n").exists(), "one file for all"
+    subprocess.run(["git", "-C", str(other.path), "fsck", "--full", "--strict"], check=True, capture_output=True)
+    assert upstream.clone(other.path, "clone").git("branch", "-r").count("origin/n/") == 3000
+
+
+PARTS = st.sampled_from(
+    ["a", "/", ".", "..", "@{", "@", "{", ".lock", "~", "^", ":", "?", "*", "[", "\\", " ", "\x7f", "é"]
+)
+
+
+@given(st.lists(PARTS | st.characters(codec="utf-8", min_codepoint=1), max_size=4).map("".join))
+def test_names_of_refs_are_judged_as_git_does(name: str) -> None:
+    known = subprocess.run(["git", "check-ref-format", f"refs/{name}"], check=False).returncode == 0
+    assert is_ref_name(f"refs/{name}") == known
+
+
+def test_an_upstream_that_moves_while_it_is_fetched(
+    upstream: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.commit("README", "soon gone\n")
+    real = Upstream.fetch_into
+
+    def rewritten_first(self: Upstream, *args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+        upstream.commit("README", "after all\n")
+        upstream.git("reset", "-q", "--soft", "HEAD~2")
+        upstream.git("commit", "-q", "-m", "rewritten")
+        upstream.git("reflog", "expire", "--expire=now", "--all")
+        upstream.git("prune", "--expire=now")
+        real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Upstream, "fetch_into", rewritten_first)
+    assert gate.sync().applied == ("main",)
+    assert gate.branch_heads()["main"] == upstream.git("rev-parse", "HEAD")

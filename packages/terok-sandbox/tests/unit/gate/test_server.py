@@ -221,7 +221,8 @@ def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) 
         "Content-Type: application/x-git-receive-pack-request\r\n"
     )
     port = urlsplit(url).port
-    for cut in (0, 3, 50, 200, 5000, len(body) // 2, len(body) - 1):
+    start = len(body) - len(pack)
+    for cut in (0, 3, 50, start - 4, start, start + 4, start + 12, start + 13, 5000, len(body) // 2, -21, -20, -1):
         for framing in (f"Content-Length: {len(body)}\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"):
             with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
                 raw.sendall((head + framing).encode())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate.errors import GateError, RepoNotUnderstood, UpstreamRefused
-from terok_sandbox.gate.source import resolve_repo, scope_for
+from terok_sandbox.gate.source import endpoint, resolve_repo, scope_for
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -96,3 +96,17 @@ def test_any_text_is_a_source_or_an_error_of_ours(text: str) -> None:
         return
     assert source.address.startswith(("/", "https://"))
     assert "@" not in source.address.split("/")[2] or source.kind == "path"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://forge.example.org/a/b", ("forge.example.org", 443)),
+        ("https://forge.example.org:8443/a/b", ("forge.example.org", 8443)),
+        ("git@forge.example.org:a/b", ("forge.example.org", 22)),
+        ("ssh://git@forge.example.org:2222/a/b", ("forge.example.org", 2222)),
+        ("https://[2001:db8::1]/a/b", ("2001:db8::1", 443)),
+    ],
+)
+def test_where_a_fetch_connects_to(address: str, expected: tuple[str, int]) -> None:
+    assert endpoint(resolve_repo(address)) == expected

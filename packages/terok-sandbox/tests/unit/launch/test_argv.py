@@ -20,6 +20,7 @@ PATHS = LaunchPaths(
     guest_dir=Path("/r/run/box/guest"),
     resolv_conf=Path("/s/containers/box/etc/resolv.conf"),
     hosts=Path("/s/containers/box/etc/hosts"),
+    apt_conf=Path("/s/containers/box/etc/apt.conf"),
     env_file=Path("/r/run/box/env"),
     seccomp_dir=Path("/s/seccomp"),
 )
@@ -77,7 +78,7 @@ CASES: dict[str, tuple[RunSpec, HostFacts, str]] = {
 
 def rendered(plan: LaunchPlan) -> str:
     lines = [shlex.quote(word) for word in plan.argv]
-    parts = ["\n".join(lines), plan.env_file, plan.hosts, *plan.warnings]
+    parts = ["\n".join(lines), plan.env_file, plan.hosts, *([plan.apt_conf] if plan.apt_conf else []), *plan.warnings]
     parts += [f"copy {volume.host_path} to {volume.container_path}" for volume in plan.copies]
     return "\n--\n".join(part.rstrip("\n") for part in parts) + "\n"
 

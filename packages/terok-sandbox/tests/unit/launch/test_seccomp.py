@@ -116,9 +116,20 @@ def test_a_base_that_cannot_be_tightened_is_refused(change: dict[str, object]) -
         tighten({**BASE, **change})
 
 
+TEXT = st.text(max_size=12) | st.sampled_from(
+    ("defaultAction", "syscalls", "names", "action", "args", "SCMP_ACT_ALLOW")
+)
+
+
 @given(
     st.dictionaries(
-        st.text(), st.recursive(st.none() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+        TEXT,
+        st.recursive(
+            st.none() | TEXT,
+            lambda x: st.lists(x, max_size=4) | st.dictionaries(TEXT, x, max_size=4),
+            max_leaves=12,
+        ),
+        max_size=6,
     )
 )
 def test_any_document_is_tightened_or_refused(document: dict[str, Any]) -> None:

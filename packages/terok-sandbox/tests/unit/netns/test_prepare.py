@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from terok_sandbox.errors import NetnsError
+from terok_sandbox.netns import libnft
 from terok_sandbox.netns.listeners import DNS_LISTENERS, GATE_LISTENER, VAULT_LISTENERS
 from terok_sandbox.netns.prepare import prepare
 
@@ -25,6 +26,13 @@ table inet terok {
 }
 """
 EVERY = [*DNS_LISTENERS, GATE_LISTENER, *VAULT_LISTENERS]
+
+
+@pytest.fixture(params=["library", "program"])
+def nft(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load with nft's library, which is there on every development machine, and with its program."""
+    assert libnft.AVAILABLE
+    monkeypatch.setattr(libnft, "AVAILABLE", request.param == "library")
 
 
 def test_listeners_come_out_and_serve_the_inside(namespace: int, inside: Inside) -> None:
@@ -61,7 +69,7 @@ def test_nothing_is_reachable_from_outside(namespace: int) -> None:
 
 
 @pytest.mark.parametrize("rules", ["table inet terok { chain x { nonsense\n} }\n", "\n"])
-def test_rules_that_do_not_load_leave_nothing(namespace: int, rules: str) -> None:
+def test_rules_that_do_not_load_leave_nothing(namespace: int, nft: None, rules: str) -> None:
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(NetnsError, match="nft"):
         prepare(namespace, rules, EVERY, verify=lambda text: None)
@@ -69,7 +77,7 @@ def test_rules_that_do_not_load_leave_nothing(namespace: int, rules: str) -> Non
     prepare(namespace, RULES, EVERY, verify=lambda text: None).close()
 
 
-def test_a_failed_check_stops_it(namespace: int) -> None:
+def test_a_failed_check_stops_it(namespace: int, nft: None) -> None:
     def refuse(text: str) -> None:
         assert '"terok"' in text
         raise NetnsError("not what was meant", hint="look")

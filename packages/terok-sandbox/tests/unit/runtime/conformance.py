@@ -34,6 +34,10 @@ def check_life_of_a_container(runtime: ContainerRuntime, plan: Plan, image: str,
         assert container.id == made
         assert (container.state, container.running) == (ContainerState.RUNNING, True)
         assert container.pid > 0
+        assert 0 <= time.time() - (container.started_at or 0) < 600
+        assert isinstance(container.mounts, list)
+        assert isinstance(container.env, dict)
+        assert container.rw_size >= 0
         with pytest.raises(NameTaken):
             runtime.launch(plan(runtime, image, name))
         with pytest.raises(EngineTimeout):
@@ -66,6 +70,10 @@ def check_what_does_not_exist(runtime: ContainerRuntime, plan: Plan, name: str, 
         lambda: container.id,
         lambda: container.pid,
         lambda: container.labels,
+        lambda: container.env,
+        lambda: container.mounts,
+        lambda: container.started_at,
+        lambda: container.rw_size,
         container.start,
         container.stop,
         lambda: container.wait(1),
@@ -78,7 +86,7 @@ def check_what_does_not_exist(runtime: ContainerRuntime, plan: Plan, name: str, 
             ask()
     image = runtime.image("localhost/terok-nowhere:none")
     assert not image.exists()
-    for look in (lambda: image.id, image.labels, image.remove):
+    for look in (lambda: image.id, image.labels, image.history, image.remove):
         with pytest.raises(ImageNotFound):
             look()
     with pytest.raises(ImageNotFound):
@@ -92,6 +100,7 @@ def check_images(runtime: ContainerRuntime, image: str) -> None:
     row = next(row for row in runtime.images() if image in row.tags)
     assert row.id == runtime.image(image).id
     assert row.labels == runtime.image(image).labels()
+    assert isinstance(runtime.image(image).history(), list)
     assert not [row for row in runtime.images(dangling_only=True) if row.tags]
 
 

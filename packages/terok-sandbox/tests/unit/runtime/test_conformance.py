@@ -12,7 +12,7 @@ from terok_sandbox.launch.argv import LaunchPaths, LaunchPlan, plan_launch
 from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.events import PodmanEvents, read_event
 from terok_sandbox.runtime.fake import FakeRuntime
-from terok_sandbox.runtime.podman import read_image
+from terok_sandbox.runtime.podman_image import read_image
 from terok_sandbox.runtime.protocol import ContainerRuntime
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -45,6 +45,7 @@ def plan(podman: Any) -> LaunchPlan:
         copies=(),
         env_file="",
         resolv_conf="",
+        apt_conf="",
         hosts="",
         warnings=(),
     )

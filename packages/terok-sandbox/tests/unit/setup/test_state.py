@@ -26,6 +26,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxConfig:
     monkeypatch.setattr(stages, "check_prerequisites", lambda: [Prerequisite("podman", ok=True, detail="")])
     monkeypatch.setattr(stages, "_provision_vault", lambda config, tier: "a vault")
     monkeypatch.setattr(stages, "_set_up_services", lambda config: "services")
+    monkeypatch.setattr(stages, "learn_redirects", lambda config: "nothing")
     dirs = {name: tmp_path / name for name in ("state_dir", "runtime_dir", "config_dir", "vault_dir")}
     return SandboxConfig(**dirs)  # type: ignore[arg-type]
 
@@ -53,6 +54,7 @@ def test_setup_check_and_uninstall(config: SandboxConfig) -> None:
         "vault",
         "services",
         "notifier",
+        "registries",
         "done",
     ]
     check_setup(config)

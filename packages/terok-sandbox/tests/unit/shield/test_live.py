@@ -8,9 +8,11 @@ import os
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -239,6 +241,33 @@ async def test_verdicts_survive_a_restart_and_expire(tmp_path: Path) -> None:
     await again.reset()
     assert load_live(path) == LiveState()
     assert again.policy.decide_name("a.example.com", 443).allowed
+
+
+async def test_a_clock_that_is_set_back_gives_no_verdict_a_longer_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = timedelta()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return super().now(tz) + step
+
+    wall = SimpleNamespace(time=lambda: time.time() + step.total_seconds(), monotonic=time.monotonic)
+    monkeypatch.setattr("terok_sandbox.shield.live.datetime", Clock)
+    monkeypatch.setattr("terok_sandbox.shield.live.time", wall)
+    live = LivePolicy(POLICY, tmp_path / "live.json", channel=Recorder())
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    await live.apply(LiveVerdict("new.example.com:8443", "allow", "minutes", soon))
+    await live.apply(LiveVerdict("a.example.com", "deny"))
+    expiry = asyncio.create_task(live.expire())
+    await asyncio.sleep(0)
+    step = timedelta(days=-400)
+    async with asyncio.timeout(10):
+        while len(load_live(tmp_path / "live.json").verdicts) > 1:
+            await asyncio.sleep(0.02)
+    expiry.cancel()
+    assert [one.target for one in live.verdicts] == ["a.example.com"]
 
 
 async def test_a_live_denial_beats_an_override_also_for_answers() -> None:

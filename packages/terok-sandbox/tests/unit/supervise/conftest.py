@@ -4,59 +4,22 @@ import json
 import os
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from terok_sandbox.config import SandboxConfig
+from supervised import Supervised, wait_for
 from terok_sandbox.netns.enter import enter
-from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.supervise import client, hook
 
-HERE = Path(__file__).parent
 
-
-class Lab:
-    """A fork server with dummy workers, and network namespaces that stand for containers."""
+class Lab(Supervised):
+    """Network namespaces that stand for containers."""
 
     def __init__(self, base: Path) -> None:
-        self.cfg = SandboxConfig(
-            state_dir=base / "state",
-            runtime_dir=base / "run",
-            config_dir=base / "config",
-            vault_dir=base / "vault",
-        )
-        self.server: subprocess.Popen[bytes] | None = None
+        super().__init__(base)
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.names: list[str] = []
-
-    def serve(self, **settings: Any) -> None:
-        argv = [sys.executable, str(HERE / "dummy_workers.py"), str(self.cfg.runtime_dir), json.dumps(settings)]
-        self.server = subprocess.Popen(argv)
-        wait_for(lambda: client._answers(self.cfg.forkserver_socket))
-
-    def wire(self, name: str = "box", *, vault: bool = True) -> Path:
-        self.cfg.ensure_container_dirs(name)
-        self.cfg.sidecar_dir.mkdir(parents=True, exist_ok=True)
-        state = self.cfg.container_state_dir(name)
-        path = self.cfg.sidecar_path(name)
-        Sidecar(
-            schema=1,
-            version=hook.BUILD,
-            container_name=name,
-            scope="lab",
-            runtime_dir=self.cfg.container_runtime_dir(name),
-            state_dir=state,
-            vault=VaultWiring(state / "db", state / "routes", state / "audit") if vault else None,
-            gate=GateWiring(state / "mirror", "lab", "0" * 64),
-            shield=ShieldWiring("filter", state / "shield", PolicyTiers()),
-        ).save(path)
-        self.names.append(name)
-        return path
 
     def container(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(["unshare", "-Urn", "sleep", "300"])
@@ -79,18 +42,6 @@ class Lab:
 
     def status(self, name: str = "box") -> dict[str, Any]:
         return client.status(self.cfg, name)
-
-    def await_status(self, ready: Callable[[dict[str, Any]], bool], name: str = "box") -> dict[str, Any]:
-        found: dict[str, Any] = {}
-
-        def look() -> bool:
-            with suppress(client.NotRunningError):
-                found.update(client.status(self.cfg, name))
-                return ready(found)
-            return False
-
-        wait_for(look)
-        return found
 
     def log(self, name: str = "box") -> str:
         return (self.cfg.container_state_dir(name) / "supervisor.log").read_text()
@@ -129,15 +80,10 @@ class Lab:
         wait_for(condition, seconds)
 
     def close(self) -> None:
-        for name in self.names:
-            with suppress(Exception):
-                client.stop_supervisor(self.cfg, name)
+        super().close()
         for process in self.processes:
             process.kill()
             process.wait()
-        if self.server is not None:
-            self.server.terminate()
-            self.server.wait(10)
 
 
 @pytest.fixture
@@ -145,10 +91,3 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made = Lab(tmp_path)
     yield made
     made.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)

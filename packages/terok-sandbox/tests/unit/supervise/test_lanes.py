@@ -21,7 +21,7 @@ def wired(base: Path) -> Sidecar:
         state_dir=state,
         vault=VaultWiring(vault / "credentials.db", vault / "routes.json", state / "audit", base / "session/file"),
         gate=GateWiring(base / "gate/lab.git", "lab", "0" * 64),
-        shield=ShieldWiring("filter", state / "shield", PolicyTiers()),
+        shield=ShieldWiring("filter", state / "gateway/audit", PolicyTiers()),
     )
 
 
@@ -41,9 +41,9 @@ def test_the_broker_reaches_the_vault_and_no_mirror(tmp_path: Path) -> None:
 def test_the_gateway_reaches_its_mirror_and_no_vault(tmp_path: Path) -> None:
     lane = lane_for("gateway", wired(tmp_path))
     asking = {tmp_path / "run/box/clearance", tmp_path / "run/box/guest/clearance"}
-    assert set(lane.write) == {tmp_path / "gate/lab.git", tmp_path / "state/containers/box", *asking}
+    assert set(lane.write) == {tmp_path / "gate/lab.git", tmp_path / "state/containers/box/gateway", *asking}
     everything = lane.read + lane.write + lane.execute
-    for secret in ("vault/credentials.db", "session/file", "gate/other.git"):
+    for secret in ("vault/credentials.db", "session/file", "gate/other.git", "state/containers/box/audit"):
         assert not covers(everything, tmp_path / secret)
     assert lane.connect == (53,)
     assert covers(lane.execute, tmp_path / "gate/lab.git/hooks/pre-receive")

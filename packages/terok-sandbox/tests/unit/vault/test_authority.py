@@ -70,3 +70,16 @@ def test_a_certificate_is_kept_until_it_ends_soon(folders: tuple[Path, Path], mo
     (state / KEY_FILE).write_bytes(b"damaged")
     publish(state, guest)
     server_context(state)
+
+
+async def test_the_listener_chooses_http_1_1_whatever_is_offered(folders: tuple[Path, Path]) -> None:
+    state, guest = folders
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=server_context(state))
+    port = server.sockets[0].getsockname()[1]
+    for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (["h2"], None)):
+        context = ssl.create_default_context(cafile=str(guest / CERTIFICATE_FILE))
+        context.set_alpn_protocols(offered)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == chosen
+        writer.close()
+    server.close()

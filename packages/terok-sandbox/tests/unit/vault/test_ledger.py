@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,30 +11,48 @@ from terok_sandbox.vault import ledger
 from terok_sandbox.vault.ledger import Ledger
 
 
-@pytest.mark.parametrize("slow", [False, True])
-async def test_rows_that_come_together_share_a_write_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: bool
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_row_is_in_the_file_at_once_and_all_rows_of_a_moment_share_a_write_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_outs = []
+    path, synced = tmp_path / "audit.jsonl", []
     real = ledger._write_out
-    monkeypatch.setattr(ledger, "_write_out", lambda path: (write_outs.append(path), real(path)))
-    if slow:
-        monkeypatch.setattr(ledger, "SLOW_SECONDS", -1.0)
-    log = Ledger(tmp_path / "audit.jsonl", "box")
-    for _ in range(2):
-        await asyncio.gather(*(log.commit("request", number=number) for number in range(50)))
+    monkeypatch.setattr(ledger, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(ledger, "_write_out", lambda path: (real(path), synced.append(path.stat().st_size)))
+    log = Ledger(path, "box")
+    for number in range(100):
+        log.write("request", number=number)
+        assert sum(1 for _ in read_audit(path)) == number + 1
+    await until(lambda: bool(synced))
+    assert synced == [path.stat().st_size]
+    log.write("request")
     log.close()
-    assert len(list(read_audit(tmp_path / "audit.jsonl"))) == 100 and len(write_outs) <= 4
+    assert synced[-1] == path.stat().st_size
 
 
-async def test_a_failed_write_out_fails_every_row_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Path) -> None:
-        raise OSError(28, "No space left on device")
+async def test_after_a_failed_write_out_nothing_is_released_until_one_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> None:
+        raise OSError(5, "Input/output error")
 
+    def refuses() -> bool:
+        try:
+            log.check()
+        except AuditError as exc:
+            return "Input/output error" in exc.message
+        return False
+
+    monkeypatch.setattr(ledger, "SYNC_SECONDS", 0.01)
     log = Ledger(tmp_path / "audit.jsonl", "box")
-    monkeypatch.setattr(ledger, "_write_out", full)
-    results = await asyncio.gather(*(log.commit("request") for _ in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [AuditError] * 3
-    monkeypatch.undo()
-    await log.commit("request")
+    with monkeypatch.context() as broken_disk:
+        broken_disk.setattr(ledger, "_write_out", broken)
+        log.write("request")
+        await until(refuses)
+    await until(lambda: not refuses())
     log.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
 from terok_util.process import run_async
 
@@ -92,8 +93,10 @@ async def test_tokens_that_do_not_work(vault: Vault, client: aiohttp.ClientSessi
 
 
 async def test_changes_take_effect_with_the_next_request(
-    vault: Vault, client: aiohttp.ClientSession, provider: Provider
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(access, "FRESH_SECONDS", 0.0)
+
     async def status() -> tuple[int, str]:
         async with client.get("/v1/x") as response:
             return response.status, "" if response.status == 200 else await error(response)
@@ -393,6 +396,23 @@ async def test_many_headers_and_slow_heads_from_inside(
     assert [row["reason"] for row in vault.audit()] == ["headers_too_large", "head_timeout"]
 
 
+async def test_clients_that_prefer_http2_fall_back_or_are_told_clearly(vault: Vault, provider: Provider) -> None:
+    async def curl(option: str) -> tuple[int | None, str]:
+        words = ("curl", "-sSv", "-m", "20", option, "-H", f"x-api-key: {vault.token}", f"{vault.url}/v1/x")
+        done = await run_async(words, timeout=30, check=False)
+        return done.returncode, f"{done.stdout}\n{done.stderr}"
+
+    code, text = await curl("--http2")
+    assert code == 0 and "HTTP/1.1 200 OK" in text and '"ok": true' in text
+    ((_, _, headers, _),) = provider.requests
+    assert not {"Upgrade", "HTTP2-Settings"} & set(headers)
+    code, text = await curl("--http2-prior-knowledge")
+    assert code and "GOAWAY, error=13" in text, text
+    frames = await vault.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    assert frames.startswith(bytes([0, 0, 0, 4])) and frames.endswith(b"\x0dthe vault speaks HTTP/1.1 only")
+    assert len(provider.requests) == 1 and vault.audit()[-1]["reason"] == "http2_refused"
+
+
 async def test_a_body_that_stalls(vault: Vault, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("terok_sandbox.vault.proxy.BODY_STALL_SECONDS", 0.1)
     head = f"POST /x HTTP/1.1\r\nHost: a\r\nx-api-key: {vault.token}\r\nContent-Length: 500000\r\n\r\nhello"
@@ -418,6 +438,29 @@ async def test_answers_that_are_not_http(vault: Vault, client: aiohttp.ClientSes
     vault.routes(stub={"upstream": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
     async with client.get("/x") as response:
         assert (response.status, await error(response)) == (502, code)
+    server.close()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_an_upstream_that_falls_silent(vault: Vault, monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.upstream.SILENCE_SECONDS", 0.1)
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if begun:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    vault.routes(stub={"upstream": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"})
+    answer = await vault.raw(f"GET /x HTTP/1.1\r\nHost: a\r\nx-api-key: {vault.token}\r\n\r\n".encode())
+    assert (b"hello" in answer and not answer.endswith(b"0\r\n\r\n")) if begun else b"upstream_timeout" in answer
+    async with asyncio.timeout(20):
+        await gone.wait()
+    assert vault.audit()[-1]["outcome"] == "upstream_timeout"
     server.close()
 
 

@@ -42,6 +42,7 @@ def test_patterns(pattern: str, path: str, yes: bool) -> None:
     assert (path_pattern(pattern).fullmatch(path) is not None) is yes
 
 
+@pytest.mark.attack(id="HOST-2")
 def test_rules_are_a_closed_list() -> None:
     assert not allowed([], "GET", "/") and allowed("api", "DELETE", "/x") and not allowed("registry-read", "PUT", "/x")
     rules = ["registry-read", {"methods": ["POST"], "path": "/v1/audit", "query": {"a": "b c"}}]

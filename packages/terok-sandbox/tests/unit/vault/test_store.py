@@ -137,6 +137,17 @@ def test_damage_past_the_first_page_is_reported_as_damage(db: CredentialDB, path
         database.list_credentials()
 
 
+def test_a_full_disk_loses_nothing_that_was_stored(db: CredentialDB, path: Path) -> None:
+    db.store_credential("default", "kept", {"key": "k" * 100})
+    pages = path.stat().st_size // 4096 + 4
+    db._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(VaultError, match="no space left") as failure:
+        db.store_credential("default", "large", {"key": "x" * 60_000})
+    assert failure.value.hint
+    assert db.load_credential("default", "kept") == {"key": "k" * 100}
+    assert db.load_credential("default", "large") is None
+
+
 def test_a_newer_schema_is_refused_and_left_alone(db: CredentialDB, path: Path) -> None:
     db._connection.execute("PRAGMA user_version = 99")
     db.close()

@@ -115,7 +115,8 @@ def test_a_credential_that_no_header_can_carry_is_refused(secret: str) -> None:
     ("target", "extra", "reason"),
     [(f"/v1/x?key={TOKEN}", (), "token_in_url"), (f"/v1/{TOKEN}/x", (), "token_in_url"),
      (f"/v1/{TOKEN.replace('t', '%74')}", (), "token_in_url"), (f"/?a=%74{TOKEN[1:]}", (), "token_in_url"),
-     ("/v1", ((b"X-Note", f"is {TOKEN}".encode()),), "token_misplaced")],
+     ("/v1", ((b"X-Note", f"is {TOKEN}".encode()),), "token_misplaced"),
+     ("/v1", ((f"X-{TOKEN}".encode(), b"1"),), "token_misplaced")],
 )  # fmt: skip
 def test_a_token_elsewhere_is_refused(target: str, extra: tuple[tuple[bytes, bytes], ...], reason: str) -> None:
     head = accepted((b"x-api-key", TOKEN.encode()), *extra, target=target)

@@ -138,11 +138,11 @@ def exchange(body: dict[str, Any]) -> dict[str, Any]:
             },
         )
         response = connection.getresponse()
-        if response.status >= 500 or response.status == 429:
+        passing = response.status >= 500 or response.status == 429
+        if passing and response.headers.get("x-should-retry") != "false":
             raise RetryableError(f"status {response.status}")
         if response.status != 200:
-            detail = response.read(2000).decode("utf-8", "replace")
-            raise FailedError(f"the provider answered {response.status}: {detail}")
+            raise FailedError(f"the provider answered {response.status}: {reason(response.read(4096))}")
         if response.headers.get_content_type() == "text/event-stream":
             return gather(response)
         answer = json.loads(response.read())
@@ -151,6 +151,14 @@ def exchange(body: dict[str, Any]) -> dict[str, Any]:
         raise FailedError(f"the provider's answer makes no sense: {error!r}") from None
     finally:
         connection.close()
+
+
+def reason(body: bytes) -> str:
+    """Return what an error answer says, as far as it can be understood."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")
 
 
 def gather(response: http.client.HTTPResponse) -> dict[str, Any]:

@@ -5,6 +5,9 @@ set -eu
 
 repo_root="${REPO_ROOT:-/workspace}"
 task_dir="${TEROK_TASK_DIR:-/home/dev/.terok}"
+gate_url="${CLONE_FROM:-${CODE_REPO:-}}"
+remote="${CLONE_FROM:+gate}"
+remote="${remote:-origin}"
 
 say() { printf '>> %s\n' "$*"; }
 
@@ -20,24 +23,53 @@ git_quiet() {
 
 has_commits() { git -C "$repo_root" rev-parse -q --verify HEAD >/dev/null 2>&1; }
 
+# Makes the workspace from the copy on this host, and brings it up to date from the gate.
+clone_from_seed() {
+    [ -d "${TEROK_SEED:-}" ] || return 1
+    if git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1 &&
+        git -C "$repo_root" remote set-url origin "$gate_url" &&
+        git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1 &&
+        default="$(git -C "$repo_root" symbolic-ref --short HEAD)" &&
+        git -C "$repo_root" reset --quiet --hard "origin/$default" >/dev/null 2>&1; then
+        return 0
+    fi
+    find "$repo_root" -mindepth 1 -delete
+    return 1
+}
+
+clone_from_gate() {
+    git_quiet -c advice.detachedHead=false clone --quiet "$gate_url" "$repo_root" || {
+        say "the repository could not be cloned from the gate"
+        return 1
+    }
+}
+
+# In an online project origin is the upstream, and the gate a remote of its own.
+set_remotes() {
+    git -C "$repo_root" remote set-url "$remote" "$gate_url" 2>/dev/null ||
+        git -C "$repo_root" remote rename origin "$remote"
+    [ "$remote" = origin ] && return 0
+    git -C "$repo_root" remote set-url origin "$CODE_REPO" 2>/dev/null ||
+        git -C "$repo_root" remote add origin "$CODE_REPO"
+    git_quiet -C "$repo_root" fetch --quiet origin || say "the upstream could not be read; the gate has what is known"
+}
+
 fetch_repository() {
     branch="${GIT_BRANCH:-}"
     if [ -d "$repo_root/.git" ]; then
         say "workspace kept from an earlier start"
-        git -C "$repo_root" remote set-url origin "$CODE_REPO"
+        set_remotes
         return 0
     fi
     if [ -n "$(ls -A "$repo_root")" ]; then
         say "the workspace is not empty and holds no repository"
         return 1
     fi
-    git_quiet -c advice.detachedHead=false clone --quiet "$CODE_REPO" "$repo_root" || {
-        say "the repository could not be cloned from the gate"
-        return 1
-    }
+    clone_from_seed || clone_from_gate || return 1
+    set_remotes
     cd "$repo_root"
-    if [ -n "$branch" ] && git rev-parse -q --verify "refs/remotes/origin/$branch" >/dev/null; then
-        git checkout --quiet -B "$branch" --track "origin/$branch"
+    if [ -n "$branch" ] && git rev-parse -q --verify "refs/remotes/$remote/$branch" >/dev/null; then
+        git checkout --quiet -B "$branch" --track "$remote/$branch"
     elif [ -n "$branch" ]; then
         git checkout --quiet -b "$branch"
     elif has_commits; then
@@ -57,13 +89,13 @@ deliver_commits() {
     }
     has_commits || return 0
     head="$(git rev-parse HEAD)"
-    if [ "$head" = "$(git rev-parse -q --verify "refs/remotes/origin/$branch" || true)" ] ||
+    if [ "$head" = "$(git rev-parse -q --verify "refs/remotes/$remote/$branch" || true)" ] ||
         [ "$head" = "$(cat "$task_dir/base-commit" 2>/dev/null || true)" ]; then
         say "no new commit on $branch"
         return 0
     fi
     attempt=1
-    until git_quiet push --quiet origin "HEAD:refs/heads/$branch"; do
+    until git_quiet push --quiet "$remote" "HEAD:refs/heads/$branch"; do
         if [ "$attempt" -ge 5 ]; then
             say "the commits on $branch could not be handed to the gate"
             return 1

@@ -23,7 +23,7 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class InspectionLimits:
-    """Sizes in bytes, and counts, of one push."""
+    """Sizes in bytes, and counts, of one push; ``refs`` is what agents may have in the mirror, saved tips included."""
 
     file_bytes: int = 1024 * _MIB
     large_file_bytes: int = 20 * _MIB
@@ -31,6 +31,7 @@ class InspectionLimits:
     changes: int = 500_000
     scanned_bytes: int = 64 * _MIB
     scanned_file_bytes: int = 1 * _MIB
+    refs: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
 from terok_sandbox.shield.egress.limits import Meter
 from terok_sandbox.shield.egress.request import RequestError, parse_head, split_head
 from terok_sandbox.shield.resolver import Event
+from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, request_body
+from terok_sandbox.vault.wire.head import WireError
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +56,9 @@ class EgressProxy:
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        server = await asyncio.start_server(lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK)
+        server = await asyncio.start_server(
+            lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK, backlog=BACKLOG
+        )
         try:
             async with server:
                 await failed
@@ -135,19 +140,45 @@ class EgressProxy:
             await self._both_ways(head.host, client, upstream)
 
     async def _exchange(self, head: Head, data: bytes, client: _Pair, upstream: _Pair) -> None:
-        """Send one request on and its answer back; bytes behind the announced body are never looked at."""
+        """Send one request on and its answer back; bytes behind the announced body are never looked at.
+
+        Chunks are framed anew, so that the upstream cannot see another end of the body than was seen here.
+        """
         self._sightings.record(Event("allowed", head.host, "plain HTTP", "egress", port=head.port, proto="tcp"))
         upstream[1].write(head.forward)
-        left = head.body
-        while left > 0:
-            piece = data[:left] or await asyncio.wait_for(client[0].read(min(left, _CHUNK)), IDLE_SECONDS)
-            data = b""
-            if not piece or not self._meter.sent(head.host, len(piece), up=True):
-                return
-            upstream[1].write(piece)
-            await upstream[1].drain()
-            left -= len(piece)
-        await self._pump(head.host, upstream[0], client[1], up=False)
+        body = asyncio.create_task(self._send_body(head, data, client[0], upstream[1]))
+        answer = asyncio.create_task(self._pump(head.host, upstream[0], client[1], up=False))
+        try:  # the answer may come before the body: 100, or a refusal
+            await asyncio.wait({body, answer}, return_when=asyncio.FIRST_COMPLETED)
+            if body.done():
+                body.result()
+                await answer
+        finally:
+            for task in (body, answer):
+                task.cancel()
+            await asyncio.gather(body, answer, return_exceptions=True)
+
+    async def _send_body(
+        self, head: Head, data: bytes, client: asyncio.StreamReader, upstream: asyncio.StreamWriter
+    ) -> None:
+        body = request_body(head.body, chunked=head.body is None)
+        while body is not None:
+            try:
+                content, _ = body.feed(data)
+            except WireError as error:
+                raise ConnectionAbortedError(str(error)) from error
+            if content:
+                if not self._meter.sent(head.host, len(content), up=True):
+                    raise ConnectionAbortedError("the byte budget is used up")
+                upstream.write(chunk(content) if head.body is None else content)
+                await upstream.drain()
+            if body.done:
+                break
+            data = await _read(client)
+            if not data:
+                raise ConnectionAbortedError("the body broke off")
+        if head.body is None:
+            upstream.write(LAST_CHUNK)
 
     async def _both_ways(self, host: str, client: _Pair, upstream: _Pair) -> None:
         tasks = {
@@ -161,7 +192,7 @@ class EgressProxy:
                 task.cancel()
 
     async def _pump(self, host: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, up: bool) -> None:
-        while piece := await asyncio.wait_for(source.read(_CHUNK), IDLE_SECONDS):
+        while piece := await _read(source):
             if not self._meter.sent(host, len(piece), up=up):
                 raise ConnectionAbortedError("the byte budget is used up")
             sink.write(piece)
@@ -175,10 +206,17 @@ class EgressProxy:
 
     def _allowed(self, head: Head, route: Route) -> None:
         dest = ", ".join(map(str, route.addresses))
-        self._sightings.record(Event("allowed", head.host, "tunnel", "egress", "", dest, head.port, "tcp"))
+        what = "tunnel of unknown content" if route.opaque else "tunnel"
+        self._sightings.record(Event("allowed", head.host, what, "egress", "", dest, head.port, "tcp"))
 
 
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _read(source: asyncio.StreamReader) -> bytes:
+    """Read what comes next. Before Python 3.12 ``wait_for`` would lose a cancellation that comes with the data."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        return await source.read(_CHUNK)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:

@@ -32,14 +32,17 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request head. ``forward`` is the head to send upstream (empty for CONNECT), ``body`` its length in bytes."""
+    """A request head. ``forward`` is what to send upstream (empty for CONNECT).
+
+    ``body`` is the length of what follows in bytes, ``None`` when it comes in chunks.
+    """
 
     connect: bool
     host: str
     port: int
     method: str = "CONNECT"
     forward: bytes = b""
-    body: int = 0
+    body: int | None = 0
 
 
 def split_head(data: bytes) -> tuple[bytes, bytes] | None:
@@ -93,7 +96,7 @@ def _plain(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> 
     if len(hosts) != 1 or _authority(hosts[0], 80) != (host, port):
         raise RequestError(400, "the Host header is not the URL's host")
     body = _length(headers)
-    if body and method in (b"GET", b"HEAD"):
+    if body != 0 and method in (b"GET", b"HEAD"):
         raise RequestError(400, "a body where none is expected")
     origin = path if path.startswith(b"/") else b"/" + path
     kept = [(name, value) for name, value in headers if name.lower() not in _HOP | _named(headers)]
@@ -108,10 +111,13 @@ def _named(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
     return named - {b"host", b"content-length", b"transfer-encoding"}
 
 
-def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    if any(name.lower() == b"transfer-encoding" for name, _ in headers):
-        raise RequestError(411, "a body needs a Content-Length")
+def _length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    codings = [value.lower() for name, value in headers if name.lower() == b"transfer-encoding"]
     lengths = [value for name, value in headers if name.lower() == b"content-length"]
+    if codings == [b"chunked"] and not lengths:
+        return None
+    if codings:
+        raise RequestError(400, "a body is one Content-Length or plainly chunked")
     if not lengths:
         return 0
     if len(lengths) != 1 or not re.fullmatch(rb"[0-9]{1,15}", lengths[0]):

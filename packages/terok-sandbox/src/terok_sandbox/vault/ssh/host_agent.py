@@ -39,10 +39,13 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
     """Serve the keys of `scope` while the block runs; the value is for SSH_AUTH_SOCK.
 
     Raises:
-        VaultError: the vault does not open, or the socket cannot be made.
+        VaultError: the vault does not open or has no key of the scope, or the socket cannot be made.
 
     """
     with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
+        if not SshKeys(database).of_scope(scope):
+            hint = f"make one with `terok-sandbox ssh add {scope}`"
+            raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
         path = Path(directory) / "agent.sock"
         loop = asyncio.new_event_loop()
         started, stop = threading.Event(), asyncio.Event()

@@ -28,30 +28,39 @@ def usage(*, container: str | None = None, json: bool = False) -> int:
                 _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(_TOKENS, 0)}), row)
     names = ("project", "container", "provider", "model")
     rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
-    date = load_prices(cfg.prices_path).date
+    prices = load_prices(cfg.prices_path)
     if json:
-        _say(jsonlib.dumps({"prices_of": date, "usage": rows}, indent=2))
+        for one in rows:
+            price = prices.find(one["model"])
+            one["price"] = None if price is None else {"date": price.date, "source": price.source}
+        _say(jsonlib.dumps({"usage": rows}, indent=2))
         return 0
     _say("CONTAINER  PROVIDER  MODEL  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD")
     for one in rows:
         cells = [one["container"], one["provider"], one["model"] or "-", one["requests"], one["input"], one["output"]]
-        cells += [one["cache_read"] + one["cache_write"], one["bytes"], f"{one['cost_usd']:.4f}"]
+        cells += [one["cache_read"] + one["cache_write"], one["bytes"], _cost(one)]
         _say("  ".join(safe_text(str(cell)) for cell in cells) + (" (estimated)" if one["estimated"] else ""))
-    _say(f"prices of {date}; your own in {cfg.prices_path}")
+    dates = sorted({price.date for one in rows if (price := prices.find(one["model"])) and price.date})
+    _say(f"prices as of {dates[0] if dates else '-'}; your own in {cfg.prices_path}")
     return 0
+
+
+def _cost(row: dict[str, Any]) -> str:
+    return f"unknown (budget: {row['budget_usd']:.4f})" if row["cost_usd"] is None else f"{row['cost_usd']:.4f}"
 
 
 def _add(group: dict[str, Any], row: dict[str, Any]) -> None:
     group["totals"].add(totals_of(row))
     for key in _TOKENS:
         group[key] += row.get(key, 0) if isinstance(row.get(key), int) else 0
-    group["estimated"] = group.get("estimated", False) or bool(row.get("estimated") or row.get("price_assumed"))
+    group["estimated"] = group.get("estimated", False) or bool(row.get("estimated"))
+    group["unknown"] = group.get("unknown", False) or bool(row.get("price_assumed"))
 
 
 def _shown(group: dict[str, Any]) -> dict[str, Any]:
     totals = asdict(group.pop("totals"))
-    cost = totals.pop("cost")
-    return {**group, **totals, "cost_usd": round(cost / NANO, 6)}
+    counted = round(totals.pop("cost") / NANO, 6)
+    return {**group, **totals, "cost_usd": None if group.pop("unknown") else counted, "budget_usd": counted}
 
 
 def _say(text: str) -> None:

@@ -17,6 +17,9 @@ _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\xff]*)?")
 _NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
+"""How a client begins that speaks HTTP/2 without asking."""
+
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -122,6 +125,12 @@ def status_line(status: int) -> bytes:
     except ValueError:
         phrase = ""
     return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+def http2_refusal(message: str) -> bytes:
+    """Return empty SETTINGS and a GOAWAY frame that says HTTP_1_1_REQUIRED: what such a client understands."""
+    goaway = bytes(7) + b"\x0d" + message.encode("ascii")
+    return bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]) + len(goaway).to_bytes(3, "big") + bytes([7, 0, 0, 0, 0, 0]) + goaway
 
 
 def _split(head: bytes) -> tuple[bytes, Fields]:

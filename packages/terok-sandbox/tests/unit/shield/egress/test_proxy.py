@@ -134,7 +134,7 @@ async def upstream() -> AsyncIterator[tuple[int, list[bytes]]]:
         while piece := await reader.read(65536):
             got.append(piece)
             writer.write(b"pong")
-            if piece.startswith((b"GET", b"POST")):
+            if piece.startswith((b"GET", b"POST")) or piece.endswith(b"0\r\n\r\n"):
                 break
         writer.close()
 
@@ -180,6 +180,7 @@ async def say(proxy: Any, *pieces: bytes, end: bool = True) -> bytes:
 @pytest.mark.attack("TLS-1")
 @pytest.mark.attack("TLS-2")
 @pytest.mark.attack("TLS-3")
+@pytest.mark.attack("TLS-4")
 async def test_a_tunnel_speaks_tls_to_the_host_it_named(
     proxy: Any, upstream: tuple[int, list[bytes]], tmp_path: Path
 ) -> None:
@@ -204,6 +205,7 @@ async def test_a_tunnel_speaks_tls_to_the_host_it_named(
     assert (await say(proxy, connect, b"9th")).startswith(b"HTTP/1.1 429 ")
     rows = [(row["action"], row["reason"]) for row in read_audit(tmp_path / "audit.jsonl")]
     assert ("refused", "the TLS server name is not the host that was asked for") in rows
+    assert ("allowed", "tunnel") in rows
 
 
 @pytest.mark.attack("HTTP-2")
@@ -218,12 +220,64 @@ async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[b
     assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.attack("HTTP-4")
+async def test_chunks_are_framed_anew(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    target = proxy.target
+    put = b"PUT http://" + target + b"/ HTTP/1.1\r\nHost: " + target + b"\r\nTransfer-Encoding: Chunked\r\n\r\n"
+    assert b"pong" in await say(
+        proxy, put, b"4;a=b\r\nbo", b"dy\r\n0", b"\r\nX: y\r\n\r\nGET http://evil/ HTTP/1.1\r\n\r\n"
+    )
+    head, body = b"".join(upstream[1]).split(b"\r\n\r\n", 1)
+    assert b"Transfer-Encoding: Chunked" in head
+    assert body == b"2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n"
+    for broken in (b"4\r\nbodyX0\r\n\r\n", b"4\nbody\r\n0\r\n\r\n", b"+4\r\nbody\r\n0\r\n\r\n", b"4\r\nbo"):
+        upstream[1].clear()
+        await say(proxy, put, broken)
+        assert not b"".join(upstream[1]).endswith(b"0\r\n\r\n"), "an unfinished body is not finished for it"
+
+
 @pytest.mark.attack("NET-2")
-async def test_a_denial_and_a_budget_end_a_tunnel(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_denial_ends_a_busy_flow_whenever_it_comes(proxy: Any, *, plain: bool) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"tick")
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()
+
+    proxy.judge.given = replace(proxy.judge.given, opaque=True)
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        for number in range(40):
+            host = b"h%d.example.com:%d" % (number, server.sockets[0].getsockname()[1])
+            get = b"GET http://" + host + b"/ HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(get if plain else b"CONNECT " + host + b" HTTP/1.1\r\n\r\nhi")
+            await reader.readuntil(b"tick")
+            for _ in range(number):
+                await asyncio.sleep(0)
+            proxy.judge.allowed = False
+            proxy.reconsider()
+            proxy.judge.allowed = True
+            async with asyncio.timeout(2):
+                with suppress(ConnectionError):
+                    while await reader.read(65536):
+                        pass
+            writer.close()
+
+
+@pytest.mark.attack("NET-2")
+@pytest.mark.attack("TLS-4")
+async def test_a_denial_and_a_budget_end_a_tunnel(
+    proxy: Any, upstream: tuple[int, list[bytes]], tmp_path: Path
+) -> None:
     proxy.judge.given = replace(proxy.judge.given, opaque=True)
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\nhi")
     await reader.readuntil(b"pong")
+    assert [row["reason"] for row in read_audit(tmp_path / "audit.jsonl")] == ["tunnel of unknown content"]
     proxy.judge.allowed = False
     proxy.reconsider()
     async with asyncio.timeout(1):

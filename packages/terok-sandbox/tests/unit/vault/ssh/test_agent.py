@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.access import VaultAccess
-from terok_sandbox.vault.errors import BadCredential
+from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh import keys, wire
 from terok_sandbox.vault.ssh.broker import AccessRing, ContainerAgent
 from terok_sandbox.vault.ssh.host_agent import host_agent
@@ -114,6 +114,11 @@ def test_any_message_is_parsed_or_refused(message: bytes) -> None:
 def test_frames_are_bounded(cfg: SandboxConfig) -> None:
     import socket
 
+    pair = keys.mint()
+    with open_vault(cfg) as database:
+        add(database, "proj", pair, "c")
+    with pytest.raises(VaultError, match="no SSH key of the scope other"), host_agent(cfg, "other"):
+        pass
     with host_agent(cfg, "proj") as path:
         for head in (b"\xff\xff\xff\xff", (wire.MAX_MESSAGE + 1).to_bytes(4, "big"), bytes(4)):
             with socket.socket(socket.AF_UNIX) as client:
@@ -126,7 +131,7 @@ def test_frames_are_bounded(cfg: SandboxConfig) -> None:
             client.connect(str(path))
             for byte in wire.framed(b"\x0b"):
                 client.sendall(bytes([byte]))
-            assert client.recv(100) == wire.framed(wire.identities_answer([]))
+            assert client.recv(1000) == wire.framed(wire.identities_answer([(pair.public_blob, "c")]))
             client.sendall(wire.framed(b"\x11" + b"x" * 1000))
             assert client.recv(100) == wire.framed(wire.FAILURE)
 

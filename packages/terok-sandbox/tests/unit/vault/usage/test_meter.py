@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -8,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.usage import handlers
 from terok_sandbox.vault.usage.budget import Limits, Totals, reached
 from terok_sandbox.vault.usage.counts import Usage
 from terok_sandbox.vault.usage.journal import Journal, project_dir, read_rows
@@ -51,6 +54,7 @@ def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
     assert wiring.journal.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.attack(id="HTTP-11")
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
@@ -129,7 +133,14 @@ def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
     prices = load_prices()
     assert prices.find("claude-opus-4-5-20251101") != prices.find("claude-opus-4-20250514")
     assert prices.find("anthropic/claude-sonnet-4.5") == prices.find("claude-sonnet-4-5")
-    assert prices.cost(Usage("never heard of", 1))[0] >= prices.cost(Usage("gpt-5", 1))[0]
+    dear, known = prices.cost(Usage("never heard of", 1))
+    assert dear >= prices.cost(Usage("gpt-5", 1))[0] and not known
+    assert prices.find("gpt-4o-2024-08-06") == prices.find("openai/gpt-4o") and prices.find("codestral-latest")
+    for other in ("gpt-5.7-ultra", "claude-opus-4-9", "gpt-4o-audio", "gpt", ""):
+        assert prices.find(other) is None, f"the price of {other} is nobody's guess"
+    assert all(
+        re.fullmatch(r"20\d\d-\d\d-\d\d", one.date) and one.source[:8] == "https://" for one in prices.models.values()
+    )
     own = tmp_path / "prices.json"
     own.write_text('{"models": {"gpt-5": {"input": 1, "output": 2}}}')
     assert load_prices(own).cost(Usage("gpt-5", 1, 1, 1)) == (4000, True)
@@ -140,6 +151,21 @@ def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
     meter = UsageMeter(replace(wiring, prices=own, task_limits=Limits(cost_usd=1)), "box")
     refusal = meter.admit(token(), ROUTES["anthropic"])
     assert refusal is not None and refusal.status == 503
+
+
+def test_the_cost_of_an_unknown_model_is_shown_as_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
+    meter = UsageMeter(UsageWiring(SandboxConfig.load().usage_dir / "proj/box.jsonl", "task1", time.time()), "box")
+    exchange(meter, ROUTES["anthropic"])
+    exchange(meter, ROUTES["anthropic"], {**ANSWER, "model": "secret-model"})
+    handlers.usage(json=True)
+    known, unknown = sorted(json.loads(capsys.readouterr().out)["usage"], key=lambda one: one["model"])
+    assert known["cost_usd"] == known["budget_usd"] > 0 and known["price"]["date"] and known["price"]["source"]
+    assert unknown["cost_usd"] is unknown["price"] is None and unknown["budget_usd"] > known["budget_usd"]
+    handlers.usage()
+    assert f"unknown (budget: {unknown['budget_usd']:.4f})" in capsys.readouterr().out
 
 
 def test_limits_are_checked_where_they_are_read() -> None:

@@ -1,0 +1,55 @@
+"""Host ports that a container was given: connections to them inside are passed on to this host's loopback.
+
+No route, rule or interface leads there: the gateway listens inside and connects outside, to exactly these ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault_addr import LOOPBACK_HOST
+
+if TYPE_CHECKING:
+    import socket
+
+MAX_CONNECTIONS: Final = 64
+"""Connections at once to one port; further ones are closed."""
+_CHUNK: Final = 64 * 1024
+
+
+async def serve_loopback(listener: socket.socket, port: int) -> None:
+    """Pass every connection to *listener* on to *port* of this host's loopback, until cancelled."""
+    open_now = 0
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        open_now += 1
+        try:
+            if open_now <= MAX_CONNECTIONS:
+                await _pass_on(reader, writer, port)
+        finally:
+            open_now -= 1
+            writer.close()
+
+    server = await asyncio.start_server(accepted, sock=listener.dup())
+    async with server:
+        await server.serve_forever()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Copy both ways until both have ended; nobody at *port* closes the connection, as a refusal would."""
+    with suppress(OSError):
+        host_reader, host_writer = await asyncio.open_connection(LOOPBACK_HOST, port)
+        try:
+            await asyncio.gather(_copy(reader, host_writer), _copy(host_reader, writer))
+        finally:
+            host_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()

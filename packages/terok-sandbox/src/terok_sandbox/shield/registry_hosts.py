@@ -1,0 +1,165 @@
+"""Further hosts of package registries: those an image is configured for, and those a registry sends its clients to.
+
+The first are read once for each image, in a container without a network; the second are learned by ``setup`` through
+the clients themselves. Neither opens a private address by itself.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import json
+import tarfile
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+
+from terok_util import TerokError, atomic_write, ensure_dir
+from terok_util.process import run
+
+from terok_sandbox.runtime.engine import podman
+from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from terok_sandbox.config import SandboxConfig
+
+LEARNED: Final = ("@pip", "@npm", "@apt")
+"""The symbols whose redirects setup learns."""
+KEPT_SECONDS: Final = 7 * 86400.0
+IMAGE_TIMEOUT: Final = 30.0
+CLIENT_TIMEOUT: Final = 20.0
+_HOPS: Final = 4
+_MAX_TAR: Final = 4 * 1024 * 1024
+_HOMES: Final = ("root", "home/dev")
+_IMAGE_FILES: Final = (
+    *("etc/apt", "etc/yum.repos.d", "etc/pip.conf", "etc/npmrc", "usr/etc/npmrc", "usr/local/etc/npmrc"),
+    *(f"{home}/{name}" for home in _HOMES for name in (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf")),
+)
+_PIP: Final = ("--dry-run", "--report", "-", "--no-deps", "--ignore-installed", "--no-input", "--retries", "0")
+
+
+def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
+    """Return ``name:port`` of what *image* has *symbol* use; nothing for an image that cannot be read."""
+    from terok_sandbox.runtime.podman_image import PodmanImage
+
+    with suppress(TerokError, OSError, ValueError, KeyError):
+        path = config.state_dir / "registries" / f"{PodmanImage(image).id}.json"
+        if not path.exists():
+            ensure_dir(path.parent)
+            atomic_write(path, json.dumps(read_image(image)), mode=0o600)
+        return targets(json.loads(path.read_text()).get(symbol, []))
+    return []
+
+
+def read_image(image: str) -> dict[str, list[str]]:
+    """Return the registry URLs of *image* by symbol; raises ``TerokError``."""
+    script = f"env; echo; cd / && tar -cf - {' '.join(_IMAGE_FILES)} 2>/dev/null"
+    options = ("--network", "none", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--pull", "never")
+    argv = ["run", "--rm", *options, "--user", "0", "--entrypoint", "/bin/sh", image, "-c", script]
+    output = podman(argv, timeout=IMAGE_TIMEOUT).stdout[:_MAX_TAR]
+    settings, _, archive = output.partition(b"\n\n")
+    variables = dict(line.split("=", 1) for line in settings.decode("utf-8", "replace").splitlines() if "=" in line)
+    with tempfile.TemporaryDirectory() as place:
+        with suppress(tarfile.TarError, OSError), tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for member in tar:
+                path = Path(place) / member.name
+                if member.isreg() and ".." not in path.parts and path.is_relative_to(place):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(cast("IO[bytes]", tar.extractfile(member)).read())
+        return configured_urls(Path(place), variables)
+
+
+def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str]]:
+    """Return the registry URLs by symbol that the files below *root* and the environment *variables* name."""
+    lowered = {key.lower(): value for key, value in variables.items()}
+    pip, npm = f"{lowered.get('pip_index_url', '')} {lowered.get('pip_extra_index_url', '')}", ""
+    for file in (one for name in _IMAGE_FILES for one in [root / name] if one.is_file()):
+        text = file.read_text("utf-8", "replace")
+        if file.name == "pip.conf":
+            parser = configparser.ConfigParser(interpolation=None, strict=False)
+            with suppress(configparser.Error):
+                parser.read_string(text)
+            pip += " ".join(["", *(parser.get("global", key, fallback="") for key in ("index-url", "extra-index-url"))])
+        else:
+            npm += " ".join(["", *npm_scopes(text)])
+    return {
+        "@pip": URL.findall(pip),
+        "@npm": URL.findall(f"{lowered.get('npm_config_registry', '')} {npm}"),
+        "@apt": list(apt_registry(root / "etc/apt").urls),
+        "@dnf": list(dnf_registry(root / "etc/yum.repos.d").urls),
+        "@go": URL.findall(lowered.get("goproxy", "").replace(",", " ").replace("|", " ")),
+    }
+
+
+def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
+    """Ask the registries of :data:`LEARNED` where they send clients, and remember it; return what was learned.
+
+    What was learned within a week from the same URLs is not asked again. *ask* runs a command and returns its output.
+    """
+    known, ask = _load(config), ask or _run
+    found = {symbol: read(symbol) for symbol in LEARNED}
+    stale = [
+        symbol
+        for symbol, registry in found.items()
+        if known.get(symbol, {}).get("urls") != list(registry.urls) or time.time() - known[symbol]["at"] > KEPT_SECONDS
+    ]
+    with ThreadPoolExecutor(len(LEARNED)) as pool:
+        for symbol, led in zip(stale, pool.map(lambda one: _follow(one, found[one], ask), stale), strict=True):
+            known[symbol] = {"urls": list(found[symbol].urls), "at": time.time(), "targets": led}
+    if stale:
+        atomic_write(_path(config), json.dumps(known), mode=0o600)
+    return ", ".join(f"{symbol}: {len(known[symbol]['targets'])} further hosts" for symbol in LEARNED)
+
+
+def redirect_targets(config: SandboxConfig, symbol: str) -> list[str]:
+    """Return ``name:port`` of where the registries of *symbol* were seen to send clients."""
+    row = _load(config).get(symbol, {})
+    if not row or row.get("urls") != list(read(symbol).urls):
+        return []
+    return [str(one) for one in row["targets"]]
+
+
+def _follow(symbol: str, registry: Registry, ask: Callable[[Sequence[str]], str]) -> list[str]:
+    files: list[str] = []
+    if symbol == "@pip":
+        with suppress(ValueError, KeyError, IndexError, TypeError):
+            report = json.loads(ask(["python3", "-m", "pip", "install", "-q", *_PIP, "pip"]))
+            files = [str(report["install"][0]["download_info"]["url"])]
+    elif symbol == "@npm":
+        files = URL.findall(ask(["npm", "view", "npm", "dist.tarball", "--fetch-retries=0", "--fetch-timeout=5000"]))
+    starts = [f"{url.rstrip('/')}/dists/" for url in registry.urls] if symbol == "@apt" else list(registry.urls)
+    seen = [*files]
+    for start in dict.fromkeys([*starts, *files]):
+        url = start
+        for _ in range(_HOPS):
+            curl = ["curl", "-sI", "-o", "/dev/null", "--max-time", "5", "--proto", "=http,https"]
+            led = URL.findall(ask([*curl, "-w", "%{redirect_url}", "--", url]))
+            if not led:
+                break
+            url = led[0]
+            seen.append(url)
+    known = targets(registry.urls)
+    return [one for one in targets(seen) if one not in known]
+
+
+def _load(config: SandboxConfig) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found = json.loads(_path(config).read_text())
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _path(config: SandboxConfig) -> Path:
+    return config.state_dir / "registries.json"
+
+
+def _run(argv: Sequence[str]) -> str:
+    try:
+        return run(list(argv), timeout=CLIENT_TIMEOUT, check=False).text
+    except TerokError:
+        return ""
