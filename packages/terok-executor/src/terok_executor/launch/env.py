@@ -27,7 +27,7 @@ VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 class ContainerEnvSpec:
     """What the environment depends on.
 
-    ``gate_url`` holds this container's gate token, None without a gate; ``upstream`` is what an ``online`` project has as
+    ``gate_url`` holds this container's gate token, None without one; ``upstream`` is what an ``online`` project has as
     origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
     workspace can be made from. ``phantom_token`` stands for the credential of ``provider``, whose type is
     ``credential_type``; ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if
