@@ -328,6 +328,7 @@ def test_only_an_online_container_gets_through_to_the_upstream(
 DISK_FULL = """
 import asyncio, os, socket, subprocess, sys, threading
 from pathlib import Path
+from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.request import gate_url, token_hash
 from terok_sandbox.gate.server import serve_gate
@@ -352,9 +353,19 @@ done = subprocess.run(push, capture_output=True, text=True, timeout=60)
 assert done.returncode != 0 and "No space left" in done.stderr, done
 assert gate.branch_heads() == before
 subprocess.run(["git", "-C", str(gate.path), "fsck", "--full"], check=True)
+subprocess.run([*git, "-C", str(work), "push", "-q", sys.argv[3], "HEAD:refs/heads/upstream-big"], check=True)
+try:
+    gate.sync()
+except MirrorError as error:
+    assert "is full" in error.message, error
+else:
+    raise AssertionError("20 MB went into a full disk")
+assert gate.branch_heads() == before
+subprocess.run(["git", "-C", str(gate.path), "fsck", "--full"], check=True)
 (small / "ballast").unlink()
 subprocess.run(push, check=True, timeout=60)
-assert "big" in gate.branch_heads()
+assert gate.sync().success
+assert {"big", "upstream-big"} <= set(gate.branch_heads())
 print("all is well", flush=True)
 os._exit(0)
 """

@@ -36,7 +36,8 @@ nft = subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.P
 fds = NftChannelFds(os.dup(nft.stdin.fileno()), os.dup(nft.stdout.fileno()))
 shield = ShieldWiring("filter", audit, PolicyTiers())
 sidecar = SimpleNamespace(
-    container_name="c1", shield=shield, gate=None, gateway_dir=audit.parent, runtime_dir=audit.parent, scope="")
+    container_name="c1", shield=shield, gate=None, gateway_dir=audit.parent, runtime_dir=audit.parent, scope="",
+    loopback_ports=())
 context = WorkerContext(sidecar, listeners, fds, open_packet_log(), 0)
 gateway.HOST_REFRESH = 0.2
 gateway.host_addresses = lambda: [f"192.0.2.{time.monotonic_ns() % 200}"]

@@ -19,12 +19,15 @@ def script() -> str:
     return blocks[0].split("```")[0]
 
 
-def test_the_script_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_of_the_readme(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = script()
     assert len(text.splitlines()) <= 33
     modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
     assert modules == {"pathlib", "terok_sandbox"}
-    config = SandboxConfig(state_dir=tmp_path / "s", runtime_dir=tmp_path / "r", vault_dir=tmp_path / "v")
+    sockets = tmp_path_factory.mktemp("r")  # a socket's path may have 107 bytes
+    config = SandboxConfig(state_dir=tmp_path / "s", runtime_dir=sockets, vault_dir=tmp_path / "v")
     runtime = FakeRuntime(images={"localhost/app": {}})
     monkeypatch.setattr(facade.Sandbox, "runtime", property(lambda self: runtime))
     monkeypatch.setattr(facade.Sandbox, "supervision", property(lambda self: Finishing()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 from terok_util.text import safe_text
 
-from terok_sandbox.launch.spec import PolicyTiers, RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox import Sandbox
 
@@ -48,6 +48,8 @@ def run(
     """Launch an image; unless detached, follow its output and return its exit code."""
     if detach and remove:
         raise UsageError("--rm needs somebody to wait for the end", hint="leave out --detach")
+    from terok_sandbox.shield.registry_hosts import profile_tiers
+
     spec = RunSpec(
         container_name=name,
         image=image,
@@ -68,7 +70,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=_tiers(image, allow or (), profiles or ()),
+            tiers=profile_tiers(image, profiles or (), tuple(allow_line(target) for target in allow or ())),
         ),
     )
     sandbox = Sandbox(warn=warn)
@@ -77,25 +79,6 @@ def run(
         print(name)
         return 0
     return _follow(sandbox, name, remove=remove)
-
-
-def _tiers(image: str, allow: Sequence[str], profiles: Sequence[str]) -> PolicyTiers:
-    """Return the policy of a launch: what its profiles stand for here and in its image, and what it asks for itself."""
-    lines = tuple(allow_line(target) for target in allow)
-    if not profiles:
-        return PolicyTiers(project_allow=lines)
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.shield.profiles import profile_lines, profile_overrides
-    from terok_sandbox.shield.registry_hosts import image_targets, redirect_targets
-
-    config = SandboxConfig()
-    allowed = profile_lines(
-        profiles,
-        config.config_dir,
-        also=lambda symbol: [*redirect_targets(config, symbol), *image_targets(config, image, symbol)],
-    )
-    override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
-    return PolicyTiers(override=override, project_allow=(*allowed, *lines))
 
 
 def start(*, names: Sequence[str]) -> None:

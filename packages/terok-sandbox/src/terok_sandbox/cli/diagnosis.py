@@ -59,12 +59,12 @@ def diagnose() -> list[Finding]:
     if wrong is not None:
         return [*findings, _failed("setup", "configuration", wrong)]
     try:
-        rows = _rows(config, runtime)
+        rows: list[SandboxRow] | None = _rows(config, runtime)
     except TerokError as error:
-        rows = []
+        rows = None
         findings.append(_failed("supervision", "containers", error))
     findings += examine(state_checks(config, rows))
-    for row in rows:
+    for row in rows or ():
         if row.state == "running":
             findings += examine(container_checks(config, row), runtime=runtime, container=row.name)
     return findings

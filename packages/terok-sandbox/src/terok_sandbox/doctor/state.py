@@ -17,8 +17,11 @@ _NAMED: Final = 5
 _SETUP: Final = ("terok-sandbox", "setup")
 
 
-def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow]) -> Iterator[DoctorCheck]:
-    """Yield the checks of the sandbox's own state; *rows* is the list of its containers."""
+def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> Iterator[DoctorCheck]:
+    """Yield the checks of the sandbox's own state; *rows* is the list of its containers.
+
+    Without one, because Podman did not answer, nothing is taken for a container's remains.
+    """
     yield DoctorCheck(
         category="setup",
         label="hooks and receipt",
@@ -36,6 +39,8 @@ def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow]) -> Iterator[
     yield DoctorCheck(category="vault", label="opens", evaluate=lambda *_: _vault(config))
     yield DoctorCheck(category="vault", label="outlives a reboot", evaluate=lambda *_: _recovery(config))
     yield DoctorCheck(category="supervision", label="fork server", evaluate=lambda *_: _forkserver(config))
+    if rows is None:
+        return
     known = {row.name for row in rows}
     present = {row.name for row in rows if row.state != "missing"}
     for name in _orphans(config, known):

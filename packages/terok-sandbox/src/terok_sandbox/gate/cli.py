@@ -71,7 +71,7 @@ VERBS: Final = (
         "apply",
         help="carry out pending operations; old tips are saved",
         handler=f"{_UPKEEP}:apply",
-        args=(_SCOPE, ArgDef("branches", help="only these branches", metavar="BRANCH", nargs="*")),
+        args=(_SCOPE, ArgDef("branches", help="only these branches, or refs/tags/NAME", metavar="BRANCH", nargs="*")),
     ),
     CommandDef("backups", help="list saved tips", handler=f"{_UPKEEP}:backups", args=(_SCOPE, _JSON)),
     CommandDef(

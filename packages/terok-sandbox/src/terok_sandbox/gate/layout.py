@@ -24,7 +24,7 @@ from terok_sandbox.gate.invoke import run_git
 SCHEMA: Final = 1
 SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 QUARANTINE_IDLE: Final = 1800.0
-"""Seconds after which nobody can still be at work in a quarantine."""
+"""Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
 
 _CONFIG: Final = """\
 [core]
@@ -103,7 +103,11 @@ def install_hook(mirror: Path) -> None:
 
 
 def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
-    """Remove what pushes that were cut off have left: quarantines in which nothing changed for ``idle`` seconds."""
+    """Remove what killed processes have left: quarantines and locks that nobody touched for ``idle`` seconds."""
+    for lock in (mirror / "packed-refs.lock", mirror / "HEAD.lock", *mirror.glob("refs/**/*.lock")):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.lstat().st_mtime > idle:
+                lock.unlink()
     for leftover in mirror.glob("objects/tmp_objdir-incoming-*"):
         with contextlib.suppress(FileNotFoundError):
             newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terok_util.text import safe_text
+
 from terok_sandbox.gate.access import access_for
-from terok_sandbox.gate.backups import prune_backups
+from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.credentials import UpstreamAccess
 from terok_sandbox.gate.errors import MirrorError, UpstreamUnreachable
 from terok_sandbox.gate.layout import (
@@ -20,7 +22,7 @@ from terok_sandbox.gate.layout import (
     sweep_quarantine,
     write_record,
 )
-from terok_sandbox.gate.plan import PendingOp, RefNames, SyncPlan, plan_sync, plan_tags
+from terok_sandbox.gate.plan import Divergence, PendingOp, RefNames, SyncPlan, plan_sync, plan_tags
 from terok_sandbox.gate.refs import (
     ATTIC,
     ATTIC_TAGS,
@@ -44,6 +46,8 @@ from terok_sandbox.gate.upstream import Advertised, Upstream
 
 if TYPE_CHECKING:
     from terok_util import FileLock
+
+    from terok_sandbox.gate.promotion import ReviewedBranch
 
 _LOCK_SECONDS = 120.0
 
@@ -154,6 +158,33 @@ class GitGate:
     def branch_heads(self) -> dict[str, str]:
         """Return the branches that the container sees, with their tips."""
         return self._refs().under(HEADS)
+
+    def backups(self) -> list[Backup]:
+        """Return the saved tips, newest first."""
+        return backups_in(self._refs())
+
+    def compare_vs_upstream(self, branch: str) -> Divergence | None:
+        """Count the commits that only the gate's branch has, and only the upstream's as last seen; None if it has none.
+
+        `MirrorError` when the gate has no such branch.
+        """
+        refs = self._refs().refs
+        tip, theirs = refs.get(HEADS + branch), refs.get(UPSTREAM + branch)
+        if tip is None:
+            raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {self.scope}")
+        return MirrorHistory(self.path).compare(tip, theirs) if theirs is not None else None
+
+    def review(self, branch: str) -> ReviewedBranch:
+        """Do what `promotion.review` does."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.review(self, branch)
+
+    def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
+        """Do what `promotion.promote` does."""
+        from terok_sandbox.gate import promotion
+
+        return promotion.promote(self, branch, to=to, accept_flags=accept_flags)
 
     def pending_ops(self) -> tuple[PendingOp, ...]:
         """Work out, without the upstream, what waits for a person."""

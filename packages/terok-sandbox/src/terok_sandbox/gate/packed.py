@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from terok_sandbox.gate.errors import MirrorError
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _FUNNY: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|[/.]\Z")
 _MAX_NAME: Final = 1024
+_PATIENCE: Final = 10.0
 
 
 def is_ref_name(name: str) -> bool:
@@ -35,12 +37,7 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
         if not is_ref_name(name) or not _OID.match(oid):
             raise MirrorError(f"{name!r} cannot be created")
     file, lock = mirror / "packed-refs", mirror / "packed-refs.lock"
-    try:
-        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError as error:
-        raise MirrorError(
-            "another git holds the mirror's refs", hint=f"try again; remove {lock} if it stays"
-        ) from error
+    descriptor = _locked(lock)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(_merged(file.read_bytes() if file.exists() else b"", refs))
@@ -55,6 +52,18 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _locked(lock: Path) -> int:
+    """Create ``lock``; a push that deletes a branch holds it for a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError as error:
+            if time.monotonic() > deadline:
+                raise MirrorError("another git holds the mirror's refs", hint="try again in a minute") from error
+            time.sleep(0.05)
 
 
 def packed_and_loose(mirror: Path) -> int:

@@ -64,20 +64,20 @@ def authorize(authorization: str | None, token_sha256: str) -> Refusal | None:
 
 def route(method: str, target: str, name: str) -> GateRequest | Refusal:
     """Return what ``method`` on ``target`` (path and query as received) asks of the repository ``name``."""
-    path, _, query = target.partition("?")
     root = f"/{name}.git/"
-    tail = path.removeprefix(root) if path.startswith(root) else ""
+    tail = target.removeprefix(root) if target.startswith(root) else ""
     if tail == "HEAD":
-        return GateRequest("head") if method == "GET" and not query else _method_refused("GET")
-    if tail == "info/refs":
+        return GateRequest("head") if method == "GET" else _method_refused("GET")
+    if tail in _SERVICES:
+        return GateRequest("call", _SERVICES[tail]) if method == "POST" else _method_refused("POST")
+    path, _, query = tail.partition("?")
+    if path == "info/refs":
         if method != "GET":
             return _method_refused("GET")
         service = _SERVICES.get(query.removeprefix("service=")) if query.startswith("service=") else None
         if service is None:
             return Refusal(403, "only the smart protocol is spoken here")
         return GateRequest("advertise", service)
-    if tail in _SERVICES and not query:
-        return GateRequest("call", _SERVICES[tail]) if method == "POST" else _method_refused("POST")
     return Refusal(404, "there is no such thing here")
 
 

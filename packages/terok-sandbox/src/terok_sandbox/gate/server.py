@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,6 +117,8 @@ class _Gate:
         self.limits = limits
         self._config = backend_config(wiring, limits)
         self._slots = asyncio.Semaphore(limits.calls)
+        # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
+        self._greeting: tuple[dict[str, str], bytes] | None = None
 
     async def ended(self) -> None:
         """Wait until no backend runs any more."""
@@ -139,6 +141,8 @@ class _Gate:
         variables = cgi_variables(wanted, headers, self._wiring.mirror.name)
         if isinstance(variables, Refusal):
             return _refuse(variables)
+        if self._greeting and _is_greeting(variables) and (self._wiring.mirror / "HEAD").is_file():
+            return web.Response(headers=self._greeting[0], body=self._greeting[1])
         try:
             async with asyncio.timeout(self.limits.queue_seconds):
                 await self._slots.acquire()
@@ -185,13 +189,24 @@ class _Gate:
                 if name.lower() not in _HOP_BY_HOP:
                     response.headers[name] = value
             await response.prepare(request)
+            said = bytearray() if _is_greeting(variables) else None
             async for chunk in backend.chunks():
+                if said is not None:
+                    said += chunk
                 async with asyncio.timeout(idle):
                     await response.write(chunk)
             if await backend.finish() != 0:
                 log.info("git http-backend ended with an error")
+            elif said is not None and head.status == 200 and len(said) < _CHUNK:
+                kept = {name: value for name, value in head.headers if name.lower() not in _HOP_BY_HOP}
+                self._greeting = (kept | {"Server": _SERVER}, bytes(said))
             await response.write_eof()
             return response
+
+
+def _is_greeting(variables: Mapping[str, str]) -> bool:
+    asked = (variables["QUERY_STRING"], variables.get("GIT_PROTOCOL"))
+    return asked == ("service=git-upload-pack", "version=2")
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

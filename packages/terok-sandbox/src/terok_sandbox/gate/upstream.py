@@ -11,13 +11,14 @@ from typing import Final, Literal
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
-from terok_sandbox.gate.errors import GitFailed, GitTimeout, PromotionRefused, UpstreamUnreachable
+from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, PromotionRefused, UpstreamUnreachable
 from terok_sandbox.gate.invoke import Protocol, local_service, run_git
 from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import RepoSource, local_git_dir
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
+_DISK_FULL: Final = "No space left on device"
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 _TOLERATED: Final = (
@@ -98,6 +99,10 @@ class Upstream:
                     timeout=timeout,
                 )
         except (GitFailed, GitTimeout) as error:
+            if _DISK_FULL in error.message:
+                raise MirrorError(
+                    f"the disk of the mirror {mirror} is full", hint="make room and sync again; no branch has changed"
+                ) from error
             raise self._unreachable(error) from error
 
     def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:

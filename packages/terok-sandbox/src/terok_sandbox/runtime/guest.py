@@ -143,7 +143,7 @@ class SshTransport:
         inward = []
         if ports := self._forwards(container):  # one connection, for as long as the guest is there, carries them all
             shared = {"ControlMaster": "auto", "ControlPersist": "yes", "ControlPath": self._keys.connection(endpoint)}
-            options |= {"ClearAllForwardings": "no", "ExitOnForwardFailure": "yes", **shared}
+            options |= {"ClearAllForwardings": "no", **shared}
             ends = [f"{LOOPBACK_HOST}:{inside}:{LOOPBACK_HOST}:{outside}" for inside, outside in ports.items()]
             inward = [word for end in ends for word in ("-R", end)]
         return [

@@ -21,7 +21,9 @@ from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import run
 
 from terok_sandbox.runtime.engine import podman
+from terok_sandbox.shield.profiles import profile_lines, profile_overrides
 from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
+from terok_sandbox.sidecar import PolicyTiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +43,25 @@ _IMAGE_FILES: Final = (
     *(f"{home}/{name}" for home in _HOMES for name in (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf")),
 )
 _PIP: Final = ("--dry-run", "--report", "-", "--no-deps", "--ignore-installed", "--no-input", "--retries", "0")
+
+
+def profile_tiers(image: str, profiles: Sequence[str], lines: Sequence[str] = ()) -> PolicyTiers:
+    """Return the policy of a launch of *image*: what its *profiles* stand for here and there, then rule *lines*.
+
+    Raises :class:`PolicyError` for an unknown profile or a rule in one that cannot be read.
+    """
+    if not profiles:
+        return PolicyTiers(project_allow=tuple(lines))
+    from terok_sandbox.config import SandboxConfig
+
+    config = SandboxConfig()
+    allowed = profile_lines(
+        profiles,
+        config.config_dir,
+        also=lambda symbol: [*redirect_targets(config, symbol), *image_targets(config, image, symbol)],
+    )
+    override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
+    return PolicyTiers(override=override, project_allow=(*allowed, *lines))
 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:

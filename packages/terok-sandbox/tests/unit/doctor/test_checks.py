@@ -146,6 +146,7 @@ def test_remains_of_a_container_are_swept_after_an_hour(config: SandboxConfig) -
     assert (finding.verdict.severity, finding.verdict.fixable) == ("warn", True)
     assert "box" in finding.verdict.detail
     assert finding.as_dict()["fix"] == ["terok-sandbox", "supervisor", "sweep"]
+    assert not [c for c in state_checks(config, None) if c.category == "files"], "Podman did not say that it is gone"
     kept = next(c for c in state_checks(config, [ROW]) if c.category == "files")
     assert examine([kept])[0].verdict.severity == "ok"
 

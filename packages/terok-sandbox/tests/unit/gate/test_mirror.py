@@ -17,6 +17,7 @@ from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUn
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.packed import is_ref_name
+from terok_sandbox.gate.plan import Divergence
 from terok_sandbox.gate.source import scope_for
 from terok_sandbox.gate.upstream import Upstream
 
@@ -72,6 +73,11 @@ def test_work_of_an_agent_is_not_overwritten(upstream: Repo, gate: GitGate) -> N
     (op,) = gate.sync().pending
     assert (op.reason, op.lossless, op.gate_only_commits) == ("diverged", False, 1)
     assert gate.branch_heads()["main"] == work
+    assert gate.compare_vs_upstream("main") == Divergence(1, 1, related=True)
+    push(agent, gate, "own")
+    assert gate.compare_vs_upstream("own") is None
+    with pytest.raises(MirrorError, match="no branch"):
+        gate.compare_vs_upstream("none")
 
 
 def test_deleted_upstream(upstream: Repo, gate: GitGate) -> None:
@@ -242,7 +248,13 @@ def test_what_cut_pushes_left_is_swept(gate: GitGate) -> None:
         (quarantine / "pack/tmp_pack").touch()
         for entry in (quarantine / "pack", quarantine, *([quarantine / "pack/tmp_pack"] if name == "old" else [])):
             os.utime(entry, (time.time() - age,) * 2)
+    (gate.path / "refs/heads/a").mkdir()
+    stale, fresh = gate.path / "refs/heads/a/b.lock", gate.path / "packed-refs.lock"
+    for lock, age in ((stale, 3600), (fresh, 0)):
+        lock.touch()
+        os.utime(lock, (time.time() - age,) * 2)
     gate.sync()
+    assert (stale.exists(), fresh.exists()) == (False, True)
     assert {left.name.rpartition("-")[2] for left in gate.path.glob("objects/tmp_objdir*")} == {"busy", "new"}
 
 

@@ -30,13 +30,13 @@ def test_the_whole_way(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) 
     assert (work.branch, work.tip, work.commits, work.flags, work.state) == ("feature", pushed, 2, 1, "new")
     with pytest.raises(PromotionRefused, match="not reviewed"):
         promotion.promote(gate, "feature")
-    seen = promotion.review(gate, "feature")
+    seen = gate.review("feature")
     assert [finding.rule for finding in seen.report.flagged] == ["shell-environment"]
     promotion.record_review(gate, "feature", seen)
     assert promotion.new_work(gate)[0].state == "reviewed"
     with pytest.raises(PromotionRefused, match="1 findings"):
         promotion.promote(gate, "feature")
-    assert promotion.promote(gate, "feature", accept_flags=True) == "feature"
+    assert gate.promote("feature", accept_flags=True) == "feature"
     assert upstream.git("rev-parse", "feature") == pushed
     assert promotion.new_work(gate) == []
     assert not gate.sync().pending
@@ -100,7 +100,7 @@ def test_backups(agent: Repo, gate: GitGate) -> None:
     agent.git("push", "-q", "origin", "work")
     agent.git("commit", "-q", "--amend", "-m", "other")
     agent.git("push", "-q", "--force", "origin", "work")
-    (backup,) = list_backups(gate.path)
+    (backup,) = gate.backups()
     assert (backup.branch, backup.tip) == ("work", first)
     assert restore_backup(gate.path, backup.name) == "work"
     assert restore_backup(gate.path, backup.name, "copy") == "copy"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from terok_sandbox.gate.request import GateRequest, Refusal, authorize, cgi_variables, route, token_hash
 
@@ -38,6 +38,8 @@ def test_no_other_header_opens(header: str) -> None:
     assert authorize(header, HASH) is not None or "tk-secret" in header
 
 
+@example("GET", "/p.git/HEAD?")
+@example("POST", "/p.git/git-upload-pack?")
 @given(
     st.sampled_from(["GET", "POST", "PUT", "HEAD", "DELETE", "get"]),
     st.one_of(st.text(), st.from_regex(r"/p\.git/(info/refs|HEAD|git-upload-pack)[^\n]{0,20}")),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import sweep_quarantine
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.server import GateLimits
@@ -78,6 +79,24 @@ def test_every_protocol_version(upstream: Repo, url: str, version: str) -> None:
         check=True,
     )
     assert ("version 2" in trace.stderr) == (version == "2")
+
+
+def test_the_greeting_costs_no_process_twice(url: str, gate: GitGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/proj.git/info/refs?service=git-upload-pack"
+    head = bearer() | {"Git-Protocol": "version=2"}
+    status, greeting = ask(url, "GET", path, head)
+    assert (status, b"version 2" in greeting, b"refs/heads" in greeting) == (200, True, False)
+    assert ask(url, "GET", path, bearer())[1] != greeting, "version 0 lists the refs"
+
+    async def none(*_: object) -> None:
+        raise GateError("no process is started")
+
+    monkeypatch.setattr("terok_sandbox.gate.cgi.spawn_http_backend", none)
+    assert ask(url, "GET", path, head) == (200, greeting)
+    assert ask(url, "GET", path, {"Git-Protocol": "version=2"})[0] == 401
+    assert ask(url, "GET", path, bearer())[0] >= 500
+    shutil.rmtree(gate.path)
+    assert ask(url, "GET", path, head)[0] >= 500
 
 
 def test_the_token_is_needed(upstream: Repo, url: str) -> None:
@@ -205,7 +224,7 @@ def test_gzip_bodies(agent: Repo, gate: GitGate, url: str) -> None:
     assert trace.returncode == 0
 
 
-def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) -> None:
+def test_an_interrupted_or_corrupt_push_changes_nothing(agent: Repo, gate: GitGate, url: str) -> None:
     before = gate._refs().refs
     new = agent.commit("a.bin", os.urandom(2_000_000))
     pack = subprocess.run(
@@ -228,6 +247,11 @@ def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) 
                 raw.sendall((head + framing).encode())
                 raw.sendall((f"{len(body):x}\r\n".encode() if "chunked" in framing else b"") + body[:cut])
                 time.sleep(0.02)
+    call = bearer() | {"Content-Type": "application/x-git-receive-pack-request"}
+    for at in (start + 7, start + 20, len(body) // 2, len(body) - 3):
+        corrupt = body[:at] + bytes([body[at] ^ 0x55]) + body[at + 1 :]
+        _, answer = ask(url, "POST", "/proj.git/git-receive-pack", call, corrupt)
+        assert b"ok refs/heads/cut" not in answer
     wait_until(lambda: not children(gate))
     assert gate._refs().refs == before
     fsck(gate)
@@ -237,7 +261,7 @@ def test_interrupted_push_changes_nothing(agent: Repo, gate: GitGate, url: str) 
         url,
         "POST",
         "/proj.git/git-receive-pack",
-        bearer() | {"Content-Type": "application/x-git-receive-pack-request"},
+        call,
         body,
     )
     assert (status, b"ok refs/heads/cut" in answer) == (200, True)

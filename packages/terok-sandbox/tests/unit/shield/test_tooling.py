@@ -143,7 +143,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
     ready, stop = threading.Event(), SimpleNamespace()
 
     async def serve() -> None:
-        live = LivePolicy(Policy.from_tiers(shield.tiers), places[1] / "shield-live.json", channel=Silent())
+        live = LivePolicy(Policy.from_tiers(shield.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
         sightings = Sightings(AuditLog(shield.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
         task = asyncio.create_task(serve_control(sidecar, Controls("c1", live, sightings)))
         stop.loop, stop.task = asyncio.get_running_loop(), task
