@@ -182,7 +182,7 @@ def test_a_second_start_keeps_the_workspace(task: Task) -> None:
 
 
 def test_a_stop_lets_the_agent_end_and_delivers_what_it_committed(task: Task) -> None:
-    command = f"{COMMIT}; touch '{task.dir}/ready'; trap 'exit 9' TERM; while :; do sleep 0.05; done"
+    command = f"{COMMIT}; trap 'exit 9' TERM; touch '{task.dir}/ready'; while :; do sleep 0.05; done"
     process = subprocess.Popen(["sh", str(SCRIPT), "sh", "-c", command], env=task.env)
     deadline = time.monotonic() + 20
     while not (task.dir / "ready").exists():
