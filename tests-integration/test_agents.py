@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from support import BASE, Shell
+from terok_executor.roster.loader import load_providers
 from terok_executor.stub import Script, StubProvider, running_stub
 
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
@@ -23,6 +29,7 @@ AGENTS = {
     "pi": ("openrouter", "authorization", "Pi <noreply@terok.ai>"),
     "vibe": ("mistral", "authorization", "Mistral Vibe <vibe@mistral.ai>"),
 }
+NO_USER_FILES = Path("/nonexistent")
 OTHER_PROVIDERS = [("copilot", "anthropic"), ("opencode", "anthropic"), ("pi", "openai")]
 
 
@@ -88,9 +95,8 @@ def test_agent_commits_through_vault_and_gate(
     assert stub.seen.outputs[0].count("dev") >= 1, "the agent works as the user dev"
     used = {(record.credential_header, record.presented) for record in stub.seen.records if record.method == "POST"}
     assert used == {(header, "expected")}, "every request carries the real key, in the header the provider expects"
-    assert not [row for row in result["blocked"] if row["reason"].startswith("reached through the vault")], (
-        "the agent went to its provider by another way"
-    )
+    own = urlsplit(load_providers(NO_USER_FILES)[provider].upstream or "").hostname
+    assert own not in [row["name"] for row in result["blocked"]], "the agent went to its provider by another way"
 
 
 @pytest.mark.parametrize(("agent", "provider"), OTHER_PROVIDERS)
@@ -124,6 +130,59 @@ def test_endpoint_of_ones_own_is_one_file(
         show_commit(ready, run_agent(ready, "pi", repository, container, "--provider", "mine"))
     finally:
         file.unlink()
+
+
+# One by an option of its own, one by a subcommand.
+@pytest.mark.parametrize("agent", ["pi", "codex"])
+def test_a_conversation_is_taken_up_in_its_container(
+    agent: str,
+    ready: Shell,
+    all_agents: str,
+    keys: str,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+) -> None:
+    """The second run continues the script at its second step, which only a client that shows the first one gets."""
+    provider = AGENTS[agent][0]
+    with running_stub(Script((COMMIT,)), api_key=keys) as first:
+        upstream(provider, first.url)
+        show_commit(ready, run_agent(ready, agent, repository, container, "--model", "stub-model"))
+    again = Script((COMMIT, "echo again >> README.md && git commit -q -a -m 'Add a line again'"))
+    with running_stub(again, api_key=keys) as second:
+        upstream(provider, second.url)
+        words = ("start", container, "-p", "Once more", "--json")
+        result = ready("terok-executor", *words, timeout=240).json()
+    assert [commit["subject"] for commit in result["commits"]] == ["Add a line again"]
+
+
+def test_a_vendor_s_own_page_is_served_behind_the_token_and_models_come_through_the_vault(
+    ready: Shell,
+    all_agents: str,
+    stub: StubProvider,
+    repository: Path,
+    container: str,
+    upstream: Callable[[str, str], None],
+) -> None:
+    upstream("openrouter", stub.url)
+    words = ("opencode", str(repository), "--web", "--base", BASE, "--name", container)
+    url = ready("terok-executor", "run", *words, timeout=240).out.strip()
+    bare = url.partition("?token=")[0]
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        browser.open(bare + "config", timeout=60)
+    refused.value.close()
+    assert refused.value.code == 401
+    with browser.open(f"{bare}config?{url.partition('?')[2]}", timeout=60) as answer:
+        assert json.load(answer)["model"].startswith("terok/")
+    inside = ("podman", "exec", container)
+    names = ready(*inside, "terok-info", "models", "--sync").out.split()
+    assert "gpt-stub" in names
+    settings = ready(*inside, "cat", "/home/dev/.config/opencode/opencode.json").json()
+    assert set(settings["provider"]["terok"]["models"]) == set(names)
+    assert "* opencode" in ready(*inside, "hilfe").out
+    ready("terok-executor", "doctor", container)
+    ready("terok-executor", "rm", container)
 
 
 def test_prompt_of_a_megabyte_arrives_and_is_on_no_process_list(

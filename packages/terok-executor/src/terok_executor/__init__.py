@@ -5,27 +5,36 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from terok_util import lazy_exports
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_executor.agent_runner import AgentRunner
     from terok_executor.cli.tree import COMMANDS
+    from terok_executor.config_view import ExecutorConfigView, RawImageSection
     from terok_executor.credentials import CredentialMissingError, store_api_key
+    from terok_executor.doctor import agent_doctor_checks
     from terok_executor.errors import BuildError, ExecutorError, PrerequisiteError, RequestError, RosterError
     from terok_executor.follow import Outcome
+    from terok_executor.host_setup import ensure_sandbox_ready
     from terok_executor.image.builder import ImageBuilder, ImageSet
     from terok_executor.image.context import AGENTS_LABEL
-    from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+    from terok_executor.image.reference import DEFAULT_BASE_IMAGE, detect_family
+    from terok_executor.krun import KrunHost, KrunHostKeypair
     from terok_executor.launch.env import ContainerEnvResult, ContainerEnvSpec, assemble_container_env
     from terok_executor.launch.instructions import bundled_default_instructions, resolve_instructions
+    from terok_executor.launch.options import RunOptions
     from terok_executor.launch.request import HeadlessRequest
+    from terok_executor.launch.resume import inject_prompt
+    from terok_executor.launch.subagents import SubAgent, parse_md_agent
     from terok_executor.launch.task_files import RunRecord
+    from terok_executor.launch.tool_task import ToolRequest
     from terok_executor.preflight import CheckResult, Preflight
     from terok_executor.result import RunResult
     from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Agent, Provider
+    from terok_executor.roster.run_config import AgentRunConfig, CLIOverrides, resolve_provider_value
+    from terok_executor.roster.types import Agent, Provider, Tool
+    from terok_executor.storage import TaskStorageInfo
 
     __all__ = [
         "AGENTS_LABEL",
@@ -33,31 +42,65 @@ if TYPE_CHECKING:
         "DEFAULT_BASE_IMAGE",
         "Agent",
         "AgentRoster",
+        "AgentRunConfig",
         "AgentRunner",
         "BuildError",
+        "CLIOverrides",
         "CheckResult",
         "ContainerEnvResult",
         "ContainerEnvSpec",
         "CredentialMissingError",
+        "ExecutorConfigView",
         "ExecutorError",
         "HeadlessRequest",
         "ImageBuilder",
         "ImageSet",
+        "KrunHost",
+        "KrunHostKeypair",
         "Outcome",
         "Preflight",
         "PrerequisiteError",
         "Provider",
+        "RawImageSection",
         "RequestError",
         "RosterError",
+        "RunOptions",
         "RunRecord",
         "RunResult",
+        "SubAgent",
+        "TaskStorageInfo",
+        "Tool",
+        "ToolRequest",
+        "agent_doctor_checks",
         "assemble_container_env",
         "bundled_default_instructions",
+        "detect_family",
+        "ensure_sandbox_ready",
+        "inject_prompt",
+        "parse_md_agent",
         "resolve_instructions",
+        "resolve_provider_value",
         "store_api_key",
     ]
 else:
     _EXPORTS = {
+        "ensure_sandbox_ready": ".host_setup",
+        "RawImageSection": ".config_view",
+        "ExecutorConfigView": ".config_view",
+        "Tool": ".roster.types",
+        "detect_family": ".image.reference",
+        "RunOptions": ".launch.options",
+        "ToolRequest": ".launch.tool_task",
+        "inject_prompt": ".launch.resume",
+        "parse_md_agent": ".launch.subagents",
+        "SubAgent": ".launch.subagents",
+        "resolve_provider_value": ".roster.run_config",
+        "AgentRunConfig": ".roster.run_config",
+        "CLIOverrides": ".roster.run_config",
+        "KrunHostKeypair": ".krun",
+        "KrunHost": ".krun",
+        "TaskStorageInfo": ".storage",
+        "agent_doctor_checks": ".doctor",
         "AGENTS_LABEL": ".image.context",
         "Agent": ".roster.types",
         "AgentRoster": ".roster.roster",

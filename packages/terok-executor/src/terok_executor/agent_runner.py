@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from terok_util import remove_tree, safe_text
-
+from terok_executor.container_care import WEB_MARKER, ContainerCare
 from terok_executor.errors import ExecutorError
-from terok_executor.follow import STOP_SECONDS, Outcome, follow
+from terok_executor.follow import Outcome, follow
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import EngineError, GitGate, PrerequisiteMissing, Sandbox
+from terok_executor.integrations.sandbox import GitGate, Sandbox
+from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.command import terminal_command
-from terok_executor.launch.headless import start_headless
+from terok_executor.launch.options import RunOptions, make_request
+from terok_executor.launch.prepared import launch_prepared
 from terok_executor.launch.request import HeadlessRequest, check_request
+from terok_executor.launch.resume import resume
 from terok_executor.launch.task_files import RunRecord, load_record
+from terok_executor.launch.tool_task import ToolRequest, start_tool
 from terok_executor.paths import task_dir
 from terok_executor.result import RunResult, collect_result
 from terok_executor.roster.roster import AgentRoster
+from terok_executor.web.page import listen, load_page, serve_page
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import ByteProcess, ContainerRuntime, LifecycleHooks, SandboxConfig
-    from terok_executor.launch.instructions import Instructions
+    from terok_executor.integrations.sandbox import (
+        ByteProcess,
+        ContainerRuntime,
+        LifecycleHooks,
+        SandboxConfig,
+        VolumeSpec,
+        Wiring,
+    )
 
-READY_MARKER = ">> init complete"
-READY_SECONDS = 120.0
 
-
-class AgentRunner:
+class AgentRunner(ContainerCare):
     """Runs agents and looks after their containers.
 
     ``sandbox`` and ``runtime`` must share one backend, else ValueError. ``on_line`` gets progress lines of image builds
@@ -44,31 +53,18 @@ class AgentRunner:
         runtime: ContainerRuntime | None = None,
         roster: AgentRoster | None = None,
         base_image: str = DEFAULT_BASE_IMAGE,
+        family: str | None = None,
         image: str | None = None,
         cfg: SandboxConfig | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        if sandbox is not None and runtime is not None and sandbox.runtime is not runtime:
-            raise ValueError("sandbox and runtime have different backends")
-        self._sandbox = sandbox
-        self._runtime = runtime
+        super().__init__(sandbox=sandbox, runtime=runtime, cfg=cfg)
         self._roster = roster
-        self._config = cfg
         self._base_image = base_image
+        self._family = family
         self._image = image
+        self._pages: list[ByteProcess] = []
         self._on_line = on_line or _to_stderr
-
-    @property
-    def sandbox(self) -> Sandbox:
-        """The sandbox that containers are launched through."""
-        if self._sandbox is None:
-            self._sandbox = Sandbox(self._config, runtime=self._runtime)
-        return self._sandbox
-
-    @property
-    def runtime(self) -> ContainerRuntime:
-        """The container engine."""
-        return self.sandbox.runtime
 
     @property
     def roster(self) -> AgentRoster:
@@ -80,66 +76,32 @@ class AgentRunner:
     def run_headless(
         self,
         provider: str,
-        repo: str,
+        repo: str | None,
         *,
         prompt: str,
-        branch: str | None = None,
-        model: str | None = None,
         max_turns: int | None = None,
         timeout: int = 1800,
-        name: str | None = None,
         follow: bool = False,
-        unrestricted: bool = True,
-        memory: str | None = None,
-        cpus: float | None = None,
         hooks: LifecycleHooks | None = None,
-        human_name: str | None = None,
-        human_email: str | None = None,
-        authorship: str | None = None,
-        instructions: Instructions = None,
-        shared_dir: Path | None = None,
-        shared_mount: str = "/shared",
-        timezone: str | None = None,
-        task_id: str = "",
-        bound_provider: str | None = None,
-        credential_set: str = "default",
-        allow: Iterable[str] = (),
+        **options: Unpack[RunOptions],
     ) -> str:
         """Run an agent on a repository without a terminal and return the container's name.
 
-        ``provider`` is the agent's name in the roster, ``bound_provider`` the model provider it is to use instead of
-        its own. ``repo`` is a directory or an https URL. The agent ends after ``timeout`` seconds. ``allow`` opens
-        destinations (``HOST:PORT``). With ``follow`` the output is printed and the call returns when the agent has
-        ended.
+        ``provider`` is the agent's name in the roster. ``repo`` is a directory or an https URL. The agent ends after
+        ``timeout`` seconds. With ``follow`` the output is printed and the call returns when the agent has ended.
 
         Raises RosterError, RequestError, PrerequisiteError, BuildError, CredentialMissingError, and what the sandbox
-        raises;
-        nothing of a run that failed to start is left.
+        raises; nothing of a run that failed to start is left.
         """
-        request = HeadlessRequest(
-            agent=provider,
-            repo=repo,
+        request = make_request(
+            provider,
+            repo,
+            options,
+            base_image=self._base_image,
+            family=self._family,
             prompt=prompt,
-            branch=branch,
-            model=model,
             max_turns=max_turns,
             timeout=timeout,
-            name=name,
-            unrestricted=unrestricted,
-            memory=memory,
-            cpus=cpus,
-            timezone=timezone,
-            authorship=authorship,
-            human_name=human_name,
-            human_email=human_email,
-            instructions=instructions,
-            shared_dir=shared_dir,
-            shared_mount=shared_mount,
-            provider=bound_provider,
-            credential_set=credential_set,
-            allow=tuple(allow),
-            base_image=self._base_image,
-            task_id=task_id,
         )
         record = self.start(request, hooks=hooks)
         if follow:
@@ -147,70 +109,178 @@ class AgentRunner:
         return record.container
 
     def start(self, request: HeadlessRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
-        """Start a headless run and return its record; errors as for `run_headless`."""
+        """Start a run and return its record; errors as for `run_headless`."""
         checked = check_request(request, self.roster)
-        return start_headless(self.sandbox, self.roster, checked, image=self._image, hooks=hooks, on_line=self._on_line)
+        return start_agent(self.sandbox, self.roster, checked, image=self._image, hooks=hooks, on_line=self._on_line)
 
     def run_interactive(
         self,
         provider: str,
-        repo: str,
+        repo: str | None,
         *,
-        branch: str | None = None,
-        model: str | None = None,
-        name: str | None = None,
-        unrestricted: bool = True,
-        memory: str | None = None,
-        cpus: float | None = None,
         hooks: LifecycleHooks | None = None,
-        human_name: str | None = None,
-        human_email: str | None = None,
-        authorship: str | None = None,
-        shared_dir: Path | None = None,
-        shared_mount: str = "/shared",
-        timezone: str | None = None,
-        task_id: str = "",
-        bound_provider: str | None = None,
-        credential_set: str = "default",
-        allow: Iterable[str] = (),
+        **options: Unpack[RunOptions],
     ) -> str:
         """Start a container for a person to work in and return its name when its repository is there.
 
         `login_command` opens a terminal in it. Arguments and errors as for `run_headless`; ExecutorError if the
         container is not ready within two minutes.
         """
-        request = HeadlessRequest(
-            agent=provider,
-            repo=repo,
-            prompt=None,
-            branch=branch,
-            model=model,
-            name=name,
-            unrestricted=unrestricted,
-            memory=memory,
-            cpus=cpus,
-            timezone=timezone,
-            authorship=authorship,
-            human_name=human_name,
-            human_email=human_email,
-            shared_dir=shared_dir,
-            shared_mount=shared_mount,
-            provider=bound_provider,
-            credential_set=credential_set,
-            allow=tuple(allow),
-            base_image=self._base_image,
-            task_id=task_id,
-        )
+        request = make_request(provider, repo, options, base_image=self._base_image, family=self._family)
         record = self.start(request, hooks=hooks)
         self.wait_until_ready(record.container)
+        if hooks is not None:
+            hooks.post_ready()
         return record.container
 
-    def wait_until_ready(self, name: str, *, timeout: float = READY_SECONDS) -> None:
-        """Wait until the start script has fetched the repository; ExecutorError if it does not within the time."""
-        if self.sandbox.stream_logs(name, timeout, lambda line: READY_MARKER in line):
-            return
-        last = safe_text(self.logs(name, tail=3), limit=400)
-        raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
+    def run_web(
+        self,
+        repo: str | None,
+        *,
+        provider: str | None = None,
+        port: int | None = None,
+        public_url: str | None = None,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[RunOptions],
+    ) -> str:
+        """Serve an agent's web page on ``port`` of the host's loopback (a free one if None); returns the container.
+
+        `web_url` is the address to open: without the token in it nobody gets in. ``public_url`` is the address of a
+        proxy in front of it. ``provider`` is the agent; by default the first that has a page. The page is served by a
+        process of its own until the container ends. Errors as for `run_interactive`.
+        """
+        agent = provider or next((name for name, one in self.roster.agents.items() if one.web), "")
+        request = make_request(agent, repo, options, base_image=self._base_image, family=self._family, web=True)
+        return self.start_web(request, port=port, public_url=public_url, hooks=hooks)
+
+    def start_web(
+        self,
+        request: HeadlessRequest,
+        *,
+        port: int | None = None,
+        public_url: str | None = None,
+        hooks: LifecycleHooks | None = None,
+    ) -> str:
+        """Start a container with a web page and serve it, see `run_web`; returns the container's name."""
+        with listen(port) as listener:
+            url = public_url or f"http://127.0.0.1:{listener.getsockname()[1]}"
+            name = self.start(replace(request, public_url=url), hooks=hooks).container
+            self.wait_until_ready(name, marker=WEB_MARKER)
+            self._pages.append(serve_page(name, listener, public_url or ""))
+        if hooks is not None:
+            hooks.post_ready()
+        return name
+
+    def web_url(self, name: str) -> str:
+        """Return the address of a container's page, with its token; ExecutorError if it has none."""
+        page = load_page(name)
+        if page is None:
+            raise ExecutorError(f"container {name} has no web page", hint="start one with `terok-executor run --web`")
+        return page.url
+
+    def run_tool(
+        self,
+        tool: str,
+        repo: str,
+        *,
+        tool_args: Iterable[str] = (),
+        branch: str | None = None,
+        gate: bool = True,
+        name: str | None = None,
+        follow: bool = True,
+        timeout: int = 600,
+        timezone: str | None = None,
+        credential_set: str = "default",
+        task_id: str = "",
+        hooks: LifecycleHooks | None = None,
+    ) -> str:
+        """Run a sidecar tool on a repository and return the container's name; with ``follow`` when it has ended.
+
+        The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
+        """
+        request = ToolRequest(
+            tool=tool,
+            repo=repo,
+            tool_args=tuple(tool_args),
+            branch=branch,
+            gate=gate,
+            name=name,
+            timeout=timeout,
+            timezone=timezone,
+            credential_set=credential_set,
+            base_image=self._base_image,
+            family=self._family,
+            task_id=task_id,
+        )
+        record = self.start_tool(request, hooks=hooks)
+        if follow:
+            self.follow(record.container, _to_stdout)
+        return record.container
+
+    def start_tool(self, request: ToolRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
+        """Start a sidecar tool and return its record; errors as for `run_headless`."""
+        return start_tool(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
+
+    def launch_prepared(
+        self,
+        *,
+        env: Mapping[str, str],
+        volumes: Iterable[VolumeSpec],
+        image: str,
+        command: Iterable[str],
+        name: str,
+        task_dir: Path,
+        gpu: bool = False,
+        gpus: str | None = None,
+        memory: str | None = None,
+        cpus: float | None = None,
+        unrestricted: bool = True,
+        sealed: bool = False,
+        ephemeral: bool = False,
+        hooks: LifecycleHooks | None = None,
+        extra_args: Iterable[str] = (),
+        hostname: str | None = None,
+        annotations: Mapping[str, str] | None = None,
+        runtime: str | None = None,
+        project_id: str = "",
+        task_id: str = "",
+        dossier_path: Path | None = None,
+        wiring: Wiring | None = None,
+    ) -> str:
+        """Launch what the caller has put together and return its name.
+
+        The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. ``wiring`` says
+        which services the container has; by default the vault of project ``project_id`` and no gate. BuildError for
+        GPUs that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
+        """
+        return launch_prepared(
+            self.sandbox,
+            env=env,
+            volumes=volumes,
+            image=image,
+            command=command,
+            name=name,
+            task_dir=task_dir,
+            gpus=gpus or ("all" if gpu else None),
+            memory=memory,
+            cpus=cpus,
+            unrestricted=unrestricted,
+            sealed=sealed,
+            ephemeral=ephemeral,
+            hooks=hooks,
+            extra_args=extra_args,
+            hostname=hostname,
+            annotations=annotations,
+            runtime=runtime,
+            project_id=project_id,
+            task_id=task_id,
+            dossier_path=dossier_path,
+            wiring=wiring,
+        )
+
+    def resume(self, name: str, *, prompt: str) -> RunRecord:
+        """Start a container that has ended with a new prompt, in the same conversation; `follow` stays with it."""
+        return resume(self.sandbox, self.roster, name, prompt)
 
     def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the arguments that open a terminal in a container, a tmux session that outlives it.
@@ -225,8 +295,13 @@ class AgentRunner:
         return self.runtime.container(name).login_command(inside)
 
     def restart(self, name: str) -> None:
-        """Start a stopped container again; its workspace is as it was."""
-        self.sandbox.start(name)
+        """Start a stopped container again; its workspace is as it was, and a web page has its old address."""
+        page = load_page(name)
+        with listen(page.port) if page is not None else nullcontext() as listener:
+            self.sandbox.start(name)
+            if page is not None and listener is not None:
+                self.wait_until_ready(name, marker=WEB_MARKER)
+                self._pages.append(serve_page(name, listener, page.public_url, page.token))
 
     def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         """Hand over the output until the agent has ended or its time is over; Ctrl-C stops the container."""
@@ -239,74 +314,10 @@ class AgentRunner:
         if record is None:
             raise ExecutorError(f"there is no record of a run named {name}", hint="see `terok-executor list`")
         config = self.sandbox.config
-        heads = GitGate.open(record.scope, base=config.gate_base_path).branch_heads()
+        heads = GitGate.open(record.scope, base=config.gate_base_path).branch_heads() if record.scope else {}
         return collect_result(
             config, record, heads, exit_code=outcome.exit_code, timed_out=outcome.timed_out, duration=duration
         )
-
-    def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
-        """Wait for the container to end and return its exit code.
-
-        Raises TimeoutError after ``timeout`` seconds (124 stays an exit code an agent may have), RuntimeError if Podman
-        itself fails, FileNotFoundError without Podman.
-        """
-        try:
-            return self.runtime.container(name).wait(timeout)
-        except PrerequisiteMissing as error:
-            raise FileNotFoundError(error.message) from error
-        except TimeoutError as error:
-            raise TimeoutError(f"container {name} has not ended within {timeout} s") from error
-        except EngineError as error:
-            raise RuntimeError(error.message) from error
-
-    def logs(self, name: str, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
-        """Return what the container has printed so far."""
-        return self.runtime.container(name).logs(tail=tail, timestamps=timestamps, since=since)
-
-    def capture_logs(self, name: str, dest: Path, *, timestamps: bool = True, timeout: float = 60.0) -> bool:
-        """Write the container's output to a file; return whether all of it arrived within ``timeout`` seconds.
-
-        No partial file is left behind.
-        """
-        from terok_executor.log_capture import capture
-
-        process = self.stream_logs_process(name, timestamps=timestamps, merge_stderr=True)
-        return capture(process, dest, timeout=timeout)
-
-    def stream_logs_process(
-        self,
-        name: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        timestamps: bool = False,
-        merge_stderr: bool = False,
-    ) -> ByteProcess:
-        """Start a process that writes the container's output to a pipe; the caller ends it."""
-        return self.runtime.container(name).logs_process(
-            follow=follow, tail=tail, timestamps=timestamps, merge_stderr=merge_stderr
-        )
-
-    def stop(self, name: str, *, timeout: int = STOP_SECONDS) -> None:
-        """Stop a container; its agent gets ``timeout`` seconds to end and to hand its commits to the gate."""
-        container = self.runtime.container(name)
-        try:
-            container.stop(timeout)
-        except EngineError:
-            # Podman 4 reports a failure when a terminal was open in the container, although that has ended.
-            if container.running:
-                raise
-
-    def remove(self, name: str) -> None:
-        """Remove a container and everything kept for it: tokens, logs, prompt, record.
-
-        One that is gone is no error; ExecutorError if it resists.
-        """
-        directory = task_dir(name)
-        for removed in self.sandbox.rm(name):
-            if removed.error:
-                raise ExecutorError(f"container {name} could not be removed: {removed.error}", hint="try again")
-        remove_tree(directory)
 
 
 def _to_stderr(line: str) -> None:

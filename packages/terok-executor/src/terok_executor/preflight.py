@@ -1,13 +1,15 @@
-"""Looks whether a run of one agent would start, and says what to do where it would not; nothing is changed."""
+"""Looks whether a run of one agent would start, and says what to do where it would not; looking changes nothing."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from terok_util import TerokError
+from terok_util.process import find_tool
 
-from terok_executor.credentials import require_credential
+from terok_executor.credentials import DEFAULT_SET, require_credential
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
@@ -27,6 +29,8 @@ class CheckResult:
     message: str
     fix: str = ""
     needed: bool = True
+    command: tuple[str, ...] = ()
+    """Arguments of `terok-executor` that mend it; empty if a person has to."""
 
 
 class Preflight:
@@ -55,7 +59,8 @@ class Preflight:
         podman = self.check_podman()
         if not podman.ok:
             return (podman,)
-        return podman, self.check_sandbox(), self.check_images(), self.check_credentials()
+        host = podman, self.check_git(), self.check_sandbox()
+        return *host, self.check_images(), self.check_credentials(), self.check_shield()
 
     def check_podman(self) -> CheckResult:
         """Look for Podman."""
@@ -68,7 +73,15 @@ class Preflight:
             check_setup(self._config)
             return "set up"
 
-        return _judge("sandbox", look, fix="terok-executor setup")
+        return _judge("sandbox", look, "setup")
+
+    def check_git(self) -> CheckResult:
+        """Look for git, which mirrors repositories."""
+        return _judge("git", lambda: f"found at {find_tool('git')}")
+
+    def check_shield(self) -> CheckResult:
+        """Say how connections are judged; there is nothing to mend."""
+        return CheckResult("shield", ok=True, message=f"new containers are closed ({self._config.shield_mode})")
 
     def check_images(self) -> CheckResult:
         """Look for an image with the agent that is up to date; without one a run builds it first."""
@@ -78,8 +91,10 @@ class Preflight:
             return CheckResult("image", ok=False, message=error.message, fix=error.hint or "")
         if tag is not None:
             return CheckResult("image", ok=True, message=tag)
-        fix = f"terok-executor build {self._agent.name}"
-        return CheckResult("image", ok=False, message="is built when a run first needs it", fix=fix, needed=False)
+        base = self._builder.base.text
+        command = ("build", self._agent.name, *(("--base", base) if base != DEFAULT_BASE_IMAGE else ()))
+        message = "is built when a run first needs it"
+        return CheckResult("image", False, message, f"terok-executor {shlex.join(command)}", False, command)
 
     def check_credentials(self) -> CheckResult:
         """Look for a credential of the provider in the vault."""
@@ -88,11 +103,13 @@ class Preflight:
             kind = require_credential(self._config, self._provider, self._credential_set)
             return f"{self._provider.label}: {kind.replace('_', ' ')} in set {self._credential_set}"
 
-        return _judge("credential", look, fix=f"terok-executor auth {self._provider.name}")
+        chosen = () if self._credential_set == DEFAULT_SET else ("--credential-set", self._credential_set)
+        return _judge("credential", look, "auth", self._provider.name, *chosen)
 
 
-def _judge(name: str, look: Callable[[], str], fix: str = "") -> CheckResult:
+def _judge(name: str, look: Callable[[], str], *command: str) -> CheckResult:
     try:
         return CheckResult(name, ok=True, message=look())
     except TerokError as error:
-        return CheckResult(name, ok=False, message=error.message, fix=fix or error.hint or "")
+        fix = f"terok-executor {shlex.join(command)}" if command else error.hint or ""
+        return CheckResult(name, False, error.message, fix, command=command)

@@ -9,7 +9,7 @@ from typing import Any
 
 from terok_util import safe_text
 
-from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, run_git
+from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, read_usage, run_git
 from terok_executor.launch.task_files import RunRecord
 
 MAX_COMMITS = 200
@@ -48,6 +48,19 @@ class VaultUse:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUse:
+    """What the provider counted since the run began; ``cost_usd`` by the price list, ``estimated`` in part or whole."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cost_usd: float = 0.0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """The outcome of one headless run; ``duration`` is in seconds, ``gate`` the mirror's path."""
 
@@ -62,6 +75,7 @@ class RunResult:
     commits: tuple[Commit, ...]
     blocked: tuple[Blocked, ...]
     vault: VaultUse
+    usage: TokenUse
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -79,7 +93,7 @@ def collect_result(
 ) -> RunResult:
     """Gather the outcome from the gate's branches (``heads``, as they are now) and the audit logs."""
     state = config.container_state_dir(record.container)
-    mirror = config.gate_base_path / f"{record.scope}.git"
+    mirror = config.gate_base_path / f"{record.scope}.git" if record.scope else None
     return RunResult(
         container=record.container,
         agent=record.agent,
@@ -88,10 +102,16 @@ def collect_result(
         timed_out=timed_out,
         duration=round(duration, 3),
         branch=record.branch,
-        gate=str(mirror),
-        commits=new_commits(mirror, record.heads, heads),
+        gate=str(mirror or ""),
+        commits=new_commits(mirror, record.heads, heads) if mirror is not None else (),
         blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
         vault=vault_use(_rows(state / "vault-audit.jsonl")),
+        usage=token_use(
+            row
+            for path in sorted(config.usage_dir.glob(f"*/{record.container}.jsonl"))
+            for row in read_usage(path)
+            if _text(row, "time")[:19] >= record.started[:19]
+        ),
     )
 
 
@@ -142,6 +162,19 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
             status = str(row.get("status"))
             responses[status] = responses.get(status, 0) + 1
     return VaultUse(requests, refused, responses)
+
+
+def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
+    """Add up the rows of a usage journal."""
+    sums = dict.fromkeys(("requests", "input", "output", "cache_read", "cache_write", "cost_nano"), 0)
+    estimated = False
+    for row in rows:
+        for key in sums:
+            value = 1 if key == "requests" else row.get(key)
+            sums[key] += value if isinstance(value, int) else 0
+        estimated = estimated or bool(row.get("estimated") or row.get("price_assumed"))
+    cost = round(sums.pop("cost_nano") / 1e9, 6)
+    return TokenUse(**sums, cost_usd=cost, estimated=estimated)
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:

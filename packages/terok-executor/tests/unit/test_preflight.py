@@ -29,7 +29,7 @@ def preflight(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
 
 def test_a_bare_host_is_told_every_command_it_needs(preflight: Preflight) -> None:
     checks = {check.name: check for check in preflight.run()}
-    assert [name for name, check in checks.items() if check.ok] == ["podman"]
+    assert [name for name, check in checks.items() if check.ok] == ["podman", "git", "shield"]
     assert checks["sandbox"].fix == "terok-executor setup"
     assert checks["credential"].fix == "terok-executor auth anthropic"
     assert checks["image"].fix == "terok-executor build claude"

@@ -12,7 +12,7 @@ from terok_executor.roster.selection import parse_selection
 
 
 def list_agents(everything: bool, json: bool) -> int:
-    """Print the agents, and with ``everything`` the providers."""
+    """Print the agents, and with ``everything`` the providers and tools."""
     rows = _rows(AgentRoster.load(), everything=everything)
     if json:
         print(_dump(rows))
@@ -48,6 +48,16 @@ def update(agents: list[str], check: bool, into: str | None) -> int:
     return 0
 
 
+def set_agents(selection: str) -> int:
+    """Write the selection into the configuration."""
+    from terok_executor.config_view import set_image_agents
+
+    roster = AgentRoster.load()
+    names = parse_selection(selection, roster.agents, extra=roster.tools)
+    print(f"{set_image_agents(selection)}: {', '.join(names)}")
+    return 0
+
+
 def print_schema(kind: str) -> int:
     """Print the JSON Schema of roster files."""
     from terok_executor.roster.json_schema import schema_text
@@ -75,6 +85,15 @@ def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
                 "description": _about(provider.label, provider.help),
             }
             for provider in roster.providers.values()
+        ]
+        rows += [
+            {
+                "name": tool.name,
+                "type": tool.kind,
+                "provider": tool.provider or "-",
+                "description": _about(tool.label, tool.help),
+            }
+            for tool in roster.tools.values()
         ]
     return rows
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.selection import parse_selection
 
@@ -23,13 +23,17 @@ def progress(line: str) -> None:
     print(f"   {line}", file=sys.stderr, flush=True)
 
 
-def build(agents: list[str], selection: str | None, base: str | None, rebuild: bool, full_rebuild: bool) -> int:
+def build(
+    agents: list[str], selection: str | None, base: str | None, family: str | None, rebuild: bool, full_rebuild: bool
+) -> int:
     """Build the images of the selected agents, or of all."""
     roster = AgentRoster.load()
-    names = parse_selection(",".join([*agents, selection or ""]), roster.agents)
-    chosen = [roster.agents[name] for name in names]
+    image = ExecutorConfigView.load().image
+    wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
+    names = parse_selection(wished, roster.agents, extra=roster.tools)
+    chosen = [roster.installs[name] for name in names]
     with build_progress() as on_line:
-        builder = ImageBuilder(base or DEFAULT_BASE_IMAGE, on_line=on_line)
+        builder = ImageBuilder(base or image.base_image, family or image.family, on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
     print(f"{images.l1}: {'built' if images.built else 'up to date'}")
     return 0

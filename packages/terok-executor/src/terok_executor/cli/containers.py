@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+import time
 from contextlib import suppress
 
 from terok_util import safe_text
 from terok_util.process import exec_replace, kill_tree
 
 from terok_executor.agent_runner import AgentRunner
+from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
+from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import ExecutorError, RequestError
-from terok_executor.integrations.sandbox import ContainerState
+from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
 from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.paths import state_dir, task_dir
+from terok_executor.storage import TaskStorageInfo
 
 
-def list_containers(json: bool) -> int:
-    """Print every container with a run record, and its state."""
+def list_containers(sizes: bool, json: bool) -> int:
+    """Print every container with a run record, and its state; with ``sizes`` what its task takes up."""
     runtime = AgentRunner().runtime
     rows = [
         {
@@ -27,14 +31,15 @@ def list_containers(json: bool) -> int:
             "branch": record.branch,
             "repo": record.repo,
             "started": record.started,
+            **({"bytes": TaskStorageInfo.measure(record.container).total} if sizes else {}),
         }
         for record in _records()
     ]
     if json:
         print(json_module.dumps(rows, indent=2))
         return 0
-    keys = ("name", "state", "agent", "branch", "started", "repo")
-    table = [[key.upper() for key in keys], *([safe_text(row[key]) for key in keys] for row in rows)]
+    keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
+    table = [[key.upper() for key in keys], *([safe_text(str(row[key])) for key in keys] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(keys))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -67,12 +72,38 @@ def login(name: str) -> int:
     exec_replace(runner.login_command(name))
 
 
-def start(name: str) -> int:
-    """Start a stopped container again."""
+def start(name: str, prompt: str | None, prompt_file: str | None, json: bool) -> int:
+    """Start a stopped container again; with a prompt its agent takes the conversation up, and is followed."""
     runner = AgentRunner()
     _require(runner, name)
-    runner.restart(name)
-    return 0
+    if prompt is None and prompt_file is None:
+        runner.restart(name)
+        return 0
+    catch_termination()
+    started = time.monotonic()
+    runner.resume(name, prompt=read_prompt(prompt, prompt_file))
+    return follow_to_end(runner, name, started=started, json=json, remove=False)
+
+
+def doctor(name: str | None, json: bool) -> int:
+    """Check the containers that run: no real key in their mounts, tokens and addresses as they were made."""
+    runner = AgentRunner()
+    config = runner.sandbox.config
+    names = [name] if name is not None else [record.container for record in _records()]
+    findings: list[Finding] = []
+    for one in names:
+        if name is not None:
+            _require(runner, one)
+        if runner.runtime.container(one).running:
+            checks = agent_doctor_checks(config, runner.roster, one)
+            findings += examine(checks, runtime=runner.runtime, container=one)
+    if json:
+        print(json_module.dumps([finding.as_dict() for finding in findings], indent=2))
+    for finding in findings if not json else ():
+        found = finding.as_dict()
+        words = (found["severity"].upper(), found["container"], found["category"], found["label"], found["detail"])
+        print("  ".join(safe_text(str(word)) for word in words) + (f"; {found['hint']}" if found["hint"] else ""))
+    return doctor_exit_code(findings)
 
 
 def stop(name: str, timeout: int) -> int:

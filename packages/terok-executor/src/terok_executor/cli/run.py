@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json as json_module
-import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError
 from terok_util.process import exec_replace
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
-from terok_executor.errors import RequestError
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
-from terok_executor.launch.task_files import MAX_PROMPT_BYTES
-from terok_executor.result import RunResult
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import SecurityClass
@@ -29,10 +23,11 @@ if TYPE_CHECKING:
 
 def run(
     agent: str,
-    repo: str,
+    repo: str | None,
     prompt: str | None,
     prompt_file: str | None,
     base: str | None,
+    family: str | None,
     provider: str | None,
     credential_set: str,
     model: str | None,
@@ -45,7 +40,16 @@ def run(
     allow: list[str] | None,
     security_class: SecurityClass | None,
     restricted: bool,
+    no_gate: bool,
+    workspace: str | None,
+    sealed: bool,
+    gpus: str | None,
+    tools: list[str] | None,
+    subagents: list[str] | None,
     interactive: bool,
+    web: bool,
+    port: int | None,
+    public_url: str | None,
     authorship: str | None,
     human_name: str | None,
     human_email: str | None,
@@ -62,10 +66,11 @@ def run(
         person = host_identity()
         human_name, human_email = human_name or person.name, human_email or person.email
         authorship = authorship or "agent-human"
+    image = ExecutorConfigView.load().image
     request = HeadlessRequest(
         agent=agent,
-        repo=repo,
-        prompt=None if interactive else _prompt(prompt, prompt_file),
+        repo=repo or (None if workspace else "."),
+        prompt=None if interactive or web else read_prompt(prompt, prompt_file),
         branch=branch,
         model=model,
         max_turns=max_turns,
@@ -84,33 +89,34 @@ def run(
         provider=provider,
         credential_set=credential_set,
         allow=tuple(allow or ()),
-        base_image=base or DEFAULT_BASE_IMAGE,
+        base_image=base or image.base_image,
+        family=family or image.family,
+        gate=not no_gate,
+        workspace=Path(workspace).absolute() if workspace else None,
+        sealed=sealed,
+        gpus=gpus,
+        tools=tuple(tools or ()),
+        subagents=tuple(Path(path) for path in subagents or ()),
+        web=web,
         security_class=security_class,
     )
-    signal.signal(signal.SIGTERM, _terminated)
+    catch_termination()
     started = time.monotonic()
-    runner = AgentRunner(base_image=request.base_image, on_line=progress)
+    runner = AgentRunner(base_image=request.base_image, family=request.family, on_line=progress)
+    if web:
+        return _web(runner, request, port, public_url)
     record = runner.start(request)
     if interactive:
         return _interactive(runner, record.container, model)
-    output = sys.stderr if json else sys.stdout
+    return follow_to_end(runner, record.container, started=started, json=json, remove=remove)
 
-    def show(line: str) -> None:
-        output.write(f"{line}\n")
-        output.flush()
 
-    try:
-        outcome = runner.follow(record.container, show)
-        result = runner.result(record.container, outcome, duration=time.monotonic() - started)
-    finally:
-        if remove:
-            with suppress(TerokError):
-                runner.remove(record.container)
-    if json:
-        print(json_module.dumps(result.as_json(), indent=2))
-    else:
-        print(summary(result), file=sys.stderr)
-    return outcome.exit_code
+def _web(runner: AgentRunner, request: HeadlessRequest, port: int | None, public_url: str | None) -> int:
+    """Serve the page and print its address, which lets in whoever has it."""
+    name = runner.start_web(request, port=port, public_url=public_url)
+    print(f"container {name} serves until `terok-executor stop {name}`", file=sys.stderr)
+    print(runner.web_url(name))
+    return 0
 
 
 def _interactive(runner: AgentRunner, name: str, model: str | None) -> int:
@@ -122,42 +128,3 @@ def _interactive(runner: AgentRunner, name: str, model: str | None) -> int:
         exec_replace(command)
     print(name)
     return 0
-
-
-def summary(result: RunResult) -> str:
-    """Return what a person wants to know at the end."""
-    lines = [
-        f"container {result.container}: exit code {result.exit_code} after {result.duration:.1f} s"
-        + (" (time ran out)" if result.timed_out else "")
-    ]
-    lines += [f"  commit {commit.id[:12]} on {commit.branch}: {commit.subject}" for commit in result.commits]
-    if not result.commits:
-        lines.append("  no new commit in the gate")
-    else:
-        lines.append(f"  gate: {result.gate}")
-    for blocked in result.blocked[:10]:
-        where = blocked.name or blocked.destination
-        port = f":{blocked.port}" if blocked.port is not None else ""
-        lines.append(f"  blocked {where}{port} ({blocked.count}x): {blocked.reason or 'not allowed'}")
-    if len(result.blocked) > 10:
-        lines.append(f"  … and {len(result.blocked) - 10} more blocked destinations")
-    return "\n".join(lines)
-
-
-def _terminated(number: int, _frame: object) -> None:
-    """Unwind, as Ctrl-C does, so that a batch system's SIGTERM stops the container too."""
-    raise SystemExit(128 + number)
-
-
-def _prompt(text: str | None, file: str | None) -> str:
-    if file is None:
-        return text or ""
-    try:
-        if file == "-":
-            data = sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1)
-        else:
-            with Path(file).open("rb") as stream:
-                data = stream.read(MAX_PROMPT_BYTES + 1)
-    except OSError as error:
-        raise RequestError(f"the prompt file {file} cannot be read: {error.strerror}") from None
-    return data.decode("utf-8", "surrogateescape")

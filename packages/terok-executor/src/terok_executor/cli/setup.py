@@ -6,22 +6,17 @@ import json as json_module
 from dataclasses import asdict
 from typing import Any
 
+from terok_executor.host_setup import ensure_sandbox_ready
 from terok_executor.image.builder import our_images
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import SandboxConfig, run_setup, run_uninstall
+from terok_executor.integrations.sandbox import SandboxConfig, run_uninstall
 from terok_executor.paths import state_dir, user_roster_dir
-from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.routes import write_routes
 
 
 def setup() -> int:
     """Prepare the host and write the provider routes."""
-    roster = AgentRoster.load()
-    config = SandboxConfig.load()
-    run_setup(config, _report)
-    written = write_routes(config.routes_path, roster.providers)
-    _report("provider routes", "written" if written else "up to date")
+    ensure_sandbox_ready(SandboxConfig.load(), _report)
     return 0
 
 

@@ -8,8 +8,10 @@ _CLI = "terok_executor.cli"
 
 _JSON = ArgDef("--json", action="store_true", help="print JSON")
 _BASE = ArgDef(
-    "--base", metavar="IMAGE", help="base image: a reference, or mmdebstrap:SUITE (default: mmdebstrap:trixie)"
+    "--base", metavar="IMAGE", help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE"
 )
+_FAMILY = ArgDef("--family", choices=("deb", "rpm"), help="the base's package family (default: by its name)")
+_NO_GATE = ArgDef("--no-gate", action="store_true", help="let the container clone an https URL; nothing comes back")
 _NAME = ArgDef("name", metavar="NAME", help="container name")
 _CREDENTIAL_SET = ArgDef("--credential-set", default="default", metavar="SET", help="which stored credentials to use")
 
@@ -34,11 +36,15 @@ RUN = CommandDef(
     handler=f"{_CLI}.run:run",
     args=(
         ArgDef("agent", metavar="AGENT", help="which agent; see `agents list`"),
-        ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
+        ArgDef("repo", metavar="REPO", nargs="?", help="directory or https URL (default: . without --workspace)"),
         ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="what to do"),
         ArgDef("--prompt-file", metavar="FILE", group="prompt", help="file with the prompt; - is standard input"),
         ArgDef("--interactive", action="store_true", group="prompt", help="open a terminal with the agent instead"),
+        ArgDef("--web", action="store_true", group="prompt", help="serve the agent's web page instead"),
+        ArgDef("--port", type=int, metavar="N", help="port of the web page (default: a free one)"),
+        ArgDef("--public-url", metavar="URL", help="address of a proxy in front of the web page"),
         _BASE,
+        _FAMILY,
         ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
         _CREDENTIAL_SET,
         ArgDef("-m/--model", metavar="MODEL", help="model for the agent to use"),
@@ -49,6 +55,12 @@ RUN = CommandDef(
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
         ArgDef("--cpus", type=float, metavar="N", help="limit of processor cores, such as 2.0"),
         ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
+        _NO_GATE,
+        ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
+        ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),
+        ArgDef("--gpus", metavar="GPUS", help="all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
+        ArgDef("--tool", dest="tools", action="append", metavar="TOOL", help="give the agent a tool; repeatable"),
+        ArgDef("--subagent", dest="subagents", action="append", metavar="FILE", help="a sub-agent; repeatable"),
         ArgDef(
             "--security-class",
             choices=("gatekeeping", "online"),
@@ -69,15 +81,42 @@ RUN = CommandDef(
     epilog=EXIT_CODES,
 )
 
+RUN_TOOL = CommandDef(
+    "run-tool",
+    help="run a sidecar tool on a repository",
+    handler=f"{_CLI}.run_tool:run_tool",
+    args=(
+        ArgDef("tool", metavar="TOOL", help="which tool; see `agents list --all`"),
+        ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
+        ArgDef(
+            "tool_args",
+            metavar="ARGUMENT",
+            nargs="...",
+            help="for the tool; our options go before its name",
+        ),
+        _BASE,
+        _FAMILY,
+        _CREDENTIAL_SET,
+        ArgDef("--branch", metavar="BRANCH", help="look at this branch"),
+        _NO_GATE,
+        ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
+        ArgDef("--timeout", type=int, default=600, metavar="SECONDS", help="end the tool after (default: 600)"),
+        ArgDef("--timezone", metavar="ZONE", help="time zone (default: the host's)"),
+        ArgDef("--rm", dest="remove", action="store_true", help="remove the container when the tool has ended"),
+        _JSON,
+    ),
+    epilog=EXIT_CODES,
+)
+
 AGENTS = CommandDef(
     "agents",
     help="what can be run",
     children=(
         CommandDef(
             "list",
-            help="list agents, or agents and providers",
+            help="list agents, or agents, providers and tools",
             handler=f"{_CLI}.agents:list_agents",
-            args=(ArgDef("--all", dest="everything", action="store_true", help="providers too"), _JSON),
+            args=(ArgDef("--all", dest="everything", action="store_true", help="providers and tools too"), _JSON),
         ),
         CommandDef(
             "update",
@@ -90,10 +129,16 @@ AGENTS = CommandDef(
             ),
         ),
         CommandDef(
+            "set",
+            help="choose the agents that `build` puts into images",
+            handler=f"{_CLI}.agents:set_agents",
+            args=(ArgDef("selection", metavar="SELECTION", help="all, a,b or all,-x"),),
+        ),
+        CommandDef(
             "schema",
-            help="print the JSON Schema of agent or provider files, for editors",
+            help="print the JSON Schema of agent, provider or tool files, for editors",
             handler=f"{_CLI}.agents:print_schema",
-            args=(ArgDef("kind", choices=("agent", "provider"), help="which kind of file"),),
+            args=(ArgDef("kind", choices=("agent", "provider", "tool"), help="which kind of file"),),
         ),
     ),
 )
@@ -106,6 +151,7 @@ BUILD = CommandDef(
         ArgDef("agents", nargs="*", metavar="AGENT", help="agents to put into the image (default: all)"),
         ArgDef("--agents", dest="selection", metavar="LIST", help="the same as a selection: a,b or --agents=all,-x"),
         _BASE,
+        _FAMILY,
         ArgDef("--rebuild", action="store_true", help="build the agents anew"),
         ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
     ),
@@ -120,6 +166,8 @@ PREFLIGHT = CommandDef(
         ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
         _BASE,
         _CREDENTIAL_SET,
+        ArgDef("--fix", action="store_true", help="mend what can be mended, asking first"),
+        ArgDef("--yes", action="store_true", help="mend without asking"),
         _JSON,
     ),
 )
@@ -135,7 +183,12 @@ AUTH = CommandDef(
     epilog="The key is asked for on a terminal, and read from standard input otherwise. It is never an argument.",
 )
 
-LIST = CommandDef("list", help="list containers", handler=f"{_CLI}.containers:list_containers", args=(_JSON,))
+LIST = CommandDef(
+    "list",
+    help="list containers",
+    handler=f"{_CLI}.containers:list_containers",
+    args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), _JSON),
+)
 LOGS = CommandDef(
     "logs",
     help="show what an agent has printed",
@@ -153,7 +206,23 @@ LOGIN = CommandDef(
     handler=f"{_CLI}.containers:login",
     args=(_NAME,),
 )
-START = CommandDef("start", help="start a stopped container again", handler=f"{_CLI}.containers:start", args=(_NAME,))
+START = CommandDef(
+    "start",
+    help="start a stopped container again",
+    handler=f"{_CLI}.containers:start",
+    args=(
+        _NAME,
+        ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="take up the agent's conversation with this"),
+        ArgDef("--prompt-file", metavar="FILE", group="prompt", help="the same from a file; - is standard input"),
+        _JSON,
+    ),
+)
+DOCTOR = CommandDef(
+    "doctor",
+    help="check running containers: keys, tokens, addresses",
+    handler=f"{_CLI}.containers:doctor",
+    args=(ArgDef("name", metavar="NAME", nargs="?", help="one container (default: all that run)"), _JSON),
+)
 STOP = CommandDef(
     "stop",
     help="stop a container; its commits are handed to the gate first",
@@ -182,6 +251,7 @@ SHOW_CONFIG = CommandDef(
 
 COMMANDS: tuple[CommandDef, ...] = (
     RUN,
+    RUN_TOOL,
     PREFLIGHT,
     AUTH,
     AGENTS,
@@ -190,6 +260,7 @@ COMMANDS: tuple[CommandDef, ...] = (
     LOGS,
     LOGIN,
     START,
+    DOCTOR,
     STOP,
     RM,
     SETUP,

@@ -27,6 +27,8 @@ def ensure_base(podman: ImagePodman, base: BaseReference, on_line: OnLine, *, re
     if present is None or (refresh and base.suite):
         if base.suite:
             _bootstrap(podman, base, on_line)
+        elif base.archive_digest:
+            _load(podman, base, on_line)
         else:
             _pull(podman, base, on_line)
         present = podman.facts(base.image)
@@ -53,6 +55,22 @@ def _pull(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
             f"base image {base.image} could not be pulled",
             hint="check the name and the registry; without a registry use --base mmdebstrap:trixie",
         )
+
+
+def _load(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
+    lines: list[str] = []
+    tail = LineTail(on_line)
+
+    def keep(line: str) -> None:
+        lines.append(line.strip())
+        tail(line)
+
+    try:
+        code = podman.pull(base.text, keep, timeout=PULL_SECONDS)
+    except ProcessError as error:
+        raise BuildError(f"base {base.text} could not be loaded: {error.message}") from None
+    if code or not lines or not podman.tag(lines[-1], base.image):
+        raise tail.failure(f"base {base.text} could not be loaded", hint="is the file an OCI archive of one image?")
 
 
 def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:

@@ -16,12 +16,20 @@ from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, STAGE_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
 from terok_executor.image.podman import ImagePodman, OnLine
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE, L1_PREFIX, l0_tag, l1_tag, parse_base
+from terok_executor.image.reference import (
+    DEFAULT_BASE_IMAGE,
+    L1_PREFIX,
+    check_family,
+    l0_tag,
+    l1_tag,
+    parse_base,
+    sidecar_tag,
+)
 from terok_executor.image.render import render_l0, render_l1
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import state_dir
 from terok_executor.registries import build_variables
-from terok_executor.roster.types import Agent
+from terok_executor.roster.types import Installed, Tool
 
 BUILD_SECONDS = 3600.0
 LOCK_SECONDS = 3600.0
@@ -43,29 +51,38 @@ def _silent(_line: str) -> None:
 class ImageBuilder:
     """Builds L0 and L1 of one base; several may run at once, they take turns."""
 
-    def __init__(self, base_image: str = DEFAULT_BASE_IMAGE, *, on_line: OnLine | None = None) -> None:
-        """Validate the base reference (RequestError); nothing is started before a build is asked for."""
+    def __init__(
+        self, base_image: str = DEFAULT_BASE_IMAGE, family: str | None = None, *, on_line: OnLine | None = None
+    ) -> None:
+        """Validate the base and its package family (RequestError); nothing is started before a build is asked for."""
         self.base = parse_base(base_image)
+        self.family = check_family(family, base_image)
         self._on_line = on_line or _silent
 
     def l0_tag(self) -> str:
         """Return the tag of the tools image."""
         return l0_tag(self.base)
 
-    def l1_tag(self, agents: Iterable[Agent]) -> str:
+    def l1_tag(self, agents: Iterable[Installed]) -> str:
         """Return the tag of the image with these agents."""
         return l1_tag(self.base, (agent.name for agent in agents))
 
-    def build(self, agents: Iterable[Agent], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
+    def build(self, agents: Iterable[Installed], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
         """Bring both images up to date and return their tags.
 
         ``rebuild`` builds the agents anew, ``full_rebuild`` the base and tools too.
         Raises BuildError, or PrerequisiteError for a missing tool or an unusable CA bundle; tags move only on success.
         """
         chosen = tuple(agents)
+        return self._build(chosen, self.l1_tag(chosen), rebuild=rebuild, full_rebuild=full_rebuild)
+
+    def build_sidecar(self, tool: Tool, *, rebuild: bool = False) -> str:
+        """Bring the image with one sidecar tool and no agent up to date and return its tag; errors as for `build`."""
+        return self._build((tool,), sidecar_tag(self.base, tool.name), rebuild=rebuild, full_rebuild=False).l1
+
+    def _build(self, chosen: tuple[Installed, ...], tag: str, *, rebuild: bool, full_rebuild: bool) -> ImageSet:
         podman = ImagePodman.find()
-        l0_context, l1_context = self._l0_context(), render_l1(self.l0_tag(), chosen, load_lock())
-        tag = self.l1_tag(chosen)
+        l0_context, l1_context = self._l0_context(), self._l1_context(chosen)
         if not (rebuild or full_rebuild) and self._up_to_date(podman, l0_context, l1_context, tag):
             return ImageSet(self.l0_tag(), tag, built=False)
         ensure_dir(state_dir())
@@ -78,26 +95,28 @@ class ImageBuilder:
                 podman.prune(STAGE_LABEL)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
 
-    def present(self, agents: Iterable[Agent], known: Mapping[str, Agent]) -> str | None:
+    def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
         below = podman.facts_of([self.base.image, self.l0_tag()])
         if below is None or below[1].labels.get(CONTENT_LABEL) != self._l0_context().content_hash(below[0].id):
             return None
-        lock = load_lock()
         tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
         for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):
             names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
             if wanted <= names <= known.keys():
-                context = render_l1(self.l0_tag(), (known[name] for name in names), lock)
+                context = self._l1_context(known[name] for name in names)
                 if facts.labels.get(CONTENT_LABEL) == context.content_hash(below[1].id):
                     return tag
         return None
 
     def _l0_context(self) -> BuildContext:
         bundle = host_bundle_path()
-        return render_l0(self.base.image, read_certificates(bundle) if bundle else ())
+        return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
+
+    def _l1_context(self, chosen: Iterable[Installed]) -> BuildContext:
+        return render_l1(self.l0_tag(), chosen, load_lock(), self.family)
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
         """Tell in one call of Podman whether there is nothing to do, which is the usual case."""
@@ -163,6 +182,6 @@ def image_agents(podman: ImagePodman, reference: str) -> frozenset[str]:
 
 def our_images(podman: ImagePodman) -> list[str]:
     """Return the references of every image built here, agents' images before the tools images under them."""
-    repositories = ("localhost/terok-l1-cli", "localhost/terok-l0", "localhost/terok-base")
+    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "l0", "base")]
     found = podman.references()
     return [ref for repository in repositories for ref in found if ref.rpartition(":")[0] == repository]

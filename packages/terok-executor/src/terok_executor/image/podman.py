@@ -79,6 +79,10 @@ class ImagePodman:
         """Remove an image by reference; return whether it is gone."""
         return self._query(["image", "rm", reference]) == 0
 
+    def tag(self, reference: str, name: str) -> bool:
+        """Give an image another name; return whether it worked."""
+        return self._query(["image", "tag", reference, name]) == 0
+
     def prune(self, label: str) -> bool:
         """Remove untagged images with this label that nothing else needs; return whether it worked."""
         return self._query(["image", "prune", "--force", "--filter", f"label={label}"]) == 0

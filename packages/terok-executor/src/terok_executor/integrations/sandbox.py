@@ -5,19 +5,21 @@ Names are loaded when first used: the command tree needs the sandbox's commands,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from terok_util import lazy_exports
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_sandbox.audit import read_audit
     from terok_sandbox.cli.tree import COMMANDS as SANDBOX_COMMANDS
     from terok_sandbox.config.model import SandboxConfig
+    from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine
+    from terok_sandbox.doctor.check import exit_code as doctor_exit_code
     from terok_sandbox.errors import (
         ContainerNotFound,
         EngineError,
         EngineTimeout,
         GateError,
+        GpuConfigError,
         PrerequisiteMissing,
         SandboxError,
     )
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.mirror import GitGate
     from terok_sandbox.gate.source import RepoSource, endpoint, resolve_repo, scope_for
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
+    from terok_sandbox.runtime.guest import GuestKeys, SshTransport
+    from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.protocol import ByteProcess, ContainerRuntime, ContainerState
     from terok_sandbox.sandbox import Sandbox
     from terok_sandbox.setup.stages import run_setup, run_uninstall
@@ -33,21 +37,29 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
     from terok_sandbox.vault.unlock import open_vault, provision_session
-    from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT
+    from terok_sandbox.vault.usage.journal import read_rows as read_usage
+    from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT
 
     __all__ = [
+        "CONTAINER_VAULT_SOCKET",
         "LOOPBACK_VAULT_PORT",
         "SANDBOX_COMMANDS",
         "ByteProcess",
+        "CheckVerdict",
         "ContainerNotFound",
         "ContainerRuntime",
         "ContainerState",
         "CredentialDB",
+        "DoctorCheck",
         "EngineError",
         "EngineTimeout",
+        "Finding",
         "GateError",
         "GateWiring",
         "GitGate",
+        "GpuConfigError",
+        "GuestKeys",
+        "KrunRuntime",
         "LifecycleHooks",
         "PolicyTiers",
         "PrerequisiteMissing",
@@ -58,14 +70,18 @@ if TYPE_CHECKING:
         "SandboxError",
         "SecurityClass",
         "Sharing",
+        "SshTransport",
         "TokenShape",
         "VolumeSpec",
         "Wiring",
         "check_setup",
+        "doctor_exit_code",
         "endpoint",
+        "examine",
         "open_vault",
         "provision_session",
         "read_audit",
+        "read_usage",
         "resolve_repo",
         "run_git",
         "run_setup",
@@ -74,6 +90,15 @@ if TYPE_CHECKING:
     ]
 else:
     _SOURCES = {
+        "KrunRuntime": "terok_sandbox.runtime.krun",
+        "SshTransport": "terok_sandbox.runtime.guest",
+        "GuestKeys": "terok_sandbox.runtime.guest",
+        "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
+        "examine": "terok_sandbox.doctor.check",
+        "Finding": "terok_sandbox.doctor.check",
+        "DoctorCheck": "terok_sandbox.doctor.check",
+        "CheckVerdict": "terok_sandbox.doctor.check",
+        "CONTAINER_VAULT_SOCKET": "terok_sandbox.vault_addr",
         "ByteProcess": "terok_sandbox.runtime.protocol",
         "ContainerNotFound": "terok_sandbox.errors",
         "ContainerRuntime": "terok_sandbox.runtime.protocol",
@@ -83,6 +108,7 @@ else:
         "EngineTimeout": "terok_sandbox.errors",
         "GateError": "terok_sandbox.errors",
         "GateWiring": "terok_sandbox.sidecar",
+        "GpuConfigError": "terok_sandbox.errors",
         "GitGate": "terok_sandbox.gate.mirror",
         "LOOPBACK_VAULT_PORT": "terok_sandbox.vault_addr",
         "LifecycleHooks": "terok_sandbox.launch.spec",
@@ -102,6 +128,7 @@ else:
         "open_vault": "terok_sandbox.vault.unlock",
         "provision_session": "terok_sandbox.vault.unlock",
         "read_audit": "terok_sandbox.audit",
+        "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
         "resolve_repo": "terok_sandbox.gate.source",
         "run_git": "terok_sandbox.gate.invoke",
         "run_setup": "terok_sandbox.setup.stages",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from terok_executor.errors import RequestError
-from terok_executor.roster.template import MODEL_PATTERN, placeholders
-from terok_executor.roster.types import Agent
+from terok_executor.roster.run_config import takes_model
+from terok_executor.roster.template import MODEL_PATTERN
+from terok_executor.roster.types import Agent, WebSpec
 
 INIT = "/usr/local/bin/terok-init"
+WEB = "/usr/local/bin/terok-web"
+WEB_SOCKET = "/home/dev/.terok/web.sock"
 KILL_AFTER_SECONDS = 10
 
 
@@ -34,13 +38,20 @@ def headless_command(
         checked = _model(model)
         if headless.model_flag is not None:
             arguments += [headless.model_flag, checked]
-        elif not any("model" in placeholders(text) for text in agent.templates):
+        elif not takes_model(agent):
             _flag(agent, None, "a model choice")
     if max_turns is not None:
         if max_turns < 1:
             raise RequestError(f"the turn limit has to be at least 1, not {max_turns}")
         arguments += [_flag(agent, headless.max_turns_flag, "a turn limit"), str(max_turns)]
     return (INIT, "timeout", f"--kill-after={KILL_AFTER_SECONDS}", str(timeout), *arguments)
+
+
+def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:
+    """Return the container's command that serves a web page on a socket in the task directory."""
+    values = {"port": str(web.port), "public_url": public_url, "acp": shlex.join(agent.acp)}
+    words = (re.sub(r"\{(port|public_url|acp)\}", lambda match: values[match[1]], word) for word in web.command)
+    return (INIT, WEB, WEB_SOCKET, str(web.port), *words)
 
 
 def interactive_command() -> tuple[str, ...]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
+from terok_executor.image.context import CONTAINER_PROTOCOL
+from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
+from terok_executor.launch.subagents import SubAgent
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import fill, needs
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.types import Agent, Installed, Provider, Tool
 
-CONTAINER_PROTOCOL = "1"
+WORKSPACE = "/workspace"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
 SEED_MOUNT = "/var/lib/terok/seed.git"
@@ -24,10 +27,11 @@ VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
 class ContainerEnvSpec:
     """What the environment depends on.
 
-    ``gate_url`` holds this container's gate token; ``upstream`` is what an ``online`` project has as origin instead.
-    ``seed`` is a copy of the repository on this host that the workspace can be made from. ``phantom_token`` stands for
-    the credential of ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it
-    is given, ``work_branch`` the one made for it otherwise.
+    ``gate_url`` holds this container's gate token, None without one; ``upstream`` is what an ``online`` project has as
+    origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
+    workspace can be made from. ``phantom_token`` stands for the credential of ``provider``, whose type is
+    ``credential_type``; ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if
+    it is given, ``work_branch`` the one made for it otherwise. ``workspace`` is a directory of the host.
     """
 
     task_id: str
@@ -35,7 +39,7 @@ class ContainerEnvSpec:
     provider: str
     phantom_token: str
     task_dir: Path
-    gate_url: str
+    gate_url: str | None
     work_branch: str
     upstream: str | None = None
     seed: Path | None = None
@@ -48,6 +52,10 @@ class ContainerEnvSpec:
     shared_dir: Path | None = None
     shared_mount: str = SHARED_MOUNT
     timezone: str | None = None
+    workspace: Path | None = None
+    subagents: tuple[SubAgent, ...] = ()
+    tool_tokens: Mapping[str, str] = field(default_factory=dict)
+    frontend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +79,72 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     env = {
         "TASK_ID": spec.task_id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
-        "REPO_ROOT": "/workspace",
-        "CODE_REPO": spec.upstream or spec.gate_url,
-        "TEROK_WORK_BRANCH": spec.work_branch,
+        "REPO_ROOT": WORKSPACE,
+        "TEROK_AGENT": agent.name,
         "TEROK_PROVIDER": provider.name,
+        "TEROK_PROTOCOL": values["protocol"],
+        "TEROK_BASE_URL": values["vault_url"],
+        "TEROK_TOKEN_ENV": values["token_env"],
+        **_repository(spec),
         **spec.authorship.environment(agent.git_identity),
         **_filled(agent.env, values),
         **_provider_env(agent, values, spec),
     }
-    if spec.branch:
-        env["GIT_BRANCH"] = spec.branch
-    if spec.upstream:
-        env["CLONE_FROM"] = spec.gate_url
     if spec.unrestricted:
         env["TEROK_UNRESTRICTED"] = "1"
         env.update(agent.auto_approve.env)
-    volumes = _volumes(agent, spec.task_dir)
+    extras = [roster.tools[name] for name in (*spec.tool_tokens, *([spec.frontend] if spec.frontend else []))]
+    volumes = task_volumes(spec.task_dir, agent, *extras)
     if spec.seed is not None:
         env["TEROK_SEED"] = SEED_MOUNT
         volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
+    if spec.workspace is not None:
+        volumes += (VolumeSpec(spec.workspace, WORKSPACE, sharing=Sharing.PRIVATE),)
     if spec.shared_dir is not None:
         env["TEROK_SHARED_DIR"] = spec.shared_mount
         volumes += (VolumeSpec(spec.shared_dir, spec.shared_mount, sharing=Sharing.SHARED),)
     files = config_files(agent, values, spec.task_dir)
     if agent.instructions_file is not None and spec.instructions:
         files[_host_path(agent, agent.instructions_file, spec.task_dir)] = spec.instructions
+    for one in spec.subagents if agent.subagents_dir is not None else ():
+        files[_host_path(agent, f"{agent.subagents_dir}/{one.name}.md", spec.task_dir)] = one.text
+    if spec.tool_tokens:
+        env["TEROK_TOOLS"] = ",".join(sorted(spec.tool_tokens))
+    for name, token in spec.tool_tokens.items():
+        tool_env, tool_files = tool_parts(roster.tools[name], roster, token, spec.task_dir)
+        env.update(tool_env)
+        files.update(tool_files)
     if spec.timezone:
         env["TZ"] = _timezone(spec.timezone)
     return ContainerEnvResult(env, volumes, files, spec.task_dir)
+
+
+def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> tuple[dict[str, str], dict[Path, str]]:
+    """Return the variables of a tool and its configuration files by their path on the host."""
+    upstream = (roster.provider(tool.provider).upstream if tool.provider else None) or ""
+    values = {
+        "token": token,
+        "upstream": upstream,
+        "upstream_host": urlsplit(upstream).hostname or "",
+        "vault_socket": CONTAINER_VAULT_SOCKET,
+        "vault_url": VAULT_URL,
+    }
+    files = ((file.path, fill(file.content, values)) for file in tool.config_files)
+    return _filled(tool.env, values), {
+        _host_path(tool, path, task_dir): text for path, text in files if text is not None
+    }
+
+
+def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
+    origin = spec.upstream or spec.gate_url
+    if origin is None:
+        return {}
+    env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.work_branch}
+    if spec.gate_url is None:
+        env["TEROK_DELIVER"] = "0"
+    elif spec.upstream:
+        env["CLONE_FROM"] = spec.gate_url
+    return env | ({"GIT_BRANCH": spec.branch} if spec.branch else {})
 
 
 def template_values(
@@ -131,7 +177,7 @@ def config_files(agent: Agent, values: Mapping[str, str], task_dir: Path) -> dic
     return {_host_path(agent, file.path, task_dir): text for file, text in filled if text is not None}
 
 
-def _host_path(agent: Agent, path: str, task_dir: Path) -> Path:
+def _host_path(agent: Installed, path: str, task_dir: Path) -> Path:
     roots = {mount.container_path.rstrip("/") + "/": mount for mount in agent.mounts}
     root = next(item for item in roots if path.startswith(item))
     return task_dir / "state" / roots[root].host_dir / path.removeprefix(root)
@@ -149,11 +195,13 @@ def _provider_env(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpe
     return env
 
 
-def _volumes(agent: Agent, task_dir: Path) -> tuple[VolumeSpec, ...]:
+def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
+    """Return the mounts of a task: its own directory, and what its agent and tools keep."""
     own = VolumeSpec(task_dir / "home", CONTAINER_TASK_DIR, sharing=Sharing.PRIVATE)
     state = (
         VolumeSpec(task_dir / "state" / mount.host_dir, mount.container_path, sharing=Sharing.PRIVATE)
-        for mount in agent.mounts
+        for owner in owners
+        for mount in owner.mounts
     )
     return (own, *state)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ class RunRecord:
     """What was asked for, kept until the container is removed.
 
     ``started`` is RFC 3339 UTC, ``timeout`` seconds; ``heads`` are the gate's branches before the agent ran.
+    ``scope`` is the mirror's name, empty where there is none. ``continue_command`` takes up the conversation.
     """
 
     container: str
@@ -31,6 +32,8 @@ class RunRecord:
     started: str
     timeout: int
     heads: dict[str, str]
+    sealed: bool = False
+    continue_command: Sequence[str] = ()
 
 
 def checked_prompt(prompt: str) -> str:

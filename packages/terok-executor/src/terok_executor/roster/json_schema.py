@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-KINDS = ("agent", "provider")
+KINDS = ("agent", "provider", "tool")
 
 
 def schema_text(kind: str) -> str:
-    """Return the JSON Schema of one kind of file, ``agent`` or ``provider``, as it is shipped."""
-    from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml
+    """Return the JSON Schema of one kind of file, ``agent``, ``provider`` or ``tool``, as it is shipped."""
+    from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml, RawToolYaml
 
-    model: type[BaseModel] = RawAgentYaml if kind == "agent" else RawProviderYaml
+    models: dict[str, type[BaseModel]] = {"agent": RawAgentYaml, "provider": RawProviderYaml, "tool": RawToolYaml}
+    model = models[kind]
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 

@@ -12,8 +12,8 @@ from terok_util import deep_merge, safe_text, yaml
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.project import agent_from_raw, provider_from_raw
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.project import agent_from_raw, provider_from_raw, tool_from_raw
+from terok_executor.roster.types import Agent, Provider, Tool
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -37,7 +37,7 @@ def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
     from terok_executor.roster.schema import RawAgentYaml
 
     return {
-        name: agent_from_raw(name, _validated(RawAgentYaml, name, sources))
+        name: agent_from_raw(name, validated(RawAgentYaml, name, sources))
         for name, sources in _gathered("agents", user_dir).items()
     }
 
@@ -50,8 +50,21 @@ def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     from terok_executor.roster.schema import RawProviderYaml
 
     return {
-        name: provider_from_raw(name, _validated(RawProviderYaml, name, sources))
+        name: provider_from_raw(name, validated(RawProviderYaml, name, sources))
         for name, sources in _gathered("providers", user_dir).items()
+    }
+
+
+def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
+    """Return every tool by name.
+
+    Raises RosterError, naming file, line and key, if any file is wrong.
+    """
+    from terok_executor.roster.schema import RawToolYaml
+
+    return {
+        name: tool_from_raw(name, validated(RawToolYaml, name, sources))
+        for name, sources in _gathered("tools", user_dir).items()
     }
 
 
@@ -109,7 +122,8 @@ def _check_name(path: Path) -> None:
         )
 
 
-def _validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
+def validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
+    """Return the model of several files merged, the last one winning; RosterError names file, line and key."""
     from pydantic import ValidationError
 
     merged: dict[str, Any] = {}

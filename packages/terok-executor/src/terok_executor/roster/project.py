@@ -20,10 +20,21 @@ from terok_executor.roster.types import (
     ProviderBinding,
     SessionSpec,
     StagedFile,
+    Tool,
+    WebSpec,
 )
 
 if TYPE_CHECKING:
-    from terok_executor.roster.schema import RawAgentYaml, RawAuthHeader, RawInstall, RawNpmStage, RawProviderYaml
+    from terok_executor.roster.schema import (
+        RawAgentYaml,
+        RawAuthHeader,
+        RawInstall,
+        RawMount,
+        RawNpmStage,
+        RawProviderYaml,
+        RawToolYaml,
+        RawWeb,
+    )
 
 
 def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
@@ -37,7 +48,7 @@ def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
         git_identity=GitIdentity(raw.git_identity.name or name.capitalize(), raw.git_identity.email),
         headless=HeadlessSpec(tuple(raw.headless.args), raw.headless.model_flag, raw.headless.max_turns_flag),
         auto_approve=AutoApproveSpec(dict(raw.auto_approve.env), tuple(raw.auto_approve.flags)),
-        session=SessionSpec(raw.session.resume_flag, raw.session.continue_flag),
+        session=SessionSpec(tuple(raw.session.continue_args)),
         provider=ProviderBinding(
             raw.provider.default,
             {str(kind): name for kind, name in raw.provider.token_env.items()},
@@ -46,8 +57,30 @@ def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
         env=dict(raw.env),
         config_files=tuple(ConfigFile(item.path, item.content) for item in raw.config_files),
         instructions_file=raw.instructions_file,
+        subagents_dir=raw.subagents_dir,
+        acp=tuple(raw.acp),
+        model_list=raw.model_list.model_dump() if raw.model_list else None,
+        web=_web(raw.web),
         install=_install(raw.install),
-        mounts=tuple(MountSpec(item.host_dir, item.container_path, item.label or name) for item in raw.mounts),
+        mounts=_mounts(name, raw.mounts),
+        help=raw.help,
+    )
+
+
+def tool_from_raw(name: str, raw: RawToolYaml) -> Tool:
+    """Fill in what a tool's file leaves to its name."""
+    return Tool(
+        name=name,
+        label=raw.label or name,
+        kind=raw.kind,
+        binary=raw.binary or name,
+        args=tuple(raw.args),
+        provider=raw.provider,
+        env=dict(raw.env),
+        config_files=tuple(ConfigFile(item.path, item.content) for item in raw.config_files),
+        web=_web(raw.web),
+        install=_install(raw.install),
+        mounts=_mounts(name, raw.mounts),
         help=raw.help,
     )
 
@@ -60,6 +93,7 @@ def provider_from_raw(name: str, raw: RawProviderYaml) -> Provider:
         upstream=raw.upstream,
         auth={kind: _auth(header) for kind, header in raw.auth.items()},
         serves={str(protocol): path for protocol, path in raw.serves.items()},
+        shared_domain=raw.shared_domain,
         default_model=raw.default_model,
         path_upstreams=dict(raw.path_upstreams),
         token=PhantomShape(raw.token.prefix, raw.token.length, raw.token.alphabet),
@@ -68,9 +102,18 @@ def provider_from_raw(name: str, raw: RawProviderYaml) -> Provider:
     )
 
 
+def _mounts(name: str, raw: list[RawMount]) -> tuple[MountSpec, ...]:
+    return tuple(MountSpec(item.host_dir, item.container_path, item.label or name) for item in raw)
+
+
+def _web(raw: RawWeb | None) -> WebSpec | None:
+    return WebSpec(tuple(raw.command), raw.port) if raw else None
+
+
 def _install(raw: RawInstall) -> InstallSpec:
     return InstallSpec(
         version=raw.version,
+        packages={family: tuple(names) for family, names in raw.packages.items()},
         npm=_npm(raw.npm) if raw.npm else None,
         pip=PipStage(tuple(raw.pip.requirements), raw.pip.directory) if raw.pip else None,
         run_as_root=tuple(raw.run_as_root),

@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
+from typing import TYPE_CHECKING
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.types import Agent, Installed, Provider, Tool
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
 
 
 @dataclass(frozen=True, slots=True)
 class AgentRoster:
-    """A snapshot of all agents and providers."""
+    """A snapshot of all agents, providers and tools."""
 
     agents: Mapping[str, Agent]
     providers: Mapping[str, Provider]
+    tools: Mapping[str, Tool] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> AgentRoster:
         """Read the bundled files and the user's files over them; RosterError if one is wrong."""
-        from terok_executor.roster.loader import load_agents, load_providers
+        from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
-        return cls(load_agents(), load_providers())
+        roster = cls(load_agents(), load_providers(), load_tools())
+        for name in roster.tools:
+            if name in roster.agents:
+                raise RosterError(f"{name} is the name of an agent and of a tool", hint="rename your own file")
+        return roster
+
+    @classmethod
+    def shared(cls) -> AgentRoster:
+        """Return the roster as this process first read it; RosterError if a file is wrong."""
+        return _shared()
+
+    def ensure_vault_routes(self, config: SandboxConfig) -> bool:
+        """Write the vault's route file if it is not what this roster says; return whether it was written."""
+        from terok_executor.roster.routes import write_routes
+
+        return write_routes(config.routes_path, self.providers)
+
+    @property
+    def installs(self) -> dict[str, Installed]:
+        """Everything an image can hold, by name."""
+        return {**self.agents, **self.tools}
 
     def agent(self, name: str) -> Agent:
         """Return the agent called ``name``; RosterError if there is none."""
@@ -42,6 +68,13 @@ class AgentRoster:
                 hint=_suggestion(name, self.providers, "see `terok-executor agents list --all`"),
             )
         return self.providers[name]
+
+    def tool(self, name: str, *, kind: str = "tool") -> Tool:
+        """Return the tool called ``name``; RosterError if there is none of this kind."""
+        known = {key: tool for key, tool in self.tools.items() if tool.kind == kind}
+        if name not in known:
+            raise RosterError(f"unknown {kind}: {name!r}", hint=_suggestion(name, known, "see `agents list --all`"))
+        return known[name]
 
     def bind(self, agent: Agent, provider_name: str | None = None) -> Provider:
         """Return the provider the agent is to talk to: the named one, or the agent's default.
@@ -68,11 +101,18 @@ class AgentRoster:
             return self.providers[name]
         if name in self.agents:
             return self.provider(self.agents[name].provider.default)
-        known = {**self.agents, **self.providers}
+        if name in self.tools and (bound := self.tools[name].provider) is not None:
+            return self.provider(bound)
+        known = {**self.agents, **self.providers, **self.tools}
         raise RosterError(
             f"neither a provider nor an agent: {name!r}",
             hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
         )
+
+
+@cache
+def _shared() -> AgentRoster:
+    return AgentRoster.load()
 
 
 def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from terok_executor.roster.template import MODEL_PATTERN, PLACEHOLDERS, check_template, placeholders
+from terok_executor.roster.template import MODEL_PATTERN, PLACEHOLDERS, TOOL_PLACEHOLDERS, check_template, placeholders
 
 
 def _match(pattern: str, what: str) -> AfterValidator:
@@ -81,8 +81,7 @@ class RawAutoApprove(_Section):
 class RawSession(_Section):
     """Section ``session``."""
 
-    resume_flag: Argument | None = None
-    continue_flag: Argument | None = None
+    continue_args: list[Argument] = []
 
 
 class RawBinding(_Section):
@@ -138,6 +137,7 @@ class RawInstall(_Section):
     """Section ``install``."""
 
     version: Annotated[str, _match(r"[A-Za-z0-9.+_-]*", "a version")] = ""
+    packages: dict[Literal["deb", "rpm"], list[Annotated[str, _match(r"[a-z0-9][a-z0-9.+_-]*", "a package")]]] = {}
     npm: RawNpmStage | None = None
     pip: RawPipStage | None = None
     run_as_root: list[Argument] = []
@@ -160,6 +160,21 @@ class RawConfigFile(_Section):
     content: Template
 
 
+class RawWeb(_Section):
+    """Section ``web``: the command that serves a web page on a port of the container's loopback."""
+
+    command: list[Argument] = Field(min_length=1)
+    port: int = Field(default=8081, ge=1024, le=9400)
+
+
+class RawModelList(_Section):
+    """Section ``model_list``: where a JSON configuration file lists the models on offer."""
+
+    file: AbsolutePath
+    key: Annotated[str, _match(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", "a dotted key")]
+    form: Literal["map", "list"] = "map"
+
+
 class RawAgentYaml(_Section):
     """A file in ``agents/``."""
 
@@ -176,21 +191,57 @@ class RawAgentYaml(_Section):
     env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
     config_files: list[RawConfigFile] = []
     instructions_file: AbsolutePath | None = None
+    subagents_dir: AbsolutePath | None = None
+    acp: list[Argument] = []
+    model_list: RawModelList | None = None
+    web: RawWeb | None = None
     install: RawInstall = RawInstall()
     mounts: list[RawMount] = []
     help: Line = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> RawAgentYaml:
-        roots = tuple(mount.container_path.rstrip("/") + "/" for mount in self.mounts)
-        for path in (*(file.path for file in self.config_files), self.instructions_file):
-            if path is not None and not path.startswith(roots):
-                raise ValueError(f"the file {path} lies in none of the mounts")
+        paths = [self.instructions_file, self.subagents_dir]
+        _inside_mounts([*(file.path for file in self.config_files), *(path for path in paths if path)], self.mounts)
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
-        for text in (*self.env.values(), *(file.content for file in self.config_files)):
-            if unknown := placeholders(text) - known:
-                raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")
+        _known_placeholders([*self.env.values(), *(file.content for file in self.config_files)], known)
         return self
+
+
+class RawToolYaml(_Section):
+    """A file in ``tools/``: a program besides the agent, with a credential of its own."""
+
+    roster_version: Literal[1] = 1
+    kind: Literal["tool", "sidecar", "frontend"] = "tool"
+    label: Line | None = None
+    binary: Segment | None = None
+    args: list[Argument] = []
+    provider: Segment | None = None
+    env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
+    config_files: list[RawConfigFile] = []
+    web: RawWeb | None = None
+    install: RawInstall = RawInstall()
+    mounts: list[RawMount] = []
+    help: Line = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RawToolYaml:
+        _inside_mounts([file.path for file in self.config_files], self.mounts)
+        _known_placeholders([*self.env.values(), *(file.content for file in self.config_files)], set(TOOL_PLACEHOLDERS))
+        return self
+
+
+def _inside_mounts(paths: list[str], mounts: list[RawMount]) -> None:
+    roots = tuple(mount.container_path.rstrip("/") + "/" for mount in mounts)
+    for path in paths:
+        if not path.startswith(roots):
+            raise ValueError(f"the file {path} lies in none of the mounts")
+
+
+def _known_placeholders(texts: list[str], known: set[str]) -> None:
+    for text in texts:
+        if unknown := placeholders(text) - known:
+            raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")
 
 
 class RawAuthHeader(_Section):
@@ -216,7 +267,8 @@ class RawProviderYaml(_Section):
     label: Line | None = None
     upstream: Upstream | None = None
     auth: dict[CredentialType, RawAuthHeader] = Field(min_length=1)
-    serves: dict[Protocol, UrlPath] = Field(min_length=1)
+    serves: dict[Protocol, UrlPath] = {}
+    shared_domain: bool = False
     default_model: Model | None = None
     path_upstreams: dict[UrlPath, Upstream] = {}
     token: RawTokenShape = RawTokenShape()

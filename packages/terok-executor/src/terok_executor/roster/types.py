@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from terok_executor.roster.run_config import AgentRunConfig, CLIOverrides, apply_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,9 @@ class AutoApproveSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """Command-line flags that take up an earlier conversation."""
+    """How an agent takes up its last conversation: what stands in the place of ``headless.args`` then."""
 
-    resume_flag: str | None = None
-    continue_flag: str | None = None
+    continue_args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class InstallSpec:
     """What an agent adds to the image."""
 
     version: str = ""
+    packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Package family (``deb``, ``rpm``) to packages of the distribution."""
     npm: NpmStage | None = None
     pip: PipStage | None = None
     run_as_root: tuple[str, ...] = ()
@@ -117,6 +121,35 @@ class ConfigFile:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSpec:
+    """A command that serves a web page on a port of the container's loopback.
+
+    ``{port}``, ``{public_url}`` and ``{acp}`` (the agent's ACP command) are filled in.
+    """
+
+    command: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program besides the agent: in the agent's container, in one of its own (``sidecar``), or around the agent."""
+
+    name: str
+    label: str
+    kind: str
+    binary: str
+    args: tuple[str, ...]
+    provider: str | None
+    env: Mapping[str, str]
+    config_files: tuple[ConfigFile, ...]
+    web: WebSpec | None
+    install: InstallSpec
+    mounts: tuple[MountSpec, ...]
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One agent CLI."""
 
@@ -135,6 +168,13 @@ class Agent:
     config_files: tuple[ConfigFile, ...]
     instructions_file: str | None
     """Where the agent looks for instructions that hold for every task; None if nowhere."""
+    subagents_dir: str | None
+    """Where the agent looks for definitions of sub-agents (Markdown with front matter); None if nowhere."""
+    acp: tuple[str, ...]
+    """The command that speaks the Agent Client Protocol; empty if the agent has none."""
+    model_list: Mapping[str, str] | None
+    """``file``, dotted ``key`` and ``form`` of the list of models in the agent's configuration, if it has one."""
+    web: WebSpec | None
     install: InstallSpec
     mounts: tuple[MountSpec, ...]
     help: str
@@ -142,6 +182,10 @@ class Agent:
     def protocol_for(self, provider: Provider) -> str | None:
         """Return the protocol the agent and the provider share, the agent's preferred one first."""
         return next((protocol for protocol in self.speaks if protocol in provider.serves), None)
+
+    def apply_config(self, config: Mapping[str, Any], overrides: CLIOverrides) -> AgentRunConfig:
+        """Map model, turn and time limits to this agent, see `terok_executor.roster.run_config.apply_config`."""
+        return apply_config(self, config, overrides)
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -177,7 +221,9 @@ class Provider:
     auth: Mapping[str, AuthHeader]
     """Credential type to header."""
     serves: Mapping[str, str]
-    """Protocol to the path below the upstream."""
+    """Protocol to the path below the upstream; empty for what only tools use."""
+    shared_domain: bool
+    """Whether the host also serves what is not behind the credential, so that it may be allowed."""
     default_model: str | None
     path_upstreams: Mapping[str, str]
     token: PhantomShape
@@ -188,3 +234,7 @@ class Provider:
     def default_auth(self) -> AuthHeader:
         """The header of an API key, or of the only type there is."""
         return self.auth.get("api_key") or next(iter(self.auth.values()))
+
+
+Installed = Agent | Tool
+"""What an image can hold."""

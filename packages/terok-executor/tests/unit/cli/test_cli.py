@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,6 +57,24 @@ sys.exit(code)
         assert verb in done.stdout
 
 
+def test_help_costs_less_than_two_and_a_half_bare_interpreters() -> None:
+    """By processor time, the least of several runs: the machine's load is not what is measured."""
+
+    def cost(*argv: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    script = "from terok_executor.cli import main; main(['--help'])"
+    least = [float("inf"), float("inf")]
+    for _ in range(30):
+        least = [min(least[0], cost("-c", "pass")), min(least[1], cost("-c", script))]
+        if least[1] < 2.3 * least[0]:
+            break
+    assert least[1] < 2.5 * least[0]
+
+
 def test_the_vault_is_the_sandbox_s_own_node() -> None:
     from terok_executor.cli.tree import standalone_commands
     from terok_util import CommandTree
@@ -101,6 +120,13 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("build", "--base", "$(id)"), 2, "invalid base image"),
         (("auth", "nobody"), 2, "neither a provider nor an agent"),
         (("logs", "UPPER"), 2, "invalid container name"),
+        (("build", "--agents=nobody,-demo"), 2, "unknown agent"),
+        (("build", "--base", "oci-archive:/no/such"), 2, "no archive"),
+        (("run", "claude", "https://user:secret@example.test/x", "-p", "x"), 2, "contains credentials"),
+        (("run", "claude", "repo", "-p", "x", "--no-gate"), 2, "only an https URL"),
+        (("run", "claude", "repo", "--web"), 2, "has no web page"),
+        (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
+        (("start", "nobody", "-p", "x"), 2, "there is no container"),
     ],
 )
 def test_bad_input_is_one_line_a_hint_and_a_documented_code(
@@ -149,3 +175,20 @@ def test_the_configuration_is_shown_without_secrets(cli: Callable[..., Done], tm
     shown = json.loads(cli("show-config", "--json").stdout)
     assert shown["executor"]["providers_dir"].endswith("config/providers")
     assert shown["sandbox"]["state_dir"].endswith("state/sandbox")
+
+
+def test_preflight_mends_what_it_may(cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+
+    def record(words: list[str]) -> int:
+        called.append(list(words))
+        return 0
+
+    original = sys.modules["terok_executor.cli"].main
+    monkeypatch.setattr("terok_executor.cli.main", record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO(""))
+        code = original(["preflight", "claude", "--yes"])
+    assert code == 3, "nothing was really mended"
+    assert ["auth", "anthropic"] in called
+    assert called[0] == ["setup"]

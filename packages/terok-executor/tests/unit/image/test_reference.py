@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import RequestError
-from terok_executor.image.reference import l0_tag, l1_tag, parse_base
+from terok_executor.image.reference import check_family, detect_family, l0_tag, l1_tag, parse_base
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,45 @@ def test_tags_tell_bases_and_agents_apart() -> None:
     other = parse_base("registry.example.org/" + "a" * 151)
     assert len(l1_tag(long, ["demo"]).rpartition(":")[2]) <= 120
     assert l1_tag(long, ["demo"]) != l1_tag(other, ["demo"])
+
+
+@pytest.mark.parametrize(
+    ("base", "family"),
+    [
+        ("fedora:44", "rpm"),
+        ("docker.io/library/fedora:44", "rpm"),
+        ("registry.fedoraproject.org/fedora:44", "rpm"),
+        ("quay.io/podman/stable", "rpm"),
+        ("registry.access.redhat.com/ubi9/ubi-minimal", "rpm"),
+        ("nvcr.io/nvidia/cuda:12.4.1-devel-ubi9", "rpm"),
+        ("nvidia/cuda:12.4.1-runtime-rockylinux9", "rpm"),
+        ("nvidia/cuda:12.4.1-devel-ubuntu24.04", "deb"),
+        ("rocm/dev-ubuntu-24.04", "deb"),
+        ("debian:trixie", "deb"),
+        ("mmdebstrap:trixie", "deb"),
+        ("localhost/mine", "deb"),
+    ],
+)
+def test_families(base: str, family: str) -> None:
+    assert detect_family(base) == family
+    assert check_family(None, base) == family
+    assert check_family("rpm", base) == "rpm"
+    with pytest.raises(RequestError, match="unknown package family"):
+        check_family("apk", base)
+
+
+def test_images_of_gpu_vendors() -> None:
+    assert [parse_base(text).gpu for text in ("nvidia/cuda:12-ubi9", "rocm/dev", "debian")] == [True, True, False]
+
+
+def test_an_archive_is_named_by_what_it_is(tmp_path: Path) -> None:
+    archive = tmp_path / "base.tar"
+    archive.write_bytes(b"one")
+    first = parse_base(f"oci-archive:{archive}")
+    assert first.image.startswith("localhost/terok-base:archive-")
+    archive.write_bytes(b"another")
+    assert parse_base(f"oci-archive:{archive}").image != first.image
+    assert l0_tag(parse_base(f"oci-archive:{archive}")).startswith("localhost/terok-l0:archive-")
+    for bad in ("oci-archive:/no/such/file", f"oci-archive:{tmp_path}", "oci-archive:"):
+        with pytest.raises(RequestError, match="no archive"):
+            parse_base(bad)

@@ -9,10 +9,11 @@ import pytest
 from terok_executor.image.context import BuildContext, ContextFile
 from terok_executor.image.lock import Lock
 from terok_executor.image.render import render_l0, render_l1
-from terok_executor.roster.loader import load_agents
+from terok_executor.roster.loader import load_agents, load_tools
 
 GOLDEN = Path(__file__).parent / "golden"
 AGENTS = load_agents(Path("/nonexistent"))
+TOOLS = load_tools(Path("/nonexistent"))
 LOCK = Lock({"@anthropic-ai/claude-code-linux-x64@0": "sha512-" + "A" * 86 + "=="})
 PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
@@ -21,13 +22,16 @@ def context(name: str) -> BuildContext:
     return {
         "l0": lambda: render_l0("localhost/terok-base:trixie"),
         "l0-certificates": lambda: render_l0("debian:trixie", [PEM]),
+        "l0-rpm": lambda: render_l0("fedora:44", [PEM], "rpm"),
+        "l1-rpm": lambda: render_l1("localhost/terok-l0:x", [*AGENTS.values(), *TOOLS.values()], LOCK, "rpm"),
+        "l1-tools": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"], *TOOLS.values()], LOCK),
         "l1-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"]], LOCK),
         "l1-all": lambda: render_l1("localhost/terok-l0:x", AGENTS.values(), LOCK),
         "l1-claude-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"], AGENTS["claude"]], LOCK),
     }[name]()
 
 
-@pytest.mark.parametrize("name", ["l0", "l0-certificates", "l1-demo", "l1-claude-demo", "l1-all"])
+@pytest.mark.parametrize("name", ["l0", "l0-certificates", "l0-rpm", "l1-demo", "l1-claude-demo", "l1-tools", "l1-all"])
 def test_containerfiles(name: str) -> None:
     path = GOLDEN / f"{name}.Containerfile"
     text = context(name).containerfile
@@ -37,7 +41,7 @@ def test_containerfiles(name: str) -> None:
 
 
 def test_everything_that_is_copied_is_in_the_context() -> None:
-    for name in ("l0-certificates", "l1-demo", "l1-claude-demo", "l1-all"):
+    for name in ("l0-certificates", "l0-rpm", "l1-demo", "l1-claude-demo", "l1-rpm", "l1-tools", "l1-all"):
         built = context(name)
         for line in built.containerfile.splitlines():
             if line.startswith("COPY") and "--from=" not in line:
@@ -78,7 +82,7 @@ def instructions(text: str) -> list[str]:
     return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-@pytest.mark.parametrize("name", ["l0-certificates", "l1-claude-demo", "l1-all"])
+@pytest.mark.parametrize("name", ["l0-certificates", "l0-rpm", "l1-claude-demo", "l1-rpm", "l1-tools", "l1-all"])
 def test_containerfiles_follow_the_rules(name: str) -> None:
     """What hadolint would ask for, as far as it matters here."""
     lines = instructions(context(name).containerfile)
@@ -93,6 +97,10 @@ def test_containerfiles_follow_the_rules(name: str) -> None:
         if "apt-get" in line and " install " in line:
             assert "--no-install-recommends" in line, line
             assert "rm -rf /var/lib/apt/lists" in line, line
+        if "dnf" in line and " install " in line:
+            assert "install_weak_deps=False" in line, line
+            assert "dnf -q clean all" in line, line
+        assert "apt-get" not in line or "rpm" not in name, line
         assert not re.search(r"(curl|wget)[^|;]*\|\s*(ba)?sh", line), f"a download piped into a shell: {line}"
         assert "sudo" not in line
         if " pip " in f" {line} " and "install" in line:

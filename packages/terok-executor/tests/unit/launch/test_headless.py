@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.credentials import CredentialMissingError, store_api_key
-from terok_executor.errors import RequestError
+from terok_executor.doctor import agent_doctor_checks
+from terok_executor.errors import BuildError, RequestError
 from terok_executor.follow import Outcome
+from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.paths import clone_cache_dir, task_dir
-from terok_executor.roster.loader import load_agents, load_providers
+from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
-from terok_sandbox import FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
-from terok_sandbox.errors import EngineError, SandboxError, SupervisionError
+from terok_executor.storage import TaskStorageInfo
+from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
+from terok_sandbox.doctor.check import examine
+from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
 from terok_sandbox.gate.seed import WORTHWHILE
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
@@ -66,7 +70,7 @@ def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     none = Path("/nonexistent")
     runner = AgentRunner(
         sandbox=Sandbox(config, runtime=runtime, supervision=supervision),
-        roster=AgentRoster(load_agents(none), load_providers(none)),
+        roster=AgentRoster(load_agents(none), load_providers(none), load_tools(none)),
         image=IMAGE,
         on_line=lambda _line: None,
     )
@@ -296,3 +300,159 @@ def test_the_engine_s_own_words_reach_the_caller(host: Host) -> None:
     with pytest.raises(SandboxError, match="there is no image"):
         host.runner.start(host.request())
     assert tokens(host) == []
+
+
+def test_a_sealed_run_mounts_nothing_and_copies_what_the_agent_needs(host: Host) -> None:
+    host.runner.start(host.request(sealed=True))
+    (plan,) = host.runtime.plans
+    assert plan.sealed
+    assert not [word for word in plan.argv if str(task_dir("task-1")) in word]
+    assert {destination for _, destination in host.runtime.records["task-1"].copied} == {
+        "/home/dev/.terok",
+        "/home/dev/.claude",
+    }
+
+
+def test_a_workspace_needs_no_repository_and_no_gate(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    record = host.runner.start(host.request(repo=None, workspace=tmp_path / "work"))
+    (plan,) = host.runtime.plans
+    assert any(word.startswith(f"{tmp_path / 'work'}:/workspace:") for word in plan.argv)
+    assert "CODE_REPO" not in host.envs[0]
+    assert json.loads(host.config.sidecar_path("task-1").read_text())["gate"] is None
+    host.runtime.finish("task-1")
+    assert host.runner.result("task-1", Outcome(0, timed_out=False), duration=1.0).commits == ()
+    assert (record.scope, record.branch) == ("", "")
+
+
+def test_without_the_gate_the_upstream_is_open_and_nothing_is_delivered(host: Host) -> None:
+    host.runner.start(host.request(repo="https://git.example.test/a/b", gate=False))
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    assert env["CODE_REPO"] == "https://git.example.test/a/b"
+    assert env["TEROK_DELIVER"] == "0"
+    tiers = json.loads(host.config.sidecar_path("task-1").read_text())["shield"]["tiers"]
+    assert any("git.example.test:443" in line for line in tiers["project_allow"])
+
+
+def test_a_tool_has_a_token_of_its_own_and_its_provider_s_credential_is_needed(host: Host) -> None:
+    with pytest.raises(CredentialMissingError, match="github"):
+        host.runner.start(host.request(tools=("gh",)))
+    store_api_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
+    host.runner.start(host.request(tools=("gh",)))
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    with open_vault(host.config) as vault:
+        row = vault.lookup(env["GH_TOKEN"])
+    assert row is not None
+    assert (row.container, row.provider) == ("task-1", "github")
+    settings = (task_dir("task-1") / "state" / "gh" / "config.yml").read_text()
+    assert "http_unix_socket: /run/terok/vault.sock" in settings
+    assert "r" * 36 not in host.envs[0] + settings
+
+
+def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Host) -> None:
+    with pytest.raises(CredentialMissingError):
+        host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-1")
+    store_api_key(host.config, host.runner.roster.provider("coderabbit"), "cr-" + "r" * 36)
+    host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-1", tool_args=["review", "--all"])
+    assert "CODERABBIT_API_KEY=cr-" in host.envs[0]
+    (plan,) = host.runtime.plans
+    assert "r" * 36 not in json.dumps(plan.argv)
+    assert plan.argv[-3:] == ("coderabbit", "review", "--all")
+    sidecar = json.loads(host.config.sidecar_path("tool-1").read_text())
+    assert sidecar["vault"] is None
+    assert any("api.coderabbit.ai:443" in line for line in sidecar["shield"]["tiers"]["provider_allow"])
+
+
+def test_a_limit_the_agent_has_no_option_for_is_said_and_put_into_the_prompt(host: Host) -> None:
+    store_api_key(host.config, host.runner.roster.provider("openai"), KEY)
+    notes: list[str] = []
+    host.runner._on_line = notes.append
+    host.runner.start(host.request(agent="codex", max_turns=4))
+    assert any("no option for a turn limit" in note for note in notes)
+    assert "within 4 turns" in (task_dir("task-1") / "home" / "prompt.txt").read_text()
+
+
+def test_a_conversation_is_taken_up_with_a_new_prompt(host: Host) -> None:
+    host.runner.start(host.request(model="opus", sealed=True))
+    with pytest.raises(RequestError, match="still runs"):
+        host.runner.resume("task-1", prompt="more")
+    host.runtime.finish("task-1")
+    host.runner.resume("task-1", prompt="more")
+    copied = [destination for _, destination in host.runtime.records["task-1"].copied]
+    assert copied[-2:] == ["/home/dev/.terok/prompt.txt", "/home/dev/.terok/next-command"]
+    assert host.runtime.container("task-1").running
+    host.runner.start(host.request(name="task-2"))
+    host.runtime.finish("task-2")
+    host.runner.resume("task-2", prompt="more")
+    home = task_dir("task-2") / "home"
+    assert (home / "prompt.txt").read_text() == "more"
+    words = (home / "next-command").read_text()
+    assert words == "timeout --kill-after=10 1800 claude -p --continue --dangerously-skip-permissions\n"
+    with pytest.raises(RequestError, match="no record"):
+        host.runner.resume("nobody", prompt="more")
+
+
+def test_sub_agents_lie_where_the_agent_looks(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "r.md").write_text("---\nname: reviewer\ndescription: d\n---\nLook.\n")
+    host.runner.start(host.request(subagents=(tmp_path / "r.md",)))
+    assert (task_dir("task-1") / "state" / "claude" / "agents" / "reviewer.md").read_text().endswith("Look.\n")
+
+
+def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarantees(host: Host, tmp_path: Path) -> None:
+    prepared = {"env": {"A": "b"}, "volumes": (), "image": IMAGE, "command": ["true"], "task_dir": tmp_path}
+    name = host.runner.launch_prepared(name="own-1", project_id="proj", **prepared)
+    assert name == "own-1"
+    assert json.loads(host.config.sidecar_path("own-1").read_text())["scope"] == "proj"
+    with pytest.raises(BuildError, match="GPU"):
+        host.runner.launch_prepared(name="own-2", gpu=True, **prepared)
+    with pytest.raises(RequestError, match="experimental"):
+        host.runner.launch_prepared(name="own-2", runtime="krun", **prepared)
+    host.supervision.prepared = False
+    with pytest.raises(SupervisionError):
+        host.runner.launch_prepared(name="own-3", **prepared)
+
+
+def test_doctor_finds_a_real_key_in_any_mount_and_a_foreign_token(host: Host) -> None:
+    host.runner.start(host.request())
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    said = {"sh": env["ANTHROPIC_API_KEY"], "printenv": env["TEROK_BASE_URL"]}
+    host.runtime.on_exec = lambda _name, words: ExecResult(0, said[words[0]] + "\n", "")
+
+    def severities() -> dict[str, str]:
+        checks = agent_doctor_checks(host.config, host.runner.roster, "task-1")
+        found = examine(checks, runtime=host.runtime, container="task-1")
+        return {finding.check.label: finding.verdict.severity for finding in found}
+
+    labels = {"home", "state/claude", "token", "provider address"}
+    assert severities() == dict.fromkeys(labels, "ok")
+    (task_dir("task-1") / "state" / "claude" / "notes").write_text(f"found: {KEY}")
+    said |= {"sh": "sk-ant-made-up", "printenv": "https://evil.example"}
+    assert severities() == {**dict.fromkeys(labels, "error"), "home": "ok"}
+    assert TaskStorageInfo.measure("task-1").agent_state >= len(KEY)
+    assert [one.name for one in TaskStorageInfo.measure_all()] == ["task-1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"ai.terok.agents": "demo", "ai.terok.protocol": CONTAINER_PROTOCOL}, "does not hold claude"),
+        ({"ai.terok.agents": "claude,demo", "ai.terok.protocol": "1"}, "another version"),
+        ({"ai.terok.agents": "claude"}, "another version"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused_before_anything_is_made(
+    host: Host, labels: dict[str, str], reason: str
+) -> None:
+    host.runtime.known_images[IMAGE] = labels
+    with pytest.raises(RequestError, match=reason) as caught:
+        host.runner.start(host.request())
+    assert caught.value.hint == "build one with `terok-executor build claude`"
+    assert not task_dir("task-1").exists()
+
+
+def test_a_gpu_the_host_has_not_stops_the_run_and_leaves_nothing(host: Host) -> None:
+    with pytest.raises(GpuConfigError) as caught:
+        host.runner.start(host.request(gpus="all"))
+    assert caught.value.hint
+    assert tokens(host) == []
+    assert not task_dir("task-1").exists()

@@ -182,7 +182,7 @@ def test_a_second_start_keeps_the_workspace(task: Task) -> None:
 
 
 def test_a_stop_lets_the_agent_end_and_delivers_what_it_committed(task: Task) -> None:
-    command = f"{COMMIT}; touch '{task.dir}/ready'; trap 'exit 9' TERM; while :; do sleep 0.05; done"
+    command = f"{COMMIT}; trap 'exit 9' TERM; touch '{task.dir}/ready'; while :; do sleep 0.05; done"
     process = subprocess.Popen(["sh", str(SCRIPT), "sh", "-c", command], env=task.env)
     deadline = time.monotonic() + 20
     while not (task.dir / "ready").exists():
@@ -198,3 +198,21 @@ def test_an_agent_on_no_branch_pushes_nothing(task: Task) -> None:
     assert done.returncode == 0
     assert "on no branch" in done.stdout
     assert set(task.heads()) == {"main", "other"}
+
+
+def test_a_second_start_runs_what_the_host_says_and_delivers_that_too(task: Task) -> None:
+    assert task.run("sh", "-c", COMMIT).returncode == 0
+    first = task.heads()["terok/abc"]
+    (task.dir / "prompt.txt").write_text("another prompt")
+    (task.dir / "next-command").write_text("sh -c 'cat >seen; git add -A; git commit -qm \"$1\"' - 'two words'\n")
+    done = task.run("sh", "-c", "exit 9")
+    assert done.returncode == 0, done.stderr
+    assert (task.work / "seen").read_text() == "another prompt"
+    assert task.heads()["terok/abc"] != first
+    assert task.git("-C", str(task.work), "log", "-1", "--format=%s") == "two words"
+
+
+def test_where_nothing_is_delivered_nothing_is_pushed(task: Task) -> None:
+    before = task.heads()
+    assert task.run("sh", "-c", COMMIT, env={"TEROK_DELIVER": "0"}).returncode == 0
+    assert task.heads() == before

@@ -58,6 +58,18 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"shared_dir": Path("/tmp"), "shared_mount": "/a:/b"},
         {"shared_dir": Path("/tmp"), "shared_mount": "/a/../etc"},
         {"model": 'x" evil'},
+        {"repo": None},
+        {"gate": False},
+        {"workspace": Path("/no/such/place")},
+        {"workspace": Path("/tmp"), "repo": None, "branch": "main"},
+        {"workspace": Path("/tmp"), "sealed": True},
+        {"workspace": Path("/usr")},
+        {"sealed": True, "web": True},
+        {"web": True, "prompt": None},
+        {"family": "apk"},
+        {"subagents": (Path("/no/such/file.md"),)},
+        {"project_id": "../x"},
+        {"max_turns": 0},
     ],
 )
 def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
@@ -68,6 +80,6 @@ def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, ch
 
 
 def test_unknown_names(request_: HeadlessRequest) -> None:
-    for change in ({"agent": "nobody"}, {"provider": "nobody"}, {"provider": "openai"}):
+    for change in ({"agent": "nobody"}, {"provider": "nobody"}, {"provider": "openai"}, {"tools": ("nobody",)}):
         with pytest.raises(RosterError):
             check_request(replace(request_, **change), ROSTER)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from terok_util import ArgDef, CommandDef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more than the rest of the imports
+    from typing import Final
 
 _HANDLERS: Final = "terok_sandbox.clearance.handlers"
 _REQUEST: Final = ArgDef("request", metavar="REQUEST", help="id of the request, as `clearance list` shows it")

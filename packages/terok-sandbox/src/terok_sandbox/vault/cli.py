@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from terok_util import ArgDef, CommandDef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more than the rest of the imports
+    from typing import Final
 
 _HANDLERS = "terok_sandbox.vault.handlers"
 _JSON = ArgDef("--json", action="store_true", help="print JSON")

@@ -5,6 +5,11 @@ printf 'terok container\n'
 printf '  workspace   %s\n' "${REPO_ROOT:-/workspace}"
 [ -z "${TEROK_WORK_BRANCH:-}" ] || printf '  branch      %s\n' "$TEROK_WORK_BRANCH"
 [ -z "${TEROK_PROVIDER:-}" ] || printf '  provider    %s, through the vault\n' "$TEROK_PROVIDER"
-printf '\nagents\n'
-cat /etc/terok/help.txt
-printf '\n%s\n' 'Commits go to the gate with: git push origin HEAD'
+if [ "${TEROK_UNRESTRICTED:-}" = 1 ]; then
+    printf '  permission  the agent acts without asking\n'
+else
+    printf '  permission  the agent asks first\n'
+fi
+printf '\nagents and tools (* works in this task)\n'
+terok-info agents
+printf '\n%s\n' 'Models of the provider: terok-info models' 'Commits go to the gate with: git push origin HEAD'

@@ -81,6 +81,7 @@ fetch_repository() {
 }
 
 deliver_commits() {
+    [ "${TEROK_DELIVER:-1}" = 1 ] || return 0
     cd "$repo_root" 2>/dev/null || return 0
     branch="$(git symbolic-ref -q --short HEAD)" || {
         say "HEAD is on no branch: nothing was handed to the gate"
@@ -110,6 +111,10 @@ if [ -n "${CODE_REPO:-}" ]; then
     fetch_repository || exit 128
 fi
 cd "$repo_root"
+# A container that is started again with a new prompt continues the conversation: the host says how.
+if [ -f "$task_dir/next-command" ]; then
+    eval "set -- $(cat "$task_dir/next-command")"
+fi
 say "init complete"
 
 agent_rc=0

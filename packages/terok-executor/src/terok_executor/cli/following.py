@@ -1,0 +1,83 @@
+"""Stays with a started run to its end and says what came of it."""
+
+from __future__ import annotations
+
+import json as json_module
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from terok_util import TerokError
+
+from terok_executor.agent_runner import AgentRunner
+from terok_executor.errors import RequestError
+from terok_executor.launch.task_files import MAX_PROMPT_BYTES
+from terok_executor.result import RunResult
+
+
+def catch_termination() -> None:
+    """Unwind at SIGTERM as at Ctrl-C, so that a batch system's signal stops the container too."""
+    signal.signal(signal.SIGTERM, _terminated)
+
+
+def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool, remove: bool) -> int:
+    """Print what the container says, then the result; returns its exit code. ``started`` is ``time.monotonic``."""
+    output = sys.stderr if json else sys.stdout
+
+    def show(line: str) -> None:
+        output.write(f"{line}\n")
+        output.flush()
+
+    try:
+        outcome = runner.follow(name, show)
+        result = runner.result(name, outcome, duration=time.monotonic() - started)
+    finally:
+        if remove:
+            with suppress(TerokError):
+                runner.remove(name)
+    if json:
+        print(json_module.dumps(result.as_json(), indent=2))
+    else:
+        print(summary(result), file=sys.stderr)
+    return outcome.exit_code
+
+
+def summary(result: RunResult) -> str:
+    """Return what a person wants to know at the end."""
+    lines = [
+        f"container {result.container}: exit code {result.exit_code} after {result.duration:.1f} s"
+        + (" (time ran out)" if result.timed_out else "")
+    ]
+    lines += [f"  commit {commit.id[:12]} on {commit.branch}: {commit.subject}" for commit in result.commits]
+    if not result.commits:
+        lines.append("  no new commit in the gate")
+    else:
+        lines.append(f"  gate: {result.gate}")
+    for blocked in result.blocked[:10]:
+        where = blocked.name or blocked.destination
+        port = f":{blocked.port}" if blocked.port is not None else ""
+        lines.append(f"  blocked {where}{port} ({blocked.count}x): {blocked.reason or 'not allowed'}")
+    if len(result.blocked) > 10:
+        lines.append(f"  … and {len(result.blocked) - 10} more blocked destinations")
+    return "\n".join(lines)
+
+
+def _terminated(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def read_prompt(text: str | None, file: str | None) -> str:
+    """Return the prompt given as text, as a file or on standard input (``-``); RequestError if it cannot be read."""
+    if file is None:
+        return text or ""
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                data = stream.read(MAX_PROMPT_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"the prompt file {file} cannot be read: {error.strerror}") from None
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,48 @@
+"""``run-tool``: a sidecar tool on a repository."""
+
+from __future__ import annotations
+
+import time
+
+from terok_executor.agent_runner import AgentRunner
+from terok_executor.cli.build import progress
+from terok_executor.cli.following import catch_termination, follow_to_end
+from terok_executor.config_view import ExecutorConfigView
+from terok_executor.launch.tool_task import ToolRequest
+
+
+def run_tool(
+    tool: str,
+    repo: str,
+    tool_args: list[str],
+    base: str | None,
+    family: str | None,
+    credential_set: str,
+    branch: str | None,
+    no_gate: bool,
+    name: str | None,
+    timeout: int,
+    timezone: str | None,
+    remove: bool,
+    json: bool,
+) -> int:
+    """Run the tool, follow it to its end and return its exit code."""
+    image = ExecutorConfigView.load().image
+    request = ToolRequest(
+        tool=tool,
+        repo=repo,
+        tool_args=tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args),
+        branch=branch,
+        gate=not no_gate,
+        name=name,
+        timeout=timeout,
+        timezone=timezone,
+        credential_set=credential_set,
+        base_image=base or image.base_image,
+        family=family or image.family,
+    )
+    catch_termination()
+    started = time.monotonic()
+    runner = AgentRunner(base_image=request.base_image, family=request.family, on_line=progress)
+    record = runner.start_tool(request)
+    return follow_to_end(runner, record.container, started=started, json=json, remove=remove)

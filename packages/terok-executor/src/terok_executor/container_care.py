@@ -1,0 +1,123 @@
+"""The verbs that every container of ours understands, whatever was launched in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_util import remove_tree, safe_text
+
+from terok_executor.errors import ExecutorError
+from terok_executor.follow import STOP_SECONDS
+from terok_executor.integrations.sandbox import EngineError, PrerequisiteMissing, Sandbox
+from terok_executor.paths import task_dir
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import ByteProcess, ContainerRuntime, SandboxConfig
+
+READY_MARKER = ">> init complete"
+WEB_MARKER = ">> web ready"
+READY_SECONDS = 120.0
+
+
+class ContainerCare:
+    """Waits for containers, reads what they print, stops and removes them.
+
+    ``sandbox`` and ``runtime`` must share one backend, else ValueError.
+    """
+
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox | None = None,
+        runtime: ContainerRuntime | None = None,
+        cfg: SandboxConfig | None = None,
+    ) -> None:
+        if sandbox is not None and runtime is not None and sandbox.runtime is not runtime:
+            raise ValueError("sandbox and runtime have different backends")
+        self._sandbox = sandbox
+        self._runtime = runtime
+        self._config = cfg
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that containers are launched through."""
+        if self._sandbox is None:
+            self._sandbox = Sandbox(self._config, runtime=self._runtime)
+        return self._sandbox
+
+    @property
+    def runtime(self) -> ContainerRuntime:
+        """The container engine."""
+        return self.sandbox.runtime
+
+    def wait_until_ready(self, name: str, *, timeout: float = READY_SECONDS, marker: str = READY_MARKER) -> None:
+        """Wait until the start script has fetched the repository; ExecutorError if it does not within the time."""
+        if self.sandbox.stream_logs(name, timeout, lambda line: marker in line):
+            return
+        last = safe_text(self.logs(name, tail=3), limit=400)
+        raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
+
+    def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
+        """Wait for the container to end and return its exit code.
+
+        Raises TimeoutError after ``timeout`` seconds (124 stays an exit code an agent may have), RuntimeError if Podman
+        itself fails, FileNotFoundError without Podman.
+        """
+        try:
+            return self.runtime.container(name).wait(timeout)
+        except PrerequisiteMissing as error:
+            raise FileNotFoundError(error.message) from error
+        except TimeoutError as error:
+            raise TimeoutError(f"container {name} has not ended within {timeout} s") from error
+        except EngineError as error:
+            raise RuntimeError(error.message) from error
+
+    def logs(self, name: str, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
+        """Return what the container has printed so far."""
+        return self.runtime.container(name).logs(tail=tail, timestamps=timestamps, since=since)
+
+    def capture_logs(self, name: str, dest: Path, *, timestamps: bool = True, timeout: float = 60.0) -> bool:
+        """Write the container's output to a file; return whether all of it arrived within ``timeout`` seconds.
+
+        No partial file is left behind.
+        """
+        from terok_executor.log_capture import capture
+
+        process = self.stream_logs_process(name, timestamps=timestamps, merge_stderr=True)
+        return capture(process, dest, timeout=timeout)
+
+    def stream_logs_process(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        timestamps: bool = False,
+        merge_stderr: bool = False,
+    ) -> ByteProcess:
+        """Start a process that writes the container's output to a pipe; the caller ends it."""
+        return self.runtime.container(name).logs_process(
+            follow=follow, tail=tail, timestamps=timestamps, merge_stderr=merge_stderr
+        )
+
+    def stop(self, name: str, *, timeout: int = STOP_SECONDS) -> None:
+        """Stop a container; its agent gets ``timeout`` seconds to end and to hand its commits to the gate."""
+        container = self.runtime.container(name)
+        try:
+            container.stop(timeout)
+        except EngineError:
+            # Podman 4 reports a failure when a terminal was open in the container, although that has ended.
+            if container.running:
+                raise
+
+    def remove(self, name: str) -> None:
+        """Remove a container and everything kept for it: tokens, logs, prompt, record.
+
+        One that is gone is no error; ExecutorError if it resists.
+        """
+        directory = task_dir(name)
+        for removed in self.sandbox.rm(name):
+            if removed.error:
+                raise ExecutorError(f"container {name} could not be removed: {removed.error}", hint="try again")
+        remove_tree(directory)

@@ -1,0 +1,115 @@
+"""Checks of an agent's container: no real key where the container can read, tokens and addresses as they were made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
+from terok_executor.launch.task_files import load_record
+from terok_executor.paths import task_dir
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
+    from terok_executor.roster.roster import AgentRoster
+
+MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_FILES = 20_000
+
+
+def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -> tuple[DoctorCheck, ...]:
+    """Return the checks of one container: every mount of its task, its token and its provider's address."""
+    record = load_record(task_dir(name))
+    if record is None or record.agent not in roster.agents:
+        return ()
+    agent = roster.agents[record.agent]
+    variables = sorted(set(agent.provider.token_env.values()))
+    checks = [
+        DoctorCheck(
+            category="mount",
+            label=str(root.relative_to(task_dir(name))),
+            evaluate=lambda *_, root=root: _judge_mount(root, _secrets(config)),
+        )
+        for root in mounts(task_dir(name))
+    ]
+    checks.append(
+        DoctorCheck(
+            category="environment",
+            label="token",
+            probe_cmd=("sh", "-c", "; ".join(f'printf "%s\\n" "${{{variable}:-}}"' for variable in variables)),
+            evaluate=lambda _code, out, _err: _judge_tokens(config, name, out),
+            host_side=False,
+        )
+    )
+    checks.append(
+        DoctorCheck(
+            category="environment",
+            label="provider address",
+            probe_cmd=("printenv", "TEROK_BASE_URL"),
+            evaluate=lambda _code, out, _err: judge_address(out),
+            host_side=False,
+        )
+    )
+    return tuple(checks)
+
+
+def mounts(directory: Path) -> list[Path]:
+    """Return the host directories that a task's container can write into."""
+    state = directory / "state"
+    return [directory / "home", *(sorted(state.iterdir()) if state.is_dir() else ())]
+
+
+def leaks(root: Path, secrets: Iterable[bytes]) -> Iterator[Path]:
+    """Yield the files below ``root`` that hold one of the secrets; links are not followed."""
+    wanted = [secret for secret in secrets if len(secret) >= 8]
+    seen = 0
+    for parent, _, names in os.walk(root):
+        for name in names:
+            seen += 1
+            if seen > MAX_FILES or not wanted:
+                return
+            try:
+                descriptor = os.open(Path(parent) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                with os.fdopen(descriptor, "rb") as file:
+                    data = file.read(MAX_FILE_BYTES)
+            except OSError:
+                continue
+            if any(secret in data for secret in wanted):
+                yield Path(parent) / name
+
+
+def judge_address(text: str) -> CheckVerdict:
+    """Judge the provider's address that a container was given."""
+    expected = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
+    if text.strip() == expected or text.strip().startswith(expected + "/"):
+        return CheckVerdict("ok", "the vault")
+    return CheckVerdict("error", f"not the vault: {text.strip()[:80] or 'none'}", hint="start a new container")
+
+
+def _judge_mount(root: Path, secrets: list[bytes]) -> CheckVerdict:
+    found = [str(path.relative_to(root)) for path in leaks(root, secrets)]
+    if not found:
+        return CheckVerdict("ok", "no real key in it")
+    return CheckVerdict("error", f"a real key is in {', '.join(found[:5])}", hint="remove the file and revoke the key")
+
+
+def _judge_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
+    words = [line.strip() for line in out.splitlines() if line.strip()]
+    if not words:
+        return CheckVerdict("error", "the container has no token", hint="start a new container")
+    with open_vault(config) as vault:
+        rows = [vault.lookup(word) for word in words]
+    if any(row is None or row.container != name for row in rows):
+        return CheckVerdict("error", "a token is not this container's own", hint="start a new container")
+    return CheckVerdict("ok", "a phantom of this container")
+
+
+def _secrets(config: SandboxConfig) -> list[bytes]:
+    with open_vault(config) as vault:
+        stored = [vault.load_credential(row.credential_set, row.provider) or {} for row in vault.list_credentials()]
+    return [str(value).encode() for one in stored for key, value in one.items() if key in _SECRET_KEYS and value]
+
+
+_SECRET_KEYS = ("key", "token", "access_token", "refresh_token")

@@ -1,0 +1,22 @@
+"""Makes a host ready for runs: the sandbox's set-up and the vault's routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from terok_executor.integrations.sandbox import run_setup
+from terok_executor.roster.roster import AgentRoster
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
+
+
+def ensure_sandbox_ready(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
+    """Set the host up as far as it is not yet; ``report`` is told each stage and its outcome.
+
+    Raises RosterError before anything is done, then what the sandbox's set-up raises.
+    """
+    roster = AgentRoster.load()
+    run_setup(config, report)
+    report("provider routes", "written" if roster.ensure_vault_routes(config) else "up to date")

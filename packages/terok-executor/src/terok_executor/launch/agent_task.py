@@ -1,0 +1,175 @@
+"""Starts an agent's container: images, mirror, tokens, files, launch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from terok_executor.credentials import issue_phantom, require_credential
+from terok_executor.errors import RequestError
+from terok_executor.image.builder import ImageBuilder
+from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
+from terok_executor.integrations.sandbox import GateWiring, GitGate, PolicyTiers, RunSpec, Wiring
+from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.policy import deny_lines, upstream_lines
+from terok_executor.launch.task_files import RunRecord, write_config_files
+from terok_executor.launch.task_start import claim_name, launch_task, mirror
+from terok_executor.launch.timezone import host_timezone
+from terok_executor.paths import clone_cache_dir, task_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from terok_executor.image.podman import OnLine
+    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox
+    from terok_executor.launch.request import CheckedRequest
+    from terok_executor.roster.roster import AgentRoster
+    from terok_executor.roster.types import Installed, Provider
+
+
+def start_agent(
+    sandbox: Sandbox,
+    roster: AgentRoster,
+    checked: CheckedRequest,
+    *,
+    image: str | None = None,
+    hooks: LifecycleHooks | None = None,
+    on_line: OnLine,
+) -> RunRecord:
+    """Bring images, mirror, token and files up and launch the container; returns what was started.
+
+    ``image`` skips the image build. On any error the container, its token and its files are removed again.
+    """
+    config, request = sandbox.config, checked.request
+    sandbox.supervision.check_setup(config)
+    for provider in (checked.provider, *_tool_providers(roster, checked).values()):
+        require_credential(config, provider, request.credential_set)
+    claim_name(sandbox, checked.name)
+    for warning in checked.warnings:
+        on_line(f"note: {warning}")
+    roster.ensure_vault_routes(config)
+    installed = _installed(checked)
+    if image is not None:
+        check_image(image, sandbox.runtime.image(image).labels(), installed)
+    else:
+        builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
+        image = builder.present(installed, roster.installs) or builder.build(installed).l1
+    gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
+    seed = gate.seed(clone_cache_dir()) if gate is not None and not request.sealed else None
+    record = RunRecord(
+        container=checked.name,
+        agent=checked.agent.name,
+        provider=checked.provider.name,
+        repo=checked.repo.address if checked.repo is not None else str(request.workspace),
+        scope=checked.scope if gate is not None else "",
+        branch=checked.work_branch if checked.repo is not None else "",
+        image=image,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        timeout=checked.timeout,
+        heads=gate.branch_heads() if gate is not None else {},
+        sealed=request.sealed,
+        continue_command=checked.continue_command,
+    )
+    on_line(f"starting {checked.name}")
+    launch_task(
+        sandbox,
+        record,
+        lambda: _run_spec(sandbox, roster, checked, gate, image, seed),
+        prompt=checked.prompt,
+        state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
+        hooks=hooks,
+    )
+    return record
+
+
+def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Installed]) -> None:
+    """Raise RequestError for an image of ours that lacks something or was built by another version.
+
+    An image without our labels is the caller's own business.
+    """
+    if AGENTS_LABEL not in labels:
+        return
+    names = [one.name for one in installed]
+    rebuild = f"build one with `terok-executor build {' '.join(names)}`"
+    if missing := sorted(set(names) - set(labels[AGENTS_LABEL].split(","))):
+        raise RequestError(f"image {image} does not hold {', '.join(missing)}", hint=rebuild)
+    if labels.get(PROTOCOL_LABEL) != CONTAINER_PROTOCOL:
+        raise RequestError(f"image {image} was built by another version of terok", hint=rebuild)
+
+
+def _installed(checked: CheckedRequest) -> list[Installed]:
+    """Return what the image has to hold."""
+    return [checked.agent, *checked.tools, *([checked.frontend] if checked.frontend is not None else [])]
+
+
+def _tool_providers(roster: AgentRoster, checked: CheckedRequest) -> dict[str, Provider]:
+    return {tool.name: roster.provider(tool.provider) for tool in checked.tools if tool.provider is not None}
+
+
+def _run_spec(
+    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, image: str, seed: Path | None
+) -> RunSpec:
+    request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
+    phantom = issue_phantom(config, checked.provider, checked.name, request.credential_set)
+    tokens = {
+        name: issue_phantom(config, provider, checked.name, request.credential_set).token
+        for name, provider in _tool_providers(roster, checked).items()
+    }
+    token = sandbox.mint_gate_token()
+    online = (request.security_class or config.security_class) == "online"
+    repo = checked.repo if checked.repo is not None and checked.repo.kind != "path" else None
+    direct = repo if gate is None or online else None
+    upstream = direct.address if direct is not None else None
+    assembled = assemble_container_env(
+        ContainerEnvSpec(
+            task_id=checked.task_id,
+            agent_name=checked.agent.name,
+            provider=checked.provider.name,
+            phantom_token=phantom.token,
+            credential_type=phantom.credential_type,
+            model=checked.model,
+            task_dir=directory,
+            gate_url=sandbox.gate_url(checked.scope, token) if gate is not None else None,
+            upstream=upstream,
+            seed=seed,
+            work_branch=checked.work_branch,
+            branch=request.branch,
+            unrestricted=request.unrestricted,
+            authorship=checked.authorship,
+            instructions=checked.instructions,
+            subagents=checked.subagents,
+            workspace=request.workspace,
+            shared_dir=request.shared_dir,
+            shared_mount=request.shared_mount,
+            timezone=request.timezone or host_timezone(),
+            tool_tokens={tool.name: tokens.get(tool.name, "") for tool in checked.tools},
+            frontend=checked.frontend.name if checked.frontend is not None else None,
+        ),
+        roster,
+    )
+    write_config_files(assembled.files)
+    return RunSpec(
+        container_name=checked.name,
+        image=image,
+        env=assembled.env,
+        volumes=assembled.volumes,
+        command=checked.command,
+        task_dir=directory,
+        memory=request.memory,
+        cpus=request.cpus,
+        gpus=request.gpus,
+        unrestricted=request.unrestricted,
+        sealed=request.sealed,
+        ephemeral=request.ephemeral,
+        annotations={"dossier.meta_path": str(request.dossier_path)} if request.dossier_path else {},
+        wiring=Wiring(
+            scope=checked.scope,
+            vault=True,
+            gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
+            tiers=PolicyTiers(
+                security_deny=deny_lines(roster.providers),
+                project_allow=checked.project_allow + (upstream_lines(direct) if direct is not None else ()),
+            ),
+        ),
+    )

@@ -1,0 +1,65 @@
+"""Takes up an agent's conversation: a container that has ended starts again, with a new prompt."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok_util import write_sensitive_file
+
+from terok_executor.errors import RequestError
+from terok_executor.integrations.sandbox import GitGate
+from terok_executor.launch.env import CONTAINER_TASK_DIR
+from terok_executor.launch.task_files import RunRecord, checked_prompt, load_record, save_record
+from terok_executor.paths import task_dir
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import Sandbox
+    from terok_executor.roster.roster import AgentRoster
+
+
+def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> RunRecord:
+    """Start a container that has ended with a new prompt, in the same conversation; returns its record as it is now.
+
+    Raises RequestError if there is no such run, it still runs, or its agent cannot take a conversation up.
+    """
+    directory = task_dir(name)
+    record = load_record(directory)
+    if record is None:
+        raise RequestError(f"there is no record of a run named {name}", hint="see `terok-executor list`")
+    if not record.continue_command:
+        raise RequestError(
+            f"agent {record.agent} cannot take up a conversation here", hint="start a new run with `terok-executor run`"
+        )
+    text = checked_prompt(prompt)
+    if sandbox.runtime.container(name).running:
+        raise RequestError(f"container {name} still runs", hint=f"stop it with `terok-executor stop {name}`")
+    roster.ensure_vault_routes(sandbox.config)
+    if record.scope:
+        heads = GitGate.open(record.scope, base=sandbox.config.gate_base_path).branch_heads()
+        record = replace(record, heads=heads)
+        save_record(directory, record)
+    files = {"prompt.txt": text, "next-command": shlex.join(record.continue_command) + "\n"}
+    for file, content in files.items():
+        if record.sealed:
+            inject_file(sandbox, name, file, content)
+        else:
+            write_sensitive_file(directory / "home" / file, content.encode("utf-8", "surrogateescape"))
+    sandbox.start(name)
+    return record
+
+
+def inject_prompt(sandbox: Sandbox, name: str, text: str) -> None:
+    """Give a sealed container that does not run the prompt it starts with next."""
+    inject_file(sandbox, name, "prompt.txt", checked_prompt(text))
+
+
+def inject_file(sandbox: Sandbox, name: str, file: str, content: str) -> None:
+    """Copy a file into the task directory of a container."""
+    with tempfile.TemporaryDirectory(prefix="terok-inject-") as directory:
+        path = Path(directory) / file
+        write_sensitive_file(path, content.encode("utf-8", "surrogateescape"))
+        sandbox.copy_to(name, path, f"{CONTAINER_TASK_DIR}/{file}")
