@@ -11,6 +11,14 @@ from terok_util import lazy_exports
 
 if TYPE_CHECKING:
     from terok_executor.agent_runner import AgentRunner
+    from terok_executor.auth.authenticator import Authenticator, authenticate
+    from terok_executor.auth.container import extract_credential
+    from terok_executor.auth.errors import ConfigPatchError, CredentialShapeError, LoginError
+    from terok_executor.auth.leaks import Leak, scan_leaked_credentials, vault_secrets
+    from terok_executor.auth.output import AuthEvent
+    from terok_executor.auth.session import AuthSession
+    from terok_executor.auth.status import CredentialStatus, credential_status
+    from terok_executor.cli.auth_verbs import VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS
     from terok_executor.credentials import CredentialMissingError, store_api_key
     from terok_executor.errors import BuildError, ExecutorError, PrerequisiteError, RequestError, RosterError
@@ -31,18 +39,27 @@ if TYPE_CHECKING:
         "AGENTS_LABEL",
         "COMMANDS",
         "DEFAULT_BASE_IMAGE",
+        "VAULT_COMMANDS",
         "Agent",
         "AgentRoster",
         "AgentRunner",
+        "AuthEvent",
+        "AuthSession",
+        "Authenticator",
         "BuildError",
         "CheckResult",
+        "ConfigPatchError",
         "ContainerEnvResult",
         "ContainerEnvSpec",
         "CredentialMissingError",
+        "CredentialShapeError",
+        "CredentialStatus",
         "ExecutorError",
         "HeadlessRequest",
         "ImageBuilder",
         "ImageSet",
+        "Leak",
+        "LoginError",
         "Outcome",
         "Preflight",
         "PrerequisiteError",
@@ -52,12 +69,31 @@ if TYPE_CHECKING:
         "RunRecord",
         "RunResult",
         "assemble_container_env",
+        "authenticate",
         "bundled_default_instructions",
+        "credential_status",
+        "extract_credential",
         "resolve_instructions",
+        "scan_leaked_credentials",
         "store_api_key",
+        "vault_secrets",
     ]
 else:
     _EXPORTS = {
+        "AuthEvent": ".auth.output",
+        "AuthSession": ".auth.session",
+        "Authenticator": ".auth.authenticator",
+        "ConfigPatchError": ".auth.errors",
+        "CredentialShapeError": ".auth.errors",
+        "CredentialStatus": ".auth.status",
+        "Leak": ".auth.leaks",
+        "LoginError": ".auth.errors",
+        "VAULT_COMMANDS": ".cli.auth_verbs",
+        "authenticate": ".auth.authenticator",
+        "credential_status": ".auth.status",
+        "extract_credential": ".auth.container",
+        "scan_leaked_credentials": ".auth.leaks",
+        "vault_secrets": ".auth.leaks",
         "AGENTS_LABEL": ".image.context",
         "Agent": ".roster.types",
         "AgentRoster": ".roster.roster",

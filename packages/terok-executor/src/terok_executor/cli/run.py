@@ -39,6 +39,8 @@ def run(
     memory: str | None,
     cpus: float | None,
     allow: list[str] | None,
+    budget: list[str] | None,
+    ssh_scope: str | None,
     restricted: bool,
     interactive: bool,
     authorship: str | None,
@@ -79,6 +81,8 @@ def run(
         provider=provider,
         credential_set=credential_set,
         allow=tuple(allow or ()),
+        budget=tuple(budget or ()),
+        ssh_scope=ssh_scope,
         base_image=base or DEFAULT_BASE_IMAGE,
     )
     signal.signal(signal.SIGTERM, _terminated)

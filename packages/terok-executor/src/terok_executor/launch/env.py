@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from terok_executor.auth.phantom import phantom_text
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
@@ -24,8 +26,8 @@ class ContainerEnvSpec:
     """What the environment depends on.
 
     ``code_repo`` is the gate URL with this container's gate token in it. ``phantom_token`` stands for the credential of
-    ``provider``, whose type is ``credential_type``. ``branch`` is the branch the agent works on if it is given,
-    ``work_branch`` the one made for it otherwise.
+    ``provider``, whose type is ``credential_type`` and of which ``credential`` is what is no secret. ``branch`` is the
+    branch the agent works on if it is given, ``work_branch`` the one made for it otherwise.
     """
 
     task_id: str
@@ -36,6 +38,7 @@ class ContainerEnvSpec:
     code_repo: str
     work_branch: str
     credential_type: str = "api_key"
+    credential: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     branch: str | None = None
     unrestricted: bool = True
@@ -84,7 +87,9 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     if spec.shared_dir is not None:
         env["TEROK_SHARED_DIR"] = spec.shared_mount
         volumes += (VolumeSpec(spec.shared_dir, spec.shared_mount, sharing=Sharing.SHARED),)
-    files = config_files(agent, values, spec.task_dir)
+    files = config_files(agent, values, spec.task_dir, spec.credential_type)
+    if provider.name == agent.provider.default:
+        files.update(_phantom_files(agent, spec))
     if agent.instructions_file is not None and spec.instructions:
         files[_host_path(agent, agent.instructions_file, spec.task_dir)] = spec.instructions
     if spec.timezone:
@@ -111,15 +116,29 @@ def template_values(
         "protocol": protocol,
         "model": chosen,
         "token_env": agent.provider.token_variable(credential_type),
+        "vault_root": VAULT_URL,
         "vault_url": VAULT_URL + provider.serves[protocol],
         **agent.speaks[protocol],
     }
 
 
-def config_files(agent: Agent, values: Mapping[str, str], task_dir: Path) -> dict[Path, str]:
-    """Return the agent's configuration files, filled in, by their path on the host."""
-    filled = ((file, fill(file.content, values)) for file in agent.config_files)
+def config_files(
+    agent: Agent, values: Mapping[str, str], task_dir: Path, credential_type: str = "api_key"
+) -> dict[Path, str]:
+    """Return the agent's configuration files for this type of credential, filled in, by their path on the host."""
+    files = [file for file in agent.config_files if file.credential in (None, credential_type)]
+    filled = ((file, fill(file.content or "", values)) for file in files)
     return {_host_path(agent, file.path, task_dir): text for file, text in filled if text is not None}
+
+
+def _phantom_files(agent: Agent, spec: ContainerEnvSpec) -> dict[Path, str]:
+    """Return the credential files that the agent would have after signing in itself, with the phantom token in them."""
+    texts = (
+        (file, phantom_text(file, spec.phantom_token, spec.credential))
+        for file in agent.credential_files
+        if file.type == spec.credential_type
+    )
+    return {_host_path(agent, file.path, spec.task_dir): text for file, text in texts if text is not None}
 
 
 def _host_path(agent: Agent, path: str, task_dir: Path) -> Path:

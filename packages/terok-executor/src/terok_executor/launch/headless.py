@@ -20,6 +20,7 @@ from terok_executor.integrations.sandbox import (
     Wiring,
 )
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record, write_config_files
 from terok_executor.launch.timezone import host_timezone
@@ -49,6 +50,7 @@ def start_headless(
     ``image`` skips the image build. On any error the container, its token and its files are removed again.
     """
     config = sandbox.config
+    run_budget(config.budget, checked.request.budget)
     sandbox.supervision.check_setup(config)
     require_credential(config, checked.provider, checked.request.credential_set)
     _claim_name(sandbox, checked.name)
@@ -108,6 +110,7 @@ def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, ga
             provider=checked.provider.name,
             phantom_token=phantom.token,
             credential_type=phantom.credential_type,
+            credential=phantom.known,
             model=request.model,
             task_dir=directory,
             code_repo=sandbox.gate_url(checked.scope, token),
@@ -136,6 +139,8 @@ def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, ga
         wiring=Wiring(
             scope=checked.scope,
             vault=True,
+            ssh_scope=request.ssh_scope,
+            budget=run_budget(sandbox.config.budget, request.budget),
             gate=GateWiring.for_token(gate.path, checked.scope, token),
             tiers=PolicyTiers(
                 security_deny=deny_lines(roster.providers),

@@ -23,7 +23,8 @@ def deny_lines(providers: Mapping[str, Provider]) -> tuple[str, ...]:
     """Return policy lines that close every provider's own host: it is reached through the vault or not at all."""
     hosts: dict[str, None] = {}
     for provider in providers.values():
-        for url in (provider.upstream, *provider.path_upstreams.values()):
+        refresh = provider.oauth_refresh.token_url if provider.oauth_refresh else None
+        for url in (provider.upstream, *provider.path_upstreams.values(), refresh):
             host = urlsplit(url or "").hostname
             if host and not _is_address(host) and host != "localhost":
                 hosts[host] = None

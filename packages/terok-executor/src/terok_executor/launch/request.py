@@ -34,7 +34,9 @@ _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_
 class HeadlessRequest:
     """What to run on what; ``timeout`` is in seconds, ``memory`` in Podman's notation, ``cpus`` a number of cores.
 
-    Without a prompt (None) the container waits for a person to log in; ``timeout`` and ``max_turns`` mean nothing then.
+    ``budget`` holds limits as `run_budget` reads them; with ``ssh_scope`` the container may sign with the SSH keys of
+    that scope. Without a prompt (None) the container waits for a person to log in; ``timeout`` and ``max_turns`` mean
+    nothing then.
     """
 
     agent: str
@@ -58,6 +60,8 @@ class HeadlessRequest:
     provider: str | None = None
     credential_set: str = "default"
     allow: tuple[str, ...] = ()
+    budget: tuple[str, ...] = ()
+    ssh_scope: str | None = None
     base_image: str = DEFAULT_BASE_IMAGE
     task_id: str = ""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -35,6 +36,14 @@ def _upstream(value: str) -> str:
     return value.rstrip("/")
 
 
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
 EnvName = Annotated[str, _match(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "an environment variable name")]
 ValueName = Annotated[str, _match(r"[a-z][a-z_]{0,31}", "a lower-case name")]
 HeaderName = Annotated[str, _match(r"[A-Za-z0-9-]{1,64}", "a header name")]
@@ -49,6 +58,7 @@ Template = Annotated[str, AfterValidator(check_template)]
 Model = Annotated[str, _match(MODEL_PATTERN, "a model name")]
 Protocol = Literal["anthropic-messages", "openai-chat", "openai-responses", "google-generative"]
 CredentialType = Literal["api_key", "oauth", "oauth_token", "pat"]
+KeyPath = Annotated[list[str], Field(min_length=1, max_length=8)]
 TokenKey = Literal["api_key", "oauth", "oauth_token", "pat", "_default"]
 
 
@@ -154,10 +164,56 @@ class RawMount(_Section):
 
 
 class RawConfigFile(_Section):
-    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts."""
+    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts.
+
+    ``content`` is the whole file; ``patch`` sets keys of a JSON, TOML or YAML file that may be there. With
+    ``credential`` the entry counts for a credential of that type only.
+    """
 
     path: AbsolutePath
-    content: Template
+    content: Template | None = None
+    patch: dict[str, Any] | None = None
+    credential: CredentialType | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RawConfigFile:
+        if (self.content is None) == (self.patch is None):
+            raise ValueError("exactly one of content and patch is needed")
+        if self.patch is not None and not self.path.endswith((".json", ".toml", ".yaml", ".yml")):
+            raise ValueError("a patch is for a .json, .toml or .yaml file")
+        return self
+
+
+class RawLogin(_Section):
+    """Section ``login``: how the agent's own sign-in runs in a container."""
+
+    methods: dict[Literal["oauth", "device"], Annotated[list[Argument], Field(min_length=1)]] = Field(min_length=1)
+    urls: list[Annotated[str, _match(r"https?://[^\s/]+/[!-~]*", "the beginning of a URL, with a path")]] = Field(
+        min_length=1
+    )
+    code: Annotated[str, AfterValidator(_expression)] = ""
+    paste: Line = ""
+    callback_port: int | None = Field(default=None, ge=1024, le=65535)
+    allow: list[Line] = []
+    env: dict[EnvName, Line] = {}
+
+
+class RawCredentialFile(_Section):
+    """One entry of ``credential_files``: where a sign-in leaves a credential, and what a task finds there instead."""
+
+    path: AbsolutePath
+    format: Literal["json", "toml", "yaml", "env"] = "json"
+    type: CredentialType
+    fields: dict[ValueName, KeyPath] = Field(min_length=1)
+    optional: dict[ValueName, KeyPath] = {}
+    phantom: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> RawCredentialFile:
+        needed = "access_token" if self.type == "oauth" else "key"
+        if needed not in self.fields:
+            raise ValueError(f"fields needs {needed} for the type {self.type}")
+        return self
 
 
 class RawAgentYaml(_Section):
@@ -175,6 +231,8 @@ class RawAgentYaml(_Section):
     provider: RawBinding
     env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
     config_files: list[RawConfigFile] = []
+    login: RawLogin | None = None
+    credential_files: list[RawCredentialFile] = []
     instructions_file: AbsolutePath | None = None
     install: RawInstall = RawInstall()
     mounts: list[RawMount] = []
@@ -183,14 +241,25 @@ class RawAgentYaml(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> RawAgentYaml:
         roots = tuple(mount.container_path.rstrip("/") + "/" for mount in self.mounts)
-        for path in (*(file.path for file in self.config_files), self.instructions_file):
+        paths = (*(file.path for file in self.config_files), *(file.path for file in self.credential_files))
+        for path in (*paths, self.instructions_file):
             if path is not None and not path.startswith(roots):
                 raise ValueError(f"the file {path} lies in none of the mounts")
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
-        for text in (*self.env.values(), *(file.content for file in self.config_files)):
+        for text in (*self.env.values(), *(text for file in self.config_files for text in _texts(file))):
             if unknown := placeholders(text) - known:
                 raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")
         return self
+
+
+def _texts(file: RawConfigFile) -> Iterator[str]:
+    waiting: list[Any] = [file.content if file.content is not None else file.patch]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            waiting += node.values() if isinstance(node, dict) else node
 
 
 class RawAuthHeader(_Section):
@@ -209,6 +278,15 @@ class RawTokenShape(_Section):
     alphabet: Literal["hex", "base62", "base64url"] = "hex"
 
 
+class RawOAuthRefresh(_Section):
+    """Section ``oauth_refresh``: how the vault gets a new access token, as which client."""
+
+    token_url: Upstream
+    client_id: Argument
+    scope: Line | None = None
+    client_secret: Line | None = None
+
+
 class RawProviderYaml(_Section):
     """A file in ``providers/``."""
 
@@ -220,5 +298,6 @@ class RawProviderYaml(_Section):
     default_model: Model | None = None
     path_upstreams: dict[UrlPath, Upstream] = {}
     token: RawTokenShape = RawTokenShape()
+    oauth_refresh: RawOAuthRefresh | None = None
     key_url: Line = ""
     help: Line = ""
