@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 from terok_executor.auth.phantom import phantom_text
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
+from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.template import fill, needs
+from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Provider
 
 CONTAINER_PROTOCOL = "1"
@@ -51,12 +53,13 @@ class ContainerEnvSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEnvResult:
-    """Environment variables, mounts, files by their path on the host, and the task directory there."""
+    """Environment variables, mounts, files and changes of files by their path on the host, the task directory there."""
 
     env: Mapping[str, str]
     volumes: tuple[VolumeSpec, ...]
     files: Mapping[Path, str]
     task_dir: Path
+    patches: tuple[ConfigPatch, ...] = ()
 
 
 def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> ContainerEnvResult:
@@ -66,7 +69,10 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     """
     agent = roster.agent(spec.agent_name)
     provider = roster.bind(agent, spec.provider)
-    values = template_values(agent, provider, spec.model, spec.credential_type)
+    values = {
+        **_account_values(agent, spec.credential),
+        **template_values(agent, provider, spec.model, spec.credential_type),
+    }
     env = {
         "TASK_ID": spec.task_id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
@@ -94,7 +100,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         files[_host_path(agent, agent.instructions_file, spec.task_dir)] = spec.instructions
     if spec.timezone:
         env["TZ"] = _timezone(spec.timezone)
-    return ContainerEnvResult(env, volumes, files, spec.task_dir)
+    return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
 
 
 def template_values(
@@ -127,8 +133,23 @@ def config_files(
 ) -> dict[Path, str]:
     """Return the agent's configuration files for this type of credential, filled in, by their path on the host."""
     files = [file for file in agent.config_files if file.credential in (None, credential_type)]
-    filled = ((file, fill(file.content or "", values)) for file in files)
+    filled = ((file, fill(file.content, values)) for file in files if file.content is not None)
     return {_host_path(agent, file.path, task_dir): text for file, text in filled if text is not None}
+
+
+def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) -> tuple[ConfigPatch, ...]:
+    return tuple(
+        ConfigPatch(_host_path(agent, file.path, spec.task_dir), filled_tree(file.patch, values), file.source)
+        for file in agent.config_files
+        if file.patch is not None and file.credential in (None, spec.credential_type)
+    )
+
+
+def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, str]:
+    """Return what templates may say of the account: a vendor's texts, as far as they end no quoted string."""
+    names = {name for file in agent.credential_files for name in file.optional}
+    texts = {name: str(credential.get(name, "")) for name in names}
+    return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
 
 
 def _phantom_files(agent: Agent, spec: ContainerEnvSpec) -> dict[Path, str]:

@@ -19,6 +19,7 @@ from terok_executor.integrations.sandbox import (
     RunSpec,
     Wiring,
 )
+from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines
@@ -126,6 +127,7 @@ def _run_spec(sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, ga
         roster,
     )
     write_config_files(assembled.files)
+    apply_patches(assembled.patches)
     return RunSpec(
         container_name=checked.name,
         image=image,

@@ -56,7 +56,7 @@ def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
         ),
         env=dict(raw.env),
         config_files=tuple(
-            ConfigFile(item.path, item.content, item.patch, item.credential) for item in raw.config_files
+            ConfigFile(item.path, item.content, item.patch, item.source, item.credential) for item in raw.config_files
         ),
         login=_login(raw.login) if raw.login else None,
         credential_files=tuple(_credential_file(item) for item in raw.credential_files),

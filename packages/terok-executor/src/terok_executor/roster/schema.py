@@ -166,13 +166,16 @@ class RawMount(_Section):
 class RawConfigFile(_Section):
     """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts.
 
-    ``content`` is the whole file; ``patch`` sets keys of a JSON, TOML or YAML file that may be there. With
-    ``credential`` the entry counts for a credential of that type only.
+    ``content`` is the whole file; ``patch`` sets keys of a JSON, TOML or YAML file, which begins as the file ``from``
+    of this host. With ``credential`` the entry counts for a credential of that type only.
     """
 
     path: AbsolutePath
     content: Template | None = None
     patch: dict[str, Any] | None = None
+    source: Annotated[str, _match(r"(~|)/[^\x00-\x1f]+", "an absolute path or one below ~/")] | None = Field(
+        default=None, alias="from"
+    )
     credential: CredentialType | None = None
 
     @model_validator(mode="after")
@@ -181,6 +184,8 @@ class RawConfigFile(_Section):
             raise ValueError("exactly one of content and patch is needed")
         if self.patch is not None and not self.path.endswith((".json", ".toml", ".yaml", ".yml")):
             raise ValueError("a patch is for a .json, .toml or .yaml file")
+        if self.patch is None and self.source is not None:
+            raise ValueError("from needs a patch")
         return self
 
 
@@ -246,6 +251,7 @@ class RawAgentYaml(_Section):
             if path is not None and not path.startswith(roots):
                 raise ValueError(f"the file {path} lies in none of the mounts")
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
+        known |= {name for file in self.credential_files for name in file.optional}
         for text in (*self.env.values(), *(text for file in self.config_files for text in _texts(file))):
             if unknown := placeholders(text) - known:
                 raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")

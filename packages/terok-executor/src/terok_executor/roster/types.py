@@ -113,13 +113,14 @@ class MountSpec:
 class ConfigFile:
     """A file the agent reads, at a path inside one of its mounts.
 
-    ``content`` is a template of the whole file; ``patch`` holds keys and templates to set in it instead. ``credential``
-    is the type of credential it is for, None for every type.
+    ``content`` is a template of the whole file; ``patch`` holds keys and templates to set instead, in a copy of the
+    host's file ``source``. ``credential`` is the type of credential it is for, None for every type.
     """
 
     path: str
     content: str | None
     patch: Mapping[str, Any] | None = None
+    source: str | None = None
     credential: str | None = None
 
 
