@@ -13,6 +13,7 @@ import auth_stub
 import pytest
 from auth_stub import EXPIRED, FRESH, PORT, REFRESH_TOKEN, TokenEndpoint, token_endpoint
 from support import BASE, Shell
+from terok_executor import Authenticator
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import write_routes
 from terok_executor.stub import Script, running_stub
@@ -33,7 +34,7 @@ ASK = (
 def roster(ready: Shell) -> Iterator[Path]:
     """Give the user's roster directory; what a test puts there is removed afterwards."""
     config = Path(ready.environment["TEROK_ROOT"]) / "config"
-    names = ("agents/codex.yaml", "providers/openai.yaml", "providers/demo.yaml")
+    names = ("agents/claude.yaml", "agents/codex.yaml", "providers/openai.yaml", "providers/demo.yaml")
     for name in names:
         (config / name).parent.mkdir(parents=True, exist_ok=True)
     yield config
@@ -101,6 +102,22 @@ def test_codex_signs_in_and_a_task_works_with_it(
     ]  # fmt: skip
     assert not (state / "history.txt").exists()
     ready("terok-executor", "auth", "remove", "openai")
+
+
+def test_claude_s_sign_in_runs_up_to_its_vendor(ready: Shell, roster: Path) -> None:
+    # Its server cannot be another one, so nothing is allowed: what comes after the code is a name that is refused.
+    (roster / "agents/claude.yaml").write_text("login:\n  allow: []\n")
+    session = Authenticator("claude", base_image=BASE, credential_set="nobody").session("oauth", label="it")
+    seen = []
+    for event in session.events():
+        seen.append(event.kind)
+        if event.kind == "url":
+            assert event.text.startswith("https://claude.com/cai/oauth/authorize?code=true&client_id=9d1c250a-")
+        if event.kind == "input":
+            session.answer("code#state")
+    assert [kind for kind in seen if kind != "waiting"] == ["url", "input", "failed"]
+    assert "platform.claude.com" in event.text
+    assert ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^terok-login-").out == ""
 
 
 def test_two_containers_share_one_refresh_and_a_refusal_names_the_command(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from terok_util import register_secret
+
 from terok_executor.auth.phantom import public_part
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import SandboxConfig, TokenShape, open_vault, provision_session
@@ -41,6 +43,7 @@ def store_api_key(config: SandboxConfig, provider: Provider, key: str, credentia
             f"that is no API key for {provider.label}",
             hint=f"keys are made at {provider.key_url}" if provider.key_url else "give the key on one line",
         )
+    register_secret(key)
     store_credential(config, provider, {"type": "api_key", "key": key}, credential_set)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from terok_executor.roster.types import Agent, LoginSpec
 
 NAME_PREFIX = "terok-login-"
 CALLBACK_SECONDS = 30.0
+LIFETIME = int(LOGIN_SECONDS) + 300
 
 
 class ContainerLogin:
@@ -46,6 +49,7 @@ class ContainerLogin:
 
     def open(self) -> None:
         """Start the container; it ends by itself some time after the longest sign-in."""
+        self._sweep()
         volumes = []
         for mount in self._agent.mounts:
             source = ensure_dir(self._directory / mount.host_dir)
@@ -56,7 +60,7 @@ class ContainerLogin:
                 image=self._image,
                 env=dict(self._spec.env),
                 volumes=tuple(volumes),
-                command=("sleep", str(int(LOGIN_SECONDS + 300))),
+                command=("sleep", str(LIFETIME)),
                 task_dir=self._directory,
                 unrestricted=False,
                 workdir="/tmp",  # noqa: S108 - in the container
@@ -96,9 +100,19 @@ class ContainerLogin:
 
     def close(self) -> None:
         """Remove the container, then wipe what it has written."""
-        self._sandbox.rm(self.name)
-        if self._directory.exists():
-            shred_tree(self._directory)
+        self._remove(self._directory)
+
+    def _sweep(self) -> None:
+        """Remove what sign-ins have left whose program was killed: they are too old to be running."""
+        for directory in self._directory.parent.glob(f"{NAME_PREFIX}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - directory.stat().st_mtime > LIFETIME:
+                    self._remove(directory)
+
+    def _remove(self, directory: Path) -> None:
+        self._sandbox.rm(directory.name)
+        if directory.exists():
+            shred_tree(directory)
 
 
 def extract_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Literal, Protocol
 
 from terok_util import TerokError
@@ -64,7 +64,7 @@ class AuthSession:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
 
-    def events(self) -> Iterator[AuthEvent]:
+    def events(self) -> Generator[AuthEvent, None, None]:
         """Run the sign-in and yield what happens; the last event is ``done`` or ``failed``. Only once per session."""
         if self.state != "new":
             raise LoginError("a sign-in runs only once", hint="begin another one")

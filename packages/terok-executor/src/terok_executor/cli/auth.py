@@ -6,7 +6,8 @@ import getpass
 import json as json_module
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Provider
 
 if TYPE_CHECKING:
+    from terok_executor.auth.output import AuthEvent
     from terok_executor.auth.session import AuthSession
 
 NOT_READY = 3
@@ -79,7 +81,12 @@ def _choose(way: Authenticator) -> str:
 def _drive(session: AuthSession) -> int:
     """Show a sign-in on the terminal; exit code 1 if it fails."""
     print("starting the sign-in's container", file=sys.stderr)
-    for event in session.events():
+    with closing(session.events()) as events:
+        return _follow(session, events)
+
+
+def _follow(session: AuthSession, events: Iterator[AuthEvent]) -> int:
+    for event in events:
         if event.kind == "url":
             print(f"open this page in a browser:\n\n  {event.text}\n", flush=True)
         elif event.kind == "code":
@@ -147,9 +154,7 @@ def _remove(name: str | None, credential_set: str) -> int:
 
 
 def _read_key(provider: Provider) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline(MAX_KEY_LENGTH + 2)
-    if provider.key_url:
+    if provider.key_url and sys.stdin.isatty():
         print(f"keys are made at {provider.key_url}", file=sys.stderr)
     return _ask(f"API key of {provider.label}: ", secret=True)
 
@@ -179,6 +184,8 @@ def _command_key(command: str) -> str:
 
 
 def _ask(question: str, *, secret: bool = False) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(MAX_KEY_LENGTH + 2)
     read: Callable[[str], str] = getpass.getpass if secret else input
     try:
         return read(question)

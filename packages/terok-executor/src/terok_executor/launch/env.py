@@ -69,6 +69,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     """
     agent = roster.agent(spec.agent_name)
     provider = roster.bind(agent, spec.provider)
+    _check_usable(agent, provider, spec.credential_type)
     values = {
         **_account_values(agent, spec.credential),
         **template_values(agent, provider, spec.model, spec.credential_type),
@@ -143,6 +144,16 @@ def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) ->
         for file in agent.config_files
         if file.patch is not None and file.credential in (None, spec.credential_type)
     )
+
+
+def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> None:
+    """Refuse a sign-in that another vendor's program could not work with: it is good for the vendor's own alone."""
+    if credential_type == "oauth" and "oauth" not in {file.type for file in agent.credential_files}:
+        raise RequestError(
+            f"the credential of {provider.label} is a sign-in, which agent {agent.name} cannot use",
+            hint=f"store a key: `terok-executor auth {provider.name} --method api-key --credential-set keys`,"
+            " and run with --credential-set keys",
+        )
 
 
 def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, str]:

@@ -91,8 +91,8 @@ def test_a_sign_in_gives_the_agent_a_credential_file_of_its_vendor_s_shape() -> 
     assert config["http_headers"] == {"ChatGPT-Account-ID": "acc-1"}
     key = assemble_container_env(replace(spec, credential_type="api_key", credential={}), ROSTER).files
     assert "auth.json" not in {path.name for path in key}
-    with_other = replace(spec, agent_name="pi", provider="openai", model="m")
-    assert "auth.json" not in {path.name for path in assemble_container_env(with_other, ROSTER).files}
+    with pytest.raises(RequestError, match="is a sign-in, which agent pi cannot use"):
+        assemble_container_env(replace(spec, agent_name="pi", model="m"), ROSTER)
 
 
 def test_a_file_of_the_person_s_own_gets_the_task_s_keys(tmp_path: Path) -> None:
