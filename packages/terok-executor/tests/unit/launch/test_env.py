@@ -82,13 +82,16 @@ def test_instructions_go_where_the_agent_looks_and_a_shared_directory_is_mounted
 
 
 def test_a_sign_in_gives_the_agent_a_credential_file_of_its_vendor_s_shape() -> None:
-    account = {"type": "oauth", "account_id": "acc-1", "email": "ann@example.test", "plan": 'x"\nevil = 1'}
+    account = {"type": "oauth", "account_id": "acc-1", "email": "ann@example.test"}
     spec = replace(SPEC, agent_name="codex", provider="openai", credential_type="oauth", credential=account)
     files = {path.name: text for path, text in assemble_container_env(spec, ROSTER).files.items()}
     assert json.loads(files["auth.json"])["tokens"]["access_token"] == "sk-ant-api03-phantom"
     config = tomllib.loads(files["config.toml"])["model_providers"]["terok"]
     assert config["base_url"] == "http://127.0.0.1:9419/backend-api/codex"
     assert config["http_headers"] == {"ChatGPT-Account-ID": "acc-1"}
+    odd = replace(spec, credential={**account, "account_id": 'x"}\nevil = {"a" = "b'})
+    texts = {path.name: text for path, text in assemble_container_env(odd, ROSTER).files.items()}
+    assert "evil" not in texts["config.toml"]
     key = assemble_container_env(replace(spec, credential_type="api_key", credential={}), ROSTER).files
     assert "auth.json" not in {path.name for path in key}
     with pytest.raises(RequestError, match="is a sign-in, which agent pi cannot use"):
