@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import auth_stub
 import pytest
 from auth_stub import EXPIRED, FRESH, PORT, REFRESH_TOKEN, TokenEndpoint, token_endpoint
 from support import BASE, Shell
-from terok_executor import Authenticator
+from terok_executor import Authenticator, LoginError
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import write_routes
 from terok_executor.stub import Script, running_stub
@@ -104,19 +105,37 @@ def test_codex_signs_in_and_a_task_works_with_it(
     ready("terok-executor", "auth", "remove", "openai")
 
 
-def test_claude_s_sign_in_runs_up_to_its_vendor(ready: Shell, roster: Path) -> None:
-    # Its server cannot be another one, so nothing is allowed: what comes after the code is a name that is refused.
-    (roster / "agents/claude.yaml").write_text("login:\n  allow: []\n")
-    session = Authenticator("claude", base_image=BASE, credential_set="nobody").session("oauth", label="it")
-    seen = []
+@pytest.mark.parametrize(
+    ("agent", "page", "answer"),
+    [
+        ("claude", "https://claude.com/cai/oauth/authorize?code=true&client_id=9d1c250a-", "code#{state}"),
+        (
+            "codex",
+            "https://auth.openai.com/oauth/authorize?",
+            "http://localhost:1455/auth/callback?code=1&state={state}",
+        ),
+    ],
+    ids=["claude", "codex"],
+)
+def test_a_sign_in_in_the_browser_runs_up_to_its_vendor(
+    agent: str, page: str, answer: str, ready: Shell, roster: Path
+) -> None:
+    # The server cannot be another one, so nothing is allowed: what follows the answer is a name that is refused.
+    (roster / f"agents/{agent}.yaml").write_text("login:\n  allow: []\n")
+    session = Authenticator(agent, base_image=BASE, credential_set="nobody").session("oauth", label="it", timeout=90)
+    seen, state = [], ""
     for event in session.events():
-        seen.append(event.kind)
+        seen.append(event)
         if event.kind == "url":
-            assert event.text.startswith("https://claude.com/cai/oauth/authorize?code=true&client_id=9d1c250a-")
+            assert event.text.startswith(page)
+            state = parse_qs(urlsplit(event.text).query)["state"][0]
         if event.kind == "input":
-            session.answer("code#state")
-    assert [kind for kind in seen if kind != "waiting"] == ["url", "input", "failed"]
-    assert "platform.claude.com" in event.text
+            if agent == "codex":
+                with pytest.raises(LoginError):
+                    session.answer(answer.format(state="wrong"))
+            session.answer(answer.format(state=state))
+    assert [event.kind for event in seen if event.kind != "waiting"] == ["url", "input", "failed"]
+    assert "status 1" in seen[-1].text
     assert ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^terok-login-").out == ""
 
 

@@ -82,7 +82,7 @@ class ContainerLogin:
             quoted = url.replace("\\", "").replace('"', "")
             os.write(writer, f'url = "{quoted}"\n'.encode())
             os.close(writer)
-            command = ["curl", "--silent", "--location", "--max-time", "20", "--config", "-"]
+            command = ["curl", "--silent", "--fail", "--location", "--max-time", "20", "--config", "-"]
             code = self._sandbox.runtime.exec_stdio(
                 self.name, command, stdin=reader, stdout=sink, stderr=sink, timeout=CALLBACK_SECONDS
             )

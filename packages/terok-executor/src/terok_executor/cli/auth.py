@@ -92,7 +92,7 @@ def _follow(session: AuthSession, events: Iterator[AuthEvent]) -> int:
         elif event.kind == "code":
             print(f"and type this code there:\n\n  {event.text}\n", flush=True)
         elif event.kind == "input":
-            session.answer(_ask(f"{event.text}: ", secret=True))
+            _answer(session, f"{event.text}: ")
         elif event.kind == "waiting":
             print("waiting for you to sign in there (Ctrl-C gives up)", file=sys.stderr)
         elif event.kind == "done":
@@ -100,6 +100,17 @@ def _follow(session: AuthSession, events: Iterator[AuthEvent]) -> int:
         else:
             raise LoginError(event.text, hint=event.hint or None)
     return 0
+
+
+def _answer(session: AuthSession, question: str) -> None:
+    """Ask until the sign-in takes the answer; a person copies the wrong line now and then."""
+    while True:
+        try:
+            return session.answer(_ask(question, secret=True))
+        except LoginError as error:
+            if not sys.stdin.isatty():
+                raise
+            print(f"{error.message}; {error.hint}", file=sys.stderr)
 
 
 def _status(name: str | None, credential_set: str, *, json: bool) -> int:
