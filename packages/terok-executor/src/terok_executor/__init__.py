@@ -10,6 +10,14 @@ from terok_util import lazy_exports
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_executor.agent_runner import AgentRunner
+    from terok_executor.auth.authenticator import Authenticator, authenticate
+    from terok_executor.auth.container import extract_credential
+    from terok_executor.auth.errors import ConfigPatchError, CredentialShapeError, LoginError
+    from terok_executor.auth.leaks import Leak, scan_leaked_credentials, vault_secrets
+    from terok_executor.auth.output import AuthEvent
+    from terok_executor.auth.session import AuthSession
+    from terok_executor.auth.status import CredentialStatus, credential_status
+    from terok_executor.cli.auth_verbs import VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS
     from terok_executor.config_view import ExecutorConfigView, RawImageSection
     from terok_executor.credentials import CredentialMissingError, store_api_key
@@ -40,16 +48,23 @@ if TYPE_CHECKING:
         "AGENTS_LABEL",
         "COMMANDS",
         "DEFAULT_BASE_IMAGE",
+        "VAULT_COMMANDS",
         "Agent",
         "AgentRoster",
         "AgentRunConfig",
         "AgentRunner",
+        "AuthEvent",
+        "AuthSession",
+        "Authenticator",
         "BuildError",
         "CLIOverrides",
         "CheckResult",
+        "ConfigPatchError",
         "ContainerEnvResult",
         "ContainerEnvSpec",
         "CredentialMissingError",
+        "CredentialShapeError",
+        "CredentialStatus",
         "ExecutorConfigView",
         "ExecutorError",
         "HeadlessRequest",
@@ -57,6 +72,8 @@ if TYPE_CHECKING:
         "ImageSet",
         "KrunHost",
         "KrunHostKeypair",
+        "Leak",
+        "LoginError",
         "Outcome",
         "Preflight",
         "PrerequisiteError",
@@ -73,14 +90,19 @@ if TYPE_CHECKING:
         "ToolRequest",
         "agent_doctor_checks",
         "assemble_container_env",
+        "authenticate",
         "bundled_default_instructions",
+        "credential_status",
         "detect_family",
         "ensure_sandbox_ready",
+        "extract_credential",
         "inject_prompt",
         "parse_md_agent",
         "resolve_instructions",
         "resolve_provider_value",
+        "scan_leaked_credentials",
         "store_api_key",
+        "vault_secrets",
     ]
 else:
     _EXPORTS = {
@@ -101,6 +123,20 @@ else:
         "KrunHost": ".krun",
         "TaskStorageInfo": ".storage",
         "agent_doctor_checks": ".doctor",
+        "AuthEvent": ".auth.output",
+        "AuthSession": ".auth.session",
+        "Authenticator": ".auth.authenticator",
+        "ConfigPatchError": ".auth.errors",
+        "CredentialShapeError": ".auth.errors",
+        "CredentialStatus": ".auth.status",
+        "Leak": ".auth.leaks",
+        "LoginError": ".auth.errors",
+        "VAULT_COMMANDS": ".cli.auth_verbs",
+        "authenticate": ".auth.authenticator",
+        "credential_status": ".auth.status",
+        "extract_credential": ".auth.container",
+        "scan_leaked_credentials": ".auth.leaks",
+        "vault_secrets": ".auth.leaks",
         "AGENTS_LABEL": ".image.context",
         "Agent": ".roster.types",
         "AgentRoster": ".roster.roster",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from terok_util import register_secret
+
+from terok_executor.auth.phantom import public_part
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import SandboxConfig, TokenShape, open_vault, provision_session
 from terok_executor.roster.types import Provider
@@ -20,10 +25,11 @@ class CredentialMissingError(ExecutorError):
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A phantom token and the type of the credential it stands for."""
+    """A phantom token, the type of the credential it stands for, and what of that is no secret."""
 
     token: str
     credential_type: str
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 def store_api_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
@@ -37,31 +43,33 @@ def store_api_key(config: SandboxConfig, provider: Provider, key: str, credentia
             f"that is no API key for {provider.label}",
             hint=f"keys are made at {provider.key_url}" if provider.key_url else "give the key on one line",
         )
+    register_secret(key)
+    store_credential(config, provider, {"type": "api_key", "key": key}, credential_set)
+
+
+def store_credential(
+    config: SandboxConfig, provider: Provider, credential: Mapping[str, Any], credential_set: str = DEFAULT_SET
+) -> None:
+    """Store a credential in the vault, which is made if there is none, in place of the one of the same set."""
     provision_session(config)
     with open_vault(config) as database:
-        database.store_credential(credential_set, provider.name, {"type": "api_key", "key": key})
+        database.store_credential(credential_set, provider.name, credential)
 
 
 def require_credential(config: SandboxConfig, provider: Provider, credential_set: str = DEFAULT_SET) -> str:
     """Return the type of the stored credential; CredentialMissingError (exit 3) if there is none."""
-    if not config.db_path.exists():
-        raise _missing(provider)
-    with open_vault(config) as database:
-        credential = database.load_credential(credential_set, provider.name)
-    if credential is None:
-        raise _missing(provider)
-    return str(credential.get("type", "api_key"))
+    return _kind(_load(config, provider, credential_set))
 
 
 def issue_phantom(
     config: SandboxConfig, provider: Provider, container: str, credential_set: str = DEFAULT_SET
 ) -> Phantom:
     """Make a phantom token bound to one container and provider; CredentialMissingError if there is no credential."""
-    kind = require_credential(config, provider, credential_set)
+    credential = _load(config, provider, credential_set)
     shape = TokenShape(provider.token.prefix, provider.token.length, provider.token.alphabet)
     with open_vault(config) as database:
         token = database.create_token(container, provider.name, credential_set, shape=shape)
-    return Phantom(token, kind)
+    return Phantom(token, _kind(credential), public_part(credential))
 
 
 def revoke_phantoms(config: SandboxConfig, container: str) -> int:
@@ -72,8 +80,27 @@ def revoke_phantoms(config: SandboxConfig, container: str) -> int:
         return database.revoke_tokens(container)
 
 
-def _missing(provider: Provider) -> CredentialMissingError:
-    return CredentialMissingError(
-        f"the vault holds no credential for provider {provider.name}",
-        hint=f"store one with `terok-executor auth {provider.name}`",
-    )
+def remove_credential(config: SandboxConfig, provider: str, credential_set: str = DEFAULT_SET) -> bool:
+    """Remove a credential; False if there was none. Phantom tokens for it stop working with the next request."""
+    if not config.db_path.exists():
+        return False
+    with open_vault(config, interactive=True) as database:
+        return database.delete_credential(credential_set, provider)
+
+
+def _load(config: SandboxConfig, provider: Provider, credential_set: str) -> dict[str, Any]:
+    credential = None
+    if config.db_path.exists():
+        with open_vault(config) as database:
+            credential = database.load_credential(credential_set, provider.name)
+    if credential is None:
+        other = "" if credential_set == DEFAULT_SET else f" --credential-set {credential_set}"
+        raise CredentialMissingError(
+            f"the vault holds no credential for provider {provider.name}{other and f' in the set {credential_set}'}",
+            hint=f"store one with `terok-executor auth {provider.name}{other}`",
+        )
+    return credential
+
+
+def _kind(credential: Mapping[str, Any]) -> str:
+    return str(credential.get("type", "api_key"))

@@ -39,6 +39,8 @@ def run(
     cpus: float | None,
     allow: list[str] | None,
     security_class: SecurityClass | None,
+    budget: list[str] | None,
+    ssh_scope: str | None,
     restricted: bool,
     no_gate: bool,
     workspace: str | None,
@@ -99,6 +101,8 @@ def run(
         subagents=tuple(Path(path) for path in subagents or ()),
         web=web,
         security_class=security_class,
+        budget=tuple(budget or ()),
+        ssh_scope=ssh_scope,
     )
     catch_termination()
     started = time.monotonic()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from terok_util import ArgDef, CommandDef
 
+from terok_executor.cli.auth_verbs import AUTH, VAULT_COMMANDS
+
 _CLI = "terok_executor.cli"
 
 _JSON = ArgDef("--json", action="store_true", help="print JSON")
@@ -65,6 +67,15 @@ RUN = CommandDef(
             "--security-class",
             choices=("gatekeeping", "online"),
             help="online: the container sees the repository's upstream beside the gate (default: as in config.yml)",
+        ),
+        ArgDef(
+            "--budget",
+            action="append",
+            metavar="NAME=NUMBER",
+            help="limit of this run: cost (USD), tokens, requests, bytes or seconds; repeatable",
+        ),
+        ArgDef(
+            "--ssh-scope", metavar="SCOPE", help="let the agent sign with the SSH keys of this scope (`sandbox ssh`)"
         ),
         ArgDef("--restricted", action="store_true", help="no auto-approval and no way to gain privileges"),
         ArgDef("--authorship", metavar="MODE", help="agent, human, agent-human or human-agent (author-committer)"),
@@ -172,17 +183,6 @@ PREFLIGHT = CommandDef(
     ),
 )
 
-AUTH = CommandDef(
-    "auth",
-    help="store an API key in the vault",
-    handler=f"{_CLI}.auth:auth",
-    args=(
-        ArgDef("provider", metavar="PROVIDER", help="provider, or an agent for its default provider"),
-        _CREDENTIAL_SET,
-    ),
-    epilog="The key is asked for on a terminal, and read from standard input otherwise. It is never an argument.",
-)
-
 LIST = CommandDef(
     "list",
     help="list containers",
@@ -274,6 +274,9 @@ def standalone_commands() -> tuple[CommandDef, ...]:
     """Return the whole tree of ``terok-executor``: our commands, ``sandbox``, and its ``vault`` once more."""
     from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
 
-    nodes = tuple(SANDBOX_COMMANDS)
+    nodes = tuple(
+        node.with_children((*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node
+        for node in SANDBOX_COMMANDS
+    )
     sandbox = CommandDef("sandbox", help="the container layer below: vault, gate, shield", children=nodes)
     return (*COMMANDS, sandbox, *(node for node in nodes if node.name == "vault"))

@@ -34,16 +34,21 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.stages import run_setup, run_uninstall
     from terok_sandbox.setup.state import check_setup
     from terok_sandbox.sidecar import GateWiring, PolicyTiers, SecurityClass
+    from terok_sandbox.vault.oauth import expiry
+    from terok_sandbox.vault.scrub import MIN_SECRET, Patterns
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.tokens import TokenShape
     from terok_sandbox.vault.unlock import open_vault, provision_session
+    from terok_sandbox.vault.usage.budget import Budget, Limits
     from terok_sandbox.vault.usage.journal import read_rows as read_usage
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT
 
     __all__ = [
         "CONTAINER_VAULT_SOCKET",
         "LOOPBACK_VAULT_PORT",
+        "MIN_SECRET",
         "SANDBOX_COMMANDS",
+        "Budget",
         "ByteProcess",
         "CheckVerdict",
         "ContainerNotFound",
@@ -61,6 +66,8 @@ if TYPE_CHECKING:
         "GuestKeys",
         "KrunRuntime",
         "LifecycleHooks",
+        "Limits",
+        "Patterns",
         "PolicyTiers",
         "PrerequisiteMissing",
         "RepoSource",
@@ -78,6 +85,7 @@ if TYPE_CHECKING:
         "doctor_exit_code",
         "endpoint",
         "examine",
+        "expiry",
         "open_vault",
         "provision_session",
         "read_audit",
@@ -99,6 +107,7 @@ else:
         "DoctorCheck": "terok_sandbox.doctor.check",
         "CheckVerdict": "terok_sandbox.doctor.check",
         "CONTAINER_VAULT_SOCKET": "terok_sandbox.vault_addr",
+        "Budget": "terok_sandbox.vault.usage.budget",
         "ByteProcess": "terok_sandbox.runtime.protocol",
         "ContainerNotFound": "terok_sandbox.errors",
         "ContainerRuntime": "terok_sandbox.runtime.protocol",
@@ -112,6 +121,9 @@ else:
         "GitGate": "terok_sandbox.gate.mirror",
         "LOOPBACK_VAULT_PORT": "terok_sandbox.vault_addr",
         "LifecycleHooks": "terok_sandbox.launch.spec",
+        "Limits": "terok_sandbox.vault.usage.budget",
+        "MIN_SECRET": "terok_sandbox.vault.scrub",
+        "Patterns": "terok_sandbox.vault.scrub",
         "PolicyTiers": "terok_sandbox.sidecar",
         "PrerequisiteMissing": "terok_sandbox.errors",
         "RepoSource": "terok_sandbox.gate.source",
@@ -125,6 +137,7 @@ else:
         "VolumeSpec": "terok_sandbox.launch.spec",
         "Wiring": "terok_sandbox.launch.spec",
         "check_setup": "terok_sandbox.setup.state",
+        "expiry": "terok_sandbox.vault.oauth",
         "open_vault": "terok_sandbox.vault.unlock",
         "provision_session": "terok_sandbox.vault.unlock",
         "read_audit": "terok_sandbox.audit",

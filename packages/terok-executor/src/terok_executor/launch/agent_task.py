@@ -11,7 +11,9 @@ from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import GateWiring, GitGate, PolicyTiers, RunSpec, Wiring
+from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
@@ -42,6 +44,7 @@ def start_agent(
     ``image`` skips the image build. On any error the container, its token and its files are removed again.
     """
     config, request = sandbox.config, checked.request
+    run_budget(config.budget, request.budget)
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
@@ -128,6 +131,7 @@ def _run_spec(
             provider=checked.provider.name,
             phantom_token=phantom.token,
             credential_type=phantom.credential_type,
+            credential=phantom.known,
             model=checked.model,
             task_dir=directory,
             gate_url=sandbox.gate_url(checked.scope, token) if gate is not None else None,
@@ -149,6 +153,7 @@ def _run_spec(
         roster,
     )
     write_config_files(assembled.files)
+    apply_patches(assembled.patches)
     return RunSpec(
         container_name=checked.name,
         image=image,
@@ -166,6 +171,9 @@ def _run_spec(
         wiring=Wiring(
             scope=checked.scope,
             vault=True,
+            ssh_scope=request.ssh_scope,
+            budget=run_budget(config.budget, request.budget),
+            dossier={"task": checked.task_id or checked.name, "agent": checked.agent.name},
             gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
             tiers=PolicyTiers(
                 security_deny=deny_lines(roster.providers),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from terok_executor.auth.phantom import phantom_text
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
+from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.launch.subagents import SubAgent
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.template import fill, needs
+from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
 
 WORKSPACE = "/workspace"
@@ -30,8 +34,9 @@ class ContainerEnvSpec:
     ``gate_url`` holds this container's gate token, None without one; ``upstream`` is what an ``online`` project has as
     origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
     workspace can be made from. ``phantom_token`` stands for the credential of ``provider``, whose type is
-    ``credential_type``; ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if
-    it is given, ``work_branch`` the one made for it otherwise. ``workspace`` is a directory of the host.
+    ``credential_type`` and of which ``credential`` is what is no secret; ``tool_tokens`` are those of the tools, by
+    name. ``branch`` is the branch the agent works on if it is given, ``work_branch`` the one made for it otherwise.
+    ``workspace`` is a directory of the host.
     """
 
     task_id: str
@@ -44,6 +49,7 @@ class ContainerEnvSpec:
     upstream: str | None = None
     seed: Path | None = None
     credential_type: str = "api_key"
+    credential: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     branch: str | None = None
     unrestricted: bool = True
@@ -60,12 +66,13 @@ class ContainerEnvSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEnvResult:
-    """Environment variables, mounts, files by their path on the host, and the task directory there."""
+    """Environment variables, mounts, files and changes of files by their path on the host, the task directory there."""
 
     env: Mapping[str, str]
     volumes: tuple[VolumeSpec, ...]
     files: Mapping[Path, str]
     task_dir: Path
+    patches: tuple[ConfigPatch, ...] = ()
 
 
 def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> ContainerEnvResult:
@@ -75,7 +82,11 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     """
     agent = roster.agent(spec.agent_name)
     provider = roster.bind(agent, spec.provider)
-    values = template_values(agent, provider, spec.model, spec.credential_type)
+    _check_usable(agent, provider, spec.credential_type)
+    values = {
+        **_account_values(agent, spec.credential),
+        **template_values(agent, provider, spec.model, spec.credential_type),
+    }
     env = {
         "TASK_ID": spec.task_id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
@@ -103,7 +114,9 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     if spec.shared_dir is not None:
         env["TEROK_SHARED_DIR"] = spec.shared_mount
         volumes += (VolumeSpec(spec.shared_dir, spec.shared_mount, sharing=Sharing.SHARED),)
-    files = config_files(agent, values, spec.task_dir)
+    files = config_files(agent, values, spec.task_dir, spec.credential_type)
+    if provider.name == agent.provider.default:
+        files.update(_phantom_files(agent, spec))
     if agent.instructions_file is not None and spec.instructions:
         files[_host_path(agent, agent.instructions_file, spec.task_dir)] = spec.instructions
     for one in spec.subagents if agent.subagents_dir is not None else ():
@@ -116,7 +129,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         files.update(tool_files)
     if spec.timezone:
         env["TZ"] = _timezone(spec.timezone)
-    return ContainerEnvResult(env, volumes, files, spec.task_dir)
+    return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
 
 
 def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> tuple[dict[str, str], dict[Path, str]]:
@@ -129,7 +142,7 @@ def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> t
         "vault_socket": CONTAINER_VAULT_SOCKET,
         "vault_url": VAULT_URL,
     }
-    files = ((file.path, fill(file.content, values)) for file in tool.config_files)
+    files = ((file.path, fill(file.content or "", values)) for file in tool.config_files)
     return _filled(tool.env, values), {
         _host_path(tool, path, task_dir): text for path, text in files if text is not None
     }
@@ -166,15 +179,54 @@ def template_values(
         "protocol": protocol,
         "model": chosen,
         "token_env": agent.provider.token_variable(credential_type),
+        "vault_root": VAULT_URL,
         "vault_url": VAULT_URL + provider.serves[protocol],
         **agent.speaks[protocol],
     }
 
 
-def config_files(agent: Agent, values: Mapping[str, str], task_dir: Path) -> dict[Path, str]:
-    """Return the agent's configuration files, filled in, by their path on the host."""
-    filled = ((file, fill(file.content, values)) for file in agent.config_files)
+def config_files(
+    agent: Agent, values: Mapping[str, str], task_dir: Path, credential_type: str = "api_key"
+) -> dict[Path, str]:
+    """Return the agent's configuration files for this type of credential, filled in, by their path on the host."""
+    files = [file for file in agent.config_files if file.credential in (None, credential_type)]
+    filled = ((file, fill(file.content, values)) for file in files if file.content is not None)
     return {_host_path(agent, file.path, task_dir): text for file, text in filled if text is not None}
+
+
+def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) -> tuple[ConfigPatch, ...]:
+    return tuple(
+        ConfigPatch(_host_path(agent, file.path, spec.task_dir), filled_tree(file.patch, values), file.source)
+        for file in agent.config_files
+        if file.patch is not None and file.credential in (None, spec.credential_type)
+    )
+
+
+def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> None:
+    """Refuse a sign-in that another vendor's program could not work with: it is good for the vendor's own alone."""
+    if credential_type == "oauth" and "oauth" not in {file.type for file in agent.credential_files}:
+        raise RequestError(
+            f"the credential of {provider.label} is a sign-in, which agent {agent.name} cannot use",
+            hint=f"store a key: `terok-executor auth {provider.name} --method api-key --credential-set keys`,"
+            " and run with --credential-set keys",
+        )
+
+
+def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, str]:
+    """Return what templates may say of the account: a vendor's texts, as far as they end no quoted string."""
+    names = {name for file in agent.credential_files for name in file.optional}
+    texts = {name: str(credential.get(name, "")) for name in names}
+    return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
+
+
+def _phantom_files(agent: Agent, spec: ContainerEnvSpec) -> dict[Path, str]:
+    """Return the credential files that the agent would have after signing in itself, with the phantom token in them."""
+    texts = (
+        (file, phantom_text(file, spec.phantom_token, spec.credential))
+        for file in agent.credential_files
+        if file.type == spec.credential_type
+    )
+    return {_host_path(agent, file.path, spec.task_dir): text for file, text in texts if text is not None}
 
 
 def _host_path(agent: Installed, path: str, task_dir: Path) -> Path:

@@ -39,7 +39,8 @@ def deny_lines(providers: Mapping[str, Provider]) -> tuple[str, ...]:
     for provider in providers.values():
         if provider.shared_domain:
             continue
-        for url in (provider.upstream, *provider.path_upstreams.values()):
+        refresh = provider.oauth_refresh.token_url if provider.oauth_refresh else None
+        for url in (provider.upstream, *provider.path_upstreams.values(), refresh):
             host = urlsplit(url or "").hostname
             if host and not _is_address(host) and host != "localhost":
                 hosts[host] = None

@@ -37,6 +37,9 @@ _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_
 class HeadlessRequest:
     """What to run on what; ``timeout`` is in seconds, ``memory`` in Podman's notation, ``cpus`` a number of cores.
 
+    ``budget`` holds limits as `run_budget` reads them; with ``ssh_scope`` the container may sign with the SSH keys of
+    that scope.
+
     Without a prompt (None) the container waits for a person to log in, or with ``web`` serves a page; ``timeout`` and
     ``max_turns`` mean nothing then. Without ``gate`` the container clones the upstream itself, and its commits stay in
     it. ``workspace`` is a directory of the host to work in; ``repo`` may be None then. ``sealed`` copies files in
@@ -65,6 +68,8 @@ class HeadlessRequest:
     provider: str | None = None
     credential_set: str = "default"
     allow: tuple[str, ...] = ()
+    budget: tuple[str, ...] = ()
+    ssh_scope: str | None = None
     base_image: str = DEFAULT_BASE_IMAGE
     family: str | None = None
     task_id: str = ""

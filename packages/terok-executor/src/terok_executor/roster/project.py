@@ -9,15 +9,18 @@ from terok_executor.roster.types import (
     AuthHeader,
     AutoApproveSpec,
     ConfigFile,
+    CredentialFile,
     GitIdentity,
     HeadlessSpec,
     InstallSpec,
+    LoginSpec,
     MountSpec,
     NpmStage,
     PhantomShape,
     PipStage,
     Provider,
     ProviderBinding,
+    RefreshSpec,
     SessionSpec,
     StagedFile,
     Tool,
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from terok_executor.roster.schema import (
         RawAgentYaml,
         RawAuthHeader,
+        RawCredentialFile,
         RawInstall,
+        RawLogin,
         RawMount,
         RawNpmStage,
         RawProviderYaml,
@@ -55,7 +60,11 @@ def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
             raw.provider.base_url_env,
         ),
         env=dict(raw.env),
-        config_files=tuple(ConfigFile(item.path, item.content) for item in raw.config_files),
+        config_files=tuple(
+            ConfigFile(item.path, item.content, item.patch, item.source, item.credential) for item in raw.config_files
+        ),
+        login=_login(raw.login) if raw.login else None,
+        credential_files=tuple(_credential_file(item) for item in raw.credential_files),
         instructions_file=raw.instructions_file,
         subagents_dir=raw.subagents_dir,
         acp=tuple(raw.acp),
@@ -97,6 +106,7 @@ def provider_from_raw(name: str, raw: RawProviderYaml) -> Provider:
         default_model=raw.default_model,
         path_upstreams=dict(raw.path_upstreams),
         token=PhantomShape(raw.token.prefix, raw.token.length, raw.token.alphabet),
+        oauth_refresh=RefreshSpec(**raw.oauth_refresh.model_dump()) if raw.oauth_refresh else None,
         key_url=raw.key_url,
         help=raw.help,
     )
@@ -126,6 +136,29 @@ def _install(raw: RawInstall) -> InstallSpec:
 
 def _npm(raw: RawNpmStage) -> NpmStage:
     return NpmStage(tuple(raw.packages), raw.track, raw.node, tuple(raw.run), dict(raw.artifacts))
+
+
+def _login(raw: RawLogin) -> LoginSpec:
+    return LoginSpec(
+        methods={str(method): tuple(command) for method, command in raw.methods.items()},
+        urls=tuple(raw.urls),
+        code=raw.code,
+        paste=raw.paste,
+        callback_port=raw.callback_port,
+        allow=tuple(raw.allow),
+        env=dict(raw.env),
+    )
+
+
+def _credential_file(raw: RawCredentialFile) -> CredentialFile:
+    return CredentialFile(
+        path=raw.path,
+        format=raw.format,
+        type=raw.type,
+        fields={name: tuple(path) for name, path in raw.fields.items()},
+        optional={name: tuple(path) for name, path in raw.optional.items()},
+        phantom=raw.phantom,
+    )
 
 
 def _auth(raw: RawAuthHeader) -> AuthHeader:

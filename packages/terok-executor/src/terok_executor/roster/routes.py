@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from terok_util import atomic_write, ensure_dir
 
-from terok_executor.roster.types import AuthHeader, Provider
+from terok_executor.roster.types import AuthHeader, Provider, RefreshSpec
 
 
 def routes_document(providers: Mapping[str, Provider]) -> dict[str, Any]:
@@ -39,7 +40,14 @@ def _route(provider: Provider) -> dict[str, Any]:
         **_header(provider.default_auth),
         "by_type": {kind: _header(header) for kind, header in sorted(provider.auth.items())},
         "path_upstreams": dict(provider.path_upstreams),
+        **_refresh(provider.oauth_refresh),
     }
+
+
+def _refresh(spec: RefreshSpec | None) -> dict[str, Any]:
+    if spec is None:
+        return {}
+    return {"oauth_refresh": {key: value for key, value in asdict(spec).items() if value is not None}}
 
 
 def _header(header: AuthHeader) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -35,6 +36,14 @@ def _upstream(value: str) -> str:
     return value.rstrip("/")
 
 
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
 EnvName = Annotated[str, _match(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "an environment variable name")]
 ValueName = Annotated[str, _match(r"[a-z][a-z_]{0,31}", "a lower-case name")]
 HeaderName = Annotated[str, _match(r"[A-Za-z0-9-]{1,64}", "a header name")]
@@ -49,6 +58,7 @@ Template = Annotated[str, AfterValidator(check_template)]
 Model = Annotated[str, _match(MODEL_PATTERN, "a model name")]
 Protocol = Literal["anthropic-messages", "openai-chat", "openai-responses", "google-generative"]
 CredentialType = Literal["api_key", "oauth", "oauth_token", "pat"]
+KeyPath = Annotated[list[str], Field(min_length=1, max_length=8)]
 TokenKey = Literal["api_key", "oauth", "oauth_token", "pat", "_default"]
 
 
@@ -154,10 +164,61 @@ class RawMount(_Section):
 
 
 class RawConfigFile(_Section):
-    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts."""
+    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts.
+
+    ``content`` is the whole file; ``patch`` sets keys of a JSON, TOML or YAML file, which begins as the file ``from``
+    of this host. With ``credential`` the entry counts for a credential of that type only.
+    """
 
     path: AbsolutePath
-    content: Template
+    content: Template | None = None
+    patch: dict[str, Any] | None = None
+    source: Annotated[str, _match(r"(~|)/[^\x00-\x1f]+", "an absolute path or one below ~/")] | None = Field(
+        default=None, alias="from"
+    )
+    credential: CredentialType | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RawConfigFile:
+        if (self.content is None) == (self.patch is None):
+            raise ValueError("exactly one of content and patch is needed")
+        if self.patch is not None and not self.path.endswith((".json", ".toml", ".yaml", ".yml")):
+            raise ValueError("a patch is for a .json, .toml or .yaml file")
+        if self.patch is None and self.source is not None:
+            raise ValueError("from needs a patch")
+        return self
+
+
+class RawLogin(_Section):
+    """Section ``login``: how the agent's own sign-in runs in a container."""
+
+    methods: dict[Literal["oauth", "device"], Annotated[list[Argument], Field(min_length=1)]] = Field(min_length=1)
+    urls: list[Annotated[str, _match(r"https?://[^\s/]+/[!-~]*", "the beginning of a URL, with a path")]] = Field(
+        min_length=1
+    )
+    code: Annotated[str, AfterValidator(_expression)] = ""
+    paste: Line = ""
+    callback_port: int | None = Field(default=None, ge=1024, le=65535)
+    allow: list[Line] = []
+    env: dict[EnvName, Line] = {}
+
+
+class RawCredentialFile(_Section):
+    """One entry of ``credential_files``: where a sign-in leaves a credential, and what a task finds there instead."""
+
+    path: AbsolutePath
+    format: Literal["json", "toml", "yaml", "env"] = "json"
+    type: CredentialType
+    fields: dict[ValueName, KeyPath] = Field(min_length=1)
+    optional: dict[ValueName, KeyPath] = {}
+    phantom: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> RawCredentialFile:
+        needed = "access_token" if self.type == "oauth" else "key"
+        if needed not in self.fields:
+            raise ValueError(f"fields needs {needed} for the type {self.type}")
+        return self
 
 
 class RawWeb(_Section):
@@ -190,6 +251,8 @@ class RawAgentYaml(_Section):
     provider: RawBinding
     env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
     config_files: list[RawConfigFile] = []
+    login: RawLogin | None = None
+    credential_files: list[RawCredentialFile] = []
     instructions_file: AbsolutePath | None = None
     subagents_dir: AbsolutePath | None = None
     acp: list[Argument] = []
@@ -202,9 +265,11 @@ class RawAgentYaml(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> RawAgentYaml:
         paths = [self.instructions_file, self.subagents_dir]
-        _inside_mounts([*(file.path for file in self.config_files), *(path for path in paths if path)], self.mounts)
+        files = [*(file.path for file in self.config_files), *(file.path for file in self.credential_files)]
+        _inside_mounts([*files, *(path for path in paths if path)], self.mounts)
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
-        _known_placeholders([*self.env.values(), *(file.content for file in self.config_files)], known)
+        known |= {name for file in self.credential_files for name in file.optional}
+        _known_placeholders([*self.env.values(), *_texts(self.config_files)], known)
         return self
 
 
@@ -226,8 +291,10 @@ class RawToolYaml(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> RawToolYaml:
+        if any(file.patch is not None or file.credential is not None for file in self.config_files):
+            raise ValueError("a tool's config_files have a path and content alone")
         _inside_mounts([file.path for file in self.config_files], self.mounts)
-        _known_placeholders([*self.env.values(), *(file.content for file in self.config_files)], set(TOOL_PLACEHOLDERS))
+        _known_placeholders([*self.env.values(), *_texts(self.config_files)], set(TOOL_PLACEHOLDERS))
         return self
 
 
@@ -242,6 +309,16 @@ def _known_placeholders(texts: list[str], known: set[str]) -> None:
     for text in texts:
         if unknown := placeholders(text) - known:
             raise ValueError(f"unknown placeholder {{{sorted(unknown)[0]}}}; known: {', '.join(sorted(known))}")
+
+
+def _texts(files: list[RawConfigFile]) -> Iterator[str]:
+    waiting: list[Any] = [file.content if file.content is not None else file.patch for file in files]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            waiting += node.values() if isinstance(node, dict) else node
 
 
 class RawAuthHeader(_Section):
@@ -260,6 +337,15 @@ class RawTokenShape(_Section):
     alphabet: Literal["hex", "base62", "base64url"] = "hex"
 
 
+class RawOAuthRefresh(_Section):
+    """Section ``oauth_refresh``: how the vault gets a new access token, as which client."""
+
+    token_url: Upstream
+    client_id: Argument
+    scope: Line | None = None
+    client_secret: Line | None = None
+
+
 class RawProviderYaml(_Section):
     """A file in ``providers/``."""
 
@@ -272,5 +358,6 @@ class RawProviderYaml(_Section):
     default_model: Model | None = None
     path_upstreams: dict[UrlPath, Upstream] = {}
     token: RawTokenShape = RawTokenShape()
+    oauth_refresh: RawOAuthRefresh | None = None
     key_url: Line = ""
     help: Line = ""

@@ -114,10 +114,49 @@ class MountSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file the agent reads, at a path inside one of its mounts; ``content`` is a template."""
+    """A file the agent reads, at a path inside one of its mounts.
+
+    ``content`` is a template of the whole file; ``patch`` holds keys and templates to set instead, in a copy of the
+    host's file ``source``. ``credential`` is the type of credential it is for, None for every type.
+    """
 
     path: str
-    content: str
+    content: str | None
+    patch: Mapping[str, Any] | None = None
+    source: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSpec:
+    """An agent's own sign-in: ``methods`` (``oauth``, ``device``) to the command that does it in a container."""
+
+    methods: Mapping[str, tuple[str, ...]]
+    urls: tuple[str, ...]
+    """Beginnings of the URLs that a person may be sent to."""
+    code: str
+    """Regular expression of the code to type there; empty if there is none."""
+    paste: str
+    """What the person is asked to bring back from there; empty if nothing."""
+    callback_port: int | None
+    """Port of the container's loopback that the sign-in page leads back to."""
+    allow: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFile:
+    """Where a sign-in leaves a credential: paths of keys by the name they are stored under.
+
+    ``phantom`` is what a task finds at the path instead; its leaves name stored values.
+    """
+
+    path: str
+    format: str
+    type: str
+    fields: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]]
+    phantom: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +205,8 @@ class Agent:
     provider: ProviderBinding
     env: Mapping[str, str]
     config_files: tuple[ConfigFile, ...]
+    login: LoginSpec | None
+    credential_files: tuple[CredentialFile, ...]
     instructions_file: str | None
     """Where the agent looks for instructions that hold for every task; None if nowhere."""
     subagents_dir: str | None
@@ -190,7 +231,7 @@ class Agent:
     @property
     def templates(self) -> tuple[str, ...]:
         """Every text with placeholders."""
-        return (*self.env.values(), *(file.content for file in self.config_files))
+        return (*self.env.values(), *(file.content for file in self.config_files if file.content is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +253,16 @@ class PhantomShape:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshSpec:
+    """Where and as which client an OAuth access token is refreshed."""
+
+    token_url: str
+    client_id: str
+    scope: str | None = None
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One model provider: where it is, and how it is spoken to."""
 
@@ -227,6 +278,7 @@ class Provider:
     default_model: str | None
     path_upstreams: Mapping[str, str]
     token: PhantomShape
+    oauth_refresh: RefreshSpec | None
     key_url: str
     help: str
 

@@ -123,7 +123,7 @@ class StubProvider:
         path = request.path.rstrip("/")
         if request.method == "POST" and (verb := _GOOGLE.fullmatch(path)):
             return await self._answer_google(request, raw, verb[1])
-        path = path.removeprefix("/api").removeprefix("/v1")
+        path = path.removeprefix("/backend-api/codex").removeprefix("/api").removeprefix("/v1")
         if request.method in {"GET", "HEAD"}:
             return _lookup(request, path)
         counting = path == "/messages/count_tokens"

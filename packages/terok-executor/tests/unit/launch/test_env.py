@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.errors import RequestError, RosterError
+from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
@@ -75,3 +79,46 @@ def test_instructions_go_where_the_agent_looks_and_a_shared_directory_is_mounted
     assert result.env["TEROK_SHARED_DIR"] == "/data"
     assert ("/srv/shared", "/data") in [(str(item.host_path), item.container_path) for item in result.volumes]
     assert assemble_container_env(SPEC, ROSTER).files == {}
+
+
+def test_a_sign_in_gives_the_agent_a_credential_file_of_its_vendor_s_shape() -> None:
+    account = {"type": "oauth", "account_id": "acc-1", "email": "ann@example.test"}
+    spec = replace(SPEC, agent_name="codex", provider="openai", credential_type="oauth", credential=account)
+    files = {path.name: text for path, text in assemble_container_env(spec, ROSTER).files.items()}
+    assert json.loads(files["auth.json"])["tokens"]["access_token"] == "sk-ant-api03-phantom"
+    config = tomllib.loads(files["config.toml"])["model_providers"]["terok"]
+    assert config["base_url"] == "http://127.0.0.1:9419/backend-api/codex"
+    assert config["http_headers"] == {"ChatGPT-Account-ID": "acc-1"}
+    odd = replace(spec, credential={**account, "account_id": 'x"}\nevil = {"a" = "b'})
+    texts = {path.name: text for path, text in assemble_container_env(odd, ROSTER).files.items()}
+    assert "evil" not in texts["config.toml"]
+    key = assemble_container_env(replace(spec, credential_type="api_key", credential={}), ROSTER).files
+    assert "auth.json" not in {path.name for path in key}
+    with pytest.raises(RequestError, match="is a sign-in, which agent pi cannot use"):
+        assemble_container_env(replace(spec, agent_name="pi", model="m"), ROSTER)
+
+
+def test_a_file_of_the_person_s_own_gets_the_task_s_keys(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "mine").write_text('# mine\nmodel_provider = "x" # old\n[tui]\ntheme = "dark"\n')
+    (tmp_path / "agents/codex.yaml").write_text(
+        f"config_files:\n  - path: /home/dev/.codex/config.toml\n    from: {tmp_path}/mine\n"
+        "    patch: {model_provider: terok, model_providers: {terok: {base_url: '{vault_url}'}}, x: '{model?}'}\n"
+    )
+    roster = AgentRoster(load_agents(tmp_path / "agents"), load_providers(NONE))
+    spec = replace(SPEC, agent_name="codex", provider="openai", task_dir=tmp_path / "task")
+    result = assemble_container_env(spec, roster)
+    apply_patches(result.patches)
+    written = tmp_path / "task/state/codex/config.toml"
+    assert tomllib.loads(written.read_text()) == {
+        "model_provider": "terok",
+        "tui": {"theme": "dark"},
+        "model_providers": {"terok": {"base_url": "http://127.0.0.1:9419/v1"}},
+    }
+    assert "# mine" in written.read_text()
+    assert written.stat().st_mode & 0o777 == 0o600
+    written.unlink()
+    (tmp_path / "mine").write_text("= broken")
+    with pytest.raises(ConfigPatchError, match="mine"):
+        apply_patches(result.patches)
+    assert not written.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault.unlock import open_vault
+from terok_sandbox.vault.usage.budget import Limits
 
 KEY = "sk-ant-api03-real-key-of-the-person"
 IMAGE = "localhost/image"
@@ -456,3 +457,23 @@ def test_a_gpu_the_host_has_not_stops_the_run_and_leaves_nothing(host: Host) -> 
     assert caught.value.hint
     assert tokens(host) == []
     assert not task_dir("task-1").exists()
+
+
+def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:
+    configured = replace(host.config.budget, task=Limits(tokens=5, requests=7), project=Limits(cost_usd=9.0))
+    host.runner.sandbox.config = replace(host.config, budget=configured)
+    host.runner.start(host.request(budget=("cost=2.5", "tokens=100"), ssh_scope="work"))
+    vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
+    assert vault["ssh_scope"] == "work"
+    limits = vault["usage"]["task_limits"]
+    assert (limits["cost_usd"], limits["tokens"], limits["requests"]) == (2.5, 100, 7)
+    assert vault["usage"]["project_limits"]["cost_usd"] == 9.0
+    host.runner.remove("task-1")
+    host.runner.start(host.request())
+    vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
+    assert vault["usage"]["task_limits"]["tokens"] == 5
+    assert not vault.get("ssh_scope")
+    for wrong in ("cost", "tokens=many", "apples=3", "requests=-1"):
+        with pytest.raises(RequestError):
+            host.runner.start(host.request(name="task-2", budget=(wrong,)))
+    assert not task_dir("task-2").exists()

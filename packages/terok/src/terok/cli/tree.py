@@ -51,9 +51,10 @@ def _sandbox_commands() -> Iterable[CommandDef]:
 
 
 def _vault_commands() -> Iterable[CommandDef]:
+    from terok.integrations.executor import VAULT_COMMANDS
     from terok.integrations.sandbox import COMMANDS as SANDBOX
 
-    return CommandTree(SANDBOX).find_at("vault").children
+    return (*CommandTree(SANDBOX).find_at("vault").children, *VAULT_COMMANDS)
 
 
 VAULT = CommandDef("vault", help="credentials that never enter a container", children=_vault_commands)

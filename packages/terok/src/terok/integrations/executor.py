@@ -7,6 +7,7 @@ from terok_util import lazy_exports
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_executor.agent_runner import AgentRunner
+    from terok_executor.cli.auth_verbs import VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS
     from terok_executor.credentials import store_api_key
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     __all__ = [
         "COMMANDS",
         "DEFAULT_BASE_IMAGE",
+        "VAULT_COMMANDS",
         "Agent",
         "AgentRoster",
         "AgentRunner",
@@ -40,6 +42,7 @@ else:
         {
             "COMMANDS": "terok_executor.cli.tree",
             "DEFAULT_BASE_IMAGE": "terok_executor.image.reference",
+            "VAULT_COMMANDS": "terok_executor.cli.auth_verbs",
             "Agent": "terok_executor.roster.types",
             "AgentRoster": "terok_executor.roster.roster",
             "AgentRunner": "terok_executor.agent_runner",

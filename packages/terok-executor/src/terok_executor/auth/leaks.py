@@ -1,0 +1,123 @@
+"""Looks for the vault's secrets where containers keep files: byte for byte, in every spelling the vault knows.
+
+The trees are written by containers: links are never followed, devices and pipes never opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from terok_executor.auth.extract import SECRET_FIELDS
+from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
+from terok_executor.paths import state_dir
+
+_CHUNK = 1024 * 1024
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A file with a secret in it. ``container`` is where it is, empty for this host; the secret is not shown."""
+
+    path: str
+    provider: str
+    credential_set: str
+    field: str
+    container: str = ""
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret of the vault, as the bytes that betray it."""
+
+    provider: str
+    credential_set: str
+    field: str
+    patterns: Patterns
+
+
+def vault_secrets(config: SandboxConfig) -> list[Secret]:
+    """Return the secrets of every stored credential that are long enough to be told from ordinary text."""
+    if not config.db_path.exists():
+        return []
+    found = []
+    with open_vault(config, interactive=True) as database:
+        for row in database.list_credentials():
+            credential = database.load_credential(row.credential_set, row.provider) or {}
+            for name in sorted(SECRET_FIELDS & credential.keys()):
+                value = credential[name]
+                if isinstance(value, str) and len(value) >= MIN_SECRET:
+                    found.append(Secret(row.provider, row.credential_set, name, Patterns([value])))
+    return found
+
+
+def agent_directories() -> list[Path]:
+    """Return the directories of this host that agents' containers have mounted by themselves."""
+    return [state_dir() / "run"]
+
+
+def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
+    """Return the files below ``roots`` that hold a secret; with ``remove`` they are removed.
+
+    A file that cannot be read counts as one without secrets: it is not this user's.
+    """
+    known = list(secrets)
+    leaks: list[Leak] = []
+    for root in roots:
+        for directory, _, names, parent in os.fwalk(root, follow_symlinks=False):
+            for name in sorted(names):
+                found = _look(name, parent, known)
+                gone = remove and bool(found) and _unlink(name, parent)
+                path = str(Path(directory) / name)
+                leaks += [leak_of(secret, path, removed=gone) for secret in found]
+    return leaks
+
+
+def leak_of(secret: Secret, path: str, *, container: str = "", removed: bool = False) -> Leak:
+    """Return the finding of a secret at a path."""
+    return Leak(path, secret.provider, secret.credential_set, secret.field, container, removed)
+
+
+def secrets_in(chunks: Iterable[bytes], secrets: list[Secret]) -> list[Secret]:
+    """Return the secrets in a file that comes in pieces; one that lies across two pieces is found too."""
+    overlap = max((secret.patterns.longest for secret in secrets), default=1) - 1
+    held, left, found = b"", list(secrets), []
+    for chunk in chunks:
+        data = held + chunk
+        hits = [secret for secret in left if any(pattern in data for pattern in secret.patterns.all)]
+        found += hits
+        left = [secret for secret in left if secret not in hits]
+        if not left:
+            break
+        held = data[-overlap:] if overlap > 0 else b""
+    return found
+
+
+def pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file's content piece by piece."""
+    while data := file.read(_CHUNK):
+        yield data
+
+
+def _look(name: str, parent: int, secrets: list[Secret]) -> list[Secret]:
+    with suppress(OSError):
+        descriptor = os.open(name, _FLAGS, dir_fd=parent)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return secrets_in(pieces(file), secrets)
+    return []
+
+
+def _unlink(name: str, parent: int) -> bool:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except OSError:
+        return False
+    return True

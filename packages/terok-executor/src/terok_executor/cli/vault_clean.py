@@ -1,0 +1,43 @@
+"""``vault clean``: looks for the vault's secrets in files that containers can read, and removes them on request."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from pathlib import Path
+
+from terok_util import safe_text
+
+from terok_executor.auth.container_leaks import scan_container
+from terok_executor.auth.leaks import agent_directories, scan_leaked_credentials, vault_secrets
+from terok_executor.errors import RequestError
+from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
+
+
+def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
+    """List, and with ``remove`` remove, files with secrets; exit code 1 if one is still there."""
+    extra = [Path(path) for path in paths]
+    for path in extra:
+        if not path.is_dir():
+            raise RequestError(f"{path} is no directory")
+    config = SandboxConfig.load()
+    secrets = vault_secrets(config)
+    leaks = scan_leaked_credentials(secrets, [*agent_directories(), *extra], remove=remove)
+    if containers:
+        runtime = Sandbox(config).runtime
+        sidecars = {path.stem for path in config.sidecar_path("x").parent.glob("*.json")}
+        for summary in runtime.containers_with_prefix(""):
+            if summary.name in sidecars:
+                leaks += scan_container(summary.name, secrets)
+    if json:
+        print(json_module.dumps([asdict(leak) for leak in leaks], indent=2))
+    else:
+        for leak in leaks:
+            where = f"{leak.container}:{leak.path}" if leak.container else leak.path
+            what = f"{leak.field.replace('_', ' ')} of {leak.provider}, set {leak.credential_set}"
+            print(f"{'removed' if leak.removed else 'found'}  {safe_text(where)}  ({what})")
+        if not leaks:
+            print(f"none of {len(secrets)} secrets was found")
+        elif not remove:
+            print("nothing was removed; --remove removes the files of this host, and what leaked has to be replaced")
+    return int(any(not leak.removed for leak in leaks))
