@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from terok_util import TerokError
@@ -20,7 +20,7 @@ KEY_VARIABLE = "TEROK_STUB_API_KEY"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until interrupted; prints the base URL first and, at the end, one JSON line per request."""
+    """Serve until SIGINT or SIGTERM; prints the base URL first and, at the end, one JSON line per request."""
     parser = argparse.ArgumentParser(
         prog="terok_executor.stub",
         description="A model provider that plays a script.",
@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         provider = StubProvider(Script.load(args.script), port=args.port, api_key=os.environ.get(KEY_VARIABLE) or None)
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(provider))
+        asyncio.run(_serve(provider))
     except TerokError as exc:
         sys.stderr.write(f"terok_executor.stub: error: {exc}\n")
         return exc.exit_code
@@ -42,10 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _serve(provider: StubProvider) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where the caller has them ignored, as a shell's background has
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with provider:
         sys.stdout.write(f"{provider.url}\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await ended.wait()
 
 
 if __name__ == "__main__":
