@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _serve(provider: StubProvider) -> None:
     ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where the caller has them ignored, as a shell's background has
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores them in the background
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with provider:
         sys.stdout.write(f"{provider.url}\n")
