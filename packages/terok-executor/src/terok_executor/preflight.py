@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from terok_util import TerokError
-from terok_util.process import find_tool
 
 from terok_executor.credentials import DEFAULT_SET, require_credential
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import SandboxConfig, check_setup
+from terok_executor.integrations.sandbox import SandboxConfig, check_setup, find_git
 from terok_executor.roster.roster import AgentRoster
 
 
@@ -77,7 +76,7 @@ class Preflight:
 
     def check_git(self) -> CheckResult:
         """Look for git, which mirrors repositories."""
-        return _judge("git", lambda: f"found at {find_tool('git')}")
+        return _judge("git", lambda: f"found at {find_git()}")
 
     def check_shield(self) -> CheckResult:
         """Say how connections are judged; there is nothing to mend."""

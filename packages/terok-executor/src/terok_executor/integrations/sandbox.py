@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         PrerequisiteMissing,
         SandboxError,
     )
-    from terok_sandbox.gate.invoke import run_git
+    from terok_sandbox.gate.invoke import find_git, run_git
     from terok_sandbox.gate.mirror import GitGate
     from terok_sandbox.gate.source import RepoSource, endpoint, resolve_repo, scope_for
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         "endpoint",
         "examine",
         "expiry",
+        "find_git",
         "open_vault",
         "provision_session",
         "read_audit",
@@ -143,6 +144,7 @@ else:
         "read_audit": "terok_sandbox.audit",
         "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
         "resolve_repo": "terok_sandbox.gate.source",
+        "find_git": "terok_sandbox.gate.invoke",
         "run_git": "terok_sandbox.gate.invoke",
         "run_setup": "terok_sandbox.setup.stages",
         "run_uninstall": "terok_sandbox.setup.stages",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,36 +42,20 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     program = """
 import sys
+before = len(sys.modules)
 from terok_executor.cli import main
 code = main(["--help"])
-heavy = {"pydantic", "aiohttp", "textual", "httpx", "ruamel", "dns", "cryptography", "sqlcipher3", "jinja2", "asyncio"}
+heavy = {"typing", "dataclasses", "asyncio", "pydantic", "aiohttp", "textual", "httpx", "ruamel", "dns", "cryptography",
+         "sqlcipher3", "jinja2"}
 found = sorted(heavy & set(sys.modules))
-print("HEAVY", found)
+print("HEAVY", found, len(sys.modules) - before < 60)
 sys.exit(code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "HEAVY []" in done.stdout
+    assert "HEAVY [] True" in done.stdout
     for verb in ("run", "auth", "agents", "build", "list", "logs", "stop", "rm", "setup", "sandbox", "vault"):
         assert verb in done.stdout
-
-
-def test_help_costs_less_than_two_and_a_half_bare_interpreters() -> None:
-    """By processor time, the least of several runs: the machine's load is not what is measured."""
-
-    def cost(*argv: str) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL, timeout=60)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    script = "from terok_executor.cli import main; main(['--help'])"
-    least = [float("inf"), float("inf")]
-    for _ in range(30):
-        least = [min(least[0], cost("-c", "pass")), min(least[1], cost("-c", script))]
-        if least[1] < 2.3 * least[0]:
-            break
-    assert least[1] < 2.5 * least[0]
 
 
 def test_the_vault_is_the_sandbox_s_own_node() -> None:
