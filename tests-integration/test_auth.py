@@ -15,6 +15,7 @@ import pytest
 from auth_stub import EXPIRED, FRESH, PORT, REFRESH_TOKEN, TokenEndpoint, token_endpoint
 from support import BASE, Shell
 from terok_executor import Authenticator, LoginError
+from terok_executor.paths import task_dir
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import write_routes
 from terok_executor.stub import Script, running_stub
@@ -73,7 +74,7 @@ def test_codex_signs_in_and_a_task_works_with_it(
     assert (rows["openai"]["account"], rows["openai"]["expires_at"][:4]) == ("ann@example.test", "2001")
     left = ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^terok-login-").out
     assert left == ""
-    assert not [*Path(ready.environment["TEROK_ROOT"]).rglob("terok-login-*/*")]
+    assert not [*task_dir(container).parent.glob("terok-login-*/*")]
 
     with running_stub(Script((COMMIT,)), api_key=FRESH) as stub:
         (roster / "providers/openai.yaml").write_text(
@@ -89,7 +90,7 @@ def test_codex_signs_in_and_a_task_works_with_it(
         assert {record.presented for record in stub.seen.records} == {"expected"}
         assert "/backend-api/codex/responses" in {record.path for record in stub.seen.records}
     assert tokens.refreshes == 1
-    state = Path(ready.environment["TEROK_ROOT"]) / "state/executor/run" / container / "state/codex"
+    state = task_dir(container) / "state/codex"
     assert "ann@" not in (state / "auth.json").read_text(), "the claims are in a token"
     assert json.loads((state / "auth.json").read_text())["tokens"]["account_id"] == "acc-1"
 

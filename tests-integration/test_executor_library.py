@@ -17,7 +17,7 @@ def test_the_readme_s_example_runs(
     ready: Shell, base_image: str, real_key: str, repository: Path, upstream: Callable[[str, str], None]
 ) -> None:
     readme = (ROOT / "packages/terok-executor/README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    example = next(one for one in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "AgentRunner" in one)
     for words, instead in (
         ('"claude"', '"demo"'),
         ('"/path/to/repository"', repr(str(repository))),

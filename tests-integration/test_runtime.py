@@ -26,7 +26,7 @@ def plan(runtime: ContainerRuntime, image: str, name: str) -> LaunchPlan:
         options=words,
         sealed=False,
         copies=(),
-        **dict.fromkeys(("env_file", "resolv_conf", "hosts"), ""),
+        **dict.fromkeys(("env_file", "resolv_conf", "hosts", "apt_conf"), ""),
         warnings=(),
     )
 

@@ -52,11 +52,11 @@ def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> N
         mine = [check for check in report["checks"] if check["container"] == container]
         return {check["label"].split()[0]: check["severity"] for check in mine}
 
-    assert look() == {"supervised": "ok", "names": "ok"}
+    assert look() == {"supervised": "ok", "names": "ok", "posture": "ok"}
     ready("terok-sandbox", "supervisor", "stop", container)
     assert look()["supervised"] == "error"
     ready("terok-sandbox", "doctor", "--fix", code=None)
-    assert look() == {"supervised": "ok", "names": "ok"}
+    assert look() == {"supervised": "ok", "names": "ok", "posture": "ok"}
 
 
 @pytest.mark.parametrize("words", [("--gpus", "nvidia:99"), ("--gpus", "voodoo"), ("--timezone", "../x")])

@@ -14,6 +14,8 @@ from terok_executor.errors import BuildError, PrerequisiteError
 OnLine = Callable[[str], None]
 
 QUERY_SECONDS = 60.0
+LISTINGS = 3
+"""How often a listing of all images is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,14 @@ class ImagePodman:
 
     def references(self) -> list[str]:
         """Return every repository:tag in storage."""
-        try:
-            text = run([self.binary, "images", "--format", "{{.Repository}}:{{.Tag}}"], timeout=QUERY_SECONDS).text
-        except ProcessError as error:
-            raise BuildError(f"images cannot be listed: {error.message}") from None
-        return text.split()
+        argv = [self.binary, "images", "--format", "{{.Repository}}:{{.Tag}}"]
+        for left in reversed(range(LISTINGS)):
+            try:
+                return run(argv, timeout=QUERY_SECONDS).text.split()
+            except ProcessError as error:  # Podman fails where another process removes an image in the middle of it
+                if not left:
+                    raise BuildError(f"images cannot be listed: {error.message}") from None
+        raise AssertionError("unreachable")
 
     def remove(self, reference: str) -> bool:
         """Remove an image by reference; return whether it is gone."""

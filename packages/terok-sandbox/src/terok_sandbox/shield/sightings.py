@@ -28,7 +28,7 @@ _REMEMBERED: Final = 4096
 
 
 class Sightings:
-    """Writes the shield's audit rows: one per destination and 30 s, at most 10 rows a second after a burst of 100.
+    """Writes the shield's audit rows: one per destination and reason in 30 s, at most 10 rows a second after a burst of 100.
 
     Rows that were left out are counted in the ``suppressed`` field of the next one.
     """
@@ -50,7 +50,7 @@ class Sightings:
             if event.name in self._allowed:
                 return
             _remember(self._allowed, event.name, None)
-        elif self._repeated(("name", event.name, event.dest, event.port)):
+        elif self._repeated(("name", event.name, event.dest, event.port, event.reason)):
             return
         fields = {"name": event.name, "dest": event.dest, "port": event.port, "proto": event.proto}
         fields |= {"reason": event.reason, "tier": event.tier}
