@@ -28,7 +28,7 @@ _REMEMBERED: Final = 4096
 
 
 class Sightings:
-    """Writes the shield's audit rows: one per destination and reason in 30 s, at most 10 rows a second after a burst of 100.
+    """Writes the shield's audit rows: one per destination and reason in 30 s, at most 10 a second after a burst of 100.
 
     Rows that were left out are counted in the ``suppressed`` field of the next one.
     """
