@@ -72,6 +72,24 @@ def module_sizes() -> list[str]:
     return problems
 
 
+def specification() -> list[str]:
+    """Look for promises with one id, and for tests that are named and do not exist."""
+    text = (ROOT / "SPECIFICATION.md").read_text()
+    ids = re.findall(r"^\| ([A-Z]+\d+) \|", text, re.MULTILINE)
+    problems = [
+        f"SPECIFICATION.md: {one} stands for two promises" for one in sorted({i for i in ids if ids.count(i) > 1})
+    ]
+    for reference in re.findall(r"`([^`\s]+)`", text):
+        place, _, test = reference.partition("::")
+        pattern = f"packages/*/tests/{place}" if place.startswith("unit/") else place
+        if not pattern.startswith(("packages/*/tests/", "tests-integration/")):
+            continue
+        found = list(ROOT.glob(pattern))
+        if not found or (test and not any(f"def {test}(" in path.read_text() for path in found if path.is_file())):
+            problems.append(f"SPECIFICATION.md: there is no {reference}")
+    return problems
+
+
 def unavailable_has_reasons() -> list[str]:
     entries = tomllib.loads((ROOT / "tools/unavailable.toml").read_text()).get("unavailable", [])
     return [
@@ -81,7 +99,7 @@ def unavailable_has_reasons() -> list[str]:
 
 def main() -> int:
     problems = [problem for path in files() for problem in forbidden_text(path)]
-    problems += module_sizes() + unavailable_has_reasons()
+    problems += module_sizes() + specification() + unavailable_has_reasons()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

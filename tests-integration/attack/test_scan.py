@@ -32,6 +32,7 @@ for my $host (@ARGV) {
 }' """
 
 
+@pytest.mark.attack("HTTP-3")
 @pytest.mark.attack("NET-1")
 @pytest.mark.attack("NET-3")
 def test_a_scan_finds_no_way_out(walled: Walled, lab: Callable[[], list[dict]]) -> None:

@@ -40,6 +40,7 @@ def test_a_tunnel_is_tls_to_the_name_that_was_judged(airlocked: Walled) -> None:
     assert "the TLS server name is not the host that was asked for" in reasons
 
 
+@pytest.mark.attack("HTTP-1")
 @pytest.mark.attack("TLS-1")
 @pytest.mark.attack("HTTP-2")
 @pytest.mark.attack("HTTP-4")

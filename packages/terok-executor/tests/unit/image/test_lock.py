@@ -12,6 +12,7 @@ AGENTS = load_agents(Path("/nonexistent"))
 SUM = "sha512-" + "A" * 86 + "=="
 
 
+@pytest.mark.attack("SUP-1")
 def test_every_bundled_package_has_a_pinned_checksum() -> None:
     lock = load_lock(Path("/nonexistent"))
     wanted = {

@@ -60,6 +60,7 @@ def test_engine_sockets_are_refused_however_they_are_spelled(
                 check(config, source, read_only=True)
 
 
+@pytest.mark.attack("SOCK-2")
 def test_an_engine_socket_of_another_place_is_known_by_its_name(config: SandboxConfig, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "docker.sock"))
