@@ -44,7 +44,7 @@ def test_a_denial_ends_a_running_download(walled: Walled, lab: Lab, name: str) -
         began = time.monotonic()
         while download.stdout.readline():
             pass
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 10, "it would go on for half a minute"
         assert download.wait(5) is not None
     assert "tick" not in walled.fetch(name, 8080)
     walled.ready("terok-sandbox", "shield", "revoke", walled.name, name)

@@ -181,10 +181,12 @@ class GitGate:
         return promotion.review(self, branch)
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Do what `promotion.promote` does."""
-        from terok_sandbox.gate import promotion
+        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused."""
+        from terok_sandbox.config import SandboxConfig
+        from terok_sandbox.gate import held, promotion
 
-        return promotion.promote(self, branch, to=to, accept_flags=accept_flags)
+        patterns = held.held_patterns(SandboxConfig.load())
+        return promotion.promote(self, branch, to=to, accept_flags=accept_flags, held=patterns)
 
     def pending_ops(self) -> tuple[PendingOp, ...]:
         """Work out, without the upstream, what waits for a person."""

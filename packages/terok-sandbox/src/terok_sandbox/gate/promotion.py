@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import MirrorError, PromotionRefused
+from terok_sandbox.gate.held import find_held
 from terok_sandbox.gate.inspect.inspection import Report, inspect_range
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
@@ -17,6 +19,9 @@ from terok_sandbox.gate.notes import attach_note
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
 from terok_sandbox.gate.review import Review, review_branch
 from terok_sandbox.gate.verdicts import MAX_NOTE, Verdict, forget_verdict, now, read_verdicts, record_verdict
+
+if TYPE_CHECKING:
+    from terok_sandbox.vault.scrub import Patterns
 
 _TIMEOUT: Final = 1800.0
 
@@ -89,12 +94,21 @@ def record_review(gate: GitGate, branch: str, seen: ReviewedBranch) -> None:
     )
 
 
-def promote(gate: GitGate, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
+def promote(
+    gate: GitGate,
+    branch: str,
+    *,
+    to: str | None = None,
+    accept_flags: bool = False,
+    held: Sequence[Patterns] = (),
+) -> str:
     """Send a reviewed branch upstream and return the upstream branch that has it now.
 
-    ``to`` is the upstream's branch (the same name without it). Raises `PromotionRefused` when the branch was not
+    ``to`` is the upstream's branch (the same name without it); ``held`` betrays secrets that must not leave
+    (`held_patterns`). Raises `PromotionRefused` when the branch was not
     reviewed or has changed since, when it has findings and ``accept_flags`` is not set, when the upstream's branch
-    is not what the review compared with or would lose commits, and when the upstream does not take it.
+    is not what the review compared with or would lose commits, when a secret would be sent, and when the upstream does
+    not take it.
     """
     upstream = gate.upstream()
     if upstream is None:
@@ -106,7 +120,8 @@ def promote(gate: GitGate, branch: str, *, to: str | None = None, accept_flags: 
     current = seen.branches.get(target)
     if current == verdict.tip:
         raise PromotionRefused(f"the upstream's {target} is at this commit already")
-    compared = read_refs(gate.path).refs.get(UPSTREAM + target)
+    refs = read_refs(gate.path)
+    compared = refs.refs.get(UPSTREAM + target)
     if current != compared or (target == verdict.target and current != verdict.target_tip):
         raise PromotionRefused(
             f"the upstream's branch {target} has changed since the review",
@@ -116,6 +131,11 @@ def promote(gate: GitGate, branch: str, *, to: str | None = None, accept_flags: 
         raise PromotionRefused(
             f"the upstream's branch {target} has commits that {branch} lacks",
             hint="have the agent merge or rebase, or promote to a new branch with --to",
+        )
+    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held):
+        raise PromotionRefused(
+            f"a credential of the vault is in {place}",
+            hint="replace the credential at its provider, and reject the branch: `terok-sandbox gate reject`",
         )
     upstream.push_from(gate.path, verdict.tip, target, current, timeout=_TIMEOUT)
     change_refs(gate.path, [RefChange(UPSTREAM + target, compared, verdict.tip)])

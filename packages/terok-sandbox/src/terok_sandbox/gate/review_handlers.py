@@ -59,7 +59,7 @@ def promote(
     gate = GitGate.open(scope, base=base_directory())
     promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
     request = prepare(gate, branch, head=to or branch, base=base, title=title) if pull_request else None
-    target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags)
+    target = gate.promote(branch, to=to, accept_flags=accept_flags)
     address = gate.source.address if gate.source else ""
     print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
     if request is not None:

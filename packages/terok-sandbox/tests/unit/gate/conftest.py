@@ -22,6 +22,12 @@ TOKEN = "tk-0123456789abcdef"
 Serving = Callable[..., AbstractContextManager[str]]
 
 
+@pytest.fixture(autouse=True)
+def nobody_s_vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep promotions from searching for the credentials of whoever runs the tests."""
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "no-vault"))
+
+
 @dataclass
 class Repo:
     """A repository that somebody else works in, with plain, unguarded git."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from terok_sandbox.gate.backups import list_backups, prune_backups, restore_back
 from terok_sandbox.gate.errors import MirrorError, PolicyError, PromotionRefused
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.verdicts import read_verdicts
+from terok_sandbox.vault.scrub import Patterns
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -41,6 +43,26 @@ def test_the_whole_way(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) 
     assert promotion.new_work(gate) == []
     assert not gate.sync().pending
     assert read_verdicts(gate.path) == {}
+
+
+def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    key = "made-up-credential-0123456789"
+    held = (Patterns([key]),)
+    agent.git("checkout", "-q", "-b", "feature")
+    coded = base64.b64encode(f"user:{key}".encode()).decode()
+    for path, content, message in (("a.bin", f"\0{key}", "One"), ("b", coded, "Two"), ("c", "c", f"Say {key}")):
+        agent.commit(path, content, message)
+        agent.commit(path, "gone again", "Hide it")
+        agent.git("push", "-q", "-f", "origin", "feature")
+        promotion.record_review(gate, "feature", gate.review("feature"))
+        with pytest.raises(PromotionRefused, match=f"vault is in ({path} in|the message of)"):
+            promotion.promote(gate, "feature", accept_flags=True, held=held)
+        agent.git("reset", "-q", "--hard", "HEAD~2")
+    assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
+    agent.commit("d", "fine", "Four")
+    agent.git("push", "-q", "-f", "origin", "feature")
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    assert promotion.promote(gate, "feature", accept_flags=True, held=held) == "feature"
 
 
 def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:

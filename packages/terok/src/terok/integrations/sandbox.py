@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from terok_sandbox.cli.tree import COMMANDS
     from terok_sandbox.config.model import SandboxConfig
     from terok_sandbox.errors import GateError
+    from terok_sandbox.gate.cli import VERBS as GATE_VERBS
     from terok_sandbox.gate.invoke import find_git, git_environment
     from terok_sandbox.gate.layout import mirror_path
     from terok_sandbox.gate.mirror import GitGate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     __all__ = [
         "COMMANDS",
+        "GATE_VERBS",
         "GateError",
         "GitGate",
         "Review",
@@ -40,6 +42,7 @@ else:
         __name__,
         {
             "COMMANDS": "terok_sandbox.cli.tree",
+            "GATE_VERBS": "terok_sandbox.gate.cli:VERBS",
             "GateError": "terok_sandbox.errors",
             "GitGate": "terok_sandbox.gate.mirror",
             "Review": "terok_sandbox.gate.review",

@@ -34,7 +34,7 @@ def test_without_a_verb_the_help_is_printed(capsys: pytest.CaptureFixture[str]) 
     assert main([]) == 0
     output = capsys.readouterr().out
     assert output.startswith("usage: terok")
-    for verb in ("demo", "setup", "uninstall", "auth", "executor", "sandbox", "vault"):
+    for verb in ("demo", "setup", "auth", "review", "promote", "reject", "executor", "sandbox", "vault"):
         assert f"\n  {verb} " in output
 
 
@@ -42,6 +42,8 @@ def test_a_command_with_two_places_is_one() -> None:
     assert COMMANDS.find_at("sandbox vault") is COMMANDS.find_at("vault")
     for verb in ("setup", "uninstall", "auth"):
         assert COMMANDS.find_at(f"executor {verb}") is COMMANDS.find_at(verb)
+    for verb in ("review", "promote", "reject"):
+        assert COMMANDS.find_at(f"sandbox gate {verb}") is COMMANDS.find_at(verb)
 
 
 def test_a_wrap_at_one_place_shows_at_the_other() -> None:
