@@ -358,7 +358,9 @@ def test_a_mirror_without_commits(upstream: Repo, tmp_path: Path, serving: Servi
 
 
 def test_errors_do_not_name_the_host(url: str, gate: GitGate) -> None:
+    question = (url, "GET", "/proj.git/info/refs?service=git-upload-pack", bearer())
+    assert ask(*question)[0] == 200, "the server has begun"
     gate.path.rename(gate.path.with_name("gone"))
-    status, answer = ask(url, "GET", "/proj.git/info/refs?service=git-upload-pack", bearer())
+    status, answer = ask(*question)
     assert status >= 400
     assert not re.search(rb"/(tmp|home|var)/", answer)
