@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,7 @@ def _in_namespace(namespace: Path, proc: Path) -> Iterator[Process]:
 def _read(directory: Path) -> Process:
     status = parse_status((directory / "status").read_text("utf-8", "replace"))
     host_uid = int(status["Uid"].split()[1])
-    environment = _bytes(directory / "environ")
-    if environment is None and _ended(directory):
-        environment = b""
+    environment = _environment(directory)
     return Process(
         pid=int(directory.name),
         host_uid=host_uid,
@@ -77,6 +76,18 @@ def _read(directory: Path) -> Process:
         command=_bytes(directory / "cmdline") or b"",
         environment=environment,
     )
+
+
+def _environment(directory: Path) -> bytes | None:
+    """Read the environment; nobody may while a process is being started, so it is tried for a second."""
+    for _ in range(20):
+        environment = _bytes(directory / "environ")
+        if environment is not None:
+            return environment
+        if _ended(directory):
+            return b""
+        time.sleep(0.05)
+    return None
 
 
 def _ended(directory: Path) -> bool:
