@@ -37,14 +37,20 @@ def pytest_configure() -> None:
     }
 
 
-def pytest_sessionstart() -> None:
-    """Remove what an interrupted run left in a private Podman, before any lane starts."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remove what an interrupted run left in a private Podman, and build the images, before any lane starts.
+
+    A run of chosen tests (``-k``, or files by name) builds what they need when they need it.
+    """
     if "PYTEST_XDIST_WORKER" in os.environ or "CONTAINERS_STORAGE_CONF" not in os.environ:
         return
     subprocess.run(["podman", "rm", "-af", "-t", "0"], check=True, capture_output=True, timeout=120)
     root = Path(os.environ["TEROK_ROOT"])
     for config in (root / "config", *root.glob("gw*/config")):
         shutil.rmtree(config, ignore_errors=True)
+    if not session.config.option.keyword and session.config.args == ["tests-integration"]:
+        for agents in (["demo"], []):  # [] are all
+            subprocess.run(["terok-executor", "build", *agents, "--base", BASE], check=True, timeout=1800)
 
 
 class Lanes(LoadScopeScheduling):
