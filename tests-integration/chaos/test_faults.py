@@ -237,13 +237,13 @@ def test_the_runtime_directory_is_lost_with_a_reboot(box: Box) -> None:
     wait_for(lambda: " 503 " not in box.ask_vault().splitlines()[0])
 
 
-def test_no_room_for_the_audit_no_request(box: Box, upstream: Callable[[str, str], None]) -> None:
+def test_no_room_for_the_audit_no_request(box: Box, real_key: str, upstream: Callable[[str, str], None]) -> None:
     """The vault writes down what it is about to do; when it cannot, it does not do it.
 
     The kernel refuses the proxy's writes at a file size, as it would on a full disk.
     """
     upstream("demo", "http://127.0.0.1:9")
-    box.sh("terok-executor", "auth", "demo", stdin="not-a-real-key-of-anybody\n")
+    box.sh("terok-executor", "auth", "demo", stdin=real_key + "\n")
     box.run()
     assert box.ask_vault().startswith("HTTP/1")
     broker = box.processes()["broker"]
