@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.inspect.changes import SUBMODULE, Change
-from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.objects import Objects, batches
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.scrub import Patterns
 
 _MAX_ENTRIES: Final = 1_000_000
-_BATCH: Final = 16 * 1024 * 1024
 
 
 def held_patterns(config: SandboxConfig) -> tuple[Patterns, ...]:
@@ -45,21 +44,9 @@ def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[P
     for entry in entries:
         if isinstance(entry, Change) and not entry.removed and entry.mode != SUBMODULE:
             places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
-    for batch in _batches(objects, list(places)):
+    sizes = (info.size for info in objects.describe(places))
+    for batch in batches(zip(places, sizes, strict=True)):
         for name, content in zip(batch, objects.contents(batch), strict=True):
             if content is not None and any(needle in content for needle in needles):
                 return places[name]
     return ""
-
-
-def _batches(objects: Objects, names: list[str]) -> Iterable[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for name, info in zip(names, objects.describe(names), strict=True):
-        if batch and size + info.size > _BATCH:
-            yield batch
-            batch, size = [], 0
-        batch.append(name)
-        size += info.size
-    if batch:
-        yield batch

@@ -9,7 +9,7 @@ from typing import Final
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import SUBMODULE, SYMLINK, Change
 from terok_sandbox.gate.inspect.contents import judge_attributes
-from terok_sandbox.gate.inspect.objects import ObjectInfo, Objects, tree_names
+from terok_sandbox.gate.inspect.objects import ObjectInfo, Objects, batches, tree_names
 from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionLimits, InspectionPolicy
 from terok_sandbox.gate.inspect.rules import Finding
@@ -18,7 +18,6 @@ from terok_sandbox.gate.inspect.secrets import find_secrets
 MAX_FINDINGS: Final = 1000
 _MAX_LINK: Final = 4096
 _MAX_GIT_FILE: Final = 1024 * 1024
-_BATCH: Final = 16 * 1024 * 1024
 _MAX_DIRECTORIES: Final = 5000
 
 
@@ -174,7 +173,7 @@ def _judge_contents(
     if left_out:
         found.add([Finding("not-scanned", "", f"{left_out} files")])
     trees = _trees(tips, directories, found)
-    for batch in _batches(readable) if readable else [[]]:
+    for batch in batches(readable) if readable else [[]]:
         names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *(change.oid for change in batch)]
         contents = objects.contents(names)
         for tip, directory in trees:
@@ -212,16 +211,3 @@ def _judge_content(change: Change, content: bytes) -> Iterator[Finding]:
 def _has_meaning(change: Change) -> bool:
     """Tell whether git reads the file itself, so that it is looked at whatever its size."""
     return change.mode == SYMLINK or change.path.rsplit("/", 1)[-1].casefold() == ".gitattributes"
-
-
-def _batches(items: list[tuple[Change, int]]) -> Iterator[list[Change]]:
-    batch: list[Change] = []
-    size = 0
-    for change, length in items:
-        if batch and (size + length > _BATCH or len(batch) >= 5000):
-            yield batch
-            batch, size = [], 0
-        batch.append(change)
-        size += length
-    if batch:
-        yield batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import Change, parse_changes
@@ -13,6 +13,9 @@ from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
+_BATCH: Final = 16 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,20 @@ class Objects:
             input=data.encode("utf-8", "surrogateescape"),
             max_output=_OUTPUT,
         ).stdout
+
+
+def batches(items: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
+    """Cut items with their sizes (bytes) into lists to read at once: at most 5,000, and 16 MiB or one larger item."""
+    batch: list[T] = []
+    size = 0
+    for item, length in items:
+        if batch and (size + length > _BATCH or len(batch) >= 5000):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += length
+    if batch:
+        yield batch
 
 
 def tree_names(raw: bytes, oid_bytes: int) -> list[str]:
