@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import AuditError
-from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
 from terok_sandbox.shield.egress.limits import Meter
@@ -28,10 +27,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS: Final = 256
+MAX_UNDECIDED: Final = 256
+"""Connections that have no answer yet; more of them wait in the kernel's queue, in their order."""
+MAX_TUNNELS: Final = 256
 HEAD_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 4.0
 IDLE_SECONDS: Final = 1200.0
+ACCEPT_PAUSE: Final = 0.2
 _CHUNK: Final = 256 * 1024
 
 
@@ -52,19 +54,35 @@ class EgressProxy:
         self._meter = meter or Meter()
         self._tunnels: set[_Tunnel] = set()
         self._connections: set[asyncio.Task[None]] = set()
+        self._undecided = asyncio.Semaphore(MAX_UNDECIDED)
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        server = await asyncio.start_server(
-            lambda r, w: self._connection(r, w, failed), sock=listener, limit=_CHUNK, backlog=BACKLOG
-        )
+        accepting = asyncio.create_task(self._accept(listener, failed))
         try:
-            async with server:
-                await failed
+            await asyncio.wait({accepting, failed}, return_when=asyncio.FIRST_COMPLETED)
+            failed.result() if failed.done() else accepting.result()
         finally:
-            for task in list(self._connections):
+            for task in (accepting, *self._connections):
                 task.cancel()
+
+    async def _accept(self, listener: socket.socket, failed: asyncio.Future[None]) -> None:
+        """Take connections one by one: a server of asyncio takes a whole queue at once and would have to drop some."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        while True:
+            await self._undecided.acquire()
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:  # out of descriptors, or the client has gone already
+                self._undecided.release()
+                log.warning("cannot take a connection: %s", error)
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
+            task = asyncio.create_task(self._connection(client, failed))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
 
     def reconsider(self) -> None:
         """End every tunnel that would not be allowed now: the policy has changed."""
@@ -72,28 +90,21 @@ class EgressProxy:
             if not self._judge.holds(tunnel.host, tunnel.port, tunnel.address):
                 tunnel.task.cancel()
 
-    async def _connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, failed: asyncio.Future[None]
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(self._connections) < MAX_CONNECTIONS:
-            self._connections.add(task)
+    async def _connection(self, client: socket.socket, failed: asyncio.Future[None]) -> None:
+        with ExitStack() as undecided:
+            undecided.callback(self._undecided.release)
+            reader, writer = await asyncio.open_connection(sock=client, limit=_CHUNK)
             try:
                 with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
-                    await self._request(reader, writer, task)
+                    await self._request(reader, writer, undecided)
             except AuditError as error:
                 if not failed.done():
                     failed.set_exception(error)
-            finally:
-                self._connections.discard(task)
         transport = writer.transport
         writer.close()
         asyncio.get_running_loop().call_later(1.0, transport.abort)
 
-    async def _request(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, task: asyncio.Task[None]
-    ) -> None:
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, undecided: ExitStack) -> None:
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 head, rest = await _read_head(reader)
@@ -103,8 +114,12 @@ class EgressProxy:
         if reason := self._meter.connection(host, asyncio.get_running_loop().time()):
             self._refused(head, reason, "default")
             return await _answer(writer, 429, reason)
+        task = asyncio.current_task()
+        assert task is not None
         tunnel = _Tunnel(head.host, head.port, task)
         try:
+            if len(self._tunnels) >= MAX_TUNNELS:
+                return await _answer(writer, 503, f"{MAX_TUNNELS} tunnels are open already")
             route = await self._judge.route(head.host, head.port)
             self._tunnels.add(tunnel)
             up_reader, up_writer = await _dial(route, head.port)
@@ -116,6 +131,7 @@ class EgressProxy:
         except Unreachable as error:
             return await _answer(writer, 502, str(error))
         else:
+            undecided.close()
             try:
                 if head.connect:
                     await self._tunnel(head, route, rest, (reader, writer), (up_reader, up_writer))

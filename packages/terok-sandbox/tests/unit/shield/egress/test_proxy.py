@@ -148,8 +148,7 @@ async def proxy(upstream: tuple[int, list[bytes]], tmp_path: Path) -> AsyncItera
     sightings = Sightings(AuditLog(tmp_path / "audit.jsonl"), clock=asyncio.get_running_loop().time)
     judge = Fixed(upstream[0])
     proxy: Any = EgressProxy(judge, sightings, Meter(Limits(burst=8, per_second=0, up=100_000)))  # type: ignore[arg-type]
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     task = asyncio.create_task(proxy.serve(listener))
     proxy.port, proxy.judge, proxy.target = listener.getsockname()[1], judge, f"a.example.com:{upstream[0]}".encode()
     yield proxy
@@ -266,6 +265,26 @@ async def test_a_denial_ends_a_busy_flow_whenever_it_comes(proxy: Any, *, plain:
                     while await reader.read(65536):
                         pass
             writer.close()
+
+
+@pytest.mark.attack("RES-1")
+async def test_nobody_is_dropped_in_a_crowd(proxy: Any) -> None:
+    connect = b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n"
+    crowd = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(100)]
+    with suppress(TimeoutError):
+        while len(crowd) < 400:  # until the kernel's queue is full
+            crowd.append(socket.create_connection(("127.0.0.1", proxy.port), timeout=0.1))
+    for one in crowd:
+        one.sendall(connect)
+        one.shutdown(socket.SHUT_WR)
+    loop, first = asyncio.get_running_loop(), []
+    for one in crowd:
+        one.setblocking(False)
+        async with asyncio.timeout(10):
+            first.append((await loop.sock_recv(one, 12))[9:12])
+        one.close()
+    assert set(first) == {b"200", b"429"}
+    assert len(first) > 300
 
 
 @pytest.mark.attack("NET-2")
