@@ -138,7 +138,7 @@ def test_a_web_page_lets_in_the_token_alone_and_comes_back_after_a_restart(
     roster_file: Callable[[str, str], None],
     listener: Callable[[str], tuple[int, Callable[[], int]]],
 ) -> None:
-    serve = '[python3, -m, http.server, "{port}", --bind, 127.0.0.1]'
+    serve = '[bash, -c, "sleep 1; exec python3 -m http.server {port} --bind 127.0.0.1"]'
     roster_file("agents/demo", f"web: {{command: {serve}}}\n")
     taken, _ = listener("127.0.0.1")
     words = ("terok-executor", "run", "demo", str(repository), "--web", "--base", BASE, "--name", container)

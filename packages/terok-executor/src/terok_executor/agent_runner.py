@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -298,9 +299,10 @@ class AgentRunner(ContainerCare):
         """Start a stopped container again; its workspace is as it was, and a web page has its old address."""
         page = load_page(name)
         with listen(page.port) if page is not None else nullcontext() as listener:
+            started = datetime.now(UTC).isoformat()
             self.sandbox.start(name)
             if page is not None and listener is not None:
-                self.wait_until_ready(name, marker=WEB_MARKER)
+                self.wait_until_ready(name, marker=WEB_MARKER, since=started)
                 self._pages.append(serve_page(name, listener, page.public_url, page.token))
 
     def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:

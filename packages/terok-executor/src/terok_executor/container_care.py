@@ -51,9 +51,14 @@ class ContainerCare:
         """The container engine."""
         return self.sandbox.runtime
 
-    def wait_until_ready(self, name: str, *, timeout: float = READY_SECONDS, marker: str = READY_MARKER) -> None:
-        """Wait until the start script has fetched the repository; ExecutorError if it does not within the time."""
-        if self.sandbox.stream_logs(name, timeout, lambda line: marker in line):
+    def wait_until_ready(
+        self, name: str, *, timeout: float = READY_SECONDS, marker: str = READY_MARKER, since: str | None = None
+    ) -> None:
+        """Wait until the start script has fetched the repository; ExecutorError if it does not within the time.
+
+        ``since`` (RFC 3339) is when a container was started again, whose output has an older marker.
+        """
+        if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
             return
         last = safe_text(self.logs(name, tail=3), limit=400)
         raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")

@@ -176,15 +176,20 @@ class Sandbox:
         """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after *timeout* seconds."""
         return self.runtime.container(name).wait(timeout)
 
-    def stream_logs(self, name: str, timeout: float, ready_check: Callable[[str], bool]) -> bool:
-        """Read the container's output until *ready_check* accepts a line; ``False`` if it ends or *timeout* comes."""
+    def stream_logs(
+        self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None
+    ) -> bool:
+        """Read the container's output until *ready_check* accepts a line; ``False`` if it ends or *timeout* comes.
+
+        *since* (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
+        """
 
         def see(line: str) -> None:
             if ready_check(line):
                 raise _Ready
 
         try:
-            self.runtime.container(name).follow_logs(see, timeout=timeout)
+            self.runtime.container(name).follow_logs(see, timeout=timeout, since=since)
         except _Ready:
             return True
         except EngineTimeout:

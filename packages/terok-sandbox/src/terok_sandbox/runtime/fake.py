@@ -148,7 +148,9 @@ class FakeContainer:
         lines = self._record().output.splitlines(keepends=True)
         return "".join(lines[0 if tail is None else max(0, len(lines) - tail) :])
 
-    def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
+    def follow_logs(
+        self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
+    ) -> None:
         """Call *on_line* for every line there is."""
         for line in self.logs(tail=tail).splitlines():
             on_line(line)

@@ -141,9 +141,11 @@ class PodmanContainer:
         )
         return completed.text + completed.err_text
 
-    def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
+    def follow_logs(
+        self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
+    ) -> None:
         """Call *on_line* for every line until the container ends; EngineTimeout after *timeout* seconds."""
-        arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=None)
+        arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=since)
         try:
             code = stream([find_podman(), *arguments], on_line, timeout=timeout, check=False)
         except ProcessTimeout as error:

@@ -161,7 +161,9 @@ class Container(Protocol):
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return its output so far, both streams, at most the last 16 MiB."""
 
-    def follow_logs(self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None) -> None:
+    def follow_logs(
+        self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
+    ) -> None:
         """Call *on_line* for every line until it ends; an exception of *on_line* ends the following and passes."""
 
     def logs_process(
