@@ -66,7 +66,14 @@ def spawn_nft(netns_fd: int) -> tuple[NftProcess, NftChannelFds]:
     commands, command_end = os.pipe2(os.O_CLOEXEC)
     output_end, output = os.pipe2(os.O_CLOEXEC)
     try:
-        process = spawn([nft, "-i"], stdin=commands, stdout=output, stderr=output, preexec=lambda: enter(netns_fd))
+        process = spawn(
+            [nft, "-i"],
+            stdin=commands,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "HOME": "/dev/null"},  # it would write its commands, the policy, to ~/.nft.history
+            preexec=lambda: enter(netns_fd),
+        )
     except BaseException:
         os.close(command_end)
         os.close(output_end)

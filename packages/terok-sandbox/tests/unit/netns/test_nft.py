@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from terok_sandbox.netns.nft import NftChannel, NftChannelError, NftCommandError, NftProcess, spawn_nft
@@ -89,3 +90,15 @@ async def test_too_many_waiting_commands_are_refused(started: Started) -> None:
     refused = [one for one in results if isinstance(one, NftChannelError)]
     assert len(refused) == 300 - 256
     assert channel.alive
+
+
+async def test_commands_leave_no_history_in_a_home(
+    namespace: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    process, fds = spawn_nft(namespace)
+    channel = NftChannel(fds)
+    await channel.run(TABLE)
+    channel.close()
+    process.wait(5)
+    assert list(tmp_path.iterdir()) == []
