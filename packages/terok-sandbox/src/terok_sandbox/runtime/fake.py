@@ -230,8 +230,7 @@ class FakeEvents:
         """Return the next event there is, else ``None`` at once."""
         if self._history is None:
             raise EngineError("the stream of events is closed")
-        while self._next < len(self._history):
-            event = self._history[self._next]
+        for event in self._history[self._next :]:
             self._next += 1
             if event.name.startswith(self._prefix):
                 return event
@@ -334,9 +333,9 @@ class FakeRuntime:
         record.env = dict(line.split("=", 1) for line in plan.env_file.splitlines())
         volumes = [value.split(":") for flag, value in pairwise(plan.argv) if flag == "--volume"]
         record.mounts = [MountSummary(host, inside, "ro" not in rest.split(",")) for host, inside, rest in volumes]
-        record.started_at = None if plan.sealed else time.time()
         self.happened(plan.name, "create")
         if not plan.sealed:
+            record.started_at = time.time()
             self.happened(plan.name, "start")
         return self.container(plan.name).id
 
