@@ -365,12 +365,11 @@ class FakeRuntime:
 
     def force_remove(self, containers: Iterable[str]) -> list[RemoveResult]:
         """Forget containers."""
-        results = []
-        for name in containers:
+        names = list(containers)
+        for name in names:
             if "remove" not in self.failures and self.records.pop(name, None) is not None:
                 self.happened(name, "remove")
-            results.append(RemoveResult(name, self.failures.get("remove", "")))
-        return results
+        return [RemoveResult(name, self.failures.get("remove", "")) for name in names]
 
     def reserve_port(self, host: str = "127.0.0.1") -> AbstractContextManager[PortReservation]:
         """Hold a real free port."""
