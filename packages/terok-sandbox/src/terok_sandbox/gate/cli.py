@@ -36,7 +36,7 @@ VERBS: Final = (
         help="list the branches with new work, or show all that one brings",
         handler=f"{_REVIEW}:review",
         args=(
-            _SCOPE,
+            ArgDef("scope", help="name of a mirror (default: all)", metavar="SCOPE", nargs="?"),
             ArgDef("branch", help="name of a branch", metavar="BRANCH", nargs="?"),
             _JSON,
             ArgDef("--sarif", help="write the findings to this file, as SARIF", metavar="FILE"),

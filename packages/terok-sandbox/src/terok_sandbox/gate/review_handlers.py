@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.handlers import base_directory
+from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
 
 if TYPE_CHECKING:
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.promotion import ReviewedBranch
 
 
-def review(*, scope: str, branch: str | None = None, as_json: bool = False, sarif: str | None = None) -> int:
-    """List the branches with new work, or show all of what one brings and remember that it was seen."""
+def review(
+    *, scope: str | None = None, branch: str | None = None, as_json: bool = False, sarif: str | None = None
+) -> int:
+    """List the branches with new work, of one mirror or of all, or show all of what one brings and remember that."""
     from terok_sandbox.gate import promotion
     from terok_sandbox.gate.errors import GateError
 
-    gate = GitGate.open(scope, base=base_directory())
-    if branch is None:
+    base = base_directory()
+    if scope is None or branch is None:
         if sarif is not None:
-            raise GateError("a SARIF report is about one branch", hint=f"terok-sandbox gate review {scope} BRANCH")
-        return _list_work(gate, as_json=as_json)
+            hint = f"terok-sandbox gate review {scope or 'SCOPE'} BRANCH"
+            raise GateError("a SARIF report is about one branch", hint=hint)
+        return _list_work([scope] if scope else [one.scope for one in list_mirrors(base)], base, as_json=as_json)
+    gate = GitGate.open(scope, base=base)
     seen = promotion.review(gate, branch)
     if sarif is not None:
         _write_sarif(Path(sarif), seen.report)
@@ -76,17 +81,18 @@ def reject(*, scope: str, branch: str, note: str) -> int:
     return 0
 
 
-def _list_work(gate: GitGate, *, as_json: bool) -> int:
+def _list_work(scopes: list[str], base: Path, *, as_json: bool) -> int:
     from terok_sandbox.gate import promotion
 
-    work = promotion.new_work(gate)
+    work = [(scope, item) for scope in scopes for item in promotion.new_work(GitGate.open(scope, base=base))]
     if as_json:
-        print(json.dumps([asdict(item) for item in work], indent=1))
+        print(json.dumps([{"scope": scope} | asdict(item) for scope, item in work], indent=1))
         return 0
-    for item in work:
+    for scope, item in work:
         flags = f"  {item.flags} findings" if item.flags else ""
         note = f"  ({safe_text(item.note, limit=80)})" if item.note else ""
-        print(f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {safe_text(item.branch)}{flags}{note}")
+        name = f"{scope} {safe_text(item.branch)}"
+        print(f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {name}{flags}{note}")
     if not work:
         print("no branch has new work")
     return 0

@@ -139,8 +139,9 @@ def test_verbs(
 ) -> None:
     for module in (handlers, review_handlers, upkeep_handlers):
         monkeypatch.setattr(module, "base_directory", lambda: gate.path.parent)
-    review_handlers.review(scope="proj-1")
-    assert "new          2 commits  feature  1 findings" in capsys.readouterr().out
+    for scope in ("proj-1", None):
+        review_handlers.review(scope=scope)
+        assert "new          2 commits  proj-1 feature  1 findings" in capsys.readouterr().out
     report = gate.path.parent / "out.sarif"
     review_handlers.review(scope="proj-1", branch="feature", sarif=str(report))
     out = capsys.readouterr().out
