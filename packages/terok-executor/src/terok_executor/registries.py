@@ -31,7 +31,7 @@ def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     if "PIP_INDEX_URL" not in found:
         found["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
     if "NPM_CONFIG_REGISTRY" not in found:
-        found["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry"])
+        found["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry", "--logs-max=0"])
     return {name: value for name, value in sorted(found.items()) if usable(value)}
 
 

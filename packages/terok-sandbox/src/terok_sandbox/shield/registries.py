@@ -82,7 +82,7 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
 
 def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None = None) -> Registry:
     """Read npm's registry, and those of scopes in the user's ``.npmrc``."""
-    main = URL.findall(ask(["npm", "config", "get", "registry"]))
+    main = URL.findall(ask(["npm", "config", "get", "registry", "--logs-max=0"]))
     rc = _text((home or Path.home()) / ".npmrc")
     scoped = npm_scopes(rc)
     configured = bool(scoped) or any(key.lower() == "npm_config_registry" for key in os.environ)
