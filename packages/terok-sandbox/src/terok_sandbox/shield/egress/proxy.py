@@ -34,6 +34,8 @@ HEAD_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 4.0
 IDLE_SECONDS: Final = 1200.0
 ACCEPT_PAUSE: Final = 0.2
+LINGER_SECONDS: Final = 1.0
+MAX_LINGERING: Final = 64
 _CHUNK: Final = 256 * 1024
 
 
@@ -55,6 +57,7 @@ class EgressProxy:
         self._tunnels: set[_Tunnel] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._undecided = asyncio.Semaphore(MAX_UNDECIDED)
+        self._lingering = 0
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
@@ -100,6 +103,18 @@ class EgressProxy:
             except AuditError as error:
                 if not failed.done():
                     failed.set_exception(error)
+        await self._close(reader, writer)
+
+    async def _close(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Close after the client had a moment to end: closing with bytes unread would take the answer from it."""
+        if self._lingering < MAX_LINGERING:
+            self._lingering += 1
+            with suppress(TimeoutError, OSError, RuntimeError, asyncio.CancelledError):
+                writer.write_eof()
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while await reader.read(_CHUNK):
+                        pass
+            self._lingering -= 1
         transport = writer.transport
         writer.close()
         asyncio.get_running_loop().call_later(1.0, transport.abort)

@@ -267,6 +267,18 @@ async def test_a_denial_ends_a_busy_flow_whenever_it_comes(proxy: Any, *, plain:
             writer.close()
 
 
+async def test_a_refusal_is_read_even_when_the_client_has_sent_more(proxy: Any) -> None:
+    for _ in range(8):
+        await say(proxy, b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n" + b"x" * 2_000_000)
+    with suppress(ConnectionError):
+        await writer.drain()
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
+    writer.close()
+
+
 @pytest.mark.attack("RES-1")
 async def test_nobody_is_dropped_in_a_crowd(proxy: Any) -> None:
     connect = b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n"
