@@ -114,8 +114,8 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(["usage", "message", "response", "model", "input_tokens", "prompt_tokens", "object"])
-            | st.sampled_from(["prompt_tokens_details", "input_tokens_details", "cached_tokens", "output_tokens"]
-            + ["usageMetadata", "promptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount"]),
+            | st.sampled_from(["prompt_tokens_details", "input_tokens_details", "cached_tokens", "output_tokens"])
+            | st.sampled_from(["usageMetadata", "promptTokenCount", "cachedContentTokenCount", "modelVersion"]),
             inner,
             max_size=5,
         )
