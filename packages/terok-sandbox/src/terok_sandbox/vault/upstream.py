@@ -220,14 +220,7 @@ def _uploaded(upload: asyncio.Task[None] | None) -> bool:
 
 
 def _keeps(head: ResponseHead) -> bool:
-    if head.minor == 0:
-        return False
-    return not any(
-        option.strip().lower() == b"close"
-        for name, (_, value) in zip(head.names, head.fields, strict=True)
-        if name == b"connection"
-        for option in value.split(b",")
-    )
+    return head.minor > 0 and b"close" not in head.options()
 
 
 _KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...]] = (

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 BYTES_PER_TOKEN: Final = 4
 """For an answer that does not say its usage: what a token is taken to be."""
-_INFERENCE: Final = ("/messages", "/responses", "/completions", "/embeddings", ":generateContent", ":streamGenerateContent")
+_INFERENCE: Final = (
+    "/messages",
+    "/responses",
+    "/completions",
+    "/embeddings",
+    ":generateContent",
+    ":streamGenerateContent",
+)
 
 
 def is_inference(method: str, path: str) -> bool:
