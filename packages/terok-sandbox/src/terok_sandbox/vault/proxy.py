@@ -13,7 +13,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.vault.dial import ConnectTimeoutError, ProxyFailedError
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.exchange import Exchange, Record
@@ -22,7 +21,7 @@ from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
 from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, screen, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
-from terok_sandbox.vault.upstream import ClosedError, UploadFailedError, UpstreamClient, failure
+from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
@@ -50,16 +49,6 @@ HEAD_SECONDS: Final = 20.0
 BODY_STALL_SECONDS: Final = 300.0
 LINGER_SECONDS: Final = 2.0
 SMALL_UPLOAD: Final = 64 * 1024
-_FAILURES: Final = (
-    OSError,
-    ValueError,
-    ClosedError,
-    ConnectTimeoutError,
-    ProxyFailedError,
-    UploadFailedError,
-    UnreadableEncodingError,
-    ReflectedSecretError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +238,7 @@ class VaultProxy:
                 raise
             self._upstream.release(answer)
             exchange.outcome = "complete"
-        except _FAILURES as exc:
+        except (OSError, ValueError) as exc:
             return self._fail(client, reply, exchange, _why(exc))
         if reply.keep and (framing is None or framing.done):
             return True
@@ -294,7 +283,7 @@ class VaultProxy:
             answer = await self._upstream.upgrade(
                 grant.request.with_headers(handshake_headers(key, screened.subprotocols))
             )
-        except _FAILURES as exc:
+        except (OSError, ValueError) as exc:
             self._fail(client, reply, exchange, _why(exc))
             return
         try:
@@ -320,7 +309,7 @@ class VaultProxy:
             if answer.leg.open and reply.begun:
                 answer.leg.write(frame(CLOSE, BROKEN, key=b"\0\0\0\0"))
             raise
-        except _FAILURES as exc:
+        except (OSError, ValueError) as exc:
             self._fail(client, reply, exchange, _why(exc))
         finally:
             answer.leg.close()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util import TerokError, UsageError, ensure_dir, write_sensitive_file
 
-from terok_sandbox.vault.connection import connect, generate_passphrase, is_generated
+from terok_sandbox.vault.connection import generate_passphrase, is_generated, opens
 from terok_sandbox.vault.errors import VaultError, VaultLocked, VaultMissing, WrongPassphrase
 from terok_sandbox.vault.passphrase.change import provision_lock, settle
 from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
@@ -33,13 +34,6 @@ Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt
 COMMAND_SECONDS: Final = 30.0
 MAX_SECRET_BYTES: Final = 64 * 1024
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
-_PLACES: Final = {
-    "session": "the session file",
-    "systemd-creds": "the sealed credential",
-    "keyring": "the keyring",
-    "file": "the passphrase file",
-    "command": "the output of the passphrase command",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -72,13 +66,13 @@ def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
     for found in _kept(cfg):
         if _may_open(cfg, found.passphrase):
             return found
-        wrong.append(_PLACES[found.tier])
-        _log.warning("the passphrase in %s does not open the vault; looking further", wrong[-1])
+        wrong.append(f"the {found.tier} tier")
+        _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
     if interactive and sys.stdin.isatty():
         return Resolved(ask_passphrase("Vault passphrase: "), "prompt")
     if wrong:
         raise WrongPassphrase(
-            f"the passphrase in {' and in '.join(wrong)} does not open the vault {cfg.db_path}", hint=_UNLOCK_HINT
+            f"the passphrase of {' and of '.join(wrong)} does not open the vault {cfg.db_path}", hint=_UNLOCK_HINT
         )
     raise VaultLocked("the vault is locked: no passphrase is at hand", hint=_UNLOCK_HINT)
 
@@ -97,14 +91,9 @@ def _kept(cfg: SandboxConfig) -> Iterator[Resolved]:
 
 def _may_open(cfg: SandboxConfig, passphrase: str) -> bool:
     """Whether the passphrase is not known to be wrong; whatever else is amiss is for the opening itself to say."""
-    if not cfg.db_path.exists() or cfg.db_path.stat().st_size == 0:
-        return True
-    try:
-        connect(cfg.db_path, passphrase).close()
-    except WrongPassphrase:
-        return False
-    except VaultError:
-        pass
+    if cfg.db_path.exists() and cfg.db_path.stat().st_size:
+        with suppress(VaultError):
+            return opens(cfg.db_path, passphrase)
     return True
 
 

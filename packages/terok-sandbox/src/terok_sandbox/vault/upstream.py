@@ -30,11 +30,11 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _LENGTHY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class ClosedError(Exception):
+class ClosedError(ConnectionError):
     """The upstream closed the connection without an answer."""
 
 
-class UploadFailedError(Exception):
+class UploadFailedError(ValueError):
     """The client's body did not come to its end; `__cause__` says why."""
 
 

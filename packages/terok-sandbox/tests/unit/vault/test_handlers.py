@@ -64,7 +64,7 @@ def test_locking_and_unlocking(vault, tmp_path: Path) -> None:
     assert vault("unlock", stdin=passphrase)[0] == 0 and vault("list")[0] == 0
     session.write_text("wrong")
     code, _, err = vault("list")
-    assert code == 1 and "the session file" in err and "vault unlock" in err
+    assert code == 1 and "the session tier" in err and "vault unlock" in err
     assert vault("unlock", stdin=passphrase)[0] == 0 and vault("list")[0] == 0, "the hint leads out of it"
 
 

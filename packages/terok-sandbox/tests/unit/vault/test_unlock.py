@@ -56,14 +56,14 @@ def test_a_wrong_session_file_is_named_and_passed_over(cfg: SandboxConfig, caplo
     right = session.read_text()
     write_session(cfg, "wrong")
     open_vault(cfg).close()
-    assert resolve(cfg).tier == "file" and "the session file does not open the vault" in caplog.text
+    assert resolve(cfg).tier == "file" and "the session tier does not open the vault" in caplog.text
     status = VaultStatus.load(cfg)
     assert (status.state, status.tier) == ("unlocked", "file") and "wrong passphrase" in status.warnings[0]
     assert "wrong" in session.read_text(), "looking does not change what containers use"
     assert provision_session(cfg).read_text() == right and not VaultStatus.load(cfg).warnings[0].count("wrong")
     write_session(cfg, "wrong")
     FileTier(cfg).write("wrong as well")
-    with pytest.raises(WrongPassphrase, match="session file and in the passphrase file"):
+    with pytest.raises(WrongPassphrase, match="session tier and of the file tier"):
         resolve(cfg)
 
 

@@ -185,9 +185,7 @@ class Leg(asyncio.Protocol):
                 return b""
             await self._wait(self.watch.loop.time() + seconds)
         data, self._data = self._data, b""
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         return data
 
     def at_hand(self, length: int) -> bytes | None:
@@ -267,20 +265,21 @@ class Leg(asyncio.Protocol):
         self._discard = 0
         self._data = b""
         self.read_by = self.watch.loop.time() + seconds
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    def _read_on(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _read_at_most(self, size: int) -> None:
         # asyncio's own knob, without a public setter; transports of TLS do not look at it.
         self._transport.max_size = size  # type: ignore[union-attr]
 
     async def _wait(self, deadline: float) -> None:
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         waiter = self._reader = self.watch.loop.create_future()
         self.read_by = deadline
         try:
