@@ -80,6 +80,15 @@ def connect(path: Path, passphrase: str, *, create: bool = False) -> Any:
     return connection
 
 
+def opens(path: Path, passphrase: str) -> bool:
+    """Tell whether a passphrase opens the database; raises as `connect` does for everything but a wrong one."""
+    try:
+        connect(path, passphrase).close()
+    except WrongPassphrase:
+        return False
+    return True
+
+
 def rekey(path: Path, old: str, new: str) -> None:
     """Encrypt the database anew, in one transaction, with nobody else in it.
 

@@ -26,11 +26,11 @@ MAX_IDLE: Final = 64
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-class ConnectTimeoutError(Exception):
+class ConnectTimeoutError(TimeoutError):
     """No connection within CONNECT_SECONDS."""
 
 
-class ProxyFailedError(Exception):
+class ProxyFailedError(OSError):
     """The host's HTTP proxy does not connect us."""
 
 

@@ -20,11 +20,11 @@ MAX_HELD: Final = 1024 * 1024
 _DECODED_STEP: Final = 64 * 1024
 
 
-class UnreadableEncodingError(Exception):
+class UnreadableEncodingError(ValueError):
     """The body has an encoding in which secrets cannot be searched."""
 
 
-class ReflectedSecretError(Exception):
+class ReflectedSecretError(ValueError):
     """The body holds a real secret in a form that cannot be overwritten."""
 
 

@@ -51,15 +51,7 @@ class Record:
         """Write the row that must be there before anything is dialed; a refusal if it cannot be."""
         try:
             self._ledger.check()
-            self._ledger.write(
-                "request",
-                request=exchange.number,
-                token_id=exchange.token_id,
-                provider=exchange.provider,
-                method=exchange.method,
-                path=exchange.path,
-                verdict="released",
-            )
+            self._ledger.write("request", **_asked(exchange), verdict="released")
         except AuditError as exc:
             _log.error("nothing is released without its audit row: %s", exc.message)
             return Refusal(503, "audit_unavailable", "the audit cannot be written", exc.hint)
@@ -67,17 +59,8 @@ class Record:
 
     def refused(self, exchange: Exchange, refusal: Refusal) -> None:
         """Write the row of a request that is not forwarded."""
-        self._note(
-            "request",
-            request=exchange.number,
-            token_id=exchange.token_id,
-            provider=exchange.provider,
-            method=exchange.method,
-            path=exchange.path,
-            verdict="refused",
-            status=refusal.status,
-            reason=refusal.reason,
-        )
+        asked = _asked(exchange)
+        self._note("request", **asked, verdict="refused", status=refusal.status, reason=refusal.reason)
 
     def over(self, exchange: Exchange) -> None:
         """Write the row of a released request that has come to its end, whatever end."""
@@ -103,3 +86,13 @@ class Record:
             self._ledger.write(action, **fields)
         except AuditError as exc:
             _log.error("%s", exc.message)
+
+
+def _asked(exchange: Exchange) -> dict[str, str]:
+    return {
+        "request": exchange.number,
+        "token_id": exchange.token_id,
+        "provider": exchange.provider,
+        "method": exchange.method,
+        "path": exchange.path,
+    }

@@ -11,7 +11,7 @@ from terok_util import register_secret, safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import unlock as unlocking
-from terok_sandbox.vault.errors import BadCredential, VaultError, VaultLocked
+from terok_sandbox.vault.errors import BadCredential, VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.tiers import tier_named
 from terok_sandbox.vault.scrub import MIN_SECRET
@@ -138,7 +138,7 @@ def lock(*, force: bool = False) -> int:
 def _opens(cfg: SandboxConfig) -> bool:
     try:
         unlocking.provision_session(cfg)
-    except VaultLocked:
+    except (VaultLocked, WrongPassphrase):
         return False
     return True
 

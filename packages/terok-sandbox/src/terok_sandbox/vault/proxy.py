@@ -13,7 +13,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.vault.dial import ConnectTimeoutError, ProxyFailedError
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.exchange import Exchange, Record
@@ -22,7 +21,7 @@ from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
 from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, screen, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
-from terok_sandbox.vault.upstream import ClosedError, UploadFailedError, UpstreamClient, failure
+from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
@@ -50,7 +49,6 @@ HEAD_SECONDS: Final = 20.0
 BODY_STALL_SECONDS: Final = 300.0
 LINGER_SECONDS: Final = 2.0
 SMALL_UPLOAD: Final = 64 * 1024
-_UPSTREAM_ERRORS: Final = (OSError, WireError, ValueError, ClosedError, ConnectTimeoutError, ProxyFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +238,8 @@ class VaultProxy:
                 raise
             self._upstream.release(answer)
             exchange.outcome = "complete"
-        except UploadFailedError as exc:
-            timed_out = isinstance(exc.__cause__, TimeoutError)
-            refusal = _BODY_TIMEOUT if timed_out else malformed("the request body is not framed as HTTP")
-            return self._fail(client, reply, exchange, refusal)
-        except UnreadableEncodingError:
-            return self._fail(client, reply, exchange, _UNREADABLE)
-        except ReflectedSecretError:
-            return self._fail(client, reply, exchange, _REFLECTED)
-        except _UPSTREAM_ERRORS as exc:
-            _log.warning("%s %s: %s", exchange.number, exchange.provider, type(exc).__name__)
-            return self._fail(client, reply, exchange, failure(exc))
+        except (OSError, ValueError) as exc:
+            return self._fail(client, reply, exchange, _why(exc))
         if reply.keep and (framing is None or framing.done):
             return True
         # An answer that came before the end of the upload: let the client read it.
@@ -260,6 +249,7 @@ class VaultProxy:
     def _fail(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
         """End an exchange that went wrong; an answer already begun must not look complete."""
         exchange.outcome = refusal.reason
+        _log.warning("%s %s: %s", exchange.number, exchange.provider, refusal.reason)
         if reply.begun:
             client.abort()
         else:
@@ -293,8 +283,8 @@ class VaultProxy:
             answer = await self._upstream.upgrade(
                 grant.request.with_headers(handshake_headers(key, screened.subprotocols))
             )
-        except _UPSTREAM_ERRORS as exc:
-            self._fail(client, reply, exchange, failure(exc))
+        except (OSError, ValueError) as exc:
+            self._fail(client, reply, exchange, _why(exc))
             return
         try:
             exchange.status = answer.head.status
@@ -319,10 +309,8 @@ class VaultProxy:
             if answer.leg.open and reply.begun:
                 answer.leg.write(frame(CLOSE, BROKEN, key=b"\0\0\0\0"))
             raise
-        except (UnreadableEncodingError, ReflectedSecretError):
-            self._fail(client, reply, exchange, _REFLECTED)
-        except _UPSTREAM_ERRORS as exc:
-            self._fail(client, reply, exchange, failure(exc))
+        except (OSError, ValueError) as exc:
+            self._fail(client, reply, exchange, _why(exc))
         finally:
             answer.leg.close()
 
@@ -349,9 +337,17 @@ _UNREADABLE: Final = Refusal(
 _REFLECTED: Final = Refusal(
     502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
 )
-
-
 _REDIRECTED: Final = Refusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
+
+
+def _why(exc: BaseException) -> Refusal:
+    """Say what an exchange failed of."""
+    if isinstance(exc, UploadFailedError):
+        stalled = isinstance(exc.__cause__, TimeoutError)
+        return _BODY_TIMEOUT if stalled else malformed("the request body is not framed as HTTP")
+    if isinstance(exc, UnreadableEncodingError):
+        return _UNREADABLE
+    return _REFLECTED if isinstance(exc, ReflectedSecretError) else failure(exc)
 
 
 def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:

@@ -43,12 +43,7 @@ _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 
 def reply_fields(head: ResponseHead, request: UpstreamRequest, patterns: Patterns) -> list[bytes]:
     """Return the header lines of our answer, without those of framing and connection."""
-    nominated = {
-        option.strip().lower()
-        for name, (_, value) in zip(head.names, head.fields, strict=True)
-        if name == b"connection"
-        for option in value.split(b",")
-    }
+    nominated = head.options()
     everything = b"\n".join([part for pair in head.fields for part in pair])
     reflected = patterns.clean(everything) is not everything
     lines, server = [], False

@@ -28,7 +28,7 @@ class Patterns:
         for secret in list(secrets)[:MAX_SECRETS]:
             if len(secret) >= MIN_SECRET:
                 found.update(dict.fromkeys(_spellings(secret)))
-        # A spelling that contains another needs no search of its own.
+        # The longest first: a shorter one overwritten in it would hide it.
         self.all: tuple[bytes, ...] = tuple(sorted(found, key=len, reverse=True))
         self.longest = max((len(pattern) for pattern in self.all), default=0)
         self._tails = frozenset(pattern[:1] for pattern in self.all)
@@ -39,12 +39,6 @@ class Patterns:
             if pattern in data:
                 data = data.replace(pattern, b"*" * len(pattern))
         return data
-
-    def clean_text(self, text: str) -> str:
-        """Return `text` with every complete occurrence overwritten."""
-        data = text.encode("utf-8", "surrogateescape")
-        cleaned = self.clean(data)
-        return text if cleaned is data else cleaned.decode("utf-8", "surrogateescape")
 
     def undecided(self, data: bytes) -> int:
         """Return how many bytes at the end of `data` could be the beginning of an occurrence."""

@@ -59,12 +59,14 @@ class VaultStatus:
             token_count=len(tokens),
             durable_tier=record.tier,
             recovery_acknowledged=record.acknowledged,
-            warnings=_warnings(cfg, record),
+            warnings=_warnings(cfg, record, resolved.tier),
         )
 
 
-def _warnings(cfg: SandboxConfig, record: Record) -> tuple[str, ...]:
+def _warnings(cfg: SandboxConfig, record: Record, tier: Tier) -> tuple[str, ...]:
     found = []
+    if tier != "session" and cfg.vault_session_file.exists():
+        found.append("the session file has a wrong passphrase: containers are locked out until `vault unlock`")
     if not passphrase_is_kept(cfg):
         found.append("the passphrase is in the session file only: a reboot loses every credential")
     if record.rekeying:

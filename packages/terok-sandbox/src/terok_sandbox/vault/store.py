@@ -104,7 +104,7 @@ class CredentialDB:
         if len(text) > MAX_CREDENTIAL_BYTES:
             raise BadCredential(f"the credential of {provider} is larger than {MAX_CREDENTIAL_BYTES} bytes")
         with self.transaction():
-            self._connection.execute(
+            self.write(
                 "INSERT INTO credentials (credential_set, provider, data, updated_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at",
                 (credential_set, provider, text, _now()),
@@ -124,7 +124,7 @@ class CredentialDB:
 
     def list_credentials(self, credential_set: str | None = None) -> list[CredentialRow]:
         """List what is stored, in one set or in all, without secrets."""
-        rows = self._all(
+        rows = self.rows(
             "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at FROM credentials"
             " WHERE ?1 IS NULL OR credential_set = ?1 ORDER BY credential_set, provider",
             (credential_set,),
@@ -134,10 +134,8 @@ class CredentialDB:
     def delete_credential(self, credential_set: str, provider: str) -> bool:
         """Remove a credential; False if there was none. Tokens bound to it stay and stop working."""
         with self.transaction():
-            cursor = self._connection.execute(
-                "DELETE FROM credentials WHERE credential_set = ? AND provider = ?", (credential_set, provider)
-            )
-            return bool(cursor.rowcount)
+            where = (credential_set, provider)
+            return bool(self.write("DELETE FROM credentials WHERE credential_set = ? AND provider = ?", where))
 
     # -- phantom tokens ------------------------------------------------------------------------------------------
 
@@ -154,7 +152,7 @@ class CredentialDB:
         token = mint(shape)
         digest = token_digest(token)
         with self.transaction():
-            self._connection.execute(
+            self.write(
                 "INSERT INTO phantom_tokens (token_sha256, token_id, container, provider, credential_set, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (digest, token_id(digest), container, provider, credential_set, _now()),
@@ -175,7 +173,7 @@ class CredentialDB:
 
     def list_tokens(self, container: str | None = None) -> list[TokenRow]:
         """List the tokens of one container or of all."""
-        rows = self._all(
+        rows = self.rows(
             "SELECT token_id, container, provider, credential_set, created_at FROM phantom_tokens"
             " WHERE ?1 IS NULL OR container = ?1 ORDER BY container, provider, created_at",
             (container,),
@@ -185,15 +183,15 @@ class CredentialDB:
     def revoke_tokens(self, container: str, *, provider: str | None = None) -> int:
         """Remove a container's tokens (all, or one provider's) and return how many there were."""
         with self.transaction():
-            cursor = self._connection.execute(
+            return self.write(
                 "DELETE FROM phantom_tokens WHERE container = ?1 AND (?2 IS NULL OR provider = ?2)",
                 (container, provider),
             )
-            return int(cursor.rowcount)
 
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        """Return the rows of a query, for the other tables of the vault."""
-        return self._all(sql, parameters)
+        """Return the rows of a query."""
+        with translated(self.path):
+            return list(self._connection.execute(sql, parameters).fetchall())
 
     def write(self, sql: str, parameters: tuple[object, ...] = ()) -> int:
         """Change rows, inside `transaction`, and return how many."""
@@ -203,10 +201,6 @@ class CredentialDB:
     def _one(self, sql: str, parameters: tuple[object, ...] = ()) -> Any:
         with translated(self.path):
             return self._connection.execute(sql, parameters).fetchone()
-
-    def _all(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        with translated(self.path):
-            return list(self._connection.execute(sql, parameters).fetchall())
 
 
 def _check_names(*names: str) -> None:

@@ -68,11 +68,6 @@ class Screened:
     closes: bool = False
     """Whether the client ends its connection after this request."""
 
-    @property
-    def has_body(self) -> bool:
-        """Whether a body follows the head."""
-        return self.chunked or bool(self.length)
-
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
@@ -118,7 +113,7 @@ class _Head:
         if what is Fate.FORWARD:
             self.forward.append((name, value))
         elif what is Fate.TOKEN:
-            self._once(self._tokens_seen, place)
+            self._once(place)
             if _TOKEN68.fullmatch(value):
                 self.presented.append(Presented(value, place))
         elif what is Fate.CONNECTION:
@@ -138,10 +133,10 @@ class _Head:
             if what is Fate.AUTHORIZATION:
                 self.presented += _from_authorization(value)
 
-    def _once(self, seen: set[str], name: str) -> None:
-        if name in seen:
-            raise _RefusedError(malformed(f"the header {name} occurs twice"))
-        seen.add(name)
+    def _once(self, place: str) -> None:
+        if place in self._tokens_seen:
+            raise _RefusedError(malformed(f"the header {place} occurs twice"))
+        self._tokens_seen.add(place)
 
 
 def screen(

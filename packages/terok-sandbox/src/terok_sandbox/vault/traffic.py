@@ -34,21 +34,18 @@ class Traffic:
 
     def feed(self, data: bytes) -> None:
         """Show plain content of the answer to the meter."""
-        if self.observer is not None:
-            self._tell(lambda observer: observer.feed(data))
+        self._tell(lambda observer: observer.feed(data))
 
     def end(self, outcome: str) -> None:
         """Tell the meter that the exchange is over."""
-        if self.observer is not None:
-            self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
-            self.observer = None
+        self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
+        self.observer = None
 
     def _tell(self, call: Callable[[ResponseObserver], None]) -> None:
-        observer = self.observer
-        if observer is None:
+        if self.observer is None:
             return
         try:
-            call(observer)
+            call(self.observer)
         except Exception:  # noqa: BLE001 - counting must not break what is counted
             _log.exception("the meter failed; this exchange is not counted further")
             self.observer = None

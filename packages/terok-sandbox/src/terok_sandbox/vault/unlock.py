@@ -1,27 +1,31 @@
 """Where the vault's passphrase comes from.
 
-First that answers wins: the session file (owner-only, on the runtime directory's tmpfs; a copy of what another tier
+First right answer wins: the session file (owner-only, on the runtime directory's tmpfs; a copy of what another tier
 gave), the durable tier of the record (`vault.passphrase`), the configured `passphrase_command`, and for interactive
 commands a question on the terminal. Supervisors are given the path of the session file only.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util import TerokError, UsageError, ensure_dir, write_sensitive_file
 
-from terok_sandbox.vault.connection import generate_passphrase, is_generated
-from terok_sandbox.vault.errors import VaultError, VaultLocked
+from terok_sandbox.vault.connection import generate_passphrase, is_generated, opens
+from terok_sandbox.vault.errors import VaultError, VaultLocked, VaultMissing, WrongPassphrase
 from terok_sandbox.vault.passphrase.change import provision_lock, settle
 from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
 from terok_sandbox.vault.passphrase.tiers import best_tier, tier_named
 from terok_sandbox.vault.secret_file import MAX_BYTES, one_line, read_secret_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.store import CredentialDB
 
@@ -30,6 +34,7 @@ Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt
 COMMAND_SECONDS: Final = 30.0
 MAX_SECRET_BYTES: Final = 64 * 1024
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +51,50 @@ def resolve_passphrase(cfg: SandboxConfig, *, interactive: bool = False) -> str:
 
 
 def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
-    """Return the passphrase of the vault from the first tier that has one, and which that is.
+    """Return the passphrase of the vault from the first tier that has the right one, and which that is.
 
-    A tier that is configured but fails ends the search: falling through could silently open another vault.
+    A wrong one is named in a warning and passed over. A tier that fails otherwise ends the search: what it would have
+    said is not known.
 
     Raises:
         VaultLocked: no tier has one.
+        WrongPassphrase: tiers have one, and none opens the vault.
         VaultError: the session file cannot be trusted, or the command failed.
 
     """
-    if (passphrase := read_session(cfg.vault_session_file)) is not None:
-        return Resolved(passphrase, "session")
-    record = read_record(cfg)
-    if not record.locked and (tier := tier_named(cfg, record.tier)) and (found := tier.read()) is not None:
-        return Resolved(found, tier.name)  # type: ignore[arg-type]
-    if cfg.credentials_passphrase_command and not record.locked:
-        return Resolved(_from_command(cfg.credentials_passphrase_command), "command")
+    wrong = []
+    for found in _kept(cfg):
+        if _may_open(cfg, found.passphrase):
+            return found
+        wrong.append(f"the {found.tier} tier")
+        _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
     if interactive and sys.stdin.isatty():
         return Resolved(ask_passphrase("Vault passphrase: "), "prompt")
+    if wrong:
+        raise WrongPassphrase(
+            f"the passphrase of {' and of '.join(wrong)} does not open the vault {cfg.db_path}", hint=_UNLOCK_HINT
+        )
     raise VaultLocked("the vault is locked: no passphrase is at hand", hint=_UNLOCK_HINT)
+
+
+def _kept(cfg: SandboxConfig) -> Iterator[Resolved]:
+    if (passphrase := read_session(cfg.vault_session_file)) is not None:
+        yield Resolved(passphrase, "session")
+    record = read_record(cfg)
+    if record.locked:
+        return
+    if (tier := tier_named(cfg, record.tier)) and (found := tier.read()) is not None:
+        yield Resolved(found, tier.name)  # type: ignore[arg-type]
+    if cfg.credentials_passphrase_command:
+        yield Resolved(_from_command(cfg.credentials_passphrase_command), "command")
+
+
+def _may_open(cfg: SandboxConfig, passphrase: str) -> bool:
+    """Whether the passphrase is not known to be wrong; whatever else is amiss is for the opening itself to say."""
+    if cfg.db_path.exists() and cfg.db_path.stat().st_size:
+        with suppress(VaultError):
+            return opens(cfg.db_path, passphrase)
+    return True
 
 
 def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB:
@@ -75,7 +105,6 @@ def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB
         VaultLocked, WrongPassphrase: as their names say.
 
     """
-    from terok_sandbox.vault.errors import VaultMissing
     from terok_sandbox.vault.store import CredentialDB
 
     if not cfg.db_path.exists():
@@ -96,7 +125,7 @@ def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: Ti
 
     Raises:
         VaultLocked: the database exists and no tier has its passphrase.
-        WrongPassphrase: the tier's passphrase is not the database's.
+        WrongPassphrase: no tier's passphrase is the database's.
 
     """
     from terok_sandbox.vault.store import CredentialDB

@@ -30,11 +30,11 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _LENGTHY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class ClosedError(Exception):
+class ClosedError(ConnectionError):
     """The upstream closed the connection without an answer."""
 
 
-class UploadFailedError(Exception):
+class UploadFailedError(ValueError):
     """The client's body did not come to its end; `__cause__` says why."""
 
 
@@ -220,14 +220,7 @@ def _uploaded(upload: asyncio.Task[None] | None) -> bool:
 
 
 def _keeps(head: ResponseHead) -> bool:
-    if head.minor == 0:
-        return False
-    return not any(
-        option.strip().lower() == b"close"
-        for name, (_, value) in zip(head.names, head.fields, strict=True)
-        if name == b"connection"
-        for option in value.split(b",")
-    )
+    return head.minor > 0 and b"close" not in head.options()
 
 
 _KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...]] = (

@@ -72,6 +72,12 @@ class Vault:
             writer.close()
 
 
+async def error(response: aiohttp.ClientResponse) -> str:
+    document = json.loads(await response.read())
+    assert document["error"]["type"] == "terok_vault" and document["error"]["message"]
+    return document["error"]["code"]
+
+
 @pytest.fixture
 async def provider() -> AsyncIterator[Provider]:
     it = Provider()

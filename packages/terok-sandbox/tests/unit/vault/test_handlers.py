@@ -62,6 +62,10 @@ def test_locking_and_unlocking(vault, tmp_path: Path) -> None:
     assert vault("passphrase", "forget")[0] == 0 and vault("lock")[0] == 0
     assert vault("unlock", stdin="not the one\n")[0] == 1 and not session.exists()
     assert vault("unlock", stdin=passphrase)[0] == 0 and vault("list")[0] == 0
+    session.write_text("wrong")
+    code, _, err = vault("list")
+    assert code == 1 and "the session tier" in err and "vault unlock" in err
+    assert vault("unlock", stdin=passphrase)[0] == 0 and vault("list")[0] == 0, "the hint leads out of it"
 
 
 def test_the_recovery_key(vault) -> None:

@@ -67,7 +67,7 @@ def test_neither_key_nor_token_is_readable_in_the_files(db: CredentialDB, path: 
     token = db.create_token("one", "anthropic")
     blob = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert b"sk-the-real-key" not in blob and token.encode() not in blob and b"anthropic" not in blob
-    rows = repr(db._all("SELECT * FROM phantom_tokens"))
+    rows = repr(db.rows("SELECT * FROM phantom_tokens"))
     assert token not in rows and token.removeprefix("terok-p-") not in rows, (
         "even the decrypted database must not give tokens away"
     )
@@ -165,7 +165,7 @@ def test_a_failing_migration_leaves_the_old_version(
         CredentialDB(path, PASSPHRASE)
     monkeypatch.undo()
     with CredentialDB(path, PASSPHRASE) as database:
-        assert database._all("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+        assert database.rows("SELECT name FROM sqlite_master WHERE name = 'half'") == []
 
 
 def test_waiting_for_another_writer_is_bounded(db: CredentialDB, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

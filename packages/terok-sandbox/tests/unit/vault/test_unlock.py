@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError, VaultLocked, VaultMissing, WrongPassphrase
+from terok_sandbox.vault.passphrase.tiers import FileTier
+from terok_sandbox.vault.status import VaultStatus
 from terok_sandbox.vault.unlock import (
     drop_session,
     open_vault,
@@ -47,6 +49,22 @@ def test_a_vault_without_passphrase_is_locked_not_replaced(cfg: SandboxConfig) -
     write_session(cfg, "wrong")
     with pytest.raises(WrongPassphrase):
         provision_session(cfg)
+
+
+def test_a_wrong_session_file_is_named_and_passed_over(cfg: SandboxConfig, caplog: pytest.LogCaptureFixture) -> None:
+    session = provision_session(cfg, tier="file")
+    right = session.read_text()
+    write_session(cfg, "wrong")
+    open_vault(cfg).close()
+    assert resolve(cfg).tier == "file" and "the session tier does not open the vault" in caplog.text
+    status = VaultStatus.load(cfg)
+    assert (status.state, status.tier) == ("unlocked", "file") and "wrong passphrase" in status.warnings[0]
+    assert "wrong" in session.read_text(), "looking does not change what containers use"
+    assert provision_session(cfg).read_text() == right and not VaultStatus.load(cfg).warnings[0].count("wrong")
+    write_session(cfg, "wrong")
+    FileTier(cfg).write("wrong as well")
+    with pytest.raises(WrongPassphrase, match="session tier and of the file tier"):
+        resolve(cfg)
 
 
 def test_the_command_tier(cfg: SandboxConfig) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -113,6 +114,43 @@ def test_the_https_listener_serves_with_the_published_certificate(
             client.sendall(f"GET /x HTTP/1.1\r\nHost: localhost\r\nx-api-key: {files.token}\r\n\r\n".encode())
             assert client.recv(65536).startswith(b"HTTP/1.1 502")
             client.close()
+
+
+def test_an_upload_of_five_gigabytes_takes_bounded_memory(
+    files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
+) -> None:
+    files.db.close()
+    size, block, got = 5_000_000_000, bytes(1 << 20), [0]
+
+    def provider() -> None:
+        way, _ = upstream.accept()
+        with way:
+            got[0] = len(way.recv(65536).partition(b"\r\n\r\n")[2])
+            buffer = bytearray(1 << 20)
+            while got[0] < size and (count := way.recv_into(buffer)):
+                got[0] += count
+            way.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as upstream, broker(files.wiring, listeners, tmp_path) as pid:
+        files.routes(stub={"upstream": f"http://127.0.0.1:{upstream.getsockname()[1]}"})
+        ask(listeners["vault"].getsockname())
+        before = peak(pid)
+        taking = threading.Thread(target=provider, daemon=True)
+        taking.start()
+        with socket.create_connection(listeners["vault"].getsockname(), timeout=60) as client:
+            head = f"POST /x HTTP/1.1\r\nHost: a\r\nx-api-key: {files.token}\r\nContent-Length: {size}\r\n\r\n"
+            client.sendall(head.encode())
+            for start in range(0, size, len(block)):
+                client.sendall(block[: size - start])
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        taking.join(60)
+        assert got == [size] and peak(pid) - before < 32, "MiB"
+
+
+def peak(pid: int) -> int:
+    """The most memory a process ever had, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def test_without_a_vault_it_waits_to_be_told_to_stop(tmp_path: Path) -> None:

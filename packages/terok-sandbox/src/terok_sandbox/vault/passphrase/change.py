@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from terok_util import FileLock, TerokError
+from terok_util import FileLock
 
-from terok_sandbox.vault.connection import connect, generate_passphrase, rekey
-from terok_sandbox.vault.errors import VaultError, WrongPassphrase
+from terok_sandbox.vault.connection import connect, generate_passphrase, opens, rekey
+from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
 from terok_sandbox.vault.passphrase.tiers import FileTier, Tier, tier_named
 from terok_sandbox.vault.secret_file import read_secret_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from terok_sandbox.config import SandboxConfig
 
 LOCK_SECONDS = 30.0
@@ -54,7 +52,7 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
         try:
             rekey(cfg.db_path, old, new)
         except VaultError:
-            if _opens(cfg.db_path, old):
+            if opens(cfg.db_path, old):
                 keeper.clear(coming=True)
                 update_record(cfg, rekeying=False)
             raise
@@ -82,7 +80,7 @@ def settle(cfg: SandboxConfig) -> bool:
         keeper = _keeper(cfg)
         coming = keeper.read(coming=True)
         current = keeper.read() or read_secret_file(cfg.vault_session_file, "the session file")
-        right = next((one for one in (coming, current) if one and _opens(cfg.db_path, one)), None)
+        right = next((one for one in (coming, current) if one and opens(cfg.db_path, one)), None)
         if right is None:
             raise VaultError(
                 "a change of the vault's passphrase was interrupted, and neither the old nor the new one opens it",
@@ -135,13 +133,3 @@ def _keeper(cfg: SandboxConfig) -> Tier:
 def _make_current(cfg: SandboxConfig, keeper: Tier, passphrase: str) -> None:
     if read_record(cfg).tier != "none":
         keeper.write(passphrase)
-
-
-def _opens(path: Path, passphrase: str) -> bool:
-    try:
-        connect(path, passphrase).close()
-    except WrongPassphrase:
-        return False
-    except TerokError as exc:
-        raise VaultError(f"the vault {path} cannot be examined: {exc.message}", hint=exc.hint) from exc
-    return True

@@ -26,7 +26,6 @@ KEYRING_SECONDS: Final = 3.0
 SEAL_SECONDS: Final = 20.0
 MIN_SYSTEMD: Final = 257
 CREDENTIAL_NAME: Final = "terok-sandbox.vault-passphrase"
-SEAL_KEYS: Final = ("auto", "host", "tpm2", "host+tpm2")
 
 
 class Tier(Protocol):

@@ -28,7 +28,7 @@ class Usage:
 def usage_of(document: Any, before: Usage | None = None) -> Usage | None:
     """Return the usage after a whole answer, or after one event of a stream that follows `before`.
 
-    Known are Anthropic Messages, OpenAI Responses, OpenAI Chat Completions and Mistral. Counts of a stream are
+    Known are Anthropic Messages, OpenAI Responses, OpenAI Chat Completions, Mistral and Gemini. Counts of a stream are
     cumulative: a later event replaces what an earlier one said. None as long as nothing was said.
     """
     if not isinstance(document, dict):
@@ -37,16 +37,21 @@ def usage_of(document: Any, before: Usage | None = None) -> Usage | None:
     usage = holder.get("usage")
     if not isinstance(usage, dict):
         usage = document.get("usage")
-    model = holder.get("model")
+    model = holder.get("model", holder.get("modelVersion"))
     known = before or Usage()
     if isinstance(model, str) and model:
         known = replace(known, model=model[:MAX_MODEL])
+    if isinstance(holder.get("usageMetadata"), dict):
+        usage = holder["usageMetadata"]
+        counted = _inclusive(known, usage, "promptTokenCount", "candidatesTokenCount", usage, "cachedContentTokenCount")
+        made = _count(usage, "candidatesTokenCount", 0) + _count(usage, "thoughtsTokenCount", 0)
+        return replace(counted, output=made or known.output)
     if not isinstance(usage, dict):
         return known if known.model or before else None
     if "prompt_tokens" in usage or "completion_tokens" in usage:
-        return _inclusive(known, usage, "prompt_tokens", "completion_tokens", "prompt_tokens_details")
+        return _inclusive(known, usage, "prompt_tokens", "completion_tokens", usage.get("prompt_tokens_details"))
     if "input_tokens_details" in usage or document.get("object") == "response" or "response" in document:
-        return _inclusive(known, usage, "input_tokens", "output_tokens", "input_tokens_details")
+        return _inclusive(known, usage, "input_tokens", "output_tokens", usage.get("input_tokens_details"))
     return replace(
         known,
         input=_count(usage, "input_tokens", known.input),
@@ -56,11 +61,12 @@ def usage_of(document: Any, before: Usage | None = None) -> Usage | None:
     )
 
 
-def _inclusive(known: Usage, usage: dict[str, Any], sent: str, made: str, details: str) -> Usage:
-    """Read the form in which cached tokens are part of the input."""
+def _inclusive(
+    known: Usage, usage: dict[str, Any], sent: str, made: str, details: object, read: str = "cached_tokens"
+) -> Usage:
+    """Read the form in which cached tokens are part of the input; `details` says how many they are under `read`."""
     total = _count(usage, sent, known.input + known.cache_read)
-    inner = usage.get(details)
-    cached = min(_count(inner, "cached_tokens", 0), total) if isinstance(inner, dict) else 0
+    cached = min(_count(details, read, 0), total) if isinstance(details, dict) else 0
     return replace(known, input=total - cached, cache_read=cached, output=_count(usage, made, known.output))
 
 

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 BYTES_PER_TOKEN: Final = 4
 """For an answer that does not say its usage: what a token is taken to be."""
-_INFERENCE: Final = ("/messages", "/responses", "/chat/completions", "/completions", "/fim/completions", "/embeddings")
+_INFERENCE: Final = (
+    "/messages",
+    "/responses",
+    "/completions",
+    "/embeddings",
+    ":generateContent",
+    ":streamGenerateContent",
+)
 
 
 def is_inference(method: str, path: str) -> bool:
@@ -49,7 +56,7 @@ class AnswerReader:
         """Take the next piece of the body."""
         if self._events is not None:
             for event in self._events.feed(data):
-                if b'"usage"' in event or (self.usage is None and b'"model"' in event):
+                if b'"usage' in event or (self.usage is None and b'"model"' in event):
                     self._take(event)
         elif self._document is not None:
             if len(self._document) + len(data) > MAX_DOCUMENT:

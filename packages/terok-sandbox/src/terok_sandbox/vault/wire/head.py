@@ -62,6 +62,11 @@ class ResponseHead:
             raise WireError("a header of the answer that must be single is not")
         return self.fields[self.names.index(name)][1] if count else None
 
+    def options(self) -> set[bytes]:
+        """Return what Connection names, in lower case."""
+        values = [value for name, (_, value) in zip(self.names, self.fields, strict=True) if name == b"connection"]
+        return {option.strip().lower() for value in values for option in value.split(b",")}
+
 
 def read_request(head: bytes) -> RequestHead:
     """Read a head that ends with an empty line.

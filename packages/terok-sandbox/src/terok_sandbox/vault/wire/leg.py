@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 HIGH_WATER: Final = 128 * 1024
 """Bytes that may wait to be read before the peer is held back; also what may wait to be written."""
+SMALLEST_READ: Final = 64 * 1024
+LARGEST_READ: Final = 1024 * 1024
+READS_TOGETHER: Final = 32 * 1024 * 1024
+"""What one read of each connection may bring, all of them together; each may read SMALLEST_READ in any case."""
 SWEEP_SECONDS: Final = 1.0
 LINGER_BYTES: Final = 4 * 1024 * 1024
 
@@ -39,6 +43,10 @@ class Watch:
         self._timer.cancel()
         for leg in list(self.legs):
             leg.abort()
+
+    def read_size(self) -> int:
+        """Return how much a connection that is streaming reads at a time: the fewer there are, the more."""
+        return max(SMALLEST_READ, min(LARGEST_READ, READS_TOGETHER // max(1, len(self.legs))))
 
     def _sweep(self) -> None:
         now = self.loop.time()
@@ -73,10 +81,13 @@ class Leg(asyncio.Protocol):
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._read_at_most(SMALLEST_READ)
         self.watch.legs.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for the reader."""
+        if len(data) >= SMALLEST_READ:
+            self._read_at_most(self.watch.read_size())
         if self._discard >= 0:
             self._discard += len(data)
             if self._discard > LINGER_BYTES:
@@ -174,9 +185,7 @@ class Leg(asyncio.Protocol):
                 return b""
             await self._wait(self.watch.loop.time() + seconds)
         data, self._data = self._data, b""
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         return data
 
     def at_hand(self, length: int) -> bytes | None:
@@ -256,16 +265,21 @@ class Leg(asyncio.Protocol):
         self._discard = 0
         self._data = b""
         self.read_by = self.watch.loop.time() + seconds
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
-    async def _wait(self, deadline: float) -> None:
+    def _read_on(self) -> None:
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
+
+    def _read_at_most(self, size: int) -> None:
+        # asyncio's own knob, without a public setter; transports of TLS do not look at it.
+        self._transport.max_size = size  # type: ignore[union-attr]
+
+    async def _wait(self, deadline: float) -> None:
+        self._read_on()
         waiter = self._reader = self.watch.loop.create_future()
         self.read_by = deadline
         try:

@@ -29,11 +29,22 @@ MISTRAL = {
     "model": "devstral-small-2507",
     "usage": {"prompt_tokens": 10, "total_tokens": 17, "completion_tokens": 7},
 }
+GEMINI = {
+    "modelVersion": "gemini-2.5-pro",
+    "usageMetadata": {
+        "promptTokenCount": 110,
+        "cachedContentTokenCount": 100,
+        "candidatesTokenCount": 3,
+        "thoughtsTokenCount": 4,
+    },
+}
 WHOLE = [
     (ANTHROPIC, Usage("claude-sonnet-4-5-20250929", 10, 7, 100, 5)),
     (RESPONSES, Usage("gpt-5-codex", 10, 7, 100)),
     (CHAT, Usage("gpt-4o-2024-08-06", 10, 7, 100)),
     (MISTRAL, Usage("devstral-small-2507", 10, 7)),
+    (GEMINI, Usage("gemini-2.5-pro", 10, 7, 100)),
+    ({"response": GEMINI}, Usage("gemini-2.5-pro", 10, 7, 100)),
 ]
 STREAMS: list[tuple[list[Any], Usage]] = [
     (
@@ -67,6 +78,10 @@ STREAMS: list[tuple[list[Any], Usage]] = [
         ],
         WHOLE[3][1],
     ),
+    (
+        [{**GEMINI, "usageMetadata": {"promptTokenCount": 110, "thoughtsTokenCount": 2}}, GEMINI, {"response": {}}],
+        WHOLE[4][1],
+    ),
 ]
 
 
@@ -99,7 +114,8 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(["usage", "message", "response", "model", "input_tokens", "prompt_tokens", "object"])
-            | st.sampled_from(["prompt_tokens_details", "input_tokens_details", "cached_tokens", "output_tokens"]),
+            | st.sampled_from(["prompt_tokens_details", "input_tokens_details", "cached_tokens", "output_tokens"])
+            | st.sampled_from(["usageMetadata", "promptTokenCount", "cachedContentTokenCount", "modelVersion"]),
             inner,
             max_size=5,
         )
@@ -129,4 +145,5 @@ def test_hostile_bytes(data: bytes, kind: str) -> None:
 
 def test_what_is_billed() -> None:
     assert is_inference("POST", "/v1/messages") and is_inference("POST", "/backend-api/codex/responses")
+    assert is_inference("POST", "/v1beta/models/gemini-2.5-pro:streamGenerateContent")
     assert not is_inference("GET", "/v1/messages") and not is_inference("POST", "/v1/messages/count_tokens")
