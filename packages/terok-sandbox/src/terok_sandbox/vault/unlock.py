@@ -141,6 +141,8 @@ def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: Ti
                 raise
             resolved = Resolved(generate_passphrase(), "generated")
         if fresh:
+            if resolved.tier == "session" and is_generated(resolved.passphrase):  # left by a vault that is gone
+                resolved = Resolved(generate_passphrase(), "generated")
             # The passphrase is safe before anything is encrypted with it.
             _keep(cfg, resolved, tier)
         CredentialDB(cfg.db_path, resolved.passphrase, create=True).close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_provisioning_creates_once_and_then_finds(cfg: SandboxConfig) -> None:
     assert provision_session(cfg).read_bytes() == before
     with open_vault(cfg) as database:
         assert database.load_credential("default", "p") == {"key": "k"}
+
+
+def test_a_session_file_of_a_vault_that_is_gone_does_not_keep_the_new_one_from_its_tier(cfg: SandboxConfig) -> None:
+    session = provision_session(cfg, tier="file")
+    left = session.read_text()
+    shutil.rmtree(cfg.vault_dir)
+    provision_session(cfg, tier="file")
+    assert session.read_text() != left
+    drop_session(cfg)
+    open_vault(cfg).close()
 
 
 def test_a_vault_without_passphrase_is_locked_not_replaced(cfg: SandboxConfig) -> None:
