@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_util import process, yaml
     from terok_util.commands.args import ArgDef
+    from terok_util.commands.complete import COMPLETIONS
     from terok_util.commands.defs import CommandDef
     from terok_util.commands.front import run_cli
     from terok_util.commands.tree import CommandTree
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from terok_util.yaml import YAMLError
 
     __all__ = [
+        "COMPLETIONS",
         "ArgDef",
         "CommandDef",
         "CommandTree",
@@ -68,6 +70,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
+            "COMPLETIONS": ".commands.complete",
             "ArgDef": ".commands.args",
             "CommandDef": ".commands.defs",
             "CommandTree": ".commands.tree",

@@ -26,7 +26,8 @@ class ArgDef:
     choices    the values allowed
     metavar    how help calls the value
     group      options of one command with the same group exclude each other
-    completer  callable(prefix=…, parsed_args=…, …) -> iterable of str, or "module:function", for shell completion
+    completer  callable(prefix=…, words=…) -> iterable of str, or "module:function", for shell completion; `words` are
+                those of the command line before the one completed
     """
 
     __slots__ = (

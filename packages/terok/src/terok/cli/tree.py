@@ -5,7 +5,7 @@ A command that has two places (`vault` is `sandbox vault`) is one object at both
 
 from __future__ import annotations
 
-from terok_util import ArgDef, CommandDef, CommandTree
+from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
 
 from terok.integrations.executor import COMMANDS as EXECUTOR
 from terok.integrations.sandbox import GATE_VERBS
@@ -72,6 +72,7 @@ COMMANDS = CommandTree(
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
         VAULT,
+        COMPLETIONS,
     )
 )
 """The whole tree of `terok`."""
