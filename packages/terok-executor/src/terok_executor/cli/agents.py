@@ -72,7 +72,7 @@ def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
             "name": agent.name,
             "type": agent.kind,
             "provider": agent.provider.default,
-            "description": _about(agent.label, agent.help),
+            "description": roster.helps[agent.name],
         }
         for agent in roster.agents.values()
     ]
@@ -91,7 +91,7 @@ def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
                 "name": tool.name,
                 "type": tool.kind,
                 "provider": tool.provider or "-",
-                "description": _about(tool.label, tool.help),
+                "description": roster.helps[tool.name],
             }
             for tool in roster.tools.values()
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
@@ -52,15 +52,35 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
     return BuildContext(text, context)
 
 
+_SCRIPTS = {
+    "terok-init": "terok-init.sh",
+    "terok-info": "terok-info.py",
+    "terok-web": "terok-web.py",
+    "hilfe": "hilfe.sh",
+}
+"""Programs of ours in every image with agents, by name."""
+
+
+def stage_scripts(directory: Path) -> None:
+    """Write the programs that an image with agents holds into an existing directory, executable."""
+    BuildContext("", _scripts()).write_files(directory)
+
+
+def stage_tmux_config(directory: Path) -> None:
+    """Write ``tmux.conf`` into an existing directory."""
+    BuildContext("", {"tmux.conf": ContextFile(_resource("tmux.conf"))}).write_files(directory)
+
+
+def _scripts() -> dict[str, ContextFile]:
+    return {name: ContextFile(_resource(file), executable=True) for name, file in _SCRIPTS.items()}
+
+
 def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> BuildContext:
     """Return the context of the image that adds these agents and tools and the start script."""
     chosen = sorted(agents, key=lambda agent: agent.name)
     context = {
-        "terok-init": ContextFile(_resource("terok-init.sh"), executable=True),
-        "terok-info": ContextFile(_resource("terok-info.py"), executable=True),
-        "terok-web": ContextFile(_resource("terok-web.py"), executable=True),
+        **_scripts(),
         "tmux.conf": ContextFile(_resource("tmux.conf")),
-        "hilfe": ContextFile(_resource("hilfe.sh"), executable=True),
         "installed.json": ContextFile(json.dumps([_described(one) for one in chosen], indent=1).encode()),
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,17 @@ WORKSPACE = "/workspace"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
 SEED_MOUNT = "/var/lib/terok/seed.git"
-VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultLocation:
+    """Where a container finds the vault: what ``{vault_url}`` and ``{vault_socket}`` of a tool's templates mean."""
+
+    vault_url: str = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
+    vault_socket: str = CONTAINER_VAULT_SOCKET
+
+
+VAULT_URL = VaultLocation().vault_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +149,7 @@ def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> t
         "token": token,
         "upstream": upstream,
         "upstream_host": urlsplit(upstream).hostname or "",
-        "vault_socket": CONTAINER_VAULT_SOCKET,
-        "vault_url": VAULT_URL,
+        **asdict(VaultLocation()),
     }
     files = ((file.path, fill(file.content or "", values)) for file in tool.config_files)
     return _filled(tool.env, values), {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from terok_util import ensure_dir
+
 from terok_executor.errors import BuildError, RequestError
-from terok_executor.integrations.sandbox import GpuConfigError, RunSpec, Wiring
+from terok_executor.integrations.sandbox import GpuConfigError, RunSpec, Wiring, make_sidecar
 from terok_executor.krun import require_krun
 from terok_executor.paths import checked_container_name
 
@@ -14,6 +16,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, VolumeSpec
+
+
+def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
+    """Write the file that wires a container to its supervisor, 0600, and return its path.
+
+    Every launch does this; by itself it is for a container that somebody else creates. SandboxError if it cannot be.
+    """
+    path = sandbox.config.sidecar_path(spec.container_name)
+    ensure_dir(path.parent)
+    make_sidecar(sandbox.config, spec).save(path)
+    return path
 
 
 def launch_prepared(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, check_family, parse_base
 from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
-from terok_executor.launch.command import headless_command, interactive_command, web_command
+from terok_executor.launch.command import interactive_command, web_command
 from terok_executor.launch.env import SHARED_MOUNT, template_values
 from terok_executor.launch.identity import Authorship, check_authorship
 from terok_executor.launch.instructions import Instructions, resolve_instructions
@@ -222,8 +222,7 @@ def _command(agent: Agent, frontend: Tool | None, request: HeadlessRequest, mapp
         return web_command(web, agent, request.public_url)
     if request.prompt is None:
         return interactive_command()
-    return headless_command(
-        agent,
+    return agent.build_headless_command(
         timeout=mapped.timeout,
         model=mapped.model,
         max_turns=mapped.max_turns,

@@ -228,6 +228,14 @@ class Agent:
         """Map model, turn and time limits to this agent, see `terok_executor.roster.run_config.apply_config`."""
         return apply_config(self, config, overrides)
 
+    def build_headless_command(
+        self, *, timeout: int, model: str | None = None, max_turns: int | None = None, unrestricted: bool = True
+    ) -> tuple[str, ...]:
+        """Return the container's command, see `terok_executor.launch.command.headless_command`."""
+        from terok_executor.launch.command import headless_command
+
+        return headless_command(self, timeout=timeout, model=model, max_turns=max_turns, unrestricted=unrestricted)
+
     @property
     def templates(self) -> tuple[str, ...]:
         """Every text with placeholders."""

@@ -6,20 +6,18 @@ from terok_util.lazy import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_util.files.locks import FileLock
-    from terok_util.files.trees import remove_tree
-    from terok_util.files.writing import atomic_write, ensure_dir, ensure_dir_writable, write_sensitive_file
-
-    __all__ = ["FileLock", "atomic_write", "ensure_dir", "ensure_dir_writable", "remove_tree", "write_sensitive_file"]
+    from terok_util.files.locks import FileLock as FileLock
+    from terok_util.files.trees import remove_tree as remove_tree
+    from terok_util.files.writing import atomic_write as atomic_write
+    from terok_util.files.writing import ensure_dir as ensure_dir
+    from terok_util.files.writing import ensure_dir_writable as ensure_dir_writable
+    from terok_util.files.writing import write_sensitive_file as write_sensitive_file
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "FileLock": ".locks",
-            "atomic_write": ".writing",
-            "ensure_dir": ".writing",
-            "ensure_dir_writable": ".writing",
-            "remove_tree": ".trees",
-            "write_sensitive_file": ".writing",
+            ".locks": "FileLock",
+            ".trees": "remove_tree",
+            ".writing": "atomic_write ensure_dir ensure_dir_writable write_sensitive_file",
         },
     )
