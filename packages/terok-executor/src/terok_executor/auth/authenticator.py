@@ -47,6 +47,10 @@ class Authenticator:
         self.roster = roster or AgentRoster.load()
         self.provider: Provider = self.roster.credential_provider(name)
         self.agent: Agent | None = _login_agent(self.roster, name, self.provider)
+        agents = self.roster.agents.values()
+        own = [one for one in agents if one.kind == "native" and one.provider.default == self.provider.name]
+        near = [self.roster.agents[name]] if name in self.roster.agents else own
+        self._note = next((one.account_note for one in near if one.account_note), "")
         self._config = config or SandboxConfig.load()
         self._set = credential_set
         self._base_image = base_image
@@ -73,8 +77,10 @@ class Authenticator:
         user's RAM file system.
         """
         if method not in self.methods or method == API_KEY or self.agent is None or self.agent.login is None:
-            known = ", ".join(self.methods)
-            raise RequestError(f"{self.provider.label} has no sign-in called {method!r}", hint=f"there are: {known}")
+            raise RequestError(
+                f"{self.provider.label} has no sign-in called {method!r}",
+                hint=self._note or f"there are: {', '.join(self.methods)}",
+            )
         builder = ImageBuilder(self._base_image, on_line=self._on_line)
         image = self._image or builder.present([self.agent], self.roster.agents) or builder.build([self.agent]).l1
         login = self.agent.login

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from terok_util import FileLock, ensure_dir
 from terok_util.process import ProcessError, ProcessTimeout
@@ -26,13 +28,13 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
-from terok_executor.image.render import render_l0, render_l1, stage_scripts, stage_tmux_config
+from terok_executor.image.render import render_l0, render_l1, render_pins, stage_scripts, stage_tmux_config
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import state_dir
 from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.selection import parse_selection
-from terok_executor.roster.types import Installed, Tool
+from terok_executor.roster.types import Installed, PipStage, Tool
 
 BUILD_SECONDS = 3600.0
 LOCK_SECONDS = 3600.0
@@ -137,6 +139,21 @@ class ImageBuilder:
                 podman.prune(STAGE_LABEL)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
 
+    def pip_report(self, stage: PipStage) -> Any:
+        """Return pip's report on what it would take for the newest of a stage's packages, in an image of this base.
+
+        Errors as for `build`.
+        """
+        podman = ImagePodman.find()
+        ensure_dir(state_dir())
+        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory() as directory:
+            parent = ensure_base(podman, self.base, self._on_line)
+            self._layer(podman, self.render_l0(), self.l0_tag(), parent, {}, force=False)
+            context = render_pins(self.l0_tag(), [text.partition("==")[0] for text in stage.requirements], self.family)
+            self._carry_out(podman, context, "pip's report", labels={}, force=True, output=Path(directory))
+            podman.prune(STAGE_LABEL)
+            return json.loads((Path(directory) / "report.json").read_bytes())
+
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
@@ -195,6 +212,22 @@ class ImageBuilder:
         present = podman.facts(tag)
         if present and not force and present.labels.get(CONTENT_LABEL) == content:
             return present.id, False
+        self._carry_out(podman, context, tag, labels={**labels, CONTENT_LABEL: content}, force=force)
+        built = podman.facts(tag)
+        if built is None:
+            raise BuildError(f"image {tag} is not in storage after the build")
+        return built.id, True
+
+    def _carry_out(
+        self,
+        podman: ImagePodman,
+        context: BuildContext,
+        tag: str,
+        *,
+        labels: Mapping[str, str],
+        force: bool = False,
+        output: Path | None = None,
+    ) -> None:
         self._on_line(f"building {tag}")
         tail = LineTail(self._on_line)
         hint = "the build's output above says more; `terok-executor build` repeats it"
@@ -205,10 +238,11 @@ class ImageBuilder:
                     Path(directory),
                     tag,
                     tail,
-                    labels={**labels, CONTENT_LABEL: content},
+                    labels=labels,
                     arguments=build_variables() if "\nARG " in context.containerfile else {},
                     no_cache=force,
                     timeout=BUILD_SECONDS,
+                    output=output,
                 )
         except ProcessTimeout:
             raise BuildError(f"image {tag} was not built within {BUILD_SECONDS:.0f} s", hint=hint) from None
@@ -221,10 +255,6 @@ class ImageBuilder:
             ) from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
-        built = podman.facts(tag)
-        if built is None:
-            raise BuildError(f"image {tag} is not in storage after the build")
-        return built.id, True
 
 
 def our_images(podman: ImagePodman) -> list[str]:

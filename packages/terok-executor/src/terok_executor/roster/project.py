@@ -64,6 +64,7 @@ def agent_from_raw(name: str, raw: RawAgentYaml) -> Agent:
             ConfigFile(item.path, item.content, item.patch, item.source, item.credential) for item in raw.config_files
         ),
         login=_login(raw.login) if raw.login else None,
+        account_note=raw.account_note,
         credential_files=tuple(_credential_file(item) for item in raw.credential_files),
         instructions_file=raw.instructions_file,
         subagents_dir=raw.subagents_dir,

@@ -206,6 +206,8 @@ class Agent:
     env: Mapping[str, str]
     config_files: tuple[ConfigFile, ...]
     login: LoginSpec | None
+    account_note: str
+    """What to do instead of a sign-in with an account, where the agent has one that cannot be used here."""
     credential_files: tuple[CredentialFile, ...]
     instructions_file: str | None
     """Where the agent looks for instructions that hold for every task; None if nowhere."""
