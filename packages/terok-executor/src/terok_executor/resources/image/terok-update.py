@@ -2,7 +2,7 @@
 """Updates the agents in this container, for as long as it exists: terok-update [AGENT ...].
 
 Packages come from the registry that NPM_CONFIG_REGISTRY (or ~/.npmrc) names, if this task's egress allows it. They are
-checked against the registry's checksums and go into ~/.local, which comes first in PATH. Images are updated on the host.
+checked against its checksums and go into ~/.local, which comes first in PATH. Images are updated on the host.
 """
 
 import base64
