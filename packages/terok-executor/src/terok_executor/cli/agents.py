@@ -9,8 +9,9 @@ from terok_util import namespace_config_dir
 
 from terok_executor.cli.build import progress
 from terok_executor.config_view import ExecutorConfigView
-from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.roster import AgentRoster, about
 from terok_executor.roster.selection import parse_selection
+from terok_executor.roster.types import Installed, Provider
 
 
 def list_agents(everything: bool, json: bool) -> int:
@@ -78,39 +79,12 @@ def print_schema(kind: str) -> int:
 
 
 def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
-    rows = [
-        {
-            "name": agent.name,
-            "type": agent.kind,
-            "provider": agent.provider.default,
-            "description": roster.helps[agent.name],
-        }
-        for agent in roster.agents.values()
-    ]
+    rows: list[tuple[Installed | Provider, str, str]] = []
+    rows += [(agent, agent.kind, agent.provider.default) for agent in roster.agents.values()]
     if everything:
-        rows += [
-            {
-                "name": provider.name,
-                "type": "provider",
-                "provider": provider.upstream or "-",
-                "description": _about(provider.label, provider.help),
-            }
-            for provider in roster.providers.values()
-        ]
-        rows += [
-            {
-                "name": tool.name,
-                "type": tool.kind,
-                "provider": tool.provider or "-",
-                "description": roster.helps[tool.name],
-            }
-            for tool in roster.tools.values()
-        ]
-    return rows
-
-
-def _about(label: str, text: str) -> str:
-    return f"{label}: {text}" if text else label
+        rows += [(provider, "provider", provider.upstream or "-") for provider in roster.providers.values()]
+        rows += [(tool, tool.kind, tool.provider or "-") for tool in roster.tools.values()]
+    return [{"name": one.name, "type": kind, "provider": where, "description": about(one)} for one, kind, where in rows]
 
 
 def _dump(rows: list[dict[str, str]]) -> str:

@@ -88,7 +88,8 @@ def parse_lock(origin: str, content: bytes) -> Lock:
         raise RosterError(f"{origin}: not a lock file", hint=hint)
     lock = Lock(data.get("npm", {}), data.get("pip", {}))
     try:
-        sums = [(name, found, _INTEGRITY) for name, found in lock.npm.items()]
+        sums: list[tuple[str, object, re.Pattern[str]]] = []
+        sums += [(name, found, _INTEGRITY) for name, found in lock.npm.items()]
         for requirement, kinds in lock.pip.items():
             for kind, packages in kinds.items():
                 names = " ".join([*requirement.split(), kind, *packages])

@@ -136,8 +136,6 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     base = parse_base(request.base_image)
     check_family(request.family, base.text)
     repo, scope = check_repo(request)
-    if request.project_id and not _PROJECT.fullmatch(request.project_id):
-        raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
     if request.timeout > MAX_TIMEOUT:
         raise RequestError(f"the time-out is longer than {MAX_TIMEOUT} seconds")
     check_branch(request.branch)
@@ -178,6 +176,8 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
 
 def check_repo(request: HeadlessRequest) -> tuple[RepoSource | None, str]:
     """Return what is cloned and its scope; RequestError if the repository cannot be used in the way asked for."""
+    if request.project_id and not _PROJECT.fullmatch(request.project_id):
+        raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
     if request.repo is None:
         if request.workspace is None:
             raise RequestError("there is nothing to work on", hint="name a repository, or --workspace DIR")

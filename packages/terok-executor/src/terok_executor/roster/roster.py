@@ -97,7 +97,7 @@ class AgentRoster:
     @property
     def helps(self) -> dict[str, str]:
         """One line about each agent and tool."""
-        return {name: f"{one.label}: {one.help}" if one.help else one.label for name, one in self.installs.items()}
+        return {name: about(one) for name, one in self.installs.items()}
 
     @property
     def mounts(self) -> tuple[MountSpec, ...]:
@@ -167,6 +167,11 @@ class AgentRoster:
             f"neither a provider nor an agent: {name!r}",
             hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
         )
+
+
+def about(one: Installed | Provider) -> str:
+    """Return one line about an agent, tool or provider."""
+    return f"{one.label}: {one.help}" if one.help else one.label
 
 
 def __getattr__(name: str) -> Mapping[str, Agent]:
