@@ -16,6 +16,7 @@ from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK
 from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.launch.subagents import SubAgent
+from terok_executor.launch.timezone import ZONE_NAME
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
@@ -268,9 +269,6 @@ def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
 
 
 def _timezone(name: str) -> str:
-    parts = name.split("/")
-    if len(name) > 64 or not all(
-        part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts
-    ):
+    if len(name) > 64 or not ZONE_NAME.fullmatch(name):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
     return name
