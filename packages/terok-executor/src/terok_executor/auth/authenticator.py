@@ -13,7 +13,7 @@ from terok_executor.auth.session import LOGIN_SECONDS, AuthSession
 from terok_executor.credentials import DEFAULT_SET, store_api_key, store_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.image.podman import OnLine
+from terok_executor.image.podman import OnLine, silent
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
 from terok_executor.roster.roster import AgentRoster
@@ -21,10 +21,6 @@ from terok_executor.roster.routes import write_routes
 from terok_executor.roster.types import Agent, Provider
 
 API_KEY = "api-key"
-
-
-def _silent(_line: str) -> None:
-    return None
 
 
 class Authenticator:
@@ -42,7 +38,7 @@ class Authenticator:
         config: SandboxConfig | None = None,
         base_image: str = DEFAULT_BASE_IMAGE,
         image: str | None = None,
-        on_line: OnLine = _silent,
+        on_line: OnLine = silent,
     ) -> None:
         self.roster = roster or AgentRoster.load()
         self.provider: Provider = self.roster.credential_provider(name)

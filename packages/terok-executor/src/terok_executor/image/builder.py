@@ -17,7 +17,7 @@ from terok_executor.image.base import ensure_base
 from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, STAGE_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
-from terok_executor.image.podman import ImagePodman, OnLine
+from terok_executor.image.podman import ImagePodman, OnLine, silent
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
@@ -50,10 +50,6 @@ class ImageSet:
     l1_sidecar: str | None = None
 
 
-def _silent(_line: str) -> None:
-    return None
-
-
 class ImageBuilder:
     """Builds L0 and L1 of one base; several may run at once, they take turns."""
 
@@ -63,7 +59,7 @@ class ImageBuilder:
         """Validate the base and its package family (RequestError); nothing is started before a build is asked for."""
         self.base = parse_base(base_image)
         self.family = check_family(family, base_image)
-        self._on_line = on_line or _silent
+        self._on_line = on_line or silent
 
     def l0_tag(self) -> str:
         """Return the tag of the tools image."""

@@ -13,6 +13,11 @@ from terok_executor.errors import BuildError, PrerequisiteError
 
 OnLine = Callable[[str], None]
 
+
+def silent(_line: str) -> None:
+    """Take a line of progress and say nothing."""
+
+
 QUERY_SECONDS = 60.0
 LISTINGS = 3
 """How often a listing of all images is tried."""
