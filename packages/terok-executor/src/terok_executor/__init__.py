@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
+    from terok_executor.integrations.sandbox import Route
     from terok_executor.krun import KrunHost as KrunHost
     from terok_executor.krun import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     MountDef = MountSpec
     ProviderConfig = AgentRunConfig
     SidecarSpec = Tool
+    VaultRoute = Route
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
@@ -125,5 +127,6 @@ else:
             "MountDef": ".roster.types:MountSpec",
             "ProviderConfig": ".roster.run_config:AgentRunConfig",
             "SidecarSpec": ".roster.types:Tool",
+            "VaultRoute": ".integrations.sandbox:Route",
         },
     )

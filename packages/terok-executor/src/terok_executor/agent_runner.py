@@ -219,7 +219,7 @@ class AgentRunner(ContainerCare):
         The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
         that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
-        spec = prepared_spec(env, volumes, image, command, name, task_dir, options)
+        spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
         return launch_prepared(self.sandbox, spec, hooks)
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:

@@ -12,7 +12,7 @@ from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
 PROMISED = """
 AgentRunner ImageBuilder ImageSet BuildError DEFAULT_BASE_IMAGE AgentRoster AgentProvider AuthProvider InstallSpec
-SidecarSpec MountDef ProviderConfig CLIOverrides AGENT_PROVIDERS resolve_provider_value resolve_instructions
+SidecarSpec MountDef VaultRoute ProviderConfig CLIOverrides AGENT_PROVIDERS resolve_provider_value resolve_instructions
 AgentConfigSpec prepare_agent_config_dir parse_md_agent Authenticator AuthSession authenticate store_api_key
 extract_credential scan_leaked_credentials ConfigPatchError VaultLocation ContainerEnvSpec ContainerEnvResult
 assemble_container_env write_supervisor_sidecar inject_prompt Preflight CheckResult
@@ -24,8 +24,8 @@ METHODS = {
         wait_for_exit logs capture_logs stream_logs_process""",
     ImageBuilder: """build_base build_sidecar ensure_default_l1 l0_tag l1_tag l1_sidecar_tag render_l0 render_l1
         detect_family image_agents stage_scripts stage_tmux_config""",
-    AgentRoster: """shared agents providers auth_providers sidecars installs helps mounts generate_routes_json
-        ensure_vault_routes doctor_checks collect_all_auto_approve_env collect_opencode_provider_env""",
+    AgentRoster: """shared agents providers auth_providers vault_routes sidecars installs helps mounts
+        generate_routes_json ensure_vault_routes doctor_checks collect_all_auto_approve_env collect_opencode_provider_env""",
     Agent: "apply_config build_headless_command",
 }
 
@@ -54,6 +54,7 @@ def test_what_a_roster_says_of_all_it_knows(tmp_path: Path) -> None:
     assert "coderabbit" in roster.sidecars
     assert roster.helps["claude"].startswith("Claude Code: ")
     assert len({mount.host_dir for mount in roster.mounts}) == len(roster.mounts) > 7
+    assert roster.vault_routes["anthropic"].placement_for("oauth").prefix == "Bearer "
     assert '"anthropic": {' in roster.generate_routes_json()
     env = roster.collect_opencode_provider_env()
     assert env["TEROK_OC_OPENROUTER_BASE_URL"] == "https://openrouter.ai/api/v1"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
     from terok_sandbox.gate.source import scope_for as scope_for
+    from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
+    from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import SecurityClass as SecurityClass
     from terok_sandbox.vault.oauth import expiry as expiry
+    from terok_sandbox.vault.routes import Route as Route
+    from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
     from terok_sandbox.vault.store import CredentialDB as CredentialDB
@@ -78,7 +82,7 @@ else:
             "terok_sandbox.gate.invoke": "find_git run_git",
             "terok_sandbox.gate.mirror": "GitGate",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
-            "terok_sandbox.launch.resources": "make_sidecar",
+            "terok_sandbox.launch.resources": "PerContainerResources allocate_per_container_resources make_sidecar",
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
             "terok_sandbox.runtime.krun": "KrunRuntime",
@@ -88,6 +92,7 @@ else:
             "terok_sandbox.setup.state": "check_setup",
             "terok_sandbox.sidecar": "GateWiring PolicyTiers SecurityClass",
             "terok_sandbox.vault.oauth": "expiry",
+            "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.store": "CredentialDB",
             "terok_sandbox.vault.tokens": "TokenShape",

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from terok_util import ensure_dir
 
 from terok_executor.errors import BuildError, RequestError
-from terok_executor.integrations.sandbox import GpuConfigError, RunSpec, Wiring, make_sidecar
+from terok_executor.integrations.sandbox import (
+    GpuConfigError,
+    RunSpec,
+    Wiring,
+    allocate_per_container_resources,
+    make_sidecar,
+)
 from terok_executor.krun import require_krun
 from terok_executor.paths import checked_container_name
 
@@ -15,7 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, VolumeSpec
+    from terok_executor.integrations.sandbox import (
+        LifecycleHooks,
+        PerContainerResources,
+        Sandbox,
+        SandboxConfig,
+        VolumeSpec,
+    )
 
 
 def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
@@ -34,6 +46,7 @@ class PreparedOptions(TypedDict, total=False):
 
     ``gpu`` stands for ``gpus="all"``. ``project_id`` and ``task_id`` say whose container it is, ``dossier_path`` is a
     JSON file with words about it, ``wiring`` the services it has: by default the project's vault and no gate.
+    ``per_container`` is what `allocate_per_container_resources` said of the container, if the caller has asked it.
     """
 
     gpu: bool
@@ -51,9 +64,11 @@ class PreparedOptions(TypedDict, total=False):
     task_id: str
     dossier_path: Path | None
     wiring: Wiring | None
+    per_container: PerContainerResources | None
 
 
 def prepared_spec(
+    config: SandboxConfig,
     env: Mapping[str, str],
     volumes: Iterable[VolumeSpec],
     image: str,
@@ -64,6 +79,9 @@ def prepared_spec(
 ) -> RunSpec:
     """Return what is to be launched; RequestError or PrerequisiteError for what cannot be, see `launch_prepared`."""
     given: dict[str, Any] = dict(options)
+    resources = given.pop("per_container", None)
+    if resources is not None and resources != allocate_per_container_resources(config, name):
+        raise RequestError(f"these resources are not those of container {name}", hint="allocate them by its name")
     if given.get("runtime") == "krun":
         require_krun()
     project, task, dossier = (given.pop(key, None) for key in ("project_id", "task_id", "dossier_path"))

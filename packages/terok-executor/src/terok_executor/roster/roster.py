@@ -14,7 +14,7 @@ from terok_executor.paths import user_roster_dir
 from terok_executor.roster.types import Agent, Installed, MountSpec, Provider, Tool
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import DoctorCheck, SandboxConfig
+    from terok_executor.integrations.sandbox import DoctorCheck, Route, SandboxConfig
 
     AGENT_PROVIDERS: Mapping[str, Agent]
     """The agents as this process first read them, by name."""
@@ -55,6 +55,13 @@ class AgentRoster:
         from terok_executor.roster.routes import routes_text
 
         return routes_text(self.providers)
+
+    @property
+    def vault_routes(self) -> dict[str, Route]:
+        """The routes as the vault understands them, by provider."""
+        from terok_executor.integrations.sandbox import parse_routes
+
+        return parse_routes(self.generate_routes_json().encode())
 
     def doctor_checks(self, config: SandboxConfig, container: str) -> tuple[DoctorCheck, ...]:
         """Return the checks of one container, see `terok_executor.doctor.agent_doctor_checks`."""

@@ -20,7 +20,15 @@ from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.storage import SharedMountStorageInfo, TaskStorageInfo
-from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, RunSpec, Sandbox, SandboxConfig
+from terok_sandbox import (
+    ExecResult,
+    FakeRuntime,
+    LifecycleHooks,
+    RunSpec,
+    Sandbox,
+    SandboxConfig,
+    allocate_per_container_resources,
+)
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
 from terok_sandbox.gate.seed import WORTHWHILE
@@ -405,6 +413,10 @@ def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarant
     name = host.runner.launch_prepared(name="own-1", project_id="proj", **prepared)
     assert name == "own-1"
     assert json.loads(host.config.sidecar_path("own-1").read_text())["scope"] == "proj"
+    own = allocate_per_container_resources(host.config, "own-5")
+    assert host.runner.launch_prepared(name="own-5", per_container=own, **prepared) == "own-5"
+    with pytest.raises(RequestError, match="not those of container own-2"):
+        host.runner.launch_prepared(name="own-2", per_container=own, **prepared)
     with pytest.raises(BuildError, match="GPU"):
         host.runner.launch_prepared(name="own-2", gpu=True, **prepared)
     with pytest.raises(RequestError, match="experimental"):
