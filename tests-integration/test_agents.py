@@ -7,6 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,6 +49,38 @@ def keys(ready: Shell, real_key: str) -> str:
     return real_key
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a run of an agent needs; ``upstream`` sends a provider's requests elsewhere."""
+
+    sh: Shell
+    repository: Path
+    container: str
+    upstream: Callable[[str, str], None]
+
+    def run(self, agent: str, *options: str, stdin: str = "Add a line") -> dict:
+        return self.sh(
+            *("terok-executor", "run", agent, str(self.repository), "--prompt-file", "-", "--base", BASE),
+            *("--name", self.container, "--json", "--timeout", "300", *options),
+            stdin=stdin,
+            timeout=600,
+        ).json()
+
+    def show_commit(self, result: dict) -> tuple[str, str]:
+        """Return author and change of the one commit that a run has made."""
+        assert result["exit_code"] == 0, result
+        assert [commit["subject"] for commit in result["commits"]] == ["Add a line"], result
+        git, commit = ("git", "-C", result["gate"]), result["commits"][0]["id"]
+        author = self.sh(*git, "show", "-s", "--format=%an <%ae>", commit).out.strip()
+        return author, self.sh(*git, "show", "--format=", commit).out
+
+
+@pytest.fixture
+def task(ready: Shell, all_agents: str, repository: Path, container: str, upstream: Callable[[str, str], None]) -> Task:
+    """Give a repository, a container's name, and an image with every agent."""
+    return Task(ready, repository, container, upstream)
+
+
 @pytest.fixture
 def stub(keys: str) -> Iterator[StubProvider]:
     """Give a provider that plays the one-commit script and accepts the real key alone."""
@@ -55,41 +88,18 @@ def stub(keys: str) -> Iterator[StubProvider]:
         yield provider
 
 
-def run_agent(sh: Shell, agent: str, repository: Path, name: str, *options: str, stdin: str = "Add a line") -> dict:
-    return sh(
-        *("terok-executor", "run", agent, str(repository), "--prompt-file", "-", "--base", BASE),
-        *("--name", name, "--json", "--timeout", "120", *options),
-        stdin=stdin,
-        timeout=240,
-    ).json()
-
-
-def show_commit(ready: Shell, result: dict) -> tuple[str, str]:
-    assert result["exit_code"] == 0, result
-    assert len(result["commits"]) == 1, result
-    commit = result["commits"][0]
-    assert commit["subject"] == "Add a line"
-    git = ("git", "-C", result["gate"])
-    author = ready(*git, "show", "-s", "--format=%an <%ae>", commit["id"]).out.strip()
-    return author, ready(*git, "show", "--format=", commit["id"]).out
-
-
 @pytest.mark.parametrize("agent", sorted(AGENTS))
 def test_agent_commits_through_vault_and_gate(
     agent: str,
-    ready: Shell,
-    all_agents: str,
+    task: Task,
     stub: StubProvider,
-    repository: Path,
-    container: str,
-    upstream: Callable[[str, str], None],
 ) -> None:
     provider, header, author = AGENTS[agent]
-    upstream(provider, stub.url)
+    task.upstream(provider, stub.url)
     # Codex offers its newest models other tools than a shell; Copilot has no model of its own for other providers.
     options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
-    result = run_agent(ready, agent, repository, container, *options)
-    made_by, change = show_commit(ready, result)
+    result = task.run(agent, *options)
+    made_by, change = task.show_commit(result)
     assert made_by == author
     assert "+A line by the agent." in change
     assert stub.seen.outputs[0].count("dev") >= 1, "the agent works as the user dev"
@@ -103,31 +113,25 @@ def test_agent_commits_through_vault_and_gate(
 def test_harness_takes_another_provider(
     agent: str,
     provider: str,
-    ready: Shell,
-    all_agents: str,
+    task: Task,
     stub: StubProvider,
-    repository: Path,
-    container: str,
-    upstream: Callable[[str, str], None],
 ) -> None:
-    upstream(provider, stub.url)
-    result = run_agent(ready, agent, repository, container, "--provider", provider, "--model", "stub-model")
-    show_commit(ready, result)
+    task.upstream(provider, stub.url)
+    result = task.run(agent, "--provider", provider, "--model", "stub-model")
+    task.show_commit(result)
     assert result["provider"] == provider
 
 
-def test_endpoint_of_ones_own_is_one_file(
-    ready: Shell, all_agents: str, stub: StubProvider, repository: Path, container: str, keys: str
-) -> None:
-    file = Path(ready.environment["TEROK_ROOT"]) / "config/providers/mine.yaml"
+def test_endpoint_of_ones_own_is_one_file(task: Task, stub: StubProvider, keys: str) -> None:
+    file = Path(task.sh.environment["TEROK_ROOT"]) / "config/providers/mine.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(
         f"label: My endpoint\nupstream: {stub.url}\nauth: {{api_key: {{}}}}\n"
         "serves: {openai-chat: /v1}\ndefault_model: my-model\n"
     )
     try:
-        ready("terok-executor", "auth", "mine", stdin=keys + "\n")
-        show_commit(ready, run_agent(ready, "pi", repository, container, "--provider", "mine"))
+        task.sh("terok-executor", "auth", "mine", stdin=keys + "\n")
+        task.show_commit(task.run("pi", "--provider", "mine"))
     finally:
         file.unlink()
 
@@ -136,68 +140,60 @@ def test_endpoint_of_ones_own_is_one_file(
 @pytest.mark.parametrize("agent", ["pi", "codex"])
 def test_a_conversation_is_taken_up_in_its_container(
     agent: str,
-    ready: Shell,
-    all_agents: str,
+    task: Task,
     keys: str,
-    repository: Path,
-    container: str,
-    upstream: Callable[[str, str], None],
 ) -> None:
     """The second run continues the script at its second step, which only a client that shows the first one gets."""
     provider = AGENTS[agent][0]
     with running_stub(Script((COMMIT,)), api_key=keys) as first:
-        upstream(provider, first.url)
-        show_commit(ready, run_agent(ready, agent, repository, container, "--model", "stub-model"))
+        task.upstream(provider, first.url)
+        task.show_commit(task.run(agent, "--model", "stub-model"))
     again = Script((COMMIT, "echo again >> README.md && git commit -q -a -m 'Add a line again'"))
     with running_stub(again, api_key=keys) as second:
-        upstream(provider, second.url)
-        words = ("start", container, "-p", "Once more", "--json")
-        result = ready("terok-executor", *words, timeout=240).json()
+        task.upstream(provider, second.url)
+        words = ("start", task.container, "-p", "Once more", "--json")
+        result = task.sh("terok-executor", *words, timeout=600).json()
     assert [commit["subject"] for commit in result["commits"]] == ["Add a line again"]
 
 
 def test_a_vendor_s_own_page_is_served_behind_the_token_and_models_come_through_the_vault(
-    ready: Shell,
-    all_agents: str,
+    task: Task,
     stub: StubProvider,
-    repository: Path,
-    container: str,
-    upstream: Callable[[str, str], None],
 ) -> None:
-    upstream("openrouter", stub.url)
-    words = ("opencode", str(repository), "--web", "--base", BASE, "--name", container)
-    url = ready("terok-executor", "run", *words, timeout=240).out.strip()
+    task.upstream("openrouter", stub.url)
+    words = ("opencode", str(task.repository), "--web", "--base", BASE, "--name", task.container)
+    url = task.sh("terok-executor", "run", *words, timeout=600).out.strip()
     bare = url.partition("?token=")[0]
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     with pytest.raises(urllib.error.HTTPError) as refused:
-        browser.open(bare + "config", timeout=60)
+        browser.open(bare + "config", timeout=180)
     refused.value.close()
     assert refused.value.code == 401
-    with browser.open(f"{bare}config?{url.partition('?')[2]}", timeout=60) as answer:
+    with browser.open(f"{bare}config?{url.partition('?')[2]}", timeout=180) as answer:
         assert json.load(answer)["model"].startswith("terok/")
-    inside = ("podman", "exec", container)
-    names = ready(*inside, "terok-info", "models", "--sync").out.split()
+    inside = ("podman", "exec", task.container)
+    names = task.sh(*inside, "terok-info", "models", "--sync").out.split()
     assert "gpt-stub" in names
-    settings = ready(*inside, "cat", "/home/dev/.config/opencode/opencode.json").json()
+    settings = task.sh(*inside, "cat", "/home/dev/.config/opencode/opencode.json").json()
     assert set(settings["provider"]["terok"]["models"]) == set(names)
-    assert "* opencode" in ready(*inside, "hilfe").out
-    ready("terok-executor", "doctor", container)
-    ready("terok-executor", "rm", container)
+    assert "* opencode" in task.sh(*inside, "hilfe").out
+    registry = "NPM_CONFIG_REGISTRY=https://registry.example.test"
+    refused_words = task.sh(*inside, "env", registry, "terok-update", "opencode", code=1).err
+    assert "registry.example.test is not in reach" in refused_words
+    assert "run --allow registry.example.test:443" in refused_words
+    task.sh("terok-executor", "doctor", task.container)
+    task.sh("terok-executor", "rm", task.container)
 
 
 def test_prompt_of_a_megabyte_arrives_and_is_on_no_process_list(
-    ready: Shell,
-    all_agents: str,
+    task: Task,
     stub: StubProvider,
-    repository: Path,
-    container: str,
-    upstream: Callable[[str, str], None],
 ) -> None:
-    upstream("openrouter", stub.url)
+    task.upstream("openrouter", stub.url)
     prompt = "Add a line. " + "lorem ipsum " * (BYTES // 12)
-    show_commit(ready, run_agent(ready, "pi", repository, container, stdin=prompt))
+    task.show_commit(task.run("pi", stdin=prompt))
     assert max(record.body_bytes for record in stub.seen.records) > BYTES
     recorded = subprocess.run(
-        ["podman", "inspect", container], capture_output=True, text=True, env=ready.environment, timeout=60
+        ["podman", "inspect", task.container], capture_output=True, text=True, env=task.sh.environment, timeout=60
     ).stdout
     assert "lorem ipsum" not in recorded

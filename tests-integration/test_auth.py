@@ -26,7 +26,7 @@ from terok_sandbox.vault import open_vault
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
 ASK = (
-    "curl -sS -m 40 -H 'x-api-key: '$TOKEN -H 'content-type: application/json' -w '\\n%{http_code}'"
+    "curl -sS -m 200 -H 'x-api-key: '$TOKEN -H 'content-type: application/json' -w '\\n%{http_code}'"
     ' -d \'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}\''
     " http://127.0.0.1:9419/v1/messages"
 )
@@ -64,7 +64,7 @@ def test_codex_signs_in_and_a_task_works_with_it(
     (roster / "agents/codex.yaml").write_text(
         f"login:\n  methods: {{device: {command}}}\n  urls: [http://127.0.0.1:{PORT}/]\n"
     )
-    done = ready("terok-executor", "auth", "codex", "--device-auth", "--base", BASE, timeout=300)
+    done = ready("terok-executor", "auth", "codex", "--device-auth", "--base", BASE, timeout=900)
     assert f"http://127.0.0.1:{PORT}/codex/device" in done.out
     assert "ABCD-12345" in done.out
     assert "stored the sign-in of OpenAI" in done.out
@@ -83,8 +83,8 @@ def test_codex_signs_in_and_a_task_works_with_it(
         )
         result = ready(
             *("terok-executor", "run", "codex", str(repository), "-p", "Add a line", "--base", BASE, "--json"),
-            *("--name", container, "--model", "stub-model", "--timeout", "120"),
-            timeout=240,
+            *("--name", container, "--model", "stub-model", "--timeout", "300"),
+            timeout=600,
         ).json()
         assert [commit["subject"] for commit in result["commits"]] == ["Add a line"], result
         assert {record.presented for record in stub.seen.records} == {"expected"}
@@ -94,7 +94,7 @@ def test_codex_signs_in_and_a_task_works_with_it(
     assert "ann@" not in (state / "auth.json").read_text(), "the claims are in a token"
     assert json.loads((state / "auth.json").read_text())["tokens"]["account_id"] == "acc-1"
 
-    clean = ready("terok-executor", "vault", "clean", "--containers", "--json", timeout=120)
+    clean = ready("terok-executor", "vault", "clean", "--containers", "--json", timeout=300)
     assert clean.json() == []
     (state / "history.txt").write_text(f"...{tokens.refresh_token}...")
     ready("podman", "cp", str(state / "history.txt"), f"{container}:/workspace/notes")
@@ -123,7 +123,7 @@ def test_a_sign_in_in_the_browser_runs_up_to_its_vendor(
 ) -> None:
     # The server cannot be another one, so nothing is allowed: what follows the answer is a name that is refused.
     (roster / f"agents/{agent}.yaml").write_text("login:\n  allow: []\n")
-    session = Authenticator(agent, base_image=BASE, credential_set="nobody").session("oauth", label="it", timeout=90)
+    session = Authenticator(agent, base_image=BASE, credential_set="nobody").session("oauth", label="it", timeout=300)
     seen, state = [], ""
     for event in session.events():
         seen.append(event)
@@ -147,7 +147,7 @@ def test_two_containers_share_one_refresh_and_a_refusal_names_the_command(
     names = [f"it-{secrets.token_hex(4)}" for _ in range(2)]
 
     def ask(name: str) -> tuple[int, str]:
-        body, _, status = ready("podman", "exec", name, "sh", "-ec", ASK, timeout=60).out.rpartition("\n")
+        body, _, status = ready("podman", "exec", name, "sh", "-ec", ASK, timeout=240).out.rpartition("\n")
         return int(status), body
 
     def expire(refresh_token: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Shell
+from terok_executor.launch.task_files import load_record
+from terok_executor.paths import task_dir
 
 
 class Terminal:
@@ -29,7 +31,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def expect(self, text: str, timeout: float = 60.0) -> None:
+    def expect(self, text: str, timeout: float = 180.0) -> None:
         deadline = time.monotonic() + timeout
         while text not in self.seen:
             assert time.monotonic() < deadline, f"{text!r} never came:\n{self.seen[-3000:]}"
@@ -82,6 +84,7 @@ def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
     )
     assert done.out.strip() == container
     first = terminal("terok-executor", "login", container)
+    first.expect("[terok]")
     first.type("hilfe; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")
     first.expect("marker-23")
     first.expect("Demo agent")
@@ -99,13 +102,15 @@ def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
     refused = ready("terok-executor", "login", container, code=2)
     assert f"terok-executor start {container}" in refused.err
 
-    gate = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/gate"
-    mirror = max(gate.glob("*.git"), key=lambda path: path.stat().st_mtime)
+    record = load_record(task_dir(container))
+    assert record is not None
+    mirror = Path(ready.environment["TEROK_ROOT"]) / f"state/sandbox/gate/{record.scope}.git"
     git = ("git", "-C", str(mirror), "log", "-1", "--format=%an|%cn|%s", records[container]["branch"])
     assert ready(*git).out.strip() == "Ann Onym|Demo Agent|By hand"
 
     ready("terok-executor", "start", container)
     third = terminal("terok-executor", "login", container)
+    third.expect("[terok]")
     third.type("git log -1 --format=again-%s\r")
     third.expect("again-By hand")
     ready("terok-executor", "rm", container)

@@ -27,7 +27,7 @@ def test_the_readme_s_example_runs(
         example = example.replace(words, instead)
     with running_stub(Script((COMMIT,)), api_key=real_key) as stub:
         upstream("demo", stub.url)
-        done = ready(sys.executable, "-c", example + "print('name', name)\n", timeout=300)
+        done = ready(sys.executable, "-c", example + "print('name', name)\n", timeout=600)
     name = re.findall(r"^name (.+)$", done.out, re.MULTILINE)[-1]
     ready("terok-executor", "rm", name)
     assert re.search(r"^0$", done.out, re.MULTILINE), "the exit code is printed"

@@ -47,7 +47,7 @@ def roster_file(ready: Shell) -> Iterator[Callable[[str, str], None]]:
 def run(sh: Shell, name: str, *words: str, repo: Path | None = None, code: int = 0) -> dict:
     repository = (str(repo),) if repo is not None else ()
     options = ("-p", "Add a line", "--base", BASE, "--name", name, "--json")
-    return sh("terok-executor", "run", "demo", *repository, *options, *words, timeout=300, code=code).json()
+    return sh("terok-executor", "run", "demo", *repository, *options, *words, timeout=600, code=code).json()
 
 
 def binds(sh: Shell, name: str) -> list[str]:
@@ -100,7 +100,7 @@ def test_a_sidecar_tool_has_its_real_key_the_repository_and_no_vault(
     roster_file("tools/reviewer", json.dumps(tool))
     ready("terok-executor", "auth", "reviews", stdin="k" * 37 + "\n")
     words = ("--base", BASE, "--name", container, "reviewer", str(repository), "--", "--all", "two words")
-    done = ready("terok-executor", "run-tool", *words, code=3, timeout=300)
+    done = ready("terok-executor", "run-tool", *words, code=3, timeout=600)
     for expected in ("said --all two words", "# Project", "length 37", "no vault"):
         assert expected in done.out
     assert "k" * 37 not in str(ready("podman", "inspect", "--format", "{{json .Config.CreateCommand}}", container).out)
@@ -143,7 +143,7 @@ def test_a_web_page_lets_in_the_token_alone_and_comes_back_after_a_restart(
     taken, _ = listener("127.0.0.1")
     words = ("terok-executor", "run", "demo", str(repository), "--web", "--base", BASE, "--name", container)
     assert "cannot be used" in ready(*words, "--port", str(taken), code=2).err
-    url = ready(*words, timeout=300).out.strip()
+    url = ready(*words, timeout=600).out.strip()
     bare, _, token = url.partition("?token=")
     assert len(token) > 30
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
@@ -156,14 +156,14 @@ def test_a_web_page_lets_in_the_token_alone_and_comes_back_after_a_restart(
     seen = ready("podman", "exec", container, "sh", "-c", "cat /proc/*/environ /proc/*/cmdline", code=None)
     assert token not in seen.text
     ready("terok-executor", "stop", container)
-    ready("terok-executor", "start", container)
+    ready("terok-executor", "start", container, timeout=300)
     assert fetch(browser, bare + "README.md") == readme, "the same address and cookie"
     ready("terok-executor", "rm", container)
 
 
 def fetch(browser: urllib.request.OpenerDirector, address: str, **headers: str) -> tuple[int, bytes]:
     try:
-        with browser.open(urllib.request.Request(address, headers=headers), timeout=30) as answer:
+        with browser.open(urllib.request.Request(address, headers=headers), timeout=120) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

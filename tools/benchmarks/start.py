@@ -22,12 +22,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     for program in ("terok", "terok-executor", "terok-sandbox", "terok-acp")
     for option in ("--help", "--version")
 }
-COMPLETION = {
-    "_ARGCOMPLETE": "1",
-    "COMP_LINE": "terok exec",
-    "COMP_POINT": "10",
-    "_ARGCOMPLETE_STDOUT_FILENAME": os.devnull,
-}
 
 
 def cost(argv: tuple[str, ...], extra: dict[str, str]) -> float:
@@ -43,7 +37,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=25, help="turns, each with every command")
     rounds = parser.parse_args().rounds
     wanted = {name: (argv, {}) for name, argv in COMMANDS.items()}
-    wanted["terok exec<TAB>"] = ((str(BIN / "terok"),), COMPLETION)
+    wanted["terok exec<TAB>"] = ((str(BIN / "terok"), "exec"), {"_TEROK_COMPLETE": "1"})
+    wanted["terok-executor run --<TAB>"] = ((str(BIN / "terok-executor"), "run", "--"), {"_TEROK_COMPLETE": "1"})
     least = dict.fromkeys(["bare", *wanted], float("inf"))
     for _ in range(rounds):
         least["bare"] = min(least["bare"], cost(BARE, {}))

@@ -9,160 +9,124 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_executor.agent_runner import AgentRunner
-    from terok_executor.auth.authenticator import Authenticator, authenticate
-    from terok_executor.auth.container import extract_credential
-    from terok_executor.auth.errors import ConfigPatchError, CredentialShapeError, LoginError
-    from terok_executor.auth.leaks import Leak, scan_leaked_credentials, vault_secrets
-    from terok_executor.auth.output import AuthEvent
-    from terok_executor.auth.session import AuthSession
-    from terok_executor.auth.status import CredentialStatus, credential_status
-    from terok_executor.cli.auth_verbs import VAULT_COMMANDS
-    from terok_executor.cli.tree import COMMANDS
-    from terok_executor.config_view import ExecutorConfigView, RawImageSection
-    from terok_executor.credentials import CredentialMissingError, store_api_key
-    from terok_executor.doctor import agent_doctor_checks
-    from terok_executor.errors import BuildError, ExecutorError, PrerequisiteError, RequestError, RosterError
-    from terok_executor.follow import Outcome
-    from terok_executor.host_setup import ensure_sandbox_ready
-    from terok_executor.image.builder import ImageBuilder, ImageSet
-    from terok_executor.image.context import AGENTS_LABEL
-    from terok_executor.image.reference import DEFAULT_BASE_IMAGE, detect_family
-    from terok_executor.krun import KrunHost, KrunHostKeypair
-    from terok_executor.launch.env import ContainerEnvResult, ContainerEnvSpec, assemble_container_env
-    from terok_executor.launch.instructions import bundled_default_instructions, resolve_instructions
-    from terok_executor.launch.options import RunOptions
-    from terok_executor.launch.request import HeadlessRequest
-    from terok_executor.launch.resume import inject_prompt
-    from terok_executor.launch.subagents import SubAgent, parse_md_agent
-    from terok_executor.launch.task_files import RunRecord
-    from terok_executor.launch.tool_task import ToolRequest
-    from terok_executor.preflight import CheckResult, Preflight
-    from terok_executor.result import RunResult
-    from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.run_config import AgentRunConfig, CLIOverrides, resolve_provider_value
-    from terok_executor.roster.types import Agent, Provider, Tool
-    from terok_executor.storage import TaskStorageInfo
+    from terok_executor.agent_runner import AgentRunner as AgentRunner
+    from terok_executor.auth.authenticator import Authenticator as Authenticator
+    from terok_executor.auth.authenticator import authenticate as authenticate
+    from terok_executor.auth.container import extract_credential as extract_credential
+    from terok_executor.auth.errors import ConfigPatchError as ConfigPatchError
+    from terok_executor.auth.errors import CredentialShapeError as CredentialShapeError
+    from terok_executor.auth.errors import LoginError as LoginError
+    from terok_executor.auth.leaks import Leak as Leak
+    from terok_executor.auth.leaks import scan_leaked_credentials as scan_leaked_credentials
+    from terok_executor.auth.leaks import vault_secrets as vault_secrets
+    from terok_executor.auth.output import AuthEvent as AuthEvent
+    from terok_executor.auth.session import AuthSession as AuthSession
+    from terok_executor.auth.status import CredentialStatus as CredentialStatus
+    from terok_executor.auth.status import credential_status as credential_status
+    from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
+    from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.config_view import ExecutorConfigView as ExecutorConfigView
+    from terok_executor.config_view import RawImageSection as RawImageSection
+    from terok_executor.credentials import CredentialMissingError as CredentialMissingError
+    from terok_executor.credentials import store_api_key as store_api_key
+    from terok_executor.doctor import agent_doctor_checks as agent_doctor_checks
+    from terok_executor.errors import BuildError as BuildError
+    from terok_executor.errors import ExecutorError as ExecutorError
+    from terok_executor.errors import PrerequisiteError as PrerequisiteError
+    from terok_executor.errors import RequestError as RequestError
+    from terok_executor.errors import RosterError as RosterError
+    from terok_executor.follow import Outcome as Outcome
+    from terok_executor.host_setup import ensure_sandbox_ready as ensure_sandbox_ready
+    from terok_executor.image.builder import ImageBuilder as ImageBuilder
+    from terok_executor.image.builder import ImageSet as ImageSet
+    from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
+    from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
+    from terok_executor.image.reference import detect_family as detect_family
+    from terok_executor.integrations.sandbox import Route
+    from terok_executor.krun import KrunHost as KrunHost
+    from terok_executor.krun import KrunHostKeypair as KrunHostKeypair
+    from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
+    from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
+    from terok_executor.launch.env import VaultLocation as VaultLocation
+    from terok_executor.launch.env import assemble_container_env as assemble_container_env
+    from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
+    from terok_executor.launch.options import RunOptions as RunOptions
+    from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
+    from terok_executor.launch.request import HeadlessRequest as HeadlessRequest
+    from terok_executor.launch.resume import inject_prompt as inject_prompt
+    from terok_executor.launch.subagents import SubAgent as SubAgent
+    from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
+    from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
+    from terok_executor.launch.task_files import RunRecord as RunRecord
+    from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
+    from terok_executor.launch.tool_task import ToolRequest as ToolRequest
+    from terok_executor.preflight import CheckResult as CheckResult
+    from terok_executor.preflight import Preflight as Preflight
+    from terok_executor.result import RunResult as RunResult
+    from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
+    from terok_executor.roster.roster import AgentRoster as AgentRoster
+    from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
+    from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
+    from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
+    from terok_executor.roster.types import Agent as Agent
+    from terok_executor.roster.types import InstallSpec as InstallSpec
+    from terok_executor.roster.types import MountSpec as MountSpec
+    from terok_executor.roster.types import Provider as Provider
+    from terok_executor.roster.types import Tool as Tool
+    from terok_executor.storage import SharedMountStorageInfo as SharedMountStorageInfo
+    from terok_executor.storage import TaskStorageInfo as TaskStorageInfo
 
-    __all__ = [
-        "AGENTS_LABEL",
-        "COMMANDS",
-        "DEFAULT_BASE_IMAGE",
-        "VAULT_COMMANDS",
-        "Agent",
-        "AgentRoster",
-        "AgentRunConfig",
-        "AgentRunner",
-        "AuthEvent",
-        "AuthSession",
-        "Authenticator",
-        "BuildError",
-        "CLIOverrides",
-        "CheckResult",
-        "ConfigPatchError",
-        "ContainerEnvResult",
-        "ContainerEnvSpec",
-        "CredentialMissingError",
-        "CredentialShapeError",
-        "CredentialStatus",
-        "ExecutorConfigView",
-        "ExecutorError",
-        "HeadlessRequest",
-        "ImageBuilder",
-        "ImageSet",
-        "KrunHost",
-        "KrunHostKeypair",
-        "Leak",
-        "LoginError",
-        "Outcome",
-        "Preflight",
-        "PrerequisiteError",
-        "Provider",
-        "RawImageSection",
-        "RequestError",
-        "RosterError",
-        "RunOptions",
-        "RunRecord",
-        "RunResult",
-        "SubAgent",
-        "TaskStorageInfo",
-        "Tool",
-        "ToolRequest",
-        "agent_doctor_checks",
-        "assemble_container_env",
-        "authenticate",
-        "bundled_default_instructions",
-        "credential_status",
-        "detect_family",
-        "ensure_sandbox_ready",
-        "extract_credential",
-        "inject_prompt",
-        "parse_md_agent",
-        "resolve_instructions",
-        "resolve_provider_value",
-        "scan_leaked_credentials",
-        "store_api_key",
-        "vault_secrets",
-    ]
+    AgentProvider = Agent
+    AuthProvider = Provider
+    MountDef = MountSpec
+    ProviderConfig = AgentRunConfig
+    SidecarSpec = Tool
+    VaultRoute = Route
 else:
-    _EXPORTS = {
-        "ensure_sandbox_ready": ".host_setup",
-        "RawImageSection": ".config_view",
-        "ExecutorConfigView": ".config_view",
-        "Tool": ".roster.types",
-        "detect_family": ".image.reference",
-        "RunOptions": ".launch.options",
-        "ToolRequest": ".launch.tool_task",
-        "inject_prompt": ".launch.resume",
-        "parse_md_agent": ".launch.subagents",
-        "SubAgent": ".launch.subagents",
-        "resolve_provider_value": ".roster.run_config",
-        "AgentRunConfig": ".roster.run_config",
-        "CLIOverrides": ".roster.run_config",
-        "KrunHostKeypair": ".krun",
-        "KrunHost": ".krun",
-        "TaskStorageInfo": ".storage",
-        "agent_doctor_checks": ".doctor",
-        "AuthEvent": ".auth.output",
-        "AuthSession": ".auth.session",
-        "Authenticator": ".auth.authenticator",
-        "ConfigPatchError": ".auth.errors",
-        "CredentialShapeError": ".auth.errors",
-        "CredentialStatus": ".auth.status",
-        "Leak": ".auth.leaks",
-        "LoginError": ".auth.errors",
-        "VAULT_COMMANDS": ".cli.auth_verbs",
-        "authenticate": ".auth.authenticator",
-        "credential_status": ".auth.status",
-        "extract_credential": ".auth.container",
-        "scan_leaked_credentials": ".auth.leaks",
-        "vault_secrets": ".auth.leaks",
-        "AGENTS_LABEL": ".image.context",
-        "Agent": ".roster.types",
-        "AgentRoster": ".roster.roster",
-        "AgentRunner": ".agent_runner",
-        "BuildError": ".errors",
-        "CheckResult": ".preflight",
-        "COMMANDS": ".cli.tree",
-        "ContainerEnvResult": ".launch.env",
-        "ContainerEnvSpec": ".launch.env",
-        "CredentialMissingError": ".credentials",
-        "DEFAULT_BASE_IMAGE": ".image.reference",
-        "ExecutorError": ".errors",
-        "HeadlessRequest": ".launch.request",
-        "ImageBuilder": ".image.builder",
-        "ImageSet": ".image.builder",
-        "Outcome": ".follow",
-        "Preflight": ".preflight",
-        "PrerequisiteError": ".errors",
-        "Provider": ".roster.types",
-        "RequestError": ".errors",
-        "RosterError": ".errors",
-        "RunRecord": ".launch.task_files",
-        "RunResult": ".result",
-        "assemble_container_env": ".launch.env",
-        "bundled_default_instructions": ".launch.instructions",
-        "resolve_instructions": ".launch.instructions",
-        "store_api_key": ".credentials",
-    }
-    __getattr__, __dir__, __all__ = lazy_exports(__name__, _EXPORTS)
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            ".agent_runner": "AgentRunner",
+            ".auth.authenticator": "Authenticator authenticate",
+            ".auth.container": "extract_credential",
+            ".auth.errors": "ConfigPatchError CredentialShapeError LoginError",
+            ".auth.leaks": "Leak scan_leaked_credentials vault_secrets",
+            ".auth.output": "AuthEvent",
+            ".auth.session": "AuthSession",
+            ".auth.status": "CredentialStatus credential_status",
+            ".cli.auth_verbs": "VAULT_COMMANDS",
+            ".cli.tree": "COMMANDS",
+            ".config_view": "ExecutorConfigView RawImageSection",
+            ".credentials": "CredentialMissingError store_api_key",
+            ".doctor": "agent_doctor_checks",
+            ".errors": "BuildError ExecutorError PrerequisiteError RequestError RosterError",
+            ".follow": "Outcome",
+            ".host_setup": "ensure_sandbox_ready",
+            ".image.builder": "ImageBuilder ImageSet",
+            ".image.context": "AGENTS_LABEL",
+            ".image.reference": "DEFAULT_BASE_IMAGE detect_family",
+            ".krun": "KrunHost KrunHostKeypair",
+            ".launch.env": "ContainerEnvResult ContainerEnvSpec VaultLocation assemble_container_env",
+            ".launch.instructions": "bundled_default_instructions resolve_instructions",
+            ".launch.options": "RunOptions",
+            ".launch.prepared": "write_supervisor_sidecar",
+            ".launch.request": "HeadlessRequest",
+            ".launch.resume": "inject_prompt",
+            ".launch.subagents": "SubAgent parse_md_agent",
+            ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
+            ".launch.tool_task": "ToolRequest",
+            ".preflight": "CheckResult Preflight",
+            ".result": "RunResult",
+            ".roster.roster": "AGENT_PROVIDERS AgentRoster",
+            ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
+            ".roster.types": "Agent InstallSpec Provider Tool",
+            ".storage": "SharedMountStorageInfo TaskStorageInfo",
+            "AgentProvider": ".roster.types:Agent",
+            "AuthProvider": ".roster.types:Provider",
+            "MountDef": ".roster.types:MountSpec",
+            "ProviderConfig": ".roster.run_config:AgentRunConfig",
+            "SidecarSpec": ".roster.types:Tool",
+            "VaultRoute": ".integrations.sandbox:Route",
+        },
+    )

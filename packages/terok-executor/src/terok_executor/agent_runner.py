@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from terok_executor.container_care import WEB_MARKER, ContainerCare
 from terok_executor.errors import ExecutorError
@@ -19,11 +19,11 @@ from terok_executor.integrations.sandbox import GitGate, Sandbox
 from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.command import terminal_command
 from terok_executor.launch.options import RunOptions, make_request
-from terok_executor.launch.prepared import launch_prepared
+from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
 from terok_executor.launch.request import HeadlessRequest, check_request
 from terok_executor.launch.resume import resume
 from terok_executor.launch.task_files import RunRecord, load_record
-from terok_executor.launch.tool_task import ToolRequest, start_tool
+from terok_executor.launch.tool_task import ToolOptions, ToolRequest, start_tool
 from terok_executor.paths import task_dir
 from terok_executor.result import RunResult, collect_result
 from terok_executor.roster.roster import AgentRoster
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         LifecycleHooks,
         SandboxConfig,
         VolumeSpec,
-        Wiring,
     )
 
 
@@ -185,35 +184,16 @@ class AgentRunner(ContainerCare):
         repo: str,
         *,
         tool_args: Iterable[str] = (),
-        branch: str | None = None,
-        gate: bool = True,
-        name: str | None = None,
         follow: bool = True,
-        timeout: int = 600,
-        timezone: str | None = None,
-        credential_set: str = "default",
-        task_id: str = "",
         hooks: LifecycleHooks | None = None,
+        **options: Unpack[ToolOptions],
     ) -> str:
         """Run a sidecar tool on a repository and return the container's name; with ``follow`` when it has ended.
 
         The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
         """
-        request = ToolRequest(
-            tool=tool,
-            repo=repo,
-            tool_args=tuple(tool_args),
-            branch=branch,
-            gate=gate,
-            name=name,
-            timeout=timeout,
-            timezone=timezone,
-            credential_set=credential_set,
-            base_image=self._base_image,
-            family=self._family,
-            task_id=task_id,
-        )
-        record = self.start_tool(request, hooks=hooks)
+        base: dict[str, Any] = {"base_image": self._base_image, "family": self._family, **options}
+        record = self.start_tool(ToolRequest(tool=tool, repo=repo, tool_args=tuple(tool_args), **base), hooks=hooks)
         if follow:
             self.follow(record.container, _to_stdout)
         return record.container
@@ -231,53 +211,16 @@ class AgentRunner(ContainerCare):
         command: Iterable[str],
         name: str,
         task_dir: Path,
-        gpu: bool = False,
-        gpus: str | None = None,
-        memory: str | None = None,
-        cpus: float | None = None,
-        unrestricted: bool = True,
-        sealed: bool = False,
-        ephemeral: bool = False,
         hooks: LifecycleHooks | None = None,
-        extra_args: Iterable[str] = (),
-        hostname: str | None = None,
-        annotations: Mapping[str, str] | None = None,
-        runtime: str | None = None,
-        project_id: str = "",
-        task_id: str = "",
-        dossier_path: Path | None = None,
-        wiring: Wiring | None = None,
+        **options: Unpack[PreparedOptions],
     ) -> str:
         """Launch what the caller has put together and return its name.
 
-        The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. ``wiring`` says
-        which services the container has; by default the vault of project ``project_id`` and no gate. BuildError for
-        GPUs that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
+        The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
+        that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
-        return launch_prepared(
-            self.sandbox,
-            env=env,
-            volumes=volumes,
-            image=image,
-            command=command,
-            name=name,
-            task_dir=task_dir,
-            gpus=gpus or ("all" if gpu else None),
-            memory=memory,
-            cpus=cpus,
-            unrestricted=unrestricted,
-            sealed=sealed,
-            ephemeral=ephemeral,
-            hooks=hooks,
-            extra_args=extra_args,
-            hostname=hostname,
-            annotations=annotations,
-            runtime=runtime,
-            project_id=project_id,
-            task_id=task_id,
-            dossier_path=dossier_path,
-            wiring=wiring,
-        )
+        spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
+        return launch_prepared(self.sandbox, spec, hooks)
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
         """Start a container that has ended with a new prompt, in the same conversation; `follow` stays with it."""

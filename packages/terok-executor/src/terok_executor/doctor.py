@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
 from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
@@ -14,9 +13,6 @@ from terok_executor.paths import task_dir
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import SandboxConfig
     from terok_executor.roster.roster import AgentRoster
-
-MAX_FILE_BYTES = 8 * 1024 * 1024
-MAX_FILES = 20_000
 
 
 def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -> tuple[DoctorCheck, ...]:
@@ -30,7 +26,7 @@ def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -
         DoctorCheck(
             category="mount",
             label=str(root.relative_to(task_dir(name))),
-            evaluate=lambda *_, root=root: _judge_mount(root, _secrets(config)),
+            evaluate=lambda *_, root=root: _judge_mount(root, config),
         )
         for root in mounts(task_dir(name))
     ]
@@ -61,25 +57,6 @@ def mounts(directory: Path) -> list[Path]:
     return [directory / "home", *(sorted(state.iterdir()) if state.is_dir() else ())]
 
 
-def leaks(root: Path, secrets: Iterable[bytes]) -> Iterator[Path]:
-    """Yield the files below ``root`` that hold one of the secrets; links are not followed."""
-    wanted = [secret for secret in secrets if len(secret) >= 8]
-    seen = 0
-    for parent, _, names in os.walk(root):
-        for name in names:
-            seen += 1
-            if seen > MAX_FILES or not wanted:
-                return
-            try:
-                descriptor = os.open(Path(parent) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-                with os.fdopen(descriptor, "rb") as file:
-                    data = file.read(MAX_FILE_BYTES)
-            except OSError:
-                continue
-            if any(secret in data for secret in wanted):
-                yield Path(parent) / name
-
-
 def judge_address(text: str) -> CheckVerdict:
     """Judge the provider's address that a container was given."""
     expected = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
@@ -88,11 +65,12 @@ def judge_address(text: str) -> CheckVerdict:
     return CheckVerdict("error", f"not the vault: {text.strip()[:80] or 'none'}", hint="start a new container")
 
 
-def _judge_mount(root: Path, secrets: list[bytes]) -> CheckVerdict:
-    found = [str(path.relative_to(root)) for path in leaks(root, secrets)]
+def _judge_mount(root: Path, config: SandboxConfig) -> CheckVerdict:
+    found = dict.fromkeys(leak.path for leak in scan_leaked_credentials(vault_secrets(config), [root]))
     if not found:
         return CheckVerdict("ok", "no real key in it")
-    return CheckVerdict("error", f"a real key is in {', '.join(found[:5])}", hint="remove the file and revoke the key")
+    named = ", ".join(str(Path(path).relative_to(root)) for path in list(found)[:5])
+    return CheckVerdict("error", f"a real key is in {named}", hint="remove the file and revoke the key")
 
 
 def _judge_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
@@ -104,12 +82,3 @@ def _judge_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
     if any(row is None or row.container != name for row in rows):
         return CheckVerdict("error", "a token is not this container's own", hint="start a new container")
     return CheckVerdict("ok", "a phantom of this container")
-
-
-def _secrets(config: SandboxConfig) -> list[bytes]:
-    with open_vault(config) as vault:
-        stored = [vault.load_credential(row.credential_set, row.provider) or {} for row in vault.list_credentials()]
-    return [str(value).encode() for one in stored for key, value in one.items() if key in _SECRET_KEYS and value]
-
-
-_SECRET_KEYS = ("key", "token", "access_token", "refresh_token")

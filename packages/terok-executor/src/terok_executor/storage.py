@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from terok_executor.paths import state_dir, task_dir
+
+if TYPE_CHECKING:
+    from terok_executor.roster.roster import AgentRoster
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,25 @@ class TaskStorageInfo:
         directory = state_dir() / "run"
         names = [path.name for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
         return tuple(sorted((cls.measure(name) for name in names), key=lambda one: (-one.total, one.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMountStorageInfo:
+    """Bytes that the agents of all tasks keep in one kind of mount, and how many tasks have it."""
+
+    host_dir: str
+    label: str
+    bytes: int
+    tasks: int
+
+    @classmethod
+    def measure_all(cls, roster: AgentRoster) -> tuple[Self, ...]:
+        """Measure every mount the roster knows, the largest first."""
+        found = []
+        for mount in roster.mounts:
+            places = [path for path in (state_dir() / "run").glob(f"*/state/{mount.host_dir}") if path.is_dir()]
+            found.append(cls(mount.host_dir, mount.label, sum(map(tree_bytes, places)), len(places)))
+        return tuple(sorted(found, key=lambda one: (-one.bytes, one.host_dir)))
 
 
 def tree_bytes(root: Path) -> int:

@@ -2,108 +2,70 @@
 
 from __future__ import annotations
 
-from terok_util.lazy import lazy_exports
+from terok_util.lazy import lazy_exports as lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_util import process, yaml
-    from terok_util.commands.args import ArgDef
-    from terok_util.commands.defs import CommandDef
-    from terok_util.commands.front import run_cli
-    from terok_util.commands.tree import CommandTree
-    from terok_util.config.merge import deep_merge
-    from terok_util.config.scopes import ConfigScope, load_json_scope, load_yaml_scope
-    from terok_util.config.stack import ConfigStack, Origin
-    from terok_util.errors import ConfigError, FileError, LockTimeout, PathError, TerokError, UsageError
-    from terok_util.files.locks import FileLock
-    from terok_util.files.trees import remove_tree
-    from terok_util.files.writing import atomic_write, ensure_dir, ensure_dir_writable, write_sensitive_file
-    from terok_util.logs import RedactionFilter, configure_logging
-    from terok_util.paths import is_host_root, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
-    from terok_util.podman import podman_userns_args
-    from terok_util.redaction import redact, register_secret
-    from terok_util.text import safe_text, sanitize_tty
-    from terok_util.yaml import YAMLError
-
-    __all__ = [
-        "ArgDef",
-        "CommandDef",
-        "CommandTree",
-        "ConfigError",
-        "ConfigScope",
-        "ConfigStack",
-        "FileError",
-        "FileLock",
-        "LockTimeout",
-        "Origin",
-        "PathError",
-        "RedactionFilter",
-        "TerokError",
-        "UsageError",
-        "YAMLError",
-        "atomic_write",
-        "configure_logging",
-        "deep_merge",
-        "ensure_dir",
-        "ensure_dir_writable",
-        "is_host_root",
-        "lazy_exports",
-        "load_json_scope",
-        "load_yaml_scope",
-        "namespace_config_dir",
-        "namespace_runtime_dir",
-        "namespace_state_dir",
-        "podman_userns_args",
-        "process",
-        "redact",
-        "register_secret",
-        "remove_tree",
-        "run_cli",
-        "safe_text",
-        "sanitize_tty",
-        "write_sensitive_file",
-        "yaml",
-    ]
+    from terok_util import process as process
+    from terok_util import yaml as yaml
+    from terok_util.commands.args import ArgDef as ArgDef
+    from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
+    from terok_util.commands.defs import CommandDef as CommandDef
+    from terok_util.commands.front import run_cli as run_cli
+    from terok_util.commands.tree import CommandTree as CommandTree
+    from terok_util.config.merge import deep_merge as deep_merge
+    from terok_util.config.scopes import ConfigScope as ConfigScope
+    from terok_util.config.scopes import load_json_scope as load_json_scope
+    from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
+    from terok_util.config.stack import ConfigStack as ConfigStack
+    from terok_util.config.stack import Origin as Origin
+    from terok_util.errors import ConfigError as ConfigError
+    from terok_util.errors import FileError as FileError
+    from terok_util.errors import LockTimeout as LockTimeout
+    from terok_util.errors import PathError as PathError
+    from terok_util.errors import TerokError as TerokError
+    from terok_util.errors import UsageError as UsageError
+    from terok_util.files.locks import FileLock as FileLock
+    from terok_util.files.trees import remove_tree as remove_tree
+    from terok_util.files.writing import atomic_write as atomic_write
+    from terok_util.files.writing import ensure_dir as ensure_dir
+    from terok_util.files.writing import ensure_dir_writable as ensure_dir_writable
+    from terok_util.files.writing import write_sensitive_file as write_sensitive_file
+    from terok_util.logs import RedactionFilter as RedactionFilter
+    from terok_util.logs import configure_logging as configure_logging
+    from terok_util.paths import is_host_root as is_host_root
+    from terok_util.paths import namespace_config_dir as namespace_config_dir
+    from terok_util.paths import namespace_runtime_dir as namespace_runtime_dir
+    from terok_util.paths import namespace_state_dir as namespace_state_dir
+    from terok_util.podman import podman_userns_args as podman_userns_args
+    from terok_util.redaction import redact as redact
+    from terok_util.redaction import register_secret as register_secret
+    from terok_util.text import safe_text as safe_text
+    from terok_util.text import sanitize_tty as sanitize_tty
+    from terok_util.yaml import YAMLError as YAMLError
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "ArgDef": ".commands.args",
-            "CommandDef": ".commands.defs",
-            "CommandTree": ".commands.tree",
-            "ConfigError": ".errors",
-            "ConfigScope": ".config.scopes",
-            "ConfigStack": ".config.stack",
-            "FileError": ".errors",
-            "FileLock": ".files.locks",
-            "LockTimeout": ".errors",
-            "Origin": ".config.stack",
-            "PathError": ".errors",
-            "RedactionFilter": ".logs",
-            "TerokError": ".errors",
-            "UsageError": ".errors",
-            "YAMLError": ".yaml",
-            "atomic_write": ".files.writing",
-            "configure_logging": ".logs",
-            "deep_merge": ".config.merge",
-            "ensure_dir": ".files.writing",
-            "ensure_dir_writable": ".files.writing",
-            "is_host_root": ".paths",
-            "lazy_exports": ".lazy",
-            "load_json_scope": ".config.scopes",
-            "load_yaml_scope": ".config.scopes",
-            "namespace_config_dir": ".paths",
-            "namespace_runtime_dir": ".paths",
-            "namespace_state_dir": ".paths",
-            "podman_userns_args": ".podman",
+            ".commands.args": "ArgDef",
+            ".commands.complete": "COMPLETIONS",
+            ".commands.defs": "CommandDef",
+            ".commands.front": "run_cli",
+            ".commands.tree": "CommandTree",
+            ".config.merge": "deep_merge",
+            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope",
+            ".config.stack": "ConfigStack Origin",
+            ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
+            ".files.locks": "FileLock",
+            ".files.trees": "remove_tree",
+            ".files.writing": "atomic_write ensure_dir ensure_dir_writable write_sensitive_file",
+            ".logs": "RedactionFilter configure_logging",
+            ".paths": "is_host_root namespace_config_dir namespace_runtime_dir namespace_state_dir",
+            ".podman": "podman_userns_args",
+            ".redaction": "redact register_secret",
+            ".text": "safe_text sanitize_tty",
+            ".yaml": "YAMLError",
             "process": ".process:",
-            "redact": ".redaction",
-            "register_secret": ".redaction",
-            "remove_tree": ".files.trees",
-            "run_cli": ".commands.front",
-            "safe_text": ".text",
-            "sanitize_tty": ".text",
-            "write_sensitive_file": ".files.writing",
             "yaml": ".yaml:",
         },
     )

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return `__getattr__`, `__dir__` and `__all__` for the package called `module`.
 
-    `table` maps each public name to the module that defines it, relative to the package:
-    `{"Sandbox": ".sandbox"}`. `".sandbox:Box"` exports `Box` under another name and `".yaml:"`
-    the module itself. A name is looked up once and then stored in the package.
+    `table` maps modules, relative to the package or absolute, to the names they define: `{".errors": "One Other"}`.
+    A key without a dot is a public name with the module that defines it: `{"Sandbox": ".sandbox"}`; `".sandbox:Box"`
+    exports `Box` under another name and `".yaml:"` the module itself. A name is looked up once and then stored.
     """
+    groups = {name: module for module, names in table.items() if "." in module for name in names.split()}
+    table = {**groups, **{name: target for name, target in table.items() if "." not in name}}
     public = sorted(table)
 
     def getattr_(name: str) -> Any:

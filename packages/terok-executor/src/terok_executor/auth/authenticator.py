@@ -13,7 +13,7 @@ from terok_executor.auth.session import LOGIN_SECONDS, AuthSession
 from terok_executor.credentials import DEFAULT_SET, store_api_key, store_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.image.podman import OnLine
+from terok_executor.image.podman import OnLine, silent
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
 from terok_executor.roster.roster import AgentRoster
@@ -21,10 +21,6 @@ from terok_executor.roster.routes import write_routes
 from terok_executor.roster.types import Agent, Provider
 
 API_KEY = "api-key"
-
-
-def _silent(_line: str) -> None:
-    return None
 
 
 class Authenticator:
@@ -42,11 +38,15 @@ class Authenticator:
         config: SandboxConfig | None = None,
         base_image: str = DEFAULT_BASE_IMAGE,
         image: str | None = None,
-        on_line: OnLine = _silent,
+        on_line: OnLine = silent,
     ) -> None:
         self.roster = roster or AgentRoster.load()
         self.provider: Provider = self.roster.credential_provider(name)
         self.agent: Agent | None = _login_agent(self.roster, name, self.provider)
+        agents = self.roster.agents.values()
+        own = [one for one in agents if one.kind == "native" and one.provider.default == self.provider.name]
+        near = [self.roster.agents[name]] if name in self.roster.agents else own
+        self._note = next((one.account_note for one in near if one.account_note), "")
         self._config = config or SandboxConfig.load()
         self._set = credential_set
         self._base_image = base_image
@@ -73,8 +73,10 @@ class Authenticator:
         user's RAM file system.
         """
         if method not in self.methods or method == API_KEY or self.agent is None or self.agent.login is None:
-            known = ", ".join(self.methods)
-            raise RequestError(f"{self.provider.label} has no sign-in called {method!r}", hint=f"there are: {known}")
+            raise RequestError(
+                f"{self.provider.label} has no sign-in called {method!r}",
+                hint=self._note or f"there are: {', '.join(self.methods)}",
+            )
         builder = ImageBuilder(self._base_image, on_line=self._on_line)
         image = self._image or builder.present([self.agent], self.roster.agents) or builder.build([self.agent]).l1
         login = self.agent.login

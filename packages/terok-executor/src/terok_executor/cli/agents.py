@@ -7,8 +7,11 @@ from pathlib import Path
 
 from terok_util import namespace_config_dir
 
-from terok_executor.roster.roster import AgentRoster
+from terok_executor.cli.build import progress
+from terok_executor.config_view import ExecutorConfigView
+from terok_executor.roster.roster import AgentRoster, about
 from terok_executor.roster.selection import parse_selection
+from terok_executor.roster.types import Installed, Provider
 
 
 def list_agents(everything: bool, json: bool) -> int:
@@ -26,24 +29,33 @@ def list_agents(everything: bool, json: bool) -> int:
 
 def update(agents: list[str], check: bool, into: str | None) -> int:
     """Move agents to the newest versions, by files in the configuration directory or another."""
-    from terok_executor.image.lock import LOCK_FILE, Lock, parse_lock
-    from terok_executor.image.update import find_moves, npm_registry, pin, write_moves
+    from terok_executor.image.builder import ImageBuilder
+    from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
+    from terok_executor.image.update import find_moves, move_pip, npm_registry, pin, write_moves
 
     roster = AgentRoster.load()
     chosen = [roster.agents[name] for name in parse_selection(",".join(agents), roster.agents)]
     ask = npm_registry()
     moves = find_moves(chosen, ask)
+    known, pins = load_lock(), Lock()
+    for agent in chosen:
+        if agent.install.pip is not None:
+            image = ExecutorConfigView.load().image
+            builder = ImageBuilder(image.base_image, image.family, on_line=progress)
+            more, found = move_pip(agent, builder.pip_report(agent.install.pip), known)
+            moves += more
+            pins = pins if all(known.pip.get(key) == value for key, value in found.pip.items()) else found.over(pins)
     for move in moves:
         print(f"{move.agent}: {move.present} -> {move.newest}")
-    if check or not moves:
+    if check or not (moves or pins.pip):
         print("every agent is at its newest version" if not moves else "nothing was written")
         return int(bool(moves))
     directory = Path(into) if into else namespace_config_dir()
     versions = {move.agent: move.newest for move in moves}
-    sums = pin([roster.agents[name] for name in versions], versions, ask)
+    pins = Lock(pin([roster.agents[name] for name in versions], versions, ask)).over(pins)
     path = directory / LOCK_FILE
-    present = Lock(parse_lock(str(path), path.read_bytes())) if path.exists() else Lock()
-    write_moves(directory, moves, sums, present)
+    present = parse_lock(str(path), path.read_bytes()) if path.exists() else Lock()
+    write_moves(directory, moves, pins, present)
     print(f"written to {directory}; `terok-executor build` makes images of it")
     return 0
 
@@ -67,39 +79,12 @@ def print_schema(kind: str) -> int:
 
 
 def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
-    rows = [
-        {
-            "name": agent.name,
-            "type": agent.kind,
-            "provider": agent.provider.default,
-            "description": _about(agent.label, agent.help),
-        }
-        for agent in roster.agents.values()
-    ]
+    rows: list[tuple[Installed | Provider, str, str]] = []
+    rows += [(agent, agent.kind, agent.provider.default) for agent in roster.agents.values()]
     if everything:
-        rows += [
-            {
-                "name": provider.name,
-                "type": "provider",
-                "provider": provider.upstream or "-",
-                "description": _about(provider.label, provider.help),
-            }
-            for provider in roster.providers.values()
-        ]
-        rows += [
-            {
-                "name": tool.name,
-                "type": tool.kind,
-                "provider": tool.provider or "-",
-                "description": _about(tool.label, tool.help),
-            }
-            for tool in roster.tools.values()
-        ]
-    return rows
-
-
-def _about(label: str, text: str) -> str:
-    return f"{label}: {text}" if text else label
+        rows += [(provider, "provider", provider.upstream or "-") for provider in roster.providers.values()]
+        rows += [(tool, tool.kind, tool.provider or "-") for tool in roster.tools.values()]
+    return [{"name": one.name, "type": kind, "provider": where, "description": about(one)} for one, kind, where in rows]
 
 
 def _dump(rows: list[dict[str, str]]) -> str:

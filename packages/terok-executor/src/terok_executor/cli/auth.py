@@ -17,6 +17,7 @@ from terok_util import safe_text
 from terok_executor.auth.authenticator import API_KEY, Authenticator
 from terok_executor.auth.errors import LoginError
 from terok_executor.auth.status import CredentialStatus, credential_status
+from terok_executor.cli.build import progress
 from terok_executor.credentials import MAX_KEY_LENGTH, CredentialMissingError, remove_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
@@ -52,7 +53,7 @@ def auth(
         return _remove(name, credential_set)
     if name is not None:
         raise RequestError(f"one name is enough: {name!r} is one too many", hint="see `terok-executor auth --help`")
-    way = Authenticator(action, credential_set=credential_set, base_image=base or DEFAULT_BASE_IMAGE, on_line=_progress)
+    way = Authenticator(action, credential_set=credential_set, base_image=base or DEFAULT_BASE_IMAGE, on_line=progress)
     if from_file is not None:
         print(way.store_key(_file_key(Path(from_file))))
         return 0
@@ -202,7 +203,3 @@ def _ask(question: str, *, secret: bool = False) -> str:
         return read(question)
     except EOFError:
         raise RequestError("nothing was given") from None
-
-
-def _progress(line: str) -> None:
-    print(f"   {line}", file=sys.stderr)

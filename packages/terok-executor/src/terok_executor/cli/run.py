@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from terok_util.process import exec_replace
 
@@ -17,101 +17,62 @@ from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
 
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SecurityClass
-
 
 def run(
-    agent: str,
     repo: str | None,
     prompt: str | None,
     prompt_file: str | None,
     base: str | None,
     family: str | None,
-    provider: str | None,
-    credential_set: str,
-    model: str | None,
-    max_turns: int | None,
-    timeout: int,
-    branch: str | None,
-    name: str | None,
-    memory: str | None,
-    cpus: float | None,
-    allow: list[str] | None,
-    security_class: SecurityClass | None,
-    budget: list[str] | None,
-    ssh_scope: str | None,
+    interactive: bool,
+    port: int | None,
+    public_url: str | None,
+    human_name: str | None,
+    human_email: str | None,
+    authorship: str | None,
+    git_identity_from_host: bool,
     restricted: bool,
     no_gate: bool,
     workspace: str | None,
-    sealed: bool,
-    gpus: str | None,
-    tools: list[str] | None,
     subagents: list[str] | None,
-    interactive: bool,
-    web: bool,
-    port: int | None,
-    public_url: str | None,
-    authorship: str | None,
-    human_name: str | None,
-    human_email: str | None,
-    git_identity_from_host: bool,
     instructions: str | None,
     shared_dir: str | None,
-    shared_mount: str,
-    timezone: str | None,
     remove: bool,
     json: bool,
+    **plain: Any,
 ) -> int:
-    """Run the agent, follow it to its end and return its exit code."""
+    """Run the agent, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
     if git_identity_from_host:
         person = host_identity()
         human_name, human_email = human_name or person.name, human_email or person.email
         authorship = authorship or "agent-human"
     image = ExecutorConfigView.load().image
+    for several in ("allow", "tools", "budget"):
+        plain[several] = tuple(plain[several] or ())
     request = HeadlessRequest(
-        agent=agent,
         repo=repo or (None if workspace else "."),
-        prompt=None if interactive or web else read_prompt(prompt, prompt_file),
-        branch=branch,
-        model=model,
-        max_turns=max_turns,
-        timeout=timeout,
-        name=name,
+        prompt=None if interactive or plain["web"] else read_prompt(prompt, prompt_file),
         unrestricted=not restricted,
-        memory=memory,
-        cpus=cpus,
-        timezone=timezone,
         authorship=authorship,
         human_name=human_name,
         human_email=human_email,
         instructions=[INHERIT, read_instructions(Path(instructions))] if instructions else None,
         shared_dir=Path(shared_dir).absolute() if shared_dir else None,
-        shared_mount=shared_mount,
-        provider=provider,
-        credential_set=credential_set,
-        allow=tuple(allow or ()),
         base_image=base or image.base_image,
         family=family or image.family,
         gate=not no_gate,
         workspace=Path(workspace).absolute() if workspace else None,
-        sealed=sealed,
-        gpus=gpus,
-        tools=tuple(tools or ()),
         subagents=tuple(Path(path) for path in subagents or ()),
-        web=web,
-        security_class=security_class,
-        budget=tuple(budget or ()),
-        ssh_scope=ssh_scope,
+        **plain,
     )
     catch_termination()
     started = time.monotonic()
     runner = AgentRunner(base_image=request.base_image, family=request.family, on_line=progress)
-    if web:
+    if request.web:
         return _web(runner, request, port, public_url)
     record = runner.start(request)
     if interactive:
-        return _interactive(runner, record.container, model)
+        return _interactive(runner, record.container, request.model)
     return follow_to_end(runner, record.container, started=started, json=json, remove=remove)
 
 

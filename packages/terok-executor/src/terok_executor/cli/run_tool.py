@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
@@ -12,34 +13,16 @@ from terok_executor.launch.tool_task import ToolRequest
 
 
 def run_tool(
-    tool: str,
-    repo: str,
-    tool_args: list[str],
-    base: str | None,
-    family: str | None,
-    credential_set: str,
-    branch: str | None,
-    no_gate: bool,
-    name: str | None,
-    timeout: int,
-    timezone: str | None,
-    remove: bool,
-    json: bool,
+    tool_args: list[str], base: str | None, family: str | None, no_gate: bool, remove: bool, json: bool, **plain: Any
 ) -> int:
-    """Run the tool, follow it to its end and return its exit code."""
+    """Run the tool, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
     image = ExecutorConfigView.load().image
     request = ToolRequest(
-        tool=tool,
-        repo=repo,
         tool_args=tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args),
-        branch=branch,
         gate=not no_gate,
-        name=name,
-        timeout=timeout,
-        timezone=timezone,
-        credential_set=credential_set,
         base_image=base or image.base_image,
         family=family or image.family,
+        **plain,
     )
     catch_termination()
     started = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terok_util import ArgDef, CommandDef
+from terok_util import COMPLETIONS, ArgDef, CommandDef
 
 from terok_executor.cli.auth_verbs import AUTH, VAULT_COMMANDS
 
@@ -279,4 +279,4 @@ def standalone_commands() -> tuple[CommandDef, ...]:
         for node in SANDBOX_COMMANDS
     )
     sandbox = CommandDef("sandbox", help="the container layer below: vault, gate, shield", children=nodes)
-    return (*COMMANDS, sandbox, *(node for node in nodes if node.name == "vault"))
+    return (*COMMANDS, sandbox, *(node for node in nodes if node.name == "vault"), COMPLETIONS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from terok_util import FileLock, ensure_dir
 from terok_util.process import ProcessError, ProcessTimeout
@@ -15,21 +17,24 @@ from terok_executor.image.base import ensure_base
 from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, STAGE_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
-from terok_executor.image.podman import ImagePodman, OnLine
+from terok_executor.image.podman import ImagePodman, OnLine, silent
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
     check_family,
+    detect_family,
     l0_tag,
     l1_tag,
     parse_base,
     sidecar_tag,
 )
-from terok_executor.image.render import render_l0, render_l1
+from terok_executor.image.render import render_l0, render_l1, render_pins, stage_scripts, stage_tmux_config
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import state_dir
 from terok_executor.registries import build_variables
-from terok_executor.roster.types import Installed, Tool
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.selection import parse_selection
+from terok_executor.roster.types import Installed, PipStage, Tool
 
 BUILD_SECONDS = 3600.0
 LOCK_SECONDS = 3600.0
@@ -42,10 +47,7 @@ class ImageSet:
     l0: str
     l1: str
     built: bool
-
-
-def _silent(_line: str) -> None:
-    return None
+    l1_sidecar: str | None = None
 
 
 class ImageBuilder:
@@ -57,7 +59,7 @@ class ImageBuilder:
         """Validate the base and its package family (RequestError); nothing is started before a build is asked for."""
         self.base = parse_base(base_image)
         self.family = check_family(family, base_image)
-        self._on_line = on_line or _silent
+        self._on_line = on_line or silent
 
     def l0_tag(self) -> str:
         """Return the tag of the tools image."""
@@ -66,6 +68,10 @@ class ImageBuilder:
     def l1_tag(self, agents: Iterable[Installed]) -> str:
         """Return the tag of the image with these agents."""
         return l1_tag(self.base, (agent.name for agent in agents))
+
+    def l1_sidecar_tag(self, tool: Tool) -> str:
+        """Return the tag of the image with a sidecar tool alone."""
+        return sidecar_tag(self.base, tool.name)
 
     def build(self, agents: Iterable[Installed], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
         """Bring both images up to date and return their tags.
@@ -76,13 +82,47 @@ class ImageBuilder:
         chosen = tuple(agents)
         return self._build(chosen, self.l1_tag(chosen), rebuild=rebuild, full_rebuild=full_rebuild)
 
+    def build_base(
+        self,
+        agents: str | Iterable[str] = "all",
+        *,
+        roster: AgentRoster | None = None,
+        rebuild: bool = False,
+        full_rebuild: bool = False,
+        sidecar: str | None = None,
+        build_dir: Path | None = None,
+    ) -> ImageSet:
+        """Do what `build` does for names, or a selection such as ``all,-x``, of a roster (the shared one).
+
+        ``sidecar`` names a sidecar tool whose image is built too. ``build_dir`` is a directory, new or empty, that the
+        build contexts stay in; else ValueError before anything is done. RosterError for an unknown name.
+        """
+        if build_dir is not None and build_dir.exists() and (not build_dir.is_dir() or any(build_dir.iterdir())):
+            raise ValueError(f"the build directory {build_dir} is not an empty directory")
+        known = roster or AgentRoster.shared()
+        text = agents if isinstance(agents, str) else ",".join(agents)
+        chosen = [known.installs[name] for name in parse_selection(text, known.agents, extra=known.tools)]
+        if build_dir is not None:
+            for name, context in (("l0", self.render_l0()), ("l1", self.render_l1(chosen))):
+                ensure_dir(build_dir / name)
+                context.write(build_dir / name)
+        images = self.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
+        if sidecar is None:
+            return images
+        return replace(images, l1_sidecar=self.build_sidecar(known.tool(sidecar, kind="sidecar"), rebuild=rebuild))
+
+    def ensure_default_l1(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str:
+        """Return the tag of an up-to-date image with these agents, see `present`; builds one if there is none."""
+        chosen = tuple(agents)
+        return self.present(chosen, known) or self.build(chosen).l1
+
     def build_sidecar(self, tool: Tool, *, rebuild: bool = False) -> str:
         """Bring the image with one sidecar tool and no agent up to date and return its tag; errors as for `build`."""
-        return self._build((tool,), sidecar_tag(self.base, tool.name), rebuild=rebuild, full_rebuild=False).l1
+        return self._build((tool,), self.l1_sidecar_tag(tool), rebuild=rebuild, full_rebuild=False).l1
 
     def _build(self, chosen: tuple[Installed, ...], tag: str, *, rebuild: bool, full_rebuild: bool) -> ImageSet:
         podman = ImagePodman.find()
-        l0_context, l1_context = self._l0_context(), self._l1_context(chosen)
+        l0_context, l1_context = self.render_l0(), self.render_l1(chosen)
         if not (rebuild or full_rebuild) and self._up_to_date(podman, l0_context, l1_context, tag):
             return ImageSet(self.l0_tag(), tag, built=False)
         ensure_dir(state_dir())
@@ -95,27 +135,54 @@ class ImageBuilder:
                 podman.prune(STAGE_LABEL)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
 
+    def pip_report(self, stage: PipStage) -> Any:
+        """Return pip's report on what it would take for the newest of a stage's packages, in an image of this base.
+
+        Errors as for `build`.
+        """
+        podman = ImagePodman.find()
+        ensure_dir(state_dir())
+        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory() as directory:
+            parent = ensure_base(podman, self.base, self._on_line)
+            self._layer(podman, self.render_l0(), self.l0_tag(), parent, {}, force=False)
+            context = render_pins(self.l0_tag(), [text.partition("==")[0] for text in stage.requirements], self.family)
+            self._carry_out(podman, context, "pip's report", labels={}, force=True, output=Path(directory))
+            podman.prune(STAGE_LABEL)
+            return json.loads((Path(directory) / "report.json").read_bytes())
+
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
         below = podman.facts_of([self.base.image, self.l0_tag()])
-        if below is None or below[1].labels.get(CONTENT_LABEL) != self._l0_context().content_hash(below[0].id):
+        if below is None or below[1].labels.get(CONTENT_LABEL) != self.render_l0().content_hash(below[0].id):
             return None
         tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
         for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):
             names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
             if wanted <= names <= known.keys():
-                context = self._l1_context(known[name] for name in names)
+                context = self.render_l1(known[name] for name in names)
                 if facts.labels.get(CONTENT_LABEL) == context.content_hash(below[1].id):
                     return tag
         return None
 
-    def _l0_context(self) -> BuildContext:
+    detect_family = staticmethod(detect_family)
+    stage_scripts = staticmethod(stage_scripts)
+    stage_tmux_config = staticmethod(stage_tmux_config)
+
+    @staticmethod
+    def image_agents(image: str) -> frozenset[str]:
+        """Return the agents installed in an image, from its label; empty for an image that is not ours."""
+        facts = ImagePodman.find().facts(image)
+        return frozenset((facts.labels.get(AGENTS_LABEL, "") if facts else "").split(",")) - {""}
+
+    def render_l0(self) -> BuildContext:
+        """Return what the tools image is built from; PrerequisiteError for an unusable CA bundle."""
         bundle = host_bundle_path()
         return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
 
-    def _l1_context(self, chosen: Iterable[Installed]) -> BuildContext:
+    def render_l1(self, chosen: Iterable[Installed]) -> BuildContext:
+        """Return what the image with these agents, or with one sidecar tool, is built from."""
         return render_l1(self.l0_tag(), chosen, load_lock(), self.family)
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
@@ -141,6 +208,22 @@ class ImageBuilder:
         present = podman.facts(tag)
         if present and not force and present.labels.get(CONTENT_LABEL) == content:
             return present.id, False
+        self._carry_out(podman, context, tag, labels={**labels, CONTENT_LABEL: content}, force=force)
+        built = podman.facts(tag)
+        if built is None:
+            raise BuildError(f"image {tag} is not in storage after the build")
+        return built.id, True
+
+    def _carry_out(
+        self,
+        podman: ImagePodman,
+        context: BuildContext,
+        tag: str,
+        *,
+        labels: Mapping[str, str],
+        force: bool = False,
+        output: Path | None = None,
+    ) -> None:
         self._on_line(f"building {tag}")
         tail = LineTail(self._on_line)
         hint = "the build's output above says more; `terok-executor build` repeats it"
@@ -151,10 +234,11 @@ class ImageBuilder:
                     Path(directory),
                     tag,
                     tail,
-                    labels={**labels, CONTENT_LABEL: content},
+                    labels=labels,
                     arguments=build_variables() if "\nARG " in context.containerfile else {},
                     no_cache=force,
                     timeout=BUILD_SECONDS,
+                    output=output,
                 )
         except ProcessTimeout:
             raise BuildError(f"image {tag} was not built within {BUILD_SECONDS:.0f} s", hint=hint) from None
@@ -167,17 +251,6 @@ class ImageBuilder:
             ) from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
-        built = podman.facts(tag)
-        if built is None:
-            raise BuildError(f"image {tag} is not in storage after the build")
-        return built.id, True
-
-
-def image_agents(podman: ImagePodman, reference: str) -> frozenset[str]:
-    """Return the agents installed in an image, from its label; empty for an image that is not ours."""
-    facts = podman.facts(reference)
-    names = facts.labels.get(AGENTS_LABEL, "") if facts else ""
-    return frozenset(name for name in names.split(",") if name)
 
 
 def our_images(podman: ImagePodman) -> list[str]:

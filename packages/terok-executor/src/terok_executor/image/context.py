@@ -44,6 +44,10 @@ class BuildContext:
     def write(self, directory: Path) -> None:
         """Write the context into an existing empty directory."""
         (directory / "Containerfile").write_text(self.containerfile, "utf-8")
+        self.write_files(directory)
+
+    def write_files(self, directory: Path) -> None:
+        """Write the files alone."""
         for name, file in self.files.items():
             relative = PurePosixPath(name)
             if relative.is_absolute() or ".." in relative.parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -12,19 +12,24 @@ from pathlib import Path
 from terok_util import namespace_config_dir
 
 from terok_executor.errors import RosterError
-from terok_executor.roster.types import NpmStage
+from terok_executor.roster.types import NpmStage, PipStage
 
 LOCK_FILE = "lock.json"
 ARCHITECTURES = ("x64", "arm64")
 _INTEGRITY = re.compile(r"sha512-[A-Za-z0-9+/]{86}==")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Checksums by ``NAME@VERSION``."""
+    """Checksums of npm packages by ``NAME@VERSION``; what pip takes for a requirement, by kind of machine and package.
+
+    A kind of machine is ``MACHINE-PYTHON``, such as ``x86_64-3.13``; packages are ``NAME==VERSION``.
+    """
 
     npm: Mapping[str, str] = field(default_factory=dict)
+    pip: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
     def packages(self, stage: NpmStage, version: str) -> dict[str, dict[str, str | None]]:
         """Return what a stage fetches, by architecture, with the pinned checksum where there is one."""
@@ -32,9 +37,21 @@ class Lock:
             arch: {name: self.npm.get(name) for name in package_names(stage, version, arch)} for arch in ARCHITECTURES
         }
 
+    def pip_files(self, requirements: Iterable[str]) -> dict[str, str]:
+        """Return requirement files with a checksum for every package, by kind of machine; none if nothing is pinned."""
+        pinned = self.pip.get(" ".join(requirements), {})
+        return {
+            kind: "".join(["--require-hashes\n", *(f"{name} --hash={one}\n" for name, one in sorted(sums.items()))])
+            for kind, sums in pinned.items()
+        }
+
+    def over(self, other: Lock) -> Lock:
+        """Return this lock laid over another."""
+        return Lock({**other.npm, **self.npm}, {**other.pip, **self.pip})
+
     def text(self) -> str:
         """Return the file's content."""
-        return json.dumps({"npm": dict(sorted(self.npm.items()))}, indent=1) + "\n"
+        return json.dumps({"npm": self.npm, "pip": self.pip}, indent=1, sort_keys=True) + "\n"
 
 
 def package_names(stage: NpmStage, version: str, arch: str) -> list[str]:
@@ -42,30 +59,46 @@ def package_names(stage: NpmStage, version: str, arch: str) -> list[str]:
     return [text.replace("{version}", version).replace("{arch}", arch) for text in stage.packages]
 
 
+def pip_requirements(stage: PipStage, version: str) -> list[str]:
+    """Return ``NAME==VERSION`` of what a stage asks for."""
+    return [text.replace("{version}", version) for text in stage.requirements]
+
+
 def load_lock(user_file: Path | None = None) -> Lock:
     """Read the bundled lock and the user's over it; RosterError if one is damaged."""
     bundled = (files("terok_executor") / "resources" / LOCK_FILE).read_bytes()
-    entries = parse_lock(f"bundled {LOCK_FILE}", bundled)
+    lock = parse_lock(f"bundled {LOCK_FILE}", bundled)
     path = user_file if user_file is not None else namespace_config_dir() / LOCK_FILE
     if path.exists():
         try:
-            entries |= parse_lock(str(path), path.read_bytes())
+            return parse_lock(str(path), path.read_bytes()).over(lock)
         except OSError as error:
             raise RosterError(f"{path}: cannot be read: {error.strerror}") from None
-    return Lock(entries)
+    return lock
 
 
-def parse_lock(origin: str, content: bytes) -> dict[str, str]:
+def parse_lock(origin: str, content: bytes) -> Lock:
     """Return the checksums of a lock file's content; RosterError names the entry that is wrong."""
     hint = "remove the file, or write it anew with `terok-executor agents update`"
     try:
         data = json.loads(content) if len(content) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         data = None
-    entries = data.get("npm") if isinstance(data, dict) and set(data) <= {"npm"} else None
-    if not isinstance(entries, dict):
+    if not isinstance(data, dict) or not set(data) <= {"npm", "pip"}:
         raise RosterError(f"{origin}: not a lock file", hint=hint)
-    for name, integrity in entries.items():
-        if not isinstance(integrity, str) or not _INTEGRITY.fullmatch(integrity):
-            raise RosterError(f"{origin}: {name}: not a sha512 checksum", hint=hint)
-    return entries
+    lock = Lock(data.get("npm", {}), data.get("pip", {}))
+    try:
+        sums: list[tuple[str, object, re.Pattern[str]]] = []
+        sums += [(name, found, _INTEGRITY) for name, found in lock.npm.items()]
+        for requirement, kinds in lock.pip.items():
+            for kind, packages in kinds.items():
+                names = " ".join([*requirement.split(), kind, *packages])
+                sums += [(name, found, _DIGEST) for name, found in packages.items()]
+                if not re.fullmatch(r"[A-Za-z0-9._+= -]+", names):
+                    raise RosterError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
+    except AttributeError:
+        raise RosterError(f"{origin}: not a lock file", hint=hint) from None
+    for name, found, shape in sums:
+        if not isinstance(found, str) or not shape.fullmatch(found):
+            raise RosterError(f"{origin}: {name}: not a checksum", hint=hint)
+    return lock

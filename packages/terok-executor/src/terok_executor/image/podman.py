@@ -13,6 +13,11 @@ from terok_executor.errors import BuildError, PrerequisiteError
 
 OnLine = Callable[[str], None]
 
+
+def silent(_line: str) -> None:
+    """Take a line of progress and say nothing."""
+
+
 QUERY_SECONDS = 60.0
 LISTINGS = 3
 """How often a listing of all images is tried."""
@@ -110,8 +115,9 @@ class ImagePodman:
         arguments: Mapping[str, str],
         no_cache: bool,
         timeout: float,
+        output: Path | None = None,
     ) -> int:
-        """Build the context's Containerfile; return Podman's exit code."""
+        """Build the context's Containerfile; return Podman's exit code. With ``output`` the files go there instead."""
         argv = [
             self.binary,
             "build",
@@ -120,8 +126,7 @@ class ImagePodman:
             *(["--no-cache"] if no_cache else []),
             *(f"--label={key}={value}" for key, value in sorted(labels.items())),
             *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
-            "--tag",
-            tag,
+            *(["--output", f"type=local,dest={output}"] if output is not None else ["--tag", tag]),
             "--file",
             str(context / "Containerfile"),
             str(context),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from importlib.resources import files
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
-from terok_executor.image.lock import Lock
+from terok_executor.image.lock import Lock, pip_requirements
 from terok_executor.image.reference import Family
 from terok_executor.roster.types import Agent, Installed, StagedFile
 
@@ -52,15 +53,36 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
     return BuildContext(text, context)
 
 
+_SCRIPTS = {
+    "terok-init": "terok-init.sh",
+    "terok-update": "terok-update.py",
+    "terok-info": "terok-info.py",
+    "terok-web": "terok-web.py",
+    "hilfe": "hilfe.sh",
+}
+"""Programs of ours in every image with agents, by name."""
+
+
+def stage_scripts(directory: Path) -> None:
+    """Write the programs that an image with agents holds into an existing directory, executable."""
+    BuildContext("", _scripts()).write_files(directory)
+
+
+def stage_tmux_config(directory: Path) -> None:
+    """Write ``tmux.conf`` into an existing directory."""
+    BuildContext("", {"tmux.conf": ContextFile(_resource("tmux.conf"))}).write_files(directory)
+
+
+def _scripts() -> dict[str, ContextFile]:
+    return {name: ContextFile(_resource(file), executable=True) for name, file in _SCRIPTS.items()}
+
+
 def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> BuildContext:
     """Return the context of the image that adds these agents and tools and the start script."""
     chosen = sorted(agents, key=lambda agent: agent.name)
     context = {
-        "terok-init": ContextFile(_resource("terok-init.sh"), executable=True),
-        "terok-info": ContextFile(_resource("terok-info.py"), executable=True),
-        "terok-web": ContextFile(_resource("terok-web.py"), executable=True),
+        **_scripts(),
         "tmux.conf": ContextFile(_resource("tmux.conf")),
-        "hilfe": ContextFile(_resource("hilfe.sh"), executable=True),
         "installed.json": ContextFile(json.dumps([_described(one) for one in chosen], indent=1).encode()),
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
@@ -71,6 +93,10 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
         if agent.install.npm:
             listed = lock.packages(agent.install.npm, agent.install.version)
             context[f"npm/{agent.name}.json"] = ContextFile(json.dumps(listed, indent=1).encode())
+        if agent.install.pip:
+            named = pip_requirements(agent.install.pip, agent.install.version)
+            files_of = {"any": "\n".join(named), **lock.pip_files(named)}
+            context |= {f"pip/{agent.name}/{kind}.txt": ContextFile(text.encode()) for kind, text in files_of.items()}
         staged = []
         for index, file in enumerate(agent.install.files):
             source = f"files/{agent.name}-{index}"
@@ -80,7 +106,7 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
             {
                 "name": agent.name,
                 "npm": agent.install.npm,
-                "pip": _pip(agent),
+                "pip": agent.install.pip,
                 "run_as_root": agent.install.run_as_root,
                 "run_as_dev": agent.install.run_as_dev,
                 "files": staged,
@@ -88,6 +114,7 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
         )
     text = _template("l1.Containerfile.j2").render(
         l0=l0_image,
+        scripts=sorted(_SCRIPTS),
         stage_label=STAGE_LABEL,
         protocol_label=f"{PROTOCOL_LABEL}={CONTAINER_PROTOCOL}",
         family=family,
@@ -102,16 +129,19 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
 
 
 def _described(one: Installed) -> dict[str, Any]:
-    about = {"name": one.name, "kind": one.kind, "binary": one.binary, "label": one.label, "help": one.help}
+    about: dict[str, Any] = {key: getattr(one, key) for key in ("name", "kind", "binary", "label", "help")}
+    about["version"] = one.install.version
+    if one.install.npm is not None:
+        about["npm"] = asdict(one.install.npm)
     return about | ({"model_list": dict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
 
 
-def _pip(agent: Installed) -> dict[str, Any] | None:
-    pip = agent.install.pip
-    if pip is None:
-        return None
-    named = [text.replace("{version}", agent.install.version) for text in pip.requirements]
-    return {"requirements": named, "directory": pip.directory}
+def render_pins(l0_image: str, packages: Iterable[str], family: Family) -> BuildContext:
+    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
+    text = _template("pins.Containerfile.j2").render(
+        l0=l0_image, stage_label=STAGE_LABEL, family=family, venv_packages=VENV_PACKAGES[family], packages=packages
+    )
+    return BuildContext(text, {})
 
 
 def _mount_dirs(agents: Iterable[Installed]) -> list[str]:

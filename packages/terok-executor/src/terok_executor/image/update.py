@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from terok_util import atomic_write, ensure_dir, yaml
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run
 
 from terok_executor.errors import BuildError, PrerequisiteError
-from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, package_names
+from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, package_names, pip_requirements
 from terok_executor.roster.types import Agent
 
 Ask = Callable[[str, str], str]
@@ -83,7 +84,42 @@ def pin(agents: Iterable[Agent], versions: Mapping[str, str], ask: Ask) -> dict[
     return found
 
 
-def write_moves(directory: Path, moves: Iterable[Move], checksums: Mapping[str, str], lock: Lock) -> None:
+def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
+    """Return the kind of machine that a report of pip is of, and the checksum of each package in it.
+
+    BuildError if the report has another form than pip documents.
+    """
+    try:
+        about = report["environment"]
+        found = {
+            f"{one['metadata']['name']}=={one['metadata']['version']}": "sha256:"
+            + one["download_info"]["archive_info"]["hashes"]["sha256"]
+            for one in report["install"]
+        }
+        return f"{about['platform_machine']}-{about['python_version']}", found
+    except (KeyError, TypeError) as error:
+        raise BuildError(f"pip's report cannot be used: {error!r}", hint="try again later") from None
+
+
+def move_pip(agent: Agent, report: Any, lock: Lock) -> tuple[list[Move], Lock]:
+    """Return whether an agent moves to what pip reported, and the lock that pins it; BuildError as `pip_pins`."""
+    pip = agent.install.pip
+    assert pip is not None
+    kind, found = pip_pins(report)
+    wanted = _canonical(pip.requirements[0].partition("==")[0])
+    newest = next((name.partition("==")[2] for name in found if _canonical(name.partition("==")[0]) == wanted), "")
+    if not _VERSION.fullmatch(newest):
+        raise BuildError(f"the index names no version of {wanted}", hint="try again later")
+    key = " ".join(pip_requirements(pip, newest))
+    moves = [Move(agent.name, agent.install.version, newest)] if newest != agent.install.version else []
+    return moves, Lock({}, {key: {**lock.pip.get(key, {}), kind: found}})
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def write_moves(directory: Path, moves: Iterable[Move], pins: Lock, lock: Lock) -> None:
     """Write versions into ``agents/NAME.yaml`` below ``directory``, keeping comments, and checksums into the lock."""
     ensure_dir(directory / "agents", mode=0o755)
     for move in moves:
@@ -91,6 +127,13 @@ def write_moves(directory: Path, moves: Iterable[Move], checksums: Mapping[str, 
         document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}
         document.setdefault("install", {})["version"] = move.newest
         atomic_write(path, yaml.dump(document))
-    stale = {name for name in lock.npm if name.rpartition("@")[0] in {new.rpartition("@")[0] for new in checksums}}
-    kept = {name: value for name, value in lock.npm.items() if name not in stale}
-    atomic_write(directory / LOCK_FILE, Lock({**kept, **checksums}).text())
+    moved, asked = ({_named(name, at) for name in new} for new, at in ((pins.npm, "@"), (pins.pip, "==")))
+    kept = Lock(
+        {name: value for name, value in lock.npm.items() if _named(name, "@") not in moved},
+        {name: value for name, value in lock.pip.items() if _named(name, "==") not in asked},
+    )
+    atomic_write(directory / LOCK_FILE, pins.over(kept).text())
+
+
+def _named(text: str, separator: str) -> str:
+    return text.rpartition(separator)[0]

@@ -9,147 +9,98 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_sandbox.audit import read_audit
-    from terok_sandbox.cli.tree import COMMANDS as SANDBOX_COMMANDS
-    from terok_sandbox.config.model import SandboxConfig
-    from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine
-    from terok_sandbox.doctor.check import exit_code as doctor_exit_code
-    from terok_sandbox.errors import (
-        ContainerNotFound,
-        EngineError,
-        EngineTimeout,
-        GateError,
-        GpuConfigError,
-        PrerequisiteMissing,
-        SandboxError,
-    )
-    from terok_sandbox.gate.invoke import find_git, run_git
-    from terok_sandbox.gate.mirror import GitGate
-    from terok_sandbox.gate.source import RepoSource, endpoint, resolve_repo, scope_for
-    from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
-    from terok_sandbox.runtime.guest import GuestKeys, SshTransport
-    from terok_sandbox.runtime.krun import KrunRuntime
-    from terok_sandbox.runtime.protocol import ByteProcess, ContainerRuntime, ContainerState
-    from terok_sandbox.sandbox import Sandbox
-    from terok_sandbox.setup.stages import run_setup, run_uninstall
-    from terok_sandbox.setup.state import check_setup
-    from terok_sandbox.sidecar import GateWiring, PolicyTiers, SecurityClass
-    from terok_sandbox.vault.oauth import expiry
-    from terok_sandbox.vault.scrub import MIN_SECRET, Patterns
-    from terok_sandbox.vault.store import CredentialDB
-    from terok_sandbox.vault.tokens import TokenShape
-    from terok_sandbox.vault.unlock import open_vault, provision_session
-    from terok_sandbox.vault.usage.budget import Budget, Limits
-    from terok_sandbox.vault.usage.journal import read_rows as read_usage
-    from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT
+    from terok_sandbox.audit import read_audit as read_audit
+    from terok_sandbox.cli.tree import COMMANDS
+    from terok_sandbox.config.model import SandboxConfig as SandboxConfig
+    from terok_sandbox.doctor.check import CheckVerdict as CheckVerdict
+    from terok_sandbox.doctor.check import DoctorCheck as DoctorCheck
+    from terok_sandbox.doctor.check import Finding as Finding
+    from terok_sandbox.doctor.check import examine as examine
+    from terok_sandbox.doctor.check import exit_code
+    from terok_sandbox.errors import ContainerNotFound as ContainerNotFound
+    from terok_sandbox.errors import EngineError as EngineError
+    from terok_sandbox.errors import EngineTimeout as EngineTimeout
+    from terok_sandbox.errors import GateError as GateError
+    from terok_sandbox.errors import GpuConfigError as GpuConfigError
+    from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
+    from terok_sandbox.errors import SandboxError as SandboxError
+    from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import run_git as run_git
+    from terok_sandbox.gate.mirror import GitGate as GitGate
+    from terok_sandbox.gate.source import RepoSource as RepoSource
+    from terok_sandbox.gate.source import endpoint as endpoint
+    from terok_sandbox.gate.source import resolve_repo as resolve_repo
+    from terok_sandbox.gate.source import scope_for as scope_for
+    from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
+    from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
+    from terok_sandbox.launch.resources import make_sidecar as make_sidecar
+    from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
+    from terok_sandbox.launch.spec import RunSpec as RunSpec
+    from terok_sandbox.launch.spec import Sharing as Sharing
+    from terok_sandbox.launch.spec import VolumeSpec as VolumeSpec
+    from terok_sandbox.launch.spec import Wiring as Wiring
+    from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
+    from terok_sandbox.runtime.guest import SshTransport as SshTransport
+    from terok_sandbox.runtime.krun import KrunRuntime as KrunRuntime
+    from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
+    from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
+    from terok_sandbox.runtime.protocol import ContainerState as ContainerState
+    from terok_sandbox.sandbox import Sandbox as Sandbox
+    from terok_sandbox.setup.stages import run_setup as run_setup
+    from terok_sandbox.setup.stages import run_uninstall as run_uninstall
+    from terok_sandbox.setup.state import check_setup as check_setup
+    from terok_sandbox.sidecar import GateWiring as GateWiring
+    from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
+    from terok_sandbox.sidecar import SecurityClass as SecurityClass
+    from terok_sandbox.vault.oauth import expiry as expiry
+    from terok_sandbox.vault.routes import Route as Route
+    from terok_sandbox.vault.routes import parse_routes as parse_routes
+    from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
+    from terok_sandbox.vault.scrub import Patterns as Patterns
+    from terok_sandbox.vault.store import CredentialDB as CredentialDB
+    from terok_sandbox.vault.tokens import TokenShape as TokenShape
+    from terok_sandbox.vault.unlock import open_vault as open_vault
+    from terok_sandbox.vault.unlock import provision_session as provision_session
+    from terok_sandbox.vault.usage.budget import Budget as Budget
+    from terok_sandbox.vault.usage.budget import Limits as Limits
+    from terok_sandbox.vault.usage.journal import read_rows
+    from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
+    from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
 
-    __all__ = [
-        "CONTAINER_VAULT_SOCKET",
-        "LOOPBACK_VAULT_PORT",
-        "MIN_SECRET",
-        "SANDBOX_COMMANDS",
-        "Budget",
-        "ByteProcess",
-        "CheckVerdict",
-        "ContainerNotFound",
-        "ContainerRuntime",
-        "ContainerState",
-        "CredentialDB",
-        "DoctorCheck",
-        "EngineError",
-        "EngineTimeout",
-        "Finding",
-        "GateError",
-        "GateWiring",
-        "GitGate",
-        "GpuConfigError",
-        "GuestKeys",
-        "KrunRuntime",
-        "LifecycleHooks",
-        "Limits",
-        "Patterns",
-        "PolicyTiers",
-        "PrerequisiteMissing",
-        "RepoSource",
-        "RunSpec",
-        "Sandbox",
-        "SandboxConfig",
-        "SandboxError",
-        "SecurityClass",
-        "Sharing",
-        "SshTransport",
-        "TokenShape",
-        "VolumeSpec",
-        "Wiring",
-        "check_setup",
-        "doctor_exit_code",
-        "endpoint",
-        "examine",
-        "expiry",
-        "find_git",
-        "open_vault",
-        "provision_session",
-        "read_audit",
-        "read_usage",
-        "resolve_repo",
-        "run_git",
-        "run_setup",
-        "run_uninstall",
-        "scope_for",
-    ]
+    SANDBOX_COMMANDS = COMMANDS
+    doctor_exit_code = exit_code
+    read_usage = read_rows
 else:
-    _SOURCES = {
-        "KrunRuntime": "terok_sandbox.runtime.krun",
-        "SshTransport": "terok_sandbox.runtime.guest",
-        "GuestKeys": "terok_sandbox.runtime.guest",
-        "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
-        "examine": "terok_sandbox.doctor.check",
-        "Finding": "terok_sandbox.doctor.check",
-        "DoctorCheck": "terok_sandbox.doctor.check",
-        "CheckVerdict": "terok_sandbox.doctor.check",
-        "CONTAINER_VAULT_SOCKET": "terok_sandbox.vault_addr",
-        "Budget": "terok_sandbox.vault.usage.budget",
-        "ByteProcess": "terok_sandbox.runtime.protocol",
-        "ContainerNotFound": "terok_sandbox.errors",
-        "ContainerRuntime": "terok_sandbox.runtime.protocol",
-        "ContainerState": "terok_sandbox.runtime.protocol",
-        "CredentialDB": "terok_sandbox.vault.store",
-        "EngineError": "terok_sandbox.errors",
-        "EngineTimeout": "terok_sandbox.errors",
-        "GateError": "terok_sandbox.errors",
-        "GateWiring": "terok_sandbox.sidecar",
-        "GpuConfigError": "terok_sandbox.errors",
-        "GitGate": "terok_sandbox.gate.mirror",
-        "LOOPBACK_VAULT_PORT": "terok_sandbox.vault_addr",
-        "LifecycleHooks": "terok_sandbox.launch.spec",
-        "Limits": "terok_sandbox.vault.usage.budget",
-        "MIN_SECRET": "terok_sandbox.vault.scrub",
-        "Patterns": "terok_sandbox.vault.scrub",
-        "PolicyTiers": "terok_sandbox.sidecar",
-        "PrerequisiteMissing": "terok_sandbox.errors",
-        "RepoSource": "terok_sandbox.gate.source",
-        "RunSpec": "terok_sandbox.launch.spec",
-        "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
-        "Sandbox": "terok_sandbox.sandbox",
-        "SandboxConfig": "terok_sandbox.config.model",
-        "SandboxError": "terok_sandbox.errors",
-        "Sharing": "terok_sandbox.launch.spec",
-        "TokenShape": "terok_sandbox.vault.tokens",
-        "VolumeSpec": "terok_sandbox.launch.spec",
-        "Wiring": "terok_sandbox.launch.spec",
-        "check_setup": "terok_sandbox.setup.state",
-        "expiry": "terok_sandbox.vault.oauth",
-        "open_vault": "terok_sandbox.vault.unlock",
-        "provision_session": "terok_sandbox.vault.unlock",
-        "read_audit": "terok_sandbox.audit",
-        "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
-        "resolve_repo": "terok_sandbox.gate.source",
-        "find_git": "terok_sandbox.gate.invoke",
-        "run_git": "terok_sandbox.gate.invoke",
-        "run_setup": "terok_sandbox.setup.stages",
-        "run_uninstall": "terok_sandbox.setup.stages",
-        "scope_for": "terok_sandbox.gate.source",
-        "SecurityClass": "terok_sandbox.sidecar",
-        "endpoint": "terok_sandbox.gate.source",
-    }
-    __getattr__, __dir__, __all__ = lazy_exports(__name__, _SOURCES)
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "terok_sandbox.audit": "read_audit",
+            "terok_sandbox.config.model": "SandboxConfig",
+            "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
+            "terok_sandbox.errors": "ContainerNotFound EngineError EngineTimeout GateError GpuConfigError "
+            "PrerequisiteMissing SandboxError",
+            "terok_sandbox.gate.invoke": "find_git run_git",
+            "terok_sandbox.gate.mirror": "GitGate",
+            "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
+            "terok_sandbox.launch.resources": "PerContainerResources allocate_per_container_resources make_sidecar",
+            "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
+            "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
+            "terok_sandbox.runtime.krun": "KrunRuntime",
+            "terok_sandbox.runtime.protocol": "ByteProcess ContainerRuntime ContainerState",
+            "terok_sandbox.sandbox": "Sandbox",
+            "terok_sandbox.setup.stages": "run_setup run_uninstall",
+            "terok_sandbox.setup.state": "check_setup",
+            "terok_sandbox.sidecar": "GateWiring PolicyTiers SecurityClass",
+            "terok_sandbox.vault.oauth": "expiry",
+            "terok_sandbox.vault.routes": "Route parse_routes",
+            "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
+            "terok_sandbox.vault.store": "CredentialDB",
+            "terok_sandbox.vault.tokens": "TokenShape",
+            "terok_sandbox.vault.unlock": "open_vault provision_session",
+            "terok_sandbox.vault.usage.budget": "Budget Limits",
+            "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
+            "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
+            "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
+            "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
+        },
+    )

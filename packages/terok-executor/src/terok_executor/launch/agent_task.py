@@ -57,7 +57,7 @@ def start_agent(
         check_image(image, sandbox.runtime.image(image).labels(), installed)
     else:
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
-        image = builder.present(installed, roster.installs) or builder.build(installed).l1
+        image = builder.ensure_default_l1(installed, roster.installs)
     gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
     seed = gate.seed(clone_cache_dir()) if gate is not None and not request.sealed else None
     record = RunRecord(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK
 from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.launch.subagents import SubAgent
+from terok_executor.launch.timezone import ZONE_NAME
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
@@ -24,7 +25,17 @@ WORKSPACE = "/workspace"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SHARED_MOUNT = "/shared"
 SEED_MOUNT = "/var/lib/terok/seed.git"
-VAULT_URL = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultLocation:
+    """Where a container finds the vault: what ``{vault_url}`` and ``{vault_socket}`` of a tool's templates mean."""
+
+    vault_url: str = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
+    vault_socket: str = CONTAINER_VAULT_SOCKET
+
+
+VAULT_URL = VaultLocation().vault_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +150,7 @@ def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> t
         "token": token,
         "upstream": upstream,
         "upstream_host": urlsplit(upstream).hostname or "",
-        "vault_socket": CONTAINER_VAULT_SOCKET,
-        "vault_url": VAULT_URL,
+        **asdict(VaultLocation()),
     }
     files = ((file.path, fill(file.content or "", values)) for file in tool.config_files)
     return _filled(tool.env, values), {
@@ -259,9 +269,6 @@ def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
 
 
 def _timezone(name: str) -> str:
-    parts = name.split("/")
-    if len(name) > 64 or not all(
-        part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts
-    ):
+    if len(name) > 64 or not ZONE_NAME.fullmatch(name):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
     return name

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from terok_util import ensure_dir
 
 from terok_executor.errors import BuildError, RequestError
-from terok_executor.integrations.sandbox import GpuConfigError, RunSpec, Wiring
+from terok_executor.integrations.sandbox import (
+    GpuConfigError,
+    RunSpec,
+    Wiring,
+    allocate_per_container_resources,
+    make_sidecar,
+)
 from terok_executor.krun import require_krun
 from terok_executor.paths import checked_container_name
 
@@ -13,61 +21,95 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, VolumeSpec
+    from terok_executor.integrations.sandbox import (
+        LifecycleHooks,
+        PerContainerResources,
+        Sandbox,
+        SandboxConfig,
+        VolumeSpec,
+    )
 
 
-def launch_prepared(
-    sandbox: Sandbox,
-    *,
+def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
+    """Write the file that wires a container to its supervisor, 0600, and return its path.
+
+    Every launch does this; by itself it is for a container that somebody else creates. SandboxError if it cannot be.
+    """
+    path = sandbox.config.sidecar_path(spec.container_name)
+    ensure_dir(path.parent)
+    make_sidecar(sandbox.config, spec).save(path)
+    return path
+
+
+class PreparedOptions(TypedDict, total=False):
+    """Options of a launch of what the caller has put together; `RunSpec` explains those it has too.
+
+    ``gpu`` stands for ``gpus="all"``. ``project_id`` and ``task_id`` say whose container it is, ``dossier_path`` is a
+    JSON file with words about it, ``wiring`` the services it has: by default the project's vault and no gate.
+    ``per_container`` is what `allocate_per_container_resources` said of the container, if the caller has asked it.
+    """
+
+    gpu: bool
+    gpus: str | None
+    memory: str | None
+    cpus: float | None
+    unrestricted: bool
+    sealed: bool
+    ephemeral: bool
+    extra_args: Iterable[str]
+    hostname: str | None
+    annotations: Mapping[str, str] | None
+    runtime: str | None
+    project_id: str
+    task_id: str
+    dossier_path: Path | None
+    wiring: Wiring | None
+    per_container: PerContainerResources | None
+
+
+def prepared_spec(
+    config: SandboxConfig,
     env: Mapping[str, str],
     volumes: Iterable[VolumeSpec],
     image: str,
     command: Iterable[str],
     name: str,
     task_dir: Path,
-    gpus: str | None,
-    memory: str | None,
-    cpus: float | None,
-    unrestricted: bool,
-    sealed: bool,
-    ephemeral: bool,
-    hooks: LifecycleHooks | None,
-    extra_args: Iterable[str],
-    hostname: str | None,
-    annotations: Mapping[str, str] | None,
-    runtime: str | None,
-    project_id: str,
-    task_id: str,
-    dossier_path: Path | None,
-    wiring: Wiring | None,
-) -> str:
-    """Launch a container and return its name, see `AgentRunner.launch_prepared`."""
-    if runtime == "krun":
+    options: PreparedOptions,
+) -> RunSpec:
+    """Return what is to be launched; RequestError or PrerequisiteError for what cannot be, see `launch_prepared`."""
+    given: dict[str, Any] = dict(options)
+    resources = given.pop("per_container", None)
+    if resources is not None and resources != allocate_per_container_resources(config, name):
+        raise RequestError(f"these resources are not those of container {name}", hint="allocate them by its name")
+    if given.get("runtime") == "krun":
         require_krun()
-    notes = {**(annotations or {}), **({"dossier.meta_path": str(dossier_path)} if dossier_path else {})}
-    if wiring is not None and project_id and wiring.scope != project_id:
-        raise RequestError(f"the project is {project_id}, its wiring is that of {wiring.scope or 'none'}")
-    spec = RunSpec(
+    project, task, dossier = (given.pop(key, None) for key in ("project_id", "task_id", "dossier_path"))
+    wiring = given.pop("wiring", None) or Wiring(scope=project or "")
+    if project and wiring.scope != project:
+        raise RequestError(f"the project is {project}, its wiring is that of {wiring.scope or 'none'}")
+    gpus = given.pop("gpus", None) or ("all" if given.get("gpu") else None)
+    given.pop("gpu", None)
+    annotations = {**(given.pop("annotations", None) or {}), **({"dossier.meta_path": str(dossier)} if dossier else {})}
+    return RunSpec(
         container_name=checked_container_name(name),
         image=image,
-        env={**env, **({"TASK_ID": task_id} if task_id else {})},
+        env={**env, **({"TASK_ID": task} if task else {})},
         volumes=tuple(volumes),
         command=tuple(command),
         task_dir=task_dir,
-        memory=memory,
-        cpus=cpus,
         gpus=gpus,
-        unrestricted=unrestricted,
-        sealed=sealed,
-        ephemeral=ephemeral,
-        extra_args=tuple(extra_args),
-        hostname=hostname,
-        annotations=notes,
-        runtime=runtime,
-        wiring=wiring or Wiring(scope=project_id),
+        annotations=annotations,
+        wiring=wiring,
+        extra_args=tuple(given.pop("extra_args", ())),
+        **given,
     )
+
+
+def launch_prepared(sandbox: Sandbox, spec: RunSpec, hooks: LifecycleHooks | None) -> str:
+    """Launch a container and return its name; BuildError for GPUs that this host does not describe."""
     try:
         sandbox.run(spec, hooks)
     except GpuConfigError as error:
         raise BuildError(error.message, hint=error.hint) from error
-    return name
+    return spec.container_name

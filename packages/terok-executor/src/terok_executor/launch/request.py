@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, check_family, parse_base
 from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
-from terok_executor.launch.command import headless_command, interactive_command, web_command
+from terok_executor.launch.command import interactive_command, web_command
 from terok_executor.launch.env import SHARED_MOUNT, template_values
 from terok_executor.launch.identity import Authorship, check_authorship
 from terok_executor.launch.instructions import Instructions, resolve_instructions
@@ -136,8 +136,6 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     base = parse_base(request.base_image)
     check_family(request.family, base.text)
     repo, scope = check_repo(request)
-    if request.project_id and not _PROJECT.fullmatch(request.project_id):
-        raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
     if request.timeout > MAX_TIMEOUT:
         raise RequestError(f"the time-out is longer than {MAX_TIMEOUT} seconds")
     check_branch(request.branch)
@@ -178,6 +176,8 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
 
 def check_repo(request: HeadlessRequest) -> tuple[RepoSource | None, str]:
     """Return what is cloned and its scope; RequestError if the repository cannot be used in the way asked for."""
+    if request.project_id and not _PROJECT.fullmatch(request.project_id):
+        raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
     if request.repo is None:
         if request.workspace is None:
             raise RequestError("there is nothing to work on", hint="name a repository, or --workspace DIR")
@@ -222,8 +222,7 @@ def _command(agent: Agent, frontend: Tool | None, request: HeadlessRequest, mapp
         return web_command(web, agent, request.public_url)
     if request.prompt is None:
         return interactive_command()
-    return headless_command(
-        agent,
+    return agent.build_headless_command(
         timeout=mapped.timeout,
         model=mapped.model,
         max_turns=mapped.max_turns,

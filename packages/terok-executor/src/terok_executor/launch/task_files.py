@@ -10,6 +10,8 @@ from pathlib import Path
 from terok_util import ensure_dir, write_sensitive_file
 
 from terok_executor.errors import ExecutorError, RequestError
+from terok_executor.launch.subagents import SubAgent
+from terok_executor.paths import checked_container_name
 
 MAX_PROMPT_BYTES = 4 * 1024 * 1024
 
@@ -45,21 +47,46 @@ def checked_prompt(prompt: str) -> str:
     return prompt
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfigSpec:
+    """What a task's own directory holds: it is mounted at ``/home/dev/.terok``, where the start script looks."""
+
+    tasks_root: Path
+    task_id: str
+    prompt: str | None = None
+    instructions: str = ""
+    subagents: tuple[SubAgent, ...] = ()
+
+
+def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
+    """Write ``prompt.txt``, ``instructions.md`` and ``agents/NAME.md``, as far as there are any, 0600.
+
+    Returns the directory, ``<tasks_root>/<task_id>/home``. Raises RequestError for a prompt no agent can be given.
+    """
+    directory = spec.tasks_root / checked_container_name(spec.task_id) / "home"
+    ensure_dir(directory)
+    texts = {directory / "agents" / f"{one.name}.md": one.text for one in spec.subagents}
+    if spec.instructions:
+        texts[directory / "instructions.md"] = spec.instructions
+    if spec.prompt is not None:
+        texts[directory / "prompt.txt"] = checked_prompt(spec.prompt)
+    write_config_files(texts)
+    return directory
+
+
 def prepare_task_dir(directory: Path, *, prompt: str | None, state_dirs: Iterable[str]) -> None:
     """Create the directories the container mounts and write the prompt, if there is one, 0600."""
     ensure_dir(directory)
-    ensure_dir(directory / "home")
     for name in state_dirs:
         ensure_dir(directory / "state" / name)
-    if prompt is not None:
-        write_sensitive_file(directory / "home" / "prompt.txt", prompt.encode("utf-8", "surrogateescape"))
+    prepare_agent_config_dir(AgentConfigSpec(tasks_root=directory.parent, task_id=directory.name, prompt=prompt))
 
 
 def write_config_files(files: Mapping[Path, str]) -> None:
     """Write the agent's configuration files, 0600, into the directories the container mounts."""
     for path, text in files.items():
         ensure_dir(path.parent)
-        write_sensitive_file(path, text)
+        write_sensitive_file(path, text.encode("utf-8", "surrogateescape"))
 
 
 def save_record(directory: Path, record: RunRecord) -> None:

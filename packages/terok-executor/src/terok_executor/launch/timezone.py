@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
 
 
 def host_timezone(
@@ -23,4 +23,4 @@ def host_timezone(
         candidates.append(named.read_text("ascii").strip())
     with suppress(OSError):
         candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
-    return next((text for text in candidates if _NAME.fullmatch(text)), None)
+    return next((text for text in candidates if ZONE_NAME.fullmatch(text)), None)

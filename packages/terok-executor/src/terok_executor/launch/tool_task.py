@@ -9,7 +9,7 @@ import secrets
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from terok_executor.credentials import DEFAULT_SET, require_credential
@@ -27,6 +27,8 @@ from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import checked_container_name, task_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
     from terok_executor.roster.roster import AgentRoster
@@ -48,8 +50,24 @@ class ToolRequest:
     credential_set: str = DEFAULT_SET
     base_image: str = DEFAULT_BASE_IMAGE
     family: str | None = None
+    project_id: str = ""
     task_id: str = ""
+    dossier_path: Path | None = None
     ephemeral: bool = False
+
+
+class ToolOptions(TypedDict, total=False):
+    """Options of a sidecar tool's run, explained at `ToolRequest`."""
+
+    branch: str | None
+    gate: bool
+    name: str | None
+    timeout: int
+    timezone: str | None
+    credential_set: str
+    project_id: str
+    task_id: str
+    dossier_path: Path | None
 
 
 def start_tool(
@@ -65,8 +83,10 @@ def start_tool(
     tool = roster.tool(request.tool, kind="sidecar")
     provider = roster.provider(tool.provider) if tool.provider else None
     parse_base(request.base_image)
-    repo, scope = check_repo(HeadlessRequest(agent="", repo=request.repo, prompt=None, gate=request.gate))
+    wanted = HeadlessRequest(agent="", repo=request.repo, prompt=None, gate=request.gate, project_id=request.project_id)
+    repo, scope = check_repo(wanted)
     assert repo is not None
+    scope = request.project_id or scope
     check_branch(request.branch)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"the time-out has to be between 1 and {MAX_TIMEOUT} seconds")
@@ -117,6 +137,7 @@ def start_tool(
             command=_command(tool, request),
             task_dir=directory,
             ephemeral=request.ephemeral,
+            annotations={"dossier.meta_path": str(request.dossier_path)} if request.dossier_path else {},
             wiring=Wiring(
                 scope=scope,
                 vault=False,

@@ -12,7 +12,6 @@ from terok_util import deep_merge, safe_text, yaml
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.project import agent_from_raw, provider_from_raw, tool_from_raw
 from terok_executor.roster.types import Agent, Provider, Tool
 
 if TYPE_CHECKING:
@@ -30,42 +29,26 @@ class RosterSource:
 
 
 def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
-    """Return every agent by name.
-
-    Raises RosterError, naming file, line and key, if any file is wrong.
-    """
-    from terok_executor.roster.schema import RawAgentYaml
-
-    return {
-        name: agent_from_raw(name, validated(RawAgentYaml, name, sources))
-        for name, sources in _gathered("agents", user_dir).items()
-    }
+    """Return every agent by name; RosterError, naming file, line and key, if any file is wrong."""
+    return _load("agents", "RawAgentYaml", user_dir)
 
 
 def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
-    """Return every provider by name.
-
-    Raises RosterError, naming file, line and key, if any file is wrong.
-    """
-    from terok_executor.roster.schema import RawProviderYaml
-
-    return {
-        name: provider_from_raw(name, validated(RawProviderYaml, name, sources))
-        for name, sources in _gathered("providers", user_dir).items()
-    }
+    """Return every provider by name; RosterError as for agents."""
+    return _load("providers", "RawProviderYaml", user_dir)
 
 
 def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
-    """Return every tool by name.
+    """Return every tool by name; RosterError as for agents."""
+    return _load("tools", "RawToolYaml", user_dir)
 
-    Raises RosterError, naming file, line and key, if any file is wrong.
-    """
-    from terok_executor.roster.schema import RawToolYaml
 
-    return {
-        name: tool_from_raw(name, validated(RawToolYaml, name, sources))
-        for name, sources in _gathered("tools", user_dir).items()
-    }
+def _load(kind: str, shape: str, user_dir: Path | None) -> dict[str, Any]:
+    from terok_executor.roster import schema
+    from terok_executor.roster.project import from_raw
+
+    model = getattr(schema, shape)
+    return {name: from_raw(name, validated(model, name, all_)) for name, all_ in _gathered(kind, user_dir).items()}
 
 
 def parse_source(origin: str, text: str) -> RosterSource:

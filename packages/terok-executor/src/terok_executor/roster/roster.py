@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.types import Agent, Installed, Provider, Tool
+from terok_executor.roster.types import Agent, Installed, MountSpec, Provider, Tool
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
+    from terok_executor.integrations.sandbox import DoctorCheck, Route, SandboxConfig
+
+    AGENT_PROVIDERS: Mapping[str, Agent]
+    """The agents as this process first read them, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,68 @@ class AgentRoster:
         from terok_executor.roster.routes import write_routes
 
         return write_routes(config.routes_path, self.providers)
+
+    def generate_routes_json(self) -> str:
+        """Return the content of the vault's route file."""
+        from terok_executor.roster.routes import routes_text
+
+        return routes_text(self.providers)
+
+    @property
+    def vault_routes(self) -> dict[str, Route]:
+        """The routes as the vault understands them, by provider."""
+        from terok_executor.integrations.sandbox import parse_routes
+
+        return parse_routes(self.generate_routes_json().encode())
+
+    def doctor_checks(self, config: SandboxConfig, container: str) -> tuple[DoctorCheck, ...]:
+        """Return the checks of one container, see `terok_executor.doctor.agent_doctor_checks`."""
+        from terok_executor.doctor import agent_doctor_checks
+
+        return agent_doctor_checks(config, self, container)
+
+    def collect_all_auto_approve_env(self) -> dict[str, str]:
+        """Return the variables that make every agent act without asking; RosterError if two agents disagree."""
+        found: dict[str, str] = {}
+        for agent in self.agents.values():
+            for name, value in agent.auto_approve.env.items():
+                if found.setdefault(name, value) != value:
+                    raise RosterError(f"agent {agent.name} sets {name} differently from another", hint="rename one")
+        return found
+
+    def collect_opencode_provider_env(self) -> dict[str, str]:
+        """Return ``TEROK_OC_<NAME>_*`` of every OpenAI-compatible provider: its label, address and default model.
+
+        The address is the provider's own; a container reaches it through the vault.
+        """
+        found: dict[str, str] = {}
+        for name, provider in self.providers.items():
+            if provider.upstream is not None and (path := provider.serves.get("openai-chat")) is not None:
+                start = f"TEROK_OC_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_"
+                found |= {start + "DISPLAY_NAME": provider.label, start + "BASE_URL": provider.upstream + path}
+                found |= {start + "PREFERRED_MODEL": provider.default_model} if provider.default_model else {}
+        return found
+
+    @property
+    def auth_providers(self) -> dict[str, Provider]:
+        """The providers that a credential can be stored for."""
+        return {name: one for name, one in self.providers.items() if one.upstream is not None}
+
+    @property
+    def sidecars(self) -> dict[str, Tool]:
+        """The tools that run in a container of their own."""
+        return {name: tool for name, tool in self.tools.items() if tool.kind == "sidecar"}
+
+    @property
+    def helps(self) -> dict[str, str]:
+        """One line about each agent and tool."""
+        return {name: about(one) for name, one in self.installs.items()}
+
+    @property
+    def mounts(self) -> tuple[MountSpec, ...]:
+        """Every kind of directory that agents and tools keep their state in, once."""
+        found = {mount.host_dir: mount for one in self.installs.values() for mount in one.mounts}
+        return tuple(found.values())
 
     @property
     def installs(self) -> dict[str, Installed]:
@@ -108,6 +174,17 @@ class AgentRoster:
             f"neither a provider nor an agent: {name!r}",
             hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
         )
+
+
+def about(one: Installed | Provider) -> str:
+    """Return one line about an agent, tool or provider."""
+    return f"{one.label}: {one.help}" if one.help else one.label
+
+
+def __getattr__(name: str) -> Mapping[str, Agent]:
+    if name == "AGENT_PROVIDERS":
+        return AgentRoster.shared().agents
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @cache

@@ -18,12 +18,17 @@ def routes_document(providers: Mapping[str, Provider]) -> dict[str, Any]:
     return {name: _route(provider) for name, provider in sorted(providers.items()) if provider.upstream is not None}
 
 
+def routes_text(providers: Mapping[str, Provider]) -> str:
+    """Return the content of the route file."""
+    return json.dumps(routes_document(providers), indent=2, sort_keys=True) + "\n"
+
+
 def write_routes(path: Path, providers: Mapping[str, Provider]) -> bool:
     """Write the route file if its content changes; return whether it did.
 
     Running supervisors follow the file, so it is replaced whole.
     """
-    text = json.dumps(routes_document(providers), indent=2, sort_keys=True) + "\n"
+    text = routes_text(providers)
     try:
         if path.read_text("utf-8") == text:
             return False

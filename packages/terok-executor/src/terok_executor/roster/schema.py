@@ -252,6 +252,7 @@ class RawAgentYaml(_Section):
     env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
     config_files: list[RawConfigFile] = []
     login: RawLogin | None = None
+    account_note: Line = ""
     credential_files: list[RawCredentialFile] = []
     instructions_file: AbsolutePath | None = None
     subagents_dir: AbsolutePath | None = None

@@ -206,6 +206,8 @@ class Agent:
     env: Mapping[str, str]
     config_files: tuple[ConfigFile, ...]
     login: LoginSpec | None
+    account_note: str
+    """What to do instead of a sign-in with an account, where the agent has one that cannot be used here."""
     credential_files: tuple[CredentialFile, ...]
     instructions_file: str | None
     """Where the agent looks for instructions that hold for every task; None if nowhere."""
@@ -227,6 +229,14 @@ class Agent:
     def apply_config(self, config: Mapping[str, Any], overrides: CLIOverrides) -> AgentRunConfig:
         """Map model, turn and time limits to this agent, see `terok_executor.roster.run_config.apply_config`."""
         return apply_config(self, config, overrides)
+
+    def build_headless_command(
+        self, *, timeout: int, model: str | None = None, max_turns: int | None = None, unrestricted: bool = True
+    ) -> tuple[str, ...]:
+        """Return the container's command, see `terok_executor.launch.command.headless_command`."""
+        from terok_executor.launch.command import headless_command
+
+        return headless_command(self, timeout=timeout, model=model, max_turns=max_turns, unrestricted=unrestricted)
 
     @property
     def templates(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from .script import Conversation, step_of
 
@@ -29,10 +29,6 @@ class RequestRecord:
     body_bytes: int
     status: int
     user_agent: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return asdict(self)
 
 
 class Recorder:

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .errors import ScriptError
@@ -40,27 +39,6 @@ class Script:
                 raise ScriptError(f"command {number} is empty, too long or contains a NUL")
         if not self.final.strip():
             raise ScriptError("the closing sentence is empty")
-
-    @classmethod
-    def load(cls, path: Path) -> Script:
-        """Read `{"commands": [...], "final": "..."}` from a JSON file; ScriptError says what is wrong with it."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as exc:
-            raise ScriptError(f"cannot read the script {path}: {exc}") from exc
-        return cls.from_mapping(data)
-
-    @classmethod
-    def from_mapping(cls, data: object) -> Script:
-        """Return the script in parsed JSON; unknown keys and other types are refused."""
-        if not isinstance(data, Mapping) or not set(data) <= {"commands", "final"}:
-            raise ScriptError("a script is an object with the keys commands and final")
-        commands, final = data.get("commands", []), data.get("final", "Done.")
-        if not isinstance(commands, Sequence) or isinstance(commands, str):
-            raise ScriptError("commands is a list of strings")
-        if not all(isinstance(command, str) for command in commands) or not isinstance(final, str):
-            raise ScriptError("commands and final are strings")
-        return cls(tuple(commands), final)
 
 
 @dataclass(frozen=True, slots=True)

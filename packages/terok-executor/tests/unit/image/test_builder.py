@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import BuildError, PrerequisiteError
-from terok_executor.image.builder import ImageBuilder, image_agents, our_images
+from terok_executor.image.builder import ImageBuilder, our_images
 from terok_executor.image.podman import ImagePodman
-from terok_executor.roster.loader import load_agents
+from terok_executor.roster.loader import load_agents, load_tools
+from terok_executor.roster.roster import AgentRoster
 
 AGENTS = load_agents(Path("/nonexistent"))
 PODMAN = r"""import json, os, pathlib, sys, uuid
@@ -105,9 +106,36 @@ def test_a_second_build_does_nothing_and_a_changed_agent_rebuilds_only_its_layer
     builder.build([AGENTS["claude"]])
     assert registry in store.calls("build")[-1]
     podman = ImagePodman.find()
-    assert image_agents(podman, images.l1) == {"demo"}
+    assert ImageBuilder.image_agents(images.l1) == {"demo"}
     assert sorted(our_images(podman)[:2]) == [builder.l1_tag([AGENTS["claude"]]), images.l1]
     assert our_images(podman)[2:] == [images.l0]
+
+
+def test_a_selection_of_names_is_built_and_what_it_is_built_from_stays_where_asked(
+    store: Store, tmp_path: Path
+) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    roster = AgentRoster(AGENTS, {}, load_tools(Path("/nonexistent")))
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "file").write_text("mine")
+    for wrong in (full, full / "file"):
+        with pytest.raises(ValueError, match="empty directory"):
+            builder.build_base("demo", roster=roster, build_dir=wrong)
+    assert store.calls("build") == []
+    images = builder.build_base(["demo"], roster=roster, build_dir=tmp_path / "kept", sidecar="coderabbit")
+    assert images.l1 == builder.l1_tag([AGENTS["demo"]])
+    assert images.l1_sidecar == builder.l1_sidecar_tag(roster.tools["coderabbit"])
+    assert (tmp_path / "kept/l0/Containerfile").read_text().startswith("FROM localhost/base")
+    assert (tmp_path / "kept/l1/terok-init").stat().st_mode & 0o111
+    assert builder.ensure_default_l1([AGENTS["demo"]], AGENTS) == images.l1
+    assert len(store.calls("build")) == 3
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    ImageBuilder.stage_scripts(staged)
+    ImageBuilder.stage_tmux_config(staged)
+    assert {path.name for path in staged.iterdir()} >= {"hilfe", "terok-init", "tmux.conf"}
 
 
 def test_an_image_with_more_agents_will_do_as_long_as_it_is_up_to_date(store: Store) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RosterError
-from terok_executor.image.lock import Lock, load_lock, package_names, parse_lock
+from terok_executor.image.lock import Lock, load_lock, package_names, parse_lock, pip_requirements
 from terok_executor.roster.loader import load_agents
 
 AGENTS = load_agents(Path("/nonexistent"))
@@ -22,6 +22,10 @@ def test_every_bundled_package_has_a_pinned_checksum() -> None:
         for name in package_names(agent.install.npm, agent.install.version, "x64")
     }
     assert wanted <= set(lock.npm)
+    for agent in AGENTS.values():
+        if agent.install.pip:
+            files = lock.pip_files(pip_requirements(agent.install.pip, agent.install.version))
+            assert "x86_64-3.13" in files, f"{agent.name} is not pinned: `terok-executor agents update {agent.name}`"
 
 
 def test_a_user_s_lock_is_merged_over_the_bundled_one(tmp_path: Path) -> None:
@@ -43,7 +47,19 @@ def test_packages_are_listed_by_architecture_and_unknown_ones_without_a_checksum
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"[" * 100_000, b"{}", b'{"npm": []}', b'{"npm": {"x": "md5"}}', b'{"npm": {}, "y": 1}']
+    "content",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b'{"npm": []}',
+        b'{"npm": {"x": "md5"}}',
+        b'{"npm": {}, "y": 1}',
+        b'{"pip": []}',
+        b'{"pip": {"x==1": {"a": {"y==1": "md5:1"}}}}',
+        b'{"pip": {"x==1": {"../a": {}}}}',
+        b'{"pip": {"x==1": {"a-1": {"y==1\\n--index-url=z": "sha256:0"}}}}',
+    ],
 )
 def test_a_damaged_lock_is_an_error(content: bytes) -> None:
     with pytest.raises(RosterError):

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from terok_executor.errors import BuildError
-from terok_executor.image.lock import Lock
-from terok_executor.image.update import find_moves, pin, write_moves
+from terok_executor.image.lock import Lock, parse_lock
+from terok_executor.image.update import find_moves, move_pip, pin, write_moves
 from terok_executor.roster.loader import load_agents
 
 AGENTS = load_agents(Path("/nonexistent"))
 SUM = "sha512-" + "B" * 86 + "=="
+
+
+DIGEST = "sha256:" + "c" * 64
+REPORT = {
+    "environment": {"platform_machine": "x86_64", "python_version": "3.13"},
+    "install": [
+        {
+            "metadata": {"name": name, "version": version},
+            "download_info": {"archive_info": {"hashes": {"sha256": "c" * 64}}},
+        }
+        for name, version in (("six", "1.0"), ("Mistral_Vibe", "8.0"))
+    ],
+}
 
 
 def ask(package: str, field: str) -> str:
@@ -22,16 +34,33 @@ def test_an_agent_moves_to_what_its_registry_names_and_its_checksums_move_along(
     moves = find_moves(agents, ask)
     assert [(move.agent, move.newest) for move in moves] == [("codex", "9.9.9")]
     sums = pin(agents, {"codex": "9.9.9"}, ask)
+    more, pins = move_pip(AGENTS["vibe"], REPORT, Lock())
+    assert [(move.agent, move.newest) for move in more] == [("vibe", "8.0")]
+    key = next(iter(pins.pip))
+    assert key == "mistral-vibe==8.0"
+    assert pins.pip_files(["mistral-vibe==8.0"])["x86_64-3.13"].splitlines() == [
+        "--require-hashes",
+        f"Mistral_Vibe==8.0 --hash={DIGEST}",
+        f"six==1.0 --hash={DIGEST}",
+    ]
     assert sums == {"@openai/codex@9.9.9-linux-x64": SUM}
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "codex.yaml").write_text("# mine\ninstall:\n  version: 1.0.0 # pinned\n")
-    old = Lock({"@openai/codex@1.0.0-linux-x64": SUM, "other@1": SUM})
-    write_moves(tmp_path, moves, sums, old)
+    old = Lock({"@openai/codex@1.0.0-linux-x64": SUM, "other@1": SUM}, {"mistral-vibe==1": {}, "other==1": {}})
+    write_moves(tmp_path, moves + more, Lock(sums).over(pins), old)
     text = (tmp_path / "agents" / "codex.yaml").read_text()
     assert "# mine" in text
     assert "version: 9.9.9 # pinned" in text
-    assert json.loads((tmp_path / "lock.json").read_text())["npm"] == {"other@1": SUM, **sums}
+    lock = parse_lock("lock.json", (tmp_path / "lock.json").read_bytes())
+    assert lock.npm == {"other@1": SUM, **sums}
+    assert set(lock.pip) == {"other==1", key}
     assert load_agents(tmp_path / "agents")["codex"].install.version == "9.9.9"
+
+
+def test_a_report_of_another_form_is_an_error() -> None:
+    for report in ({}, {**REPORT, "install": [{}]}, {**REPORT, "install": []}, []):
+        with pytest.raises(BuildError):
+            move_pip(AGENTS["vibe"], report, Lock())
 
 
 def test_nothing_moves_when_all_is_newest() -> None:

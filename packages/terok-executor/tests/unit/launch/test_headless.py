@@ -14,12 +14,21 @@ from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, RequestError
 from terok_executor.follow import Outcome
 from terok_executor.image.context import CONTAINER_PROTOCOL
+from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.storage import TaskStorageInfo
-from terok_sandbox import ExecResult, FakeRuntime, LifecycleHooks, Sandbox, SandboxConfig
+from terok_executor.storage import SharedMountStorageInfo, TaskStorageInfo
+from terok_sandbox import (
+    ExecResult,
+    FakeRuntime,
+    LifecycleHooks,
+    RunSpec,
+    Sandbox,
+    SandboxConfig,
+    allocate_per_container_resources,
+)
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
 from terok_sandbox.gate.seed import WORTHWHILE
@@ -404,10 +413,16 @@ def test_what_the_caller_has_put_together_is_launched_with_the_sandbox_s_guarant
     name = host.runner.launch_prepared(name="own-1", project_id="proj", **prepared)
     assert name == "own-1"
     assert json.loads(host.config.sidecar_path("own-1").read_text())["scope"] == "proj"
+    own = allocate_per_container_resources(host.config, "own-5")
+    assert host.runner.launch_prepared(name="own-5", per_container=own, **prepared) == "own-5"
+    with pytest.raises(RequestError, match="not those of container own-2"):
+        host.runner.launch_prepared(name="own-2", per_container=own, **prepared)
     with pytest.raises(BuildError, match="GPU"):
         host.runner.launch_prepared(name="own-2", gpu=True, **prepared)
     with pytest.raises(RequestError, match="experimental"):
         host.runner.launch_prepared(name="own-2", runtime="krun", **prepared)
+    path = write_supervisor_sidecar(host.runner.sandbox, RunSpec(container_name="own-4", image=IMAGE))
+    assert Sidecar.load(path).container_name == "own-4"
     host.supervision.prepared = False
     with pytest.raises(SupervisionError):
         host.runner.launch_prepared(name="own-3", **prepared)
@@ -431,6 +446,10 @@ def test_doctor_finds_a_real_key_in_any_mount_and_a_foreign_token(host: Host) ->
     assert severities() == {**dict.fromkeys(labels, "error"), "home": "ok"}
     assert TaskStorageInfo.measure("task-1").agent_state >= len(KEY)
     assert [one.name for one in TaskStorageInfo.measure_all()] == ["task-1"]
+    largest, *rest = SharedMountStorageInfo.measure_all(host.runner.roster)
+    assert (largest.host_dir, largest.tasks) == ("claude", 1)
+    assert largest.bytes >= len(KEY)
+    assert {one.bytes for one in rest} == {0}
 
 
 @pytest.mark.parametrize(

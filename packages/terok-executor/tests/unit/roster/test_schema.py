@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from terok_executor.roster.project import provider_from_raw
+from terok_executor.roster.project import from_raw
 from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml
 
 AGENT = {
@@ -101,7 +101,7 @@ def test_an_empty_auth_block_means_a_bearer_token_and_a_header_of_its_own_the_ba
     raw = RawProviderYaml.model_validate(
         {**PROVIDER, "auth": {"api_key": {}, "pat": {"header": "PRIVATE-TOKEN"}}, "upstream": "http://127.0.0.1:1/"}
     )
-    provider = provider_from_raw("p", raw)
+    provider = from_raw("p", raw)
     assert (provider.auth["api_key"].header, provider.auth["api_key"].prefix) == ("Authorization", "Bearer ")
     assert (provider.auth["pat"].header, provider.auth["pat"].prefix) == ("PRIVATE-TOKEN", "")
     assert provider.upstream == "http://127.0.0.1:1"

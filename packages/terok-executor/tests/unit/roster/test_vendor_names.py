@@ -14,6 +14,9 @@ EXEMPT = ("stub", "resources", "extractors")
 GENERIC = {"demo", "pi"}
 """The demo is ours; two letters occur in other words and names of the standard library."""
 
+PROMISED = "collect_opencode_provider_env"
+"""A name that programs rely on."""
+
 
 def test_no_vendor_s_name_in_python() -> None:
     none = Path("/nonexistent")
@@ -26,6 +29,6 @@ def test_no_vendor_s_name_in_python() -> None:
         if relative.parts[0] in EXEMPT:
             continue
         for number, line in enumerate(path.read_text().splitlines(), start=1):
-            if (match := pattern.search(line)) is not None:
+            if (match := pattern.search(line.replace(PROMISED, ""))) is not None:
                 found.append(f"{relative}:{number}: {match[0]}")
     assert not found, "\n".join(found)

@@ -26,7 +26,8 @@ class ArgDef:
     choices    the values allowed
     metavar    how help calls the value
     group      options of one command with the same group exclude each other
-    completer  callable(prefix=…, parsed_args=…, …) -> iterable of str, or "module:function", for shell completion
+    completer  callable(prefix=…, words=…) -> iterable of str, or "module:function", for shell completion; `words` are
+                those of the command line before the one completed
     """
 
     __slots__ = (
@@ -50,19 +51,11 @@ class ArgDef:
         group: str | None = None,
         completer: Callable[..., Iterable[str]] | str | None = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "name", name)
-        put(self, "help", help)
-        put(self, "type", type)
-        put(self, "default", default)
-        put(self, "action", action)
-        put(self, "dest", dest or max(name.split("/"), key=len).lstrip("-").replace("-", "_"))
-        put(self, "nargs", nargs)
-        put(self, "required", required)
-        put(self, "choices", None if choices is None else tuple(choices))
-        put(self, "metavar", metavar)
-        put(self, "group", group)
-        put(self, "completer", completer)
+        given = locals()
+        given["dest"] = dest or max(name.split("/"), key=len).lstrip("-").replace("-", "_")
+        given["choices"] = None if choices is None else tuple(choices)
+        for field in self.__slots__:
+            object.__setattr__(self, field, given[field])
 
     if TYPE_CHECKING:
         name: str

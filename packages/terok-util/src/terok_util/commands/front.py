@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
-from terok_util.commands.parser import VerbParser
 from terok_util.errors import TerokError
 from terok_util.lazy import load_reference
 
@@ -72,6 +70,13 @@ def _run(
     if words == ["--version"]:
         print(f"{prog} {installed_version(distribution)}")  # noqa: T201 - the answer
         return 0
+    if "_TEROK_COMPLETE" in os.environ:
+        from terok_util.commands.complete import candidates
+
+        sys.stdout.writelines(f"{word}\n" for word in candidates(tree, words))
+        return 0
+    from terok_util.commands.parser import VerbParser
+
     parser = VerbParser(prog=prog)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     if bare is not None and not words:
@@ -79,8 +84,6 @@ def _run(
 
         return run_handler(load_reference(bare) if isinstance(bare, str) else bare, {})
     tree.wire(parser, words)
-    if "_ARGCOMPLETE" in os.environ:
-        _complete(parser)
     try:
         namespace = parser.parse_args(words)
     except SystemExit as end:  # --help has printed
@@ -110,14 +113,6 @@ def installed_version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _complete(parser: VerbParser) -> None:
-    try:
-        argcomplete = import_module("argcomplete")
-    except ImportError:
-        return
-    argcomplete.autocomplete(parser)
 
 
 def _report(prog: str, message: str, hint: str | None, status: int) -> int:

@@ -82,8 +82,8 @@ class CommandTree:
     def wire(self, parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> None:
         """Add the commands to `parser`.
 
-        With `argv` only the subtrees of the verbs in it are built, the rest are names with their help; without, or
-        while argcomplete runs, everything is.
+        With `argv` only the subtrees of the verbs in it are built, the rest are names with their help; without,
+        everything is.
         """
         from terok_util.commands.wire import wire_tree
 

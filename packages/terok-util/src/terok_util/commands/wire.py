@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from types import CoroutineType
 
 from terok_util.commands.parser import HelpText, VerbParser
@@ -32,7 +31,7 @@ class _Everything:
 def wire_tree(tree: CommandTree, parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> None:
     """See `CommandTree.wire`."""
     words: Container[str] = _Everything()
-    if argv is not None and "_ARGCOMPLETE" not in os.environ:
+    if argv is not None:
         words = {word for word in argv if not word.startswith("-")}
     typed = any(node.name in words for node in tree.listing)
     parser.set_defaults(**{_NODE: None, _PARSER: parser})
@@ -100,9 +99,7 @@ def _add_args(parser: argparse.ArgumentParser, node: CommandDef) -> None:
                 needed = any(other.required for other in node.args if other.group == arg.group)
                 groups[arg.group] = parser.add_mutually_exclusive_group(required=needed)
             place = groups[arg.group]
-        action = place.add_argument(*(arg.flags or [arg.dest]), **_keywords(arg))
-        if arg.completer is not None:
-            vars(action)["completer"] = _late(arg.completer)
+        place.add_argument(*(arg.flags or [arg.dest]), **_keywords(arg))
 
 
 def _keywords(arg: ArgDef) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _opened_directory(path: Path, flags: int) -> Iterator[int]:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        raise FileError(f"cannot use directory {path}: {error.strerror}") from error
+        raise FileError(f"cannot use directory {path}: {error.strerror}", hint="make it, or name another") from error
     try:
         yield descriptor
     finally:

@@ -6,55 +6,34 @@ from terok_util.lazy import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_util.process.blocking import MAX_OUTPUT, run, stream
-    from terok_util.process.concurrent import run_async
-    from terok_util.process.errors import OutputTooLarge, ProcessError, ProcessFailed, ProcessTimeout, ToolNotFound
-    from terok_util.process.kill import kill_tree
-    from terok_util.process.result import Completed
-    from terok_util.process.start import DEVNULL, PIPE, STDOUT, exec_replace, spawn, spawn_async
-    from terok_util.process.tools import find_tool
-
-    __all__ = [
-        "DEVNULL",
-        "MAX_OUTPUT",
-        "PIPE",
-        "STDOUT",
-        "Completed",
-        "OutputTooLarge",
-        "ProcessError",
-        "ProcessFailed",
-        "ProcessTimeout",
-        "ToolNotFound",
-        "exec_replace",
-        "find_tool",
-        "kill_tree",
-        "run",
-        "run_async",
-        "spawn",
-        "spawn_async",
-        "stream",
-    ]
+    from terok_util.process.blocking import MAX_OUTPUT as MAX_OUTPUT
+    from terok_util.process.blocking import run as run
+    from terok_util.process.blocking import stream as stream
+    from terok_util.process.concurrent import run_async as run_async
+    from terok_util.process.errors import OutputTooLarge as OutputTooLarge
+    from terok_util.process.errors import ProcessError as ProcessError
+    from terok_util.process.errors import ProcessFailed as ProcessFailed
+    from terok_util.process.errors import ProcessTimeout as ProcessTimeout
+    from terok_util.process.errors import ToolNotFound as ToolNotFound
+    from terok_util.process.kill import kill_tree as kill_tree
+    from terok_util.process.result import Completed as Completed
+    from terok_util.process.start import DEVNULL as DEVNULL
+    from terok_util.process.start import PIPE as PIPE
+    from terok_util.process.start import STDOUT as STDOUT
+    from terok_util.process.start import exec_replace as exec_replace
+    from terok_util.process.start import spawn as spawn
+    from terok_util.process.start import spawn_async as spawn_async
+    from terok_util.process.tools import find_tool as find_tool
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "DEVNULL": ".start",
-            "MAX_OUTPUT": ".blocking",
-            "PIPE": ".start",
-            "STDOUT": ".start",
-            "Completed": ".result",
-            "OutputTooLarge": ".errors",
-            "ProcessError": ".errors",
-            "ProcessFailed": ".errors",
-            "ProcessTimeout": ".errors",
-            "ToolNotFound": ".errors",
-            "exec_replace": ".start",
-            "find_tool": ".tools",
-            "kill_tree": ".kill",
-            "run": ".blocking",
-            "run_async": ".concurrent",
-            "spawn": ".start",
-            "spawn_async": ".start",
-            "stream": ".blocking",
+            ".blocking": "MAX_OUTPUT run stream",
+            ".concurrent": "run_async",
+            ".errors": "OutputTooLarge ProcessError ProcessFailed ProcessTimeout ToolNotFound",
+            ".kill": "kill_tree",
+            ".result": "Completed",
+            ".start": "DEVNULL PIPE STDOUT exec_replace spawn spawn_async",
+            ".tools": "find_tool",
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
@@ -19,82 +19,68 @@ DEVNULL = subprocess.DEVNULL
 STDOUT = subprocess.STDOUT
 
 
-def spawn(
-    argv: Sequence[str | os.PathLike[str]],
-    *,
-    stdin: int | IO[bytes] | None = DEVNULL,
-    stdout: int | IO[bytes] | None = None,
-    stderr: int | IO[bytes] | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | os.PathLike[str] | None = None,
-    pass_fds: Sequence[int] = (),
-    detach: bool = False,
-    preexec: Callable[[], None] | None = None,
-) -> subprocess.Popen[bytes]:
+class SpawnOptions(TypedDict, total=False):
+    """How a child is started.
+
+    stdin, stdout, stderr   a descriptor, a file, PIPE, DEVNULL or STDOUT; stdin is closed unless given
+    env, cwd                its environment and directory, else ours
+    pass_fds                descriptors it inherits besides these three
+    detach                  gives it a session of its own too, so that it outlives our terminal
+    preexec                 runs in the child before exec; must not take locks that threads of ours may hold
+    """
+
+    stdin: int | IO[bytes] | None
+    stdout: int | IO[bytes] | None
+    stderr: int | IO[bytes] | None
+    env: Mapping[str, str] | None
+    cwd: str | os.PathLike[str] | None
+    pass_fds: Sequence[int]
+    detach: bool
+    preexec: Callable[[], None] | None
+
+
+def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> subprocess.Popen[bytes]:
     """Start a long-lived child in a process group of its own and return it.
 
-    `detach` gives it a session of its own too, so that it outlives our terminal. The caller reaps it (`kill_tree`
-    does both). Only `pass_fds` and the standard streams are inherited; stdin is closed unless given.
-    `preexec` runs in the child before exec; it must not allocate locks that threads of ours may hold.
-    Raises ToolNotFound or ProcessError.
+    The caller reaps it (`kill_tree` does both). Raises ToolNotFound or ProcessError.
     """
-    command = checked_argv(argv)
-    environment = checked_env(env)
-    program = find_tool(command[0], env=environment)
+    command, words = _prepared(argv, options)
     try:
-        return subprocess.Popen(
-            command,
-            executable=program,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            cwd=None if cwd is None else os.fspath(cwd),
-            pass_fds=tuple(pass_fds),
-            close_fds=True,
-            start_new_session=detach,
-            process_group=None if detach else 0,
-            preexec_fn=preexec,  # noqa: PLW1509 - the caller answers for its threads
-        )
+        return subprocess.Popen(command, **words)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise _not_started(command, cwd, error) from error
+        raise _not_started(command, options.get("cwd"), error) from error
 
 
 async def spawn_async(
-    argv: Sequence[str | os.PathLike[str]],
-    *,
-    stdin: int | IO[bytes] | None = DEVNULL,
-    stdout: int | IO[bytes] | None = None,
-    stderr: int | IO[bytes] | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: str | os.PathLike[str] | None = None,
-    pass_fds: Sequence[int] = (),
-    detach: bool = False,
-    preexec: Callable[[], None] | None = None,
+    argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]
 ) -> asyncio.subprocess.Process:
     """Like `spawn`, for a running event loop: streams given as PIPE are asyncio streams."""
     import asyncio
 
-    command = checked_argv(argv)
-    environment = checked_env(env)
-    program = find_tool(command[0], env=environment)
+    command, words = _prepared(argv, options)
     try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            executable=program,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            cwd=None if cwd is None else os.fspath(cwd),
-            pass_fds=tuple(pass_fds),
-            close_fds=True,
-            start_new_session=detach,
-            process_group=None if detach else 0,
-            preexec_fn=preexec,
-        )
+        return await asyncio.create_subprocess_exec(*command, **words)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise _not_started(command, cwd, error) from error
+        raise _not_started(command, options.get("cwd"), error) from error
+
+
+def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
+    command = checked_argv(argv)
+    environment = checked_env(options.get("env"))
+    cwd, detach = options.get("cwd"), options.get("detach", False)
+    return command, {
+        "executable": find_tool(command[0], env=environment),
+        "stdin": options.get("stdin", DEVNULL),
+        "stdout": options.get("stdout"),
+        "stderr": options.get("stderr"),
+        "env": environment,
+        "cwd": None if cwd is None else os.fspath(cwd),
+        "pass_fds": tuple(options.get("pass_fds", ())),
+        "close_fds": True,
+        "start_new_session": detach,
+        "process_group": None if detach else 0,
+        "preexec_fn": options.get("preexec"),
+    }
 
 
 def exec_replace(argv: Sequence[str | os.PathLike[str]], env: Mapping[str, str] | None = None) -> NoReturn:

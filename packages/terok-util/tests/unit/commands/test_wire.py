@@ -104,7 +104,7 @@ def test_group_without_a_verb_prints_its_help(capsys: pytest.CaptureFixture[str]
     assert tree().dispatch(argparse.Namespace()) == 2
 
 
-def test_only_typed_subtrees_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_typed_subtrees_are_built() -> None:
     loaded: list[str] = []
 
     def children(name: str) -> Callable[[], list[CommandDef]]:
@@ -120,17 +120,3 @@ def test_only_typed_subtrees_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaded == []
     lazy().wire(VerbParser())
     assert loaded == ["a", "b"]
-    monkeypatch.setenv("_ARGCOMPLETE", "1")
-    lazy().wire(VerbParser(), [])
-    assert loaded == ["a", "b"]
-
-
-def test_completers_reach_the_parser() -> None:
-    parser = VerbParser()
-    args = [ArgDef("task", completer=lambda **_: ["t1"]), ArgDef("--path", completer="os:listdir")]
-    tree(args=args).wire(parser)
-    group = parser._subparsers._group_actions[0].choices["group"]  # type: ignore[union-attr,index,call-overload]
-    leaf = group._subparsers._group_actions[0].choices["leaf"]
-    completers = [action.completer for action in leaf._actions if hasattr(action, "completer")]
-    assert completers[0](prefix="") == ["t1"]
-    assert completers[1]("/proc/self/fd")

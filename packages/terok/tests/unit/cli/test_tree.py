@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from terok.cli import main
@@ -51,6 +52,30 @@ def test_a_wrap_at_one_place_shows_at_the_other() -> None:
 
     tree = COMMANDS.overlay({"vault status": wrapped})
     assert tree.find_at("sandbox vault status").handler is wrapped
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("review", "nosuch"), ("promote", "nosuch"), ("reject", "nosuch", "-m", "no"), ("promote", "main"), ("review",)],
+)
+def test_an_error_about_a_branch_is_one_line_and_a_hint(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "root/run").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
+    git = ["git", "-C", str(tmp_path / "repo"), "-c", "user.name=x", "-c", "user.email=x@example.test"]
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path / "repo")], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    assert main(["sandbox", "gate", "add", str(tmp_path / "repo")]) == 0
+    scope = capsys.readouterr().out.strip()
+    if words == ("review",):
+        assert main(["review", scope]) == 0
+        return
+    assert main([words[0], scope, *words[1:]]) == 1
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("terok: error: ")
+    assert hint.startswith("hint: ")
+    assert scope in hint
 
 
 def test_every_handler_exists() -> None:

@@ -12,4 +12,4 @@ else
 fi
 printf '\nagents and tools (* works in this task)\n'
 terok-info agents
-printf '\n%s\n' 'Models of the provider: terok-info models' 'Commits go to the gate with: git push origin HEAD'
+printf '\n%s\n' 'Models of the provider: terok-info models' 'Newer agents, if the egress allows it: terok-update' 'Commits go to the gate with: git push origin HEAD'

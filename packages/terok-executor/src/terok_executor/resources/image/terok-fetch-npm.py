@@ -31,7 +31,8 @@ def main() -> int:
             print(f"error: {spec}: the checksum is {found}, pinned is {integrity}", file=sys.stderr)
             return 1
         with tarfile.open(archive) as tar:
-            tar.extractall(filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 has none
+            tar.extractall()
         archive.unlink()
     return 0
 

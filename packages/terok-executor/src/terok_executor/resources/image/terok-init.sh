@@ -9,6 +9,10 @@ gate_url="${CLONE_FROM:-${CODE_REPO:-}}"
 remote="${CLONE_FROM:+gate}"
 remote="${remote:-origin}"
 
+# What terok-update has put there.
+PATH="$HOME/.local/bin:$PATH"
+export PATH
+
 say() { printf '>> %s\n' "$*"; }
 
 # Gate URLs carry this container's token, and git repeats URLs in its messages.

@@ -1,0 +1,81 @@
+"""Completion of command lines in a shell, answered from the command tree alone: no parser is made.
+
+The shell runs the program with `_TEROK_COMPLETE=1` and the words up to the cursor; the program prints the candidates
+for the last one, a line each. Without candidates the shell offers file names.
+"""
+
+from __future__ import annotations
+
+from terok_util.commands.args import ArgDef
+from terok_util.commands.defs import CommandDef
+from terok_util.lazy import load_reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from terok_util.commands.tree import CommandTree
+
+_REST = "..."
+_PLAIN = "-_./:@=+,%"
+
+COMPLETIONS = CommandDef(
+    "completions",
+    help="print the script that lets a shell complete commands",
+    handler="terok_util.commands.complete_scripts:print_script",
+    args=(ArgDef("shell", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"),),
+    epilog='bash: put `eval "$(%(prog)s bash)"` into ~/.bashrc; zsh: the same into ~/.zshrc behind compinit;\n'
+    "fish: write the output into ~/.config/fish/completions/, in a file named after the program",
+)
+"""The verb that sets completion up, for the tree of any program."""
+
+
+def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
+    """Return what the last of `words` may become: verbs, options, choices, or what an argument's completer says.
+
+    `words` are those behind the program's name; the last may be empty. Only the groups named in them are loaded.
+    """
+    *typed, prefix = words or [""]
+    args: tuple[ArgDef, ...] = (ArgDef("--version", action="store_true"),)
+    verbs = tree.roots if any(node.name in typed for node in tree.listing) else tree.listing
+    waiting: ArgDef | None = None
+    positionals: list[ArgDef] = []
+    options = True
+    for word in typed:
+        if word == "=":  # bash takes `--option=` apart
+            continue
+        if waiting is not None:
+            waiting = None
+        elif options and word == "--":
+            options = False
+        elif options and word.startswith("-"):
+            waiting = next((arg for arg in args if word in arg.flags and _takes_value(arg)), None)
+        elif node := next((node for node in verbs if node.name == word), None):
+            verbs, args = node.children, node.args
+            positionals = [arg for arg in args if not arg.flags]
+        elif not positionals:
+            verbs = ()  # the line is wrong
+        elif positionals[0].nargs == _REST:
+            options = False
+        elif positionals[0].nargs not in ("*", "+"):
+            positionals = positionals[1:]
+    if waiting is not None:
+        prefix = prefix.removeprefix("=")
+        found = _values(waiting, prefix, typed)
+    elif options and prefix.startswith("-"):
+        found = [flag for arg in args for flag in arg.flags] + ["--help"]
+    else:
+        found = [node.name for node in verbs] + (_values(positionals[0], prefix, typed) if positionals else [])
+    return [word for word in found if word.startswith(prefix) and all(c.isalnum() or c in _PLAIN for c in word)]
+
+
+def _takes_value(arg: ArgDef) -> bool:
+    return arg.action in (None, "store", "append", "extend")
+
+
+def _values(arg: ArgDef, prefix: str, words: Sequence[str]) -> list[str]:
+    if arg.completer is None:
+        return [str(choice) for choice in arg.choices or ()]
+    completer = load_reference(arg.completer) if isinstance(arg.completer, str) else arg.completer
+    found: Iterable[str] = completer(prefix=prefix, words=words)
+    return list(found)
