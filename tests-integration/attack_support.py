@@ -86,7 +86,7 @@ class Walled:
         """Do as :meth:`raw` for many at once; return all that came back."""
         script = "".join(
             f"(exec 3<>/dev/tcp/{host}/{port} && echo {base64.b64encode(payload).decode()} | base64 -d >&3"
-            " && timeout 10 cat <&3) 2>&1 &\n"
+            " && timeout 6 cat <&3) 2>&1 &\n"
             for host, port, payload in probes
         )
         return self.sh(f"{script}wait", timeout=120)[1]

@@ -308,7 +308,6 @@ def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error.value.hint
 
 
-
 def source_files() -> Iterator[Path]:
     for file in SOURCES.glob("*/src/**/*.py"):
         if "resources" not in file.parts:

@@ -56,7 +56,12 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
     held = (Patterns([key]),)
     agent.git("checkout", "-q", "-b", "feature")
     coded = base64.b64encode(f"user:{key}".encode()).decode()
-    for path, content, message in (("a.bin", f"\0{key}", "One"), ("b", coded, "Two"), ("c", "c", f"Say {key}"), (key, "d", "Four")):
+    for path, content, message in (
+        ("a.bin", f"\0{key}", "One"),
+        ("b", coded, "Two"),
+        ("c", "c", f"Say {key}"),
+        (key, "d", "Four"),
+    ):
         agent.commit(path, content, message)
         agent.commit(path, "gone again", "Hide it")
         agent.git("push", "-q", "-f", "origin", "feature")
