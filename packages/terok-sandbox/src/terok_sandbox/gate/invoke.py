@@ -125,7 +125,8 @@ def run_git(
     ``verb`` is one of `VERBS`; ``git_dir`` an absolute path of a repository (none: outside any repository).
     ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
     ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
-    what an upstream is shown of our credentials; ``sink`` takes the output piece by piece instead of having it returned.
+    what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
+    which is not returned then.
     With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """

@@ -25,6 +25,7 @@ from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
     from terok_sandbox.shield.live import LivePolicy
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.sightings import Sightings

@@ -41,8 +41,8 @@ def run(
     The child gets a session of its own (no terminal to ask on), no descriptor of ours but `pass_fds`, and as input
     `input`, else the file `stdin`, else nothing. After `timeout` seconds, or on any exception here, it and its
     descendants are killed and reaped. `sink` takes standard output piece by piece, unredacted and without a limit,
-    instead of having it returned; an exception of it ends the child and passes through. The values in `redact` are masked in the captured output and, like every
-    registered secret, in error messages.
+    instead of having it returned; an exception of it ends the child and passes through. The values in `redact` are
+    masked in the captured output and, like every registered secret, in error messages.
 
     Raises ToolNotFound, ProcessTimeout, OutputTooLarge, with `check` ProcessFailed for a status other than 0, and
     ProcessError for whatever else keeps the program from starting.

@@ -149,49 +149,59 @@ def _names(raw: bytes, oid_bytes: int) -> list[str]:
 def _judge_contents(
     objects: Objects, changes: list[Change], directories: list[str], tips: list[str], found: _Findings
 ) -> None:
-    limits = found.policy.limits
     files: dict[str, dict[str, Change]] = {}  # by object, then by path: no object is read twice
     for change in changes:
         if change.mode != SUBMODULE:
             files.setdefault(change.oid, {}).setdefault(change.path, change)
     if not files:
         return
-    todo = [list(paths.values()) for paths in files.values()]
     trees = _trees(tips, directories, found)
-    scanned = left_out = 0
-    chosen: list[Change] = []
+    contents = _Contents(found, trees, [list(paths.values()) for paths in files.values()])
+    names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *files]
+    objects.read_whole(names, contents.wanted, contents.judge)
+    if contents.left_out:
+        found.add([Finding("not-scanned", "", f"{contents.left_out} files")])
 
-    def wanted(number: int, size: int) -> bool:
-        nonlocal scanned, left_out
-        if number < len(trees):
+
+@dataclass(slots=True)
+class _Contents:
+    """Judges directories and, behind them, the objects of files, as they come; both are counted from 0."""
+
+    found: _Findings
+    trees: list[tuple[str, str]]
+    files: list[list[Change]]
+    scanned: int = 0
+    left_out: int = 0
+    chosen: list[Change] = field(default_factory=list)
+
+    def wanted(self, number: int, size: int) -> bool:
+        """Judge a size (bytes; -1: there is no such object) and tell whether the content is to be read."""
+        if number < len(self.trees):
             if size > _MAX_TREE:
-                found.add([Finding("push-size", trees[number][1], "too many files in one directory")])
+                self.found.add([Finding("push-size", self.trees[number][1], "too many files in one directory")])
             return 0 <= size <= _MAX_TREE
         if size < 0:
             raise GateError("an object of the push is missing")
-        chosen.clear()
-        for change in todo[number - len(trees)]:
-            found.add(_judge_size(change, size, limits), change.commit)
-            too_much = size > limits.scanned_file_bytes or scanned + size > limits.scanned_bytes
+        limits = self.found.policy.limits
+        self.chosen = []
+        for change in self.files[number - len(self.trees)]:
+            self.found.add(_judge_size(change, size, limits), change.commit)
+            too_much = size > limits.scanned_file_bytes or self.scanned + size > limits.scanned_bytes
             if too_much and not _has_meaning(change):
-                left_out += 1
+                self.left_out += 1
             elif size <= _MAX_GIT_FILE:
-                scanned += size
-                chosen.append(change)
-        return bool(chosen)
+                self.scanned += size
+                self.chosen.append(change)
+        return bool(self.chosen)
 
-    def judge(number: int, content: bytes) -> None:
-        if number < len(trees):
-            tip, directory = trees[number]
-            _judge_collisions(directory, content, len(tip) // 2, found)
+    def judge(self, number: int, content: bytes) -> None:
+        """Judge the content of what was wanted last."""
+        if number < len(self.trees):
+            tip, directory = self.trees[number]
+            _judge_collisions(directory, content, len(tip) // 2, self.found)
             return
-        for change in chosen:
-            found.add(_judge_content(change, content), change.commit)
-
-    names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *files]
-    objects.read_whole(names, wanted, judge)
-    if left_out:
-        found.add([Finding("not-scanned", "", f"{left_out} files")])
+        for change in self.chosen:
+            self.found.add(_judge_content(change, content), change.commit)
 
 
 def _judge_size(change: Change, size: int, limits: InspectionLimits) -> Iterator[Finding]:
