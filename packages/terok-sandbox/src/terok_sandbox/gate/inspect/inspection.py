@@ -69,8 +69,8 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
     if not wanted:
         return found.report(0)
     if tagged:
-        for tip, info in zip(tagged, objects.describe(f"{tip}^{{commit}}" for tip in tagged), strict=True):
-            if info.kind != "commit":
+        for tip, kind in zip(tagged, objects.kinds(f"{tip}^{{commit}}" for tip in tagged), strict=True):
+            if kind != "commit":
                 found.add([Finding("ref-target", "", f"{tip[:12]} is no commit")])
                 return found.report(0)
     return _inspect(objects, wanted, None, found)

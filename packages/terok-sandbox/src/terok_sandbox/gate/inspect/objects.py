@@ -16,15 +16,6 @@ _OUTPUT: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """What the object database says of a name; ``kind`` is empty when there is no such object."""
-
-    oid: str
-    kind: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Objects:
     """The objects of a mirror, and of a push's ``quarantine`` (a directory below the mirror's objects)."""
 
@@ -40,16 +31,10 @@ class Objects:
         flags = ("-z", "-c", "--root", "--raw", "--no-abbrev", "--format=%H", f"--max-count={limit}", "--stdin")
         return parse_changes(self._git("log", *flags, "--not", *without, data=_lines(tips)))
 
-    def describe(self, names: Iterable[str]) -> list[ObjectInfo]:
-        """Return kind and size (bytes) of each object named (any extended name without line feeds), in order."""
-        found = []
-        for line in self._git("cat-file", "--batch-check", data=_lines(names)).split(b"\n")[:-1]:
-            words = line.split(b" ")
-            if len(words) == 3 and words[2].isdigit():
-                found.append(ObjectInfo(words[0].decode(), words[1].decode(), int(words[2])))
-            else:
-                found.append(ObjectInfo("", "", 0))
-        return found
+    def kinds(self, names: Iterable[str]) -> list[str]:
+        """Return the kind of each object named (any extended name without line feeds), in order."""
+        told = self._git("cat-file", "--batch-check=%(objecttype)", data=_lines(names))
+        return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
 
     def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
         """Hand over the content of each object named, in pieces, whatever its size.
