@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +16,16 @@ import dns.rrset
 from support import Shell, host_address
 
 LAB, LAB6 = "198.51.100.80", "2001:db8:1::10"
+FOUR, SIX, MARK = "198.51.100.83", "2001:db8:1::12", "198.51.100.82"
+"""One name each leads there: what is said of that name alone opens and closes them."""
 UNNAMED, UNNAMED6 = "198.51.100.81", "2001:db8:1::11"
 """No name leads there, so nothing that was allowed before can be open still."""
 ZONE: dict[str, tuple[tuple[str, ...], ...]] = {
     # name: the answers in turn, each a list of addresses
     "web.attack.test": ((LAB, LAB6),),
-    "four.attack.test": ((LAB,),),
-    "six.attack.test": ((LAB6,),),
+    "four.attack.test": ((FOUR,),),
+    "six.attack.test": ((SIX,),),
+    "mark.attack.test": ((MARK,),),
     "rebind.attack.test": (
         ("169.254.169.254", "::1"),
         ("10.254.0.5", "fd00:ec2::254"),
@@ -71,7 +76,7 @@ class Walled:
         done = self.ready(*words, code=None, timeout=timeout, stdin=script)
         return done.code, done.out
 
-    def raw(self, host: str, port: int, payload: bytes, *, seconds: float = 6) -> str:
+    def raw(self, host: str, port: int, payload: bytes, *, seconds: float = 20) -> str:
         """Connect to *host* from inside, send *payload*, return what comes back; a name is looked up there."""
         coded = base64.b64encode(payload).decode()
         script = f"exec 3<>/dev/tcp/{host}/{port} || exit 9; echo {coded} | base64 -d >&3; timeout {seconds} cat <&3"
@@ -81,10 +86,10 @@ class Walled:
         """Do as :meth:`raw` for many at once; return all that came back."""
         script = "".join(
             f"(exec 3<>/dev/tcp/{host}/{port} && echo {base64.b64encode(payload).decode()} | base64 -d >&3"
-            " && timeout 3 cat <&3) 2>&1 &\n"
+            " && timeout 6 cat <&3) 2>&1 &\n"
             for host, port, payload in probes
         )
-        return self.sh(f"{script}wait", timeout=60)[1]
+        return self.sh(f"{script}wait", timeout=120)[1]
 
     def fetches(self, hosts: tuple[str, ...], port: int = 80) -> str:
         """Ask many hosts for a page at once; return all answers."""
@@ -109,6 +114,14 @@ class Walled:
     def tunnel(self, host: str, port: int, payload: bytes = b"") -> str:
         """Connect through the proxy and send *payload*."""
         return self.raw("127.0.0.1", 9421, f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode() + payload)
+
+    def until(self, holds: Callable[[list[dict]], bool], act: Callable[[], object] = lambda: None) -> None:
+        """Wait until the audit rows are as wanted; *act* is done again each time, for rows are limited by rate."""
+        deadline = time.monotonic() + 90
+        while not holds(self.audit()):
+            assert time.monotonic() < deadline, self.audit()[-20:]
+            act()
+            time.sleep(0.2)
 
     def audit(self) -> list[dict]:
         state = Path(self.ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / self.name

@@ -120,8 +120,8 @@ def test_another_container_is_not_reachable(
 def test_names_that_are_not_allowed_are_refused_fast(
     ready: Shell, inside: Callable[..., int], running: str, lab: Callable[[], list[dict]]
 ) -> None:
-    assert inside("time -p timeout 3 getent hosts data.exfil.example.test") == 2
-    assert inside("timeout 3 getent hosts metadata.google.internal") == 2
+    assert inside("timeout 7 getent hosts data.exfil.example.test") == 2
+    assert inside("timeout 7 getent hosts metadata.google.internal") == 2
     state = Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/containers" / running
     rows = [json.loads(line) for line in (state / "gateway/shield-audit.jsonl").read_text().splitlines()]
     assert any(row.get("name") == "data.exfil.example.test" for row in rows)

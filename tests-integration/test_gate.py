@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import secrets
 import subprocess
 import sys
@@ -17,9 +18,12 @@ from support import BASE, Done, Shell, needs, tool
 from terok_executor.launch.policy import upstream_lines
 from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
+from terok_sandbox.gate.held import find_held
 from terok_sandbox.gate.layout import mirror_path, read_record
+from terok_sandbox.gate.refs import read_refs
 from terok_sandbox.gate.source import resolve_repo
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
+from terok_sandbox.vault.scrub import Patterns
 
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
 LOGIN = ("user.name=Agent", "user.email=agent@example.test", "init.defaultBranch=main")
@@ -376,3 +380,25 @@ def test_a_full_disk_refuses_and_harms_nothing(ready: Shell, project: Path, tmp_
     argv = (sys.executable, "-c", DISK_FULL, str(tmp_path / "small"), str(tmp_path / "work"), str(project))
     done = ready("unshare", "-Urm", *argv, timeout=180)
     assert "all is well" in done.out
+
+
+PACK = 500_000_000
+KEY = "made-up-credential-0123456789"
+BIG = f"""git checkout -qf main; git clean -fdxq; git checkout -q -B big origin/main; truncate -s {PACK} big
+printf {KEY} | dd of=big bs=1 seek=$((300 * 1024 * 1024 - 40)) conv=notrunc status=none
+set -- -c core.compression=0 -c core.bigFileThreshold=1m
+git "$@" add big; git "$@" commit -q -m big; git "$@" push -q origin big; git rev-parse HEAD"""
+"""Nothing is compressed, so the pack is as large as the file."""
+
+
+@pytest.mark.timeout(600)
+def test_a_pack_of_500_megabytes_is_taken_and_searched(inside: Inside, scope: str) -> None:
+    tip = inside(BIG, timeout=400).out.split()[-1]
+    assert heads(scope)["big"] == tip
+    mirror = mirror_path(Sandbox().config.gate_base_path, scope)
+    size = subprocess.run(["git", "-C", str(mirror), "cat-file", "-s", "big:big"], capture_output=True, check=True)
+    assert int(size.stdout) == PACK
+    known = [read_refs(mirror).refs["refs/terok/upstream/main"]]
+    assert find_held(mirror, tip, known, [Patterns([KEY])]) == f"big in {tip[:12]}"
+    kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert max(kept) < 400 * 1024, "KiB: neither we nor git hold the object"

@@ -70,18 +70,18 @@ def walled(request: pytest.FixtureRequest, ready: Shell, clients: str) -> Iterat
 
 def test_package_clients_reach_their_registries(ready: Shell, walled: str) -> None:
     script = "\n".join(f"({line}) >/tmp/{name}.log 2>&1 && echo {name}: well &" for name, line in ALLOWED.items())
-    done = ready("podman", "exec", walled, "sh", "-c", f"{script}\nwait; tail -n 4 /tmp/*.log", timeout=180)
+    done = ready("podman", "exec", walled, "sh", "-c", f"{script}\nwait; tail -n 4 /tmp/*.log", timeout=400)
     assert [name for name in ALLOWED if f"{name}: well" not in done.out] == [], done.text
-    done = ready("podman", "exec", "--user", "0", walled, "sh", "-c", f"{APT} && ls hello_*.deb", timeout=180)
+    done = ready("podman", "exec", "--user", "0", walled, "sh", "-c", f"{APT} && ls hello_*.deb", timeout=400)
     assert "hello_" in done.out
 
 
 def test_package_clients_reach_no_other_host(ready: Shell, walled: str) -> None:
     source = "deb [trusted=yes] http://apt.wall.test/debian stable main\n"
-    lines = [f"timeout 30 {line} >/tmp/{name}.out 2>&1 && echo {name}: through &" for name, line in REFUSED.items()]
+    lines = [f"timeout 100 {line} >/tmp/{name}.out 2>&1 && echo {name}: through &" for name, line in REFUSED.items()]
     script = "\n".join(line.replace("/dev/stdin", "/tmp/wall.list") for line in lines)
     script = f"echo '{source}' >/tmp/wall.list\n{script}\nwait; cat /tmp/*.out"
-    done = ready("podman", "exec", "--user", "0", walled, "sh", "-c", script, timeout=120)
+    done = ready("podman", "exec", "--user", "0", walled, "sh", "-c", script, timeout=300)
     assert ": through" not in done.out.replace("apt: through", ""), "apt only warns"
     assert "Failed to fetch" in done.out
     logs = ready("terok-sandbox", "shield", "logs", walled, "--json").out

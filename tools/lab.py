@@ -27,7 +27,7 @@ OUTER, INNER = "tlab0", "tlab1"
 LOCK = Path("/run/terok-lab.lock")
 # Only ranges that no site uses for its own services (some put package mirrors on a documentation address).
 NETWORKS = ("198.51.100.0/24", "169.254.169.254/32", "100.100.100.200/32", "10.254.0.0/24")
-OUTER6, ADDRESSES6 = "2001:db8:1::1", ("2001:db8:1::10", "2001:db8:1::11")
+OUTER6, ADDRESSES6 = "2001:db8:1::1", tuple(f"2001:db8:1::{number}" for number in (10, 11, 12))
 TCP_PORTS, UDP_PORTS = (22, 53, 80, 443, 853, 8080), (53, 443, 5353, 8080)
 
 
@@ -109,14 +109,16 @@ def record(path: Path) -> None:
                     return
                 kind, port = key.data
                 assert isinstance(key.fileobj, socket.socket)
+                connection, local = None, "*"
                 if kind == socket.SOCK_STREAM:
                     connection, peer = key.fileobj.accept()
                     local = connection.getsockname()[0]
-                    answer(connection, port)
                 else:
                     _, peer = key.fileobj.recvfrom(2048)
-                    local = "*"
+                # Before the answer: who has that finds the row.
                 log.write(json.dumps({"proto": kind.name, "port": port, "to": local, "from": peer[0]}) + "\n")
+                if connection is not None:
+                    answer(connection, port)
 
 
 def answer(connection: socket.socket, port: int) -> None:

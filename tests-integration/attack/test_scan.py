@@ -21,7 +21,7 @@ for my $host (@ARGV) {
       my $done = connect($s, $to);
       if (!$done && $!{EINPROGRESS}) {
         my $w = ""; vec($w, fileno($s), 1) = 1;
-        select(undef, $w, undef, 0.05);
+        select(undef, $w, undef, 0.1);
         $done = unpack("i", getsockopt($s, SOL_SOCKET, SO_ERROR)) == 0 && getpeername($s);
       }
       next unless $done;
@@ -37,7 +37,7 @@ for my $host (@ARGV) {
 @pytest.mark.attack("NET-3")
 def test_a_scan_finds_no_way_out(walled: Walled, lab: Callable[[], list[dict]]) -> None:
     targets = (UNNAMED, UNNAMED6, "10.254.0.5", "169.254.169.254", host_address(), "10.0.2.2", "10.0.2.3", "127.0.0.1")
-    found = walled.sh(SCAN + " ".join(targets), user="0", timeout=120)[1]
+    found = walled.sh(SCAN + " ".join(targets), user="0", timeout=400)[1]
     walled.sh(RAW % (UNNAMED, UNNAMED6), user="0")
     own = {"127.0.0.1 53"} | ({"127.0.0.1 9421"} if walled.mode == "airlock" else set())
     assert set(found.splitlines()) - {"127.0.0.1 9419", "127.0.0.1 9418"} == own

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attack_support import LAB, LAB6, RAW, Walled
+from attack_support import FOUR, LAB, RAW, UNNAMED, UNNAMED6, Walled
 from support import Shell, host_address
 
 Lab = Callable[[], list[dict]]
@@ -19,11 +19,11 @@ Listen = Callable[[str], tuple[int, Callable[[], int]]]
 @pytest.mark.attack("NET-1")
 def test_no_other_protocol_gets_out(walled: Walled, lab: Lab) -> None:
     for user in ("dev", "0"):
-        walled.sh(RAW % (LAB, LAB6), user=user)
-        for address in (LAB, LAB6):
+        walled.sh(RAW % (UNNAMED, UNNAMED6), user=user)
+        for address in (UNNAMED, UNNAMED6):
             walled.sh(f"for p in 53 443 5353 8080; do echo x > /dev/udp/{address}/$p; done", user=user)
-    time.sleep(0.3)
-    assert lab() == []
+    assert "laboratory" in walled.fetch("mark.attack.test"), "what was sent before this would be recorded by now"
+    assert {one["port"] for one in lab()} == {80}
 
 
 @pytest.mark.attack("NET-2")
@@ -44,8 +44,8 @@ def test_a_denial_ends_a_running_download(walled: Walled, lab: Lab, name: str) -
         began = time.monotonic()
         while download.stdout.readline():
             pass
-        assert time.monotonic() - began < 10, "it would go on for half a minute"
-        assert download.wait(5) is not None
+        assert time.monotonic() - began < 20, "it would go on for half a minute"
+        assert download.wait(60) is not None
     assert "tick" not in walled.fetch(name, 8080)
     walled.ready("terok-sandbox", "shield", "revoke", walled.name, name)
     assert len(lab()) == 1
@@ -63,7 +63,7 @@ def test_quarantine_lets_nothing_out_and_survives_a_restart(walled: Walled, lab:
     assert walled.ready("terok-sandbox", "shield", "status", "--json", walled.name).json()["posture"] == "quarantine"
     assert "laboratory" not in walled.fetch("web.attack.test")
     walled.ready("terok-sandbox", "shield", "up", walled.name)
-    assert "laboratory" not in walled.fetch(LAB), "what a name had opened is closed until it is asked for again"
+    assert "laboratory" not in walled.fetch(FOUR), "what a name had opened is closed until it is asked for again"
     assert len(lab()) == known
     assert "laboratory" in walled.fetch("web.attack.test")
 
@@ -87,7 +87,7 @@ def test_the_host_and_its_control_sockets_are_out_of_reach(walled: Walled, liste
 def test_another_containers_services_are_out_of_reach(
     walled: Walled, ready: Shell, base_image: str, container: str
 ) -> None:
-    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "60")
+    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
     own = {
         line.split()[-1] for line in ready("podman", "exec", container, "cat", "/proc/net/fib_trie").out.splitlines()
     }

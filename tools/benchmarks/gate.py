@@ -23,7 +23,7 @@ from pathlib import Path
 
 GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.test", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 SIZES = {"small": (20, 2_000), "mid": (1_000, 20_000), "large": (5_000, 60_000)}  # commits, bytes per file
-ROUNDS = {"small": 9, "mid": 5, "large": 3}
+ROUNDS = {"small": 25, "mid": 9, "large": 3}
 
 
 def git(*words: str, data: bytes | None = None) -> str:
@@ -98,24 +98,29 @@ def timed(action: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def measure(url: str, bare: Path, place: Path, rounds: int) -> dict[str, float]:
-    """Return milliseconds (the median) of a clone, a fetch of one new commit and a push of one new commit."""
-    times: dict[str, list[float]] = {"clone": [], "fetch": [], "push": []}
-    other = place / "other"
-    git("clone", "-q", url, str(other))
+def measure(urls: dict[str, str], base: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Return milliseconds (the median) of a clone, a fetch of one new commit and a push of one new commit.
+
+    The ways take turns: what else the machine does meets all of them.
+    """
+    times: dict[str, dict[str, list[float]]] = {way: {"clone": [], "fetch": [], "push": []} for way in urls}
+    for way, url in urls.items():
+        git("clone", "-q", url, str(base / f"{way}-other"))
     for number in range(rounds):
-        work = place / f"work-{number}"
-        times["clone"].append(timed(lambda work=work: git("clone", "-q", url, str(work))))
-        (work / "new").write_text(f"{place.name} {number}\n" * 20)
-        git("-C", str(work), "add", "new")
-        git("-C", str(work), "commit", "-q", "-m", "new")
-        target = f"HEAD:refs/heads/b{place.name}-{number}"
-        times["push"].append(
-            timed(lambda work=work, target=target: git("-C", str(work), "push", "-q", "origin", target))
-        )
-        times["fetch"].append(timed(lambda: git("-C", str(other), "fetch", "-q", "origin")))
-        shutil.rmtree(work)
-    return {name: round(statistics.median(values), 1) for name, values in times.items()}
+        for way, url in urls.items():
+            work, other = base / f"{way}-work", base / f"{way}-other"
+            times[way]["clone"].append(timed(lambda work=work, url=url: git("clone", "-q", url, str(work))))
+            (work / "new").write_text(f"{way} {number}\n" * 20)
+            git("-C", str(work), "add", "new")
+            git("-C", str(work), "commit", "-q", "-m", "new")
+            push = ("-C", str(work), "push", "-q", "origin", f"HEAD:refs/heads/{way}-{number}")
+            times[way]["push"].append(timed(lambda push=push: git(*push)))
+            times[way]["fetch"].append(timed(lambda other=other: git("-C", str(other), "fetch", "-q", "origin")))
+            shutil.rmtree(work)
+    return {
+        way: {name: round(statistics.median(values), 1) for name, values in found.items()}
+        for way, found in times.items()
+    }
 
 
 def upkeep(served: Served, upstream: Path, place: Path, rounds: int) -> dict[str, tuple[float, float]]:
@@ -148,31 +153,23 @@ def from_seed(seed: Path, url: str, work: Path) -> None:
 
 def run(size: str, base: Path) -> dict[str, dict[str, float]]:
     commits, length = SIZES[size]
-    upstream = make_upstream(base / f"{size}-upstream.git", commits, length)
-    results: dict[str, dict[str, float]] = {}
-    for way in ("path", "daemon", "gate"):
-        place = base / f"{size}-{way}"
-        place.mkdir()
-        bare = place / "copy.git"
-        git("clone", "-q", "--bare", str(upstream), str(bare))
-        if way == "gate":
-            served = Served(place / "mirrors", upstream)
-            try:
-                results[way] = measure(served.url, served.gate.path, place, ROUNDS[size])
-                for name, (bare_ms, ours) in upkeep(served, upstream, place, ROUNDS[size]).items():
-                    results["path"][name], results[way][name] = bare_ms, ours
-            finally:
-                served.close()
-        elif way == "daemon":
-            server, url = daemon(place)
-            try:
-                results[way] = measure(f"{url}/copy.git", bare, place, ROUNDS[size])
-            finally:
-                server.terminate()
-                server.wait(10)
-        else:
-            results[way] = measure(f"file://{bare}", bare, place, ROUNDS[size])
-        shutil.rmtree(place)
+    place = base / size
+    place.mkdir()
+    upstream = make_upstream(place / "upstream.git", commits, length)
+    for way in ("path", "daemon"):
+        git("clone", "-q", "--bare", str(upstream), str(place / f"{way}.git"))
+    server, address = daemon(place)
+    served = Served(place / "mirrors", upstream)
+    try:
+        urls = {"path": f"file://{place}/path.git", "daemon": f"{address}/daemon.git", "gate": served.url}
+        results = measure(urls, place, ROUNDS[size])
+        for name, (bare_ms, ours) in upkeep(served, upstream, place, ROUNDS[size]).items():
+            results["path"][name], results["gate"][name] = bare_ms, ours
+    finally:
+        served.close()
+        server.terminate()
+        server.wait(10)
+    shutil.rmtree(place)
     return results
 
 

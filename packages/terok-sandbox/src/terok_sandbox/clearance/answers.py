@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FILE: Final = "answers.jsonl"
-GUEST_PATH: Final = "/run/terok/clearance/answers.jsonl"
 MAX_ROWS: Final = 50
 """Rows kept; the oldest goes first."""
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from terok_util import atomic_write
+
 from terok_sandbox.clearance.model import dossier_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from terok_sandbox.config import SandboxConfig
 
 DOSSIER_FILE: Final = "dossier.json"
 _MAX_DOSSIER: Final = 16 * 1024
@@ -21,3 +26,14 @@ def read_dossier(path: Path) -> dict[str, str]:
             return dossier_of(json.loads(file.read(_MAX_DOSSIER)))
     except (OSError, ValueError, RecursionError):
         return {}
+
+
+def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, str]) -> None:
+    """Replace *texts* in what questions say of a container, such as the name of its task.
+
+    The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
+    has none, and gets none. Raises ``OSError`` when it cannot be written.
+    """
+    path = config.gateway_dir(container) / DOSSIER_FILE
+    if path.exists():
+        atomic_write(path, json.dumps(read_dossier(path) | dossier_of(dict(texts))) + "\n", mode=0o600)

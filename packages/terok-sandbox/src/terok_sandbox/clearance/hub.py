@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 32
-EXPIRY_CHECK: Final = 5.0
+UPKEEP_SECONDS: Final = 5.0
 
 
 class Effect(Protocol):
@@ -122,8 +122,9 @@ class ClearanceHub:
         try:
             async with server:
                 while True:
-                    await asyncio.sleep(EXPIRY_CHECK)
+                    await asyncio.sleep(UPKEEP_SECONDS)
                     self.expire()
+                    self.relabel()
         finally:
             for connection in list(self._connections):
                 connection.close()
@@ -137,6 +138,11 @@ class ClearanceHub:
             self._answers.expired(request)
             self._release(request, None)
             self._tell("resolved", id=request.id, target=str(request.target), outcome="expired")
+
+    def relabel(self) -> None:
+        """Show waiting questions with the dossier as it is now, so that a renamed task is asked for by its new name."""
+        for request in self.queue.relabel(self._dossier()) if self.queue.waiting else ():
+            self._tell("request", request=request.to_json())
 
     def hello(self) -> bytes:
         """Return the first line of a connection."""
@@ -163,7 +169,7 @@ class ClearanceHub:
         return seen
 
     def _dossier(self) -> dict[str, str]:
-        """Return what is known of the container; the file is read anew for every question, so that renames show."""
+        """Return what is known of the container now."""
         found = {"project": self._project} if self._project else {}
         return found | read_dossier(self._dossier_path)
 

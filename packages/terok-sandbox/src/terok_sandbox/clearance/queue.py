@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util.text import safe_text
@@ -140,6 +140,13 @@ class ClearanceQueue:
         for request in late:
             self._forget(request)
         return late
+
+    def relabel(self, dossier: Mapping[str, str]) -> list[ClearanceRequest]:
+        """Put *dossier* on the waiting requests that have another, and return these."""
+        stale = [one.id for one in self._waiting.values() if one.dossier != dossier]
+        for request_id in stale:
+            self._waiting[request_id] = replace(self._waiting[request_id], dossier=dict(dossier))
+        return [self._waiting[request_id] for request_id in stale]
 
     def restore_request(self, request: ClearanceRequest) -> None:
         """Put a request back as the journal has it; a later one about the same target replaces it."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.inspect.changes import SUBMODULE, Change
-from terok_sandbox.gate.inspect.objects import Objects, batches
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.inspect.changes import SUBMODULE
+from terok_sandbox.gate.inspect.objects import Objects
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
@@ -21,32 +22,60 @@ if TYPE_CHECKING:
 _MAX_ENTRIES: Final = 1_000_000
 
 
-def held_patterns(config: SandboxConfig) -> tuple[Patterns, ...]:
-    """Return what betrays the credentials of the vault, nothing without a vault; raises `VaultLocked`."""
+def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
+    """Return what betrays the credentials of the vault, nothing without a vault.
+
+    Raises `VaultLocked` when no passphrase is at hand; with ``interactive``, a person at the terminal is asked first.
+    """
     from terok_sandbox.vault.access import credential_of
     from terok_sandbox.vault.unlock import open_vault
 
     if not config.db_path.exists():
         return ()
-    with open_vault(config, interactive=True) as database:
+    with open_vault(config, interactive=interactive) as database:
         stored = (database.load_credential(row.credential_set, row.provider) for row in database.list_credentials())
         return tuple(credential_of(data).patterns for data in stored if data)
 
 
 def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns]) -> str:
     """Return where commits of ``tip`` that ``known`` have not hold a secret, in words; empty if nowhere."""
-    needles = [needle for one in patterns for needle in one.all]
-    if not needles:
+    search = Search([needle for one in patterns for needle in one.all])
+    if not search.needles:
         return ""
     objects = Objects(mirror)
-    entries = list(objects.new_commits([tip], known, _MAX_ENTRIES))
-    places = {entry: f"the message of {entry[:12]}" for entry in entries if isinstance(entry, str)}
-    for entry in entries:
-        if isinstance(entry, Change) and not entry.removed and entry.mode != SUBMODULE:
-            places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
-    sizes = (info.size for info in objects.describe(places))
-    for batch in batches(zip(places, sizes, strict=True)):
-        for name, content in zip(batch, objects.contents(batch), strict=True):
-            if content is not None and any(needle in content for needle in needles):
-                return places[name]
-    return ""
+    places: dict[str, str] = {}
+    for count, entry in enumerate(objects.new_commits([tip], known, _MAX_ENTRIES), start=1):
+        if count >= _MAX_ENTRIES:
+            raise GateError("the branch has too many commits to be searched for credentials")
+        if isinstance(entry, str):
+            places[entry] = f"the message of {entry[:12]}"
+        elif not entry.removed:
+            if search.holds(entry.path.encode("utf-8", "surrogateescape")):
+                return f"the name of a file in {entry.commit[:12]}"
+            if entry.mode != SUBMODULE:
+                places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
+    objects.read(places, search.take)
+    return list(places.values())[search.found] if search.found is not None else ""
+
+
+class Search:
+    """Looks for byte strings in objects that come in pieces, also across the edges of those."""
+
+    def __init__(self, needles: Sequence[bytes]) -> None:
+        self.needles = needles
+        self.found: int | None = None
+        self._overlap = max((len(needle) for needle in needles), default=1) - 1
+        self._number = -1
+        self._tail = b""
+
+    def take(self, number: int, _size: int, piece: bytes) -> None:
+        """Search the next piece of an object; ``found`` is then the number of the first one with a needle."""
+        window = self._tail + piece if number == self._number else piece
+        self._number = number
+        self._tail = window[len(window) - self._overlap :] if len(window) > self._overlap else window
+        if self.found is None and self.holds(window):
+            self.found = number
+
+    def holds(self, data: bytes) -> bool:
+        """Tell whether a needle is in ``data``."""
+        return any(needle in data for needle in self.needles)

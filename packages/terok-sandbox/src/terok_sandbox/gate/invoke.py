@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.credentials import Shown
 
 Protocol = Literal["file", "https", "ssh"]
+Service = Literal["upload-pack", "receive-pack"]
 
 VERBS: Final = frozenset(
     {
@@ -117,13 +118,15 @@ def run_git(
     input: bytes | None = None,  # noqa: A002 - the name the process runner uses
     check: bool = True,
     max_output: int = 16 * 1024 * 1024,
+    sink: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run one git command and wait for it.
 
     ``verb`` is one of `VERBS`; ``git_dir`` an absolute path of a repository (none: outside any repository).
     ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
     ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
-    what an upstream is shown of our credentials.
+    what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
+    which is not returned then.
     With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
@@ -142,61 +145,50 @@ def run_git(
             check=check,
             max_output=max_output,
             pass_fds=shown.pass_fds if shown else (),
+            sink=sink,
         )
     except process.ProcessError as error:
         raise _translated(verb, error) from error
 
 
-async def run_git_async(
-    verb: str,
-    *args: str,
-    git_dir: Path | None = None,
-    protocols: Iterable[Protocol] = (),
-    config: Mapping[str, str] | None = None,
-    quarantine: Path | None = None,
-    timeout: float = 60.0,  # noqa: ASYNC109 - passed on to the process runner
-    input: bytes | None = None,  # noqa: A002
-    check: bool = True,
-    max_output: int = 16 * 1024 * 1024,
-) -> Completed:
-    """Do what `run_git` does without blocking the event loop."""
-    from terok_util import process
-
-    argv, env = _call(verb, args, git_dir, protocols, config, quarantine)
-    try:
-        return await process.run_async(
-            argv, timeout=timeout, input=input, env=env, cwd=Path("/"), check=check, max_output=max_output
-        )
-    except process.ProcessError as error:
-        raise _translated(verb, error) from error
-
-
-async def spawn_http_backend(
-    mirror: Path, cgi: Mapping[str, str], config: Mapping[str, str], pass_fds: Sequence[int] = ()
+async def spawn_service(
+    mirror: Path,
+    service: Service,
+    *,
+    config: Mapping[str, str],
+    protocol: str = "",
+    advertise: bool = False,
+    pass_fds: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Process:
-    """Start ``git http-backend`` on ``mirror`` with pipes on all three streams.
+    """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
 
-    ``cgi`` holds the CGI variables of the request, ``config`` command-level settings beyond `GUARD`; git and its
-    hook inherit the descriptors ``pass_fds``.
+    ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
+    ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
+    ``pass_fds`` and get ``variables``.
     """
     from asyncio.subprocess import PIPE
 
     from terok_util import process
 
     env = git_environment(config={**config, "safe.directory": str(mirror)})
-    env.update(cgi)
+    env |= {"GIT_COMMITTER_NAME": "container", "GIT_COMMITTER_EMAIL": "container@localhost"}  # for the reflogs
+    if protocol:
+        env["GIT_PROTOCOL"] = protocol
+    argv = [find_git(), service, "--stateless-rpc"]
+    argv += ["--http-backend-info-refs"] if advertise else []
     try:
         return await process.spawn_async(
-            [find_git(), "http-backend"],
+            [*argv, str(mirror)],
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=env,
+            env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
         )
     except process.ProcessError as error:
-        raise _translated("http-backend", error) from error
+        raise _translated(service, error) from error
 
 
 def find_git() -> str:
@@ -207,22 +199,6 @@ def find_git() -> str:
         return process.find_tool("git")
     except process.ToolNotFound as error:
         raise GateError("git is not installed on this host", hint="install the package 'git'") from error
-
-
-def find_http_backend() -> Path:
-    """Return the program that serves repositories; `GateError` when this host's git comes without it."""
-    from terok_util import process
-
-    try:
-        done = process.run([find_git(), "--exec-path"], timeout=10.0, env=git_environment(), cwd=Path("/"))
-    except process.ProcessError as error:
-        raise _translated("--exec-path", error) from error
-    program = Path(done.text.strip()) / "git-http-backend"
-    if not program.is_file():
-        raise GateError(
-            f"git on this host has no {program.name}", hint="install the whole git package, not its minimal part"
-        )
-    return program
 
 
 def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -262,7 +238,7 @@ def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, 
     return env
 
 
-def local_service(source: Path, service: Literal["upload-pack", "receive-pack"]) -> str:
+def local_service(source: Path, service: Service) -> str:
     """Return the command that serves the repository at ``source`` to a fetch or push of ours.
 
     Git drops command-level configuration when it enters another repository on the same machine, so the guard is

@@ -181,7 +181,10 @@ class GitGate:
         return promotion.review(self, branch)
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused."""
+        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused.
+
+        Nobody is asked for a passphrase: `VaultLocked` when the vault does not open without one.
+        """
         from terok_sandbox.config import SandboxConfig
         from terok_sandbox.gate import held, promotion
 

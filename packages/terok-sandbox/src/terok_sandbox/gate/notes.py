@@ -8,6 +8,7 @@ from typing import Final
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.refs import RefChange, change_refs_together, read_refs
+from terok_sandbox.gate.review import EMPTY_TREE
 
 NOTES: Final = "refs/notes/commits"
 _IDENTITY: Final = {"user.name": "terok gate", "user.email": "gate@localhost"}
@@ -31,15 +32,11 @@ def attach_note(mirror: Path, oid: str, text: str) -> None:
 def _entries(mirror: Path, notes: str | None) -> dict[str, str]:
     if notes is None:
         return {}
-    listing = run_git("diff-tree", "-r", "--root", "--raw", "--no-abbrev", _empty_tree(notes), notes, git_dir=mirror)
+    listing = run_git(
+        "diff-tree", "-r", "--root", "--raw", "--no-abbrev", EMPTY_TREE[len(notes)], notes, git_dir=mirror
+    )
     found = {}
     for line in listing.text.splitlines():
         words, _, name = line.partition("\t")
         found[name] = words.split(" ")[3]
     return found
-
-
-def _empty_tree(like: str) -> str:
-    from terok_sandbox.gate.review import EMPTY_TREE
-
-    return EMPTY_TREE[len(like)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
@@ -17,7 +16,7 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.notes import attach_note
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
-from terok_sandbox.gate.review import Review, review_branch
+from terok_sandbox.gate.review import Review, base_tip, review_branch
 from terok_sandbox.gate.verdicts import MAX_NOTE, Verdict, forget_verdict, now, read_verdicts, record_verdict
 
 if TYPE_CHECKING:
@@ -49,9 +48,10 @@ class ReviewedBranch:
 def new_work(gate: GitGate) -> list[NewWork]:
     """Return the branches that bring something, by name."""
     verdicts = read_verdicts(gate.path)
+    refs = read_refs(gate.path)
     found = []
-    for branch, tip in sorted(gate.branch_heads().items()):
-        base = fork_base(gate.path, branch)
+    for branch, tip in sorted(refs.under(HEADS).items()):
+        base = base_tip(gate.path, refs, branch)
         commits = MirrorHistory(gate.path).count(tip, without=[base] if base else [])
         if commits == 0 or (base is None and gate.source is None and branch == head_branch(gate.path)):
             continue
@@ -62,16 +62,6 @@ def new_work(gate: GitGate) -> list[NewWork]:
         flags = len(report.flagged) + len(report.refused)
         found.append(NewWork(branch, tip, commits, flags, state, current.note if current else ""))
     return found
-
-
-def fork_base(mirror: Path, branch: str) -> str | None:
-    """Return the commit that a branch's new work is counted from: the upstream's branch of that name, or default."""
-    refs = read_refs(mirror).refs
-    default = head_branch(mirror)
-    base = refs.get(UPSTREAM + branch) or refs.get(UPSTREAM + default)
-    if base is None and branch != default:
-        base = refs.get(HEADS + default)
-    return base
 
 
 def review(gate: GitGate, branch: str) -> ReviewedBranch:

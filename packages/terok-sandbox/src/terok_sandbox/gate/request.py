@@ -12,26 +12,33 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-Service = Literal["git-upload-pack", "git-receive-pack"]
+from terok_sandbox.gate.invoke import Service
+
 Action = Literal["head", "advertise", "call"]
 
-_SERVICES: Final[Mapping[str, Service]] = {
-    "git-upload-pack": "git-upload-pack",
-    "git-receive-pack": "git-receive-pack",
-}
-_PROTOCOL: Final = re.compile(r"[a-z0-9=:.,-]{1,64}\Z")
+_SERVICES: Final[Mapping[str, Service]] = {"git-upload-pack": "upload-pack", "git-receive-pack": "receive-pack"}
+_PROTOCOL: Final = re.compile(r"version=[0-2]\Z")
 _MAX_AUTHORIZATION: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class GateRequest:
-    """A request that may be served: the branch a clone checks out, a service's advertisement, or a call of it."""
+    """A request that may be served: the branch a clone checks out, a service's advertisement, or a call of it.
+
+    ``protocol`` is what the client asked for (``version=2``); ``gzip`` says that the body is compressed.
+    """
 
     action: Action
-    service: Service | None = None
+    service: Service = "upload-pack"
+    protocol: str = ""
+    gzip: bool = False
+
+    def content_type(self, what: Literal["advertisement", "request", "result"]) -> str:
+        """Return the media type of what git sends or gets."""
+        return f"application/x-git-{self.service}-{what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,20 @@ def authorize(authorization: str | None, token_sha256: str) -> Refusal | None:
     return Refusal(401, "the gate token is missing or wrong", (("WWW-Authenticate", 'Basic realm="terok gate"'),))
 
 
-def route(method: str, target: str, name: str) -> GateRequest | Refusal:
-    """Return what ``method`` on ``target`` (path and query as received) asks of the repository ``name``."""
+def route(method: str, target: str, headers: Mapping[str, str], name: str) -> GateRequest | Refusal:
+    """Return what ``method`` on ``target`` (path and query as received) asks of the repository ``name``.
+
+    ``headers`` is asked for lower-case names.
+    """
     root = f"/{name}.git/"
     tail = target.removeprefix(root) if target.startswith(root) else ""
     if tail == "HEAD":
         return GateRequest("head") if method == "GET" else _method_refused("GET")
+    protocol = headers.get("git-protocol", "")
+    protocol = protocol if _PROTOCOL.match(protocol) else ""
     if tail in _SERVICES:
-        return GateRequest("call", _SERVICES[tail]) if method == "POST" else _method_refused("POST")
+        wanted = GateRequest("call", _SERVICES[tail], protocol)
+        return _with_body(wanted, headers) if method == "POST" else _method_refused("POST")
     path, _, query = tail.partition("?")
     if path == "info/refs":
         if method != "GET":
@@ -77,47 +90,17 @@ def route(method: str, target: str, name: str) -> GateRequest | Refusal:
         service = _SERVICES.get(query.removeprefix("service=")) if query.startswith("service=") else None
         if service is None:
             return Refusal(403, "only the smart protocol is spoken here")
-        return GateRequest("advertise", service)
+        return GateRequest("advertise", service, protocol)
     return Refusal(404, "there is no such thing here")
 
 
-def cgi_variables(request: GateRequest, headers: Mapping[str, str], mirror_name: str) -> dict[str, str] | Refusal:
-    """Return the CGI variables of a request for the mirror directory named ``mirror_name``.
-
-    ``headers`` has lower-case names. The length of the body is never passed on: ``git http-backend`` reads to the
-    end of its input without one, but spins forever when a body ends before the length it was told.
-    """
-    service = request.service or ""
-    variables = {
-        "GATEWAY_INTERFACE": "CGI/1.1",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "GIT_HTTP_EXPORT_ALL": "1",
-        "REMOTE_USER": "container",
-        "REMOTE_ADDR": "127.0.0.1",
-    }
-    protocol = headers.get("git-protocol", "")
-    if _PROTOCOL.match(protocol):
-        variables["GIT_PROTOCOL"] = protocol
-    if request.action == "advertise":
-        return variables | {
-            "REQUEST_METHOD": "GET",
-            "PATH_INFO": f"/{mirror_name}/info/refs",
-            "QUERY_STRING": f"service={service}",
-        }
-    expected = f"application/x-{service}-request"
-    if headers.get("content-type", "") != expected:
-        return Refusal(415, f"the content type must be {expected}")
+def _with_body(wanted: GateRequest, headers: Mapping[str, str]) -> GateRequest | Refusal:
+    if headers.get("content-type", "") != wanted.content_type("request"):
+        return Refusal(415, f"the content type must be {wanted.content_type('request')}")
     encoding = headers.get("content-encoding", "identity").lower()
-    if encoding in ("gzip", "x-gzip"):
-        variables["HTTP_CONTENT_ENCODING"] = "gzip"
-    elif encoding != "identity":
+    if encoding not in ("identity", "gzip", "x-gzip"):
         return Refusal(415, "only gzip is known as content encoding")
-    return variables | {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": f"/{mirror_name}/{service}",
-        "QUERY_STRING": "",
-        "CONTENT_TYPE": expected,
-    }
+    return replace(wanted, gzip=encoding != "identity")
 
 
 def _presented(authorization: str | None) -> str | None:

@@ -10,7 +10,7 @@ from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.invoke import run_git
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, read_refs
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
 
 MAX_COMMITS: Final = 1000
 MAX_PATCH: Final = 64 * 1024 * 1024
@@ -43,17 +43,13 @@ class Review:
     patch: str
 
 
-def review_branch(mirror: Path, branch: str, base: str | None = None) -> Review:
-    """Compare ``branch`` with where it left ``base``.
-
-    ``base`` is a branch of the mirror; without it, the upstream's branch of the same name is taken, else the
-    upstream's default branch, else the mirror's. Raises `MirrorError` for a branch that does not exist.
-    """
+def review_branch(mirror: Path, branch: str) -> Review:
+    """Compare ``branch`` with where it left what `base_tip` names; `MirrorError` when there is no such branch."""
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
         raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {mirror.name}")
-    start = _fork_point(mirror, tip, _base_tip(mirror, refs, branch, base))
+    start = _fork_point(mirror, tip, base_tip(mirror, refs, branch))
     origin = start or EMPTY_TREE[len(tip)]
     return Review(
         branch=safe_text(branch),
@@ -65,17 +61,14 @@ def review_branch(mirror: Path, branch: str, base: str | None = None) -> Review:
     )
 
 
-def _base_tip(mirror: Path, refs: RefSet, branch: str, base: str | None) -> str | None:
-    if base is not None:
-        tip = refs.refs.get(HEADS + base)
-        if tip is None:
-            raise MirrorError(f"there is no branch {safe_text(base)!r} in the mirror {mirror.name}")
-        return tip
-    default = (mirror / "HEAD").read_text().strip().removeprefix("ref: " + HEADS)
-    for candidate in (UPSTREAM + branch, UPSTREAM + default):
-        if candidate in refs.refs:
-            return refs.refs[candidate]
-    return refs.refs.get(HEADS + default) if branch != default else None
+def base_tip(mirror: Path, refs: RefSet, branch: str) -> str | None:
+    """Return the commit that a branch's new work is counted from.
+
+    It is the upstream's branch of that name, else the upstream's default branch, else the mirror's.
+    """
+    default = head_branch(mirror)
+    base = refs.refs.get(UPSTREAM + branch) or refs.refs.get(UPSTREAM + default)
+    return refs.refs.get(HEADS + default) if base is None and branch != default else base
 
 
 def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:

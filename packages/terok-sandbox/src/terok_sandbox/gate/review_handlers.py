@@ -58,13 +58,16 @@ def promote(
     title: str | None = None,
 ) -> int:
     """Send a reviewed branch upstream, and open a pull request for it if asked to."""
+    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate import promotion
+    from terok_sandbox.gate.held import held_patterns
     from terok_sandbox.gate.pull_request import prepare
 
     gate = GitGate.open(scope, base=base_directory())
     promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
     request = prepare(gate, branch, head=to or branch, base=base, title=title) if pull_request else None
-    target = gate.promote(branch, to=to, accept_flags=accept_flags)
+    held = held_patterns(SandboxConfig.load(), interactive=True)
+    target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, held=held)
     address = gate.source.address if gate.source else ""
     print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
     if request is not None:

@@ -6,24 +6,25 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import HttpVersion11, web
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.cgi import Backend
+from terok_sandbox.gate.backend import Backend, inflated
 from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
-from terok_sandbox.gate.request import GateRequest, Refusal, authorize, cgi_variables, route
+from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route
 from terok_sandbox.sidecar import GateWiring
 
 _CHUNK: Final = 64 * 1024
 _END_SECONDS: Final = 10.0
 _SERVER: Final = "terok"
-_HOP_BY_HOP: Final = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "upgrade"})
+_GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +89,6 @@ def backend_config(wiring: GateWiring, limits: GateLimits) -> dict[str, str]:
         "core.logAllRefUpdates": "always",
         "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
         "pack.windowMemory": "256m",
-        "http.getanyfile": "false",
-        "http.uploadpack": "true",
-        "http.receivepack": "true",
         "transfer.hideRefs": "refs/terok",
         "receive.maxInputSize": str(limits.push_bytes),
         "receive.advertisePushOptions": "false",
@@ -118,7 +116,7 @@ class _Gate:
         self._config = backend_config(wiring, limits)
         self._slots = asyncio.Semaphore(limits.calls)
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
-        self._greeting: tuple[dict[str, str], bytes] | None = None
+        self._greeting = b""
 
     async def ended(self) -> None:
         """Wait until no backend runs any more."""
@@ -132,17 +130,13 @@ class _Gate:
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
             return _refuse(refusal)
-        wanted = route(request.method, request.raw_path, self._wiring.name)
+        wanted = route(request.method, request.raw_path, request.headers, self._wiring.name)
         if isinstance(wanted, Refusal):
             return _refuse(wanted)
         if wanted.action == "head":
             return web.Response(body=(self._wiring.mirror / "HEAD").read_bytes(), content_type="text/plain")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        variables = cgi_variables(wanted, headers, self._wiring.mirror.name)
-        if isinstance(variables, Refusal):
-            return _refuse(variables)
-        if self._greeting and _is_greeting(variables) and (self._wiring.mirror / "HEAD").is_file():
-            return web.Response(headers=self._greeting[0], body=self._greeting[1])
+        if self._greeting and wanted == _GREETING and (self._wiring.mirror / "HEAD").is_file():
+            return web.Response(headers=_headers(wanted), body=self._greeting)
         try:
             async with asyncio.timeout(self.limits.queue_seconds):
                 await self._slots.acquire()
@@ -150,63 +144,76 @@ class _Gate:
             return _refuse(Refusal(503, "too many git operations at once", (("Retry-After", "10"),)))
         try:
             async with asyncio.timeout(self.limits.call_seconds):
-                return await self._call(request, wanted, variables)
+                return await self._call(request, wanted)
+        except GateError as error:
+            log.warning("%s", safe_text(error.message, limit=500))
+            return _refuse(Refusal(502, "the gate could not run git"))
         except TimeoutError:
             log.warning("a git operation took too long and was ended")
             return _cut(request)
         finally:
             self._slots.release()
 
-    async def _call(
-        self, request: web.BaseRequest, wanted: GateRequest, variables: dict[str, str]
-    ) -> web.StreamResponse:
-        body = _body(request) if wanted.action == "call" else None
-        if wanted.service != "git-receive-pack" or body is None:
-            return await self._answer(request, variables, body)
+    async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
+        if wanted.action == "advertise":
+            return await self._answer(request, wanted, None)
+        body = inflated(_body(request)) if wanted.gzip else _body(request)
+        if wanted.service == "upload-pack":
+            return await self._answer(request, wanted, body)
         async with PushCheck(self._wiring.mirror) as check:
-            return await self._answer(request, variables | check.variables, body, check)
+            return await self._answer(request, wanted, body, check)
 
     async def _answer(
         self,
         request: web.BaseRequest,
-        variables: dict[str, str],
+        wanted: GateRequest,
         body: AsyncIterator[bytes] | None,
         check: PushCheck | None = None,
     ) -> web.StreamResponse:
+        service = spawn_service(
+            self._wiring.mirror,
+            wanted.service,
+            config=self._config,
+            protocol=wanted.protocol,
+            advertise=wanted.action == "advertise",
+            pass_fds=check.inherited if check else (),
+            variables=check.variables if check else {},
+        )
         idle = self.limits.idle_seconds
-        fds = check.inherited if check else ()
-        backend = Backend(self._wiring.mirror, variables, self._config, body, idle_timeout=idle, pass_fds=fds)
-        async with backend:
+        async with Backend(service, body, idle_timeout=idle) as backend:
             if check:
                 check.start()
-            try:
-                head = await backend.head()
-            except GateError as error:
-                log.warning("%s", safe_text(error.message, limit=500))
-                return _refuse(Refusal(502, "the gate could not run git"))
-            response = web.StreamResponse(status=head.status, headers={"Server": _SERVER})
-            for name, value in head.headers:
-                if name.lower() not in _HOP_BY_HOP:
-                    response.headers[name] = value
+            chunk = await backend.read()
+            if not chunk and await backend.finish() != 0:
+                return _refuse(Refusal(502, "git could not serve this"))
+            response = web.StreamResponse(headers=_headers(wanted))
             await response.prepare(request)
-            said = bytearray() if _is_greeting(variables) else None
-            async for chunk in backend.chunks():
-                if said is not None:
-                    said += chunk
+            said = b""
+            chunk = _preface(wanted) + chunk
+            while chunk:
+                said += chunk if wanted == _GREETING else b""
                 async with asyncio.timeout(idle):
                     await response.write(chunk)
+                chunk = await backend.read()
             if await backend.finish() != 0:
-                log.info("git http-backend ended with an error")
-            elif said is not None and head.status == 200 and len(said) < _CHUNK:
-                kept = {name: value for name, value in head.headers if name.lower() not in _HOP_BY_HOP}
-                self._greeting = (kept | {"Server": _SERVER}, bytes(said))
+                log.info("git %s ended with an error", wanted.service)
+            elif wanted == _GREETING:
+                self._greeting = said
             await response.write_eof()
             return response
 
 
-def _is_greeting(variables: Mapping[str, str]) -> bool:
-    asked = (variables["QUERY_STRING"], variables.get("GIT_PROTOCOL"))
-    return asked == ("service=git-upload-pack", "version=2")
+def _headers(wanted: GateRequest) -> dict[str, str]:
+    kind = wanted.content_type("advertisement" if wanted.action == "advertise" else "result")
+    return {"Server": _SERVER, "Content-Type": kind, "Cache-Control": "no-cache, max-age=0, must-revalidate"}
+
+
+def _preface(wanted: GateRequest) -> bytes:
+    """Return what precedes an advertisement in all versions of the protocol but the second."""
+    if wanted.action != "advertise" or wanted == _GREETING:
+        return b""
+    line = f"# service=git-{wanted.service}\n".encode()
+    return b"%04x%b0000" % (len(line) + 4, line)
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

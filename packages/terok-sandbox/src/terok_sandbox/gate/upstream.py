@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
 from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, PromotionRefused, UpstreamUnreachable
-from terok_sandbox.gate.invoke import Protocol, local_service, run_git
+from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
 from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import RepoSource, local_git_dir
+
+if TYPE_CHECKING:
+    from terok_util.process import Completed
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
 _DISK_FULL: Final = "No space left on device"
@@ -28,6 +31,7 @@ _TOLERATED: Final = (
 """Flaws that old, published histories carry and that harm nobody. Pushes are judged without this list."""
 
 
+_PROTOCOLS: Final[Mapping[str, tuple[Protocol, ...]]] = {"url": ("https",), "ssh": ("ssh",), "path": ("file",)}
 _HINT: Final = "sync and review again, or promote to a branch of another name with --to"
 
 
@@ -55,19 +59,8 @@ class Upstream:
 
     def advertised(self, *, timeout: float) -> Advertised:
         """Return what the upstream offers; `UpstreamUnreachable` if it does not answer in ``timeout`` seconds."""
-        address, options = self._remote("upload-pack")
         try:
-            with shown_to(address, self.source.kind, self.access) as shown:
-                done = run_git(
-                    "ls-remote",
-                    "--symref",
-                    *options,
-                    address,
-                    protocols=self._protocols(),
-                    shown=shown,
-                    timeout=timeout,
-                    max_output=_ADVERTISEMENT_BYTES,
-                )
+            done = self._git("ls-remote", "--symref", timeout=timeout, max_output=_ADVERTISEMENT_BYTES)
         except (GitFailed, GitTimeout) as error:
             raise self._unreachable(error) from error
         return parse_advertisement(done.stdout)
@@ -81,23 +74,12 @@ class Upstream:
         wanted = sorted(set(oids))
         if not wanted:
             return
-        address, options = self._remote("upload-pack")
         flags = ["--quiet", "--stdin", "--no-tags", "--no-write-fetch-head"]
         flags += ["--no-recurse-submodules", "--no-auto-maintenance"]
+        tolerated = {f"fetch.fsck.{flaw}": "ignore" for flaw in _TOLERATED}
+        data = "".join(f"{oid}\n" for oid in wanted).encode()
         try:
-            with shown_to(address, self.source.kind, self.access) as shown:
-                run_git(
-                    "fetch",
-                    *flags,
-                    *options,
-                    address,
-                    git_dir=mirror,
-                    protocols=self._protocols(),
-                    config={f"fetch.fsck.{flaw}": "ignore" for flaw in _TOLERATED},
-                    input="".join(f"{oid}\n" for oid in wanted).encode(),
-                    shown=shown,
-                    timeout=timeout,
-                )
+            self._git("fetch", *flags, git_dir=mirror, config=tolerated, input=data, timeout=timeout)
         except (GitFailed, GitTimeout) as error:
             if _DISK_FULL in error.message:
                 raise MirrorError(
@@ -110,24 +92,11 @@ class Upstream:
 
         Raises `PromotionRefused` when the upstream does not take it, `UpstreamUnreachable` when it is not reached.
         """
-        address, options = self._remote("receive-pack")
         flags = ["--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
-        lease = f"--force-with-lease={HEADS}{branch}:{expected or ''}"
+        flags.append(f"--force-with-lease={HEADS}{branch}:{expected or ''}")
         try:
-            with shown_to(address, self.source.kind, self.access) as shown:
-                done = run_git(
-                    "push",
-                    *flags,
-                    lease,
-                    *options,
-                    address,
-                    f"{tip}:{HEADS}{branch}",
-                    git_dir=mirror,
-                    protocols=self._protocols(),
-                    shown=shown,
-                    timeout=timeout,
-                    check=False,
-                )
+            refspec = f"{tip}:{HEADS}{branch}"
+            done = self._git("push", *flags, refspec=refspec, git_dir=mirror, timeout=timeout, check=False)
         except GitTimeout as error:
             raise self._unreachable(error) from error
         if done.returncode == 0:
@@ -142,15 +111,17 @@ class Upstream:
         text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
         raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
 
-    def _remote(self, service: Literal["upload-pack", "receive-pack"]) -> tuple[str, list[str]]:
-        if self.source.kind != "path":
-            return self.source.address, []
-        git_dir = local_git_dir(Path(self.source.address))
-        return str(git_dir), [f"--{service}={local_service(git_dir, service)}"]
-
-    def _protocols(self) -> tuple[Protocol, ...]:
-        protocols: dict[str, tuple[Protocol, ...]] = {"url": ("https",), "ssh": ("ssh",), "path": ("file",)}
-        return protocols[self.source.kind]
+    def _git(self, verb: str, *words: str, refspec: str = "", **bounds: Any) -> Completed:
+        """Run a command that speaks with the upstream; ``bounds`` as `run_git` takes them."""
+        address = self.source.address
+        if self.source.kind == "path":
+            git_dir = local_git_dir(Path(address))
+            service: Service = "receive-pack" if verb == "push" else "upload-pack"
+            words = (*words, f"--{service}={local_service(git_dir, service)}")
+            address = str(git_dir)
+        target = (address, refspec) if refspec else (address,)
+        with shown_to(address, self.source.kind, self.access) as shown:
+            return run_git(verb, *words, *target, protocols=_PROTOCOLS[self.source.kind], shown=shown, **bounds)
 
     def _unreachable(self, error: GitFailed | GitTimeout) -> UpstreamUnreachable:
         what = "check that the repository is intact with 'git fsck'"

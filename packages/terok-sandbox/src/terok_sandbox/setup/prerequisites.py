@@ -36,7 +36,7 @@ class Prerequisite:
 def check_prerequisites() -> list[Prerequisite]:
     """Look at everything a sandboxed container needs from the host."""
     rootless = os.geteuid() != 0
-    checks = [_podman(), _nft(), *_git()]
+    checks = [_podman(), _nft(), _git()]
     if rootless:
         checks += [_uidmap(), *_subids(), _runtime_dir(), _tun()]
     return [*checks, _network(), _init()]
@@ -78,17 +78,9 @@ def _nft() -> Prerequisite:
     return Prerequisite("nft", ok=path is not None, detail=path or "not installed", hint="install nftables")
 
 
-def _git() -> list[Prerequisite]:
-    from terok_sandbox.gate.errors import GateError
-    from terok_sandbox.gate.invoke import find_git, find_http_backend
-
-    found: list[Prerequisite] = []
-    for name, find in (("git", find_git), ("git http-backend", find_http_backend)):
-        try:
-            found.append(Prerequisite(name, ok=True, detail=str(find()), hint=""))
-        except GateError as error:
-            found.append(Prerequisite(name, ok=False, detail=str(error), hint=error.hint or "install git"))
-    return found
+def _git() -> Prerequisite:
+    path = _find("git")
+    return Prerequisite("git", ok=path is not None, detail=path or "not installed", hint="install git")
 
 
 def _uidmap() -> Prerequisite:

@@ -61,15 +61,3 @@ class Asker(Protocol):
         the wait after :data:`HOLD_SECONDS` by cancelling it.
         """
         ...
-
-
-class NobodyAnswers:
-    """An :class:`Asker` of a container that nobody watches: every refusal is immediate."""
-
-    def blocked(self, request: Request) -> None:
-        """Leave it blocked."""
-
-    async def hold(self, request: Request) -> LiveVerdict | None:
-        """Refuse at once."""
-        del request
-        return None

@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import socket
-import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,10 +21,10 @@ from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.ruleset import POSTURES
 from terok_sandbox.shield.upstream import UpstreamError
+from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from terok_sandbox.shield.live import LivePolicy
     from terok_sandbox.shield.policy.addresses import Address
@@ -68,7 +67,6 @@ class Controls:
             "deny": self._verdict,
             "revoke": self._revoke,
             "reset": self._reset,
-            "rules": self._rules,
             "resolve": self._resolved,
         }
 
@@ -127,10 +125,6 @@ class Controls:
         self._sightings.note("posture", posture="up", reason="reset")
         return {"posture": "up"}
 
-    async def _rules(self, request: Request) -> Answer:
-        del request
-        return {"rules": [{"tier": rule.tier, "line": rule.line} for rule in self._live.policy.rules][:5000]}
-
     async def _resolved(self, request: Request) -> Answer:
         name = str(request.get("name"))
         decision = self._live.policy.decide_name(name)
@@ -153,8 +147,12 @@ async def serve_control(sidecar: Sidecar, controls: Controls) -> None:
     failed: asyncio.Future[None] = loop.create_future()
     connections: set[asyncio.Task[None]] = set()
     path = sidecar.runtime_dir / DIRECTORY / SOCKET
+    try:
+        listener = wire.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
+    except OSError as error:
+        raise ShieldError(f"{path}: cannot listen: {error.strerror}") from error
     server = await asyncio.start_unix_server(
-        lambda r, w: _connection(controls, r, w, connections, failed), sock=_listen(path), limit=MAX_LINE
+        lambda r, w: _connection(controls, r, w, connections, failed), sock=listener, limit=MAX_LINE
     )
     try:
         async with server:
@@ -163,31 +161,6 @@ async def serve_control(sidecar: Sidecar, controls: Controls) -> None:
         for task in connections:
             task.cancel()
         path.unlink(missing_ok=True)
-
-
-def _listen(path: Path) -> socket.socket:
-    """Listen at *path*, whatever its length, replacing a socket that is there; for this user only."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        path.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            listener.bind(f"/proc/self/fd/{directory}/{path.name}")
-        finally:
-            os.close(directory)
-        path.chmod(0o600)
-        listener.listen(MAX_CONNECTIONS)
-    except OSError as error:
-        listener.close()
-        raise ShieldError(f"{path}: cannot listen: {error.strerror}") from error
-    return listener
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Return the effective uid of a Unix socket's peer."""
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    uid: int = struct.unpack("3i", data)[1]
-    return uid
 
 
 async def _connection(
@@ -199,7 +172,7 @@ async def _connection(
 ) -> None:
     task = asyncio.current_task()
     assert task is not None
-    uid = peer_uid(writer.get_extra_info("socket"))
+    uid = wire.peer_uid(writer.get_extra_info("socket"))
     if uid == os.geteuid() and len(connections) < MAX_CONNECTIONS:
         connections.add(task)
         try:

@@ -8,8 +8,9 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET, peer_uid
+from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +43,8 @@ def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any
 
 
 def _exchange(runtime_dir: Path, line: bytes, timeout: float) -> dict[str, Any]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
-        one.settimeout(timeout)
-        directory = os.open(runtime_dir / DIRECTORY, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            one.connect(f"/proc/self/fd/{directory}/{SOCKET}")
-        finally:
-            os.close(directory)
-        if peer_uid(one) != os.geteuid():
+    with wire.connect(runtime_dir / DIRECTORY / SOCKET, kind=socket.SOCK_STREAM, timeout=timeout) as one:
+        if wire.peer_uid(one) != os.geteuid():
             raise ValueError("the socket belongs to someone else")
         one.sendall(line)
         with one.makefile("rb") as reader:

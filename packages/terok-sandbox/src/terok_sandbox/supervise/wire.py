@@ -128,9 +128,9 @@ def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, 
     return listener
 
 
-def connect(path: Path, *, timeout: float) -> socket.socket:
+def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) -> socket.socket:
     """Connect to the listener at *path*; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    channel = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         channel.settimeout(timeout)
         with _address(path) as address:

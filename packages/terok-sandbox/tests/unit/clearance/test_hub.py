@@ -17,6 +17,7 @@ from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.connection import QUEUE
+from terok_sandbox.clearance.dossier import update_dossier
 from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.clearance.model import Verdict
@@ -150,6 +151,25 @@ async def test_the_dossier_is_read_anew_and_made_safe(case: Case) -> None:
     (case.path / "dossier.json").write_text("[" * 100_000)
     case.hub.blocked(refused("other.example"))
     assert case.hub.queue.waiting[1].dossier == {"project": "proj"}
+
+
+async def test_a_renamed_task_is_asked_for_by_its_new_name(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SimpleNamespace(gateway_dir=lambda name: case.path if name == "c1" else case.path / name)
+    update_dossier(config, "never-launched", {"task": "x"})
+    assert not (case.path / "never-launched").exists()
+    (case.path / "dossier.json").write_text('{"task": "old", "agent": "demo"}')
+    case.hub.blocked(refused())
+    async with ClearanceClient(case.socket) as client:
+        assert (await client.waiting())[0].request.dossier["task"] == "old"
+        update_dossier(config, "c1", {"task": "new \x1b[31m"})
+        case.hub.relabel()
+        event = await asyncio.wait_for(client.next_event(), 30)
+        assert event.request is not None
+        assert event.request.dossier == {"project": "proj", "task": r"new \x1b[31m", "agent": "demo"}
+        case.hub.relabel()
+        await case.hub.decide(event.request.id, "api.example.com", Verdict("deny"))
+        assert (await asyncio.wait_for(client.next_event(), 30)).kind == "resolved", "it was told once"
+    assert not list(case.path.glob(".dossier*")), "nothing is left of the replacement"
 
 
 async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:

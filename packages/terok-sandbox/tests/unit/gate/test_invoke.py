@@ -13,12 +13,10 @@ import pytest
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 from terok_sandbox.gate.invoke import (
     VERBS,
-    find_http_backend,
     git_argv,
     git_environment,
     local_service,
     run_git,
-    run_git_async,
 )
 from terok_sandbox.gate.mirror import GitGate
 from terok_util import process
@@ -308,15 +306,6 @@ def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GateError, match="not installed") as error:
         run_git("rev-parse", "HEAD")
     assert error.value.hint
-
-
-def test_the_backend_is_found() -> None:
-    assert find_http_backend().name == "git-http-backend"
-
-
-async def test_async_is_the_same(upstream: Repo) -> None:
-    done = await run_git_async("rev-parse", "HEAD", git_dir=upstream.path / ".git")
-    assert done.text.strip() == upstream.git("rev-parse", "HEAD")
 
 
 def source_files() -> Iterator[Path]:

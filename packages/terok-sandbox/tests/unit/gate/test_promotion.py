@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, PolicyError, PromotionRefused
+from terok_sandbox.gate.held import Search
+from terok_sandbox.gate.inspect.objects import Cutter
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.verdicts import read_verdicts
+from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
 
 if TYPE_CHECKING:
@@ -50,12 +56,17 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
     held = (Patterns([key]),)
     agent.git("checkout", "-q", "-b", "feature")
     coded = base64.b64encode(f"user:{key}".encode()).decode()
-    for path, content, message in (("a.bin", f"\0{key}", "One"), ("b", coded, "Two"), ("c", "c", f"Say {key}")):
+    for path, content, message in (
+        ("a.bin", f"\0{key}", "One"),
+        ("b", coded, "Two"),
+        ("c", "c", f"Say {key}"),
+        (key, "d", "Four"),
+    ):
         agent.commit(path, content, message)
         agent.commit(path, "gone again", "Hide it")
         agent.git("push", "-q", "-f", "origin", "feature")
         promotion.record_review(gate, "feature", gate.review("feature"))
-        with pytest.raises(PromotionRefused, match=f"vault is in ({path} in|the message of)"):
+        with pytest.raises(PromotionRefused, match=f"vault is in ({path} in|the message of|the name of)"):
             promotion.promote(gate, "feature", accept_flags=True, held=held)
         agent.git("reset", "-q", "--hard", "HEAD~2")
     assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
@@ -63,6 +74,55 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
     agent.git("push", "-q", "-f", "origin", "feature")
     promotion.record_review(gate, "feature", gate.review("feature"))
     assert promotion.promote(gate, "feature", accept_flags=True, held=held) == "feature"
+
+
+def test_a_locked_vault_stops_a_library_call_without_a_question(
+    pushed: str, gate: GitGate, upstream: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = SandboxConfig.load()
+    config.db_path.parent.mkdir(parents=True)
+    config.db_path.write_bytes(b"sealed")
+    monkeypatch.setattr("terok_sandbox.vault.unlock.settle", lambda _: None)
+    asked: list[bool] = []
+
+    def resolve(_: SandboxConfig, *, interactive: bool = False) -> str:
+        asked.append(interactive)
+        raise VaultLocked("no passphrase is at hand", hint="terok-sandbox vault unlock")
+
+    monkeypatch.setattr("terok_sandbox.vault.unlock.resolve_passphrase", resolve)
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    with pytest.raises(VaultLocked) as refused:
+        gate.promote("feature", accept_flags=True)
+    monkeypatch.setattr(review_handlers, "base_directory", lambda: gate.path.parent)
+    with pytest.raises(VaultLocked):
+        review_handlers.promote(scope="proj-1", branch="feature", accept_flags=True)
+    assert (asked, refused.value.hint) == ([False, True], "terok-sandbox vault unlock")
+    assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
+
+
+@given(st.data())
+def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObject) -> None:
+    needles = data.draw(st.lists(st.binary(min_size=1, max_size=6), min_size=1, max_size=3))
+    objects = data.draw(st.lists(st.lists(st.sampled_from(b"abc\n\0"), max_size=40).map(bytes), max_size=5))
+    objects = [one + data.draw(st.sampled_from(needles))[: data.draw(st.integers(0, 6))] for one in objects]
+    output = b"".join(b"%040d blob %d\n%b\n" % (number, len(one), one) for number, one in enumerate(objects))
+    search = Search(needles)
+    taken = [b""] * len(objects)
+
+    def take(number: int, size: int, piece: bytes) -> None:
+        assert size == len(objects[number])
+        taken[number] += piece
+        search.take(number, size, piece)
+
+    cutter = Cutter(take)
+    at = 0
+    while at < len(output):
+        step = data.draw(st.integers(1, 30))
+        cutter.feed(output[at : at + step])
+        at += step
+    assert (taken, cutter.ended) == (objects, len(objects))
+    wanted = [number for number, one in enumerate(objects) if any(needle in one for needle in needles)]
+    assert search.found == (wanted[0] if wanted else None)
 
 
 def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:

@@ -88,10 +88,10 @@ def test_the_greeting_costs_no_process_twice(url: str, gate: GitGate, monkeypatc
     assert (status, b"version 2" in greeting, b"refs/heads" in greeting) == (200, True, False)
     assert ask(url, "GET", path, bearer())[1] != greeting, "version 0 lists the refs"
 
-    async def none(*_: object) -> None:
+    async def none(*_: object, **__: object) -> None:
         raise GateError("no process is started")
 
-    monkeypatch.setattr("terok_sandbox.gate.cgi.spawn_http_backend", none)
+    monkeypatch.setattr("terok_sandbox.gate.server.spawn_service", none)
     assert ask(url, "GET", path, head) == (200, greeting)
     assert ask(url, "GET", path, {"Git-Protocol": "version=2"})[0] == 401
     assert ask(url, "GET", path, bearer())[0] >= 500

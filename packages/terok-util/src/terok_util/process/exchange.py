@@ -28,7 +28,7 @@ class Exchange:
     """The descriptors of one child and what came out of them so far.
 
     `readers` and `writers` are the pipe descriptors still open, `ended` (a pidfd) becomes readable when the child
-    ends. `sink`, if given, gets the output instead of the buffers.
+    ends. `sink`, if given, gets the standard output instead of the buffer.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Exchange:
         if not chunk:
             self._drop(descriptor)
             return
-        if self._sink is not None:
+        if self._sink is not None and descriptor not in self._buffers:
             self._sink(chunk)
             return
         self._room -= len(chunk)

@@ -9,7 +9,7 @@ from typing import Final
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import SUBMODULE, SYMLINK, Change
 from terok_sandbox.gate.inspect.contents import judge_attributes
-from terok_sandbox.gate.inspect.objects import ObjectInfo, Objects, batches, tree_names
+from terok_sandbox.gate.inspect.objects import Objects, tree_names
 from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionLimits, InspectionPolicy
 from terok_sandbox.gate.inspect.rules import Finding
@@ -18,6 +18,7 @@ from terok_sandbox.gate.inspect.secrets import find_secrets
 MAX_FINDINGS: Final = 1000
 _MAX_LINK: Final = 4096
 _MAX_GIT_FILE: Final = 1024 * 1024
+_MAX_TREE: Final = 64 * 1024 * 1024
 _MAX_DIRECTORIES: Final = 5000
 
 
@@ -68,8 +69,8 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
     if not wanted:
         return found.report(0)
     if tagged:
-        for tip, info in zip(tagged, objects.describe(f"{tip}^{{commit}}" for tip in tagged), strict=True):
-            if info.kind != "commit":
+        for tip, kind in zip(tagged, objects.kinds(f"{tip}^{{commit}}" for tip in tagged), strict=True):
+            if kind != "commit":
                 found.add([Finding("ref-target", "", f"{tip[:12]} is no commit")])
                 return found.report(0)
     return _inspect(objects, wanted, None, found)
@@ -132,9 +133,7 @@ def _trees(tips: list[str], directories: list[str], found: _Findings) -> list[tu
     return trees
 
 
-def _judge_collisions(directory: str, raw: bytes | None, oid_bytes: int, found: _Findings) -> None:
-    if raw is None:
-        return
+def _judge_collisions(directory: str, raw: bytes, oid_bytes: int, found: _Findings) -> None:
     for one, other in collisions(_names(raw, oid_bytes)):
         where = f"{directory}/{other}" if directory else other
         found.add([Finding("case-collision", where, f"collides with {one}")])
@@ -150,51 +149,71 @@ def _names(raw: bytes, oid_bytes: int) -> list[str]:
 def _judge_contents(
     objects: Objects, changes: list[Change], directories: list[str], tips: list[str], found: _Findings
 ) -> None:
-    limits = found.policy.limits
-    files: dict[tuple[str, str], Change] = {}
+    files: dict[str, dict[str, Change]] = {}  # by object, then by path: no object is read twice
     for change in changes:
         if change.mode != SUBMODULE:
-            files.setdefault((change.oid, change.path), change)
-    todo = list(files.values())
-    if not todo:
+            files.setdefault(change.oid, {}).setdefault(change.path, change)
+    if not files:
         return
-    sizes = objects.describe(change.oid for change in todo)
-    readable: list[tuple[Change, int]] = []
-    scanned = 0
-    left_out = 0
-    for change, info in zip(todo, sizes, strict=True):
-        found.add(_judge_size(change, info, limits), change.commit)
-        too_much = info.size > limits.scanned_file_bytes or scanned + info.size > limits.scanned_bytes
-        if too_much and not _has_meaning(change):
-            left_out += 1
-        elif info.size <= _MAX_GIT_FILE:
-            scanned += info.size
-            readable.append((change, info.size))
-    if left_out:
-        found.add([Finding("not-scanned", "", f"{left_out} files")])
     trees = _trees(tips, directories, found)
-    for batch in batches(readable) if readable else [[]]:
-        names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *(change.oid for change in batch)]
-        contents = objects.contents(names)
-        for tip, directory in trees:
-            _judge_collisions(directory, next(contents), len(tip) // 2, found)
-        trees = []
-        for change, content in zip(batch, contents, strict=True):
-            if content is None:
-                raise GateError("an object of the push is missing")
-            found.add(_judge_content(change, content), change.commit)
+    contents = _Contents(found, trees, [list(paths.values()) for paths in files.values()])
+    names = [*(f"{tip}^{{commit}}:{directory}" for tip, directory in trees), *files]
+    objects.read_whole(names, contents.wanted, contents.judge)
+    if contents.left_out:
+        found.add([Finding("not-scanned", "", f"{contents.left_out} files")])
 
 
-def _judge_size(change: Change, info: ObjectInfo, limits: InspectionLimits) -> Iterator[Finding]:
-    size = f"{info.size / 1024 / 1024:.0f} MiB"
-    if change.mode == SYMLINK and info.size > _MAX_LINK:
+@dataclass(slots=True)
+class _Contents:
+    """Judges directories and, behind them, the objects of files, as they come; both are counted from 0."""
+
+    found: _Findings
+    trees: list[tuple[str, str]]
+    files: list[list[Change]]
+    scanned: int = 0
+    left_out: int = 0
+    chosen: list[Change] = field(default_factory=list)
+
+    def wanted(self, number: int, size: int) -> bool:
+        """Judge a size (bytes; -1: there is no such object) and tell whether the content is to be read."""
+        if number < len(self.trees):
+            if size > _MAX_TREE:
+                self.found.add([Finding("push-size", self.trees[number][1], "too many files in one directory")])
+            return 0 <= size <= _MAX_TREE
+        if size < 0:
+            raise GateError("an object of the push is missing")
+        limits = self.found.policy.limits
+        self.chosen = []
+        for change in self.files[number - len(self.trees)]:
+            self.found.add(_judge_size(change, size, limits), change.commit)
+            too_much = size > limits.scanned_file_bytes or self.scanned + size > limits.scanned_bytes
+            if too_much and not _has_meaning(change):
+                self.left_out += 1
+            elif size <= _MAX_GIT_FILE:
+                self.scanned += size
+                self.chosen.append(change)
+        return bool(self.chosen)
+
+    def judge(self, number: int, content: bytes) -> None:
+        """Judge the content of what was wanted last."""
+        if number < len(self.trees):
+            tip, directory = self.trees[number]
+            _judge_collisions(directory, content, len(tip) // 2, self.found)
+            return
+        for change in self.chosen:
+            self.found.add(_judge_content(change, content), change.commit)
+
+
+def _judge_size(change: Change, size: int, limits: InspectionLimits) -> Iterator[Finding]:
+    told = f"{size / 1024 / 1024:.0f} MiB"
+    if change.mode == SYMLINK and size > _MAX_LINK:
         yield Finding("symlink-escape", change.path, "a target of more than 4096 bytes")
-    elif _has_meaning(change) and info.size > _MAX_GIT_FILE:
+    elif _has_meaning(change) and size > _MAX_GIT_FILE:
         yield Finding("file-size", change.path, "attributes of more than 1 MiB")
-    elif info.size > limits.file_bytes:
-        yield Finding("file-size", change.path, size)
-    elif info.size > limits.large_file_bytes:
-        yield Finding("large-file", change.path, size)
+    elif size > limits.file_bytes:
+        yield Finding("file-size", change.path, told)
+    elif size > limits.large_file_bytes:
+        yield Finding("large-file", change.path, told)
 
 
 def _judge_content(change: Change, content: bytes) -> Iterator[Finding]:

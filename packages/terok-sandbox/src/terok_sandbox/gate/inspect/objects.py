@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import Change, parse_changes
@@ -13,18 +13,6 @@ from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
-_BATCH: Final = 16 * 1024 * 1024
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """What the object database says of a name; ``kind`` is empty when there is no such object."""
-
-    oid: str
-    kind: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,62 +29,100 @@ class Objects:
         """
         without = ["--all"] if known is None else list(known)
         flags = ("-z", "-c", "--root", "--raw", "--no-abbrev", "--format=%H", f"--max-count={limit}", "--stdin")
-        return parse_changes(self._git("log", *flags, "--not", *without, data="".join(f"{tip}\n" for tip in tips)))
+        return parse_changes(self._git("log", *flags, "--not", *without, data=_lines(tips)))
 
-    def describe(self, names: Iterable[str]) -> list[ObjectInfo]:
-        """Return kind and size (bytes) of each object named (any extended name without line feeds), in order."""
-        data = "".join(f"{name}\n" for name in names)
-        found = []
-        for line in self._git("cat-file", "--batch-check", data=data).split(b"\n")[:-1]:
-            words = line.split(b" ")
-            if len(words) == 3 and words[2].isdigit():
-                found.append(ObjectInfo(words[0].decode(), words[1].decode(), int(words[2])))
-            else:
-                found.append(ObjectInfo("", "", 0))
-        return found
+    def kinds(self, names: Iterable[str]) -> list[str]:
+        """Return the kind of each object named (any extended name without line feeds), in order."""
+        told = self._git("cat-file", "--batch-check=%(objecttype)", data=_lines(names))
+        return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
 
-    def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
-        """Yield the content of each object named, in order; None for what does not exist."""
-        data = "".join(f"{name}\n" for name in names)
-        raw = self._git("cat-file", "--batch", data=data)
-        at = 0
-        while at < len(raw):
-            end = raw.index(b"\n", at)
-            words = raw[at:end].split(b" ")
-            at = end + 1
-            if len(words) != 3 or not words[2].isdigit():
-                yield None
-                continue
-            size = int(words[2])
-            if at + size >= len(raw) + 1:
-                raise GateError("git ended in the middle of an object")
-            yield raw[at : at + size]
-            at += size + 1
+    def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
+        """Hand over the content of each object named, in pieces, whatever its size.
 
-    def _git(self, verb: str, *args: str, data: str = "") -> bytes:
+        ``take`` gets the number of the name (from 0), the object's size (bytes; -1: there is no such object) and a
+        piece; an object without content has one empty piece. `GateError` when git ends too early.
+        """
+        cutter = Cutter(take)
+        data = _lines(names)
+        self._git("cat-file", "--batch", data=data, sink=cutter.feed)
+        if cutter.ended != data.count(b"\n"):
+            raise GateError("git ended in the middle of an object")
+
+    def read_whole(
+        self, names: Iterable[str], wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]
+    ) -> None:
+        """Hand over the whole of each object that is ``wanted`` by its number and size, as `read` counts them."""
+        held = bytearray()
+        last, keep = -1, False
+
+        def collect(number: int, size: int, piece: bytes) -> None:
+            nonlocal last, keep
+            if number != last:
+                last, keep = number, wanted(number, size)
+            if keep:
+                held.extend(piece)
+                if len(held) == size:
+                    take(number, bytes(held))
+                    held.clear()
+
+        self.read(names, collect)
+
+    def _git(self, verb: str, *args: str, data: bytes, sink: Callable[[bytes], None] | None = None) -> bytes:
         return run_git(
             verb,
             *args,
             git_dir=self.mirror,
             quarantine=self.quarantine,
+            config={"core.bigFileThreshold": "32m"},  # git streams what is bigger
             timeout=_TIMEOUT,
-            input=data.encode("utf-8", "surrogateescape"),
+            input=data,
             max_output=_OUTPUT,
+            sink=sink,
         ).stdout
 
 
-def batches(items: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
-    """Cut items with their sizes (bytes) into lists to read at once: at most 5,000, and 16 MiB or one larger item."""
-    batch: list[T] = []
-    size = 0
-    for item, length in items:
-        if batch and (size + length > _BATCH or len(batch) >= 5000):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += length
-    if batch:
-        yield batch
+class Cutter:
+    """Cuts what ``git cat-file --batch`` writes into pieces, see `Objects.read`; ``ended`` counts the objects."""
+
+    def __init__(self, take: Callable[[int, int, bytes], None]) -> None:
+        self._take = take
+        self.ended = 0
+        self._size = 0
+        self._left = 0  # of the object, with the line feed behind it
+        self._head = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the output."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                piece = data[at : at + self._left]
+                at += len(piece)
+                self._left -= len(piece)
+                if len(piece) > 1 or self._left or not self._size:
+                    self._take(self.ended, self._size, piece if self._left else piece[:-1])
+                self.ended += not self._left
+                continue
+            end = data.find(b"\n", at)
+            self._head += data[at : end if end >= 0 else None]
+            if end < 0:
+                return
+            at = end + 1
+            self._begin()
+
+    def _begin(self) -> None:
+        words = self._head.split(b" ")
+        self._head = b""
+        if len(words) == 3 and words[2].isdigit():
+            self._size = int(words[2])
+            self._left = self._size + 1
+        else:
+            self._take(self.ended, -1, b"")
+            self.ended += 1
+
+
+def _lines(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
 
 
 def tree_names(raw: bytes, oid_bytes: int) -> list[str]:

@@ -63,7 +63,6 @@ class Service:
 
 
 WEB: Final = (Service("tcp", 443, 443), Service("tcp", 80, 80))
-EVERYTHING: Final = (Service("tcp", 0, 65535), Service("udp", 0, 65535))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import EVERYTHING, MAX_LINE, MAX_LINES, WEB, Service, parse_line, parse_tier
+from terok_sandbox.shield.policy.grammar import MAX_LINE, MAX_LINES, WEB, Service, parse_line, parse_tier
 
 OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
 
@@ -18,7 +18,7 @@ OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
         ("+example.com:8443", "example.com", (Service("tcp", 8443, 8443),)),
         ("+ example.com:*", "example.com", (Service("tcp", 0, 65535),)),
         ("+ example.com:443/udp", "example.com", (Service("udp", 443, 443),)),
-        ("- example.com", "example.com", EVERYTHING),
+        ("- example.com", "example.com", (Service("tcp", 0, 65535), Service("udp", 0, 65535))),
         ("- example.com:22", "example.com", (Service("tcp", 22, 22), Service("udp", 22, 22))),
         ("+ 192.0.2.7", "192.0.2.7/32", WEB),
         ("+ 192.0.2.0/24:22/tcp", "192.0.2.0/24", (Service("tcp", 22, 22),)),

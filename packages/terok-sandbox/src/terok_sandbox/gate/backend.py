@@ -1,63 +1,40 @@
-"""Run one request through ``git http-backend``, streaming both ways."""
+"""Run git's side of one HTTP request, streaming both ways."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import zlib
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.process import kill_tree
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.invoke import spawn_http_backend
-
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
-_CHUNK: Final = 64 * 1024
-_MAX_HEAD: Final = 16 * 1024
+_CHUNK: Final = 256 * 1024
 _KILL_GRACE: Final = 1.0
 _LAST_WORDS: Final = 2048
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CgiHead:
-    """Status and headers of a CGI response."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-
-
 class Backend:
-    """One running ``git http-backend``.
+    """One running service of git, given as the coroutine that starts it.
 
     Use as an async context manager: leaving it, for whatever reason, ends the process and all that it started.
     ``body`` yields the request's bytes; ``idle_timeout`` (seconds) is how long neither side may be silent.
     """
 
     def __init__(
-        self,
-        mirror: Path,
-        variables: Mapping[str, str],
-        config: Mapping[str, str],
-        body: AsyncIterator[bytes] | None,
-        *,
-        idle_timeout: float,
-        pass_fds: Sequence[int] = (),
+        self, starting: Coroutine[Any, Any, Process], body: AsyncIterator[bytes] | None, *, idle_timeout: float
     ) -> None:
-        self._mirror = mirror
-        self._variables = variables
-        self._config = config
+        self._starting = starting
         self._body = body
         self._idle_timeout = idle_timeout
-        self._pass_fds = pass_fds
         self._process: Process
         self._feeding: asyncio.Task[None]
         self._errors: asyncio.Task[None]
@@ -74,27 +51,10 @@ class Backend:
     async def __aexit__(self, *_: object) -> None:
         await _uninterrupted(self._end())
 
-    async def head(self) -> CgiHead:
-        """Return the response's head; `GateError` when the backend sends none, TimeoutError when it is silent."""
-        raw = b""
-        while len(raw) <= _MAX_HEAD:
-            async with self._watched():
-                line = await self._stdout.readline()
-            if not line:
-                raise GateError("git http-backend ended without an answer")
-            if line in (b"\r\n", b"\n"):
-                return parse_head(raw)
-            raw += line
-        raise GateError("git http-backend sent an endless head")
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the response's body; TimeoutError when neither side says anything."""
-        while True:
-            async with self._watched():
-                chunk = await self._stdout.read(_CHUNK)
-            if not chunk:
-                return
-            yield chunk
+    async def read(self) -> bytes:
+        """Return what git says next, nothing at its end; TimeoutError when neither side says anything."""
+        async with self._watched():
+            return await self._stdout.read(_CHUNK)
 
     async def finish(self) -> int:
         """Wait for the end and return the exit status."""
@@ -102,8 +62,7 @@ class Backend:
             return await self._process.wait()
 
     async def _start(self) -> None:
-        variables = {"GIT_PROJECT_ROOT": str(self._mirror.parent), **self._variables}
-        self._process = await spawn_http_backend(self._mirror, variables, self._config, self._pass_fds)
+        self._process = await self._starting
         loop = asyncio.get_running_loop()
         self._feeding = loop.create_task(self._feed())
         self._errors = loop.create_task(self._drain_errors())
@@ -146,7 +105,7 @@ class Backend:
         while chunk := await stderr.read(_CHUNK):
             last = (last + chunk)[-_LAST_WORDS:]
         if last.strip():
-            log.info("git http-backend: %s", safe_text(last.strip(), limit=_LAST_WORDS))
+            log.info("git: %s", safe_text(last.strip(), limit=_LAST_WORDS))
 
     async def _kill(self) -> None:
         await asyncio.to_thread(kill_tree, self._process, _KILL_GRACE)
@@ -167,23 +126,20 @@ class Backend:
         await self._process.wait()
 
 
-def parse_head(raw: bytes) -> CgiHead:
-    """Read a CGI head; `GateError` when it is not one."""
-    status = 200
-    headers: list[tuple[str, str]] = []
-    for line in raw.decode("latin-1").splitlines():
-        name, colon, value = line.partition(":")
-        if not colon or not name.isascii() or not name.replace("-", "").isalnum():
-            raise GateError("git http-backend sent a malformed head")
-        value = value.strip()
-        if name.lower() == "status":
-            code = value.split(" ")[0]
-            if not (code.isascii() and code.isdigit() and 200 <= int(code) <= 599):
-                raise GateError("git http-backend sent a malformed status")
-            status = int(code)
-        else:
-            headers.append((name, value))
-    return CgiHead(status, tuple(headers))
+async def inflated(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what a gzip body holds, in pieces of bounded size; zlib.error when it is damaged, EOFError when cut."""
+    gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    async for chunk in body:
+        for piece in _inflate(gzip, chunk):
+            yield piece
+    if not gzip.eof:
+        raise EOFError
+
+
+def _inflate(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    while chunk and not gzip.eof:
+        yield gzip.decompress(chunk, _CHUNK)
+        chunk = gzip.unconsumed_tail
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
