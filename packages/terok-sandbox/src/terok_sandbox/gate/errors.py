@@ -10,9 +10,12 @@ GateError
 ├── PromotionRefused     a branch is not sent upstream as things are
 ├── NoCredential         the vault has nothing for the upstream, or is closed
 └── MirrorError          the mirror is missing, damaged, or lacks what was asked for
+    └── NoSuchBranch     it has no such branch
 """
 
 from __future__ import annotations
+
+from terok_util.text import safe_text
 
 from terok_sandbox.errors import GateError
 
@@ -22,6 +25,7 @@ __all__ = [
     "GitTimeout",
     "MirrorError",
     "NoCredential",
+    "NoSuchBranch",
     "PolicyError",
     "PromotionRefused",
     "RepoNotUnderstood",
@@ -56,6 +60,14 @@ class UpstreamUnreachable(GateError):
 
 class MirrorError(GateError):
     """The mirror is missing or damaged, or has no such branch."""
+
+
+class NoSuchBranch(MirrorError):
+    """The mirror has no branch of that name."""
+
+    def __init__(self, branch: str, scope: str) -> None:
+        hint = f"terok-sandbox gate branches {scope}"
+        super().__init__(f"there is no branch {safe_text(branch)!r} in the mirror {scope}", hint=hint)
 
 
 class PolicyError(GateError):

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util.text import safe_text
-
 from terok_sandbox.gate.access import access_for
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.credentials import UpstreamAccess
-from terok_sandbox.gate.errors import MirrorError, UpstreamUnreachable
+from terok_sandbox.gate.errors import MirrorError, NoSuchBranch, UpstreamUnreachable
 from terok_sandbox.gate.layout import (
     MirrorRecord,
     create_mirror,
@@ -166,12 +164,12 @@ class GitGate:
     def compare_vs_upstream(self, branch: str) -> Divergence | None:
         """Count the commits that only the gate's branch has, and only the upstream's as last seen; None if it has none.
 
-        `MirrorError` when the gate has no such branch.
+        `NoSuchBranch` when the gate has no such branch.
         """
         refs = self._refs().refs
         tip, theirs = refs.get(HEADS + branch), refs.get(UPSTREAM + branch)
         if tip is None:
-            raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {self.scope}")
+            raise NoSuchBranch(branch, self.scope)
         return MirrorHistory(self.path).compare(tip, theirs) if theirs is not None else None
 
     def review(self, branch: str) -> ReviewedBranch:

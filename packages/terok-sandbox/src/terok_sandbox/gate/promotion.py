@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.errors import MirrorError, PromotionRefused
+from terok_sandbox.gate.errors import MirrorError, NoSuchBranch, PromotionRefused
 from terok_sandbox.gate.held import find_held
 from terok_sandbox.gate.inspect.inspection import Report, inspect_range
 from terok_sandbox.gate.inspect.objects import Objects
@@ -65,7 +65,7 @@ def new_work(gate: GitGate) -> list[NewWork]:
 
 
 def review(gate: GitGate, branch: str) -> ReviewedBranch:
-    """Show what a branch brings; `MirrorError` when there is no such branch."""
+    """Show what a branch brings; `NoSuchBranch` when there is none."""
     shown = review_branch(gate.path, branch)
     return ReviewedBranch(shown, inspect_range(Objects(gate.path), shown.tip, shown.base, load_policy(gate.path)))
 
@@ -140,7 +140,7 @@ def reject(gate: GitGate, branch: str, note: str) -> str:
     """
     tip = gate.branch_heads().get(branch)
     if tip is None:
-        raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {gate.scope}")
+        raise NoSuchBranch(branch, gate.scope)
     text = note.strip()
     if not text or len(text) > MAX_NOTE:
         raise MirrorError(f"a note has 1 to {MAX_NOTE} characters", hint="say with -m why the branch is rejected")
@@ -155,11 +155,11 @@ def check_reviewed(gate: GitGate, branch: str, *, accept_flags: bool) -> Verdict
     tip = gate.branch_heads().get(branch)
     verdict = read_verdicts(gate.path).get(branch)
     if tip is None:
-        raise PromotionRefused(f"there is no branch {safe_text(branch)!r} in the mirror {gate.scope}")
+        raise NoSuchBranch(branch, gate.scope)
     if verdict is None:
         raise PromotionRefused(f"the branch {branch} was not reviewed", hint=again)
     if verdict.rejected and verdict.tip == tip:
-        raise PromotionRefused(f"the branch {branch} was rejected: {verdict.note}")
+        raise PromotionRefused(f"the branch {branch} was rejected: {verdict.note}", hint=again)
     if verdict.rejected or verdict.tip != tip:
         raise PromotionRefused(f"the branch {branch} has changed since the review", hint=again)
     if verdict.flags and not accept_flags:

@@ -8,7 +8,7 @@ from typing import Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.errors import NoSuchBranch
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
 
@@ -44,11 +44,11 @@ class Review:
 
 
 def review_branch(mirror: Path, branch: str) -> Review:
-    """Compare ``branch`` with where it left what `base_tip` names; `MirrorError` when there is no such branch."""
+    """Compare ``branch`` with where it left what `base_tip` names; `NoSuchBranch` when there is none."""
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
-        raise MirrorError(f"there is no branch {safe_text(branch)!r} in the mirror {mirror.name}")
+        raise NoSuchBranch(branch, mirror.name.removesuffix(".git"))
     start = _fork_point(mirror, tip, base_tip(mirror, refs, branch))
     origin = start or EMPTY_TREE[len(tip)]
     return Review(

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LAYERS = "the layers below"
-_DECISIONS = ("review", "promote", "reject")
 _DEMO_EPILOG = """\
 The demonstration gives an agent a scratch repository and a task, and measures what held: who the agent was, what it
 could reach, where the real key was. A local stub plays the model, so no account is needed. With --live the real
@@ -69,11 +68,11 @@ COMMANDS = CommandTree(
     (
         DEMO,
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
-        *(node for node in GATE_VERBS if node.name in _DECISIONS),
+        *(node for node in GATE_VERBS if node.name in {"review", "promote", "reject"}),
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
         VAULT,
         COMPLETIONS,
     )
-).overlay({verb: f"terok.cli.gate:{verb}" for verb in _DECISIONS})
+)
 """The whole tree of `terok`."""
