@@ -76,8 +76,8 @@ def sh(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="session")
 def ready(sh: Shell) -> Iterator[Shell]:
-    """Give a machine after `terok-sandbox setup`; nothing of the tests may be left running afterwards."""
-    sh("terok-sandbox", "setup", timeout=120)
+    """Give a machine after `terok-executor setup`; nothing of the tests may be left running afterwards."""
+    sh("terok-executor", "setup", timeout=180)
     yield sh
     left = sh("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^it-").out.split()
     sidecars = Path(sh.environment["TEROK_ROOT"]) / "state/sandbox/sidecar"

@@ -227,7 +227,7 @@ def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: st
         shown = json.loads(inside(ready, box, f'curl -sS -m 20 -H "Authorization: Bearer $TOKEN" {url}/a%2Fb'))
         assert shown["path"] == "/a%2Fb", way
         assert shown["headers"]["Authorization"] == "Bearer " + "*" * len(web.key), way
-    upload = "head -c 50000000 /dev/zero | curl -sS -m 50 -T - -u x:$TOKEN http://127.0.0.1:9419/up"
+    upload = "head -c 50000000 /dev/zero | curl -sS -m 100 -T - -u x:$TOKEN http://127.0.0.1:9419/up"
     assert json.loads(inside(ready, box, upload))["size"] == 50_000_000
     assert (
         "SSL certificate problem"

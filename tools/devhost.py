@@ -6,6 +6,7 @@ Standard library only, because it runs before anything is installed. Facts about
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import hashlib
 import json
@@ -209,14 +210,16 @@ def stage_checkout(user: pwd.struct_passwd) -> Path:
     else:
         names = {str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if ".venv" not in p.parts and not p.is_dir()}
     manifest = target / ".staged.json"
-    before = set(json.loads(manifest.read_text())) if manifest.exists() else set()
-    for name in sorted(before - names):
-        (target / name).unlink(missing_ok=True)
-    for name in sorted(names):
-        _copy_changed(ROOT / name, target / name)
     target.mkdir(exist_ok=True)
-    manifest.write_text(json.dumps(sorted(names)))
-    subprocess.run(["chown", "-R", "-h", f"{user.pw_uid}:{user.pw_gid}", str(target)], check=True)
+    with (target / ".staged.lock").open("w") as lock:  # two commands may start at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = set(json.loads(manifest.read_text())) if manifest.exists() else set()
+        for name in sorted(before - names):
+            (target / name).unlink(missing_ok=True)
+        for name in sorted(names):
+            _copy_changed(ROOT / name, target / name)
+        manifest.write_text(json.dumps(sorted(names)))
+        subprocess.run(["chown", "-R", "-h", f"{user.pw_uid}:{user.pw_gid}", str(target)], check=True)
     return target
 
 
