@@ -291,7 +291,7 @@ def test_a_hook_from_another_protocol_stops_the_start(box: Box) -> None:
     """After an upgrade without `setup`, the installed hook may speak a protocol that no supervisor knows."""
     box.run()
     box.sandbox.stop(box.name, 0)
-    installed = box.config.hooks_dir / "terok-sandbox-hook.py"
+    installed = box.config.hooks_dir / "terok_sandbox_hook.py"
     kept = installed.read_bytes()
     installed.chmod(0o600)
     installed.write_bytes(kept.replace(f"PROTOCOL = {hook.PROTOCOL}".encode(), b"PROTOCOL = 99"))

@@ -76,7 +76,8 @@ def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profi
         names = [name for name in rule["names"] if name not in named]
         if names:
             kept.append({**rule, "names": names})
-    return {**base, "archMap": _instruction_sets(base.get("archMap"), opt_outs), "syscalls": [*kept, *added]}
+    sets = _instruction_sets(base.get("archMap"), opt_outs)
+    return {**base, **({"archMap": sets} if sets else {}), "syscalls": [*kept, *added]}
 
 
 def profile_name(opt_outs: Iterable[str]) -> str:
@@ -112,7 +113,9 @@ def _rules(opt_outs: Collection[OptOut]) -> list[Profile]:
 
 
 def _instruction_sets(known: object, opt_outs: Collection[OptOut]) -> object:
-    """Return the base's map of architectures with no others beside each, unless they are to be kept."""
+    """Return the base's map of architectures, if it has one, with no others beside each unless they are to be kept."""
+    if known is None:
+        return None
     if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
         raise SetupError("the seccomp profile maps no architectures", hint=_HINT)
     return known if "32bit" in opt_outs else [{**one, "subArchitectures": []} for one in known]

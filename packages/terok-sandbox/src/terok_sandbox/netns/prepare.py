@@ -1,6 +1,6 @@
 """Make a container's network namespace safe before its first process runs, and bring the listeners out of it.
 
-A forked child enters the namespace, brings ``lo`` up, loads the ruleset in one transaction, reads it back and verifies
+A forked child is sent the namespace, enters it, brings ``lo`` up, loads the ruleset in one transaction, reads it back and verifies
 it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the parent gets an
 error and no descriptor.
 """
@@ -34,6 +34,7 @@ TABLE: Final = ("inet", "terok")
 
 _MAX_LISTENERS: Final = 16
 _MARGIN: Final = 0.5
+_MOST_DESCRIPTORS: Final = 65536
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
@@ -56,32 +57,35 @@ class Prepared:
         self.packet_log.close()
 
 
-def prepare(
-    netns_fd: int,
-    ruleset: str,
-    listeners: Sequence[ListenerSpec],
-    *,
-    verify: Verify,
-    timeout: float = TIMEOUT,
-) -> Prepared:
-    """Prepare the namespace of *netns_fd* with *ruleset* (nft syntax, one transaction); raises :class:`NetnsError`.
+class Preparation:
+    """A child that waits for a network namespace, to load *ruleset* (nft syntax, one transaction) and bind *listeners*.
 
-    Must be called by a single-threaded process. Takes at most *timeout* seconds; a child that hangs is killed.
+    It can be made before there is a namespace, as a fork takes a while. Must be made by a single-threaded process.
     """
-    deadline = time.monotonic() + timeout
-    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with parent_end:
+
+    def __init__(self, ruleset: str, listeners: Sequence[ListenerSpec], *, verify: Verify) -> None:
+        self._names = [spec.name for spec in listeners]
+        self._channel, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with child_end:
-            child = os.fork()
-            if child == 0:
-                _child(child_end, netns_fd, ruleset, listeners, verify, deadline)
+            self._child = os.fork()
+            if self._child == 0:
+                _child(child_end, ruleset, listeners, verify)
+
+    def run(self, netns_fd: int, *, timeout: float = TIMEOUT) -> Prepared:
+        """Prepare the namespace of *netns_fd*, once, within *timeout* seconds; raises :class:`NetnsError`."""
         try:
-            status, descriptors = _receive(parent_end, timeout)
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    return _prepared(status, descriptors, [spec.name for spec in listeners])
+            socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
+        except OSError as error:
+            raise NetnsError(f"the network namespace cannot be prepared: {error.strerror}") from error
+        return _prepared(*_receive(self._channel, timeout), self._names)
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        self._channel.close()
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+        with suppress(ChildProcessError):  # reaped as an orphan
+            os.waitpid(self._child, 0)
 
 
 def _receive(channel: socket.socket, timeout: float) -> tuple[dict[str, object], list[int]]:
@@ -116,16 +120,18 @@ def _prepared(status: dict[str, object], descriptors: list[int], names: list[str
 
 def _child(
     channel: socket.socket,
-    netns_fd: int,
     ruleset: str,
     listeners: Sequence[ListenerSpec],
     verify: Verify,
-    deadline: float,
 ) -> NoReturn:
     """Do the work and end without running anything the parent has registered for its own exit."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.closerange(3, channel.fileno())
+        os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
+        data, (netns_fd,), _, _ = socket.recv_fds(channel, 64, 1)  # nothing, when the parent has ended
+        deadline = time.monotonic() + float(data)
         enter(netns_fd)
         _loopback_up()
         _load_rules(ruleset, verify, deadline)

@@ -31,7 +31,7 @@ from terok_sandbox.netns.listeners import (
     bind_listener,
     loopback_listener,
 )
-from terok_sandbox.netns.prepare import Prepared, prepare
+from terok_sandbox.netns.prepare import Preparation, Prepared
 from terok_sandbox.sidecar import Sidecar, VaultWiring
 from terok_sandbox.supervise import handover, hygiene, wire
 from terok_sandbox.supervise.control import ControlServer
@@ -79,7 +79,8 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         self._give_up = time.monotonic() + supervision.handover_timeout
         self._took_ms = 0.0
-        self._drafted: tuple[float, Sidecar, Rules] | None = None
+        self._drafted: tuple[float, Sidecar, Preparation] | None = None
+        self._spent: Preparation | None = None
         self._unrecorded = False
         self._stopping = False
 
@@ -116,6 +117,7 @@ class Supervisor:
         if self._crew.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
+            self._end_preparation()
         self._control.expire()
 
     def _answer(self, frame: wire.Frame) -> dict[str, Any]:
@@ -180,26 +182,33 @@ class Supervisor:
         self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
 
     def _draft(self) -> None:
-        """Render the rules and make the certificate while Podman makes the container.
+        """Render the rules, make the certificate and fork the child that is to load the rules, while Podman is busy.
 
         What keeps that from working is said at the handover.
         """
         if self._target is None:
             with suppress(TerokError, OSError):
-                rules = load(self._supervision.rules)(self._sidecar)
-                self._drafted = (time.monotonic(), self._sidecar, rules)
+                self._drafted = (time.monotonic(), self._sidecar, self._preparation())
                 if self._sidecar.vault is not None:
                     self._publish_certificate(self._sidecar.vault)
 
-    def _rules(self) -> Rules:
-        drafted, self._drafted = self._drafted, None
-        if drafted is not None and time.monotonic() - drafted[0] < _DRAFT_LIFE and drafted[1] == self._sidecar:
-            return drafted[2]
-        rules: Rules = load(self._supervision.rules)(self._sidecar)
-        return rules
-
     def _prepare(self, target: handover.Target) -> Prepared:
-        rules = self._rules()
+        self._end_preparation()
+        drafted, self._drafted = self._drafted, None
+        if drafted is not None:
+            self._spent = drafted[2]
+            if time.monotonic() - drafted[0] > _DRAFT_LIFE or drafted[1] != self._sidecar:
+                self._end_preparation()
+        self._spent = self._spent or self._preparation()
+        return self._spent.run(target.netns_fd, timeout=self._supervision.prepare_timeout)
+
+    def _end_preparation(self) -> None:
+        if self._spent is not None:
+            self._spent.close()
+            self._spent = None
+
+    def _preparation(self) -> Preparation:
+        rules: Rules = load(self._supervision.rules)(self._sidecar)
         wanted = [*DNS_LISTENERS]
         if self._sidecar.gate is not None:
             wanted.append(GATE_LISTENER)
@@ -208,13 +217,7 @@ class Supervisor:
         if self._sidecar.vault is not None:
             wanted += VAULT_LISTENERS
         wanted += map(loopback_listener, self._sidecar.loopback_ports)
-        return prepare(
-            target.netns_fd,
-            rules.text,
-            wanted,
-            verify=rules.verify,
-            timeout=self._supervision.prepare_timeout,
-        )
+        return Preparation(rules.text, wanted, verify=rules.verify)
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
         """Bind the sockets the container sees mounted; all users in there may connect, nobody outside can."""
@@ -257,6 +260,7 @@ class Supervisor:
 
     def _release(self) -> None:
         """Stop the workers and let go of the container."""
+        self._end_preparation()
         self._crew.stop(self._supervision.stop_grace)
         for one in self._sockets:
             one.close()
@@ -330,6 +334,8 @@ class Supervisor:
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)
         self._control.close()
+        if self._drafted is not None:
+            self._drafted[2].close()
         self._release()
         self._copy_said()
         self._log.close()
