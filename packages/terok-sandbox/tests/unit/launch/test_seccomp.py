@@ -110,7 +110,13 @@ def test_clone_is_looked_at_on_every_architecture() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"defaultAction": "SCMP_ACT_ALLOW"}, {"defaultAction": None}, {"syscalls": None}, {"archMap": "x"}, {"syscalls": [{"names": "x"}]}],
+    [
+        {"defaultAction": "SCMP_ACT_ALLOW"},
+        {"defaultAction": None},
+        {"syscalls": None},
+        {"archMap": "x"},
+        {"syscalls": [{"names": "x"}]},
+    ],
 )
 def test_a_base_that_cannot_be_tightened_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(SetupError):
