@@ -25,7 +25,7 @@ _OPT_OUT = ArgDef(
     action="append",
     dest="opt_outs",
     choices=("nested", "perf", "debug", "32bit"),
-    help="keep system calls for containers inside, for performance events, for debuggers, for 32-bit programs; may be repeated",
+    help="keep what containers inside, performance events, debuggers or 32-bit programs need; may be repeated",
 )
 
 _RUN_ARGS = (

@@ -1,8 +1,8 @@
 """Make a container's network namespace safe before its first process runs, and bring the listeners out of it.
 
-A forked child is sent the namespace, enters it, brings ``lo`` up, loads the ruleset in one transaction, reads it back and verifies
-it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the parent gets an
-error and no descriptor.
+A forked child is sent the namespace, enters it, brings ``lo`` up, loads the ruleset in one transaction, reads it back
+and verifies it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the
+parent gets an error and no descriptor.
 """
 
 from __future__ import annotations

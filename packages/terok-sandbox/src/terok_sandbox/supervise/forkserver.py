@@ -140,7 +140,7 @@ class ForkServer:
         known = self._children.get(sidecar.container_name)
         if known is not None and not known.going:
             return {}
-        if known is None and _answers(sidecar.runtime_dir / CONTROL_SOCKET):
+        if known is None and wire.answers(sidecar.runtime_dir / CONTROL_SOCKET):
             return {}  # made by a fork server before this one
         self._unlock(sidecar)
         listener = _listen(sidecar)  # the hook may come before the supervisor does
@@ -248,7 +248,7 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline or (not asked_by_systemd and _answers(socket_path)):
+            if time.monotonic() > deadline or (not asked_by_systemd and wire.answers(socket_path)):
                 return False
             time.sleep(0.02)
         else:
@@ -263,14 +263,6 @@ def _listen(sidecar: Sidecar) -> socket.socket:
         return wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
     except OSError as error:
         raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
-
-
-def _answers(path: Path) -> bool:
-    try:
-        wire.connect(path, timeout=1.0).close()
-    except OSError:
-        return False
-    return True
 
 
 def _sources() -> dict[str, int]:
