@@ -11,7 +11,6 @@ import fcntl
 import gc
 import os
 import selectors
-import signal
 import socket
 import sys
 import time
@@ -26,7 +25,7 @@ from terok_util.process import spawn
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import hygiene, systemd, wire
-from terok_sandbox.supervise.control import ControlServer
+from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 
@@ -79,24 +78,16 @@ class ForkServer:
 
     def run(self) -> None:
         """Serve until a stop or a replacement is asked for."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        wake, woken = socket.socketpair()
-        wake.setblocking(False)
-        woken.setblocking(False)
-        signal.set_wakeup_fd(woken.fileno())
-        self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
+        stop_on_signals(self._selector, self._on_signal)
         while not self._stopping:
-            for key, _ in self._selector.select(1.0 if self._control.waiting else None):
-                if self._selector.get_map().get(key.fd) is key:  # an earlier callback may have removed it
-                    key.data()
+            for callback in ready(self._selector, 1.0 if self._control.waiting else None):
+                callback()
                 self._follow_up()
             self._control.expire()
         if self._owns_socket:
             with suppress(OSError):
                 (self._runtime_dir / FORKSERVER_SOCKET).unlink()
         self._control.close()
-        woken.close()
 
     def _follow_up(self) -> None:
         """Do what was answered: a fork takes long enough for the one who asked to go on meanwhile."""

@@ -34,7 +34,7 @@ from terok_sandbox.netns.listeners import (
 from terok_sandbox.netns.prepare import Preparation, Prepared
 from terok_sandbox.sidecar import Sidecar, VaultWiring
 from terok_sandbox.supervise import handover, hygiene, wire
-from terok_sandbox.supervise.control import ControlServer
+from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.crew import Assignment, Crew
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
@@ -89,7 +89,7 @@ class Supervisor:
 
         A container that a supervisor before this one has left behind is taken over first.
         """
-        self._watch_signals()
+        stop_on_signals(self._selector, self._on_signal)
         try:
             self._take_over()
             self._draft()
@@ -111,9 +111,8 @@ class Supervisor:
         if self._control.waiting:
             deadlines.append(now + 1.0)
         left = [max(0.0, one - now) for one in deadlines if one is not None]
-        for key, _ in self._selector.select(min(left) if left else None):
-            if self._selector.get_map().get(key.fd) is key:  # an earlier callback may have removed it
-                key.data()
+        for callback in ready(self._selector, min(left) if left else None):
+            callback()
         if self._crew.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
@@ -305,16 +304,6 @@ class Supervisor:
     def _copy_said(self) -> None:
         with suppress(BlockingIOError):
             self._log.write(os.read(self._said, 65536))
-
-    def _watch_signals(self) -> None:
-        wake, woken = socket.socketpair()
-        wake.setblocking(False)
-        woken.setblocking(False)
-        self._wake = wake
-        signal.set_wakeup_fd(woken.detach())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
 
     def _on_signal(self, *_: object) -> None:
         self._stopping = True
