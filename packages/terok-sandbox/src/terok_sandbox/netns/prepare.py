@@ -41,6 +41,8 @@ _IFF_UP: Final = 1
 
 Verify = Callable[[str], object]
 """Takes what ``nft -j list table inet terok`` printed; raises a TerokError when that is not the intended protection."""
+Draft = Callable[[], tuple[str, Verify]]
+"""Returns a ruleset (nft syntax, one transaction) and its check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +60,24 @@ class Prepared:
 
 
 class Preparation:
-    """A child that waits for a network namespace, to load *ruleset* (nft syntax, one transaction) and bind *listeners*.
+    """A child that calls *draft*, then waits for a network namespace to load that ruleset and bind *listeners*.
 
-    It can be made before there is a namespace, as a fork takes a while. Must be made by a single-threaded process.
+    It can be made before there is a namespace, as fork and draft take a while; the memory they take goes with the
+    child. Must be made by a single-threaded process.
     """
 
-    def __init__(self, ruleset: str, listeners: Sequence[ListenerSpec], *, verify: Verify) -> None:
+    def __init__(self, draft: Draft, listeners: Sequence[ListenerSpec]) -> None:
         self._names = [spec.name for spec in listeners]
         self._channel, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with child_end:
             self._child = os.fork()
             if self._child == 0:
-                _child(child_end, ruleset, listeners, verify)
+                _child(child_end, draft, listeners)
 
     def run(self, netns_fd: int, *, timeout: float = TIMEOUT) -> Prepared:
         """Prepare the namespace of *netns_fd*, once, within *timeout* seconds; raises :class:`NetnsError`."""
-        try:
+        with suppress(OSError):  # a child that has failed already has left its word
             socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
-        except OSError as error:
-            raise NetnsError(f"the network namespace cannot be prepared: {error.strerror}") from error
         return _prepared(*_receive(self._channel, timeout), self._names)
 
     def close(self) -> None:
@@ -120,9 +121,8 @@ def _prepared(status: dict[str, object], descriptors: list[int], names: list[str
 
 def _child(
     channel: socket.socket,
-    ruleset: str,
+    draft: Draft,
     listeners: Sequence[ListenerSpec],
-    verify: Verify,
 ) -> NoReturn:
     """Do the work and end without running anything the parent has registered for its own exit."""
     try:
@@ -130,6 +130,7 @@ def _child(
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
+        ruleset, verify = draft()
         data, (netns_fd,), _, _ = socket.recv_fds(channel, 64, 1)  # nothing, when the parent has ended
         deadline = time.monotonic() + float(data)
         enter(netns_fd)

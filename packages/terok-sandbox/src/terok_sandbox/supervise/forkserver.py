@@ -16,6 +16,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -210,8 +211,9 @@ def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
     hygiene.normal_oom_score()
     hygiene.harden("terok-forksrv")
     gc.disable()
-    for entry in (supervision.broker, supervision.gateway, supervision.rules):
+    for entry in (supervision.broker, supervision.gateway, supervision.rules, supervision.certificate):
         load(entry)
+    import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
     gc.collect()
     gc.freeze()
     listener = listener or wire.listen(runtime_dir / FORKSERVER_SOCKET)

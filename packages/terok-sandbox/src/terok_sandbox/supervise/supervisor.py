@@ -31,7 +31,7 @@ from terok_sandbox.netns.listeners import (
     bind_listener,
     loopback_listener,
 )
-from terok_sandbox.netns.prepare import Preparation, Prepared
+from terok_sandbox.netns.prepare import Preparation, Prepared, Verify
 from terok_sandbox.sidecar import Sidecar, VaultWiring
 from terok_sandbox.supervise import handover, hygiene, wire
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
@@ -181,15 +181,10 @@ class Supervisor:
         self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
 
     def _draft(self) -> None:
-        """Render the rules, make the certificate and fork the child that is to load the rules, while Podman is busy.
-
-        What keeps that from working is said at the handover.
-        """
+        """Have everything made that can be while Podman is busy; what keeps it from working is said at the handover."""
         if self._target is None:
-            with suppress(TerokError, OSError):
+            with suppress(OSError):
                 self._drafted = (time.monotonic(), self._sidecar, self._preparation())
-                if self._sidecar.vault is not None:
-                    self._publish_certificate(self._sidecar.vault)
 
     def _prepare(self, target: handover.Target) -> Prepared:
         self._end_preparation()
@@ -207,7 +202,6 @@ class Supervisor:
             self._spent = None
 
     def _preparation(self) -> Preparation:
-        rules: Rules = load(self._supervision.rules)(self._sidecar)
         wanted = [*DNS_LISTENERS]
         if self._sidecar.gate is not None:
             wanted.append(GATE_LISTENER)
@@ -216,13 +210,19 @@ class Supervisor:
         if self._sidecar.vault is not None:
             wanted += VAULT_LISTENERS
         wanted += map(loopback_listener, self._sidecar.loopback_ports)
-        return Preparation(rules.text, wanted, verify=rules.verify)
+        return Preparation(self._made_for_the_container, wanted)
+
+    def _made_for_the_container(self) -> tuple[str, Verify]:
+        """Render the rules and publish the vault's certificate."""
+        if self._sidecar.vault is not None:
+            self._publish_certificate(self._sidecar.vault)
+        rules: Rules = load(self._supervision.rules)(self._sidecar)
+        return rules.text, rules.verify
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
         """Bind the sockets the container sees mounted; all users in there may connect, nobody outside can."""
         if self._sidecar.vault is None:
             return {}
-        self._publish_certificate(self._sidecar.vault)
         wanted = {"vault-unix": VAULT_SOCKET}
         if self._sidecar.vault.ssh_scope is not None:
             wanted["ssh-agent"] = SSH_SOCKET

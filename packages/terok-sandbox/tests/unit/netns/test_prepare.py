@@ -32,7 +32,7 @@ EVERY = [*DNS_LISTENERS, GATE_LISTENER, *VAULT_LISTENERS]
 def prepare(
     namespace: int, rules: str, listeners: list[ListenerSpec], *, verify: Callable[[str], object], timeout: float = 5.0
 ) -> Prepared:
-    with closing(Preparation(rules, listeners, verify=verify)) as preparation:
+    with closing(Preparation(lambda: (rules, verify), listeners)) as preparation:
         return preparation.run(namespace, timeout=timeout)
 
 
@@ -102,7 +102,7 @@ def test_a_bug_in_the_child_is_reported(namespace: int) -> None:
 
 def test_what_waits_holds_nothing_of_its_parent_and_ends_with_it() -> None:
     reading, writing = os.pipe()
-    preparation = Preparation(RULES, EVERY, verify=lambda text: None)
+    preparation = Preparation(lambda: (RULES, lambda text: None), EVERY)
     os.close(writing)
     assert select.select([reading], [], [], 5)[0], "the child has closed its copy"
     pidfd = os.pidfd_open(preparation._child)
@@ -113,6 +113,17 @@ def test_what_waits_holds_nothing_of_its_parent_and_ends_with_it() -> None:
         os.waitpid(preparation._child, 0)
     os.close(pidfd)
     os.close(reading)
+
+
+def test_a_draft_that_failed_before_there_was_a_namespace_is_told(namespace: int) -> None:
+    def refuse() -> tuple[str, Callable[[str], object]]:
+        raise NetnsError("no rules", hint="look")
+
+    preparation = Preparation(refuse, EVERY)
+    os.waitid(os.P_PID, preparation._child, os.WEXITED | os.WNOWAIT)
+    with closing(preparation), pytest.raises(NetnsError, match="no rules") as caught:
+        preparation.run(namespace)
+    assert caught.value.hint == "look"
 
 
 def test_a_child_that_hangs_is_killed(namespace: int) -> None:
