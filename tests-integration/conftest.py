@@ -44,7 +44,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """
     if "PYTEST_XDIST_WORKER" in os.environ or "CONTAINERS_STORAGE_CONF" not in os.environ:
         return
-    subprocess.run(["podman", "rm", "-af", "-t", "0"], check=True, capture_output=True, timeout=120)
+    clear = ["podman", "rm", "-af", "-t", "0"]
+    if subprocess.run(clear, check=False, capture_output=True, timeout=120).returncode:
+        subprocess.run(["terok-sandbox", "doctor", "--fix"], check=False, timeout=240)
+        subprocess.run(clear, check=True, capture_output=True, timeout=120)
     root = Path(os.environ["TEROK_ROOT"])
     for config in (root / "config", *root.glob("gw*/config")):
         shutil.rmtree(config, ignore_errors=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import BASE, Shell
+from support import BASE, Done, Shell, needs
 
 NAMES = (
     *("clone", "ptrace", "pivot_root", "mount", "add_key", "request_key", "keyctl", "unshare", "perf_event_open"),
@@ -33,6 +34,12 @@ def call(number, *arguments):
     return "ok" if done >= 0 else errno.errorcode[ctypes.get_errno()]
 print(json.dumps([call(*words) for words in json.loads(sys.argv[1])]))
 """
+GETPID_OF_32_BIT = """
+import ctypes, mmap, os
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes.fromhex("b814000000cd80c3"))  # mov eax, 20; int 0x80; ret
+print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))() == os.getpid())
+"""
 TOOLS = """
 set -e
 cd /tmp && git init -q repository && cd repository && touch file && git add file
@@ -55,21 +62,26 @@ def image(ready: Shell) -> str:
 
 
 @pytest.fixture(scope="module")
-def answers(ready: Shell, image: str) -> Iterator[Answers]:
-    """Make system calls in a container with an opt-out ("" for none), as the agent's user; return their errors."""
+def python(ready: Shell, image: str) -> Iterator[Callable[..., Done]]:
+    """Run Python in a container with an opt-out ("" for none), as the agent's user."""
     names: dict[str, str] = {}
 
-    def ask(opt_out: str, calls: list[list[int]]) -> list[str]:
+    def run(opt_out: str, *words: str) -> Done:
         if opt_out not in names:
             names[opt_out] = f"it-{secrets.token_hex(4)}"
-            words = ["--opt-out", opt_out] if opt_out else []
-            ready("terok-sandbox", "run", "-d", "--name", names[opt_out], *words, image, "--", "sleep", "600")
-        done = ready("podman", "exec", "--user", "1000", names[opt_out], "python3", "-c", PROBE, json.dumps(calls))
-        return list(done.json())
+            kept = ["--opt-out", opt_out] if opt_out else []
+            ready("terok-sandbox", "run", "-d", "--name", names[opt_out], *kept, image, "--", "sleep", "600")
+        return ready("podman", "exec", "--user", "1000", names[opt_out], "python3", "-c", *words, code=None)
 
-    yield ask
+    yield run
     if names:
         ready("terok-sandbox", "rm", *names.values(), code=None)
+
+
+@pytest.fixture(scope="module")
+def answers(python: Callable[..., Done]) -> Answers:
+    """Make system calls; return their errors."""
+    return lambda opt_out, calls: list(python(opt_out, PROBE, json.dumps(calls)).json())
 
 
 CALLS = {
@@ -114,6 +126,14 @@ def test_an_opt_out_opens_what_it_names_only(
     answers: Answers, opt_out: str, opened: list[int], closed: list[int]
 ) -> None:
     assert answers(opt_out, [opened, closed, [NUMBERS["bpf"]]]) == ["ok", "EPERM", "EPERM"]
+
+
+@pytest.mark.attack("KRN-2")
+def test_another_instruction_set_is_not_there(python: Callable[..., Done]) -> None:
+    needs("x86-64", platform.machine() == "x86_64")
+    assert python("", GETPID_OF_32_BIT).code == 128 + signal.SIGSYS
+    done = python("32bit", GETPID_OF_32_BIT)
+    assert done.out.split() == ["True"], done.text
 
 
 @pytest.mark.parametrize("restricted", [False, True])

@@ -21,7 +21,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         argv = [sys.executable, "-m", "build", "--no-isolation", "-o", str(out), str(ROOT / "packages" / wheel)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list(out.glob("*.whl"))) == len(WHEELS)
+    found = list(out.glob("*.whl"))
+    assert len(found) == len(WHEELS)
+    named = (f"{wheel.name.partition('-')[0].replace('_', '-')} @ file://{wheel}\n" for wheel in found)
+    (out / "constraints.txt").write_text("".join(named))  # these and no others, whatever an index has
     return out
 
 
@@ -41,6 +44,8 @@ def test_installs_alone_and_answers(built: Path, sh: Shell, tmp_path: Path, whee
         "--no-compile",
         "--find-links",
         str(built),
+        "--constraint",
+        str(built / "constraints.txt"),
     )
     (found,) = built.glob(f"{wheel.replace('-', '_')}-*.whl")
     sh(*pip, str(found), timeout=500)

@@ -4,14 +4,16 @@
     debian13.py [--fresh] [COMMAND…]     default: tools/test --integration, in a copy of this checkout
 
 Needs root (the root inside makes the normal user for the tests, as tools/test always does). The root is made once by
-mmdebstrap from the package mirror that this machine uses, and kept. Inside are a private mount and process namespace,
-entered by pivot_root because a chrooted process may not create user namespaces, and cgroup v2 alone.
+mmdebstrap from the package mirror that this machine uses, and kept; one command runs in it at a time. Inside are a
+private mount and process namespace, entered by pivot_root because a chrooted process may not create user namespaces,
+and cgroup v2 alone.
 Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import pwd
 import re
@@ -44,7 +46,6 @@ KEPT_ENV = ("PIP_", "NPM_CONFIG_", "npm_config_", "SSL_", "CURL_", "REQUESTS_")
 def make_root(fresh: bool) -> Path:
     """Return the Debian 13 root, made when there is none or a fresh one is wanted."""
     tar, root = CACHE / "root.tar", CACHE / "root"
-    CACHE.mkdir(parents=True, exist_ok=True)
     if not tar.exists():
         tool = which("mmdebstrap")
         if tool is None:
@@ -62,7 +63,7 @@ def make_root(fresh: bool) -> Path:
 
 
 def furnish(root: Path) -> Path:
-    """Copy trust, name service and the checkout into the root; return where the checkout is, as seen inside."""
+    """Copy trust, name service, npm and the checkout into the root; return where the checkout is, as seen inside."""
     for name in TRUST:
         source, target = Path(name), root / name.lstrip("/")
         if source.is_dir():
@@ -70,6 +71,12 @@ def furnish(root: Path) -> Path:
         elif source.exists():
             target.unlink(missing_ok=True)
             shutil.copyfile(source, target)
+    node, npm = which("node"), which("npm")
+    if node and npm and not (root / "usr/bin/npm").exists():  # Debian's own has 400 packages
+        shutil.copyfile(node, root / "usr/bin/node")
+        (root / "usr/bin/node").chmod(0o755)
+        shutil.copytree(Path(npm).resolve().parents[1], root / "usr/lib/node_modules/npm", symlinks=True)
+        (root / "usr/bin/npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
     for state in root.glob("home/*/.terok-dev/*/state"):  # its vault was locked when the last run's /run went
         subprocess.run(["rm", "-rf", "--one-file-system", str(state)], check=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
@@ -110,6 +117,9 @@ def main() -> int:
         return 3
     try:
         began = time.monotonic()
+        CACHE.mkdir(parents=True, exist_ok=True)
+        lock = (CACHE / "lock").open("w")  # closed when this process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)
         root = make_root(chosen.fresh)
         directory = furnish(root)
         say(f"Debian 13 ready after {time.monotonic() - began:.0f} s")

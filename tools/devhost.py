@@ -45,6 +45,7 @@ HOST_TOOLS = {
     "dunst": "dunst",
     "Xvfb": "xvfb",
     "shellcheck": "shellcheck",
+    "systemd-analyze": "systemd",
     "setpriv": "util-linux",
 }
 NETWORK_TOOLS = ("pasta", "slirp4netns")  # one of them; Podman 5 prefers the first

@@ -6,10 +6,12 @@ import json
 import os
 import resource
 import secrets
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ from terok_sandbox.audit_chain import verify
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.podman import PodmanRuntime
-from terok_sandbox.supervise import client, hook, janitor
+from terok_sandbox.supervise import client, hook, janitor, wire
 from terok_sandbox.vault.unlock import open_vault
 from terok_util import remove_tree
 
@@ -291,7 +293,7 @@ def test_a_hook_from_another_protocol_stops_the_start(box: Box) -> None:
     """After an upgrade without `setup`, the installed hook may speak a protocol that no supervisor knows."""
     box.run()
     box.sandbox.stop(box.name, 0)
-    installed = box.config.hooks_dir / "terok-sandbox-hook.py"
+    installed = box.config.hooks_dir / "terok_sandbox_hook.py"
     kept = installed.read_bytes()
     installed.chmod(0o600)
     installed.write_bytes(kept.replace(f"PROTOCOL = {hook.PROTOCOL}".encode(), b"PROTOCOL = 99"))
@@ -299,6 +301,33 @@ def test_a_hook_from_another_protocol_stops_the_start(box: Box) -> None:
         assert "terok-sandbox setup" in box.refused_start()
     finally:
         installed.write_bytes(kept)
+
+
+def test_podman_has_lost_its_user_namespace(ready: Shell, base_image: str, tmp_path: Path) -> None:
+    """Everything of a user was killed but the boot goes on: Podman itself cannot do anything until it is mended."""
+    runtime = Path(tempfile.mkdtemp(prefix="it-", dir="/tmp"))  # its paths are socket addresses
+    storage = tmp_path / "storage.conf"
+    images = ready("podman", "info", "--format", "{{.Store.GraphRoot}}").out.strip()
+    storage.write_text(f'[storage]\ndriver = "overlay"\n[storage.options]\nadditionalimagestores = ["{images}"]\n')
+    own = {"XDG_RUNTIME_DIR": str(runtime), "XDG_DATA_HOME": str(tmp_path), "CONTAINERS_STORAGE_CONF": str(storage)}
+
+    def answers(*words: str) -> str:
+        done = ready("terok-sandbox", "doctor", "--json", *words, env=own, code=None)
+        (found,) = [one for one in done.json()["checks"] if one["label"] == "Podman answers"]
+        return str(found["severity"])
+
+    try:
+        ready("podman", "run", "-d", "--name", "x", "--network", "none", base_image, "sleep", "600", env=own)
+        shown = ready("podman", "inspect", "-f", "{{.State.Pid}} {{.State.ConmonPid}}", "x", env=own).out
+        kill(int((runtime / "libpod/tmp/pause.pid").read_text()), *(int(pid) for pid in reversed(shown.split())))
+        wait_for(lambda: answers() == "error")
+        assert answers("--fix") == "ok"
+        ready("podman", "rm", "-f", "-t", "0", "x", env=own)
+    finally:
+        ready("podman", "rm", "-af", "-t", "0", env=own, code=None)
+        ready("podman", "system", "migrate", env=own, code=None)  # ends the pause process
+        ready("podman", "unshare", "rm", "-rf", str(tmp_path / "containers"), code=None)
+        shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.mark.parametrize("victim", ["broker", "gateway", "supervisor"])
@@ -343,7 +372,7 @@ def test_the_clock_jumps(box: Box, tmp_path: Path) -> None:
     argv = [sys.executable, str(Path(__file__).with_name("jumping_clock.py")), str(box.config.runtime_dir), str(offset)]
     server = subprocess.Popen(argv)
     try:
-        wait_for(lambda: client._answers(box.config.forkserver_socket))
+        wait_for(lambda: wire.answers(box.config.forkserver_socket))
         box.run()
         before = box.processes()
         box.sh("terok-sandbox", "shield", "allow", box.name, "timed.example.test:443", "--for", "5")

@@ -88,4 +88,4 @@ def _fix(finding: Finding) -> None:
     program = [sys.executable, "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
     done = run([*program, *command[1:]], timeout=FIX_TIMEOUT, check=False)
     if done.returncode:
-        print(f"fix: failed: {safe_text(done.err_text, limit=500)}", file=sys.stderr)
+        print(f"fix: ended with {done.returncode}: {safe_text(done.err_text, limit=500)}", file=sys.stderr)

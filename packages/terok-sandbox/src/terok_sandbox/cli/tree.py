@@ -24,8 +24,8 @@ _OPT_OUT = ArgDef(
     "--opt-out",
     action="append",
     dest="opt_outs",
-    choices=("nested", "perf", "debug"),
-    help="keep system calls for containers inside, for performance events, for debuggers; may be repeated",
+    choices=("nested", "perf", "debug", "32bit"),
+    help="keep what containers inside, performance events, debuggers or 32-bit programs need; may be repeated",
 )
 
 _RUN_ARGS = (

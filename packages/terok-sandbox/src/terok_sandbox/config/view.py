@@ -84,7 +84,7 @@ class RunSection(Section):
     """``run:`` how containers are run."""
 
     shutdown_timeout: int = Field(default=10, ge=0, le=600)
-    seccomp_opt_outs: list[Literal["nested", "perf", "debug"]] = Field(default_factory=list)
+    seccomp_opt_outs: list[Literal["nested", "perf", "debug", "32bit"]] = Field(default_factory=list)
 
 
 class SandboxConfigView(BaseModel):

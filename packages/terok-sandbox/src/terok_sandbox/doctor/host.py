@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.runtime.engine import LOST_NAMESPACE, last_line
 from terok_sandbox.setup.prerequisites import check_prerequisites
 from terok_sandbox.supervise.landlock import describe, supported
 
@@ -29,9 +31,30 @@ def host_checks(runtime: ContainerRuntime) -> Iterator[DoctorCheck]:
     """Yield the checks of this host, in the order in which they would be mended."""
     for item in check_prerequisites():
         yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
+    if podman := shutil.which("podman"):
+        yield DoctorCheck(
+            category="host",
+            label="Podman answers",
+            probe_cmd=(podman, "ps", "--quiet"),
+            evaluate=judge_podman,
+            fix_cmd=(podman, "system", "migrate"),
+            fix_description="give it a new user namespace",
+        )
     yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts()))
     yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
     yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
+
+
+def judge_podman(code: int, _out: str, err: str) -> CheckVerdict:
+    """Tell from the end of ``podman ps`` whether it can work, and whether its own remedy is due.
+
+    It names that only when no process of any container is left whose namespace it could join: nothing is stopped by it.
+    """
+    if code == 0:
+        return CheckVerdict("ok", "yes")
+    if LOST_NAMESPACE in err:
+        return CheckVerdict("error", "it has lost its user namespace", hint=f"run `{LOST_NAMESPACE}`", fixable=True)
+    return CheckVerdict("error", last_line(err) or f"exit code {code}", hint="see what `podman info` says")
 
 
 def judge_limits(facts: HostFacts) -> CheckVerdict:

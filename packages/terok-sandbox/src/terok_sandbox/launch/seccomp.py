@@ -5,11 +5,13 @@ What is taken away serves attacks on the kernel far more often than agents, and 
 - new namespaces and the calls that build a file system tree in one;
 - the kernel's keyrings, BPF, ``io_uring``, performance events, ``userfaultfd``;
 - looking into other processes: ``ptrace``, ``process_vm_readv`` and relatives;
-- every socket family but Unix, IPv4, IPv6 and three protocols of netlink.
+- every socket family but Unix, IPv4, IPv6 and three protocols of netlink;
+- the processor's other instruction sets, such as 32-bit x86 on x86-64: the kernel has a second, less watched table of
+  system calls for each. Without them a filter is built three times as fast, which every launch waits for.
 
 ``clone3`` answers "no such system call", because its flags are out of a filter's reach: C libraries fall back to
 ``clone``, whose flags are looked at. The same answer makes callers of ``io_uring`` fall back. ``socketcall``, the
-32-bit x86 way to a socket, hides its arguments too and is refused: 32-bit programs that use it have no network.
+32-bit x86 way to a socket, hides its arguments too and is refused even where 32-bit programs are kept.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from terok_sandbox.errors import SetupError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-OptOut = Literal["nested", "perf", "debug"]
+OptOut = Literal["nested", "perf", "debug", "32bit"]
 """What a launch may ask to keep of Podman's own profile.
 
 ``nested``: namespaces and mounts, for containers in the container or a browser's own sandbox. ``perf``: performance
-events, as far as the kernel grants them. ``debug``: debuggers and tracers of the container's own processes.
+events, as far as the kernel grants them. ``debug``: debuggers and tracers of the container's own processes. ``32bit``:
+programs for the processor's other instruction sets, which are killed otherwise.
 """
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
@@ -73,7 +76,8 @@ def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profi
         names = [name for name in rule["names"] if name not in named]
         if names:
             kept.append({**rule, "names": names})
-    return {**base, "syscalls": [*kept, *added]}
+    sets = _instruction_sets(base.get("archMap"), opt_outs)
+    return {**base, **({"archMap": sets} if sets else {}), "syscalls": [*kept, *added]}
 
 
 def profile_name(opt_outs: Iterable[str]) -> str:
@@ -106,6 +110,15 @@ def _rules(opt_outs: Collection[OptOut]) -> list[Profile]:
         rules += [_refuse(TRACE_CALLS)]
     rules += [_allow(("perf_event_open",)) if "perf" in opt_outs else _refuse(("perf_event_open",))]
     return rules
+
+
+def _instruction_sets(known: object, opt_outs: Collection[OptOut]) -> object:
+    """Return the base's map of architectures, if it has one, with no others beside each unless they are to be kept."""
+    if known is None:
+        return None
+    if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
+        raise SetupError("the seccomp profile maps no architectures", hint=_HINT)
+    return known if "32bit" in opt_outs else [{**one, "subArchitectures": []} for one in known]
 
 
 def _no_namespaces() -> list[Profile]:

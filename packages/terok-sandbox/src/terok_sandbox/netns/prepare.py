@@ -1,8 +1,8 @@
 """Make a container's network namespace safe before its first process runs, and bring the listeners out of it.
 
-A forked child enters the namespace, brings ``lo`` up, loads the ruleset in one transaction, reads it back and verifies
-it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the parent gets an
-error and no descriptor.
+A forked child is sent the namespace, enters it, brings ``lo`` up, loads the ruleset in one transaction, reads it back
+and verifies it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the
+parent gets an error and no descriptor.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ TABLE: Final = ("inet", "terok")
 
 _MAX_LISTENERS: Final = 16
 _MARGIN: Final = 0.5
+_MOST_DESCRIPTORS: Final = 65536
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 
 Verify = Callable[[str], object]
 """Takes what ``nft -j list table inet terok`` printed; raises a TerokError when that is not the intended protection."""
+Draft = Callable[[], tuple[str, Verify]]
+"""Returns a ruleset (nft syntax, one transaction) and its check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +59,34 @@ class Prepared:
         self.packet_log.close()
 
 
-def prepare(
-    netns_fd: int,
-    ruleset: str,
-    listeners: Sequence[ListenerSpec],
-    *,
-    verify: Verify,
-    timeout: float = TIMEOUT,
-) -> Prepared:
-    """Prepare the namespace of *netns_fd* with *ruleset* (nft syntax, one transaction); raises :class:`NetnsError`.
+class Preparation:
+    """A child that calls *draft*, then waits for a network namespace to load that ruleset and bind *listeners*.
 
-    Must be called by a single-threaded process. Takes at most *timeout* seconds; a child that hangs is killed.
+    It can be made before there is a namespace, as fork and draft take a while; the memory they take goes with the
+    child. Must be made by a single-threaded process.
     """
-    deadline = time.monotonic() + timeout
-    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with parent_end:
+
+    def __init__(self, draft: Draft, listeners: Sequence[ListenerSpec]) -> None:
+        self._names = [spec.name for spec in listeners]
+        self._channel, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with child_end:
-            child = os.fork()
-            if child == 0:
-                _child(child_end, netns_fd, ruleset, listeners, verify, deadline)
-        try:
-            status, descriptors = _receive(parent_end, timeout)
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    return _prepared(status, descriptors, [spec.name for spec in listeners])
+            self._child = os.fork()
+            if self._child == 0:
+                _child(child_end, draft, listeners)
+
+    def run(self, netns_fd: int, *, timeout: float = TIMEOUT) -> Prepared:
+        """Prepare the namespace of *netns_fd*, once, within *timeout* seconds; raises :class:`NetnsError`."""
+        with suppress(OSError):  # a child that has failed already has left its word
+            socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
+        return _prepared(*_receive(self._channel, timeout), self._names)
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        self._channel.close()
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+        with suppress(ChildProcessError):  # reaped as an orphan
+            os.waitpid(self._child, 0)
 
 
 def _receive(channel: socket.socket, timeout: float) -> tuple[dict[str, object], list[int]]:
@@ -116,16 +121,18 @@ def _prepared(status: dict[str, object], descriptors: list[int], names: list[str
 
 def _child(
     channel: socket.socket,
-    netns_fd: int,
-    ruleset: str,
+    draft: Draft,
     listeners: Sequence[ListenerSpec],
-    verify: Verify,
-    deadline: float,
 ) -> NoReturn:
     """Do the work and end without running anything the parent has registered for its own exit."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.closerange(3, channel.fileno())
+        os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
+        ruleset, verify = draft()
+        data, (netns_fd,), _, _ = socket.recv_fds(channel, 64, 1)  # nothing, when the parent has ended
+        deadline = time.monotonic() + float(data)
         enter(netns_fd)
         _loopback_up()
         _load_rules(ruleset, verify, deadline)

@@ -31,6 +31,8 @@ LONGEST: Final = 24 * 86400.0
 STOP_SLACK: Final = 15.0
 """Seconds beyond the container's own grace until a stop counts as hung."""
 
+LOST_NAMESPACE: Final = "podman system migrate"
+"""What podman names as the remedy once the processes that hold its user namespace were killed."""
 _NO_CONTAINER: Final = re.compile(
     r"no such container|no container with (?:name|ID)|no such object|container \"[^\"]*\" does not exist", re.IGNORECASE
 )
@@ -83,7 +85,8 @@ def failure(completed: Completed, verb: str, *, container: str = "", image: str 
         return ContainerNotFound(f"there is no container {container}", hint="see `terok-sandbox list`")
     if image and _NO_IMAGE.search(said):
         return ImageNotFound(f"there is no image {image} on this host", hint=f"get it with `podman pull {image}`")
-    return EngineError(f"podman {verb} failed: {last_line(said) or f'exit code {completed.returncode}'}")
+    hint = "run `terok-sandbox doctor --fix`" if LOST_NAMESPACE in said else None
+    return EngineError(f"podman {verb} failed: {last_line(said) or f'exit code {completed.returncode}'}", hint=hint)
 
 
 def start_failure(completed: Completed, name: str, image: str = "") -> LaunchError | EngineError:
@@ -97,7 +100,8 @@ def start_failure(completed: Completed, name: str, image: str = "") -> LaunchErr
     if type(error) is not EngineError:
         return error
     return LaunchError(
-        f"container {name} not started: {last_line(said) or f'podman ended with {completed.returncode}'}"
+        f"container {name} not started: {last_line(said) or f'podman ended with {completed.returncode}'}",
+        hint=error.hint,
     )
 
 

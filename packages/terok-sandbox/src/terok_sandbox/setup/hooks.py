@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from terok_util import TerokError, atomic_write, ensure_dir
+from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 
 from terok_sandbox.errors import SetupError
 from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
@@ -19,7 +19,8 @@ from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
 
-SCRIPT: Final = "terok-sandbox-hook.py"
+MODULE: Final = "terok_sandbox_hook"
+SCRIPT: Final = f"{MODULE}.py"
 PROGRAM: Final = "terok-sandbox-hook"
 """A link to the interpreter: crun says of a hook that failed nothing but this name."""
 DESCRIPTOR: Final = "terok-sandbox-createRuntime.json"
@@ -42,9 +43,11 @@ def hook_python() -> str:
 
 def descriptor(script: Path) -> str:
     """Return the OCI hook descriptor for *script*: createRuntime, for containers that carry our annotation."""
+    # imported, because only an imported module's compiled form is kept
+    program = f"import sys; sys.path.append({str(script.parent)!r}); from {MODULE} import main; sys.exit(main())"
     document = {
         "version": "1.0.0",
-        "hook": {"path": str(script.parent / PROGRAM), "args": ["python3", "-I", "-S", str(script)]},
+        "hook": {"path": str(script.parent / PROGRAM), "args": ["python3", "-I", "-S", "-c", program]},
         "when": {"annotations": {f"^{re.escape(SIDECAR_ANNOTATION)}$": ".+"}},
         "stages": ["createRuntime"],
     }
@@ -59,6 +62,7 @@ def install_hooks(config: SandboxConfig) -> dict[str, str]:
     script, text = _expected(config)
     try:
         ensure_dir(config.hooks_dir)
+        remove_tree(config.hooks_dir / "__pycache__")
         atomic_write(config.hooks_dir / SCRIPT, script, mode=0o600)
         _link(config.hooks_dir / PROGRAM, hook_python())
         atomic_write(config.hooks_dir / DESCRIPTOR, text, mode=0o600)
@@ -74,6 +78,7 @@ def remove_hooks(config: SandboxConfig) -> bool:
         path = config.hooks_dir / name
         found |= os.path.lexists(path)
         path.unlink(missing_ok=True)
+    remove_tree(config.hooks_dir / "__pycache__")
     return found
 
 

@@ -49,11 +49,11 @@ def ensure_forkserver(cfg: SandboxConfig) -> None:
 
     Raises :class:`SupervisorError` when none answers in time.
     """
-    if _answers(cfg.forkserver_socket):
+    if wire.answers(cfg.forkserver_socket):
         return
     _start(cfg)
     deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(cfg.forkserver_socket):
+    while not wire.answers(cfg.forkserver_socket):
         if time.monotonic() > deadline:
             raise SupervisorError(
                 f"the fork server does not start: {_last_line(cfg.state_dir / LOG_FILE)}",
@@ -65,19 +65,7 @@ def ensure_forkserver(cfg: SandboxConfig) -> None:
 
 def renew_forkserver(cfg: SandboxConfig) -> None:
     """Make sure that a fork server of this build, with the sources as they are now, answers; supervisors live on."""
-    for _ in range(5):
-        ensure_forkserver(cfg)
-        try:
-            answer = _ask(cfg.forkserver_socket, "renew")
-        except NotRunningError:
-            continue
-        except SupervisorError:  # one that does not know the request
-            stop_forkserver(cfg)
-            continue
-        if not answer.get("replaced"):
-            return
-        _wait_ended(answer.get("pid"))
-    raise SupervisorError("the fork server keeps leaving", hint="run `terok-sandbox doctor`")
+    _ask_current(cfg, "renew")
 
 
 def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
@@ -85,16 +73,7 @@ def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
 
     Replaces a fork server of another build. Raises :class:`SupervisorError`.
     """
-    for _ in range(5):
-        ensure_forkserver(cfg)
-        try:
-            answer = _ask(cfg.forkserver_socket, "supervise", sidecar=str(sidecar_path), replace=True)
-        except NotRunningError:
-            continue  # it was just leaving
-        if not answer.get("replaced"):
-            return
-        _wait_ended(answer.get("pid"))
-    raise SupervisorError("the fork server keeps leaving", hint="run `terok-sandbox doctor`")
+    _ask_current(cfg, "supervise", sidecar=str(sidecar_path), replace=True)
 
 
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
@@ -201,6 +180,18 @@ def _start_janitor(cfg: SandboxConfig) -> None:
         process.returncode = 0  # nobody waits for it
 
 
+def _ask_current(cfg: SandboxConfig, kind: str, **fields: Any) -> None:
+    """Ask the fork server, and the next one when it leaves because it is of another build or of older sources."""
+    for _ in range(5):
+        ensure_forkserver(cfg)
+        with suppress(NotRunningError):  # it was just leaving
+            answer = _ask(cfg.forkserver_socket, kind, **fields)
+            if not answer.get("replaced"):
+                return
+            _wait_ended(answer.get("pid"))
+    raise SupervisorError("the fork server keeps leaving", hint="run `terok-sandbox doctor`")
+
+
 def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> dict[str, Any]:
     try:
         with wire.connect(path, timeout=ANSWER_TIMEOUT) as channel:
@@ -222,16 +213,9 @@ def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: An
     return answer.fields
 
 
-def _answers(path: Path) -> bool:
-    with suppress(OSError):
-        wire.connect(path, timeout=1.0).close()
-        return True
-    return False
-
-
 def _wait_gone(path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while _answers(path) and time.monotonic() < deadline:
+    while wire.answers(path) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -91,6 +92,24 @@ class ControlServer:
         if self._connections.pop(connection, None) is not None:
             self._selector.unregister(connection)
             connection.close()
+
+
+def ready(selector: selectors.BaseSelector, timeout: float | None) -> Iterator[Callable[[], object]]:
+    """Yield the callbacks of what is ready within *timeout* seconds, without those that an earlier one has removed."""
+    for key, _ in selector.select(timeout):
+        if selector.get_map().get(key.fd) is key:
+            yield key.data
+
+
+def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None]) -> None:
+    """Have *stop* called at SIGTERM and SIGINT, also when they arrive right before a wait."""
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    woken.setblocking(False)
+    signal.set_wakeup_fd(woken.detach())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
 
 
 def check_version(frame: wire.Frame) -> None:

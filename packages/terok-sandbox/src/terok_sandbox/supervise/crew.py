@@ -136,6 +136,8 @@ class Crew:
 
     def stop(self, grace: float) -> None:
         """Stop every worker: SIGTERM, up to *grace* seconds, then SIGKILL to its whole process group."""
+        if self._assignment is None:
+            return
         for member in self._members.values():
             self._unwatch(member)
             member.due = None

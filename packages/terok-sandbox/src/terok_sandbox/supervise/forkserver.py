@@ -11,12 +11,12 @@ import fcntl
 import gc
 import os
 import selectors
-import signal
 import socket
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -26,11 +26,13 @@ from terok_util.process import spawn
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import hygiene, systemd, wire
-from terok_sandbox.supervise.control import ControlServer
+from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from terok_sandbox.runtime.protocol import ByteProcess
 
 LOCK_FILE: Final = "forkserver.lock"
@@ -70,29 +72,31 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
+        self._answered: list[Callable[[], object]] = []
         self._unlocking: ByteProcess | None = None
         self._sources = _sources()
         self._stopping = False
 
     def run(self) -> None:
         """Serve until a stop or a replacement is asked for."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        wake, woken = socket.socketpair()
-        wake.setblocking(False)
-        woken.setblocking(False)
-        signal.set_wakeup_fd(woken.fileno())
-        self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
+        stop_on_signals(self._selector, self._on_signal)
         while not self._stopping:
-            for key, _ in self._selector.select(1.0 if self._control.waiting else None):
-                if self._selector.get_map().get(key.fd) is key:  # an earlier callback may have removed it
-                    key.data()
+            for callback in ready(self._selector, 1.0 if self._control.waiting else None):
+                callback()
+                self._follow_up()
             self._control.expire()
         if self._owns_socket:
             with suppress(OSError):
                 (self._runtime_dir / FORKSERVER_SOCKET).unlink()
         self._control.close()
-        woken.close()
+
+    def _follow_up(self) -> None:
+        """Do what was answered: a fork takes long enough for the one who asked to go on meanwhile."""
+        while self._answered:
+            try:
+                self._answered.pop(0)()
+            except OSError as error:  # the listener is closed: the hook finds no supervisor and refuses
+                sys.stderr.write(f"no supervisor could be forked: {error}\n")
 
     def _on_signal(self, *_: object) -> None:
         self._stopping = True
@@ -127,11 +131,13 @@ class ForkServer:
             raise SupervisorError(f"{path}: its runtime directory is not below {self._runtime_dir}")
         known = self._children.get(sidecar.container_name)
         if known is not None and not known.going:
-            return {"pid": known.pid}
-        if known is None and _answers(sidecar.runtime_dir / CONTROL_SOCKET):
-            return {"pid": 0}  # made by a fork server before this one
+            return {}
+        if known is None and wire.answers(sidecar.runtime_dir / CONTROL_SOCKET):
+            return {}  # made by a fork server before this one
         self._unlock(sidecar)
-        return {"pid": self._fork(path, sidecar, take_overs=[]).pid}
+        listener = _listen(sidecar)  # the hook may come before the supervisor does
+        self._answered.append(lambda: self._fork(path, sidecar, listener, take_overs=[]))
+        return {}
 
     def _unlock(self, sidecar: Sidecar) -> None:
         """Have the vault unlocked beside the start when its session file is gone, as after a reboot."""
@@ -153,14 +159,7 @@ class ForkServer:
             self._unlocking.wait()
             self._unlocking = None
 
-    def _fork(self, path: Path, sidecar: Sidecar, *, take_overs: list[float]) -> _Child:
-        ensure_dir(sidecar.runtime_dir)
-        ensure_dir(sidecar.state_dir)
-        ensure_dir(sidecar.gateway_dir)
-        try:
-            listener = wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
-        except OSError as error:
-            raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
+    def _fork(self, path: Path, sidecar: Sidecar, listener: socket.socket, *, take_overs: list[float]) -> None:
         here, there = socket.socketpair()
         here.setblocking(False)
         with listener, there:
@@ -170,7 +169,6 @@ class ForkServer:
         child = _Child(sidecar.container_name, path, pid, os.pidfd_open(pid), here, take_overs)
         self._children[child.name] = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._ended(child))
-        return child
 
     def _become_supervisor(self, path: Path, sidecar: Sidecar, listener: socket.socket, lifeline: int) -> NoReturn:
         status = CRASHED
@@ -196,7 +194,7 @@ class ForkServer:
         with suppress(TerokError, OSError):
             sidecar = Sidecar.load(child.sidecar_path)
             if (sidecar.runtime_dir / RECORD_FILE).exists():
-                self._fork(child.sidecar_path, sidecar, take_overs=[*recent, now])
+                self._fork(child.sidecar_path, sidecar, _listen(sidecar), take_overs=[*recent, now])
 
 
 def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
@@ -213,8 +211,9 @@ def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
     hygiene.normal_oom_score()
     hygiene.harden("terok-forksrv")
     gc.disable()
-    for entry in (supervision.broker, supervision.gateway, supervision.rules):
+    for entry in (supervision.broker, supervision.gateway, supervision.rules, supervision.certificate):
         load(entry)
+    import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
     gc.collect()
     gc.freeze()
     listener = listener or wire.listen(runtime_dir / FORKSERVER_SOCKET)
@@ -242,19 +241,21 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline or (not asked_by_systemd and _answers(socket_path)):
+            if time.monotonic() > deadline or (not asked_by_systemd and wire.answers(socket_path)):
                 return False
             time.sleep(0.02)
         else:
             return True
 
 
-def _answers(path: Path) -> bool:
+def _listen(sidecar: Sidecar) -> socket.socket:
+    """Return the listener of a new supervisor."""
+    for directory in (sidecar.runtime_dir, sidecar.state_dir, sidecar.gateway_dir):
+        ensure_dir(directory)
     try:
-        wire.connect(path, timeout=1.0).close()
-    except OSError:
-        return False
-    return True
+        return wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
+    except OSError as error:
+        raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
 
 
 def _sources() -> dict[str, int]:

@@ -1,6 +1,6 @@
 """OCI createRuntime hook: hand the container's network namespace to its supervisor, or stop the container.
 
-Runs as ``python3 -I -S hook.py`` with the standard library alone; ``setup`` copies it. It works under runc and crun, in
+Runs under ``python3 -I -S`` with the standard library alone; ``setup`` copies it. It works under runc and crun, in
 Podman's user namespace and outside of one. Whatever goes wrong ends the start of the container.
 """
 

@@ -31,10 +31,10 @@ from terok_sandbox.netns.listeners import (
     bind_listener,
     loopback_listener,
 )
-from terok_sandbox.netns.prepare import Prepared, prepare
+from terok_sandbox.netns.prepare import Preparation, Prepared, Verify
 from terok_sandbox.sidecar import Sidecar, VaultWiring
 from terok_sandbox.supervise import handover, hygiene, wire
-from terok_sandbox.supervise.control import ControlServer
+from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.crew import Assignment, Crew
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
@@ -79,7 +79,8 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         self._give_up = time.monotonic() + supervision.handover_timeout
         self._took_ms = 0.0
-        self._drafted: tuple[float, Sidecar, Rules] | None = None
+        self._drafted: tuple[float, Sidecar, Preparation] | None = None
+        self._spent: Preparation | None = None
         self._unrecorded = False
         self._stopping = False
 
@@ -88,7 +89,7 @@ class Supervisor:
 
         A container that a supervisor before this one has left behind is taken over first.
         """
-        self._watch_signals()
+        stop_on_signals(self._selector, self._on_signal)
         try:
             self._take_over()
             self._draft()
@@ -110,12 +111,12 @@ class Supervisor:
         if self._control.waiting:
             deadlines.append(now + 1.0)
         left = [max(0.0, one - now) for one in deadlines if one is not None]
-        for key, _ in self._selector.select(min(left) if left else None):
-            if self._selector.get_map().get(key.fd) is key:  # an earlier callback may have removed it
-                key.data()
+        for callback in ready(self._selector, min(left) if left else None):
+            callback()
         if self._crew.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
+            self._end_preparation()
         self._control.expire()
 
     def _answer(self, frame: wire.Frame) -> dict[str, Any]:
@@ -180,26 +181,27 @@ class Supervisor:
         self._log.note(f"supervises {target.container_id[:12] or 'process'} (pid {target.pid})")
 
     def _draft(self) -> None:
-        """Render the rules and make the certificate while Podman makes the container.
-
-        What keeps that from working is said at the handover.
-        """
+        """Have everything made that can be while Podman is busy; what keeps it from working is said at the handover."""
         if self._target is None:
-            with suppress(TerokError, OSError):
-                rules = load(self._supervision.rules)(self._sidecar)
-                self._drafted = (time.monotonic(), self._sidecar, rules)
-                if self._sidecar.vault is not None:
-                    self._publish_certificate(self._sidecar.vault)
-
-    def _rules(self) -> Rules:
-        drafted, self._drafted = self._drafted, None
-        if drafted is not None and time.monotonic() - drafted[0] < _DRAFT_LIFE and drafted[1] == self._sidecar:
-            return drafted[2]
-        rules: Rules = load(self._supervision.rules)(self._sidecar)
-        return rules
+            with suppress(OSError):
+                self._drafted = (time.monotonic(), self._sidecar, self._preparation())
 
     def _prepare(self, target: handover.Target) -> Prepared:
-        rules = self._rules()
+        self._end_preparation()
+        drafted, self._drafted = self._drafted, None
+        if drafted is not None:
+            self._spent = drafted[2]
+            if time.monotonic() - drafted[0] > _DRAFT_LIFE or drafted[1] != self._sidecar:
+                self._end_preparation()
+        self._spent = self._spent or self._preparation()
+        return self._spent.run(target.netns_fd, timeout=self._supervision.prepare_timeout)
+
+    def _end_preparation(self) -> None:
+        if self._spent is not None:
+            self._spent.close()
+            self._spent = None
+
+    def _preparation(self) -> Preparation:
         wanted = [*DNS_LISTENERS]
         if self._sidecar.gate is not None:
             wanted.append(GATE_LISTENER)
@@ -208,19 +210,19 @@ class Supervisor:
         if self._sidecar.vault is not None:
             wanted += VAULT_LISTENERS
         wanted += map(loopback_listener, self._sidecar.loopback_ports)
-        return prepare(
-            target.netns_fd,
-            rules.text,
-            wanted,
-            verify=rules.verify,
-            timeout=self._supervision.prepare_timeout,
-        )
+        return Preparation(self._made_for_the_container, wanted)
+
+    def _made_for_the_container(self) -> tuple[str, Verify]:
+        """Render the rules and publish the vault's certificate."""
+        if self._sidecar.vault is not None:
+            self._publish_certificate(self._sidecar.vault)
+        rules: Rules = load(self._supervision.rules)(self._sidecar)
+        return rules.text, rules.verify
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
         """Bind the sockets the container sees mounted; all users in there may connect, nobody outside can."""
         if self._sidecar.vault is None:
             return {}
-        self._publish_certificate(self._sidecar.vault)
         wanted = {"vault-unix": VAULT_SOCKET}
         if self._sidecar.vault.ssh_scope is not None:
             wanted["ssh-agent"] = SSH_SOCKET
@@ -257,6 +259,7 @@ class Supervisor:
 
     def _release(self) -> None:
         """Stop the workers and let go of the container."""
+        self._end_preparation()
         self._crew.stop(self._supervision.stop_grace)
         for one in self._sockets:
             one.close()
@@ -302,16 +305,6 @@ class Supervisor:
         with suppress(BlockingIOError):
             self._log.write(os.read(self._said, 65536))
 
-    def _watch_signals(self) -> None:
-        wake, woken = socket.socketpair()
-        wake.setblocking(False)
-        woken.setblocking(False)
-        self._wake = wake
-        signal.set_wakeup_fd(woken.detach())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        self._selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
-
     def _on_signal(self, *_: object) -> None:
         self._stopping = True
 
@@ -330,6 +323,8 @@ class Supervisor:
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)
         self._control.close()
+        if self._drafted is not None:
+            self._drafted[2].close()
         self._release()
         self._copy_said()
         self._log.close()

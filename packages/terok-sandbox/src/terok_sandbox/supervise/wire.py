@@ -20,7 +20,19 @@ from typing import Any, Final
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise.hook import BUILD, PROTOCOL
 
-__all__ = ["BUILD", "MAX_FRAME", "PROTOCOL", "Frame", "WireError", "connect", "decode", "encode", "listen", "peer_uid"]
+__all__ = [
+    "BUILD",
+    "MAX_FRAME",
+    "PROTOCOL",
+    "Frame",
+    "WireError",
+    "answers",
+    "connect",
+    "decode",
+    "encode",
+    "listen",
+    "peer_uid",
+]
 
 MAX_FRAME: Final = 65536
 MAX_DESCRIPTORS: Final = 8
@@ -139,6 +151,15 @@ def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) ->
         channel.close()
         raise
     return channel
+
+
+def answers(path: Path) -> bool:
+    """Tell whether somebody listens at *path*."""
+    try:
+        connect(path, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def peer_uid(channel: socket.socket) -> int:

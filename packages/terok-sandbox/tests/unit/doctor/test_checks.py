@@ -14,7 +14,7 @@ from terok_sandbox.cli import diagnosis, main
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
 from terok_sandbox.doctor.containers import container_checks, judge_answer
-from terok_sandbox.doctor.host import judge_landlock, judge_limits, key_usage
+from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman, key_usage
 from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
@@ -61,6 +61,13 @@ def test_limits() -> None:
     assert judge_limits(FAKE_FACTS).severity == "ok"
     verdict = judge_limits(replace(FAKE_FACTS, controllers=frozenset({"pids"})))
     assert (verdict.severity, "cpu, memory" in verdict.detail) == ("warn", True)
+
+
+def test_podmans_own_remedy_is_taken_only_when_podman_names_it() -> None:
+    lost = 'invalid internal status, try resetting the pause process with "podman system migrate": cannot re-exec'
+    found = [judge_podman(code, "", err) for code, err in ((0, lost), (1, lost), (125, "Error: no space left"))]
+    assert [(one.severity, one.fixable) for one in found] == [("ok", False), ("error", True), ("error", False)]
+    assert found[2].detail == "no space left"
 
 
 def test_landlock_is_judged_by_what_it_covers() -> None:

@@ -94,7 +94,8 @@ def test_the_base_is_left_alone_and_its_other_rules_stay() -> None:
     before = copy.deepcopy(BASE)
     profile = tighten(BASE)
     assert before == BASE
-    assert profile["archMap"] == BASE["archMap"]
+    assert profile["archMap"] == [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": []}]
+    assert tighten(BASE, ["32bit"])["archMap"] == BASE["archMap"]
     assert {"names": ["quotactl"], **{k: BASE["syscalls"][2][k] for k in ("action", "includes")}} in profile["syscalls"]
     assert not [rule for rule in profile["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" and "bpf" in rule["names"]]
 
@@ -109,7 +110,13 @@ def test_clone_is_looked_at_on_every_architecture() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"defaultAction": "SCMP_ACT_ALLOW"}, {"defaultAction": None}, {"syscalls": None}, {"syscalls": [{"names": "x"}]}],
+    [
+        {"defaultAction": "SCMP_ACT_ALLOW"},
+        {"defaultAction": None},
+        {"syscalls": None},
+        {"archMap": "x"},
+        {"syscalls": [{"names": "x"}]},
+    ],
 )
 def test_a_base_that_cannot_be_tightened_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(SetupError):

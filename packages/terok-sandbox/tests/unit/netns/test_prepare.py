@@ -5,12 +5,13 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns import libnft
-from terok_sandbox.netns.listeners import DNS_LISTENERS, GATE_LISTENER, VAULT_LISTENERS
-from terok_sandbox.netns.prepare import prepare
+from terok_sandbox.netns.listeners import DNS_LISTENERS, GATE_LISTENER, VAULT_LISTENERS, ListenerSpec
+from terok_sandbox.netns.prepare import Preparation, Prepared
 
 Inside = Callable[[Callable[[], str]], str]
 
@@ -26,6 +27,13 @@ table inet terok {
 }
 """
 EVERY = [*DNS_LISTENERS, GATE_LISTENER, *VAULT_LISTENERS]
+
+
+def prepare(
+    namespace: int, rules: str, listeners: list[ListenerSpec], *, verify: Callable[[str], object], timeout: float = 5.0
+) -> Prepared:
+    with closing(Preparation(lambda: (rules, verify), listeners)) as preparation:
+        return preparation.run(namespace, timeout=timeout)
 
 
 @pytest.fixture(params=["library", "program"])
@@ -90,6 +98,32 @@ def test_a_failed_check_stops_it(namespace: int, nft: None) -> None:
 def test_a_bug_in_the_child_is_reported(namespace: int) -> None:
     with pytest.raises(NetnsError, match="ZeroDivisionError"):
         prepare(namespace, RULES, EVERY, verify=lambda text: 1 // 0)
+
+
+def test_what_waits_holds_nothing_of_its_parent_and_ends_with_it() -> None:
+    reading, writing = os.pipe()
+    preparation = Preparation(lambda: (RULES, lambda text: None), EVERY)
+    os.close(writing)
+    assert select.select([reading], [], [], 5)[0], "the child has closed its copy"
+    pidfd = os.pidfd_open(preparation._child)
+    preparation._channel.close()
+    assert select.select([pidfd], [], [], 5)[0]
+    preparation.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(preparation._child, 0)
+    os.close(pidfd)
+    os.close(reading)
+
+
+def test_a_draft_that_failed_before_there_was_a_namespace_is_told(namespace: int) -> None:
+    def refuse() -> tuple[str, Callable[[str], object]]:
+        raise NetnsError("no rules", hint="look")
+
+    preparation = Preparation(refuse, EVERY)
+    os.waitid(os.P_PID, preparation._child, os.WEXITED | os.WNOWAIT)
+    with closing(preparation), pytest.raises(NetnsError, match="no rules") as caught:
+        preparation.run(namespace)
+    assert caught.value.hint == "look"
 
 
 def test_a_child_that_hangs_is_killed(namespace: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,11 @@ def test_the_descriptor_is_what_podman_expects(config: SandboxConfig) -> None:
     assert document["when"] == {"annotations": {"^terok\\.sandbox\\.sidecar$": ".+"}}
     program = Path(document["hook"]["path"])
     assert (program.name, str(program.readlink())) == ("terok-sandbox-hook", hook_python())
-    assert document["hook"]["args"] == ["python3", "-I", "-S", str(config.hooks_dir / SCRIPT)]
+    words = [str(program), *document["hook"]["args"][1:]]
+    for _ in range(2):  # the second time from what the first has compiled
+        done = subprocess.run(words, input="nothing", capture_output=True, text=True, check=False)
+        assert (done.returncode, "state document is not JSON" in done.stderr) == (1, True)
+    assert list((config.hooks_dir / "__pycache__").glob("terok_sandbox_hook.*.pyc"))
     assert "/.venv/" not in hook_python()
 
 

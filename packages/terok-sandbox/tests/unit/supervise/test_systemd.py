@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terok_sandbox.clearance import autostart
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupError
 from terok_sandbox.supervise import client, systemd, wire
@@ -31,6 +32,20 @@ def test_units_name_this_interpreter_and_these_directories(tmp_path: Path) -> No
     assert settings["Environment"] == r'"TEROK_ROOT=/a b/%%u\"$$x"'
     assert "SECRET" not in text
     assert f"ListenSequentialPacket={tmp_path}/r/forkserver.sock\n" in systemd.socket_unit(config(tmp_path))
+
+
+def test_systemd_takes_every_line_of_the_units(tmp_path: Path) -> None:
+    cfg = config(tmp_path / 'a b"%u$x')
+    units = {
+        systemd.SOCKET_UNIT: systemd.socket_unit(cfg),
+        systemd.SERVICE_UNIT: systemd.service_unit(cfg, {"TEROK_ROOT": '/a b/%u"$x'}),
+        "notifier.service": autostart.render_unit("/bin/true"),
+    }
+    for name, text in units.items():
+        (tmp_path / name).write_text(text)
+    words = ["systemd-analyze", "--user", "verify", *(str(tmp_path / name) for name in units)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_path_cannot_add_a_setting(tmp_path: Path) -> None:

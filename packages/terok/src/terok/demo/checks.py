@@ -120,11 +120,12 @@ def _refused(title: str, refusal: Refusal) -> Check:
     refused_inside = saw is None or refusal.phrase in saw
     seen = "" if saw is None else f"the agent saw “{refusal.phrase if refused_inside else _short(saw)}”, "
     arrived = "" if refusal.arrived is None else f"{_count(refusal.arrived, 'connection')} arrived, "
+    row = "audited" if refusal.row is not None else "no audit row"
     return Check(
         title,
-        held=refused_inside and not refusal.arrived and refusal.row is not None,
-        measured=f"{refusal.target}: {seen}{arrived}{'audited' if refusal.row is not None else 'no audit row'}",
-        expected="refused inside, nothing arrived, and a row in the shield's audit log",
+        held=refused_inside and not refusal.arrived and (refusal.row is not None or refusal.own),
+        measured=f"{refusal.target}: {seen}{arrived}" + ("the container's own address too" if refusal.own else row),
+        expected="refused inside, nothing arrived, and a row in the shield's audit log if it could leave the container",
         details=() if refusal.row is None else (_row(refusal.row),),
     )
 

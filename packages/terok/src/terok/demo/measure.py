@@ -16,7 +16,7 @@ from terok.integrations.sandbox import GitGate, Sidecar, read_audit, review_bran
 from . import rows, scene
 from .observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
 from .places import KEY, STAND_IN, environment_value, search_container
-from .processes import Process, container_processes
+from .processes import Process, container_processes, is_own_address
 
 if TYPE_CHECKING:
     from terok.integrations.executor import Recorder
@@ -37,6 +37,7 @@ def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, 
 
     `before` are the repository's branch tips before the run, `started` is a monotonic time in seconds.
     """
+    own = is_own_address(stage.runner.runtime.container(name).pid, stage.target.address)
     processes = _watch(stage, name)
     try:
         say("searching the container for the real key")
@@ -50,7 +51,7 @@ def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, 
     exit_code = _exit_code(stage, name)
     seconds = time.monotonic() - started - looking
     sidecar = Sidecar.load(stage.config.sidecar_path(name))
-    connection, refused_name = _refusals(sidecar.shield.audit_path, stage.seen, stage.target)
+    connection, refused_name = _refusals(sidecar.shield.audit_path, stage.seen, stage.target, own=own)
     return Observed(
         agent=stage.options.agent,
         exit_code=exit_code,
@@ -100,19 +101,19 @@ def _exit_code(stage: Stage, name: str) -> int | None:
         return None
 
 
-def _refusals(path: Path, seen: Recorder | None, target: Target) -> tuple[Refusal, Refusal]:
+def _refusals(path: Path, seen: Recorder | None, target: Target, *, own: bool) -> tuple[Refusal, Refusal]:
     """Return the refused connection and name; audit rows are waited for, they may come after the agent's end."""
     deadline = time.monotonic() + AUDIT_SECONDS
     while True:
         recorded = list(_rows(path))
         connection = rows.connection_row(recorded, target.address, target.port)
         name = rows.name_row(recorded, scene.REFUSED_NAME)
-        if (connection and name) or time.monotonic() > deadline:
+        if ((connection or own) and name) or time.monotonic() > deadline:
             break
         time.sleep(0.1)
     where = f"this host, {target.address}:{target.port}"
     return (
-        Refusal(where, scene.NOT_CONNECTED, _said(seen, scene.CONNECT), connection, target.arrived()),
+        Refusal(where, scene.NOT_CONNECTED, _said(seen, scene.CONNECT), connection, target.arrived(), own),
         Refusal(scene.REFUSED_NAME, scene.NOT_RESOLVED, _said(seen, scene.RESOLVE), name),
     )
 

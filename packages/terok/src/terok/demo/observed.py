@@ -44,7 +44,8 @@ class Refusal:
     """Something the agent tried, and the audit row, if there is one.
 
     `phrase` is what its command prints when it was refused, `agent_saw` what it printed; None when that is not known.
-    `arrived` counts the connections at the target; None for a name.
+    `arrived` counts the connections at the target; None for a name. `own` says that the target's address is the
+    container's too, as under pasta: what is sent there never leaves the container, so no wall has to refuse it.
     """
 
     target: str
@@ -52,6 +53,7 @@ class Refusal:
     agent_saw: str | None
     row: Mapping[str, Any] | None
     arrived: int | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

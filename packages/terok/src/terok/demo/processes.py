@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,15 @@ def container_processes(first: int, *, proc: Path = PROC) -> tuple[Process, ...]
     except OSError:
         return ()
     return tuple(_in_namespace(namespace, proc))
+
+
+def is_own_address(pid: int, address: str, *, proc: Path = PROC) -> bool:
+    """Tell whether the IPv4 *address* is local in the network namespace of process `pid`."""
+    try:
+        routes = (proc / str(pid) / "net" / "fib_trie").read_text()
+    except OSError:
+        return False
+    return re.search(rf"-- {re.escape(address)}\n\s+/32 host LOCAL", routes) is not None
 
 
 def parse_status(text: str) -> dict[str, str]:

@@ -65,6 +65,12 @@ def test_each_failure_is_seen_and_only_it(change: dict[str, object], titles: lis
     assert failed(replace(GOOD, **change)) == titles
 
 
+def test_an_address_that_the_container_has_too_needs_no_audit_row_but_still_nothing_may_arrive() -> None:
+    own = replace(GOOD.connection, row=None, own=True)
+    assert failed(replace(GOOD, connection=own)) == []
+    assert failed(replace(GOOD, connection=replace(own, arrived=1))) == ["connection refused"]
+
+
 def test_against_a_live_provider_the_audit_rows_are_the_evidence() -> None:
     assert failed(replace(GOOD, connection=replace(GOOD.connection, agent_saw=None))) == []
 

@@ -26,7 +26,7 @@ def test_refusals_are_taken_from_the_audit_and_from_what_the_agent_said(tmp_path
     log.close()
     seen = Recorder()
     seen.outputs[scene.CONNECT] = "not connected\n"
-    connection, name = measure._refusals(tmp_path / "shield.jsonl", seen, target)
+    connection, name = measure._refusals(tmp_path / "shield.jsonl", seen, target, own=False)
     assert (connection.agent_saw, connection.row and connection.row["port"]) == ("not connected\n", target.port)
     assert connection.arrived == 0
     assert name.row is not None
@@ -38,7 +38,7 @@ def test_rows_that_do_not_come_are_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(measure, "AUDIT_SECONDS", 0.05)
     socket.create_connection(("127.0.0.1", target.port)).close()
-    connection, name = measure._refusals(tmp_path / "missing.jsonl", None, target)
+    connection, name = measure._refusals(tmp_path / "missing.jsonl", None, target, own=False)
     assert (connection.row, connection.agent_saw, name.row) == (None, None, None)
     assert connection.arrived == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok.demo.processes import container_processes, inside_uid, parse_status
+from terok.demo.processes import container_processes, inside_uid, is_own_address, parse_status
 
 STATUS = (
     "Name:\tsleep\nState:\tS (sleeping)\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{eff}\nCapBnd:\t00000000800405fb\n"
@@ -41,6 +41,12 @@ def test_a_container_that_has_ended_has_none(tmp_path: Path) -> None:
 def test_our_own_namespace_has_us_in_it() -> None:
     ours = {process.pid: process for process in container_processes(os.getpid())}
     assert ours[os.getpid()].host_uid == os.geteuid()
+
+
+def test_own_addresses_are_those_the_kernel_takes_as_local() -> None:
+    assert is_own_address(os.getpid(), "127.0.0.1")
+    assert not is_own_address(os.getpid(), "192.0.2.255")
+    assert not is_own_address(0, "127.0.0.1")
 
 
 @pytest.mark.parametrize(("uid", "inside"), [(1001, 1000), (1, 0), (1000, 999), (0, None), (5000, None)])
