@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import lab  # noqa: E402 - the laboratory's own numbers
+
 BASE = "mmdebstrap:trixie"
 
 
@@ -75,6 +80,30 @@ def needs(capability: str, present: bool) -> None:
     if reason := unavailable(capability):
         pytest.skip(f"{capability}: {reason}")
     pytest.fail(f"this machine lacks {capability}, and tools/unavailable.toml does not list it")
+
+
+def contacts(*, since: int = 0) -> list[dict]:
+    """Return what has reached the laboratory network so far, but for the first ``since``.
+
+    What is under way is waited for: each socket there takes a contact of ours behind all that came before.
+    """
+    needs("lab", "TEROK_LAB" in os.environ)
+    record, fence = Path(os.environ["TEROK_LAB"]), set()
+    for port in lab.TCP_PORTS:
+        with socket.create_connection((lab.FENCE, port), timeout=60) as one:
+            fence.add((port, one.getsockname()[1]))
+    for port in lab.UDP_PORTS:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(lab.FENCE.encode(), (lab.FENCE, port))
+            fence.add((port, one.getsockname()[1]))
+    deadline = time.monotonic() + 60
+    while True:
+        rows = [json.loads(line) for line in record.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        ours = [row for row in rows if row["to"].endswith(lab.FENCE)]
+        if fence <= {(row["port"], row["from_port"]) for row in ours}:
+            return [row for row in rows if not row["to"].endswith(lab.FENCE)][since:]
+        assert time.monotonic() < deadline, "the laboratory does not answer"
+        time.sleep(0.02)
 
 
 def host_address() -> str:

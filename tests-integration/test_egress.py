@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Shell, host_address, needs
+from support import Shell, contacts, host_address
 
 Listen = Callable[[str], tuple[int, Callable[[], int]]]
 
@@ -54,15 +53,8 @@ def udp(address: str, port: int) -> str:
 @pytest.fixture
 def lab() -> Iterator[Callable[[], list[dict]]]:
     """Return a reader of the contacts that the laboratory network recorded since the test began."""
-    needs("lab", "TEROK_LAB" in os.environ)
-    path = Path(os.environ["TEROK_LAB"])
-    before = len(path.read_text().splitlines())
-
-    def contacts() -> list[dict]:
-        rows = [json.loads(line) for line in path.read_text().splitlines()[before:]]
-        return [row for row in rows if row["to"].removeprefix("::ffff:") in (*ADDRESSES, "*")]
-
-    yield contacts
+    before = len(contacts())
+    yield lambda: [row for row in contacts(since=before) if row["to"].removeprefix("::ffff:") in (*ADDRESSES, "*")]
 
 
 ADDRESSES = ("198.51.100.7", "198.51.100.9", "10.254.0.5", "169.254.169.254", "100.100.100.200", "2001:db8:1::10")

@@ -28,6 +28,7 @@ LOCK = Path("/run/terok-lab.lock")
 # Only ranges that no site uses for its own services (some put package mirrors on a documentation address).
 NETWORKS = ("198.51.100.0/24", "169.254.169.254/32", "100.100.100.200/32", "10.254.0.0/24")
 OUTER6, ADDRESSES6 = "2001:db8:1::1", tuple(f"2001:db8:1::{number}" for number in (10, 11, 12))
+FENCE = "198.51.100.254"  # contacts of the tests' own, behind which they read the record
 TCP_PORTS, UDP_PORTS = (22, 53, 80, 443, 853, 8080), (53, 443, 5353, 8080)
 
 
@@ -114,9 +115,11 @@ def record(path: Path) -> None:
                     connection, peer = key.fileobj.accept()
                     local = connection.getsockname()[0]
                 else:
-                    _, peer = key.fileobj.recvfrom(2048)
+                    data, peer = key.fileobj.recvfrom(2048)
+                    local = FENCE if data == FENCE.encode() else "*"
                 # Before the answer: who has that finds the row.
-                log.write(json.dumps({"proto": kind.name, "port": port, "to": local, "from": peer[0]}) + "\n")
+                row = {"proto": kind.name, "port": port, "to": local, "from": peer[0], "from_port": peer[1]}
+                log.write(json.dumps(row) + "\n")
                 if connection is not None:
                     answer(connection, port)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import socket
 import threading
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from attack_support import RULES, Names, Walled
-from support import Shell, needs
+from support import Shell, contacts
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +69,5 @@ def airlocked(ready: Shell, base_image: str, names: Names) -> Iterator[Walled]:
 @pytest.fixture
 def lab() -> Iterator[Callable[[], list[dict]]]:
     """Return a reader of the contacts that the laboratory network recorded since the test began."""
-    needs("lab", "TEROK_LAB" in os.environ)
-    path = Path(os.environ["TEROK_LAB"])
-    before = len(path.read_text().splitlines())
-    yield lambda: [json.loads(line) for line in path.read_text().splitlines()[before:]]
+    before = len(contacts())
+    yield lambda: contacts(since=before)
