@@ -16,7 +16,6 @@ from terok_util import TerokError
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.errors import AuditError, ShieldError
-from terok_sandbox.gate.server import serve_gate
 from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
@@ -124,6 +123,8 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
+        from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
+
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
                 parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop)

@@ -70,3 +70,8 @@ def test_the_gateway_serves_until_told_or_until_a_part_fails(tmp_path: Path, end
     rows = [(row["action"], row.get("name", row.get("dest")), row["tier"]) for row in read_audit(audit)]
     assert rows == [("refused", "evil.example", "default"), ("blocked", "203.0.113.9", "default")]
     assert (json.loads(audit.read_text().splitlines()[-1])["port"], audit.stat().st_mode & 0o777) == (443, 0o600)
+
+
+def test_a_gateway_without_a_gate_carries_no_http_server() -> None:
+    code = "import sys, terok_sandbox.gateway; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

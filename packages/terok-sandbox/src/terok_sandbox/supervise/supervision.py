@@ -21,11 +21,13 @@ class Supervision:
     """Entry points (``module:function``) and times in seconds.
 
     ``broker`` and ``gateway`` take a ``WorkerContext`` and return an exit code; ``rules`` takes a ``Sidecar`` and
-    returns ``Rules``; ``certificate`` takes the directories of the vault's audit and of what the container sees.
+    returns ``Rules``; ``certificate`` takes the directories of the vault's audit and of what the container sees; what
+    the gateway needs for a gate (``gate``) is imported with the first container that has one.
     """
 
     broker: str = "terok_sandbox.vault.worker:serve"
     gateway: str = "terok_sandbox.gateway:serve"
+    gate: str = "terok_sandbox.gate.server:serve_gate"
     rules: str = "terok_sandbox.supervise.rules:rules_for"
     certificate: str = "terok_sandbox.vault.authority:publish"
     handover_timeout: float = 120.0

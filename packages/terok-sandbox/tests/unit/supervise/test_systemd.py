@@ -44,7 +44,8 @@ def test_systemd_takes_every_line_of_the_units(tmp_path: Path) -> None:
     for name, text in units.items():
         (tmp_path / name).write_text(text)
     words = ["systemd-analyze", "--user", "verify", *(str(tmp_path / name) for name in units)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
