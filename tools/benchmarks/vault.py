@@ -78,6 +78,9 @@ class Provider(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.full = False
+        asyncio.get_running_loop().call_soon(self.fill)  # a write from within here may end the transport twice
+
+    def fill(self) -> None:
         while self.left and not self.full and not self.transport.is_closing():
             piece = BLOCK if self.left >= len(BLOCK) else BLOCK[: self.left]
             self.left -= len(piece)
