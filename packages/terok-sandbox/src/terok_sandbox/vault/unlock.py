@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from terok_util import TerokError, UsageError, ensure_dir, write_sensitive_file
 
@@ -24,11 +24,12 @@ from terok_sandbox.vault.passphrase.tiers import best_tier, tier_named
 from terok_sandbox.vault.secret_file import MAX_BYTES, one_line, read_secret_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.store import CredentialDB
 
+T = TypeVar("T")
 Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt", "generated"]
 
 COMMAND_SECONDS: Final = 30.0
@@ -62,14 +63,26 @@ def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
         VaultError: the session file cannot be trusted, or the command failed.
 
     """
+
+    def proved(found: Resolved) -> Resolved:
+        if found.tier != "prompt" and not _may_open(cfg, found.passphrase):
+            raise WrongPassphrase("it does not open the vault")
+        return found
+
+    return _first(cfg, proved, interactive=interactive)
+
+
+def _first(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interactive: bool) -> T:
+    """Return what `use` makes of the first passphrase for which it does not raise WrongPassphrase."""
     wrong = []
     for found in _kept(cfg):
-        if _may_open(cfg, found.passphrase):
-            return found
-        wrong.append(f"the {found.tier} tier")
-        _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
+        try:
+            return use(found)
+        except WrongPassphrase:
+            wrong.append(f"the {found.tier} tier")
+            _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
     if interactive and sys.stdin.isatty():
-        return Resolved(ask_passphrase("Vault passphrase: "), "prompt")
+        return use(Resolved(ask_passphrase("Vault passphrase: "), "prompt"))
     if wrong:
         raise WrongPassphrase(
             f"the passphrase of {' and of '.join(wrong)} does not open the vault {cfg.db_path}", hint=_UNLOCK_HINT
@@ -113,7 +126,7 @@ def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB
             hint="store a first credential with `terok-sandbox vault set PROVIDER`",
         )
     settle(cfg)
-    return CredentialDB(cfg.db_path, resolve_passphrase(cfg, interactive=interactive))
+    return _first(cfg, lambda found: CredentialDB(cfg.db_path, found.passphrase), interactive=interactive)
 
 
 def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: TierName | None = None) -> Path:
