@@ -82,21 +82,22 @@ def test_a_locked_vault_stops_a_library_call_without_a_question(
     config = SandboxConfig.load()
     config.db_path.parent.mkdir(parents=True)
     config.db_path.write_bytes(b"sealed")
-    monkeypatch.setattr("terok_sandbox.vault.unlock.settle", lambda _: None)
-    asked: list[bool] = []
+    asked: list[str] = []
 
-    def resolve(_: SandboxConfig, *, interactive: bool = False) -> str:
-        asked.append(interactive)
-        raise VaultLocked("no passphrase is at hand", hint="terok-sandbox vault unlock")
+    def ask(question: str) -> str:
+        asked.append(question)
+        raise VaultLocked("no passphrase was given")
 
-    monkeypatch.setattr("terok_sandbox.vault.unlock.resolve_passphrase", resolve)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("terok_sandbox.vault.unlock.ask_passphrase", ask)
     promotion.record_review(gate, "feature", gate.review("feature"))
     with pytest.raises(VaultLocked) as refused:
         gate.promote("feature", accept_flags=True)
+    assert (asked, refused.value.hint) == ([], "run `terok-sandbox vault unlock`")
     monkeypatch.setattr(review_handlers, "base_directory", lambda: gate.path.parent)
     with pytest.raises(VaultLocked):
         review_handlers.promote(scope="proj-1", branch="feature", accept_flags=True)
-    assert (asked, refused.value.hint) == ([False, True], "terok-sandbox vault unlock")
+    assert asked == ["Vault passphrase: "]
     assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
 
 
