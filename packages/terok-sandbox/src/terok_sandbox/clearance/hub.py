@@ -131,8 +131,8 @@ class ClearanceHub:
             self._journal.close()
 
     def expire(self) -> None:
-        """Close the questions that nobody has answered in time."""
-        for request in self.queue.expire(self._clock()):
+        """Close the questions that nobody has answered in time, but not while one is being answered."""
+        for request in () if self._turn.locked() else self.queue.expire(self._clock()):
             with suppress(ClearanceError):  # replayed, it expires again
                 self._journal.ended(request)
             self._answers.expired(request)

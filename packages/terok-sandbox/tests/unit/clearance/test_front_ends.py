@@ -17,10 +17,16 @@ from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
-from terok_sandbox.clearance.project import read_project_verdicts, remember_for_project, with_project_verdicts
+from terok_sandbox.clearance.project import (
+    read_project_verdicts,
+    remember_for_project,
+    verdicts_path,
+    with_project_verdicts,
+)
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar
 
@@ -83,6 +89,10 @@ def test_project_verdicts_join_later_launches(config: SandboxConfig) -> None:
     lines = with_project_verdicts(config, "p", PolicyTiers(project_allow=("+ b.example",))).project_allow
     assert lines == ("+ b.example", '+ a.example.com:22/tcp %reason="git"', "+ [2001:db8::7]:5432/tcp")
     assert with_project_verdicts(config, "", PolicyTiers()) == PolicyTiers()
+    with verdicts_path(config, "p").open("a") as file:
+        file.write("+ NOT.example\n")
+    with pytest.raises(PolicyError, match=r"verdicts/p\.policy:3: "):
+        with_project_verdicts(config, "p", PolicyTiers())
     with pytest.raises(ClearanceError):
         remember_for_project(config, "../p", target, Verdict("allow"))
 

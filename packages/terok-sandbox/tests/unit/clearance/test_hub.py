@@ -185,6 +185,23 @@ async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:
     assert json.loads(rows[-1])["answer"] == "expired"
 
 
+async def test_a_question_does_not_expire_while_it_is_answered(tmp_path: Path) -> None:
+    now, case = [1000.0], make(tmp_path)
+    case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit), clock=lambda: now[0])
+    case.hub.blocked(refused())
+
+    async def slow(verdict: LiveVerdict) -> None:
+        now[0] += 901
+        case.hub.expire()
+        case.rules.applied.append(verdict)
+
+    case.rules.apply = slow
+    await case.hub.decide(case.hub.queue.waiting[0].id, "api.example.com", Verdict("allow"))
+    assert len(case.rules.applied) == 1
+    rows = (tmp_path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
+    assert json.loads(rows[-1])["answer"] == "allow"
+
+
 async def test_a_slow_front_end_loses_the_oldest_and_is_told(case: Case) -> None:
     reader, writer = await asyncio.open_unix_connection(case.socket)
     writer.write(protocol.encode("subscribe"))
