@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from terok_sandbox.errors import AuditError, NetnsError
+from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
@@ -150,20 +150,19 @@ class DnsServer:
         try:
             answer = await self._upstream.ask(forward.name, forward.rdtype)
             opened = self._resolver.open(forward, answer)
+            for address in answer.addresses:
+                self._sightings.name_address(address, forward.name)
+            for event in opened.events:
+                self._sightings.record(event)
             if opened.learned:
                 if self._opened is not None:
                     self._opened(forward.name, opened.learned)
                 await self._channel.run(learn_command(opened.learned))
         except UpstreamError as error:
             log.info("%s: %s", forward.name, error)
-        except NftCommandError as error:
+        except (NftCommandError, ShieldError) as error:
             opened = _FAILED
             log.warning("%s: its addresses stay closed: %s", forward.name, error)
-        else:
-            for address in answer.addresses:
-                self._sightings.name_address(address, forward.name)
-        for event in opened.events:
-            self._sightings.record(event)
         self._remember((forward.name, forward.rdtype), opened)
         return opened
 

@@ -11,6 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.errors import ShieldError
 from terok_sandbox.netns.nft import NftChannelError, NftCommandError
 from terok_sandbox.shield.dns import MAX_CONNECTIONS, DnsServer
 from terok_sandbox.shield.dns_wire import Answer
@@ -104,6 +105,18 @@ async def test_a_refused_name_is_answered_and_recorded_only(
     assert world.log == []
     (row,) = read_audit(tmp_path / "shield.jsonl")
     assert (row["action"], row["name"]) == ("refused", "data.evil.example")
+
+
+async def test_what_cannot_be_remembered_stays_closed(server: DnsServer, world: World, tmp_path: Path) -> None:
+    def full(name: str, learned: object) -> None:
+        rows = [row["action"] for row in read_audit(tmp_path / "shield.jsonl")]
+        assert (name, bool(learned), rows) == ("www.example.com", True, ["allowed"]), "it is recorded before it opens"
+        raise ShieldError("too many")
+
+    server._opened = full
+    reply = dns.message.from_wire(await server.answer(dns.message.make_query("www.example.com", "A").to_wire()) or b"")
+    assert (reply.rcode(), reply.answer) == (dns.rcode.SERVFAIL, [])
+    assert world.log == ["ask www.example.com"]
 
 
 @pytest.mark.parametrize("failing", ["upstream_error", "rule_error"])
