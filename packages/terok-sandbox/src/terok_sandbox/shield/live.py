@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.shield.asker import RuleChannel
-    from terok_sandbox.shield.policy import Service
+    from terok_sandbox.shield.policy import Grant, Service
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.ruleset import Learned, Posture
 
@@ -203,10 +203,13 @@ class LivePolicy:
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
         """Return and forget what was opened for names whose connections the policy does not allow any more."""
         gone = []
+        grants: dict[str, tuple[Grant, ...]] = {}
         for opening in self._openings:
             name, address, service = opening
-            grants = [grant for grant in self._lasting.grants(name) if grant.service == service]
-            if not any(self._lasting.judge_answer(grant, address).allowed for grant in grants):
+            if name not in grants:
+                grants[name] = self._lasting.grants(name)
+            own = (grant for grant in grants[name] if grant.service == service)
+            if not any(self._lasting.judge_answer(grant, address).allowed for grant in own):
                 gone.append((address, service))
                 self._openings.remove(opening)
         return gone
