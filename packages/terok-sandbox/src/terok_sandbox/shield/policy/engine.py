@@ -195,8 +195,9 @@ class Policy:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
     def _matching_address(self, address: Address) -> list[Rule]:
-        address = judged_as(address)
-        return [rule for tier in TIERS for rule in self._tiers[tier].for_address(address)]
+        """Return the rules for *address* and for the IPv4 address inside, strongest tier first."""
+        forms = dict.fromkeys((address, judged_as(address)))
+        return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
 
 
 _RESOLVER: Final = Decision("deny", "another resolver: only an override opens it", "resolver")
