@@ -15,7 +15,7 @@ from terok_sandbox.clearance.autostart import install_autostart, remove_autostar
 from terok_sandbox.clearance.desktop import NAME, PATH, Desktop, DesktopUnavailable
 from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.clearance.hub import ClearanceHub, bind
-from terok_sandbox.clearance.model import Target, Verdict
+from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
 from terok_sandbox.clearance.project import (
     read_project_verdicts,
@@ -142,11 +142,12 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
         notifier = Notifier(subscriber, clock=lambda: now[0])
         numbers = itertools.count(1)
         shown: dict[int, tuple[str, list[tuple[str, str]]]] = {}
+        bodies: dict[int, str] = {}
 
         async def show(summary: str, body: str, actions: list[tuple[str, str]], *, replaces: int = 0) -> int:
             assert "<b>" not in body and "…" not in summary
             number = replaces or next(numbers)
-            shown[number] = (summary, actions)
+            shown[number], bodies[number] = (summary, actions), body
             return number
 
         async def withdraw(number: int) -> None:
@@ -171,7 +172,19 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
             while not applied or len(shown) < 4:
                 await asyncio.sleep(0.01)
         assert [(one.target, one.verdict) for one in applied] == [("x0.example.com", "allow")]
-        notifier._closed(2)
+        refusing = subscriber.decide
+
+        async def refuse(request: ClearanceRequest, verdict: Verdict) -> None:
+            raise ClearanceError(f"{request.target}: stays <b>closed</b>")
+
+        subscriber.decide = refuse  # type: ignore[method-assign]
+        notifier._pressed(2, shown[2][1][1][0])
+        notifier._closed(2)  # as daemons do when a button was pressed
+        async with asyncio.timeout(5):
+            while not any("NOT DONE" in text for text in bodies.values()):
+                await asyncio.sleep(0.01)
+        assert any(text.startswith("NOT DONE: x1.example.com: stays (b)closed") for text in bodies.values())
+        subscriber.decide = refusing  # type: ignore[method-assign]
         await notifier.leave()
         following.cancel()
     serving.cancel()
