@@ -90,7 +90,7 @@ async def _parts(
     control = listen_control(ctx.sidecar)
     live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
-    hub = ClearanceHub(ctx.sidecar, live, audit=audit)
+    hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid)
     hub.restore()
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
     upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))

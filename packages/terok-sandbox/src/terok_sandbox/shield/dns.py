@@ -128,14 +128,20 @@ class DnsServer:
         if not task.cancelled():
             task.exception()  # read, also when nobody waits for the answer any more
 
-    def answer_now(self, wire: bytes, *, tcp: bool = False, hold: bool = True) -> bytes | Forward | Held | None:
-        """Return the reply if it needs neither an upstream nor a verdict, else what to ask."""
+    def answer_now(
+        self, wire: bytes, *, tcp: bool = False, hold: bool = True, port: int = 0
+    ) -> bytes | Forward | Held | None:
+        """Return the reply if it needs neither an upstream nor a verdict, else what to ask.
+
+        *port* is where a datagram came from, 0 if that is not known.
+        """
         tick = self._clock()
         outcome = self._resolver.judge(wire, tick=tick, tcp=tcp)
         if isinstance(outcome, Reply):
             name, event = outcome.askable, outcome.event
             if hold and self._asker and name and event and (name in self._held or len(self._held) < MAX_HELD):
-                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule))
+                client = ("udp", port) if port else None
+                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule, client))
             if outcome.event is not None:
                 self._sightings.record(outcome.event)
             return outcome.wire
@@ -205,9 +211,9 @@ class DnsServer:
             for task in [*self._tasks, *connections, *self._asking.values(), *self._held.values()]:
                 task.cancel()
 
-    def start(self, wire: bytes, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
+    def start(self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
         """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
-        outcome = self.answer_now(wire)
+        outcome = self.answer_now(wire, port=port)
         if isinstance(outcome, bytes):
             send(outcome)
         if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
@@ -276,6 +282,6 @@ class _Datagrams(asyncio.DatagramProtocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             try:
-                self._server.start(data, lambda reply: transport.sendto(reply, addr), self._failed)
+                self._server.start(data, addr[1], lambda reply: transport.sendto(reply, addr), self._failed)
             except AuditError as error:
                 _fail(self._failed, error)

@@ -99,11 +99,14 @@ class Judge:
             return not address or self._judge(host, parse_address(address), port, policy).allowed
         return True
 
-    async def route(self, host: str, port: int) -> Route:
-        """Return what may be dialed for *host*; raises :class:`Refused` and :class:`Unreachable`."""
+    async def route(self, host: str, port: int, client: int = 0) -> Route:
+        """Return what may be dialed for *host*; raises :class:`Refused` and :class:`Unreachable`.
+
+        *client* is the port that the one who asks is connected from.
+        """
         decision = self.decide(host, port)
         if not decision.allowed and self._asker is not None and decision.tier == "default":
-            request = Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule)
+            request = Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule, ("tcp", client))
             try:
                 async with asyncio.timeout(HOLD_SECONDS):
                     await self._asker.hold(request)

@@ -135,7 +135,7 @@ class EgressProxy:
         try:
             if len(self._tunnels) >= MAX_TUNNELS:
                 return await _answer(writer, 503, f"{MAX_TUNNELS} tunnels are open already")
-            route = await self._judge.route(head.host, head.port)
+            route = await self._judge.route(head.host, head.port, writer.get_extra_info("peername")[1])
             self._tunnels.add(tunnel)
             up_reader, up_writer = await _dial(route, head.port)
             tunnel.address = str(up_writer.get_extra_info("peername")[0])

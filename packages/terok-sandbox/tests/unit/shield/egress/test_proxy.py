@@ -150,10 +150,11 @@ async def test_a_verdict_given_meanwhile_counts(live: LivePolicy, names: Names) 
     class Person:
         def blocked(self, request: Request) -> None: ...
         async def hold(self, request: Request) -> None:
+            assert request.client == ("tcp", 40_000)
             await live.apply(LiveVerdict(f"{request.name}:{request.port}", "allow"))
 
     judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
-    assert (await judge.route("new.example.com", 443)).addresses
+    assert (await judge.route("new.example.com", 443, 40_000)).addresses
 
 
 class Fixed:
@@ -163,13 +164,15 @@ class Fixed:
         self.port = port
         self.given = Route((ip_address("127.0.0.1"),), opaque=False, named=True)
         self.allowed = True
+        self.client = 0
 
     def holds(self, host: str, port: int, address: str) -> bool:
         del host, port, address
         return self.allowed
 
-    async def route(self, host: str, port: int) -> Route:
+    async def route(self, host: str, port: int, client: int) -> Route:
         del host, port
+        self.client = client
         return self.given
 
 
@@ -373,6 +376,7 @@ async def test_a_denial_and_a_budget_end_a_tunnel(
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\nhi")
     await reader.readuntil(b"pong")
+    assert proxy.judge.client == writer.get_extra_info("sockname")[1]
     assert [row["reason"] for row in read_audit(tmp_path / "audit.jsonl")] == ["tunnel of unknown content"]
     proxy.judge.allowed = False
     proxy.reconsider()
