@@ -100,16 +100,17 @@ class Controls:
         posture = request.get("posture")
         if posture not in POSTURES:
             raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
-        await self._live.set_posture(posture)
         self._sightings.note("posture", posture=posture)
+        await self._live.set_posture(posture)
         return {"posture": posture}
 
     async def _verdict(self, request: Request) -> Answer:
         raw = {"scope": "task", "expires": None, "reason": ""} | request
         raw["verdict"] = raw.pop("verb")
         verdict = LiveVerdict.from_json(raw)
-        await self._live.apply(verdict)
+        self._live.check(verdict)
         self._sightings.note("verdict", **verdict.as_json())
+        await self._live.apply(verdict)
         return {"verdict": verdict.as_json()}
 
     async def _revoke(self, request: Request) -> Answer:
@@ -121,8 +122,8 @@ class Controls:
 
     async def _reset(self, request: Request) -> Answer:
         del request
-        await self._live.reset()
         self._sightings.note("posture", posture="up", reason="reset")
+        await self._live.reset()
         return {"posture": "up"}
 
     async def _resolved(self, request: Request) -> Answer:

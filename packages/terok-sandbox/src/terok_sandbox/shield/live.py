@@ -92,15 +92,19 @@ class LivePolicy:
         """Remember what opens in the rules for *name*, so that a later denial can close it; raises ``ShieldError``."""
         self._openings.add(name, learned)
 
-    async def apply(self, verdict: LiveVerdict) -> None:
-        """Put *verdict* in force, in place of an earlier one about the same target.
-
-        A denial has closed the target and ended its flows when this returns. Raises :class:`PolicyError` for a target
-        that cannot be read or an allow that a stronger rule would make void, ``NetnsError`` when the rules are gone.
-        """
+    def check(self, verdict: LiveVerdict) -> None:
+        """Raise :class:`PolicyError` for a target that cannot be read, or an allow that a stronger rule makes void."""
         verdict.rule()
         if verdict.verdict == "allow":
             self._check_allow(verdict)
+
+    async def apply(self, verdict: LiveVerdict) -> None:
+        """Put *verdict* in force, in place of an earlier one about the same target.
+
+        A denial has closed the target and ended its flows when this returns. Raises as :meth:`check` does, and
+        ``NetnsError`` when the rules are gone.
+        """
+        self.check(verdict)
         async with self._turn:
             others = [one for one in self.verdicts if one.target != verdict.target]
             if len(others) >= MAX_VERDICTS:

@@ -189,6 +189,22 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert [row["action"] for row in rows] == ["verdict", "posture", "verdict", "verdict", "posture"]
 
 
+async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
+    log, recorded = tmp_path / "audit.jsonl", []
+
+    class Watching:
+        async def run(self, command: str) -> str:
+            recorded.append(log.read_text().count("203.0.113.9") if "203.0.113.9" in command else command[:4])
+            return ""
+
+    live = LivePolicy(Policy(), tmp_path / "live.json", channel=Watching())
+    controls = Controls("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0))
+    assert (await controls.answer(b'{"verb": "allow", "target": "203.0.113.9"}'))["ok"]
+    assert recorded == [1]
+    assert not (await controls.answer(b'{"verb": "allow", "target": "169.254.169.254"}'))["ok"]
+    assert len(log.read_text().splitlines()) == 1, "what is refused leaves no row"
+
+
 @pytest.mark.attack("OPS-2")
 @pytest.mark.parametrize("starts", [False, True])
 def test_a_shield_that_starts_meanwhile_takes_the_posture(
