@@ -76,7 +76,7 @@ for line in ("ip link set lo up", "ip addr add 192.0.2.2/24 dev d1", "ip addr ad
     sh(inside + line)
 peer.stdin.write(b"go\\n"); peer.stdin.flush(); peer.stdout.readline()
 NAMED, OTHER = (("192.0.2.2", "192.0.2.3") if version == "4" else ("2001:db8:f::2", "2001:db8:f::3"))
-policy = Policy.from_tiers(PolicyTiers(project_allow=("+ a.example.com:443",)))
+policy = Policy.from_tiers(PolicyTiers(project_allow=("+ a.example.com:443", "+ b.example.com:*")))
 subprocess.run(["nft", "-f", "-"], input=render(policy, host_addresses=[]).encode(), check=True)
 nft = subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 found = {}
@@ -126,6 +126,14 @@ async def main():
     live.opened("a.example.com", learned)
     await channel.run(learn_command(learned))
     found["named again"] = refused(NAMED)
+    wide = [Learned(ip_address(NAMED), Service("tcp", 0, 65535), False, 300)]
+    live.opened("b.example.com", wide)
+    await channel.run(learn_command(wide))
+    await live.apply(LiveVerdict("b.example.com", "deny"))
+    found["neighbor cut"] = refused(NAMED)
+    await channel.run(learn_command(learned))
+    found["neighbor again"] = refused(NAMED)
+    await live.revoke("b.example.com")
     target = f"[{OTHER}]:443" if version == "6" else f"{OTHER}:443"
     found["address before"] = refused(OTHER)
     await live.apply(LiveVerdict(target, "allow"))
@@ -176,6 +184,8 @@ def test_a_denial_ends_flows_and_postures_hold(tmp_path: Path, version: str) -> 
     assert found == {
         "named new": closed,
         "named again": "open",
+        "neighbor cut": closed,
+        "neighbor again": "open",
         "address before": closed,
         "address new": closed,
         "up again": closed,
