@@ -169,6 +169,7 @@ def test_allow_in_the_terminal_lets_the_waiting_curl_succeed(
     terminal.until(lambda line: line.startswith(f"{shared}:"))
     client = curl(ready, shared, "http://api.alpha.example/")
     line = terminal.until(lambda line: f"{shared} wants alpha.example" in line)
+    terminal.until(lambda line: "calls itself 'curl'" in line)
     assert lab_names.count("api.alpha.example") == 0, "nothing is asked upstream before there is a verdict"
     terminal.type(f"a {line[1 : line.index(']')]} task the task needs it")
     out, _ = client.communicate(timeout=90)
@@ -352,6 +353,7 @@ def test_allow_lets_the_waiting_curl_of_an_airlock_succeed(
     terminal.until(lambda line: line.startswith(f"{container}:"))
     client = curl(ready, container, "http://lock.example.com/")
     line = terminal.until(lambda line: f"{container} wants example.com" in line)
+    terminal.until(lambda line: "calls itself 'curl'" in line)
     assert "lock.example.com" not in lab_names
     terminal.type(f"a {line[1 : line.index(']')]} once")
     out, _ = client.communicate(timeout=90)

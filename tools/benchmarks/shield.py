@@ -155,8 +155,8 @@ async def airlock() -> dict[str, float]:
         def holds(self, host: str, port: int, address: str) -> bool:
             return bool(host and port and address)
 
-        async def route(self, host: str, port: int) -> Route:
-            del host, port
+        async def route(self, host: str, port: int, client: int) -> Route:
+            del host, port, client
             return Route((PEER_ADDRESS,), opaque=True, named=True)
 
     listener = socket.create_server(("127.0.0.1", 0))

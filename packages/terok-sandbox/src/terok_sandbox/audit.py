@@ -7,9 +7,11 @@ import json
 import os
 import re
 import stat
+import time
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from terok_sandbox.errors import AuditError
 
@@ -198,6 +200,34 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
         with lines:
             for number, line in enumerate(lines, 1):
                 yield _row(line, number)
+
+
+def follow_audit(path: Path, *, poll: float = 0.25) -> Iterator[dict[str, Any]]:
+    """Yield the rows added to a log from now on, until its directory is gone; *poll* is in seconds.
+
+    A part that is moved aside is read to its end first.
+    """
+    log: BinaryIO | None = None
+    with ExitStack() as opened:
+        if path.exists():
+            log = opened.enter_context(path.open("rb"))
+            log.seek(0, os.SEEK_END)
+        while path.parent.is_dir():
+            with suppress(FileNotFoundError):
+                here = path.stat()
+                moved = log is None or not os.path.samestat(os.fstat(log.fileno()), here)
+                yield from () if log is None else _added(log)
+                if moved:
+                    opened.close()
+                    log = opened.enter_context(path.open("rb"))
+                    yield from _added(log)
+            time.sleep(poll)
+
+
+def _added(log: BinaryIO) -> Iterator[dict[str, Any]]:
+    while (line := log.readline()).endswith(b"\n"):
+        yield _row(line.decode("utf-8", "replace"), 0)
+    log.seek(-len(line), os.SEEK_CUR)
 
 
 def _row(line: str, number: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
-from terok_sandbox.shield.control import Controls, serve_control
+from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.dns import DnsServer
 from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.egress.judge import Judge
@@ -87,9 +87,10 @@ async def _parts(
     if ctx.nft is None or ctx.nflog is None:
         raise ShieldError("the gateway was started without its channel to the rules")
     channel = NftChannel(ctx.nft)
+    control = listen_control(ctx.sidecar)
     live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
-    hub = ClearanceHub(ctx.sidecar, live, audit=audit)
+    hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid)
     hub.restore()
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
     upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
@@ -115,7 +116,7 @@ async def _parts(
     parts = {
         "verdicts": live.expire(),
         "clearance": hub.serve(bind(ctx.sidecar.runtime_dir / "clearance")),
-        "control": serve_control(ctx.sidecar, controls),
+        "control": serve_control(ctx.sidecar, control, controls),
         "resolver": server.serve(ctx.listeners["dns-udp"], ctx.listeners["dns-tcp"]),
         "packet log": _read_packet_log(ctx.nflog, sightings),
         "host addresses": _follow_host_addresses(channel, own),

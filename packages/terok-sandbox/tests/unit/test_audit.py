@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.audit import MAX_TEXT, AuditLog, read_audit, rotated
+from terok_sandbox.audit import MAX_TEXT, AuditLog, follow_audit, read_audit, rotated
 from terok_sandbox.errors import AuditError
 
 
@@ -44,6 +46,33 @@ def test_the_log_does_not_grow_without_bound(tmp_path: Path) -> None:
     assert rotated(path).stat().st_size <= 500
     numbers = [row["number"] for row in read_audit(path)]
     assert numbers == list(range(numbers[0], 50))
+
+
+def test_a_follower_misses_nothing_when_the_log_is_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log" / "audit.jsonl"
+    log = AuditLog(path, max_bytes=900)
+    log.append("before")
+
+    def rotate() -> None:
+        log.append("last of the old")
+        log.append("first of the new", text="x" * 300)
+        assert "before" in rotated(path).read_text()
+
+    def tear() -> None:
+        with path.open("a") as file:
+            file.write("torn")
+
+    steps = [
+        lambda: log.append("one"),
+        rotate,
+        tear,
+        lambda: log.append("after the tear"),
+        lambda: shutil.rmtree(path.parent),
+    ]
+    monkeypatch.setattr("terok_sandbox.audit.time", SimpleNamespace(sleep=lambda _: steps.pop(0)()))
+    seen = [row["action"] for row in follow_audit(path)]
+    wanted = ["one", "last of the old", "first of the new", "unreadable", "log_resumed", "after the tear"]
+    assert seen == wanted
 
 
 def test_what_is_no_file_of_ours_is_not_written_to(tmp_path: Path) -> None:

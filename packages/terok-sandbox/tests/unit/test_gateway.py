@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from terok_sandbox.audit import read_audit
+from terok_sandbox import gateway
+from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.policy import Policy
 
 SCRIPT = """
 import fcntl, os, signal, socket, struct, sys, time
@@ -70,6 +76,25 @@ def test_the_gateway_serves_until_told_or_until_a_part_fails(tmp_path: Path, end
     rows = [(row["action"], row.get("name", row.get("dest")), row["tier"]) for row in read_audit(audit)]
     assert rows == [("refused", "evil.example", "default"), ("blocked", "203.0.113.9", "default")]
     assert (json.loads(audit.read_text().splitlines()[-1])["port"], audit.stat().st_mode & 0o777) == (443, 0o600)
+
+
+@pytest.mark.attack("OPS-2")
+async def test_the_control_socket_listens_before_what_is_kept_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def read(*_: object, **__: object) -> None:
+        steps.append("read")
+        raise ShieldError("enough")
+
+    monkeypatch.setattr(gateway, "listen_control", lambda _: steps.append("listen"))
+    monkeypatch.setattr(gateway, "NftChannel", lambda _: None)
+    monkeypatch.setattr(gateway, "LivePolicy", read)
+    context: Any = SimpleNamespace(sidecar=SimpleNamespace(gateway_dir=tmp_path), nft=1, nflog=1)
+    with pytest.raises(ShieldError, match="enough"):
+        await gateway._parts(context, Policy(), AuditLog(tmp_path / "audit.jsonl"), asyncio.Event())
+    assert steps == ["listen", "read"], "else a posture that is written between the two is lost"
 
 
 def test_a_gateway_without_a_gate_carries_no_http_server() -> None:

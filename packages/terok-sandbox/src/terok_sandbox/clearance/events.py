@@ -9,6 +9,7 @@ from terok_util.text import safe_text
 
 from terok_sandbox.clearance.errors import BadMessage, BadVerdict
 from terok_sandbox.clearance.model import ClearanceRequest, Verdict
+from terok_sandbox.clearance.program import program_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,8 @@ def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> Event | 
     container = safe_text(container, limit=63)
     if kind == "request":
         request = ClearanceRequest.from_json(fields.get("request"))
-        return Event("request", container, replace(request, container=container))
+        program = program_of(fields.get("client"))
+        return Event("request", container, replace(request, container=container, program=program))
     if kind == "replayed":
         return Event("replayed", container)
     if kind == "lost":

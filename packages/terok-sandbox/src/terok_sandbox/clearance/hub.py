@@ -51,17 +51,19 @@ class Effect(Protocol):
 class ClearanceHub:
     """The questions of one container. Implements the gateway's ``Asker``; one event loop.
 
-    *audit* gets a row before a verdict takes effect; *clock* is in seconds since the epoch.
+    *audit* gets a row before a verdict takes effect; *clock* is in seconds since the epoch; *pid* is the container's
+    first process.
     """
 
     def __init__(
-        self, sidecar: Sidecar, effect: Effect, *, audit: AuditLog, clock: Callable[[], float] = time.time
+        self, sidecar: Sidecar, effect: Effect, *, audit: AuditLog, clock: Callable[[], float] = time.time, pid: int = 0
     ) -> None:
         self._container = sidecar.container_name
         self._project = sidecar.scope
         self._effect = effect
         self._audit = audit
         self._clock = clock
+        self._pid = pid
         self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
         self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
@@ -131,8 +133,8 @@ class ClearanceHub:
             self._journal.close()
 
     def expire(self) -> None:
-        """Close the questions that nobody has answered in time."""
-        for request in self.queue.expire(self._clock()):
+        """Close the questions that nobody has answered in time, but not while one is being answered."""
+        for request in () if self._turn.locked() else self.queue.expire(self._clock()):
             with suppress(ClearanceError):  # replayed, it expires again
                 self._journal.ended(request)
             self._answers.expired(request)
@@ -165,7 +167,8 @@ class ClearanceHub:
                 _log.warning("a question is not on disk: %s", error.message)
             self._answers.asked(seen.request)
         if seen.request is not None and _worth_telling(seen):
-            self._tell("request", request=seen.request.to_json())
+            client = {} if blocked.client is None else {"client": [self._pid, *blocked.client]}
+            self._tell("request", request=seen.request.to_json(), **client)
         return seen
 
     def _dossier(self) -> dict[str, str]:

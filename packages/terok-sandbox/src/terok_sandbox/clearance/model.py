@@ -67,7 +67,7 @@ class ClearanceRequest:
     """One question. Times are seconds since the epoch; ``why`` is the reason for the refusal.
 
     ``domain`` is the registrable domain, ``punycode`` warns of look-alike letters, ``first_time`` says that the
-    container never asked for this domain before.
+    container never asked for this domain before. ``program`` is what a front end found to have asked.
     """
 
     id: str
@@ -79,6 +79,7 @@ class ClearanceRequest:
     count: int = 1
     first_time: bool = True
     dossier: Mapping[str, str] = field(default_factory=dict)
+    program: str = ""
 
     @property
     def domain(self) -> str:
@@ -112,6 +113,7 @@ class ClearanceRequest:
             "punycode": self.punycode,
             "first_time": self.first_time,
             "dossier": dict(self.dossier),
+            "program": self.program,
         }
 
     @classmethod
@@ -134,6 +136,7 @@ class ClearanceRequest:
             count=int(_number(row, "count")),
             first_time=row.get("first_time") is True,
             dossier=dossier_of(row.get("dossier", {})),
+            program=text_of(row, "program", 32) if row.get("program") else "",
         )
 
 

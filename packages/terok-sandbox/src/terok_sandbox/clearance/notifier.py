@@ -112,13 +112,14 @@ class Notifier:
             if key not in self._bubbles and key not in self._dismissed:
                 await self._show(request)
 
-    async def _show(self, request: ClearanceRequest, *, anew: bool = False) -> None:
+    async def _show(self, request: ClearanceRequest, *, anew: bool = False, note: str = "") -> None:
         key = (request.container, request.id)
         old = self._bubbles.get(key)
         nonce = secrets.token_hex(8) if old is None or anew else old.nonce
         since = self._clock() if old is None or anew else old.since
         able = "actions" in self.desktop.capabilities
-        text = body(request, markup="body-markup" in self.desktop.capabilities)
+        text = plain(f"NOT DONE: {note}") + "\n" if note else ""
+        text += body(request, markup="body-markup" in self.desktop.capabilities)
         if not able:
             text += f"\nanswer: terok-sandbox clearance allow {request.id}"
         more = len(self._subscriber.waiting) - MAX_SHOWN
@@ -144,17 +145,19 @@ class Notifier:
         task.add_done_callback(self._acts.discard)
 
     async def _act(self, bubble: Bubble, verdict: Verdict) -> None:
-        early = verdict.allowed and self._clock() - bubble.since < DEBOUNCE
+        early, failed = verdict.allowed and self._clock() - bubble.since < DEBOUNCE, ""
         try:
-            if early:
-                async with self._turn:
-                    await self._show(bubble.request, anew=True)
-                return
-            await self._subscriber.decide(bubble.request, verdict)
+            if not early:
+                try:
+                    return await self._subscriber.decide(bubble.request, verdict)
+                except TerokError as error:
+                    failed = error.message
+                    _log.warning("%s: %s", bubble.request.id, failed)
+            if any(one.id == bubble.request.id for one in self._subscriber.waiting):
+                async with self._turn:  # what was pressed had no effect, and the question still waits
+                    await self._show(bubble.request, anew=True, note=failed)
         except DesktopUnavailable:
             self.desktop.lost.set()
-        except TerokError as error:
-            _log.warning("%s: %s", bubble.request.id, error.message)
 
     def _closed(self, number: int) -> None:
         """Forget a notification that a person has put away: its question stays denied and is not shown again."""

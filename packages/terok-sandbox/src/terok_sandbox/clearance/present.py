@@ -27,6 +27,8 @@ def details(request: ClearanceRequest) -> list[str]:
     target = request.target
     lines = [f"target: {target}" + (f" ({target.address})" if target.name and target.address else "")]
     lines.append(f"opens: {target.services}")
+    if request.program:
+        lines.append(f"asked by a program that calls itself {request.program!r}")
     if request.punycode:
         lines.append(f"WARNING: {warning(target.name)}")
     if request.first_time:

@@ -66,6 +66,7 @@ def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:
 
 
 def with_project_verdicts(config: SandboxConfig, scope: str, tiers: PolicyTiers) -> PolicyTiers:
-    """Return *tiers* with the project's verdicts in the tier of the project."""
+    """Return *tiers* with the project's verdicts in the tier of the project; raises ``PolicyError`` naming the file."""
     lines = read_project_verdicts(config, scope) if scope else ()
+    parse_tier(lines, "project_allow", source=str(verdicts_path(config, scope)) if lines else None)
     return replace(tiers, project_allow=(*tiers.project_allow, *lines)) if lines else tiers

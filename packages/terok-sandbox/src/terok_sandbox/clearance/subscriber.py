@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.clearance.client import ClearanceClient
@@ -111,7 +112,12 @@ class MultiSocketSubscriber:
     def _take(self, event: Event, client: ClearanceClient) -> None:
         key = (client.container, event.request.id if event.request is not None else event.request_id)
         if event.request is not None and (key in self._waiting or len(self._waiting) < MAX_WAITING):
-            self._waiting[key] = (event.request, client)
+            known = self._waiting.get(key)
+            request = event.request
+            if known is not None and not request.program:  # it asked, and is gone by now
+                request = replace(request, program=known[0].program)
+            event = replace(event, request=request)
+            self._waiting[key] = (request, client)
         elif event.kind == "resolved":
             known = self._waiting.pop(key, None)
             if known is not None:

@@ -40,6 +40,8 @@ class Request:
     reason: str
     tier: str
     rule: str = ""
+    client: tuple[str, int] | None = None
+    """Protocol and port on the container's loopback, while the one who asked still waits there."""
 
     @property
     def askable(self) -> bool:

@@ -14,7 +14,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from terok_util import TerokError
+from terok_util import TerokError, ensure_dir
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import PolicyError
@@ -100,16 +100,17 @@ class Controls:
         posture = request.get("posture")
         if posture not in POSTURES:
             raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
-        await self._live.set_posture(posture)
         self._sightings.note("posture", posture=posture)
+        await self._live.set_posture(posture)
         return {"posture": posture}
 
     async def _verdict(self, request: Request) -> Answer:
         raw = {"scope": "task", "expires": None, "reason": ""} | request
         raw["verdict"] = raw.pop("verb")
         verdict = LiveVerdict.from_json(raw)
-        await self._live.apply(verdict)
+        self._live.check(verdict)
         self._sightings.note("verdict", **verdict.as_json())
+        await self._live.apply(verdict)
         return {"verdict": verdict.as_json()}
 
     async def _revoke(self, request: Request) -> Answer:
@@ -121,8 +122,8 @@ class Controls:
 
     async def _reset(self, request: Request) -> Answer:
         del request
-        await self._live.reset()
         self._sightings.note("posture", posture="up", reason="reset")
+        await self._live.reset()
         return {"posture": "up"}
 
     async def _resolved(self, request: Request) -> Answer:
@@ -141,16 +142,25 @@ class Controls:
         return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
 
 
-async def serve_control(sidecar: Sidecar, controls: Controls) -> None:
-    """Serve the control socket until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+def listen_control(sidecar: Sidecar) -> socket.socket:
+    """Return the control listener; raises :class:`ShieldError`.
+
+    A gateway listens before it reads what is kept on disk: whoever finds no listener may write that file, and tries
+    the listener once more afterwards.
+    """
+    path = sidecar.runtime_dir / DIRECTORY / SOCKET
+    try:
+        ensure_dir(path.parent)
+        return wire.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
+    except (OSError, TerokError) as error:
+        raise ShieldError(f"{path}: cannot listen: {error}") from error
+
+
+async def serve_control(sidecar: Sidecar, listener: socket.socket, controls: Controls) -> None:
+    """Serve *listener* until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     connections: set[asyncio.Task[None]] = set()
-    path = sidecar.runtime_dir / DIRECTORY / SOCKET
-    try:
-        listener = wire.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
-    except OSError as error:
-        raise ShieldError(f"{path}: cannot listen: {error.strerror}") from error
     server = await asyncio.start_unix_server(
         lambda r, w: _connection(controls, r, w, connections, failed), sock=listener, limit=MAX_LINE
     )
@@ -160,7 +170,7 @@ async def serve_control(sidecar: Sidecar, controls: Controls) -> None:
     finally:
         for task in connections:
             task.cancel()
-        path.unlink(missing_ok=True)
+        (sidecar.runtime_dir / DIRECTORY / SOCKET).unlink(missing_ok=True)
 
 
 async def _connection(

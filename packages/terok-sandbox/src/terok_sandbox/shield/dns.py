@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from terok_sandbox.errors import AuditError, NetnsError
+from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
@@ -128,14 +128,20 @@ class DnsServer:
         if not task.cancelled():
             task.exception()  # read, also when nobody waits for the answer any more
 
-    def answer_now(self, wire: bytes, *, tcp: bool = False, hold: bool = True) -> bytes | Forward | Held | None:
-        """Return the reply if it needs neither an upstream nor a verdict, else what to ask."""
+    def answer_now(
+        self, wire: bytes, *, tcp: bool = False, hold: bool = True, port: int = 0
+    ) -> bytes | Forward | Held | None:
+        """Return the reply if it needs neither an upstream nor a verdict, else what to ask.
+
+        *port* is where a datagram came from, 0 if that is not known.
+        """
         tick = self._clock()
         outcome = self._resolver.judge(wire, tick=tick, tcp=tcp)
         if isinstance(outcome, Reply):
             name, event = outcome.askable, outcome.event
             if hold and self._asker and name and event and (name in self._held or len(self._held) < MAX_HELD):
-                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule))
+                client = ("udp", port) if port else None
+                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule, client))
             if outcome.event is not None:
                 self._sightings.record(outcome.event)
             return outcome.wire
@@ -150,20 +156,19 @@ class DnsServer:
         try:
             answer = await self._upstream.ask(forward.name, forward.rdtype)
             opened = self._resolver.open(forward, answer)
+            for address in answer.addresses:
+                self._sightings.name_address(address, forward.name)
+            for event in opened.events:
+                self._sightings.record(event)
             if opened.learned:
                 if self._opened is not None:
                     self._opened(forward.name, opened.learned)
                 await self._channel.run(learn_command(opened.learned))
         except UpstreamError as error:
             log.info("%s: %s", forward.name, error)
-        except NftCommandError as error:
+        except (NftCommandError, ShieldError) as error:
             opened = _FAILED
             log.warning("%s: its addresses stay closed: %s", forward.name, error)
-        else:
-            for address in answer.addresses:
-                self._sightings.name_address(address, forward.name)
-        for event in opened.events:
-            self._sightings.record(event)
         self._remember((forward.name, forward.rdtype), opened)
         return opened
 
@@ -206,9 +211,9 @@ class DnsServer:
             for task in [*self._tasks, *connections, *self._asking.values(), *self._held.values()]:
                 task.cancel()
 
-    def start(self, wire: bytes, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
+    def start(self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
         """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
-        outcome = self.answer_now(wire)
+        outcome = self.answer_now(wire, port=port)
         if isinstance(outcome, bytes):
             send(outcome)
         if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
@@ -277,6 +282,6 @@ class _Datagrams(asyncio.DatagramProtocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             try:
-                self._server.start(data, lambda reply: transport.sendto(reply, addr), self._failed)
+                self._server.start(data, addr[1], lambda reply: transport.sendto(reply, addr), self._failed)
             except AuditError as error:
                 _fail(self._failed, error)

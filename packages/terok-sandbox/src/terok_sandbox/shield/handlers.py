@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.audit import read_audit
+from terok_sandbox.audit import follow_audit, read_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.netns.host_addresses import host_addresses
@@ -23,10 +23,6 @@ from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset import Posture, render
 from terok_sandbox.sidecar import Sidecar
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-_POLL: Final = 0.25
 _MAX_MINUTES: Final = 60 * 24 * 366
 
 
@@ -84,23 +80,25 @@ def quarantine(*, name: str, as_json: bool) -> None:
 def _posture(name: str, posture: Posture, as_json: bool) -> None:
     """Change the posture; of a container that does not run, what its next start restores."""
     sidecar, _, live = policy_of(name)
-    try:
-        ask(sidecar.runtime_dir, "posture", posture=posture)
-    except ShieldNotRunning:
-        save_live(sidecar.gateway_dir / LIVE_FILE, replace(live, posture=posture))
-        settle_live(sidecar.gateway_dir / LIVE_FILE)
+    _settle(sidecar, replace(live, posture=posture), "posture", posture=posture)
     _done({"container": name, "posture": posture}, f"{name}: {posture}", as_json)
 
 
 def reset(*, name: str, as_json: bool) -> None:
     """Drop live verdicts and raise the wall."""
-    sidecar, _, _ = policy_of(name)
-    try:
-        ask(sidecar.runtime_dir, "reset")
-    except ShieldNotRunning:
-        save_live(sidecar.gateway_dir / LIVE_FILE, LiveState())
-        settle_live(sidecar.gateway_dir / LIVE_FILE)
+    _settle(policy_of(name)[0], LiveState(), "reset")
     _done({"container": name, "posture": "up"}, f"{name}: up, without live verdicts", as_json)
+
+
+def _settle(sidecar: Sidecar, state: LiveState, verb: str, **fields: Any) -> None:
+    """Ask a running shield, else write *state* for the next start, and ask again: it may have started meanwhile."""
+    try:
+        ask(sidecar.runtime_dir, verb, **fields)
+    except ShieldNotRunning:
+        save_live(sidecar.gateway_dir / LIVE_FILE, state)
+        settle_live(sidecar.gateway_dir / LIVE_FILE)
+        with suppress(ShieldNotRunning):
+            ask(sidecar.runtime_dir, verb, **fields)
 
 
 def allow(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
@@ -167,29 +165,8 @@ def logs(*, name: str, lines: int, as_json: bool) -> None:
 
 def watch(*, name: str, as_json: bool) -> None:
     """Print rows as they are written, until interrupted or the container is removed."""
-    path = policy_of(name)[0].shield.audit_path
-    inode, position = _place(path)
-    while path.parent.is_dir():
-        current, size = _place(path)
-        if current != inode or size < position:
-            inode, position = current, 0
-        if size > position:
-            with path.open("rb") as log:
-                log.seek(position)
-                for line in log:
-                    if not line.endswith(b"\n"):
-                        break
-                    position += len(line)
-                    _show(json.loads(line), as_json)
-        time.sleep(_POLL)
-
-
-def _place(path: Path) -> tuple[int, int]:
-    try:
-        info = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return info.st_ino, info.st_size
+    for row in follow_audit(policy_of(name)[0].shield.audit_path):
+        _show(row, as_json)
 
 
 def _show(row: dict[str, Any], as_json: bool) -> None:

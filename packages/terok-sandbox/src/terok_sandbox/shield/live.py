@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live, settle_live
+from terok_sandbox.shield.openings import FILE as OPENINGS_FILE
+from terok_sandbox.shield.openings import Openings
+from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.ruleset import cut_command, forget_command, live_command, posture_command
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.shield.asker import RuleChannel
-    from terok_sandbox.shield.policy import Policy, Service
+    from terok_sandbox.shield.policy import Grant, Service
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.ruleset import Learned, Posture
 
@@ -35,7 +37,6 @@ _log = logging.getLogger(__name__)
 MAX_VERDICTS: Final = 400
 CLOCK_STEP: Final = 2.0
 """Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
-_MAX_OPENED: Final = 4096
 _BATCH: Final = 100
 
 
@@ -52,7 +53,11 @@ class LivePolicy:
         self._channel = channel
         self._state = load_live(path)
         self._policy = launch
-        self._opened: OrderedDict[tuple[str, Address, Service], None] = OrderedDict()
+        self._openings = Openings(path.with_name(OPENINGS_FILE))
+        self._lasting = launch
+        if any(rule.allow and rule.expires for rule in launch.rules):
+            self._lasting = Policy(tuple(replace(one, expires=None) if one.allow else one for one in launch.rules))
+        self._lapsed: dict[str, LiveVerdict] = {}
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._settling: set[asyncio.Task[None]] = set()
@@ -62,6 +67,11 @@ class LivePolicy:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._policy
+
+    @property
+    def lasting(self) -> Policy:
+        """The policy for connections that exist: what allowed them may have expired since."""
+        return self._lasting
 
     @property
     def posture(self) -> Posture:
@@ -79,23 +89,22 @@ class LivePolicy:
         self._watchers.append(changed)
 
     def opened(self, name: str, learned: Iterable[Learned]) -> None:
-        """Remember what was opened in the rules for *name*, so that a later denial can close it."""
-        for one in learned:
-            key = (name, one.address, one.service)
-            self._opened[key] = None
-            self._opened.move_to_end(key)
-        while len(self._opened) > _MAX_OPENED:
-            self._opened.popitem(last=False)
+        """Remember what opens in the rules for *name*, so that a later denial can close it; raises ``ShieldError``."""
+        self._openings.add(name, learned)
+
+    def check(self, verdict: LiveVerdict) -> None:
+        """Raise :class:`PolicyError` for a target that cannot be read, or an allow that a stronger rule makes void."""
+        verdict.rule()
+        if verdict.verdict == "allow":
+            self._check_allow(verdict)
 
     async def apply(self, verdict: LiveVerdict) -> None:
         """Put *verdict* in force, in place of an earlier one about the same target.
 
-        A denial has closed the target and ended its flows when this returns. Raises :class:`PolicyError` for a target
-        that cannot be read or an allow that a stronger rule would make void, ``NetnsError`` when the rules are gone.
+        A denial has closed the target and ended its flows when this returns. Raises as :meth:`check` does, and
+        ``NetnsError`` when the rules are gone.
         """
-        verdict.rule()
-        if verdict.verdict == "allow":
-            self._check_allow(verdict)
+        self.check(verdict)
         async with self._turn:
             others = [one for one in self.verdicts if one.target != verdict.target]
             if len(others) >= MAX_VERDICTS:
@@ -135,7 +144,7 @@ class LivePolicy:
             await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
 
     async def expire(self) -> None:
-        """Drop verdicts as they expire, for ever. Their flows go on; new ones are judged anew.
+        """Drop verdicts as they expire, for ever. Their connections go on; new ones are judged anew.
 
         A clock that is set back gives no verdict a longer life: what ends later than it did is made to end earlier.
         """
@@ -155,11 +164,15 @@ class LivePolicy:
 
     async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> asyncio.Task[None]:
         """Bring *state* into force and return the task that brings it to disk."""
-        old = self._state
+        old, now = self._state, datetime.now(UTC)
         save_live(self._path, state)
+        over = [one for one in old.verdicts if one.verdict == "allow" and not one.live(now)]
+        self._lapsed = {} if forget else self._lapsed | {one.target: replace(one, expires=None) for one in over}
+        while len(self._lapsed) > MAX_VERDICTS:
+            del self._lapsed[next(iter(self._lapsed))]
         self._state = state
         self._rebuild()
-        commands = [live_command(self._policy.rules, datetime.now(UTC))]
+        commands = [live_command(self._policy.rules, now)]
         if state.posture != old.posture:
             commands.append(posture_command(state.posture))
         if forget:
@@ -186,16 +199,23 @@ class LivePolicy:
 
     def _rebuild(self) -> None:
         now = datetime.now(UTC)
-        self._policy = self._policy.with_live([one.rule() for one in self._state.verdicts if one.live(now)])
+        live = [one for one in self._state.verdicts if one.live(now)]
+        self._policy = self._policy.with_live([one.rule() for one in live])
+        lasting = [replace(one, expires=None) if one.verdict == "allow" else one for one in live]
+        self._lasting = self._lasting.with_live([one.rule() for one in (*lasting, *self._lapsed.values())])
 
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
-        """Return and forget what was opened for names that the policy does not allow it any more."""
+        """Return and forget what was opened for names whose connections the policy does not allow any more."""
         gone = []
-        for name, address, service in list(self._opened):
-            grants = [grant for grant in self._policy.grants(name) if grant.service == service]
-            if not any(self._policy.judge_answer(grant, address).allowed for grant in grants):
+        grants: dict[str, tuple[Grant, ...]] = {}
+        for opening in self._openings:
+            name, address, service = opening
+            if name not in grants:
+                grants[name] = self._lasting.grants(name)
+            own = (grant for grant in grants[name] if grant.service == service)
+            if not any(self._lasting.judge_answer(grant, address).allowed for grant in own):
                 gone.append((address, service))
-                del self._opened[name, address, service]
+                self._openings.remove(opening)
         return gone
 
     def _check_allow(self, verdict: LiveVerdict) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy import Policy, Rule, parse_line
 from terok_sandbox.shield.policy.addresses import parse_address
-from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier
+from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<targe
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Something to judge."""
+    """Something to judge; without a port it is a name, and the question is whether it is resolved."""
 
     host: str
-    port: int
+    port: int | None
     protocol: str = "tcp"
 
     @classmethod
@@ -53,11 +53,14 @@ class Destination:
             address = parse_address(self.host)
         except SpellingError:
             return policy.decide_name(self.host, self.port, self.protocol, now=now)
+        assert self.port is not None
         return policy.decide_address(address, self.port, self.protocol, now=now)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}{'' if self.protocol == 'tcp' else '/' + self.protocol}"
+        return (
+            host if self.port is None else f"{host}:{self.port}{'' if self.protocol == 'tcp' else '/' + self.protocol}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
         elif words.startswith("expect"):
             expectations.append(_expectation(words, source, number))
         else:
-            found = expand(words) if words.startswith("@") and expand is not None else (line,)
+            with located(source, number):
+                found = expand(words) if words.startswith("@") and expand is not None else (line,)
             parsed = (parse_line(one, tier=tier, source=source, number=number) for one in found)
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
@@ -112,10 +116,8 @@ def _tier(name: str, source: str, number: int) -> Tier:
 
 def _expectation(line: str, source: str, number: int) -> Expectation:
     match = _EXPECT.match(line)
-    try:
+    with located(source, number):
         if match is None:
             raise PolicyError("cannot read the expectation", hint="write: expect allow host.example.com:443")
         verdict = cast('Literal["allow", "deny"]', match["verdict"])
         return Expectation(number, verdict, Destination.parse(match["target"]))
-    except PolicyError as error:
-        raise PolicyError(f"{source}:{number}: {error.message}", hint=error.hint) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import parse_line
+from terok_sandbox.shield.policy.grammar import located, parse_line
 from terok_sandbox.shield.registries import expand, private_overrides
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def profile_lines(
     """
     lines: dict[str, None] = {}
     for path, number, line in _rows(names, config_dir):
-        for one in expand(line, also(line)) if line.startswith("@") else (line,):
+        with located(str(path), number):
+            found = expand(line, also(line)) if line.startswith("@") else (line,)
+        for one in found:
             parse_line(one, source=str(path), number=number)
             lines[one] = None
     return tuple(lines)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.budget import ZoneBudget, below, shape_refusal
 from terok_sandbox.shield.dns_wire import Answer, MalformedQueryError, Question
-from terok_sandbox.shield.policy.names import is_floor_name
 from terok_sandbox.shield.ruleset import Learned, lifetime
 from terok_sandbox.shield.ruleset.learned import clamp_ttl
 
@@ -52,12 +51,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Ask an upstream for the addresses of an allowed name; without grants it only passes, by the posture."""
+    """Ask an upstream for the addresses of a name that is allowed, or that passes by the posture."""
 
     question: Question
     name: str
     rdtype: int
-    grants: tuple[Grant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,7 @@ class Resolver:
         grants = self._policy.grants(name, now=now)
         if not grants:
             decision = self._policy.decide_name(name, now=now)
-            passes = self._posture == "disengaged" or (self._posture == "down" and decision.tier == "default")
-            if not passes:
+            if not self._passes(decision):
                 asks = name if decision.tier == "default" and question.rdtype in dns_wire.ADDRESS_TYPES else None
                 return self._refuse(question, decision.reason, decision.tier, decision.rule, askable=asks, tcp=tcp)
         if question.rdtype not in dns_wire.ADDRESS_TYPES:
@@ -123,7 +120,7 @@ class Resolver:
         self, question: Question, name: str, grants: tuple[Grant, ...], tick: float, *, tcp: bool
     ) -> Reply | Forward:
         if not grants:
-            return Forward(question, name, question.rdtype, ())
+            return Forward(question, name, question.rdtype)
         rule = next((grant.rule for grant in grants if not grant.rule.wildcard), grants[0].rule)
         zone = rule.name if rule.wildcard else None
         if zone is not None:
@@ -131,7 +128,7 @@ class Resolver:
                 return self._refuse(question, reason, rule.tier, rule.line, tcp=tcp)
             if reason := self._budget.refusal(name, zone, tick):
                 return self._refuse(question, reason, rule.tier, rule.line, rcode=dns_wire.SERVFAIL, tcp=tcp)
-        return Forward(question, name, question.rdtype, grants)
+        return Forward(question, name, question.rdtype)
 
     @staticmethod
     def _refuse(
@@ -149,20 +146,29 @@ class Resolver:
         return Reply(wire, Event("refused", question.shown, reason, tier, rule), askable)
 
     def open(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> Opened:
-        """Judge an upstream's answer: strip what is closed, and say what to open for the rest."""
+        """Judge an upstream's answer: strip what is closed, and say what to open for the rest.
+
+        The name is judged once more: a denial may have come while the upstream took its time.
+        """
         now = now or datetime.now(UTC)
         if self._posture == "disengaged":
             passed = self._passed(forward.name, answer.addresses)
             return Opened(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
-        if refusal := self._refused_chain(forward.name, answer.chain, now):
-            return Opened(dns_wire.NXDOMAIN, (), (), clamp_ttl(0), events=(refusal,))
-        if not forward.grants:
-            return self._pass(forward, answer, now)
+        grants = self._policy.grants(forward.name, now=now)
+        refusal = self._policy.refused_alias(answer.chain, now=now)
+        if not grants and refusal is None:
+            decision = self._policy.decide_name(forward.name, now=now)
+            if self._passes(decision):
+                return self._pass(forward, answer, now)
+            refusal = decision
+        if refusal is not None:
+            event = Event("refused", forward.name, refusal.reason, refusal.tier, refusal.rule)
+            return Opened(dns_wire.NXDOMAIN, (), (), clamp_ttl(0), events=(event,))
         kept: list[Address] = []
         learned: list[Learned] = []
         events: list[Event] = []
         for address in answer.addresses:
-            verdicts = [(grant, self._policy.judge_answer(grant, address, now=now)) for grant in forward.grants]
+            verdicts = [(grant, self._policy.judge_answer(grant, address, now=now)) for grant in grants]
             allowed = [(grant, verdict) for grant, verdict in verdicts if verdict.allowed]
             if not allowed:
                 worst = verdicts[0][1]
@@ -173,7 +179,7 @@ class Resolver:
                 self._learn(grant, address, answer.ttl, now) for grant, verdict in allowed if _by(grant, verdict)
             ]
         if kept:
-            rule = forward.grants[0].rule
+            rule = grants[0].rule
             reason = rule.reason or f"{rule.tier} rule"
             events.append(Event("allowed", forward.name, reason, rule.tier, rule.line, ", ".join(map(str, kept))))
         ttl = clamp_ttl(answer.ttl)
@@ -197,14 +203,9 @@ class Resolver:
         reason = f"the wall is {self._posture}"
         return (Event("passed", name, reason, self._posture, dest=", ".join(map(str, addresses))),)
 
-    def _refused_chain(self, name: str, chain: tuple[str, ...], now: datetime) -> Event | None:
-        """Refuse an answer that leads through a name which is closed on purpose."""
-        for target in chain:
-            decision = self._policy.decide_name(target, now=now)
-            if is_floor_name(target) or decision.tier == "security_deny":
-                reason = f"an alias of {target}: {decision.reason}"
-                return Event("refused", name, reason, decision.tier, decision.rule)
-        return None
+    def _passes(self, decision: Decision) -> bool:
+        """Whether the posture lets a name through that the policy does not allow."""
+        return self._posture == "disengaged" or (self._posture == "down" and decision.tier == "default")
 
     @staticmethod
     def _learn(grant: Grant, address: Address, ttl: int, now: datetime) -> Learned:

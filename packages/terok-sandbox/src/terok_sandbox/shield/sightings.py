@@ -27,10 +27,27 @@ PER_SECOND: Final = 10.0
 _REMEMBERED: Final = 4096
 
 
+class _Rate:
+    """Rows of one kind: a burst, then so many a second."""
+
+    def __init__(self, now: float) -> None:
+        self._tokens = BURST
+        self._filled = now
+
+    def take(self, now: float) -> bool:
+        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class Sightings:
     """Writes the shield's audit rows: one per destination and reason in 30 s, at most 10 a second after a burst of 100.
 
-    Rows that were left out are counted in the ``suppressed`` field of the next one.
+    What is allowed has a rate of its own, so that a flood of refusals does not hide it. Rows that were left out are
+    counted in the ``suppressed`` field of the next one, and what they were about is written when it is seen again.
     """
 
     def __init__(self, audit: AuditLog, *, clock: Callable[[], float], asker: Asker | None = None) -> None:
@@ -39,31 +56,28 @@ class Sightings:
         self._clock = clock
         self._seen: OrderedDict[Hashable, float] = OrderedDict()
         self._names: OrderedDict[Address, str] = OrderedDict()
-        self._allowed: OrderedDict[str, None] = OrderedDict()
-        self._tokens = BURST
-        self._filled = clock()
+        self._allowed: OrderedDict[Hashable, None] = OrderedDict()
+        self._rate, self._allowed_rate = _Rate(clock()), _Rate(clock())
         self._suppressed = 0
 
     def record(self, event: Event) -> None:
-        """Write a row for a refused name, and one for a name the first time it is allowed."""
-        if event.action == "allowed":
-            if event.name in self._allowed:
-                return
-            _remember(self._allowed, event.name, None)
-        elif self._repeated(("name", event.name, event.dest, event.port, event.reason)):
-            return
+        """Write a row for a refused name, and one for a name and port the first time a rule allows it."""
         fields = {"name": event.name, "dest": event.dest, "port": event.port, "proto": event.proto}
-        fields |= {"reason": event.reason, "tier": event.tier}
-        written = self._write(event.action, **fields, rule=event.rule)
+        fields |= {"reason": event.reason, "tier": event.tier, "rule": event.rule}
+        if event.action == "allowed":
+            key = (event.name, event.port, event.reason, event.rule)
+            if key not in self._allowed and self._write(self._allowed_rate, event.action, **fields):
+                _remember(self._allowed, key, None)
+            return
+        written = self._write_once(("name", event.name, event.dest, event.port, event.reason), event.action, **fields)
         if written and event.action == "refused":
             self._tell(Request(event.name, event.dest, event.port, event.proto, event.reason, event.tier, event.rule))
 
     def blocked(self, packet: Blocked) -> None:
         """Write a row for a packet that the rules refused."""
-        if self._repeated((packet.dest, packet.port, packet.proto)):
-            return
         name = self._names.get(packet.dest, "")
-        written = self._write(
+        written = self._write_once(
+            (packet.dest, packet.port, packet.proto, packet.layer),
             "passed" if packet.layer in PASSING else "blocked",
             dest=str(packet.dest),
             port=packet.port,
@@ -87,23 +101,21 @@ class Sightings:
         """Remember that *name* resolved to *address*, opened or not."""
         _remember(self._names, address, name)
 
-    def _repeated(self, key: Hashable) -> bool:
+    def _write_once(self, key: Hashable, action: str, **fields: object) -> bool:
+        """Write a row unless *key* made one lately; what the rate left out made none."""
         now = self._clock()
-        last = self._seen.get(key)
-        if last is not None and now - last < REPEAT:
-            self._suppressed += 1
-            return True
-        _remember(self._seen, key, now)
-        return False
-
-    def _write(self, action: str, **fields: object) -> bool:
-        now = self._clock()
-        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
-        self._filled = now
-        if self._tokens < 1:
+        if now - self._seen.get(key, float("-inf")) < REPEAT:
             self._suppressed += 1
             return False
-        self._tokens -= 1
+        if not self._write(self._rate, action, **fields):
+            return False
+        _remember(self._seen, key, now)
+        return True
+
+    def _write(self, rate: _Rate, action: str, **fields: object) -> bool:
+        if not rate.take(self._clock()):
+            self._suppressed += 1
+            return False
         if self._suppressed:
             fields["suppressed"], self._suppressed = self._suppressed, 0
         self._audit.append(action, **{key: value for key, value in fields.items() if value not in ("", None)})

@@ -16,6 +16,7 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.handlers import policy_of
 from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.policy.grammar import TIERS
 from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
 from terok_sandbox.shield.profiles import list_profiles, profile_lines
 from terok_sandbox.shield.registries import expand
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _RECENT = 5
+_VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
 
 
 def profiles(*, profile: str | None, as_json: bool) -> None:
@@ -59,7 +61,7 @@ def why(*, target: str, container: str | None, policy: str | None, profiles: lis
     code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
     destination, now = Destination.parse(target), datetime.now(UTC)
     for rule in _policy(container, policy, profiles).matching(destination.host):
-        covers = any(service.covers(destination.protocol, destination.port) for service in rule.services)
+        covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
         note = "" if rule.live(now) else " (expired)"
         note += "" if covers else " (another port)"
         print(safe_text(f"  {rule.tier:<15} {rule.line}{note}"))
@@ -105,15 +107,20 @@ def replay(*, name: str, file: str, as_json: bool) -> None:
 def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
     found: dict[Destination, tuple[str, int]] = {}
     for row in rows:
-        if row.get("action") not in ("blocked", "refused", "allowed", "passed"):
-            continue
-        host = row.get("name") or row.get("dest")
-        verdict = "deny" if row["action"] in ("blocked", "refused") else "allow"
-        if isinstance(host, str) and host:
+        verdict, port = _VERDICTS.get(row.get("action")), row.get("port")
+        host = row.get("name") or (row.get("dest") if port else None)
+        if verdict and isinstance(host, str) and host and not _of_the_moment(row):
             proto = row.get("proto") if row.get("proto") in ("tcp", "udp") else "tcp"
-            one = Destination(host, row.get("port") or 443, str(proto))
+            one = Destination(host, port, str(proto))
             found[one] = (verdict, found.get(one, ("", 0))[1] + 1)
     return found
+
+
+def _of_the_moment(row: dict[str, Any]) -> bool:
+    """Whether a row is a refusal by a rate, a TLS name or one address: the policy had allowed the name."""
+    by_rate = row.get("tier") == "egress" or (row.get("tier") in TIERS and str(row.get("rule")).startswith("+"))
+    stripped = row.get("name") and row.get("dest") and not row.get("port")
+    return row.get("action") == "refused" and bool(by_rate or stripped)
 
 
 def _read(file: str) -> PolicyFile:

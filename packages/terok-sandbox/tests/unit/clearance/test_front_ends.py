@@ -15,12 +15,18 @@ from terok_sandbox.clearance.autostart import install_autostart, remove_autostar
 from terok_sandbox.clearance.desktop import NAME, PATH, Desktop, DesktopUnavailable
 from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.clearance.hub import ClearanceHub, bind
-from terok_sandbox.clearance.model import Target, Verdict
+from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
-from terok_sandbox.clearance.project import read_project_verdicts, remember_for_project, with_project_verdicts
+from terok_sandbox.clearance.project import (
+    read_project_verdicts,
+    remember_for_project,
+    verdicts_path,
+    with_project_verdicts,
+)
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar
 
@@ -83,6 +89,10 @@ def test_project_verdicts_join_later_launches(config: SandboxConfig) -> None:
     lines = with_project_verdicts(config, "p", PolicyTiers(project_allow=("+ b.example",))).project_allow
     assert lines == ("+ b.example", '+ a.example.com:22/tcp %reason="git"', "+ [2001:db8::7]:5432/tcp")
     assert with_project_verdicts(config, "", PolicyTiers()) == PolicyTiers()
+    with verdicts_path(config, "p").open("a") as file:
+        file.write("+ NOT.example\n")
+    with pytest.raises(PolicyError, match=r"verdicts/p\.policy:3: "):
+        with_project_verdicts(config, "p", PolicyTiers())
     with pytest.raises(ClearanceError):
         remember_for_project(config, "../p", target, Verdict("allow"))
 
@@ -132,11 +142,12 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
         notifier = Notifier(subscriber, clock=lambda: now[0])
         numbers = itertools.count(1)
         shown: dict[int, tuple[str, list[tuple[str, str]]]] = {}
+        bodies: dict[int, str] = {}
 
         async def show(summary: str, body: str, actions: list[tuple[str, str]], *, replaces: int = 0) -> int:
             assert "<b>" not in body and "…" not in summary
             number = replaces or next(numbers)
-            shown[number] = (summary, actions)
+            shown[number], bodies[number] = (summary, actions), body
             return number
 
         async def withdraw(number: int) -> None:
@@ -161,7 +172,19 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
             while not applied or len(shown) < 4:
                 await asyncio.sleep(0.01)
         assert [(one.target, one.verdict) for one in applied] == [("x0.example.com", "allow")]
-        notifier._closed(2)
+        refusing = subscriber.decide
+
+        async def refuse(request: ClearanceRequest, verdict: Verdict) -> None:
+            raise ClearanceError(f"{request.target}: stays <b>closed</b>")
+
+        subscriber.decide = refuse  # type: ignore[method-assign]
+        notifier._pressed(2, shown[2][1][1][0])
+        notifier._closed(2)  # as daemons do when a button was pressed
+        async with asyncio.timeout(5):
+            while not any("NOT DONE" in text for text in bodies.values()):
+                await asyncio.sleep(0.01)
+        assert any(text.startswith("NOT DONE: x1.example.com: stays (b)closed") for text in bodies.values())
+        subscriber.decide = refusing  # type: ignore[method-assign]
         await notifier.leave()
         following.cancel()
     serving.cancel()

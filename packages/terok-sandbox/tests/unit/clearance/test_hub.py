@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +25,8 @@ from terok_sandbox.clearance.dossier import update_dossier
 from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.clearance.present import details
+from terok_sandbox.clearance.program import program_of
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.asker import Request
 from terok_sandbox.shield.live_store import LiveVerdict
@@ -93,6 +99,42 @@ async def test_an_allow_releases_what_waits_after_it_took_effect(case: Case) -> 
     assert [(row["action"], row["verdict"], row["name"]) for row in rows] == [("verdict", "allow", "api.example.com")]
     answers = (case.path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
     assert [json.loads(row)["answer"] for row in answers] == ["waiting", "allow"]
+
+
+async def test_the_program_that_asks_is_named_while_it_waits(case: Case) -> None:
+    script = """
+import socket, sys
+open("/proc/self/comm", "w").write("\x1b[31mnpm")
+one = socket.socket(*eval(sys.argv[1]))
+one.connect(("127.0.0.1", int(sys.argv[2])))
+print(one.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+    for kind, proto in ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp")):
+        with socket.socket(socket.AF_INET, kind) as listener:
+            listener.bind(("127.0.0.1", 0))
+            if proto == "tcp":
+                listener.listen()
+            words = [sys.executable, "-c", script, f"(2, {int(kind)})", str(listener.getsockname()[1])]
+            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+                assert asking.stdout is not None
+                port = int(asking.stdout.readline())
+                case.hub._pid = asking.pid
+                async with ClearanceClient(case.socket) as client:
+                    await client.waiting()
+                    case.hub.blocked(replace(refused(f"{proto}.example"), client=(proto, port)))
+                    event = await asyncio.wait_for(client.next_event(), 10)
+                    assert event.request is not None and event.request.program == r"\x1b[31mnpm"
+                    assert any(r"calls itself '\\x1b[31mnpm'" in line for line in details(event.request))
+                    assert client.container == "c1"
+                asking.communicate(b"", timeout=30)
+        assert program_of([os.getpid(), proto, port]) == ""
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5) | st.just("tcp"), st.lists, max_leaves=4))
+@settings(deadline=None, max_examples=30)
+def test_no_value_is_a_program(client: object) -> None:
+    assert program_of(client) == ""
 
 
 async def test_only_a_verdict_about_the_request_s_own_target_counts(case: Case) -> None:
@@ -183,6 +225,23 @@ async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:
     assert case.rules.applied == []
     rows = (tmp_path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
     assert json.loads(rows[-1])["answer"] == "expired"
+
+
+async def test_a_question_does_not_expire_while_it_is_answered(tmp_path: Path) -> None:
+    now, case = [1000.0], make(tmp_path)
+    case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit), clock=lambda: now[0])
+    case.hub.blocked(refused())
+
+    async def slow(verdict: LiveVerdict) -> None:
+        now[0] += 901
+        case.hub.expire()
+        case.rules.applied.append(verdict)
+
+    case.rules.apply = slow
+    await case.hub.decide(case.hub.queue.waiting[0].id, "api.example.com", Verdict("allow"))
+    assert len(case.rules.applied) == 1
+    rows = (tmp_path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
+    assert json.loads(rows[-1])["answer"] == "allow"
 
 
 async def test_a_slow_front_end_loses_the_oldest_and_is_told(case: Case) -> None:

@@ -11,7 +11,9 @@ import dns.message
 import dns.rcode
 import pytest
 from terok_sandbox.audit import AuditLog, read_audit
+from terok_sandbox.errors import ShieldError
 from terok_sandbox.netns.nft import NftChannelError, NftCommandError
+from terok_sandbox.shield.asker import Request
 from terok_sandbox.shield.dns import MAX_CONNECTIONS, DnsServer
 from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.policy import Policy
@@ -104,6 +106,34 @@ async def test_a_refused_name_is_answered_and_recorded_only(
     assert world.log == []
     (row,) = read_audit(tmp_path / "shield.jsonl")
     assert (row["action"], row["name"]) == ("refused", "data.evil.example")
+
+
+async def test_who_asks_can_be_found_while_the_question_is_held(server: DnsServer, address: tuple[str, int]) -> None:
+    asked: list[Request] = []
+
+    class Person:
+        def blocked(self, request: Request) -> None: ...
+        async def hold(self, request: Request) -> None:
+            asked.append(request)
+
+    server._asker = Person()  # type: ignore[assignment]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(address)
+        client.send(dns.message.make_query("new.example", "A").to_wire())
+        await asyncio.wait_for(asyncio.to_thread(client.recv, 512), 10)
+        assert [one.client for one in asked] == [("udp", client.getsockname()[1])]
+
+
+async def test_what_cannot_be_remembered_stays_closed(server: DnsServer, world: World, tmp_path: Path) -> None:
+    def full(name: str, learned: object) -> None:
+        rows = [row["action"] for row in read_audit(tmp_path / "shield.jsonl")]
+        assert (name, bool(learned), rows) == ("www.example.com", True, ["allowed"]), "it is recorded before it opens"
+        raise ShieldError("too many")
+
+    server._opened = full
+    reply = dns.message.from_wire(await server.answer(dns.message.make_query("www.example.com", "A").to_wire()) or b"")
+    assert (reply.rcode(), reply.answer) == (dns.rcode.SERVFAIL, [])
+    assert world.log == ["ask www.example.com"]
 
 
 @pytest.mark.parametrize("failing", ["upstream_error", "rule_error"])

@@ -22,7 +22,9 @@ from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live
-from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.openings import Openings
+from terok_sandbox.shield.policy import Policy, Service
+from terok_sandbox.shield.ruleset import Learned
 from terok_sandbox.sidecar import PolicyTiers
 
 SERVER = """
@@ -74,7 +76,7 @@ for line in ("ip link set lo up", "ip addr add 192.0.2.2/24 dev d1", "ip addr ad
     sh(inside + line)
 peer.stdin.write(b"go\\n"); peer.stdin.flush(); peer.stdout.readline()
 NAMED, OTHER = (("192.0.2.2", "192.0.2.3") if version == "4" else ("2001:db8:f::2", "2001:db8:f::3"))
-policy = Policy.from_tiers(PolicyTiers(project_allow=("+ a.example.com:443",)))
+policy = Policy.from_tiers(PolicyTiers(project_allow=("+ a.example.com:443", "+ b.example.com:*")))
 subprocess.run(["nft", "-f", "-"], input=render(policy, host_addresses=[]).encode(), check=True)
 nft = subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 found = {}
@@ -124,6 +126,14 @@ async def main():
     live.opened("a.example.com", learned)
     await channel.run(learn_command(learned))
     found["named again"] = refused(NAMED)
+    wide = [Learned(ip_address(NAMED), Service("tcp", 0, 65535), False, 300)]
+    live.opened("b.example.com", wide)
+    await channel.run(learn_command(wide))
+    await live.apply(LiveVerdict("b.example.com", "deny"))
+    found["neighbor cut"] = refused(NAMED)
+    await channel.run(learn_command(learned))
+    found["neighbor again"] = refused(NAMED)
+    await live.revoke("b.example.com")
     target = f"[{OTHER}]:443" if version == "6" else f"{OTHER}:443"
     found["address before"] = refused(OTHER)
     await live.apply(LiveVerdict(target, "allow"))
@@ -174,6 +184,8 @@ def test_a_denial_ends_flows_and_postures_hold(tmp_path: Path, version: str) -> 
     assert found == {
         "named new": closed,
         "named again": "open",
+        "neighbor cut": closed,
+        "neighbor again": "open",
         "address before": closed,
         "address new": closed,
         "up again": closed,
@@ -242,6 +254,68 @@ async def test_verdicts_survive_a_restart_and_expire(tmp_path: Path) -> None:
     await again.reset()
     assert load_live(path) == LiveState()
     assert again.policy.decide_name("a.example.com", 443).allowed
+
+
+def opened(address: str) -> list[Learned]:
+    return [Learned(ip_address(address), Service("tcp", 443, 443), False, 300)]
+
+
+@pytest.mark.attack("NET-2")
+@pytest.mark.attack("OPS-2")
+async def test_a_denial_ends_what_was_opened_before_the_gateway_was_started_anew(tmp_path: Path) -> None:
+    path, recorder = tmp_path / "live.json", Recorder()
+    LivePolicy(POLICY, path, channel=recorder).opened("a.example.com", opened("203.0.113.9"))
+    again = LivePolicy(POLICY, path, channel=recorder)
+    again.opened("b.a.example.com", opened("203.0.113.8"))
+    assert stat.S_IMODE((tmp_path / "shield-opened.jsonl").stat().st_mode) == 0o600
+    with (tmp_path / "shield-opened.jsonl").open("a") as file:
+        file.write('[1, "torn')
+    third = LivePolicy(POLICY, path, channel=recorder)
+    await third.apply(LiveVerdict("a.example.com", "deny"))
+    cut = [one for one in recorder.commands if " cut4 " in one]
+    assert len(cut) == 1
+    assert "203.0.113.9 . tcp . 443 timeout 86400s" in cut[0]
+
+
+@pytest.mark.attack("NET-2")
+def test_so_many_addresses_open_as_can_be_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.shield.openings.MAX_OPENINGS", 20)
+    now = [1e6]
+    openings = Openings(tmp_path / "opened", clock=lambda: now[0])
+    for number in range(20):
+        now[0] += 1
+        openings.add("a.example.com", opened(f"203.0.113.{number}"))
+    with pytest.raises(ShieldError, match="20 addresses"):
+        openings.add("a.example.com", opened("203.0.113.99"))
+    for _ in range(10):
+        now[0] += 3601
+        openings.add("a.example.com", opened("203.0.113.5"))
+    now[0] += 80_000
+    openings.add("a.example.com", opened("203.0.113.99"))
+    kept = [str(address) for _, address, _ in openings]
+    assert (len(kept), kept[0], kept[-2:]) == (20, "203.0.113.1", ["203.0.113.5", "203.0.113.99"])
+    assert list(Openings(tmp_path / "opened", clock=lambda: now[0]))[-20:] == list(openings)
+    assert len((tmp_path / "opened").read_text().splitlines()) <= 40
+
+
+@pytest.mark.attack("NET-2")
+async def test_flows_outlive_the_verdict_that_allowed_them(tmp_path: Path) -> None:
+    end = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat(timespec="milliseconds")
+    policy = Policy.from_tiers(PolicyTiers(project_allow=(f"+ b.example.com:443 %expires={end}",)))
+    recorder = Recorder()
+    live = LivePolicy(policy, tmp_path / "live.json", channel=recorder)
+    await live.apply(LiveVerdict("a.example.com:443", "allow", "once", datetime.now(UTC) + timedelta(seconds=0.2)))
+    for name in ("a", "b"):
+        live.opened(f"{name}.example.com", opened("203.0.113.9" if name == "a" else "203.0.113.8"))
+    async with asyncio.timeout(30):
+        while live.policy.grants("b.example.com") or live.verdicts:
+            await asyncio.sleep(0.02)
+    await live.apply(LiveVerdict("other.example.com", "allow"))
+    assert not live.policy.grants("a.example.com")
+    assert not [one for one in recorder.commands if " cut4 " in one], "an answer to another question ends nothing"
+    await live.apply(LiveVerdict("*.example.com", "deny"))
+    (cut,) = [one for one in recorder.commands if " cut4 " in one]
+    assert "203.0.113.9" in cut and "203.0.113.8" in cut
 
 
 async def test_a_clock_that_is_set_back_gives_no_verdict_a_longer_life(

@@ -8,6 +8,7 @@ import dns.message
 import dns.rcode
 import pytest
 from terok_sandbox.shield.dns_wire import Answer
+from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.resolver import Forward, Reply, Resolver
 from terok_sandbox.sidecar import PolicyTiers
@@ -106,12 +107,26 @@ def test_an_override_opens_private_addresses_until_it_ends(resolver: Resolver) -
     assert (str(learned.address), learned.override, learned.seconds) == ("10.0.0.1", True, 60)
 
 
-@pytest.mark.parametrize("target", ["api.vendor.example", "metadata.google.internal", "x.localhost"])
+@pytest.mark.parametrize("target", ["api.vendor.example", "metadata.google.internal", "x.localhost", "denied.example"])
 def test_an_alias_of_a_closed_name_is_refused(resolver: Resolver, target: str) -> None:
+    denied = LiveVerdict("denied.example", "deny").rule()
+    resolver.adopt(Policy.from_tiers(TIERS).with_live([denied]), "up")
     answer = Answer(0, ("cdn.example.net", target), (ip_address("203.0.113.9"),), 60)
     opened = resolver.open(forwarded(resolver, "www.example.com"), answer, now=NOW)
     assert (opened.rcode, opened.addresses, opened.learned) == (3, (), ())
     assert opened.events[0].action == "refused"
+
+
+@pytest.mark.attack("DNS-3")
+def test_an_answer_is_judged_by_the_policy_of_its_moment(resolver: Resolver) -> None:
+    forward = forwarded(resolver, "www.example.com")
+    answer = Answer(0, (), (ip_address("203.0.113.9"),), 60)
+    denied = Policy.from_tiers(TIERS).with_live([LiveVerdict("www.example.com", "deny").rule()])
+    for posture in ("up", "down"):
+        resolver.adopt(denied, posture)  # type: ignore[arg-type]
+        opened = resolver.open(forward, answer, now=NOW)
+        assert (opened.rcode, opened.addresses, opened.learned) == (dns.rcode.NXDOMAIN, (), ())
+        assert opened.events[0].tier == "live_deny"
 
 
 def test_malformed_queries_get_a_short_answer_or_none(resolver: Resolver) -> None:

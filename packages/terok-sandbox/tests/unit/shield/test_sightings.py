@@ -64,6 +64,26 @@ def test_allowed_names_make_one_row_and_refused_ones_come_back(sightings: Sighti
     ]
 
 
+def test_a_flood_of_refusals_hides_nothing_that_is_allowed(sightings: Sightings, path: Path, clock: Clock) -> None:
+    for port in range(1, 1000):
+        sightings.blocked(Blocked(V4, port, "tcp", "default"))
+    for port, reason in ((443, "tunnel"), (443, "tunnel"), (22, "tunnel of unknown content")):
+        sightings.record(Event("allowed", "www.example.com", reason, "egress", port=port, proto="tcp"))
+    late = Event("refused", "evil.example", "no rule allows it", "default")
+    sightings.record(late)
+    assert [row["port"] for row in rows(path) if row["action"] == "allowed"] == [443, 22]
+    assert [row for row in rows(path) if row.get("name") == "evil.example"] == []
+    clock.now = 1
+    sightings.record(late)
+    assert [row for row in rows(path) if row.get("name") == "evil.example"], "what the rate left out is no repetition"
+
+
+def test_what_passed_is_another_row_when_it_is_refused(sightings: Sightings, path: Path) -> None:
+    for layer in ("down", "down", "default"):
+        sightings.blocked(Blocked(V4, 22, "tcp", layer))
+    assert [row["action"] for row in rows(path)] == ["passed", "blocked"]
+
+
 @pytest.mark.attack("RES-1")
 def test_a_flood_is_bounded(sightings: Sightings, path: Path, clock: Clock) -> None:
     for port in range(10_000):

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield import handlers, registries, tooling
-from terok_sandbox.shield.control import Controls, serve_control
+from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.control_client import ShieldNotRunning, ask
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.live import LivePolicy, load_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy_file import Destination, parse_policy_file
 from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
@@ -53,7 +53,7 @@ def test_policy_files_say_what_they_expect(tmp_path: Path, capsys: pytest.Captur
 def test_a_bad_line_names_file_and_line(line: str) -> None:
     with pytest.raises(PolicyError) as refused:
         parse_policy_file(f"# rules\n{line}\n", "p.policy", expand=registries.expand)
-    assert line.startswith("@") or refused.value.message.startswith("p.policy:2: ")
+    assert refused.value.message.startswith("p.policy:2: ")
 
 
 @given(st.text())
@@ -115,9 +115,10 @@ def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: 
     own.mkdir(parents=True)
     (own / "python.policy").write_text("# summary: ours\n+ only.example.com\n")
     assert profile_lines(["python"], tmp_path) == ("+ only.example.com",)
-    (own / "python.policy").write_text("\n+ NOT.example.com\n")
-    with pytest.raises(PolicyError, match=r"python.policy:2: "):
-        profile_lines(["python"], tmp_path)
+    for line in ("+ NOT.example.com", "@nothing"):
+        (own / "python.policy").write_text(f"\n{line}\n")
+        with pytest.raises(PolicyError, match=r"python.policy:2: "):
+            profile_lines(["python"], tmp_path)
     for name in ("../python", "nothing", ""):
         with pytest.raises(PolicyError, match="no profile"):
             profile_lines([name], tmp_path)
@@ -145,7 +146,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
     async def serve() -> None:
         live = LivePolicy(Policy.from_tiers(shield.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
         sightings = Sightings(AuditLog(shield.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
-        task = asyncio.create_task(serve_control(sidecar, Controls("c1", live, sightings)))
+        task = asyncio.create_task(serve_control(sidecar, listen_control(sidecar), Controls("c1", live, sightings)))
         stop.loop, stop.task = asyncio.get_running_loop(), task
         asyncio.get_running_loop().call_later(0.1, ready.set)
         await asyncio.gather(task, return_exceptions=True)
@@ -188,16 +189,53 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert [row["action"] for row in rows] == ["verdict", "posture", "verdict", "verdict", "posture"]
 
 
+async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
+    log, recorded = tmp_path / "audit.jsonl", []
+
+    class Watching:
+        async def run(self, command: str) -> str:
+            recorded.append(log.read_text().count("203.0.113.9") if "203.0.113.9" in command else command[:4])
+            return ""
+
+    live = LivePolicy(Policy(), tmp_path / "live.json", channel=Watching())
+    controls = Controls("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0))
+    assert (await controls.answer(b'{"verb": "allow", "target": "203.0.113.9"}'))["ok"]
+    assert recorded == [1]
+    assert not (await controls.answer(b'{"verb": "allow", "target": "169.254.169.254"}'))["ok"]
+    assert len(log.read_text().splitlines()) == 1, "what is refused leaves no row"
+
+
+@pytest.mark.attack("OPS-2")
+@pytest.mark.parametrize("starts", [False, True])
+def test_a_shield_that_starts_meanwhile_takes_the_posture(
+    container: Sidecar, monkeypatch: pytest.MonkeyPatch, *, starts: bool
+) -> None:
+    said: list[str] = []
+
+    def asked(place: Path, verb: str, **fields: str) -> dict[str, Any]:
+        said.append(f"{verb} {fields.get('posture')} {load_live(container.gateway_dir / 'shield-live.json').posture}")
+        if len(said) == 1 or not starts:
+            raise ShieldNotRunning("not yet")
+        return {}
+
+    monkeypatch.setattr(handlers, "ask", asked)
+    handlers.quarantine(name="c1", as_json=False)
+    assert said == ["posture quarantine up", "posture quarantine quarantine"]
+
+
 def test_a_changed_policy_is_compared_with_the_log(container: Sidecar, capsys: pytest.CaptureFixture[str]) -> None:
     log = AuditLog(container.shield.audit_path)
     log.append("allowed", name="a.example.com", dest="203.0.113.9")
     log.append("blocked", dest="203.0.113.7", port=22, proto="tcp")
     log.append("refused", name="evil.example")
+    log.append("allowed", name="git.example.com", dest="203.0.113.9", tier="project_allow")
+    log.append("refused", name="git.example.com", dest="10.0.0.1", tier="private")
+    log.append("refused", name="git.example.com", port=22, reason="too many connections", tier="egress")
     path = container.state_dir / "new.policy"
-    path.write_text("+ 203.0.113.7:22\n")
+    path.write_text("+ 203.0.113.7:22\n+ git.example.com:22\n")
     tooling.replay(name="c1", file=str(path), as_json=True)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["target"], row["becomes"]) for row in rows] == [
-        ("a.example.com:443", "deny"),
+        ("a.example.com", "deny"),
         ("203.0.113.7:22", "allow"),
     ]

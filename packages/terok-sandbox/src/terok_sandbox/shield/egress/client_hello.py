@@ -7,6 +7,7 @@ from typing import Final
 
 MAX_HELLO: Final = 32 * 1024
 _MAX_RECORD: Final = 16384
+_MAX_RECORDS: Final = 256
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
@@ -49,7 +50,7 @@ class _Reader:
 def read_hello(data: bytes) -> Hello | None:
     """Return the hello that *data* begins with, ``None`` while more bytes are needed; raises :class:`HelloError`."""
     message, at = b"", 0
-    while True:
+    for _ in range(_MAX_RECORDS):
         if len(data) > at and data[at] != _HANDSHAKE:
             raise HelloError("not TLS")
         if len(data) > at + 1 and data[at + 1] != 3:
@@ -75,6 +76,7 @@ def read_hello(data: bytes) -> Hello | None:
             _check_size(data)
             return None
         at += 5 + length
+    raise HelloError("too many records")
 
 
 def _check_size(data: bytes) -> None:

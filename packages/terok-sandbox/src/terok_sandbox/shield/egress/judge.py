@@ -11,7 +11,7 @@ from terok_sandbox.shield.budget import ZoneBudget, below, shape_refusal
 from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy import Decision
-from terok_sandbox.shield.policy.addresses import parse_address
+from terok_sandbox.shield.policy.addresses import judged_as, parse_address
 from terok_sandbox.shield.upstream import UpstreamError
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.asker import Asker
     from terok_sandbox.shield.live import LivePolicy
-    from terok_sandbox.shield.policy import Grant
+    from terok_sandbox.shield.policy import Grant, Policy
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.upstream import Upstream
 
 MAX_ADDRESSES: Final = 6
 _HOST: Final = Decision("deny", "an address of the host", "floor")
-_QUARANTINE: Final = Decision("deny", "the container is in quarantine", "default", "quarantine")
+_QUARANTINE: Final = Decision("deny", "the container is in quarantine", "quarantine")
 
 
 class Refused(Exception):
@@ -66,17 +66,21 @@ class Judge:
         self._asker = asker
         self._budget = ZoneBudget()
 
-    def decide(self, host: str, port: int) -> Decision:
+    def decide(self, host: str, port: int, policy: Policy | None = None) -> Decision:
         """Return the verdict on a host as it was spelled; addresses of a name are judged by :meth:`route`."""
+        policy = policy or self._live.policy
         if self._live.posture == "quarantine":
             return _QUARANTINE
         try:
             address = parse_address(host)
         except SpellingError:
-            return self._passing(self._live.policy.decide_name(host, port))
-        if str(address) in self._host_addresses():
+            return self._passing(policy.decide_name(host, port))
+        if self._is_host(address):
             return _HOST
-        return self._passing(self._live.policy.decide_address(address, port))
+        return self._passing(policy.decide_address(address, port))
+
+    def _is_host(self, address: Address) -> bool:
+        return str(judged_as(address)) in self._host_addresses()
 
     def _passing(self, decision: Decision) -> Decision:
         """Let through what no rule decides where the posture says so; floors and denials stay, in every posture."""
@@ -85,21 +89,24 @@ class Judge:
         return decision
 
     def holds(self, host: str, port: int, address: str) -> bool:
-        """Whether a tunnel to *host* at *address* (empty while there is none) would still be made."""
-        if not self.decide(host, port).allowed:
+        """Whether a tunnel to *host* at *address* (empty while there is none) may go on; it outlives an expiry."""
+        policy = self._live.lasting
+        if not self.decide(host, port, policy).allowed:
             return False
         try:
             parse_address(host)
         except SpellingError:
-            grants = [one for one in self._live.policy.grants(host) if one.service.covers("tcp", port)]
-            return not address or self._judge(grants, parse_address(address), port).allowed
+            return not address or self._judge(host, parse_address(address), port, policy).allowed
         return True
 
-    async def route(self, host: str, port: int) -> Route:
-        """Return what may be dialed for *host*; raises :class:`Refused` and :class:`Unreachable`."""
+    async def route(self, host: str, port: int, client: int = 0) -> Route:
+        """Return what may be dialed for *host*; raises :class:`Refused` and :class:`Unreachable`.
+
+        *client* is the port that the one who asks is connected from.
+        """
         decision = self.decide(host, port)
-        if not decision.allowed and self._asker is not None and decision.tier == "default" and not decision.rule:
-            request = Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule)
+        if not decision.allowed and self._asker is not None and decision.tier == "default":
+            request = Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule, ("tcp", client))
             try:
                 async with asyncio.timeout(HOLD_SECONDS):
                     await self._asker.hold(request)
@@ -116,23 +123,29 @@ class Judge:
         return Route((address,), any(rule.opaque for rule in rules), named=False)
 
     async def _resolved(self, name: str, port: int) -> Route:
-        grants = [one for one in self._live.policy.grants(name) if one.service.covers("tcp", port)]
-        self._ration(name, grants)
-        answers = await asyncio.gather(
+        self._ration(name, port)
+        outcomes = await asyncio.gather(
             *(self._upstream.ask(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)), return_exceptions=True
         )
-        found = [address for one in answers if not isinstance(one, BaseException) for address in one.addresses]
+        answers = [one for one in outcomes if not isinstance(one, BaseException)]
+        decision = self.decide(name, port)  # a denial may have come while the upstream took its time
+        alias = self._live.policy.refused_alias(target for one in answers for target in one.chain)
+        if alias or not decision.allowed:
+            raise Refused(alias or decision)
+        found = [address for one in answers for address in one.addresses]
         if not found:
-            failed = next((one for one in answers if isinstance(one, UpstreamError)), None)
+            failed = next((one for one in outcomes if isinstance(one, UpstreamError)), None)
             raise Unreachable(str(failed or "the name has no address"))
-        judged = [(address, self._judge(grants, address, port)) for address in found[: 4 * MAX_ADDRESSES]]
+        policy = self._live.policy
+        judged = [(address, self._judge(name, address, port, policy)) for address in found[: 4 * MAX_ADDRESSES]]
         kept = tuple(address for address, decision in judged if decision.allowed)[:MAX_ADDRESSES]
         if not kept:
             raise Refused(judged[0][1], str(judged[0][0]))
-        return Route(kept, any(one.rule.opaque for one in grants), named=True)
+        return Route(kept, any(one.rule.opaque for one in _grants(policy, name, port)), named=True)
 
-    def _ration(self, name: str, grants: list[Grant]) -> None:
+    def _ration(self, name: str, port: int) -> None:
         """Refuse a name below a wildcard that carries data, or one too many: it would be told to the upstream."""
+        grants = _grants(self._live.policy, name, port)
         rule = next((one.rule for one in grants if not one.rule.wildcard), grants[0].rule if grants else None)
         if rule is None or rule.name is None or not rule.wildcard:
             return
@@ -141,10 +154,14 @@ class Judge:
         if reason:
             raise Refused(Decision("deny", reason, rule.tier, rule.line))
 
-    def _judge(self, grants: list[Grant], address: Address, port: int) -> Decision:
-        if str(address) in self._host_addresses():
+    def _judge(self, name: str, address: Address, port: int, policy: Policy) -> Decision:
+        if self._is_host(address):
             return _HOST
-        verdicts = [self._live.policy.judge_answer(grant, address) for grant in grants]
+        verdicts = [policy.judge_answer(grant, address) for grant in _grants(policy, name, port)]
         if not verdicts:
-            return self._passing(self._live.policy.decide_address(address, port))
+            return self._passing(policy.decide_address(address, port))
         return next((one for one in verdicts if one.allowed), verdicts[0])
+
+
+def _grants(policy: Policy, name: str, port: int) -> list[Grant]:
+    return [one for one in policy.grants(name) if one.service.covers("tcp", port)]

@@ -12,7 +12,7 @@ _BUDGETS: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one host, for as long as the gateway runs. Bytes are those of tunnels and bodies."""
+    """Of one host, for as long as the gateway runs. Bytes are those of tunnels and plain requests."""
 
     burst: float = 200.0
     per_second: float = 20.0

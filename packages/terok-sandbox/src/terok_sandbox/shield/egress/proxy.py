@@ -127,7 +127,7 @@ class EgressProxy:
             return await _answer(writer, error.status, str(error))
         host = head.host if len(head.host) <= 253 else head.host[:253]
         if reason := self._meter.connection(host, asyncio.get_running_loop().time()):
-            self._refused(head, reason, "default")
+            self._refused(head, reason, "egress")
             return await _answer(writer, 429, reason)
         task = asyncio.current_task()
         assert task is not None
@@ -135,7 +135,7 @@ class EgressProxy:
         try:
             if len(self._tunnels) >= MAX_TUNNELS:
                 return await _answer(writer, 503, f"{MAX_TUNNELS} tunnels are open already")
-            route = await self._judge.route(head.host, head.port)
+            route = await self._judge.route(head.host, head.port, writer.get_extra_info("peername")[1])
             self._tunnels.add(tunnel)
             up_reader, up_writer = await _dial(route, head.port)
             tunnel.address = str(up_writer.get_extra_info("peername")[0])
@@ -148,6 +148,8 @@ class EgressProxy:
         else:
             undecided.close()
             try:
+                if not self._judge.holds(head.host, head.port, tunnel.address):
+                    return None  # denied while it was being dialed
                 if head.connect:
                     await self._tunnel(head, route, rest, (reader, writer), (up_reader, up_writer))
                 else:
@@ -163,7 +165,7 @@ class EgressProxy:
             async with asyncio.timeout(HEAD_SECONDS):
                 data, problem = await _first_words(client[0], data, head.host, named=route.named)
             if problem:
-                self._refused(head, problem, "default")
+                self._refused(head, problem, "egress")
                 return
         self._allowed(head, route)
         upstream[1].write(data)
@@ -176,6 +178,8 @@ class EgressProxy:
         Chunks are framed anew, so that the upstream cannot see another end of the body than was seen here.
         """
         self._sightings.record(Event("allowed", head.host, "plain HTTP", "egress", port=head.port, proto="tcp"))
+        if not self._meter.sent(head.host, len(head.forward), up=True):
+            return await _answer(client[1], 429, f"the byte budget of {head.host} is used up")
         upstream[1].write(head.forward)
         body = asyncio.create_task(self._send_body(head, data, client[0], upstream[1]))
         answer = asyncio.create_task(self._pump(head.host, upstream[0], client[1], up=False))

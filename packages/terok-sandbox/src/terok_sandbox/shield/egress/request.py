@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final
 
 MAX_HEAD: Final = 64 * 1024
@@ -132,7 +133,12 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
     port = int(match[3]) if match[3] is not None else default or 0
     if not 0 < port < 65536:
         raise RequestError(400, "there is no such port")
-    host = match[1] or match[2]
+    if match[1]:
+        try:
+            return str(IPv6Address(match[1].decode())), port  # the one spelling of an address that is metered
+        except ValueError:
+            raise RequestError(400, "a malformed address") from None
+    host = match[2]
     if any(byte < 0x21 or byte > 0x7E for byte in host):
         raise RequestError(400, "a malformed host")
     return host.decode("ascii"), port

@@ -11,7 +11,7 @@ allowed name cannot lead to an address that is closed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.policy.addresses import Address
 
-Layer = Literal["floor", "resolver", "private", "default"] | Tier
+Layer = Literal["floor", "resolver", "private", "quarantine", "default"] | Tier
 
 RESOLVER_PORTS: Final = (53, 853, 5353, 5355)
 """DNS, DNS over TLS or QUIC, mDNS, LLMNR: only an override opens another resolver than ours."""
@@ -183,12 +183,21 @@ class Policy:
             return Decision("deny", "private address: only an override opens it", "private")
         return _by_rule(grant.rule)
 
+    def refused_alias(self, chain: Iterable[str], *, now: datetime | None = None) -> Decision | None:
+        """Return why an answer that leads through the names of *chain* is refused: one is closed on purpose."""
+        for name in chain:
+            decision = self.decide_name(name, now=now)
+            if is_floor_name(name) or decision.tier in ("live_deny", "security_deny"):
+                return replace(decision, reason=f"an alias of {name}: {decision.reason}")
+        return None
+
     def _matching_name(self, name: str) -> list[Rule]:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
     def _matching_address(self, address: Address) -> list[Rule]:
-        address = judged_as(address)
-        return [rule for tier in TIERS for rule in self._tiers[tier].for_address(address)]
+        """Return the rules for *address* and for the IPv4 address inside, strongest tier first."""
+        forms = dict.fromkeys((address, judged_as(address)))
+        return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
 
 
 _RESOLVER: Final = Decision("deny", "another resolver: only an override opens it", "resolver")

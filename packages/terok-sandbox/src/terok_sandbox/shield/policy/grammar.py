@@ -12,6 +12,7 @@ is read narrowly: an allow rule without a port opens TCP 80 and 443, without a p
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
@@ -22,7 +23,7 @@ from terok_sandbox.shield.policy.addresses import Network, floor_covers, parse_n
 from terok_sandbox.shield.policy.names import check_name, is_floor_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Protocol = Literal["tcp", "udp"]
 Tier = Literal["live_deny", "override", "security_deny", "provider_allow", "project_allow", "live_allow"]
@@ -100,10 +101,17 @@ def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -
 
 def parse_line(line: str, *, tier: Tier = "project_allow", source: str | None = None, number: int = 1) -> Rule | None:
     """Parse one line; ``None`` for a blank line or a comment. Raises :class:`PolicyError` naming source and line."""
-    try:
+    with located(source or tier, number):
         return _parse(line, tier)
+
+
+@contextmanager
+def located(source: str, number: int) -> Iterator[None]:
+    """Name source and line in a :class:`PolicyError` that is raised within."""
+    try:
+        yield
     except PolicyError as error:
-        raise type(error)(f"{source or tier}:{number}: {error.message}", hint=error.hint) from None
+        raise type(error)(f"{source}:{number}: {error.message}", hint=error.hint) from None
 
 
 def _parse(line: str, tier: Tier) -> Rule | None:

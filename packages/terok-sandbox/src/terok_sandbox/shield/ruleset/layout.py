@@ -20,6 +20,8 @@ LOG_PREFIX: Final = "terok "
 """What follows it in a packet's log prefix is the layer that refused: ``floor``, ``host``, ``default``, a tier."""
 
 MAX_LEARNED: Final = 16384
+MAX_CUT: Final = 4 * MAX_LEARNED
+"""More than names may open at once: a denial must not fail because of those before it."""
 
 STAGES: Final = ("override", "security_deny", "provider_deny", "provider_allow", "project_deny", "project_allow")
 """Rules over addresses in the policy; a stage without elements has no sets and no rules."""
@@ -80,7 +82,7 @@ def sets(stages: Collection[str]) -> dict[str, SetShape]:
         found[f"host{version}"] = SetShape((key,))
         for name in ("learned_override", "learned"):
             found |= _service_sets(name, version, key, frozenset({"timeout"}), MAX_LEARNED)
-        found |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_LEARNED)
+        found |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_CUT)
         for name in (*STAGES, *LIVE_STAGES):
             if name in stages or name in LIVE_STAGES:
                 found |= _service_sets(name, version, key, frozenset({"interval", "timeout"}), None)

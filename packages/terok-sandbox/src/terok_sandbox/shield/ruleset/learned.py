@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.ruleset import layout
@@ -59,8 +59,9 @@ def learn_command(learned: Iterable[Learned]) -> str:
     for one in learned:
         name, key = set_and_key("learned_override" if one.override else "learned", one.address, one.service)
         by_set[name][key] = max(one.seconds, by_set[name].get(key, 0))
-        name, key = set_and_key("cut", one.address, one.service)
-        cut[name][key] = None
+        for service in (one.service, replace(one.service, first=0, last=65535)):  # or the denial was of every port
+            name, key = set_and_key("cut", one.address, service)
+            cut[name][key] = None
     commands = [
         f"{verb} element {layout.TABLE} {name} {{ {', '.join(keys)} }}"
         for name, keys in cut.items()

@@ -55,6 +55,8 @@ def test_a_hello_in_many_records_is_one() -> None:
     message = made(sni(b"a.example"))[5:]
     split = b"".join(b"\x16\3\1\0\1" + message[at : at + 1] for at in range(len(message)))
     assert read_hello(split + b"\x14\3\3\0\1\1") == Hello("a.example", encrypted=False)
+    with pytest.raises(HelloError, match="too many"):
+        read_hello(b"".join(b"\x16\3\1\0\1" + bytes([byte]) for byte in (1, 0, 0x40, *bytes(300))))
 
 
 @pytest.mark.parametrize(

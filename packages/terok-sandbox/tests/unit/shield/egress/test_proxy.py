@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,20 @@ RULES = ("+ a.example.com:443", "+ a.example.com:80", "+ a.example.com:22 %tls=o
 
 
 class Names:
-    """Answers that a test can change between questions."""
+    """Answers that a test can change between questions, or while one is asked."""
 
     def __init__(self) -> None:
         self.found = {1: ["203.0.113.9"], 28: ["2001:db8::9"]}
+        self.chain: tuple[str, ...] = ()
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def ask(self, name: str, rdtype: int) -> Answer:
         del name
-        return Answer(0, (), tuple(map(ip_address, self.found[rdtype])), 60)
+        self.asked.set()
+        await self.gate.wait()
+        return Answer(0, self.chain, tuple(map(ip_address, self.found[rdtype])), 60)
 
 
 @pytest.fixture
@@ -70,6 +77,7 @@ def judge(live: LivePolicy, names: Names) -> Judge:
     [
         *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "0.0.0.0", "::", "::1"),
         *("::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "169.254.169.254", "fd00:ec2::254", "metadata.google.internal"),
+        "64:ff9b::cb00:7101",
         *("203.0.113.1", "10.0.0.1", "a.example.com.", "A.example.com", "a.example.com%00", "a%2eexample.com", "b.c"),
         *("100.100.100.200", "fe80::1%eth0", "192.0.2.7", "xn--", "*.example.com", "a.example.com\x7f"),
     ],
@@ -94,18 +102,59 @@ async def test_only_judged_addresses_are_dialed(judge: Judge, live: LivePolicy, 
         await judge.route("a.example.com", 8443)
     assert (await judge.route("203.0.113.7", 443)).named is False
     await live.set_posture("quarantine")
-    with pytest.raises(Refused, match="quarantine"):
+    with pytest.raises(Refused, match="quarantine") as refused:
         await judge.route("203.0.113.7", 443)
+    assert refused.value.decision.tier == "quarantine", "which no verdict opens, so that nobody is asked"
+
+
+@pytest.mark.attack("DNS-3")
+async def test_a_denial_counts_that_comes_while_the_upstream_takes_its_time(
+    judge: Judge, live: LivePolicy, names: Names
+) -> None:
+    names.gate.clear()
+    route = asyncio.create_task(judge.route("a.example.com", 443))
+    await names.asked.wait()
+    await live.apply(LiveVerdict("a.example.com", "deny", reason="enough"))
+    names.gate.set()
+    with pytest.raises(Refused, match="enough"):
+        await route
+
+
+async def test_an_alias_of_a_denied_name_is_not_dialed(judge: Judge, live: LivePolicy, names: Names) -> None:
+    names.chain = ("cdn.example.net", "tracker.example")
+    assert (await judge.route("a.example.com", 443)).addresses
+    await live.apply(LiveVerdict("tracker.example", "deny"))
+    with pytest.raises(Refused, match=r"an alias of tracker\.example"):
+        await judge.route("a.example.com", 443)
+
+
+async def test_a_tunnel_outlives_the_verdict_that_allowed_it(judge: Judge, live: LivePolicy) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.2)
+    await live.apply(LiveVerdict("new.example.com:443", "allow", "once", soon))
+    assert judge.holds("new.example.com", 443, "203.0.113.9")
+    expiry = asyncio.create_task(live.expire())
+    async with asyncio.timeout(30):
+        while judge.decide("new.example.com", 443).allowed:
+            await asyncio.sleep(0.02)
+    await live.apply(LiveVerdict("other.example.com", "allow"))
+    assert judge.holds("new.example.com", 443, "203.0.113.9")
+    assert not judge.holds("new.example.com", 443, "10.0.0.9")
+    with pytest.raises(Refused):
+        await judge.route("new.example.com", 443)
+    await live.apply(LiveVerdict("new.example.com", "deny"))
+    assert not judge.holds("new.example.com", 443, "203.0.113.9")
+    expiry.cancel()
 
 
 async def test_a_verdict_given_meanwhile_counts(live: LivePolicy, names: Names) -> None:
     class Person:
         def blocked(self, request: Request) -> None: ...
         async def hold(self, request: Request) -> None:
+            assert request.client == ("tcp", 40_000)
             await live.apply(LiveVerdict(f"{request.name}:{request.port}", "allow"))
 
     judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
-    assert (await judge.route("new.example.com", 443)).addresses
+    assert (await judge.route("new.example.com", 443, 40_000)).addresses
 
 
 class Fixed:
@@ -115,13 +164,15 @@ class Fixed:
         self.port = port
         self.given = Route((ip_address("127.0.0.1"),), opaque=False, named=True)
         self.allowed = True
+        self.client = 0
 
     def holds(self, host: str, port: int, address: str) -> bool:
         del host, port, address
         return self.allowed
 
-    async def route(self, host: str, port: int) -> Route:
+    async def route(self, host: str, port: int, client: int) -> Route:
         del host, port
+        self.client = client
         return self.given
 
 
@@ -202,9 +253,10 @@ async def test_a_tunnel_speaks_tls_to_the_host_it_named(
     assert (await say(proxy, connect, b"SSH-2.0-x\r\n")).endswith(b"pong")
     await say(proxy, connect, b"8th")
     assert (await say(proxy, connect, b"9th")).startswith(b"HTTP/1.1 429 ")
-    rows = [(row["action"], row["reason"]) for row in read_audit(tmp_path / "audit.jsonl")]
-    assert ("refused", "the TLS server name is not the host that was asked for") in rows
-    assert ("allowed", "tunnel") in rows
+    rows = [(row["action"], row["reason"], row["tier"]) for row in read_audit(tmp_path / "audit.jsonl")]
+    assert ("refused", "the TLS server name is not the host that was asked for", "egress") in rows
+    assert ("allowed", "tunnel", "egress") in rows
+    assert {tier for _, _, tier in rows} == {"egress"}, "nothing of it is a question for a person"
 
 
 @pytest.mark.attack("HTTP-2")
@@ -215,7 +267,7 @@ async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[b
     assert b"evil" not in b"".join(upstream[1])
     post = b"POST http://" + target + b"/ HTTP/1.1\r\nHost: " + target + b"\r\nContent-Length: 4\r\n\r\n"
     assert await say(proxy, post, b"body and more") == b"pong"
-    assert b"".join(upstream[1]).endswith(b"\r\n\r\nbody") or upstream[1][-1].startswith(b"POST")
+    assert b"and more" not in b"".join(upstream[1])
     assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
 
 
@@ -267,6 +319,22 @@ async def test_a_denial_ends_a_busy_flow_whenever_it_comes(proxy: Any, *, plain:
             writer.close()
 
 
+@pytest.mark.attack("HTTP-11")
+async def test_heads_use_up_the_byte_budget_too(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    get = b"GET http://" + proxy.target + b"/ HTTP/1.1\r\nHost: " + proxy.target + b"\r\nX: " + b"x" * 40_000
+    answers = [await say(proxy, get + b"\r\n\r\n") for _ in range(4)]
+    assert [answer[9:12] for answer in answers] == [b"", b"", b"429", b"429"]
+    assert len(b"".join(upstream[1])) < 100_000
+
+
+@pytest.mark.attack("NET-2")
+async def test_what_is_denied_while_it_is_dialed_carries_nothing(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
+    proxy.judge.allowed = False
+    connect = b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n"
+    assert await say(proxy, connect, hello_source.hello("a.example.com")) == b""
+    assert upstream[1] == []
+
+
 async def test_a_refusal_is_read_even_when_the_client_has_sent_more(proxy: Any) -> None:
     for _ in range(8):
         await say(proxy, b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n")
@@ -308,6 +376,7 @@ async def test_a_denial_and_a_budget_end_a_tunnel(
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\nhi")
     await reader.readuntil(b"pong")
+    assert proxy.judge.client == writer.get_extra_info("sockname")[1]
     assert [row["reason"] for row in read_audit(tmp_path / "audit.jsonl")] == ["tunnel of unknown content"]
     proxy.judge.allowed = False
     proxy.reconsider()

@@ -14,7 +14,8 @@ def test_what_is_sent_on_is_written_anew() -> None:
     assert head.forward == b"GET /x?y HTTP/1.1\r\nHost: a.example\r\nX: v\r\nConnection: close\r\n\r\n"
     assert (head.host, head.port, head.body) == ("a.example", 80, 0)
     assert parse_head(b"CONNECT a.example:443 HTTP/1.1\r\nHost: b.example\r\n") == Head(True, "a.example", 443)
-    assert parse_head(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n").host == "2001:db8::1"
+    for spelled in (b"2001:db8::1", b"2001:0DB8:0::0001"):
+        assert parse_head(b"CONNECT [" + spelled + b"]:443 HTTP/1.1\r\n").host == "2001:db8::1"
     post = b"POST http://a.example:8080 HTTP/1.1\r\nHost: a.example:8080\r\nContent-Length: 5\r\n"
     assert parse_head(post).body == 5
     assert parse_head(post).forward.startswith(b"POST / HTTP/1.1\r\n")
@@ -41,6 +42,7 @@ def test_what_is_sent_on_is_written_anew() -> None:
         b"POST http://a/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         *(b"TRACE http://a/ HTTP/1.1\r\nHost: a\r\n", b"GET https://a/ HTTP/1.1\r\nHost: a\r\n", b"PRI * HTTP/2.0\r\n"),
         *(b"CONNECT a.example HTTP/1.1\r\n", b"CONNECT a:0 HTTP/1.1\r\n", b"CONNECT a:99999 HTTP/1.1\r\n"),
+        *(b"CONNECT [1.2.3.4]:443 HTTP/1.1\r\n", b"CONNECT [::1::]:443 HTTP/1.1\r\n"),
         *(b"CONNECT u@a:443 HTTP/1.1\r\n", b"CONNECT a\0.b:443 HTTP/1.1\r\n", b"CONNECT  a:443 HTTP/1.1\r\n"),
         *(b"GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n", b"GET http://a\\b/ HTTP/1.1\r\nHost: a\r\n", b"\r\n", b"x\r\n"),
     ],

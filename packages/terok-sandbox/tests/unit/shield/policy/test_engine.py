@@ -94,6 +94,14 @@ def test_addresses(address: str, port: int, verdict: str, tier: str) -> None:
     assert (decision.verdict, decision.tier) == (verdict, tier)
 
 
+@pytest.mark.attack("ADDR-3")
+def test_rules_of_both_families_are_about_a_nat64_address() -> None:
+    one = policy(security_deny=("- 64:ff9b::/96",), project_allow=("+ 203.0.113.0/24:443",))
+    assert one.decide_address("203.0.113.9", 443).allowed
+    assert one.decide_address("64:ff9b::cb00:7109", 443).tier == "security_deny"
+    assert policy(project_allow=("+ 203.0.113.0/24:443",)).decide_address("64:ff9b::cb00:7109", 443).allowed
+
+
 def test_expiry_is_enforced() -> None:
     assert STACK.decide_address("10.1.2.3", 443, now=END).tier == "private"
     late = STACK.decide_name("db.corp.example", 5432, now=END)
