@@ -60,6 +60,39 @@ def test_hook_not_installed(ready: Shell, base_image: str, tmp_path: Path, name:
     nothing_left(ready, name)
 
 
+def test_hook_taken_away_by_a_file_that_podman_reads_later(
+    ready: Shell, base_image: str, tmp_path: Path, name: str
+) -> None:
+    """Podman itself would start the container without a hook, and say nothing."""
+    conf = tmp_path / "containers"
+    (conf / "containers.conf.d").mkdir(parents=True)
+    shutil.copyfile(ready.environment["CONTAINERS_CONF"], conf / "containers.conf")
+    (conf / "containers.conf.d/50-other.conf").write_text('[engine]\nhooks_dir = ["/usr/share/other"]\n')
+    env = {"CONTAINERS_CONF": "", "XDG_CONFIG_HOME": str(tmp_path)}
+    for words in (("run", "--name", name, base_image, "--", "true"), ("prepare", name)):
+        done = ready("terok-sandbox", *words, code=3, env=env)
+        one_line_with_hint(done.err)
+        assert "50-other.conf" in done.err
+        nothing_left(ready, name)
+
+
+def test_no_container_starts_without_its_firewall_after_an_uninstall(
+    ready: Shell, base_image: str, container: str
+) -> None:
+    ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
+    done = ready("terok-sandbox", "uninstall", code=1)
+    one_line_with_hint(done.err)
+    assert container in done.err
+    ready("terok-sandbox", "stop", "--timeout", "0", container)
+    try:
+        ready("terok-sandbox", "uninstall")
+        ready("podman", "start", container, code=125)
+    finally:
+        ready("terok-sandbox", "setup", timeout=120)
+    ready("terok-sandbox", "start", container)
+    assert ready("terok-sandbox", "supervisor", "status", container, "--json").json()["prepared"] is True
+
+
 def test_hook_of_another_version(ready: Shell, base_image: str, name: str) -> None:
     hook = next((Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/hooks").glob("*.py"))
     kept = hook.read_bytes()

@@ -44,6 +44,71 @@ def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str)
     assert "still runs" in ready("terok-sandbox", "cleanup", container, code=1).err
 
 
+HOSTILE = """\
+FROM {base}
+LABEL ai.terok.sandbox=0 ai.terok.scope=other
+ENV HTTP_PROXY=http://198.51.100.1:3128 SSH_AUTH_SOCK=/run/user/1000/agent
+VOLUME /data
+HEALTHCHECK --interval=1s CMD touch /tmp/checked
+"""
+
+
+@pytest.mark.attack("SUP-1")
+def test_what_an_image_brings_decides_nothing_and_leaves_nothing(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    def build(tag: str, *words: str) -> None:
+        ready("podman", "build", "-q", *words, "-t", tag, "-f", str(tmp_path / "Containerfile"), str(tmp_path))
+
+    image, touched = f"localhost/{container}", tmp_path / "touched"
+    (tmp_path / "Containerfile").write_text(HOSTILE.format(base=base_image))
+    try:
+        build(image, "--format=docker")
+        ready("terok-sandbox", "run", "-d", "--name", container, image, "--", "sleep", "600")
+        made = json.loads(ready("podman", "inspect", container).out)[0]
+        assert made["Config"]["Labels"]["ai.terok.sandbox"] == "1"
+        assert not made["Config"].get("Healthcheck") or made["Config"]["Healthcheck"]["Test"] == ["NONE"]
+        [volume] = [mount["Name"] for mount in made["Mounts"] if mount["Type"] == "volume"]
+        ready("terok-sandbox", "rm", container)
+        assert volume not in ready("podman", "volume", "ls", "-q").out.split()
+        build(image, "--format=oci", "--annotation", f"run.oci.hooks.stdout={touched}", "--annotation", "run.oci.x=1")
+        refused = ready("terok-sandbox", "run", "--name", container, image, "--", "true", code=1)
+        assert "its image has run.oci.x=1" in refused.err
+        assert not touched.exists()
+    finally:
+        ready("terok-sandbox", "rm", container, code=None)
+        ready("podman", "rmi", "-f", image, code=None)
+
+
+def test_somebody_else_s_container_is_never_taken_for_a_sandboxed_one(
+    ready: Shell, base_image: str, container: str
+) -> None:
+    identity = ready("podman", "create", "--name", container, base_image, "true").out.strip()
+    try:
+        assert "not sandboxed" in ready("terok-sandbox", "rm", container, code=1).err
+        for words in (("rm",), ("stop",), ("start",), ("cleanup",)):
+            assert "no container name" in ready("terok-sandbox", *words, identity[:4], code=2).err
+        ready("terok-sandbox", "run", "--name", identity[:4], base_image, "--", "true", code=2)
+        assert ready("podman", "inspect", "-f", "{{.Name}}", container).out.strip() == container
+    finally:
+        ready("podman", "rm", "-f", container)
+
+
+def test_what_containers_conf_shares_by_default_is_not_shared(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    conf = tmp_path / "containers.conf"
+    text = Path(ready.environment["CONTAINERS_CONF"]).read_text()
+    shared = '[containers]\npidns = "host"\nipcns = "host"\nutsns = "host"\nenv_host = true\n'
+    conf.write_text(text.replace("[containers]\n", shared))
+    env = {"CONTAINERS_CONF": str(conf), "OF_THE_HOST": "secret"}
+    look = "readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts; echo $OF_THE_HOST"
+    done = ready("terok-sandbox", "run", "--name", container, base_image, "--", "sh", "-c", look, env=env)
+    inside = done.out.split()
+    assert len(inside) == 3
+    assert not set(inside) & {os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "ipc", "uts")}
+
+
 def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> None:
     ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
 
