@@ -93,6 +93,25 @@ def test_no_container_starts_without_its_firewall_after_an_uninstall(
     assert ready("terok-sandbox", "supervisor", "status", container, "--json").json()["prepared"] is True
 
 
+@pytest.mark.attack("FS-1")
+def test_a_container_exchanges_a_directory_that_it_also_has_mounted(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    """Podman follows the link that it finds there at the next start."""
+    (tmp_path / "work/cache").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("of the host\n")
+    volumes = ("-v", f"{tmp_path / 'work'}:/all", "-v", f"{tmp_path / 'work/cache'}:/cache")
+    ready("terok-sandbox", "run", "-d", "--name", container, *volumes, base_image, "--", "sleep", "600")
+    ready("podman", "restart", "-t", "0", container)
+    ready("podman", "exec", container, "sh", "-c", f"rmdir /all/cache && ln -s {tmp_path / 'secret'} /all/cache")
+    for words in (("podman", "restart", "-t", "0"), ("podman", "start"), ("terok-sandbox", "start")):
+        done = ready(*words, container, code=None)
+        assert done.code != 0
+        assert ready("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "false"
+    assert "leads to another place" in done.err
+
+
 def test_hook_of_another_version(ready: Shell, base_image: str, name: str) -> None:
     hook = next((Path(ready.environment["TEROK_ROOT"]) / "state/sandbox/hooks").glob("*.py"))
     kept = hook.read_bytes()

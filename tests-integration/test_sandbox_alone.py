@@ -28,6 +28,8 @@ def test_the_script_of_the_readme_runs_as_written(ready: Shell, base_image: str,
 
 
 def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str) -> None:
+    refused = ready("terok-sandbox", "prepare", container, "--credential", "nosuch", code=2)
+    assert "no credential of 'nosuch'" in refused.err
     prepared = ready("terok-sandbox", "prepare", container, "--allow", "example.org:443", "--json").json()
     assert prepared["name"] == container
     inside = "grep Seccomp: /proc/self/status; cat /etc/resolv.conf; ls -d /run/terok"

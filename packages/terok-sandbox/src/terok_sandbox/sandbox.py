@@ -134,7 +134,11 @@ class Sandbox:
     def stop(self, names: str | Iterable[str], timeout: int | None = None, hooks: LifecycleHooks | None = None) -> None:
         """Stop containers, killing each after *timeout* seconds (default: the configuration's)."""
         grace = self.config.shutdown_timeout if timeout is None else timeout
+        if grace < 0:
+            raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
         for name in _names(names):
+            if not self._is_ours(name):
+                raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
             self.runtime.container(name).stop(grace)
         if hooks is not None:
             hooks.post_stop()
@@ -156,7 +160,7 @@ class Sandbox:
         """
         name = spec.container_name
         self.supervision.check_setup(self.config)
-        plan = self._plan(spec)
+        plan, mounts = self._plan(spec)
         if plan.copies:
             raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
         with launch_lock(self.config, name):
@@ -164,7 +168,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
+                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -222,11 +226,11 @@ class Sandbox:
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
         name = spec.container_name
         self.supervision.check_setup(self.config)
-        plan = self._plan(spec)
+        plan, mounts = self._plan(spec)
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
+                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:
@@ -236,8 +240,8 @@ class Sandbox:
             hooks.post_start()
         return container_id
 
-    def _plan(self, spec: RunSpec) -> LaunchPlan:
-        name = spec.container_name
+    def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
+        name = check_container_name(spec.container_name)
         allocate_per_container_resources(self.config, name)
         enforcement = spec.wiring.enforcement or self.config.shield_mode
         asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
@@ -248,10 +252,11 @@ class Sandbox:
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
         )
-        check_mount_sources(spec.volumes, self.config)
+        mounts = check_mount_sources(spec.volumes, self.config)
         for line in plan.warnings if self._warn else ():
             self._warn(line)  # type: ignore[misc]
-        return plan
+        copied = {str(volume.host_path) for volume in plan.copies}
+        return plan, tuple(mount for mount in mounts if mount[0] not in copied)
 
     def _claim(self, name: str) -> None:
         """Refuse a name in use; what a container removed behind our back has left is cleared away."""

@@ -115,10 +115,14 @@ def test_removal_revokes_tokens(lab: Lab) -> None:
         assert vault.lookup(others) is not None
 
 
-def test_a_container_that_is_not_sandboxed_is_never_removed(lab: Lab) -> None:
+def test_a_container_that_is_not_sandboxed_is_left_alone(lab: Lab) -> None:
     lab.runtime.records["postgres"] = FakeRecord("localhost/own", ContainerState.RUNNING)
     [result] = lab.sandbox.rm("postgres")
     assert "not sandboxed" in result.error
+    with pytest.raises(LaunchError, match="not sandboxed"):
+        lab.sandbox.stop("postgres")
+    with pytest.raises(SpecError, match="seconds"):
+        lab.sandbox.stop("postgres", -1)
     assert lab.runtime.container("postgres").running
 
 
@@ -235,6 +239,18 @@ def test_files_of_a_container_removed_behind_our_back_are_cleared(lab: Lab) -> N
     lab.runtime.records.clear()
     lab.sandbox.run(SPEC)
     assert not (lab.config.container_state_dir("box") / "supervisor.log").exists()
+
+
+def test_what_mounts_really_are_is_written_down(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "link").symlink_to("work")
+    volumes = (VolumeSpec(tmp_path / "link", "/workspace"), VolumeSpec(tmp_path / "work", "/seed", live=True))
+    lab.sandbox.run(replace(SPEC, volumes=volumes))
+    pairs = [(str(tmp_path / name), str(tmp_path / "work")) for name in ("link", "work")]
+    assert Sidecar.load(lab.config.sidecar_path("box")).mounts == tuple(pairs)
+    lab.sandbox.rm("box")
+    lab.sandbox.run(replace(SPEC, volumes=volumes, sealed=True))
+    assert Sidecar.load(lab.config.sidecar_path("box")).mounts == (pairs[1],), "what is copied is no mount"
 
 
 def test_a_sealed_container_is_filled_before_it_starts(lab: Lab, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def check_spec(spec: RunSpec) -> None:
         raise SpecError(f"{spec.runtime!r} is no known OCI runtime", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
     if not _SCOPE.match(spec.wiring.scope):
         raise SpecError(f"{spec.wiring.scope[:80]!r} is no scope", hint="use up to 128 letters, digits, _ . -")
+    if spec.wiring.ssh_scope is not None and not (spec.wiring.ssh_scope and _SCOPE.match(spec.wiring.ssh_scope)):
+        raise SpecError(f"{spec.wiring.ssh_scope[:80]!r} is no scope of SSH keys", hint="see `terok-sandbox ssh list`")
     _check_env(spec)
     _check_limits(spec)
     if len(spec.loopback_ports) > MAX_LOOPBACK_PORTS or any(not _is_free(port) for port in spec.loopback_ports):

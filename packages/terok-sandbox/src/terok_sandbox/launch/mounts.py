@@ -34,19 +34,22 @@ _BOUND_PATH: Final = 7
 """Column of the path a Unix socket is bound to."""
 
 
-def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) -> None:
-    """Raise :class:`SpecError` for a volume whose source is missing or would hand the container the host.
+def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) -> tuple[tuple[str, str], ...]:
+    """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
+
+    Raises :class:`SpecError` for a volume whose source is missing or would hand the container the host.
 
     Refused are sockets and devices, directories with a container engine's socket, the kernel's own file systems, and
     the sandbox's state: whoever writes there is no longer confined. What configures Podman and the sandbox, and their
     program, may be mounted read-only. All of this holds for a directory above too, and by whatever name it is reached.
     """
     if not (volumes := tuple(volumes)):
-        return
+        return ()
     sockets = [_Place(path) for path in _engine_sockets()]
     kernel = [_Place(path) for path in KERNEL]
     own = [_Place(str(path)) for path in (config.vault_dir, config.runtime_dir, config.state_dir)]
     settings = [_Place(str(path)) for path in _settings(config)]
+    judged = []
     for volume in volumes:
         source = _source(volume)
         for places, what in ((sockets, _ENGINE), (kernel, "belongs to the kernel of this host")):
@@ -58,6 +61,8 @@ def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) ->
             raise SpecError(
                 f"{volume.host_path}: holds settings or the program of the sandbox or Podman", hint="mount it read-only"
             )
+        judged.append((str(volume.host_path), source.path))
+    return tuple(judged)
 
 
 _NARROWER: Final = "mount the directory the work is in, not one above it"
@@ -68,7 +73,8 @@ class _Place:
     """A path as it is and the directories above it, known by device and inode: a bind mount has another name."""
 
     def __init__(self, path: str) -> None:
-        real = Path(os.path.realpath(path))
+        self.path = os.path.realpath(path)
+        real = Path(self.path)
         self.itself = _identity(real)
         self.above = {self.itself, *map(_identity, real.parents)} - {None}
 

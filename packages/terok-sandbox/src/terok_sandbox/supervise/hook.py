@@ -124,7 +124,7 @@ def read_state(descriptor: int) -> Document:
 
 
 def read_sidecar(path: str) -> Document:
-    """Return the sidecar at *path* once its place, owner, mode, schema and container name are right."""
+    """Return the sidecar at *path* once its place, owner, mode, schema, container name and mounts are right."""
     if not path.startswith("/") or os.path.normpath(path) != path or len(path) > 4096:
         raise RefusedError("the sidecar's path is not absolute and plain", RELAUNCH)
     try:
@@ -146,6 +146,9 @@ def read_sidecar(path: str) -> Document:
         raise RefusedError(f"its sidecar {path} belongs to another container", RELAUNCH)
     if not isinstance(runtime_dir, str) or not runtime_dir.startswith("/"):
         raise RefusedError(f"its sidecar {path} names no runtime directory", RELAUNCH)
+    for source, real in sidecar.get("mounts", ()):
+        if os.path.realpath(source) != real:
+            raise RefusedError(f"its mount {source} leads to another place than at its launch", RELAUNCH)
     return sidecar
 
 

@@ -92,6 +92,20 @@ def private(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
+@pytest.mark.attack("FS-1")
+def test_a_mount_that_was_exchanged_for_a_link_stops_the_start(tmp_path: Path) -> None:
+    source, elsewhere, path = tmp_path / "work", tmp_path / "secret", tmp_path / "sidecar/box.json"
+    source.mkdir()
+    elsewhere.mkdir()
+    text = {"schema": 1, "container_name": "box", "runtime_dir": "/r", "mounts": [[str(source), str(source)]]}
+    private(path, json.dumps(text))
+    assert hook.read_sidecar(str(path))["mounts"]
+    source.rmdir()
+    source.symlink_to(elsewhere)
+    with pytest.raises(hook.RefusedError, match="leads to another place"):
+        hook.read_sidecar(str(path))
+
+
 def spoil_mode(path: Path) -> None:
     path.chmod(0o640)
 
