@@ -74,8 +74,11 @@ def test_what_an_image_brings_decides_nothing_and_leaves_nothing(
         ready("terok-sandbox", "rm", container)
         assert volume not in ready("podman", "volume", "ls", "-q").out.split()
         build(image, "--format=oci", "--annotation", f"run.oci.hooks.stdout={touched}", "--annotation", "run.oci.x=1")
-        refused = ready("terok-sandbox", "run", "--name", container, image, "--", "true", code=1)
-        assert "its image has run.oci.x=1" in refused.err
+        done = ready("terok-sandbox", "run", "--name", container, image, "--", "true", code=None)
+        if done.code == 0:  # Podman 5 does not pass them on
+            assert "run.oci.x" not in ready("podman", "inspect", container).out
+        else:
+            assert "its image has run.oci.x=1" in done.err
         assert not touched.exists()
     finally:
         ready("terok-sandbox", "rm", container, code=None)

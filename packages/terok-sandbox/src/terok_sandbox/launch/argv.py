@@ -54,7 +54,7 @@ LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""
 
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
-"""Podman passes an image's annotations on: with these crun would append what a hook says to any file of the host."""
+"""Podman 4 passes an image's annotations on: with these crun would append what a hook says to any file of the host."""
 _PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
 _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
 """What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
@@ -181,7 +181,7 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
         # and a check of the image's own that it would run again and again.
         *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false", "--no-healthcheck"),
         # What the user's `containers.conf` may share with the host by default.
-        *("--pid", "private", "--ipc", "private", "--uts", "private", "--env-host=false"),
+        *("--pid", "private", "--ipc", "private", "--uts", "private", "--env-host=false", "--privileged=false"),
         *("--log-driver", "k8s-file", "--log-opt", f"max-size={LOG_LIMIT}"),
     ]
 

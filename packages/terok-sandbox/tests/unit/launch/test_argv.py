@@ -166,7 +166,7 @@ ALLOWED_FLAGS = {
     *("--detach", "--name", "--hostname", "--pull", "--init", "--runtime", "--annotation", "--label", "--userns"),
     *("--cap-drop", "--http-proxy", "--sdnotify", "--systemd", "--log-driver", "--log-opt", "--network", "--memory"),
     *("--cpus", "--pids-limit", "--tmpfs", "--ulimit", "--shm-size", "--volume", "--env-file", "--workdir"),
-    *("--pid", "--ipc", "--uts", "--env-host", "--no-healthcheck"),
+    *("--pid", "--ipc", "--uts", "--env-host", "--privileged", "--no-healthcheck"),
     *("--rm", "--tz", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
 }
 
