@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -112,6 +113,16 @@ def test_what_containers_conf_shares_by_default_is_not_shared(
     inside = done.out.split()
     assert len(inside) == 3
     assert not set(inside) & {os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "ipc", "uts")}
+
+
+def test_a_run_that_is_terminated_takes_its_container_along(ready: Shell, base_image: str, container: str) -> None:
+    words = ["terok-sandbox", "run", "--rm", "--name", container, base_image, "--", "sh", "-c", "echo up; sleep 600"]
+    with subprocess.Popen(words, env=ready.environment, cwd=ready.cwd, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert ready("podman", "ps", "-aq", "--filter", f"name=^{container}$").out == ""
 
 
 def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> None:
