@@ -74,7 +74,7 @@ def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str
     """
     engine = _parse(text, where).get("engine", {})
     current = engine.get("hooks_dir", []) if isinstance(engine, dict) else None
-    if not isinstance(current, list) or not all(isinstance(entry, str) for entry in current):
+    if not isinstance(current, list) or not all(isinstance(entry, str | dict) for entry in current):
         raise SetupError(f"{where}: engine.hooks_dir is not a list of directories", hint="correct the file")
     if present == (directory in current):
         return text

@@ -33,6 +33,7 @@ WITH_LIST = [
     "engine = { runtime = 'crun', hooks_dir = ['/a'] }\n",
     "engine.hooks_dir = ['/a']\n",
     "[engine]\nhooks_dir = []\n",
+    "[engine]\nhooks_dir = ['/a', {append = true}] # keep\n",
 ]
 
 
