@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import BASE, Shell, tool
+from support import BASE, Done, Shell, tool
 
 
 def one_line_with_hint(text: str) -> None:
@@ -58,6 +58,70 @@ def test_hook_not_installed(ready: Shell, base_image: str, tmp_path: Path, name:
     one_line_with_hint(done.err)
     assert "terok-sandbox setup" in done.err
     nothing_left(ready, name)
+
+
+def test_hook_taken_away_by_a_file_that_podman_reads_later(
+    ready: Shell, base_image: str, tmp_path: Path, name: str
+) -> None:
+    """Podman itself would start the container without a hook, and say nothing."""
+    conf = tmp_path / "containers"
+    (conf / "containers.conf.d").mkdir(parents=True)
+    shutil.copyfile(ready.environment["CONTAINERS_CONF"], conf / "containers.conf")
+    (conf / "containers.conf.d/50-other.conf").write_text('[engine]\nhooks_dir = ["/usr/share/other"]\n')
+    env = {"CONTAINERS_CONF": "", "XDG_CONFIG_HOME": str(tmp_path)}
+    for words in (("run", "--name", name, base_image, "--", "true"), ("prepare", name)):
+        done = ready("terok-sandbox", *words, code=3, env=env)
+        one_line_with_hint(done.err)
+        assert "50-other.conf" in done.err
+        nothing_left(ready, name)
+
+
+def test_no_container_starts_without_its_firewall_after_an_uninstall(
+    ready: Shell, base_image: str, container: str, own_fork_server: dict[str, str], tmp_path: Path
+) -> None:
+    """In an installation of its own: containers of other tests may run in this one."""
+    conf = tmp_path / "containers.conf"
+    lines = Path(ready.environment["CONTAINERS_CONF"]).read_text().splitlines(keepends=True)
+    conf.write_text("".join(line for line in lines if "hooks_dir" not in line))
+    env = {**own_fork_server, "TEROK_ROOT": str(tmp_path), "CONTAINERS_CONF": str(conf)}
+    state = "state/sandbox"
+    (tmp_path / state).mkdir(parents=True)
+    shutil.copy(Path(ready.environment["TEROK_ROOT"]) / state / "registries.json", tmp_path / state)  # takes a while
+
+    def own(*words: str, code: int = 0) -> Done:
+        return ready(*words, code=code, env=env)
+
+    own("terok-sandbox", "setup")
+    own("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
+    done = own("terok-sandbox", "uninstall", code=1)
+    one_line_with_hint(done.err)
+    assert container in done.err
+    own("terok-sandbox", "stop", "--timeout", "0", container)
+    own("terok-sandbox", "uninstall")
+    own("podman", "start", container, code=125)
+    own("terok-sandbox", "setup")
+    own("terok-sandbox", "start", container)
+    assert own("terok-sandbox", "supervisor", "status", container, "--json").json()["prepared"] is True
+    own("terok-sandbox", "rm", container)
+
+
+@pytest.mark.attack("FS-1")
+def test_a_container_exchanges_a_directory_that_it_also_has_mounted(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    """Podman follows the link that it finds there at the next start."""
+    (tmp_path / "work/cache").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("of the host\n")
+    volumes = ("-v", f"{tmp_path / 'work'}:/all", "-v", f"{tmp_path / 'work/cache'}:/cache")
+    ready("terok-sandbox", "run", "-d", "--name", container, *volumes, base_image, "--", "sleep", "600")
+    ready("podman", "restart", "-t", "0", container)
+    ready("podman", "exec", container, "sh", "-c", f"rmdir /all/cache && ln -s {tmp_path / 'secret'} /all/cache")
+    for words in (("podman", "restart", "-t", "0"), ("podman", "start"), ("terok-sandbox", "start")):
+        done = ready(*words, container, code=None)
+        assert done.code != 0
+        assert ready("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "false"
+    assert "leads to another place" in done.err
 
 
 def test_hook_of_another_version(ready: Shell, base_image: str, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def test_the_script_of_the_readme_runs_as_written(ready: Shell, base_image: str,
 
 
 def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str) -> None:
+    refused = ready("terok-sandbox", "prepare", container, "--credential", "nosuch", code=2)
+    assert "no credential of 'nosuch'" in refused.err
     prepared = ready("terok-sandbox", "prepare", container, "--allow", "example.org:443", "--json").json()
     assert prepared["name"] == container
     inside = "grep Seccomp: /proc/self/status; cat /etc/resolv.conf; ls -d /run/terok"
@@ -42,6 +45,84 @@ def test_a_container_of_one_s_own(ready: Shell, base_image: str, container: str)
     words = ready("terok-sandbox", "prepare", container, "--airlock").out
     done = ready("podman", "run", "-d", *shlex.split(words), base_image, "sleep", "600")
     assert "still runs" in ready("terok-sandbox", "cleanup", container, code=1).err
+
+
+HOSTILE = """\
+FROM {base}
+LABEL ai.terok.sandbox=0 ai.terok.scope=other
+ENV HTTP_PROXY=http://198.51.100.1:3128 SSH_AUTH_SOCK=/run/user/1000/agent
+VOLUME /data
+HEALTHCHECK --interval=1s CMD touch /tmp/checked
+"""
+
+
+@pytest.mark.attack("SUP-1")
+def test_what_an_image_brings_decides_nothing_and_leaves_nothing(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    def build(tag: str, *words: str) -> None:
+        ready("podman", "build", "-q", *words, "-t", tag, "-f", str(tmp_path / "Containerfile"), str(tmp_path))
+
+    image, touched = f"localhost/{container}", tmp_path / "touched"
+    (tmp_path / "Containerfile").write_text(HOSTILE.format(base=base_image))
+    try:
+        build(image, "--format=docker")
+        ready("terok-sandbox", "run", "-d", "--name", container, image, "--", "sleep", "600")
+        made = json.loads(ready("podman", "inspect", container).out)[0]
+        assert made["Config"]["Labels"]["ai.terok.sandbox"] == "1"
+        assert not made["Config"].get("Healthcheck") or made["Config"]["Healthcheck"]["Test"] == ["NONE"]
+        [volume] = [mount["Name"] for mount in made["Mounts"] if mount["Type"] == "volume"]
+        ready("terok-sandbox", "rm", container)
+        assert volume not in ready("podman", "volume", "ls", "-q").out.split()
+        build(image, "--format=oci", "--annotation", f"run.oci.hooks.stdout={touched}", "--annotation", "run.oci.x=1")
+        done = ready("terok-sandbox", "run", "--name", container, image, "--", "true", code=None)
+        if done.code == 0:  # Podman 5 does not pass them on
+            assert "run.oci.x" not in ready("podman", "inspect", container).out
+        else:
+            assert "its image has run.oci.x=1" in done.err
+        assert not touched.exists()
+    finally:
+        ready("terok-sandbox", "rm", container, code=None)
+        ready("podman", "rmi", "-f", image, code=None)
+
+
+def test_somebody_else_s_container_is_never_taken_for_a_sandboxed_one(
+    ready: Shell, base_image: str, container: str
+) -> None:
+    identity = ready("podman", "create", "--name", container, base_image, "true").out.strip()
+    try:
+        assert "not sandboxed" in ready("terok-sandbox", "rm", container, code=1).err
+        for words in (("rm",), ("stop",), ("start",), ("cleanup",)):
+            assert "no container name" in ready("terok-sandbox", *words, identity[:4], code=2).err
+        ready("terok-sandbox", "run", "--name", identity[:4], base_image, "--", "true", code=2)
+        assert ready("podman", "inspect", "-f", "{{.Name}}", container).out.strip() == container
+    finally:
+        ready("podman", "rm", "-f", container)
+
+
+def test_what_containers_conf_shares_by_default_is_not_shared(
+    ready: Shell, base_image: str, container: str, tmp_path: Path
+) -> None:
+    conf = tmp_path / "containers.conf"
+    text = Path(ready.environment["CONTAINERS_CONF"]).read_text()
+    shared = '[containers]\npidns = "host"\nipcns = "host"\nutsns = "host"\nenv_host = true\n'
+    conf.write_text(text.replace("[containers]\n", shared))
+    env = {"CONTAINERS_CONF": str(conf), "OF_THE_HOST": "secret"}
+    look = "readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts; echo $OF_THE_HOST"
+    done = ready("terok-sandbox", "run", "--name", container, base_image, "--", "sh", "-c", look, env=env)
+    inside = done.out.split()
+    assert len(inside) == 3
+    assert not set(inside) & {os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "ipc", "uts")}
+
+
+def test_a_run_that_is_terminated_takes_its_container_along(ready: Shell, base_image: str, container: str) -> None:
+    words = ["terok-sandbox", "run", "--rm", "--name", container, base_image, "--", "sh", "-c", "echo up; sleep 600"]
+    with subprocess.Popen(words, env=ready.environment, cwd=ready.cwd, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert ready("podman", "ps", "-aq", "--filter", f"name=^{container}$").out == ""
 
 
 def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> None:

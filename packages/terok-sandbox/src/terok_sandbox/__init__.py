@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from terok_sandbox.cli.tree import COMMANDS
     from terok_sandbox.config.model import SandboxConfig
     from terok_sandbox.config.view import SandboxConfigView
-    from terok_sandbox.errors import SandboxError
+    from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+    from terok_sandbox.errors import GpuConfigError, SandboxError
     from terok_sandbox.gate.mirror import GitGate
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.facts import HostFacts
@@ -33,15 +34,18 @@ if TYPE_CHECKING:
         "COMMANDS",
         "SAFE_ANNOTATION_KEYS",
         "AuditLog",
+        "CheckVerdict",
         "Container",
         "ContainerRuntime",
         "ContainerState",
         "CredentialDB",
+        "DoctorCheck",
         "ExecResult",
         "FakeRuntime",
         "FakeSupervision",
         "GateWiring",
         "GitGate",
+        "GpuConfigError",
         "GuestKeys",
         "HostFacts",
         "Image",
@@ -71,15 +75,18 @@ else:
         {
             "AuditLog": ".audit",
             "COMMANDS": ".cli.tree",
+            "CheckVerdict": ".doctor.check",
             "Container": ".runtime.protocol",
             "ContainerRuntime": ".runtime.protocol",
             "ContainerState": ".runtime.protocol",
             "CredentialDB": ".vault.store",
+            "DoctorCheck": ".doctor.check",
             "ExecResult": ".runtime.protocol",
             "FakeRuntime": ".runtime.fake",
             "FakeSupervision": ".runtime.fake",
             "GateWiring": ".sidecar",
             "GitGate": ".gate.mirror",
+            "GpuConfigError": ".errors",
             "GuestKeys": ".runtime.guest",
             "HostFacts": ".launch.facts",
             "Image": ".runtime.protocol",

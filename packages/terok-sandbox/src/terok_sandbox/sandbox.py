@@ -8,14 +8,23 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
-from terok_sandbox.launch.argv import LaunchPlan, plan_launch
+from terok_sandbox.errors import (
+    ContainerNotFound,
+    EngineError,
+    EngineTimeout,
+    LaunchError,
+    NameTaken,
+    SpecError,
+    SupervisionError,
+)
+from terok_sandbox.launch.argv import SANDBOX_LABEL, LaunchPlan, plan_launch
 from terok_sandbox.launch.cdi import installed_cdi_devices
+from terok_sandbox.launch.check import check_container_name
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -38,6 +47,10 @@ if TYPE_CHECKING:
 
     from terok_sandbox.launch.supervision import Supervision
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime
+
+
+_OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
+"""States in which no process of a container runs."""
 
 
 class _Ready(Exception):
@@ -103,7 +116,7 @@ class Sandbox:
         """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
         hooks = hooks or LifecycleHooks()
         self.supervision.check_setup(self.config)
-        if not self.config.sidecar_path(name).exists():
+        if not self.config.sidecar_path(check_container_name(name)).exists():
             raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
         hooks.pre_start()
         with launch_lock(self.config, name):
@@ -113,14 +126,19 @@ class Sandbox:
             except BaseException as error:
                 if isinstance(error, SupervisionError):
                     self.runtime.container(name).stop(0)
-                self.supervision.end(self.config, name)
+                if not self._may_live(name):
+                    self.supervision.end(self.config, name)
                 raise
         hooks.post_start()
 
     def stop(self, names: str | Iterable[str], timeout: int | None = None, hooks: LifecycleHooks | None = None) -> None:
         """Stop containers, killing each after *timeout* seconds (default: the configuration's)."""
         grace = self.config.shutdown_timeout if timeout is None else timeout
+        if grace < 0:
+            raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
         for name in _names(names):
+            if not self._is_ours(name):
+                raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
             self.runtime.container(name).stop(grace)
         if hooks is not None:
             hooks.post_stop()
@@ -128,7 +146,8 @@ class Sandbox:
     def rm(self, names: str | Iterable[str]) -> list[RemoveResult]:
         """Remove containers with everything that is theirs: tokens, supervisor, sidecar, logs.
 
-        A container that does not exist counts as removed; one that could not be removed keeps its sidecar.
+        A container that does not exist counts as removed; one that could not be removed keeps its sidecar, and one that
+        is not sandboxed is left alone.
         """
         return [self._remove(name) for name in _names(names)]
 
@@ -141,7 +160,7 @@ class Sandbox:
         """
         name = spec.container_name
         self.supervision.check_setup(self.config)
-        plan = self._plan(spec)
+        plan, mounts = self._plan(spec)
         if plan.copies:
             raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
         with launch_lock(self.config, name):
@@ -149,7 +168,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
+                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -163,8 +182,8 @@ class Sandbox:
         Its tokens are revoked and its files removed; nothing to take back is no error. Raises LaunchError while the
         container runs.
         """
-        with launch_lock(self.config, name):
-            if self.runtime.container(name).running:
+        with launch_lock(self.config, check_container_name(name)):
+            if self.runtime.container(name).state not in _OVER:
                 raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
             self._forget(name)
 
@@ -207,11 +226,11 @@ class Sandbox:
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
         name = spec.container_name
         self.supervision.check_setup(self.config)
-        plan = self._plan(spec)
+        plan, mounts = self._plan(spec)
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                write_files(self.config, make_sidecar(self.config, spec), plan, dossier_text(spec))
+                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:
@@ -221,8 +240,8 @@ class Sandbox:
             hooks.post_start()
         return container_id
 
-    def _plan(self, spec: RunSpec) -> LaunchPlan:
-        name = spec.container_name
+    def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
+        name = check_container_name(spec.container_name)
         allocate_per_container_resources(self.config, name)
         enforcement = spec.wiring.enforcement or self.config.shield_mode
         asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
@@ -233,10 +252,11 @@ class Sandbox:
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
         )
-        check_mount_sources(spec.volumes, self.config)
+        mounts = check_mount_sources(spec.volumes, self.config)
         for line in plan.warnings if self._warn else ():
             self._warn(line)  # type: ignore[misc]
-        return plan
+        copied = {str(volume.host_path) for volume in plan.copies}
+        return plan, tuple(mount for mount in mounts if mount[0] not in copied)
 
     def _claim(self, name: str) -> None:
         """Refuse a name in use; what a container removed behind our back has left is cleared away."""
@@ -285,13 +305,29 @@ class Sandbox:
 
     def _remove(self, name: str) -> RemoveResult:
         with launch_lock(self.config, name):
-            result = self.runtime.force_remove([name])[0]
-            if result.removed:
-                try:
+            try:
+                if not self._is_ours(name):
+                    return RemoveResult(name, f"is not sandboxed; `podman rm {name}` removes it")
+                result = self.runtime.force_remove([name])[0]
+                if result.removed:
                     self._forget(name)
-                except (TerokError, OSError) as error:
-                    return RemoveResult(name, str(error))
+            except (TerokError, OSError) as error:
+                return RemoveResult(name, str(error))
         return result
+
+    def _is_ours(self, name: str) -> bool:
+        if self.config.sidecar_path(name).exists():
+            return True
+        try:
+            return SANDBOX_LABEL in self.runtime.container(name).labels
+        except ContainerNotFound:
+            return True
+
+    def _may_live(self, name: str) -> bool:
+        try:
+            return self.runtime.container(name).state not in _OVER
+        except EngineError:
+            return True
 
     def _forget(self, name: str) -> None:
         """Revoke tokens, end the supervisor, remove the files; every step is tried, the first error is raised."""
@@ -319,9 +355,9 @@ class Sandbox:
 
     def _clean_up(self, name: str, *, keep_container: bool) -> None:
         """Take back a failed launch without hiding why it failed."""
-        if not keep_container:
-            self.runtime.force_remove([name])
         try:
+            if not keep_container and (error := self.runtime.force_remove([name])[0].error):
+                raise LaunchError(f"{error}; `terok-sandbox rm {name}` tries again")
             self._forget(name)
         except (TerokError, OSError) as error:
             if self._warn is not None:
@@ -329,4 +365,4 @@ class Sandbox:
 
 
 def _names(names: str | Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+    return [check_container_name(name) for name in ([names] if isinstance(names, str) else names)]

@@ -115,8 +115,9 @@ class Sidecar:
     """Everything a supervisor knows about its container.
 
     ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
-    the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. Sidecars
-    written before there were ports have none.
+    the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. ``mounts``
+    are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
+    a container can write it can exchange for a link. Sidecars written before there were ports or mounts have none.
     """
 
     schema: int
@@ -130,6 +131,7 @@ class Sidecar:
     shield: ShieldWiring
     loopback_ports: tuple[int, ...] = ()
     host_ports: HostPorts | None = None
+    mounts: tuple[tuple[str, str], ...] = ()
 
     @property
     def gateway_dir(self) -> Path:
@@ -206,7 +208,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports"})
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -223,7 +225,14 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         shield=_shield(_keys(_with_resolvers(raw["shield"]), ShieldWiring, "shield")),
         loopback_ports=_ports(raw.get("loopback_ports", [])),
         host_ports=_host_ports(raw.get("host_ports")),
+        mounts=_mounts(raw.get("mounts", [])),
     )
+
+
+def _mounts(raw: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(raw, list) or not all(isinstance(one, list) and [*map(type, one)] == [str, str] for one in raw):
+        raise SidecarError("mounts: not a list of paths", hint=_RELAUNCH)
+    return tuple((source, real) for source, real in raw)
 
 
 def _host_ports(raw: Any) -> HostPorts | None:

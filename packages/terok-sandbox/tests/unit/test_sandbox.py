@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import EngineError, ImageNotFound, LaunchError, NameTaken, SpecError, SupervisionError
+from terok_sandbox.errors import (
+    EngineError,
+    ImageNotFound,
+    LaunchError,
+    NameTaken,
+    SpecError,
+    SupervisionError,
+)
 from terok_sandbox.launch.spec import LifecycleHooks, PolicyTiers, RunSpec, VolumeSpec, Wiring
 from terok_sandbox.launch.supervision import was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
@@ -108,6 +115,51 @@ def test_removal_revokes_tokens(lab: Lab) -> None:
         assert vault.lookup(others) is not None
 
 
+def test_a_container_that_is_not_sandboxed_is_left_alone(lab: Lab) -> None:
+    lab.runtime.records["postgres"] = FakeRecord("localhost/own", ContainerState.RUNNING)
+    [result] = lab.sandbox.rm("postgres")
+    assert "not sandboxed" in result.error
+    with pytest.raises(LaunchError, match="not sandboxed"):
+        lab.sandbox.stop("postgres")
+    with pytest.raises(SpecError, match="seconds"):
+        lab.sandbox.stop("postgres", -1)
+    assert lab.runtime.container("postgres").running
+
+
+def test_no_name_can_be_taken_for_the_id_of_another_container(lab: Lab) -> None:
+    for name in ("a", "7", "deadbeef", "0" * 63):
+        for act in (lab.sandbox.rm, lab.sandbox.stop, lab.sandbox.start, lab.sandbox.cleanup):
+            with pytest.raises(SpecError, match="no container name"):
+                act(name)
+        with pytest.raises(SpecError):
+            lab.sandbox.run(replace(SPEC, container_name=name))
+    lab.sandbox.run(replace(SPEC, container_name="a-1"))
+
+
+def test_what_a_failed_launch_could_not_remove_keeps_its_files(lab: Lab) -> None:
+    lab.supervision.prepared = False
+    lab.runtime.failures["remove"] = "busy"
+    with pytest.raises(SupervisionError):
+        lab.sandbox.run(SPEC)
+    assert lab.config.sidecar_path("box").exists()
+    assert "terok-sandbox rm box" in lab.warnings[-1]
+
+
+def test_a_start_that_fails_ends_no_supervisor_of_a_living_container(lab: Lab) -> None:
+    lab.sandbox.run(SPEC)
+    lab.runtime.records["box"].state = ContainerState.PAUSED
+    lab.runtime.failures["start"] = "it is paused"
+    with pytest.raises(LaunchError, match="paused"):
+        lab.sandbox.start("box")
+    assert ("end", "box") not in lab.supervision.calls
+    with pytest.raises(LaunchError, match="still runs"):
+        lab.sandbox.cleanup("box")
+    lab.runtime.records["box"].state = ContainerState.EXITED
+    with pytest.raises(LaunchError, match="paused"):
+        lab.sandbox.start("box")
+    assert ("end", "box") in lab.supervision.calls
+
+
 def test_what_cannot_be_removed_keeps_its_files(lab: Lab) -> None:
     lab.sandbox.run(SPEC)
     lab.runtime.failures["remove"] = "busy"
@@ -189,6 +241,18 @@ def test_files_of_a_container_removed_behind_our_back_are_cleared(lab: Lab) -> N
     assert not (lab.config.container_state_dir("box") / "supervisor.log").exists()
 
 
+def test_what_mounts_really_are_is_written_down(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "link").symlink_to("work")
+    volumes = (VolumeSpec(tmp_path / "link", "/workspace"), VolumeSpec(tmp_path / "work", "/seed", live=True))
+    lab.sandbox.run(replace(SPEC, volumes=volumes))
+    pairs = [(str(tmp_path / name), str(tmp_path / "work")) for name in ("link", "work")]
+    assert Sidecar.load(lab.config.sidecar_path("box")).mounts == tuple(pairs)
+    lab.sandbox.rm("box")
+    lab.sandbox.run(replace(SPEC, volumes=volumes, sealed=True))
+    assert Sidecar.load(lab.config.sidecar_path("box")).mounts == (pairs[1],), "what is copied is no mount"
+
+
 def test_a_sealed_container_is_filled_before_it_starts(lab: Lab, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -215,7 +279,7 @@ def test_refusals_come_before_any_effect(lab: Lab, tmp_path: Path) -> None:
         )
     deep = Lab(tmp_path / ("d" * 60))
     with pytest.raises(SpecError, match="too long"):
-        deep.sandbox.run(RunSpec(container_name="b" * 40, image="localhost/app"))
+        deep.sandbox.run(RunSpec(container_name="x" * 40, image="localhost/app"))
     assert lab.left() == []
     assert lab.runtime.plans == []
 
@@ -243,8 +307,8 @@ def test_a_container_of_somebody_else_s_making(lab: Lab) -> None:
     assert lab.runtime.plans == []
     assert lab.supervision.calls == [("prepare", "box")]
     assert "--env-file" not in arguments and "localhost/app" not in arguments
-    annotation = arguments[arguments.index("--annotation") + 1]
-    assert Sidecar.load(Path(annotation.partition("=")[2])).container_name == "box"
+    [sidecar] = [word.partition("=")[2] for word in arguments if word.startswith("terok.sandbox.sidecar=")]
+    assert Sidecar.load(Path(sidecar)).container_name == "box"
     lab.runtime.records["box"] = FakeRecord("localhost/own", ContainerState.RUNNING)
     with pytest.raises(NameTaken):
         lab.sandbox.pre_start_args(SPEC)

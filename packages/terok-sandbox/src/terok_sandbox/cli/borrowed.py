@@ -35,6 +35,8 @@ def prepare(
 ) -> None:
     """Print the arguments and variables to give one's own ``podman run``."""
     sandbox = Sandbox(warn=warn)
+    if credentials:
+        _check_credentials(sandbox.config, credentials)
     token = sandbox.mint_gate_token()
     spec = RunSpec(
         container_name=name,
@@ -74,6 +76,16 @@ def _gate(config: SandboxConfig, scope: str, token: str) -> GateWiring:
     if not mirror.is_dir():
         raise UsageError(f"there is no mirror {scope}", hint="see `terok-sandbox gate list`")
     return GateWiring.for_token(mirror, scope, token)
+
+
+def _check_credentials(config: SandboxConfig, providers: Sequence[str]) -> None:
+    from terok_sandbox.vault.store import DEFAULT_SET
+    from terok_sandbox.vault.unlock import open_vault
+
+    with open_vault(config) as vault:
+        known = {row.provider for row in vault.list_credentials(DEFAULT_SET)}
+    if missing := [provider for provider in providers if provider not in known]:
+        raise UsageError(f"the vault has no credential of {missing[0]!r}", hint="see `terok-sandbox vault list`")
 
 
 def _tokens(config: SandboxConfig, name: str, providers: Sequence[str]) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from terok_util import UsageError
 from terok_util.text import safe_text
@@ -74,6 +75,9 @@ def run(
         ),
     )
     sandbox = Sandbox(warn=warn)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _unwind)
     sandbox.run(spec)
     if detach:
         print(name)
@@ -155,12 +159,17 @@ def _follow(sandbox: Sandbox, name: str, *, remove: bool) -> int:
     try:
         sandbox.runtime.container(name).follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
         return sandbox.wait_for_exit(name)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         sandbox.stop(name)
         raise
     finally:
         if remove:
             sandbox.rm(name)
+
+
+def _unwind(number: int, _frame: object) -> NoReturn:
+    """End as at Ctrl-C, with what was started."""
+    raise SystemExit(128 + number)
 
 
 def warn(line: str) -> None:

@@ -50,14 +50,10 @@ def diagnose() -> list[Finding]:
 
     try:
         config = SandboxConfig.load()
-        wrong = None
     except TerokError as error:
-        config = SandboxConfig()
-        wrong = error
+        return [*examine(host_checks(None)), _failed("setup", "configuration", error)]
     runtime = PodmanRuntime(config)
     findings = examine(host_checks(runtime))
-    if wrong is not None:
-        return [*findings, _failed("setup", "configuration", wrong)]
     try:
         rows: list[SandboxRow] | None = _rows(config, runtime)
     except TerokError as error:
@@ -85,7 +81,7 @@ def _fix(finding: Finding) -> None:
     """Run the repair; what it says goes to standard error, so that `--json` stays JSON."""
     command = finding.check.fix_cmd
     print(f"fix: {' '.join(command)} ({finding.check.fix_description})", file=sys.stderr)
-    program = [sys.executable, "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
+    program = [sys.executable, "-P", "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]
     done = run([*program, *command[1:]], timeout=FIX_TIMEOUT, check=False)
     if done.returncode:
         print(f"fix: ended with {done.returncode}: {safe_text(done.err_text, limit=500)}", file=sys.stderr)

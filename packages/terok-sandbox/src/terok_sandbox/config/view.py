@@ -123,10 +123,13 @@ def read_view(path: Path) -> SandboxConfigView:
         data = terok_yaml.load(path) if path.exists() else {}
     except (TerokError, terok_yaml.YAMLError, OSError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(data or {}, dict):
+    data = {} if data is None else data
+    if not isinstance(data, dict):
         raise ConfigError(f"{path}: a mapping of sections is expected")
     try:
-        return SandboxConfigView.model_validate({key: value or {} for key, value in (data or {}).items()})
+        return SandboxConfigView.model_validate(
+            {str(key): {} if value is None else value for key, value in data.items()}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

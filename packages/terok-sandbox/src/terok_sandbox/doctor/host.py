@@ -27,8 +27,8 @@ FULL_ABI: Final = 6
 _KEY_USERS: Final = Path("/proc/key-users")
 
 
-def host_checks(runtime: ContainerRuntime) -> Iterator[DoctorCheck]:
-    """Yield the checks of this host, in the order in which they would be mended."""
+def host_checks(runtime: ContainerRuntime | None) -> Iterator[DoctorCheck]:
+    """Yield the checks of this host, in the order in which they would be mended; of limits only with *runtime*."""
     for item in check_prerequisites():
         yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
     if podman := shutil.which("podman"):
@@ -40,7 +40,10 @@ def host_checks(runtime: ContainerRuntime) -> Iterator[DoctorCheck]:
             fix_cmd=(podman, "system", "migrate"),
             fix_description="give it a new user namespace",
         )
-    yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts()))
+    if runtime is not None:
+        yield DoctorCheck(
+            category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts())
+        )
     yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
     yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
 

@@ -53,6 +53,8 @@ DEFAULT_PIDS: Final = 4096
 LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""
 
+_HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
+"""Podman 4 passes an image's annotations on: with these crun would append what a hook says to any file of the host."""
 _PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
 _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
 """What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
@@ -152,7 +154,7 @@ def default_hostname(container_name: str) -> str:
 
 
 def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str) -> list[str]:
-    annotations = {SIDECAR_ANNOTATION: str(paths.sidecar), **spec.annotations}
+    annotations = {SIDECAR_ANNOTATION: str(paths.sidecar), **_HOOK_OUTPUT, **spec.annotations}
     labels = {SANDBOX_LABEL: "1"} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
     runtime = ["--runtime", spec.runtime] if spec.runtime else []
     return [
@@ -175,8 +177,11 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
     return [
         *podman_userns_args(facts.version[:2], euid=euid),
         *privileges,
-        # What podman would otherwise hand on from the host: proxy variables, the notify socket, a systemd cgroup mount.
-        *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false"),
+        # What podman would otherwise hand on from the host: proxy variables, the notify socket, a systemd cgroup mount,
+        # and a check of the image's own that it would run again and again.
+        *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false", "--no-healthcheck"),
+        # What the user's `containers.conf` may share with the host by default.
+        *("--pid", "private", "--ipc", "private", "--uts", "private", "--env-host=false", "--privileged=false"),
         *("--log-driver", "k8s-file", "--log-opt", f"max-size={LOG_LIMIT}"),
     ]
 

@@ -25,10 +25,13 @@ DOSSIER_ANNOTATION: Final = "dossier.meta_path"
 SAFE_ANNOTATION_KEYS: Final = frozenset({DOSSIER_ANNOTATION, "krun.cpus", "krun.ram_mib"})
 """Annotation keys a caller may set: a file about the task, and the size of a microVM."""
 
+MAX_ENV_VALUE: Final = 64000
+"""Bytes; Podman reads lines of up to 64 KiB."""
 MAX_LOOPBACK_PORTS: Final = 8
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})
 
+_PART_OF_AN_ID: Final = re.compile(r"[0-9a-f]+\Z")
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE: Final = re.compile(
     rf"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_COMPONENT}(?:/{_COMPONENT})*"
@@ -43,11 +46,7 @@ _MEMORY: Final = re.compile(r"[1-9][0-9]{0,14}[bkmg]?\Z")
 
 def check_spec(spec: RunSpec) -> None:
     """Raise :class:`SpecError` for the first value of *spec* that is refused."""
-    if not CONTAINER_NAME.match(spec.container_name):
-        raise SpecError(
-            f"{spec.container_name!r} is no container name",
-            hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit",
-        )
+    check_container_name(spec.container_name)
     check_image_reference(spec.image)
     if spec.hostname is not None and not _HOSTNAME.match(spec.hostname):
         raise SpecError(f"{spec.hostname!r} is no host name", hint="use letters, digits and inner hyphens, at most 63")
@@ -55,6 +54,8 @@ def check_spec(spec: RunSpec) -> None:
         raise SpecError(f"{spec.runtime!r} is no known OCI runtime", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
     if not _SCOPE.match(spec.wiring.scope):
         raise SpecError(f"{spec.wiring.scope[:80]!r} is no scope", hint="use up to 128 letters, digits, _ . -")
+    if spec.wiring.ssh_scope is not None and not (spec.wiring.ssh_scope and _SCOPE.match(spec.wiring.ssh_scope)):
+        raise SpecError(f"{spec.wiring.ssh_scope[:80]!r} is no scope of SSH keys", hint="see `terok-sandbox ssh list`")
     _check_env(spec)
     _check_limits(spec)
     if len(spec.loopback_ports) > MAX_LOOPBACK_PORTS or any(not _is_free(port) for port in spec.loopback_ports):
@@ -76,6 +77,19 @@ def check_spec(spec: RunSpec) -> None:
     check_extra_args(spec.extra_args)
 
 
+def check_container_name(name: str) -> str:
+    """Return *name* if it is that of a container; raises :class:`SpecError` otherwise.
+
+    What could be the beginning of an ID is none: where there is no such container, Podman takes another one for it.
+    """
+    if not CONTAINER_NAME.match(name) or _PART_OF_AN_ID.match(name):
+        raise SpecError(
+            f"{name!r} is no container name",
+            hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit, and not 0-9 a-f alone: that is an ID",
+        )
+    return name
+
+
 def check_image_reference(reference: str) -> None:
     """Raise :class:`SpecError` unless *reference* has the shape of an image name or ID."""
     if len(reference) > 512 or not _IMAGE.match(reference):
@@ -92,6 +106,14 @@ def _check_env(spec: RunSpec) -> None:
     for name, value in spec.env.items():
         if not _ENV_NAME.match(name):
             raise SpecError(f"{name[:80]!r} is no environment variable name")
+        if not value.isascii() and value != value.encode("utf-8", "replace").decode():
+            raise SpecError(
+                f"the environment variable {name} is not UTF-8 text", hint="put it into a file and mount it"
+            )
+        if len(value.encode("utf-8", "replace")) > MAX_ENV_VALUE:
+            raise SpecError(
+                f"the environment variable {name} is too long", hint="put the text into a file and mount it"
+            )
         if any(character in value for character in "\n\r\0"):
             raise SpecError(
                 f"the environment variable {name} has more than one line", hint="put the text into a file and mount it"

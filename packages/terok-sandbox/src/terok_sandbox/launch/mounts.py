@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.spec import VolumeSpec
@@ -23,49 +24,110 @@ ENGINE_SOCKETS: Final = (
     "/run/buildkit/buildkitd.sock",
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
+KERNEL: Final = ("/proc", "/sys", "/dev")
+"""What shows or steers the host's processes, terminals and devices."""
 
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))
+_BOUND: Final = Path("/proc/net/unix")
+_BOUND_PATH: Final = 7
+"""Column of the path a Unix socket is bound to."""
 
 
-def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) -> None:
-    """Raise :class:`SpecError` for a volume whose source is missing or would hand the container the host.
+def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) -> tuple[tuple[str, str], ...]:
+    """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
 
-    Refused are container-engine sockets, directories that hold one, and the sandbox's own state (or a directory above
-    it): whoever writes there is no longer confined. The configuration may be mounted read-only.
+    Raises :class:`SpecError` for a volume whose source is missing or would hand the container the host.
+
+    Refused are sockets and devices, directories with a container engine's socket, the kernel's own file systems, and
+    the sandbox's state: whoever writes there is no longer confined. What configures Podman and the sandbox, and their
+    program, may be mounted read-only. All of this holds for a directory above too, and by whatever name it is reached.
     """
-    sockets = [os.path.realpath(path) for path in _engine_sockets()]
-    own = [os.path.realpath(path) for path in (config.vault_dir, config.runtime_dir, config.state_dir)]
-    settings = os.path.realpath(config.config_dir)
+    if not (volumes := tuple(volumes)):
+        return ()
+    sockets = [_Place(path) for path in _engine_sockets()]
+    kernel = [_Place(path) for path in KERNEL]
+    own = [_Place(str(path)) for path in (config.vault_dir, config.runtime_dir, config.state_dir)]
+    settings = [_Place(str(path)) for path in _settings(config)]
+    judged = []
     for volume in volumes:
-        source = os.path.realpath(volume.host_path)
-        if not os.path.lexists(source):
-            raise SpecError(f"{volume.host_path}: no such file or directory to mount")
-        if _is_engine_socket(source) or any(_within(socket, source) for socket in sockets):
-            raise SpecError(f"{volume.host_path}: leads to the socket of a container engine", hint=_NARROWER)
-        protected = own if volume.read_only else [*own, settings]
-        if any(_within(path, source) or _within(source, path) for path in protected):
+        source = _source(volume)
+        for places, what in ((sockets, _ENGINE), (kernel, "belongs to the kernel of this host")):
+            if any(source.meets(place) for place in places):
+                raise SpecError(f"{volume.host_path}: {what}", hint=_NARROWER)
+        if any(source.meets(place) for place in own):
             raise SpecError(f"{volume.host_path}: holds state of the sandbox itself", hint=_NARROWER)
+        if not volume.read_only and any(source.meets(place) for place in settings):
+            raise SpecError(
+                f"{volume.host_path}: holds settings or the program of the sandbox or Podman", hint="mount it read-only"
+            )
+        judged.append((str(volume.host_path), source.path))
+    return tuple(judged)
 
 
 _NARROWER: Final = "mount the directory the work is in, not one above it"
+_ENGINE: Final = "leads to the socket of a container engine"
 
 
-def _engine_sockets() -> Iterable[str]:
+class _Place:
+    """A path as it is and the directories above it, known by device and inode: a bind mount has another name."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.realpath(path)
+        real = Path(self.path)
+        self.itself = _identity(real)
+        self.above = {self.itself, *map(_identity, real.parents)} - {None}
+
+    def meets(self, other: _Place) -> bool:
+        """Tell whether one is the other or lies below it; what does not exist yet has only what is above it."""
+        return self.itself in other.above or other.itself in self.above
+
+
+def _source(volume: VolumeSpec) -> _Place:
+    try:
+        mode = volume.host_path.stat().st_mode
+    except FileNotFoundError as error:
+        raise SpecError(f"{volume.host_path}: no such file or directory to mount") from error
+    except OSError as error:
+        raise SpecError(f"{volume.host_path}: cannot be mounted: {error.strerror}") from error
+    if stat.S_ISSOCK(mode):
+        engine = Path(os.path.realpath(volume.host_path)).name in _ENGINE_NAMES
+        what = _ENGINE if engine else "is a socket, the door to a program of this host"
+        raise SpecError(f"{volume.host_path}: {what}", hint=_NARROWER)
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise SpecError(f"{volume.host_path}: is a device", hint="GPUs are given with `--gpus`")
+    return _Place(str(volume.host_path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        info = path.lstat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _engine_sockets() -> Iterator[str]:
     yield from ENGINE_SOCKETS
     for base in {os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}"}:
         if base:
             yield from (f"{base}/{name}" for name in _USER_SOCKETS)
+    for name in ("DOCKER_HOST", "CONTAINER_HOST"):
+        scheme, _, path = os.environ.get(name, "").partition("unix://")
+        if not scheme and path.startswith("/"):
+            yield path
+    bound = _BOUND.read_bytes().splitlines() if _BOUND.exists() else []
+    for columns in (line.split(maxsplit=_BOUND_PATH) for line in bound):
+        path = os.fsdecode(columns[_BOUND_PATH]) if len(columns) > _BOUND_PATH else ""
+        if path.startswith("/") and Path(path).name in _ENGINE_NAMES:
+            yield path
 
 
-def _is_engine_socket(source: str) -> bool:
-    try:
-        mode = Path(source).stat().st_mode
-    except OSError as error:
-        raise SpecError(f"{source}: cannot be mounted: {error.strerror}") from error
-    return stat.S_ISSOCK(mode) and Path(source).name in _ENGINE_NAMES
+def _settings(config: SandboxConfig) -> Iterator[Path]:
+    """Yield what decides which programs run outside of containers."""
+    from terok_sandbox.setup.containers_conf import conf_path
+    from terok_sandbox.supervise.systemd import unit_dir
 
-
-def _within(path: str, directory: str) -> bool:
-    """Tell whether *path* is *directory* or below it; only for paths that exist, a missing one leads nowhere yet."""
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
+    yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
+    if sys.prefix != sys.base_prefix:
+        yield Path(sys.prefix)

@@ -74,8 +74,8 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
     )
 
 
-def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
-    """Return the sidecar that wires the container of *spec* to its supervisor."""
+def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, str], ...] = ()) -> Sidecar:
+    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor."""
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -104,6 +104,7 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec) -> Sidecar:
         shield=shield,
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
         host_ports=_host_ports() if config.services_mode == "tcp" else None,
+        mounts=mounts,
     )
 
 

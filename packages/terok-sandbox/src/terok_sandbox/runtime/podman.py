@@ -342,7 +342,7 @@ def parents_archive(path: str) -> bytes:
 
 def _remove(name: str) -> RemoveResult:
     try:
-        ask(["rm", "--force", "--time", "0", name], timeout=REMOVE_TIMEOUT, container=name)
+        ask(["rm", "--force", "--volumes", "--time", "0", name], timeout=REMOVE_TIMEOUT, container=name)
     except ContainerNotFound:
         return RemoveResult(name)
     except EngineError as error:

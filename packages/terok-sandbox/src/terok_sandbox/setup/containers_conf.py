@@ -33,17 +33,23 @@ def conf_path() -> Path:
     return Path(base) / "containers" / "containers.conf"
 
 
-def configured_hook_dirs(path: Path) -> list[str]:
-    """Return the ``hooks_dir`` list of *path*, empty if it has none; SetupError for a file that cannot be read."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    engine = document.get("engine")
+def later_files(path: Path) -> list[Path]:
+    """Return the files that podman reads after *path*, in its order: what they set takes the place of what it sets."""
+    named, override = os.environ.get("CONTAINERS_CONF"), os.environ.get("CONTAINERS_CONF_OVERRIDE")
+    drop_ins = [] if named else sorted(Path(f"{path}.d").glob("*.conf"))
+    return [*drop_ins, *([Path(override)] if override else [])]
+
+
+def names_hook_dir(path: Path, directory: Path) -> bool | None:
+    """Tell whether the ``hooks_dir`` that *path* sets has *directory*, ``None`` if it sets none or only adds to it.
+
+    Raises SetupError for a file that cannot be read.
+    """
+    engine = _parse(_read(path), path).get("engine")
     found = engine.get("hooks_dir") if isinstance(engine, dict) else None
-    return [str(entry) for entry in found] if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return None
+    return None if {"append": True} in found and str(directory) not in found else str(directory) in found
 
 
 def add_hook_dir(path: Path, directory: Path) -> bool:
@@ -68,7 +74,7 @@ def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str
     """
     engine = _parse(text, where).get("engine", {})
     current = engine.get("hooks_dir", []) if isinstance(engine, dict) else None
-    if not isinstance(current, list) or not all(isinstance(entry, str) for entry in current):
+    if not isinstance(current, list) or not all(isinstance(entry, str | dict) for entry in current):
         raise SetupError(f"{where}: engine.hooks_dir is not a list of directories", hint="correct the file")
     if present == (directory in current):
         return text

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from terok_util import FileLock, TerokError, atomic_write, ensure_dir
+from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
 from terok_sandbox.setup.containers_conf import add_hook_dir, conf_path, remove_hook_dir
 from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
-from terok_sandbox.setup.state import read_receipt, refuse_downgrade
+from terok_sandbox.setup.state import check_setup, read_receipt, refuse_downgrade
 from terok_sandbox.setup.upgrade import upgrade_state
 from terok_sandbox.shield.registry_hosts import learn_redirects
 from terok_sandbox.version import VERSION
@@ -66,21 +67,30 @@ def run_setup(
         report("registries", learn_redirects(config))
         receipt = {"schema": RECEIPT_SCHEMA, "version": VERSION, "inputs": inputs, "containers_conf": str(path)}
         atomic_write(config.receipt_path, json.dumps(receipt, indent=1) + "\n", mode=0o600)
+    check_setup(config)
     report("done", f"terok-sandbox {VERSION}")
 
 
 def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
     """Take away what setup installed; credentials, mirrors and logs stay.
 
-    Every stage is tried even if one before it failed; the first error is raised at the end.
+    A container that runs would start again without its firewall: it is to be stopped before, and those that are stopped
+    lose what a bare `podman start` needs. Every stage is tried even if one before it failed; the first error is raised
+    at the end.
     """
     ensure_dir(config.state_dir)
     errors: list[SandboxError] = []
     with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
         receipt = read_receipt(config.receipt_path)
         refuse_downgrade(receipt)
+        names = sorted(path.stem for path in config.sidecar_dir.glob("*.json"))
+        if running := [name for name in names if _is_supervised(config, name)]:
+            raise SetupError(
+                f"{', '.join(running)} still run", hint=f"stop them with `terok-sandbox stop {' '.join(running)}`"
+            )
         config.receipt_path.unlink(missing_ok=True)
         stages: list[tuple[str, Callable[[], str]]] = [
+            ("containers", lambda: _keep_from_starting(config, names)),
             ("services", lambda: _remove_services(config)),
             ("fork server", lambda: _stop_forkserver(config)),
             ("podman", lambda: _forget_hook_dir(config, receipt.get("containers_conf"))),
@@ -129,6 +139,21 @@ def _set_up_services(config: SandboxConfig) -> str:
     outcome = install_units(config)
     renew_forkserver(config)
     return outcome
+
+
+def _is_supervised(config: SandboxConfig, name: str) -> bool:
+    from terok_sandbox.supervise import client
+
+    with suppress(client.NotRunningError):
+        return bool(client.status(config, name).get("prepared"))
+    return False
+
+
+def _keep_from_starting(config: SandboxConfig, names: Sequence[str]) -> str:
+    """Remove the mounted runtime directories, which only our own start makes again: Podman knows no hook any more."""
+    for name in names:
+        remove_tree(config.container_runtime_dir(name))
+    return f"{', '.join(names)} cannot start until the next setup" if names else "none"
 
 
 def _remove_services(config: SandboxConfig) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.errors import SetupDowngrade, SetupRequired
-from terok_sandbox.setup.containers_conf import conf_path, configured_hook_dirs
+from terok_sandbox.setup.containers_conf import conf_path, later_files, names_hook_dir
 from terok_sandbox.setup.hooks import problem_with_hooks
 from terok_sandbox.setup.seccomp import problem_with_profiles
 from terok_sandbox.version import VERSION
@@ -36,8 +36,12 @@ def check_setup(config: SandboxConfig) -> None:
     if problem := problem_with_profiles(config, receipt.get("inputs")):
         raise SetupRequired(problem, hint=HINT)
     path = conf_path()
-    if str(config.hooks_dir) not in configured_hook_dirs(path):
+    if not names_hook_dir(path, config.hooks_dir):
         raise SetupRequired(f"{path} does not name the hook directory", hint=HINT)
+    for later in later_files(path):
+        if names_hook_dir(later, config.hooks_dir) is False:
+            hint = f'add "{config.hooks_dir}" to engine.hooks_dir in it'
+            raise SetupRequired(f"{later} takes the hook directory away from {path.name}", hint=hint)
 
 
 def refuse_downgrade(receipt: dict[str, Any]) -> None:
@@ -59,4 +63,5 @@ def read_receipt(path: Path) -> dict[str, Any]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d{1,9}", version.split("+", maxsplit=1)[0])[:4])
+    """Return the numbers of a version, of a candidate for a release those of the release."""
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", re.split(r"[^0-9.]", version, maxsplit=1)[0])[:4])

@@ -104,6 +104,7 @@ def receive_target(frame: Frame) -> Target:
         raise SupervisorError(f"handover: the network namespace is not that of process {pid}")
     if not target.alive:
         raise SupervisorError(f"handover: process {pid} has ended")
+    _check_foreign(target)
     frame.descriptors.clear()  # they are the target's now
     return target
 
@@ -119,9 +120,13 @@ def open_target(pid: int, container_id: str = "") -> Target:
         for descriptor in opened:
             os.close(descriptor)
         raise SupervisorError(f"process {pid} cannot be opened: {error}") from error
-    if not target.alive:
+    try:
+        if not target.alive:
+            raise SupervisorError(f"process {pid} has ended")
+        _check_foreign(target)
+    except SupervisorError:
         target.close()
-        raise SupervisorError(f"process {pid} has ended")
+        raise
     return target
 
 
@@ -154,6 +159,15 @@ def save_record(record: Record, path: Path) -> bool:
         record.save(path)
         return True
     return False
+
+
+def _check_foreign(target: Target) -> None:
+    """Refuse this process's own network namespace, the host's: the rules of a container would close it to everybody."""
+    mine = os.stat("/proc/self/ns/net")  # noqa: PTH116 - follows the namespace link
+    if (mine.st_dev, mine.st_ino) == target.netns_id:
+        raise SupervisorError(
+            f"process {target.pid} is in this host's network namespace", hint="start it without `--network host`"
+        )
 
 
 def _pid_of(pidfd: int) -> int:

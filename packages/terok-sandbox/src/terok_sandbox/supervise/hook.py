@@ -33,6 +33,14 @@ PROTOCOL = 1
 BUILD = "0.1.0"
 
 ANNOTATION = "terok.sandbox.sidecar"
+FOREIGN = "run.oci."
+"""Beginning of annotations that crun obeys; those of an image arrive here too."""
+OWN = {
+    "run.oci.hooks.stderr": "/dev/null",
+    "run.oci.hooks.stdout": "/dev/null",
+    "run.oci.keep_original_groups": "1",
+}
+"""Those that a launch sets itself; Podman the last, for the device nodes of some GPUs."""
 SCHEMAS = (1,)
 DEADLINE = 10.0
 ATTEMPTS = 5
@@ -109,11 +117,14 @@ def read_state(descriptor: int) -> Document:
     annotations = state.get("annotations")
     if not isinstance(annotations, dict) or not isinstance(annotations.get(ANNOTATION), str):
         raise RefusedError(f"it has no annotation {ANNOTATION}", RELAUNCH)
+    for key, value in annotations.items():
+        if key.startswith(FOREIGN) and OWN.get(key) != value:
+            raise RefusedError(f"its image has {key}={value} for the runtime", "remove that annotation from the image")
     return state
 
 
 def read_sidecar(path: str) -> Document:
-    """Return the sidecar at *path* once its place, owner, mode, schema and container name are right."""
+    """Return the sidecar at *path* once its place, owner, mode, schema, container name and mounts are right."""
     if not path.startswith("/") or os.path.normpath(path) != path or len(path) > 4096:
         raise RefusedError("the sidecar's path is not absolute and plain", RELAUNCH)
     try:
@@ -135,6 +146,9 @@ def read_sidecar(path: str) -> Document:
         raise RefusedError(f"its sidecar {path} belongs to another container", RELAUNCH)
     if not isinstance(runtime_dir, str) or not runtime_dir.startswith("/"):
         raise RefusedError(f"its sidecar {path} names no runtime directory", RELAUNCH)
+    for source, real in sidecar.get("mounts", ()):
+        if os.path.realpath(source) != real:
+            raise RefusedError(f"its mount {source} leads to another place than at its launch", RELAUNCH)
     return sidecar
 
 

@@ -1,6 +1,7 @@
 """The fork server as a socket unit of the user's systemd: there from login on, also for a bare `podman start`.
 
-Where no user systemd runs nothing is installed, and the fork server is started on demand.
+Where no user systemd runs, or in a private installation below ``TEROK_ROOT``, which would take the unit of the user's
+own one away, nothing is installed, and the fork server is started on demand.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ MODULE: Final = "terok_sandbox.supervise.forkserver"
 FIRST_PASSED: Final = 3
 """Descriptor number of the first socket that systemd passes."""
 _TIMEOUT: Final = 20.0
-_PASSED_ON: Final = ("TEROK_ROOT", "TEROK_VAULT_DIR")
+_PASSED_ON: Final = (
+    *("TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),
+    *("XDG_DATA_HOME", "XDG_CONFIG_HOME"),
+)
+"""What says where the vault is, for the process that unlocks it after a reboot."""
 
 
 def socket_unit(config: SandboxConfig) -> str:
@@ -52,7 +57,11 @@ def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
     argv = [sys.executable, "-P", "-m", MODULE]
     argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
-    passed = [f"Environment={_quoted(f'{name}={environment[name]}')}" for name in _PASSED_ON if name in environment]
+    passed = [
+        f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"
+        for name in _PASSED_ON
+        if name in environment
+    ]
     lines = [
         "[Unit]",
         "Description=Sandbox supervision",
@@ -71,6 +80,8 @@ def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
 
 def install_units(config: SandboxConfig) -> str:
     """Install, enable and start the socket unit; returns what was done. Raises SetupError when systemd refuses."""
+    if _private():
+        return "a private installation: the fork server is started on demand"
     if not running():
         return "no systemd of this user: the fork server is started on demand"
     directory = unit_dir()
@@ -91,7 +102,7 @@ def install_units(config: SandboxConfig) -> str:
 def remove_units(_config: SandboxConfig) -> str:
     """Stop and remove the units; returns what was done. Raises SetupError when systemd refuses."""
     units = [path for name in (SOCKET_UNIT, SERVICE_UNIT) if (path := unit_dir() / name).exists()]
-    if not units:
+    if not units or _private():
         return "none installed"
     if running():
         _systemctl("disable", "--now", SOCKET_UNIT)
@@ -129,6 +140,10 @@ def activated(environment: Mapping[str, str]) -> socket.socket | None:
     return listener
 
 
+def _private() -> bool:
+    return bool(os.environ.get("TEROK_ROOT"))
+
+
 def _write(path: Path, text: str) -> bool:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
@@ -152,6 +167,7 @@ def _literal(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _quoted(text: str) -> str:
-    escaped = _literal(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+def _quoted(text: str, *, dollar: str = "$$") -> str:
+    """Return *text* as one word; a dollar sign, which only commands expand, becomes *dollar*."""
+    escaped = _literal(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", dollar)
     return f'"{escaped}"'

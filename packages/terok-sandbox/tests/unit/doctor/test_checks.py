@@ -27,6 +27,7 @@ from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import GRACE
 from terok_sandbox.supervise.supervision import SSH_SOCKET
 
+BAD = CheckVerdict("warn", "", fixable=True)
 SPEC = RunSpec(
     container_name="box",
     image="localhost/app",
@@ -173,6 +174,29 @@ def test_a_host_probe_that_cannot_run_is_a_finding() -> None:
     assert examine([echo])[0].verdict.detail.strip() == "hello"
     inside = replace(echo, host_side=False)
     assert examine([inside])[0].verdict.severity == "warn"
+
+
+def test_directories_that_cannot_be_used_are_a_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TEROK_ROOT", "relative")
+    monkeypatch.setattr(diagnosis, "host_checks", lambda runtime: [])
+    assert main(["doctor", "--json"]) == 2
+    (check,) = json.loads(capsys.readouterr().out)["checks"]
+    assert (check["label"], "TEROK_ROOT" in check["detail"]) == ("configuration", True)
+
+
+def test_a_repair_runs_no_program_of_the_current_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("terok_sandbox", "json"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    check = DoctorCheck(category="host", label="x", evaluate=lambda *_: BAD, fix_cmd=("terok-sandbox", "--version"))
+    monkeypatch.setattr(diagnosis, "diagnose", lambda: examine([check]))
+    assert main(["doctor", "--fix"]) == 1
+    assert "ended with" not in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

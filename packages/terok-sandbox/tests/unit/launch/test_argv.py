@@ -159,13 +159,14 @@ def test_no_value_becomes_another_argument(spec: RunSpec) -> None:
     options = [value for flag, value in itertools.pairwise(ours) if flag == "--security-opt"]
     assert [option.startswith("seccomp=/s/seccomp/") for option in options] == [True]
     assert ours.count("--volume") == 3 + len(spec.volumes)
-    assert ours.count("--annotation") == 1 + len(spec.annotations)
+    assert ours.count("--annotation") == 3 + len(spec.annotations)
 
 
 ALLOWED_FLAGS = {
     *("--detach", "--name", "--hostname", "--pull", "--init", "--runtime", "--annotation", "--label", "--userns"),
     *("--cap-drop", "--http-proxy", "--sdnotify", "--systemd", "--log-driver", "--log-opt", "--network", "--memory"),
     *("--cpus", "--pids-limit", "--tmpfs", "--ulimit", "--shm-size", "--volume", "--env-file", "--workdir"),
+    *("--pid", "--ipc", "--uts", "--env-host", "--privileged", "--no-healthcheck"),
     *("--rm", "--tz", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
 }
 

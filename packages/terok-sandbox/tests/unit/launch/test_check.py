@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.check import check_image_reference, check_spec
-from terok_sandbox.launch.spec import RunSpec, VolumeSpec
+from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
 
 SPEC = RunSpec(container_name="box", image="localhost/app")
 
@@ -38,7 +38,12 @@ def test_what_is_no_image_reference(reference: str) -> None:
         {"container_name": "Box"},
         {"container_name": "a" * 64},
         {"env": {"A=B": "x"}},
+        {"container_name": "cafe"},
+        {"wiring": Wiring(ssh_scope="../x")},
+        {"wiring": Wiring(ssh_scope="")},
         {"env": {"A": "x\ny"}},
+        {"env": {"A": "\udcff"}},
+        {"env": {"A": "x" * 65536}},
         {"memory": "-1"},
         {"memory": "4x"},
         {"cpus": float("nan")},

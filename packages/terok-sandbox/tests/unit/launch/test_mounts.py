@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SpecError
+from terok_sandbox.launch import mounts
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.spec import VolumeSpec
 
@@ -82,8 +83,68 @@ def test_the_sandbox_s_own_state_is_refused(config: SandboxConfig, tmp_path: Pat
     ):
         with pytest.raises(SpecError):
             check(config, source, read_only=True)
-    with pytest.raises(SpecError, match="state of the sandbox"):
+    with pytest.raises(SpecError, match="settings"):
         check(config, config.config_dir)
+
+
+@pytest.mark.attack("SOCK-1")
+def test_doors_to_the_host_are_refused(config: SandboxConfig, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "bus"))
+        for source in (
+            tmp_path / "bus",
+            Path("/dev/null"),
+            Path("/dev/pts"),
+            Path("/proc/self"),
+            Path("/sys"),
+            Path("/dev"),
+        ):
+            with pytest.raises(SpecError):
+                check(config, source, read_only=True)
+
+
+@pytest.mark.attack("SOCK-2")
+def test_a_directory_with_an_engine_that_listens_is_refused_wherever_it_is(
+    config: SandboxConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "work" / "of mine"
+    place.mkdir(parents=True)
+    check(config, place.parent)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place / "docker.sock"))
+        with pytest.raises(SpecError, match="container engine"):
+            check(config, place.parent)
+    (place / "docker.sock").unlink()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/own.sock")
+    with pytest.raises(SpecError, match="container engine"):
+        check(config, place)
+
+
+def test_what_decides_what_the_host_runs_can_only_be_read(
+    config: SandboxConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONTAINERS_CONF", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    (tmp_path / "xdg/containers/containers.conf.d").mkdir(parents=True)
+    (tmp_path / "xdg/systemd/user").mkdir(parents=True)
+    for source in ("xdg", "xdg/containers", "xdg/containers/containers.conf.d", "xdg/systemd/user"):
+        check(config, tmp_path / source, read_only=True)
+        with pytest.raises(SpecError, match="settings"):
+            check(config, tmp_path / source)
+    with pytest.raises(SpecError, match="program"):
+        check(config, Path(mounts.__file__).parent)
+
+
+def test_another_name_of_a_directory_does_not_hide_what_it_is(
+    config: SandboxConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bind mount, which needs a privilege: the same device and inode under another path."""
+    alias = tmp_path / "alias"
+    alias.mkdir()
+    identity = mounts._identity
+    monkeypatch.setattr(mounts, "_identity", lambda path: identity(config.vault_dir if path == alias else path))
+    with pytest.raises(SpecError, match="state of the sandbox"):
+        check(config, alias, read_only=True)
 
 
 def test_a_missing_source_is_refused(config: SandboxConfig, tmp_path: Path) -> None:

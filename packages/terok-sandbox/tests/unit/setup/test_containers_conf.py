@@ -11,7 +11,8 @@ from terok_sandbox.setup.containers_conf import (
     DEFAULT_HOOK_DIRS,
     add_hook_dir,
     conf_path,
-    configured_hook_dirs,
+    later_files,
+    names_hook_dir,
     remove_hook_dir,
     with_hook_dir,
 )
@@ -32,6 +33,7 @@ WITH_LIST = [
     "engine = { runtime = 'crun', hooks_dir = ['/a'] }\n",
     "engine.hooks_dir = ['/a']\n",
     "[engine]\nhooks_dir = []\n",
+    "[engine]\nhooks_dir = ['/a', {append = true}] # keep\n",
 ]
 
 
@@ -100,9 +102,9 @@ def test_a_file_that_cannot_be_edited_is_left_alone(tmp_path: Path, text: str) -
 
 def test_the_file_comes_and_goes(tmp_path: Path) -> None:
     path = tmp_path / "containers" / "containers.conf"
-    assert configured_hook_dirs(path) == []
+    assert names_hook_dir(path, Path(OURS)) is None
     assert add_hook_dir(path, Path(OURS))
-    assert OURS in configured_hook_dirs(path)
+    assert names_hook_dir(path, Path(OURS))
     assert not add_hook_dir(path, Path(OURS))
     assert remove_hook_dir(path, Path(OURS))
     assert not path.exists()
@@ -130,3 +132,37 @@ def test_which_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert conf_path() == Path("/xdg/containers/containers.conf")
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert conf_path() == Path("/etc/containers/containers.conf")
+
+
+def test_what_is_read_later_counts_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CONTAINERS_CONF", raising=False)
+    path = tmp_path / "containers.conf"
+    drop_ins = [tmp_path / "containers.conf.d" / name for name in ("10.conf", "20.conf")]
+    drop_ins[0].parent.mkdir()
+    for one in drop_ins:
+        one.write_text("")
+    (drop_ins[0].parent / "not-read").write_text("[engine")
+    assert later_files(path) == drop_ins
+    monkeypatch.setenv("CONTAINERS_CONF_OVERRIDE", "/last.conf")
+    assert later_files(path) == [*drop_ins, Path("/last.conf")]
+    monkeypatch.setenv("CONTAINERS_CONF", str(path))
+    assert later_files(path) == [Path("/last.conf")]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("", None),
+        ("[engine]\nruntime = 'crun'\n", None),
+        ("[engine]\nhooks_dir = []\n", False),
+        ("[engine]\nhooks_dir = ['/other']\n", False),
+        ("[engine]\nhooks_dir = ['/other', {append = true}]\n", None),
+        ("[engine]\nhooks_dir = ['/other', {append = false}]\n", False),
+        (f"[engine]\nhooks_dir = ['{OURS}']\n", True),
+        (f"[engine]\nhooks_dir = ['{OURS}', {{append = true}}]\n", True),
+    ],
+)
+def test_whether_a_file_names_the_directory(tmp_path: Path, text: str, verdict: bool | None) -> None:
+    path = tmp_path / "x.conf"
+    path.write_text(text)
+    assert names_hook_dir(path, Path(OURS)) is verdict

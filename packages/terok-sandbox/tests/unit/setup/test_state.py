@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import PrerequisiteMissing, SetupDowngrade, SetupRequired, VaultError
+from terok_sandbox.errors import PrerequisiteMissing, SetupDowngrade, SetupError, SetupRequired, VaultError
 from terok_sandbox.setup import prerequisites, seccomp, stages
 from terok_sandbox.setup.containers_conf import conf_path, remove_hook_dir
 from terok_sandbox.setup.hooks import DESCRIPTOR, PROGRAM, SCRIPT, hook_python, hook_source
 from terok_sandbox.setup.prerequisites import Prerequisite, subid_count
-from terok_sandbox.setup.state import check_setup
+from terok_sandbox.setup.state import check_setup, refuse_downgrade
+from terok_sandbox.supervise import client
 from terok_sandbox.version import VERSION
 
 
@@ -92,6 +93,51 @@ def test_whatever_is_not_as_installed_needs_setup_again(config: SandboxConfig, d
     assert required.value.hint == "run `terok-sandbox setup`"
     set_up(config)
     check_setup(config)
+
+
+def test_a_file_that_podman_reads_later_does_not_take_the_hook_away(
+    config: SandboxConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(config)
+    later = tmp_path / "later.conf"
+    later.write_text("[engine]\nhooks_dir = []\n")
+    monkeypatch.setenv("CONTAINERS_CONF_OVERRIDE", str(later))
+    for act in (check_setup, set_up):
+        with pytest.raises(SetupRequired, match="takes the hook directory away") as required:
+            act(config)
+        assert required.value.hint and str(config.hooks_dir) in required.value.hint
+    later.write_text(f"[engine]\nhooks_dir = ['{config.hooks_dir}']\n")
+    check_setup(config)
+
+
+@pytest.mark.parametrize("version", ["0.0.9", f"{VERSION}rc1", f"{VERSION}.dev3", f"{VERSION}+local.7", VERSION])
+def test_a_candidate_is_no_newer_than_its_release(version: str) -> None:
+    refuse_downgrade({"version": version})
+
+
+def test_uninstall_leaves_no_container_that_could_start_without_its_firewall(
+    config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(config)
+    for name in ("box", "other"):
+        config.ensure_container_dirs(name)
+        config.sidecar_dir.mkdir(exist_ok=True)
+        config.sidecar_path(name).write_text("{}")
+    supervised = {"other"}
+
+    def status(config: SandboxConfig, name: str) -> dict[str, bool]:
+        if name not in supervised:
+            raise client.NotRunningError("nobody listens")
+        return {"prepared": True}
+
+    monkeypatch.setattr(client, "status", status)
+    with pytest.raises(SetupError, match="other still run"):
+        stages.run_uninstall(config, lambda *_: None)
+    check_setup(config)
+    supervised.clear()
+    stages.run_uninstall(config, lambda *_: None)
+    assert not config.guest_dir("box").exists() and not config.guest_dir("other").exists()
+    assert config.sidecar_path("box").exists()
 
 
 def test_a_newer_setup_is_never_undone(config: SandboxConfig) -> None:

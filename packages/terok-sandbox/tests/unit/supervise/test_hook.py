@@ -46,6 +46,26 @@ def test_a_state_document_that_is_none_stops_the_container() -> None:
         assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.attack("SUP-1")
+@pytest.mark.parametrize(
+    ("name", "value", "passes"),
+    [
+        ("run.oci.hooks.stderr", "/dev/null", True),
+        ("run.oci.keep_original_groups", "1", True),
+        ("org.opencontainers.image.title", "app", True),
+        ("run.oci.hooks.stderr", "/home/u/.profile", False),
+        ("run.oci.seccomp.receiver", "/run/x", False),
+        ("run.oci.handler", "krun", False),
+    ],
+)
+def test_what_an_image_asks_of_the_runtime_stops_the_container(name: str, value: str, passes: bool) -> None:
+    state = {"id": "x", "pid": 5, "annotations": {hook.ANNOTATION: "/no/such.json", name: value}}
+    words = ["/usr/bin/python3", "-I", "-S", hook.__file__]
+    done = subprocess.run(words, input=json.dumps(state), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert ("its image has" not in done.stderr) == passes
+
+
 def test_it_works_with_every_signal_blocked(lab: Lab) -> None:
     """As crun starts it: the mask must not reach a connection that never answers."""
     path = lab.wire()
@@ -70,6 +90,20 @@ def private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     path.write_text(text)
     path.chmod(0o600)
+
+
+@pytest.mark.attack("FS-1")
+def test_a_mount_that_was_exchanged_for_a_link_stops_the_start(tmp_path: Path) -> None:
+    source, elsewhere, path = tmp_path / "work", tmp_path / "secret", tmp_path / "sidecar/box.json"
+    source.mkdir()
+    elsewhere.mkdir()
+    text = {"schema": 1, "container_name": "box", "runtime_dir": "/r", "mounts": [[str(source), str(source)]]}
+    private(path, json.dumps(text))
+    assert hook.read_sidecar(str(path))["mounts"]
+    source.rmdir()
+    source.symlink_to(elsewhere)
+    with pytest.raises(hook.RefusedError, match="leads to another place"):
+        hook.read_sidecar(str(path))
 
 
 def spoil_mode(path: Path) -> None:

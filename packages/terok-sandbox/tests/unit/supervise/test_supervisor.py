@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -217,6 +218,23 @@ def test_descriptors_that_do_not_belong_together_are_refused(lab: Lab) -> None:
         assert answer.kind == "error"
     for number in (*mixed, *other):
         os.close(number)
+
+
+@pytest.mark.attack("NET-3")
+def test_the_host_s_own_network_is_never_taken_for_a_container_s(lab: Lab) -> None:
+    """As root, its rules would close the whole machine."""
+    lab.serve()
+    path = lab.wire()
+    with subprocess.Popen(["sleep", "300"]) as process:
+        try:
+            done = lab.run_hook(path, process.pid)
+            assert done.returncode == 1
+            assert "--network host" in done.stderr
+            with pytest.raises(SupervisorError, match="network namespace"):
+                client.redo_handover(lab.cfg, "box", process.pid)
+        finally:
+            process.kill()
+    assert lab.status()["prepared"] is False
 
 
 def test_a_killed_supervisor_is_made_again(lab: Lab) -> None:

@@ -23,13 +23,13 @@ def config(base: Path) -> SandboxConfig:
 
 
 def test_units_name_this_interpreter_and_these_directories(tmp_path: Path) -> None:
-    text = systemd.service_unit(config(tmp_path), {"TEROK_ROOT": '/a b/%u"$x', "SECRET": "x"})
+    text = systemd.service_unit(config(tmp_path), {"TEROK_VAULT_DIR": '/a b/%u"$x', "SECRET": "x"})
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     argv = shlex.split(settings["ExecStart"])
     assert argv[:4] == [sys.executable, "-P", "-m", systemd.MODULE]
     assert argv[-1] == str(tmp_path / "s")
     assert settings["KillMode"] == "process", "supervisors outlive the fork server"
-    assert settings["Environment"] == r'"TEROK_ROOT=/a b/%%u\"$$x"'
+    assert settings["Environment"] == r'"TEROK_VAULT_DIR=/a b/%%u\"$x"'
     assert "SECRET" not in text
     assert f"ListenSequentialPacket={tmp_path}/r/forkserver.sock\n" in systemd.socket_unit(config(tmp_path))
 
@@ -38,7 +38,7 @@ def test_systemd_takes_every_line_of_the_units(tmp_path: Path) -> None:
     cfg = config(tmp_path / 'a b"%u$x')
     units = {
         systemd.SOCKET_UNIT: systemd.socket_unit(cfg),
-        systemd.SERVICE_UNIT: systemd.service_unit(cfg, {"TEROK_ROOT": '/a b/%u"$x'}),
+        systemd.SERVICE_UNIT: systemd.service_unit(cfg, {"TEROK_VAULT_DIR": '/a b/%u"$x'}),
         "notifier.service": autostart.render_unit("/bin/true"),
     }
     for name, text in units.items():
@@ -57,7 +57,8 @@ def test_a_path_cannot_add_a_setting(tmp_path: Path) -> None:
 def test_without_a_systemd_of_the_user_nothing_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    assert "on demand" in systemd.install_units(config(tmp_path))
+    monkeypatch.delenv("TEROK_ROOT", raising=False)
+    assert "no systemd" in systemd.install_units(config(tmp_path))
     assert not (tmp_path / "config").exists()
     assert systemd.remove_units(config(tmp_path)) == "none installed"
 
@@ -67,11 +68,17 @@ def test_units_are_installed_once_and_removed(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "systemd/private").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TEROK_ROOT", raising=False)
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(systemd, "_systemctl", lambda *words: calls.append(words))
     assert "installed" in systemd.install_units(config(tmp_path))
     systemd.install_units(config(tmp_path))
     assert [words[0] for words in calls] == ["daemon-reload", "enable", "enable"]
+    monkeypatch.setenv("TEROK_ROOT", "/another/installation")
+    assert "private" in systemd.install_units(config(tmp_path / "other"))
+    assert systemd.remove_units(config(tmp_path / "other")) == "none installed"
+    assert str(tmp_path / "r") in (tmp_path / "config/systemd/user" / systemd.SOCKET_UNIT).read_text()
+    monkeypatch.delenv("TEROK_ROOT")
     assert systemd.remove_units(config(tmp_path)) == "removed"
     assert list((tmp_path / "config/systemd/user").iterdir()) == []
 
