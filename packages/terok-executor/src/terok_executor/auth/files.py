@@ -43,7 +43,7 @@ def shred_tree(root: Path) -> None:
 
     FileError if the tree cannot be removed; what cannot be overwritten is still removed.
     """
-    with suppress(OSError):
+    with suppress(OSError, RecursionError):
         for _, _, names, parent in os.fwalk(root, follow_symlinks=False):
             for name in names:
                 with suppress(OSError):

@@ -5,6 +5,7 @@ The trees are written by containers: links are never followed, devices and pipes
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from terok_util import safe_text
+
 from terok_executor.auth.extract import SECRET_FIELDS
+from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
-from terok_executor.paths import state_dir
 
 _CHUNK = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -58,26 +61,34 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     return found
 
 
-def agent_directories() -> list[Path]:
-    """Return the directories of this host that agents' containers have mounted by themselves."""
-    return [state_dir() / "run"]
-
-
 def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
     """Return the files below ``roots`` that hold a secret; with ``remove`` they are removed.
 
-    A file that cannot be read counts as one without secrets: it is not this user's.
+    A file that cannot be read counts as one without secrets: it is not this user's. ExecutorError for directories so
+    deep that they cannot be looked through: only somebody who hides something makes such.
     """
     known = list(secrets)
     leaks: list[Leak] = []
     for root in roots:
-        for directory, _, names, parent in os.fwalk(root, follow_symlinks=False):
-            for name in sorted(names):
-                found = _look(name, parent, known)
-                gone = remove and bool(found) and _unlink(name, parent)
-                path = str(Path(directory) / name)
-                leaks += [leak_of(secret, path, removed=gone) for secret in found]
+        try:
+            for directory, _, names, parent in os.fwalk(root, follow_symlinks=False, onerror=_too_deep):
+                for name in sorted(names):
+                    found = _look(name, parent, known)
+                    gone = remove and bool(found) and _unlink(name, parent)
+                    path = str(Path(directory) / name)
+                    leaks += [leak_of(secret, path, removed=gone) for secret in found]
+        except RecursionError:
+            _too_deep(OSError(errno.EMFILE, ""), root)
     return leaks
+
+
+def _too_deep(error: OSError, root: Path | None = None) -> None:
+    if error.errno in (errno.EMFILE, errno.ENAMETOOLONG):
+        where = str(root or error.filename)
+        raise ExecutorError(
+            f"the directories below {safe_text(where, limit=200)} are too deep to look through",
+            hint="an agent made them; `terok-executor rm` removes its container with them",
+        )
 
 
 def leak_of(secret: Secret, path: str, *, container: str = "", removed: bool = False) -> Leak:
@@ -106,12 +117,25 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
         yield data
 
 
+def _written(descriptor: int) -> Iterator[bytes]:
+    """Yield what was written of a file, piece by piece: a hole costs its writer nothing, and holds no secret."""
+    position = 0
+    with suppress(OSError):  # there is nothing but a hole up to the end
+        while True:
+            position = os.lseek(descriptor, position, os.SEEK_DATA)
+            data = os.read(descriptor, _CHUNK)
+            position += len(data)
+            yield data
+
+
 def _look(name: str, parent: int, secrets: list[Secret]) -> list[Secret]:
     with suppress(OSError):
         descriptor = os.open(name, _FLAGS, dir_fd=parent)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
+        try:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return secrets_in(pieces(file), secrets)
+                return secrets_in(_written(descriptor), secrets)
+        finally:
+            os.close(descriptor)
     return []
 
 

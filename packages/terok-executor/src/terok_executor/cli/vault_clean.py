@@ -9,9 +9,10 @@ from pathlib import Path
 from terok_util import safe_text
 
 from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.leaks import agent_directories, scan_leaked_credentials, vault_secrets
+from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
+from terok_executor.paths import mounts_dir
 
 
 def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
@@ -22,7 +23,7 @@ def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
             raise RequestError(f"{path} is no directory")
     config = SandboxConfig.load()
     secrets = vault_secrets(config)
-    leaks = scan_leaked_credentials(secrets, [*agent_directories(), *extra], remove=remove)
+    leaks = scan_leaked_credentials(secrets, [mounts_dir(), *extra], remove=remove)
     if containers:
         runtime = Sandbox(config).runtime
         sidecars = {path.stem for path in config.sidecar_path("x").parent.glob("*.json")}
