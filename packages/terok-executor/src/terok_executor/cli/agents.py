@@ -65,8 +65,8 @@ def set_agents(selection: str) -> int:
     from terok_executor.config_view import set_image_agents
 
     roster = AgentRoster.load()
-    names = parse_selection(selection, roster.agents, extra=roster.tools)
-    print(f"{set_image_agents(selection)}: {', '.join(names)}")
+    names = ", ".join(one.name for one in roster.select(selection))
+    print(f"{set_image_agents(selection)}: {names}")
     return 0
 
 

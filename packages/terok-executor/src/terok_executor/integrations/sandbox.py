@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import local_service as local_service
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
     from terok_sandbox.gate.source import scope_for as scope_for
+    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
+    from terok_sandbox.launch.check import check_spec as check_spec
+    from terok_sandbox.launch.gpu import gpu_args as gpu_args
+    from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
@@ -79,9 +84,13 @@ else:
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "ContainerNotFound EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git run_git",
+            "terok_sandbox.gate.invoke": "find_git local_service run_git",
             "terok_sandbox.gate.mirror": "GitGate",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
+            "terok_sandbox.launch.cdi": "installed_cdi_devices",
+            "terok_sandbox.launch.check": "check_spec",
+            "terok_sandbox.launch.gpu": "gpu_args",
+            "terok_sandbox.launch.mounts": "check_mount_sources",
             "terok_sandbox.launch.resources": "PerContainerResources allocate_per_container_resources make_sidecar",
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
