@@ -18,6 +18,7 @@ from terok_executor.launch.instructions import Instructions, resolve_instruction
 from terok_executor.launch.policy import allow_lines
 from terok_executor.launch.subagents import SubAgent, parse_md_agent
 from terok_executor.launch.task_files import checked_prompt
+from terok_executor.launch.timezone import check_timezone
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.run_config import DEFAULT_TIMEOUT, CLIOverrides
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
 _PROJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_PUBLIC_URL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?")
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 
 
@@ -139,11 +141,19 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     if request.timeout > MAX_TIMEOUT:
         raise RequestError(f"the time-out is longer than {MAX_TIMEOUT} seconds")
     check_branch(request.branch)
+    check_timezone(request.timezone)
+    if request.public_url and not _PUBLIC_URL.fullmatch(request.public_url):
+        raise RequestError(
+            f"not the address of a proxy: {request.public_url[:80]!r}",
+            hint="write it as browsers show it, without a path: https://name.example.org",
+        )
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
     task_id = request.task_id or secrets.token_hex(6)
     warnings = list(mapped.warnings)
     subagents = tuple(parse_md_agent(path) for path in request.subagents)
+    if len({one.name for one in subagents}) < len(subagents):
+        raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
     if subagents and agent.subagents_dir is None:
         warnings.append(f"agent {agent.name} knows no files of sub-agents; they are not used")
         subagents = ()

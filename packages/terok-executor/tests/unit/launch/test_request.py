@@ -70,6 +70,12 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"subagents": (Path("/no/such/file.md"),)},
         {"project_id": "../x"},
         {"max_turns": 0},
+        {"timezone": "Europe/Berlin\nX=1"},
+        {"timezone": "../etc"},
+        {"public_url": "proxy.example.org"},
+        {"public_url": "https://proxy.example.org/path"},
+        {"public_url": "https://user@proxy.example.org"},
+        {"public_url": "javascript:alert(1)"},
     ],
 )
 def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
