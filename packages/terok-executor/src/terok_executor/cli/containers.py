@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
-from contextlib import suppress
+from functools import partial
 
 from terok_util import safe_text
 from terok_util.process import exec_replace, kill_tree
@@ -16,8 +16,11 @@ from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
 from terok_executor.launch.task_files import RunRecord, load_record
-from terok_executor.paths import state_dir, task_dir
+from terok_executor.paths import mounts_dir, task_dir
 from terok_executor.storage import TaskStorageInfo
+
+MAX_LINE = 16384
+"""Bytes of a line that are shown at once."""
 
 
 def list_containers(sizes: bool, json: bool) -> int:
@@ -53,7 +56,8 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     process = runner.stream_logs_process(name, follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
     try:
         assert process.stdout is not None
-        for raw in process.stdout:
+        # A line without an end is the container's to write, and not ours to hold.
+        for raw in iter(partial(process.stdout.readline, MAX_LINE), b""):
             sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=16384) + "\n")
             sys.stdout.flush()
         return process.wait(timeout=10)
@@ -131,9 +135,11 @@ def _require(runner: AgentRunner, name: str) -> None:
 
 def _records() -> list[RunRecord]:
     found = []
-    directory = state_dir() / "run"
+    directory = mounts_dir()
     for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        with suppress(ExecutorError):
+        try:
             if (record := load_record(path)) is not None:
                 found.append(record)
+        except ExecutorError as error:
+            print(f"note: {safe_text(error.message)}; {error.hint}", file=sys.stderr)
     return found
