@@ -112,6 +112,8 @@ def doctor(name: str | None, json: bool) -> int:
 
 def stop(name: str, timeout: int) -> int:
     """Stop a container."""
+    if timeout < 0:
+        raise RequestError(f"the time-out has to be at least 0 seconds, not {timeout}")
     runner = AgentRunner()
     _require(runner, name)
     runner.stop(name, timeout=timeout)

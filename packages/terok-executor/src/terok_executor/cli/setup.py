@@ -51,14 +51,16 @@ def _effective() -> dict[str, Any]:
             "providers_dir": str(user_roster_dir("providers")),
             "image": ExecutorConfigView.load().image.model_dump(),
         },
-        "sandbox": {key: _plain(value) for key, value in asdict(config).items()},
+        "sandbox": _plain(asdict(config)),
     }
 
 
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return [str(item) for item in value] if isinstance(value, tuple) else str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
 
 
 def _report(what: str, outcome: str) -> None:

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
+    from terok_sandbox.vault.ssh.store import SshKeys as SshKeys
     from terok_sandbox.vault.store import CredentialDB as CredentialDB
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
@@ -103,6 +104,7 @@ else:
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
+            "terok_sandbox.vault.ssh.store": "SshKeys",
             "terok_sandbox.vault.store": "CredentialDB",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from terok_executor.integrations.sandbox import (
     GitGate,
     PolicyTiers,
     RunSpec,
+    SshKeys,
     VolumeSpec,
     Wiring,
     check_mount_sources,
     check_spec,
     gpu_args,
     installed_cdi_devices,
+    open_vault,
 )
 from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import WORKSPACE, ContainerEnvSpec, assemble_container_env
@@ -68,7 +71,7 @@ def start_agent(
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
     claim_name(sandbox, checked.name)
-    for warning in checked.warnings:
+    for warning in (*checked.warnings, *_without_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
     installed = _installed(checked)
@@ -129,6 +132,18 @@ def _installed(checked: CheckedRequest) -> list[Installed]:
 
 def _tool_providers(roster: AgentRoster, checked: CheckedRequest) -> dict[str, Provider]:
     return {tool.name: roster.provider(tool.provider) for tool in checked.tools if tool.provider is not None}
+
+
+def _without_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
+    """Return a warning if a scope has no SSH key, which may still come while the container runs."""
+    if scope is None:
+        return ()
+    with open_vault(config) as vault:
+        if SshKeys(vault).of_scope(scope):
+            return ()
+    return (
+        f"there is no SSH key in the scope {scope}; `terok-executor sandbox ssh add {shlex.quote(scope)}` makes one",
+    )
 
 
 def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, check_family, parse_base
 from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
 from terok_executor.launch.command import interactive_command, web_command
-from terok_executor.launch.env import SHARED_MOUNT, template_values
+from terok_executor.launch.env import CONTAINER_TASK_DIR, SHARED_MOUNT, WORKSPACE, template_values
 from terok_executor.launch.identity import Authorship, check_authorship
 from terok_executor.launch.instructions import Instructions, resolve_instructions
 from terok_executor.launch.policy import allow_lines
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
 _PROJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/terok")
+"""Where images and containers have what they need."""
 _PUBLIC_URL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?")
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 
@@ -149,6 +151,8 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
         )
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
+    if request.shared_dir is not None:
+        _check_shared_mount(request.shared_mount, agent)
     task_id = request.task_id or secrets.token_hex(6)
     warnings = list(mapped.warnings)
     subagents = tuple(parse_md_agent(path) for path in request.subagents)
@@ -266,5 +270,12 @@ def check_places(request: HeadlessRequest) -> None:
         return
     if not request.shared_dir.is_absolute() or not request.shared_dir.is_dir():
         raise RequestError(f"the shared directory {request.shared_dir} is no directory")
-    if not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", request.shared_mount) or ".." in request.shared_mount:
-        raise RequestError(f"not a place for the shared directory: {request.shared_mount[:80]!r}", hint="use /shared")
+
+
+def _check_shared_mount(text: str, agent: Agent) -> None:
+    """Raise RequestError for a place that is none, or where something else of the container is or is mounted."""
+    place = PurePosixPath(text)
+    taken = [WORKSPACE, CONTAINER_TASK_DIR, *_OURS, *(mount.container_path for mount in agent.mounts)]
+    bad = not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", text) or ".." in text
+    if bad or any(place.is_relative_to(other) or PurePosixPath(other).is_relative_to(place) for other in taken):
+        raise RequestError(f"not a place for the shared directory: {text[:80]!r}", hint="use /shared")

@@ -115,6 +115,8 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("build", "--base", "$(id)"), 2, "invalid base image"),
         (("auth", "nobody"), 2, "neither a provider nor an agent"),
         (("logs", "UPPER"), 2, "invalid container name"),
+        (("stop", "some", "--timeout", "-1"), 2, "at least 0 seconds"),
+        (("run", "claude", "repo", "-p", "x", "--instructions", "/no/such"), 2, "cannot be read: No such file"),
         (("build", "--agents=nobody,-demo"), 2, "unknown agent"),
         (("build", "--base", "oci-archive:/no/such"), 2, "no archive"),
         (("run", "claude", "https://user:secret@example.test/x", "-p", "x"), 2, "contains credentials"),
@@ -182,6 +184,7 @@ def test_the_configuration_is_shown_without_secrets(cli: Callable[..., Done], tm
     shown = json.loads(cli("show-config", "--json").stdout)
     assert (shown["executor"]["image"]["base_image"], shown["executor"]["image"]["family"]) == ("localhost/mine", "rpm")
     assert shown["sandbox"]["state_dir"].endswith("state/sandbox")
+    assert shown["sandbox"]["budget"]["task"]["tokens"] is None
 
 
 def test_sign_ins_and_preflight_use_the_configured_base_and_family(

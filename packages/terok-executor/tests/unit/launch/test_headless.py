@@ -54,6 +54,7 @@ class Host:
     config: SandboxConfig
     repo: Path
     envs: list[str]
+    said: list[str]
 
     def request(self, **change: object) -> HeadlessRequest:
         base = {"agent": "claude", "repo": str(self.repo), "prompt": "do it", "name": "task-1"}
@@ -82,14 +83,15 @@ def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setattr(runtime, "launch", launching)
     supervision = FakeSupervision()
     none = Path("/nonexistent")
+    said: list[str] = []
     runner = AgentRunner(
         sandbox=Sandbox(config, runtime=runtime, supervision=supervision),
         roster=AgentRoster(load_agents(none), load_providers(none), load_tools(none)),
         image=IMAGE,
-        on_line=lambda _line: None,
+        on_line=said.append,
     )
     store_api_key(config, runner.roster.provider("anthropic"), KEY)
-    return Host(runner, runtime, supervision, config, repo, envs)
+    return Host(runner, runtime, supervision, config, repo, envs, said)
 
 
 def tokens(host: Host) -> list[str]:
@@ -594,6 +596,8 @@ def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_co
     host.runner.start(host.request(budget=("cost=2.5", "tokens=100"), ssh_scope="work"))
     vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
     assert vault["ssh_scope"] == "work"
+    (said,) = [line for line in host.said if "SSH key" in line]
+    assert "sandbox ssh add work" in said
     limits = vault["usage"]["task_limits"]
     assert (limits["cost_usd"], limits["tokens"], limits["requests"]) == (2.5, 100, 7)
     assert vault["usage"]["project_limits"]["cost_usd"] == 9.0

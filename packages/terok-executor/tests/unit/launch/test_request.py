@@ -57,6 +57,10 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"shared_dir": Path("relative")},
         {"shared_dir": Path("/tmp"), "shared_mount": "/a:/b"},
         {"shared_dir": Path("/tmp"), "shared_mount": "/a/../etc"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/workspace/"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/home"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/home/dev/.claude/agents"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "//usr/local/bin"},
         {"model": 'x" evil'},
         {"repo": None},
         {"gate": False},
@@ -83,6 +87,11 @@ def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, ch
         check_request(replace(request_, **change), ROSTER)  # type: ignore[arg-type]
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message
+
+
+def test_a_shared_directory_may_be_where_nothing_else_is(request_: HeadlessRequest) -> None:
+    for place in ("/shared", "/data/in", "/home/dev/shared", "/var/lib/mine"):
+        assert check_request(replace(request_, shared_dir=Path("/tmp"), shared_mount=place), ROSTER)
 
 
 def test_unknown_names(request_: HeadlessRequest) -> None:

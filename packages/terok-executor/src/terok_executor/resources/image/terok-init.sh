@@ -45,7 +45,7 @@ clone_from_seed() {
 
 clone_from_gate() {
     git_quiet -c advice.detachedHead=false clone --quiet "$gate_url" "$repo_root" || {
-        say "the repository could not be cloned from the gate"
+        say "the repository could not be cloned"
         return 1
     }
 }
