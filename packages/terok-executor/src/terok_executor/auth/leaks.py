@@ -5,7 +5,6 @@ The trees are written by containers: links are never followed, devices and pipes
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -14,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from terok_util import safe_text
-
 from terok_executor.auth.extract import SECRET_FIELDS
-from terok_executor.errors import ExecutorError
+from terok_executor.auth.files import walk_inside
 from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
 
 _CHUNK = 1024 * 1024
@@ -64,31 +61,19 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
 def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
     """Return the files below ``roots`` that hold a secret; with ``remove`` they are removed.
 
-    A file that cannot be read counts as one without secrets: it is not this user's. ExecutorError for directories so
-    deep that they cannot be looked through: only somebody who hides something makes such.
+    A file that cannot be read counts as one without secrets: it is not this user's. FileError if somebody moves
+    directories meanwhile.
     """
     known = list(secrets)
     leaks: list[Leak] = []
     for root in roots:
-        try:
-            for directory, _, names, parent in os.fwalk(root, follow_symlinks=False, onerror=_too_deep):
-                for name in sorted(names):
-                    found = _look(name, parent, known)
-                    gone = remove and bool(found) and _unlink(name, parent)
-                    path = str(Path(directory) / name)
-                    leaks += [leak_of(secret, path, removed=gone) for secret in found]
-        except RecursionError:
-            _too_deep(OSError(errno.EMFILE, ""), root)
+        for names, parent, files in walk_inside(root):
+            for name in files:
+                found = _look(name, parent, known)
+                gone = remove and bool(found) and _unlink(name, parent)
+                path = str(root.joinpath(*names, name))
+                leaks += [leak_of(secret, path, removed=gone) for secret in found]
     return leaks
-
-
-def _too_deep(error: OSError, root: Path | None = None) -> None:
-    if error.errno in (errno.EMFILE, errno.ENAMETOOLONG):
-        where = str(root or error.filename)
-        raise ExecutorError(
-            f"the directories below {safe_text(where, limit=200)} are too deep to look through",
-            hint="an agent made them; `terok-executor rm` removes its container with them",
-        )
 
 
 def leak_of(secret: Secret, path: str, *, container: str = "", removed: bool = False) -> Leak:

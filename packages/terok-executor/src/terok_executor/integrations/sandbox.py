@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from terok_sandbox.doctor.check import Finding as Finding
     from terok_sandbox.doctor.check import examine as examine
     from terok_sandbox.doctor.check import exit_code
-    from terok_sandbox.errors import ContainerNotFound as ContainerNotFound
     from terok_sandbox.errors import EngineError as EngineError
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
@@ -63,12 +62,10 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
     from terok_sandbox.vault.ssh.store import SshKeys as SshKeys
-    from terok_sandbox.vault.store import CredentialDB as CredentialDB
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.budget import Budget as Budget
-    from terok_sandbox.vault.usage.budget import Limits as Limits
     from terok_sandbox.vault.usage.journal import read_rows
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
@@ -83,7 +80,7 @@ else:
             "terok_sandbox.audit": "read_audit",
             "terok_sandbox.config.model": "SandboxConfig",
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
-            "terok_sandbox.errors": "ContainerNotFound EngineError EngineTimeout GateError GpuConfigError "
+            "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
             "terok_sandbox.gate.invoke": "find_git local_service run_git",
             "terok_sandbox.gate.mirror": "GitGate",
@@ -105,10 +102,9 @@ else:
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SshKeys",
-            "terok_sandbox.vault.store": "CredentialDB",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
-            "terok_sandbox.vault.usage.budget": "Budget Limits",
+            "terok_sandbox.vault.usage.budget": "Budget",
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",

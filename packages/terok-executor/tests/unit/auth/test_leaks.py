@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.files import read_inside, shred_tree
+from terok_executor.auth.files import read_inside, shred_tree, walk_inside
 from terok_executor.auth.leaks import Secret, scan_leaked_credentials, secrets_in
 from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import Patterns
@@ -75,7 +75,7 @@ def test_a_hole_of_any_size_takes_no_time_and_hides_nothing(tmp_path: Path) -> N
     assert found(tmp_path) == [("sparse", "one")]
 
 
-def test_directories_too_deep_to_look_through_are_said(tmp_path: Path) -> None:
+def test_no_directory_is_too_deep_to_look_through(tmp_path: Path) -> None:
     names = ["d"] * 3000
     here = os.open(tmp_path, os.O_RDONLY)
     for name in names:
@@ -83,16 +83,34 @@ def test_directories_too_deep_to_look_through_are_said(tmp_path: Path) -> None:
         below = os.open(name, os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = below
+    file = os.open("deep", os.O_WRONLY | os.O_CREAT, dir_fd=here)
+    os.write(file, KEY.encode())
+    os.close(file)
     os.close(here)
-    with pytest.raises(ExecutorError, match="too deep"):
-        found(tmp_path)
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "after").write_text(KEY)
+    assert [name for name, _ in found(tmp_path)] == ["deep", "after"]
+    (tmp_path / "e" / "after").unlink()
+    (tmp_path / "e").rmdir()
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")
-    assert tree_bytes(tmp_path) == 5 + len("file")
+    assert tree_bytes(tmp_path) == 5 + len("file"), "what has a path at all"
     (tmp_path / "file").unlink()
     (tmp_path / "link").unlink()
     shred_tree(tmp_path / "d")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_that_move_meanwhile_are_said(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    seen = []
+    with pytest.raises(FileError, match="moved"):
+        for names, _, _ in walk_inside(tmp_path / "tree"):
+            seen.append(names)
+            if names == ("a", "b"):
+                (tmp_path / "tree" / "a" / "b").rename(tmp_path / "secret" / "b")
+    assert seen == [(), ("a",), ("a", "b")]
 
 
 def test_a_container_that_cannot_be_read_is_an_error_and_not_clean(
