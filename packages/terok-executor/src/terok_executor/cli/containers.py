@@ -12,6 +12,7 @@ from terok_util.process import exec_replace, kill_tree
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
+from terok_executor.cli.table import print_table
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
@@ -42,10 +43,7 @@ def list_containers(sizes: bool, json: bool) -> int:
         print(json_module.dumps(rows, indent=2))
         return 0
     keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
-    table = [[key.upper() for key in keys], *([safe_text(str(row[key])) for key in keys] for row in rows)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(keys))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table((key.upper() for key in keys), ([str(row[key]) for key in keys] for row in rows))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.follow import Outcome
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
+from terok_executor.launch.options import RunOptions
 from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
@@ -588,6 +589,16 @@ def test_a_gpu_the_host_has_not_stops_the_run_and_leaves_nothing(host: Host) -> 
     assert caught.value.hint
     assert tokens(host) == []
     assert not task_dir("task-1").exists()
+
+
+def test_a_program_gives_a_run_what_the_command_line_gives_it(host: Host) -> None:
+    given = (limit for limit in ("tokens=100",))
+    host.runner.run_headless("claude", str(host.repo), prompt="x", name="task-1", budget=given, ssh_scope="work")
+    vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
+    assert (vault["ssh_scope"], vault["usage"]["task_limits"]["tokens"]) == ("work", 100)
+    missing = {field.name for field in fields(HeadlessRequest)} - set(RunOptions.__annotations__)
+    named = {"agent", "repo", "prompt", "max_turns", "timeout", "web", "public_url"}
+    assert missing == {*named, "provider", "base_image", "family"}, "an option that programs cannot give"
 
 
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:
