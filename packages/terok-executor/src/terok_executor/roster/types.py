@@ -183,7 +183,7 @@ class CredentialFile:
 class WebSpec:
     """A command that serves a web page on a port of the container's loopback.
 
-    ``{port}``, ``{public_url}`` and ``{acp}`` (the agent's ACP command) are filled in.
+    ``{port}``, ``{public_url}`` and ``{agent}`` (the agent's name) are filled in.
     """
 
     command: tuple[str, ...]
