@@ -80,6 +80,8 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"public_url": "https://proxy.example.org/path"},
         {"public_url": "https://user@proxy.example.org"},
         {"public_url": "javascript:alert(1)"},
+        {"public_url": "https://proxy.example.org:443"},
+        {"public_url": "https://Proxy.example.org"},
     ],
 )
 def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
@@ -92,6 +94,11 @@ def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, ch
 def test_a_shared_directory_may_be_where_nothing_else_is(request_: HeadlessRequest) -> None:
     for place in ("/shared", "/data/in", "/home/dev/shared", "/var/lib/mine"):
         assert check_request(replace(request_, shared_dir=Path("/tmp"), shared_mount=place), ROSTER)
+
+
+def test_addresses_of_proxies_as_browsers_show_them(request_: HeadlessRequest) -> None:
+    for url in ("https://a.example.org", "http://127.0.0.1:8080/", "https://[::1]:8443", "http://x:443"):
+        assert check_request(replace(request_, public_url=url), ROSTER)
 
 
 def test_unknown_names(request_: HeadlessRequest) -> None:
