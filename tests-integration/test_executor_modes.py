@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -55,12 +56,33 @@ def binds(sh: Shell, name: str) -> list[str]:
     return [mount["Destination"] for mount in mounts if mount["RW"]]
 
 
+HOW = "head -n 1 .git/logs/HEAD | cut -f 2 > how; id -un >> how; stat -c %U .git >> how; "
+
+
 def test_a_sealed_container_shares_nothing_and_delivers_its_commit(
-    ready: Shell, stub: StubProvider, repository: Path, container: str
+    ready: Shell,
+    base_image: str,
+    real_key: str,
+    upstream: Callable[[str, str], None],
+    repository: Path,
+    container: str,
 ) -> None:
-    result = run(ready, container, "--sealed", "--max-turns", "9", repo=repository)
+    (repository / "large").write_bytes(secrets.token_bytes(5_000_000))
+    git = ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "Add something large"], check=True)
+    with running_stub(Script((HOW + COMMIT,)), api_key=real_key) as provider:
+        upstream("demo", provider.url)
+        result = run(ready, container, "--sealed", "--max-turns", "9", repo=repository)
     assert result["exit_code"] == 0
-    assert [commit["subject"] for commit in result["commits"]] == ["Add a line"]
+    (commit,) = result["commits"]
+    assert commit["subject"] == "Add a line"
+    shown = ["git", "-C", result["gate"], "show", f"{commit['id']}:how"]
+    how = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert how[0].startswith("reset: moving to origin/"), (
+        "it came from the host's copy, not by a clone through the gate"
+    )
+    assert how[1:] == ["dev", "dev"]
     assert result["usage"]["requests"] >= 1
     assert result["usage"]["output"] > 0
     assert binds(ready, container) == [], "no directory of the host can be written"

@@ -55,12 +55,14 @@ if TYPE_CHECKING:
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
     from terok_executor.launch.request import HeadlessRequest as HeadlessRequest
     from terok_executor.launch.resume import inject_prompt as inject_prompt
+    from terok_executor.launch.seeding import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.launch.subagents import SubAgent as SubAgent
     from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.launch.tool_task import ToolRequest as ToolRequest
+    from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.preflight import CheckResult as CheckResult
     from terok_executor.preflight import Preflight as Preflight
     from terok_executor.result import RunResult as RunResult
@@ -69,7 +71,9 @@ if TYPE_CHECKING:
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
+    from terok_executor.roster.schema import RawAgentYaml as RawAgentYaml
     from terok_executor.roster.types import Agent as Agent
+    from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import InstallSpec as InstallSpec
     from terok_executor.roster.types import MountSpec as MountSpec
     from terok_executor.roster.types import Provider as Provider
@@ -113,14 +117,17 @@ else:
             ".launch.prepared": "write_supervisor_sidecar",
             ".launch.request": "HeadlessRequest",
             ".launch.resume": "inject_prompt",
+            ".launch.seeding": "seed_workspace_from_clone_cache",
             ".launch.subagents": "SubAgent parse_md_agent",
             ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
             ".launch.tool_task": "ToolRequest",
+            ".paths": "mounts_dir",
             ".preflight": "CheckResult Preflight",
             ".result": "RunResult",
             ".roster.roster": "AGENT_PROVIDERS AgentRoster",
             ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
-            ".roster.types": "Agent InstallSpec Provider Tool",
+            ".roster.schema": "RawAgentYaml",
+            ".roster.types": "Agent HelpSpec InstallSpec Provider Tool",
             ".storage": "SharedMountStorageInfo TaskStorageInfo",
             "AgentProvider": ".roster.types:Agent",
             "AuthProvider": ".roster.types:Provider",

@@ -9,11 +9,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terok_executor.container_care import WEB_MARKER, ContainerCare
 from terok_executor.errors import ExecutorError
-from terok_executor.follow import Outcome, follow
+from terok_executor.follow import Outcome, follow, stopped_on_failure
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import GitGate, Sandbox
 from terok_executor.launch.agent_task import start_agent
@@ -165,11 +166,18 @@ class AgentRunner(ContainerCare):
         with listen(port) as listener:
             url = public_url or f"http://127.0.0.1:{listener.getsockname()[1]}"
             name = self.start(replace(request, public_url=url), hooks=hooks).container
-            self.wait_until_ready(name, marker=WEB_MARKER)
-            self._pages.append(serve_page(name, listener, public_url or ""))
+            self._open_page(name, listener, public_url or "")
         if hooks is not None:
             hooks.post_ready()
         return name
+
+    def _open_page(
+        self, name: str, listener: socket, public_url: str, *, token: str | None = None, since: str | None = None
+    ) -> None:
+        """Serve the page of a container that has been started; without a page it is stopped."""
+        self.wait_until_ready(name, marker=WEB_MARKER, since=since)
+        with stopped_on_failure(self.sandbox, name):
+            self._pages.append(serve_page(name, listener, public_url, token))
 
     def web_url(self, name: str) -> str:
         """Return the address of a container's page, with its token; ExecutorError if it has none."""
@@ -245,8 +253,7 @@ class AgentRunner(ContainerCare):
             started = datetime.now(UTC).isoformat()
             self.sandbox.start(name)
             if page is not None and listener is not None:
-                self.wait_until_ready(name, marker=WEB_MARKER, since=started)
-                self._pages.append(serve_page(name, listener, page.public_url, page.token))
+                self._open_page(name, listener, page.public_url, token=page.token, since=started)
 
     def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
         """Hand over the output until the agent has ended or its time is over; Ctrl-C stops the container."""

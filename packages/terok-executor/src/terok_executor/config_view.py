@@ -10,7 +10,8 @@ from terok_util import atomic_write, ensure_dir, namespace_config_dir, yaml
 
 from terok_executor.errors import RequestError, RosterError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
-from terok_executor.roster.loader import parse_source, validated
+from terok_executor.reading import read_text
+from terok_executor.roster.loader import MAX_FILE_BYTES, parse_source, validated
 
 
 def _base(text: str) -> str:
@@ -43,12 +44,9 @@ class ExecutorConfigView(BaseModel):
     def load(cls, path: Path | None = None) -> Self:
         """Read the file, by default the user's; a missing one says nothing. RosterError names file, line and key."""
         file = path or config_file()
-        try:
-            text = file.read_text("utf-8")
-        except FileNotFoundError:
+        if not file.exists():
             return cls()
-        except (OSError, UnicodeDecodeError) as error:
-            raise RosterError(f"{file}: cannot be read: {error}") from None
+        text = read_text(file, MAX_FILE_BYTES, error=RosterError)
         view: Self = validated(cls, "image", [parse_source(str(file), text)])
         return view
 

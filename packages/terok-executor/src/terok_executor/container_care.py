@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from terok_util import remove_tree, safe_text
 
 from terok_executor.errors import ExecutorError
-from terok_executor.follow import STOP_SECONDS
+from terok_executor.follow import STOP_SECONDS, stopped_on_failure
 from terok_executor.integrations.sandbox import EngineError, PrerequisiteMissing, Sandbox
 from terok_executor.paths import task_dir
 
@@ -56,12 +56,14 @@ class ContainerCare:
     ) -> None:
         """Wait until the start script has fetched the repository; ExecutorError if it does not within the time.
 
-        ``since`` (RFC 3339) is when a container was started again, whose output has an older marker.
+        A container that does not get ready, or whose wait is interrupted, is stopped. ``since`` (RFC 3339) is when a
+        container was started again, whose output has an older marker.
         """
-        if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
-            return
-        last = safe_text(self.logs(name, tail=3), limit=400)
-        raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
+        with stopped_on_failure(self.sandbox, name):
+            if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
+                return
+            last = safe_text(self.logs(name, tail=3), limit=400)
+            raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
 
     def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
         """Wait for the container to end and return its exit code.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terok_util import FileError
+
 from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
 from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
 from terok_executor.launch.task_files import load_record
@@ -66,7 +68,10 @@ def judge_address(text: str) -> CheckVerdict:
 
 
 def _judge_mount(root: Path, config: SandboxConfig) -> CheckVerdict:
-    found = dict.fromkeys(leak.path for leak in scan_leaked_credentials(vault_secrets(config), [root]))
+    try:
+        found = dict.fromkeys(leak.path for leak in scan_leaked_credentials(vault_secrets(config), [root]))
+    except FileError as error:
+        return CheckVerdict("error", error.message, hint="stop the container and look again")
     if not found:
         return CheckVerdict("ok", "no real key in it")
     named = ", ".join(str(Path(path).relative_to(root)) for path in list(found)[:5])

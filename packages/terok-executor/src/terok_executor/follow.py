@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,20 +39,22 @@ def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeo
     container = sandbox.runtime.container(name)
     deadline = time.monotonic() + timeout + LAUNCH_SLACK
     try:
-        container.follow_logs(
-            lambda line: on_line(safe_text(line, limit=16384)), timeout=max(1.0, deadline - time.monotonic())
-        )
-        code = container.wait(timeout=max(WAIT_SECONDS, deadline - time.monotonic()))
+        with stopped_on_failure(sandbox, name):
+            container.follow_logs(
+                lambda line: on_line(safe_text(line, limit=16384)), timeout=max(1.0, deadline - time.monotonic())
+            )
+            code = container.wait(timeout=max(WAIT_SECONDS, deadline - time.monotonic()))
     except EngineTimeout:
-        stop_quietly(sandbox, name)
         return Outcome(TIMED_OUT, timed_out=True)
-    except BaseException:
-        stop_quietly(sandbox, name)
-        raise
     return Outcome(code, timed_out=code == TIMED_OUT)
 
 
-def stop_quietly(sandbox: Sandbox, name: str) -> None:
-    """Stop the container, with time for its commits to reach the gate; errors change nothing here."""
-    with suppress(TerokError):
-        sandbox.runtime.container(name).stop(timeout=STOP_SECONDS)
+@contextmanager
+def stopped_on_failure(sandbox: Sandbox, name: str) -> Iterator[None]:
+    """Stop the container, with time for its commits to reach the gate, if anything is raised, Ctrl-C included."""
+    try:
+        yield
+    except BaseException:
+        with suppress(TerokError):
+            sandbox.runtime.container(name).stop(timeout=STOP_SECONDS)
+        raise

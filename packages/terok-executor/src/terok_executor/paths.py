@@ -17,9 +17,14 @@ def state_dir() -> Path:
     return namespace_state_dir("executor", env_var="TEROK_EXECUTOR_STATE_DIR")
 
 
+def mounts_dir() -> Path:
+    """Directory of what containers have mounted by themselves: ``<container>/home``, ``<container>/state/…``."""
+    return state_dir() / "run"
+
+
 def task_dir(name: str) -> Path:
-    """Directory of one container's prompt and run record, mounted at ``/home/dev/.terok``."""
-    return state_dir() / "run" / checked_container_name(name)
+    """Directory of one container: its run record, and what it mounts."""
+    return mounts_dir() / checked_container_name(name)
 
 
 def clone_cache_dir() -> Path:

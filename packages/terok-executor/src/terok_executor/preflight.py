@@ -41,6 +41,7 @@ class Preflight:
         *,
         bound_provider: str | None = None,
         base_image: str = DEFAULT_BASE_IMAGE,
+        family: str | None = None,
         credential_set: str = "default",
         roster: AgentRoster | None = None,
         config: SandboxConfig | None = None,
@@ -50,7 +51,7 @@ class Preflight:
         self._agent = self._roster.agent(provider)
         self._provider = self._roster.bind(self._agent, bound_provider)
         self._config = config or SandboxConfig.load()
-        self._builder = ImageBuilder(base_image)
+        self._builder = ImageBuilder(base_image, family)
         self._credential_set = credential_set
 
     def run(self) -> tuple[CheckResult, ...]:

@@ -12,6 +12,7 @@ from terok_util import safe_text
 from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, read_usage, run_git
 from terok_executor.launch.task_files import RunRecord
 
+MAX_BRANCHES = 100
 MAX_COMMITS = 200
 MAX_BLOCKED = 500
 
@@ -116,12 +117,11 @@ def collect_result(
 
 
 def new_commits(mirror: Path, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Commit, ...]:
-    """Return the commits on branches that moved, oldest first, at most 200 per branch."""
+    """Return the commits on branches that moved, oldest first, at most 200 each of at most 100 branches."""
     found: list[Commit] = []
     known = [f"^{tip}" for tip in sorted(set(before.values()))]
-    for branch, tip in sorted(after.items()):
-        if before.get(branch) == tip:
-            continue
+    moved = [(branch, tip) for branch, tip in sorted(after.items()) if before.get(branch) != tip]
+    for branch, tip in moved[:MAX_BRANCHES]:
         text = run_git(
             "log", "--reverse", f"--max-count={MAX_COMMITS}", "--format=%H %s", tip, *known, git_dir=mirror
         ).text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from terok_executor.paths import state_dir, task_dir
+from terok_executor.paths import mounts_dir, task_dir
 
 if TYPE_CHECKING:
     from terok_executor.roster.roster import AgentRoster
@@ -35,7 +37,7 @@ class TaskStorageInfo:
     @classmethod
     def measure_all(cls) -> tuple[Self, ...]:
         """Measure every task, the largest first."""
-        directory = state_dir() / "run"
+        directory = mounts_dir()
         names = [path.name for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
         return tuple(sorted((cls.measure(name) for name in names), key=lambda one: (-one.total, one.name)))
 
@@ -54,21 +56,21 @@ class SharedMountStorageInfo:
         """Measure every mount the roster knows, the largest first."""
         found = []
         for mount in roster.mounts:
-            places = [path for path in (state_dir() / "run").glob(f"*/state/{mount.host_dir}") if path.is_dir()]
+            places = [path for path in mounts_dir().glob(f"*/state/{mount.host_dir}") if path.is_dir()]
             found.append(cls(mount.host_dir, mount.label, sum(map(tree_bytes, places)), len(places)))
         return tuple(sorted(found, key=lambda one: (-one.bytes, one.host_dir)))
 
 
 def tree_bytes(root: Path) -> int:
-    """Return the bytes of all files below a directory; links count themselves, hard links once."""
-    total, seen = 0, set()
-    for parent, _, names in os.walk(root):
-        for name in names:
-            try:
-                info = os.lstat(Path(parent) / name)
-            except OSError:
-                continue
-            if (key := (info.st_dev, info.st_ino)) not in seen:
-                seen.add(key)
-                total += info.st_size
+    """Return the bytes of all files below a directory, however deep; links count themselves, hard links once."""
+    total, seen, waiting = 0, set(), [os.fspath(root)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(info.st_mode):
+                    waiting.append(entry.path)
+                elif (key := (info.st_dev, info.st_ino)) not in seen:
+                    seen.add(key)
+                    total += info.st_size
     return total

@@ -6,16 +6,26 @@ from pathlib import Path
 
 import pytest
 import terok_executor
-from terok_executor import Agent, AgentConfigSpec, AgentRoster, ImageBuilder, SubAgent, prepare_agent_config_dir
+from terok_executor import (
+    Agent,
+    AgentConfigSpec,
+    AgentRoster,
+    HelpSpec,
+    ImageBuilder,
+    SubAgent,
+    prepare_agent_config_dir,
+)
 from terok_executor.errors import RequestError, RosterError
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
 PROMISED = """
 AgentRunner ImageBuilder ImageSet BuildError DEFAULT_BASE_IMAGE AgentRoster AgentProvider AuthProvider InstallSpec
+HelpSpec RawAgentYaml
 SidecarSpec MountDef VaultRoute ProviderConfig CLIOverrides AGENT_PROVIDERS resolve_provider_value resolve_instructions
 AgentConfigSpec prepare_agent_config_dir parse_md_agent Authenticator AuthSession authenticate store_api_key
 extract_credential scan_leaked_credentials ConfigPatchError VaultLocation ContainerEnvSpec ContainerEnvResult
-assemble_container_env write_supervisor_sidecar inject_prompt Preflight CheckResult
+assemble_container_env seed_workspace_from_clone_cache mounts_dir
+write_supervisor_sidecar inject_prompt Preflight CheckResult
 ensure_sandbox_ready KrunHost KrunHostKeypair TaskStorageInfo SharedMountStorageInfo agent_doctor_checks
 ExecutorConfigView RawImageSection COMMANDS VAULT_COMMANDS
 """
@@ -23,7 +33,7 @@ METHODS = {
     terok_executor.AgentRunner: """sandbox runtime roster run_headless run_interactive run_web run_tool launch_prepared
         wait_for_exit logs capture_logs stream_logs_process""",
     ImageBuilder: """build_base build_sidecar ensure_default_l1 l0_tag l1_tag l1_sidecar_tag render_l0 render_l1
-        detect_family image_agents stage_scripts stage_tmux_config""",
+        detect_family image_agents stage_scripts stage_tmux_config stage_toad_agents""",
     AgentRoster: """shared agents providers auth_providers vault_routes sidecars installs helps mounts
         generate_routes_json ensure_vault_routes doctor_checks
         collect_all_auto_approve_env collect_opencode_provider_env""",
@@ -53,7 +63,9 @@ def test_what_a_roster_says_of_all_it_knows(tmp_path: Path) -> None:
     )
     assert "demo" not in roster.auth_providers  # it has no upstream
     assert "coderabbit" in roster.sidecars
-    assert roster.helps["claude"].startswith("Claude Code: ")
+    assert roster.helps["claude"] == HelpSpec("Anthropic's coding agent", "agent")
+    assert {roster.helps[name].section for name in ("gh", "sonar", "coderabbit")} == {"dev_tool"}
+    assert [one.name for one in roster.select("all,-pi")] == sorted(set(roster.agents) - {"pi"})
     assert len({mount.host_dir for mount in roster.mounts}) == len(roster.mounts) > 7
     assert roster.vault_routes["anthropic"].placement_for("oauth").prefix == "Bearer "
     assert '"anthropic": {' in roster.generate_routes_json()

@@ -37,6 +37,7 @@ class Authenticator:
         roster: AgentRoster | None = None,
         config: SandboxConfig | None = None,
         base_image: str = DEFAULT_BASE_IMAGE,
+        family: str | None = None,
         image: str | None = None,
         on_line: OnLine = silent,
     ) -> None:
@@ -49,7 +50,7 @@ class Authenticator:
         self._note = next((one.account_note for one in near if one.account_note), "")
         self._config = config or SandboxConfig.load()
         self._set = credential_set
-        self._base_image = base_image
+        self._base_image, self._family = base_image, family
         self._image = image
         self._on_line = on_line
 
@@ -77,8 +78,8 @@ class Authenticator:
                 f"{self.provider.label} has no sign-in called {method!r}",
                 hint=self._note or f"there are: {', '.join(self.methods)}",
             )
-        builder = ImageBuilder(self._base_image, on_line=self._on_line)
-        image = self._image or builder.present([self.agent], self.roster.agents) or builder.build([self.agent]).l1
+        builder = ImageBuilder(self._base_image, self._family, on_line=self._on_line)
+        image = self._image or builder.ensure_default_l1([self.agent], self.roster.agents)
         login = self.agent.login
         spec = replace(login, paste="") if method == "device" else replace(login, code="")
         driver = ContainerLogin(

@@ -6,12 +6,13 @@ import tarfile
 from collections.abc import Iterable
 
 from terok_util import safe_text
-from terok_util.process import DEVNULL, PIPE, find_tool, kill_tree, spawn
+from terok_util.process import PIPE, find_tool, kill_tree, spawn
 
 from terok_executor.auth.leaks import Leak, Secret, leak_of, pieces, secrets_in
 from terok_executor.errors import ExecutorError
 
 LOOKED_AT = ("/workspace", "/home/dev", "/tmp")  # noqa: S108 - in the container
+_MAX_WORDS = 4096
 
 
 def scan_container(name: str, secrets: Iterable[Secret], directories: Iterable[str] = LOOKED_AT) -> list[Leak]:
@@ -21,11 +22,14 @@ def scan_container(name: str, secrets: Iterable[Secret], directories: Iterable[s
 
 
 def _scan(name: str, directory: str, secrets: list[Secret]) -> list[Leak]:
-    process = spawn([find_tool("podman"), "cp", f"{name}:{directory}", "-"], stdout=PIPE, stderr=DEVNULL)
+    process = spawn([find_tool("podman"), "cp", f"{name}:{directory}", "-"], stdout=PIPE, stderr=PIPE)
     leaks = []
     try:
         if process.stdout is None or not process.stdout.peek(1):  # type: ignore[attr-defined]
-            return []  # the container has no such directory
+            said = process.stderr.read(_MAX_WORDS).decode("utf-8", "replace") if process.stderr else ""
+            if "no such file" in said or "no such container" in said:
+                return []  # it has no such directory, or has been removed meanwhile
+            raise ExecutorError(f"the files of container {name} cannot be read: {safe_text(said.strip(), limit=300)}")
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
@@ -36,6 +40,7 @@ def _scan(name: str, directory: str, secrets: list[Secret]) -> list[Leak]:
         raise ExecutorError(f"the files of container {name} cannot be read: {error}") from None
     finally:
         kill_tree(process)
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
     return leaks

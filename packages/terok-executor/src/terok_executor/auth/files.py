@@ -38,13 +38,64 @@ def read_inside(root: Path, relative: str, *, limit: int) -> bytes | None:
     return data
 
 
+def walk_inside(root: Path) -> Iterator[tuple[tuple[str, ...], int, list[str]]]:
+    """Yield each directory below ``root``: the names that lead to it, a descriptor, and what in it is no directory.
+
+    Any depth works, with one descriptor. What cannot be opened is passed over, a missing root too. FileError if
+    directories are moved meanwhile, which nobody does by accident.
+    """
+    try:
+        here = os.open(root, _DIRECTORY)
+    except OSError:
+        return
+    names: list[str] = []
+    waiting: list[tuple[tuple[int, int], list[str]]] = []
+    try:
+        while True:
+            with os.scandir(here) as entries:
+                kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+            yield tuple(names), here, sorted(name for name, inner in kinds.items() if not inner)
+            waiting.append((_identity(here), sorted((name for name, inner in kinds.items() if inner), reverse=True)))
+            while (below := _enter(here, waiting[-1][1])) is None:
+                waiting.pop()
+                if not waiting:
+                    return
+                here = _instead(here, os.open("..", _DIRECTORY, dir_fd=here))
+                if _identity(here) != waiting[-1][0]:
+                    raise FileError(f"directories are moved while they are looked through: {root}")
+                names.pop()
+            here = _instead(here, below[1])
+            names.append(below[0])
+    finally:
+        os.close(here)
+
+
+def _enter(parent: int, names: list[str]) -> tuple[str, int] | None:
+    """Return the first directory of the list that can be opened, and take it and those before it from the list."""
+    while names:
+        name = names.pop()
+        with suppress(OSError):
+            return name, os.open(name, _DIRECTORY, dir_fd=parent)
+    return None
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    facts = os.fstat(descriptor)
+    return facts.st_dev, facts.st_ino
+
+
+def _instead(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
 def shred_tree(root: Path) -> None:
     """Overwrite every regular file below ``root`` that has no other name, and remove the tree.
 
     FileError if the tree cannot be removed; what cannot be overwritten is still removed.
     """
-    with suppress(OSError):
-        for _, _, names, parent in os.fwalk(root, follow_symlinks=False):
+    with suppress(OSError, FileError):
+        for _, parent, names in walk_inside(root):
             for name in names:
                 with suppress(OSError):
                     _overwrite(name, parent)

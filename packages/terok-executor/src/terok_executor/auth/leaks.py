@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from terok_executor.auth.extract import SECRET_FIELDS
+from terok_executor.auth.files import walk_inside
 from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
-from terok_executor.paths import state_dir
 
 _CHUNK = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -58,24 +58,20 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     return found
 
 
-def agent_directories() -> list[Path]:
-    """Return the directories of this host that agents' containers have mounted by themselves."""
-    return [state_dir() / "run"]
-
-
 def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
     """Return the files below ``roots`` that hold a secret; with ``remove`` they are removed.
 
-    A file that cannot be read counts as one without secrets: it is not this user's.
+    A file that cannot be read counts as one without secrets: it is not this user's. FileError if somebody moves
+    directories meanwhile.
     """
     known = list(secrets)
     leaks: list[Leak] = []
     for root in roots:
-        for directory, _, names, parent in os.fwalk(root, follow_symlinks=False):
-            for name in sorted(names):
+        for names, parent, files in walk_inside(root):
+            for name in files:
                 found = _look(name, parent, known)
                 gone = remove and bool(found) and _unlink(name, parent)
-                path = str(Path(directory) / name)
+                path = str(root.joinpath(*names, name))
                 leaks += [leak_of(secret, path, removed=gone) for secret in found]
     return leaks
 
@@ -106,12 +102,25 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
         yield data
 
 
+def _written(descriptor: int) -> Iterator[bytes]:
+    """Yield what was written of a file, piece by piece: a hole costs its writer nothing, and holds no secret."""
+    position = 0
+    with suppress(OSError):  # there is nothing but a hole up to the end
+        while True:
+            position = os.lseek(descriptor, position, os.SEEK_DATA)
+            data = os.read(descriptor, _CHUNK)
+            position += len(data)
+            yield data
+
+
 def _look(name: str, parent: int, secrets: list[Secret]) -> list[Secret]:
     with suppress(OSError):
         descriptor = os.open(name, _FLAGS, dir_fd=parent)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
+        try:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return secrets_in(pieces(file), secrets)
+                return secrets_in(_written(descriptor), secrets)
+        finally:
+            os.close(descriptor)
     return []
 
 

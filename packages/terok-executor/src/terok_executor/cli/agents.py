@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import json as json_module
 from pathlib import Path
 
 from terok_util import namespace_config_dir
 
 from terok_executor.cli.build import progress
+from terok_executor.cli.table import print_table
 from terok_executor.config_view import ExecutorConfigView
 from terok_executor.roster.roster import AgentRoster, about
 from terok_executor.roster.selection import parse_selection
@@ -18,12 +19,9 @@ def list_agents(everything: bool, json: bool) -> int:
     """Print the agents, and with ``everything`` the providers and tools."""
     rows = _rows(AgentRoster.load(), everything=everything)
     if json:
-        print(_dump(rows))
-        return 0
-    widths = [max(len(row[key]) for row in rows) for key in ("name", "type", "provider")]
-    print(_line(("NAME", "TYPE", "PROVIDER", "DESCRIPTION"), widths))
-    for row in rows:
-        print(_line((row["name"], row["type"], row["provider"], row["description"]), widths))
+        print(json_module.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        print_table((key.upper() for key in rows[0]), (row.values() for row in rows))
     return 0
 
 
@@ -65,8 +63,8 @@ def set_agents(selection: str) -> int:
     from terok_executor.config_view import set_image_agents
 
     roster = AgentRoster.load()
-    names = parse_selection(selection, roster.agents, extra=roster.tools)
-    print(f"{set_image_agents(selection)}: {', '.join(names)}")
+    names = ", ".join(one.name for one in roster.select(selection))
+    print(f"{set_image_agents(selection)}: {names}")
     return 0
 
 
@@ -85,12 +83,3 @@ def _rows(roster: AgentRoster, *, everything: bool) -> list[dict[str, str]]:
         rows += [(provider, "provider", provider.upstream or "-") for provider in roster.providers.values()]
         rows += [(tool, tool.kind, tool.provider or "-") for tool in roster.tools.values()]
     return [{"name": one.name, "type": kind, "provider": where, "description": about(one)} for one, kind, where in rows]
-
-
-def _dump(rows: list[dict[str, str]]) -> str:
-    return json.dumps(rows, indent=2, ensure_ascii=False)
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
-    padded = [cell.ljust(max(width, 8)) for cell, width in zip(cells, widths, strict=False)]
-    return "  ".join([*padded, *cells[len(widths) :]]).rstrip()

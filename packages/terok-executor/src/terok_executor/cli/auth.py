@@ -18,9 +18,10 @@ from terok_executor.auth.authenticator import API_KEY, Authenticator
 from terok_executor.auth.errors import LoginError
 from terok_executor.auth.status import CredentialStatus, credential_status
 from terok_executor.cli.build import progress
+from terok_executor.cli.table import print_table
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.credentials import MAX_KEY_LENGTH, CredentialMissingError, remove_credential
 from terok_executor.errors import RequestError
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Provider
@@ -53,7 +54,14 @@ def auth(
         return _remove(name, credential_set)
     if name is not None:
         raise RequestError(f"one name is enough: {name!r} is one too many", hint="see `terok-executor auth --help`")
-    way = Authenticator(action, credential_set=credential_set, base_image=base or DEFAULT_BASE_IMAGE, on_line=progress)
+    image = ExecutorConfigView.load().image
+    way = Authenticator(
+        action,
+        credential_set=credential_set,
+        base_image=base or image.base_image,
+        family=image.family,
+        on_line=progress,
+    )
     if from_file is not None:
         print(way.store_key(_file_key(Path(from_file))))
         return 0
@@ -138,15 +146,13 @@ def _show(rows: list[CredentialStatus], *, json: bool) -> int:
     if json:
         print(json_module.dumps([asdict(row) for row in rows], indent=2))
         return 0
-    lines = [("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT")]
-    lines += [
-        (row.provider, row.credential_set, row.type or "-", row.state, row.expires_at or "-", row.account or "-")
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        cells = (safe_text(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print_table(
+        ("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT"),
+        (
+            (row.provider, row.credential_set, row.type or "-", row.state, row.expires_at or "-", row.account or "-")
+            for row in rows
+        ),
+    )
     return 0
 
 

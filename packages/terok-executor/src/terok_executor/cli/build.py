@@ -10,7 +10,6 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.selection import parse_selection
 
 
 def build_progress() -> AbstractContextManager[OnLine]:
@@ -30,8 +29,7 @@ def build(
     roster = AgentRoster.load()
     image = ExecutorConfigView.load().image
     wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
-    names = parse_selection(wished, roster.agents, extra=roster.tools)
-    chosen = [roster.installs[name] for name in names]
+    chosen = roster.select(wished)
     with build_progress() as on_line:
         builder = ImageBuilder(base or image.base_image, family or image.family, on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
-from contextlib import suppress
+from functools import partial
 
 from terok_util import safe_text
 from terok_util.process import exec_replace, kill_tree
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
+from terok_executor.cli.table import print_table
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
 from terok_executor.launch.task_files import RunRecord, load_record
-from terok_executor.paths import state_dir, task_dir
+from terok_executor.paths import mounts_dir, task_dir
 from terok_executor.storage import TaskStorageInfo
+
+MAX_LINE = 16384
+"""Bytes of a line that are shown at once."""
 
 
 def list_containers(sizes: bool, json: bool) -> int:
@@ -39,10 +43,7 @@ def list_containers(sizes: bool, json: bool) -> int:
         print(json_module.dumps(rows, indent=2))
         return 0
     keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
-    table = [[key.upper() for key in keys], *([safe_text(str(row[key])) for key in keys] for row in rows)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(keys))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table((key.upper() for key in keys), ([str(row[key]) for key in keys] for row in rows))
     return 0
 
 
@@ -53,7 +54,8 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     process = runner.stream_logs_process(name, follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
     try:
         assert process.stdout is not None
-        for raw in process.stdout:
+        # A line without an end is the container's to write, and not ours to hold.
+        for raw in iter(partial(process.stdout.readline, MAX_LINE), b""):
             sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=16384) + "\n")
             sys.stdout.flush()
         return process.wait(timeout=10)
@@ -108,6 +110,8 @@ def doctor(name: str | None, json: bool) -> int:
 
 def stop(name: str, timeout: int) -> int:
     """Stop a container."""
+    if timeout < 0:
+        raise RequestError(f"the time-out has to be at least 0 seconds, not {timeout}")
     runner = AgentRunner()
     _require(runner, name)
     runner.stop(name, timeout=timeout)
@@ -131,9 +135,11 @@ def _require(runner: AgentRunner, name: str) -> None:
 
 def _records() -> list[RunRecord]:
     found = []
-    directory = state_dir() / "run"
+    directory = mounts_dir()
     for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        with suppress(ExecutorError):
+        try:
             if (record := load_record(path)) is not None:
                 found.append(record)
+        except ExecutorError as error:
+            print(f"note: {safe_text(error.message)}; {error.hint}", file=sys.stderr)
     return found

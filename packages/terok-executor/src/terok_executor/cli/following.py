@@ -51,10 +51,8 @@ def summary(result: RunResult) -> str:
         + (" (time ran out)" if result.timed_out else "")
     ]
     lines += [f"  commit {commit.id[:12]} on {commit.branch}: {commit.subject}" for commit in result.commits]
-    if not result.commits:
-        lines.append("  no new commit in the gate")
-    else:
-        lines.append(f"  gate: {result.gate}")
+    if result.gate:
+        lines.append(f"  gate: {result.gate}" if result.commits else "  no new commit in the gate")
     for blocked in result.blocked[:10]:
         where = blocked.name or blocked.destination
         port = f":{blocked.port}" if blocked.port is not None else ""

@@ -18,7 +18,11 @@ def preflight(
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
     image = ExecutorConfigView.load().image
     looked = Preflight(
-        agent, bound_provider=provider, base_image=base or image.base_image, credential_set=credential_set
+        agent,
+        bound_provider=provider,
+        base_image=base or image.base_image,
+        family=image.family,
+        credential_set=credential_set,
     )
     checks = looked.run()
     for check in checks if fix or yes else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
 from terok_executor.config_view import ExecutorConfigView
+from terok_executor.errors import RequestError
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
@@ -42,6 +44,12 @@ def run(
     **plain: Any,
 ) -> int:
     """Run the agent, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
+    _refuse_idle(
+        interactive=interactive,
+        web=plain["web"],
+        options={"--json": json, "--rm": remove, "--max-turns": plain["max_turns"]},
+        of_the_page={"--port": port, "--public-url": public_url},
+    )
     if git_identity_from_host:
         person = host_identity()
         human_name, human_email = human_name or person.name, human_email or person.email
@@ -74,6 +82,17 @@ def run(
     if interactive:
         return _interactive(runner, record.container, request.model)
     return follow_to_end(runner, record.container, started=started, json=json, remove=remove)
+
+
+def _refuse_idle(
+    *, interactive: bool, web: bool, options: Mapping[str, object], of_the_page: Mapping[str, object]
+) -> None:
+    """Raise RequestError for an option that means nothing in this kind of run."""
+    idle = {**(options if interactive or web else {}), **({} if web else of_the_page)}
+    mode = "--web" if web else "--interactive" if interactive else "a prompt"
+    for name, given in idle.items():
+        if given not in (None, False):
+            raise RequestError(f"{name} means nothing with {mode}", hint="leave it out")
 
 
 def _web(runner: AgentRunner, request: HeadlessRequest, port: int | None, public_url: str | None) -> int:

@@ -6,10 +6,10 @@ import json as json_module
 from dataclasses import asdict
 from typing import Any
 
+from terok_executor.config_view import ExecutorConfigView
 from terok_executor.host_setup import ensure_sandbox_ready
 from terok_executor.image.builder import our_images
 from terok_executor.image.podman import ImagePodman
-from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import SandboxConfig, run_uninstall
 from terok_executor.paths import state_dir, user_roster_dir
 
@@ -49,16 +49,18 @@ def _effective() -> dict[str, Any]:
             "state_dir": str(state_dir()),
             "agents_dir": str(user_roster_dir("agents")),
             "providers_dir": str(user_roster_dir("providers")),
-            "base_image": DEFAULT_BASE_IMAGE,
+            "image": ExecutorConfigView.load().image.model_dump(),
         },
-        "sandbox": {key: _plain(value) for key, value in asdict(config).items()},
+        "sandbox": _plain(asdict(config)),
     }
 
 
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return [str(item) for item in value] if isinstance(value, tuple) else str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
 
 
 def _report(what: str, outcome: str) -> None:

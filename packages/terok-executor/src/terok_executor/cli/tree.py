@@ -27,7 +27,7 @@ exit codes:
   6    an image could not be built
   75   the agent succeeded, but its commits could not be handed to the gate
   124  the time ran out
-  128  the repository could not be cloned from the gate
+  128  the repository could not be cloned in the container
   130  interrupted, 143 terminated; the container was stopped
 With --json the agent's exit code is in the result, which is printed only if the agent was started.
 """

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from terok_util import safe_text
+from terok_util import FileError, safe_text
 
 from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.leaks import agent_directories, scan_leaked_credentials, vault_secrets
+from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
+from terok_executor.paths import mounts_dir
 
 
 def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
@@ -22,7 +24,14 @@ def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
             raise RequestError(f"{path} is no directory")
     config = SandboxConfig.load()
     secrets = vault_secrets(config)
-    leaks = scan_leaked_credentials(secrets, [*agent_directories(), *extra], remove=remove)
+    leaks, failed = [], False
+    tasks = sorted(mounts_dir().iterdir()) if mounts_dir().is_dir() else []
+    for root in (*tasks, *extra):
+        try:
+            leaks += scan_leaked_credentials(secrets, [root], remove=remove)
+        except FileError as error:  # the others are looked through all the same
+            print(f"error: {safe_text(error.message)}; `terok-executor rm` removes a task", file=sys.stderr)
+            failed = True
     if containers:
         runtime = Sandbox(config).runtime
         sidecars = {path.stem for path in config.sidecar_path("x").parent.glob("*.json")}
@@ -36,8 +45,8 @@ def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
             where = f"{leak.container}:{leak.path}" if leak.container else leak.path
             what = f"{leak.field.replace('_', ' ')} of {leak.provider}, set {leak.credential_set}"
             print(f"{'removed' if leak.removed else 'found'}  {safe_text(where)}  ({what})")
-        if not leaks:
+        if not leaks and not failed:
             print(f"none of {len(secrets)} secrets was found")
         elif not remove:
             print("nothing was removed; --remove removes the files of this host, and what leaked has to be replaced")
-    return int(any(not leak.removed for leak in leaks))
+    return int(failed or any(not leak.removed for leak in leaks))

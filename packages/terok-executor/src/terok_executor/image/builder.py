@@ -28,12 +28,18 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
-from terok_executor.image.render import render_l0, render_l1, render_pins, stage_scripts, stage_tmux_config
+from terok_executor.image.render import (
+    render_l0,
+    render_l1,
+    render_pins,
+    stage_scripts,
+    stage_tmux_config,
+    stage_toad_agents,
+)
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import state_dir
 from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.selection import parse_selection
 from terok_executor.roster.types import Installed, PipStage, Tool
 
 BUILD_SECONDS = 3600.0
@@ -101,7 +107,7 @@ class ImageBuilder:
             raise ValueError(f"the build directory {build_dir} is not an empty directory")
         known = roster or AgentRoster.shared()
         text = agents if isinstance(agents, str) else ",".join(agents)
-        chosen = [known.installs[name] for name in parse_selection(text, known.agents, extra=known.tools)]
+        chosen = known.select(text)
         if build_dir is not None:
             for name, context in (("l0", self.render_l0()), ("l1", self.render_l1(chosen))):
                 ensure_dir(build_dir / name)
@@ -169,6 +175,7 @@ class ImageBuilder:
     detect_family = staticmethod(detect_family)
     stage_scripts = staticmethod(stage_scripts)
     stage_tmux_config = staticmethod(stage_tmux_config)
+    stage_toad_agents = staticmethod(stage_toad_agents)
 
     @staticmethod
     def image_agents(image: str) -> frozenset[str]:

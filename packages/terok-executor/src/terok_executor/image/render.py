@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -12,7 +13,8 @@ from typing import Any
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock, pip_requirements
 from terok_executor.image.reference import Family
-from terok_executor.roster.types import Agent, Installed, StagedFile
+from terok_executor.roster.template import fill
+from terok_executor.roster.types import Agent, Installed, StagedFile, Tool
 
 _COMMON_PACKAGES = ("ca-certificates", "curl", "git", "jq", "less", "python3", "ripgrep", "tmux")
 L0_PACKAGES = {
@@ -73,6 +75,23 @@ def stage_tmux_config(directory: Path) -> None:
     BuildContext("", {"tmux.conf": ContextFile(_resource("tmux.conf"))}).write_files(directory)
 
 
+def stage_toad_agents(directory: Path, frontend: Tool, agents: Iterable[Agent]) -> None:
+    """Write what a front end such as toad reads about the agents it can show into an existing directory."""
+    written = {path.rpartition("/")[2]: text for path, text in _agent_files(frontend, agents)}
+    BuildContext("", {name: ContextFile(text.encode()) for name, text in written.items()}).write_files(directory)
+
+
+def _agent_files(frontend: Tool, agents: Iterable[Agent]) -> list[tuple[str, str]]:
+    """Return path and content of a front end's files about the agents that speak ACP."""
+    file, found = frontend.agent_file, []
+    for agent in agents:
+        if file is not None and agent.acp:
+            said = {"name": agent.name, "label": agent.label, "help": agent.help.text, "acp": shlex.join(agent.acp)}
+            quoted = {key: json.dumps(text, ensure_ascii=False) for key, text in said.items()}
+            found.append((file.path.replace("{name}", agent.name), fill(file.content, quoted) or ""))
+    return found
+
+
 def _scripts() -> dict[str, ContextFile]:
     return {name: ContextFile(_resource(file), executable=True) for name, file in _SCRIPTS.items()}
 
@@ -102,6 +121,11 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
             source = f"files/{agent.name}-{index}"
             context[source] = ContextFile(_content(file), file.executable)
             staged.append({"source": source, "path": file.path, "owner": file.owner})
+        known = [one for one in chosen if isinstance(one, Agent)]
+        for path, text in _agent_files(agent, known) if isinstance(agent, Tool) else ():
+            source = f"files/{agent.name}-of-{len(staged)}"
+            context[source] = ContextFile(text.encode())
+            staged.append({"source": source, "path": path, "owner": "root"})
         views.append(
             {
                 "name": agent.name,
@@ -129,7 +153,8 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
 
 
 def _described(one: Installed) -> dict[str, Any]:
-    about: dict[str, Any] = {key: getattr(one, key) for key in ("name", "kind", "binary", "label", "help")}
+    about: dict[str, Any] = {key: getattr(one, key) for key in ("name", "kind", "binary", "label")}
+    about |= {"help": one.help.text, "section": one.help.section}
     about["version"] = one.install.version
     if one.install.npm is not None:
         about["npm"] = asdict(one.install.npm)

@@ -15,6 +15,8 @@ _WIDTH = 300
 _STEP_WIDTH = 100
 _NOISE = re.compile(r"(?:\[\d+/\d+\] )?(?:--> |COMMIT |Successfully tagged )|[0-9a-f]{64}$")
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
+_REPEATED = ("Error: building at STEP", "Error: while running runtime", "E: apt-get update", "E: mmdebstrap failed")
+"""What Podman and mmdebstrap say of a step that failed, whose own words stand above."""
 _DISK_FULL = ("no space left on device", "disk quota exceeded")
 
 
@@ -49,10 +51,9 @@ class LineTail:
     def last(self) -> str:
         """Return the line most likely to say why: the last one that names an error, else the last."""
         lines = list(self._lines)
-        for line in reversed(lines):
-            if line.lower().startswith(("error", "e: ", "npm error", "fatal")):
-                return line
-        return lines[-1] if lines else "no output"
+        named = [line for line in lines if line.lower().startswith(("error", "e: ", "npm error", "fatal"))]
+        told = [line for line in named if not line.startswith(_REPEATED)]
+        return next(reversed(told or named or lines), "no output")
 
     def text(self) -> str:
         """Return the remembered lines."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from terok_sandbox.doctor.check import Finding as Finding
     from terok_sandbox.doctor.check import examine as examine
     from terok_sandbox.doctor.check import exit_code
-    from terok_sandbox.errors import ContainerNotFound as ContainerNotFound
     from terok_sandbox.errors import EngineError as EngineError
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
@@ -25,12 +24,17 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import local_service as local_service
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
     from terok_sandbox.gate.source import scope_for as scope_for
+    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
+    from terok_sandbox.launch.check import check_spec as check_spec
+    from terok_sandbox.launch.gpu import gpu_args as gpu_args
+    from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
@@ -57,12 +61,11 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
-    from terok_sandbox.vault.store import CredentialDB as CredentialDB
+    from terok_sandbox.vault.ssh.store import SshKeys as SshKeys
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.budget import Budget as Budget
-    from terok_sandbox.vault.usage.budget import Limits as Limits
     from terok_sandbox.vault.usage.journal import read_rows
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
@@ -77,11 +80,15 @@ else:
             "terok_sandbox.audit": "read_audit",
             "terok_sandbox.config.model": "SandboxConfig",
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
-            "terok_sandbox.errors": "ContainerNotFound EngineError EngineTimeout GateError GpuConfigError "
+            "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git run_git",
+            "terok_sandbox.gate.invoke": "find_git local_service run_git",
             "terok_sandbox.gate.mirror": "GitGate",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
+            "terok_sandbox.launch.cdi": "installed_cdi_devices",
+            "terok_sandbox.launch.check": "check_spec",
+            "terok_sandbox.launch.gpu": "gpu_args",
+            "terok_sandbox.launch.mounts": "check_mount_sources",
             "terok_sandbox.launch.resources": "PerContainerResources allocate_per_container_resources make_sidecar",
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
@@ -94,10 +101,10 @@ else:
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
-            "terok_sandbox.vault.store": "CredentialDB",
+            "terok_sandbox.vault.ssh.store": "SshKeys",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
-            "terok_sandbox.vault.usage.budget": "Budget Limits",
+            "terok_sandbox.vault.usage.budget": "Budget",
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from terok_util import ensure_dir, remove_tree
 
 from terok_executor.credentials import issue_phantom, require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
-from terok_executor.integrations.sandbox import GateWiring, GitGate, PolicyTiers, RunSpec, Wiring
+from terok_executor.integrations.sandbox import (
+    GateWiring,
+    GitGate,
+    PolicyTiers,
+    RunSpec,
+    SshKeys,
+    VolumeSpec,
+    Wiring,
+    check_mount_sources,
+    check_spec,
+    gpu_args,
+    installed_cdi_devices,
+    open_vault,
+)
 from terok_executor.launch.config_patch import apply_patches
-from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.env import WORKSPACE, ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines, upstream_lines
+from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
 from terok_executor.launch.timezone import host_timezone
@@ -24,10 +42,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox
+    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
     from terok_executor.launch.request import CheckedRequest
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.types import Installed, Provider
+
+NOT_BUILT = "localhost/not-built"
+"""What stands for the image in a launch that is only judged."""
 
 
 def start_agent(
@@ -44,12 +65,13 @@ def start_agent(
     ``image`` skips the image build. On any error the container, its token and its files are removed again.
     """
     config, request = sandbox.config, checked.request
+    asked = _asked(checked, config)
     run_budget(config.budget, request.budget)
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
     claim_name(sandbox, checked.name)
-    for warning in checked.warnings:
+    for warning in (*checked.warnings, *_without_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
     installed = _installed(checked)
@@ -78,11 +100,13 @@ def start_agent(
     launch_task(
         sandbox,
         record,
-        lambda: _run_spec(sandbox, roster, checked, gate, image, seed),
+        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, gate, seed)),
         prompt=checked.prompt,
         state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
         hooks=hooks,
     )
+    if request.sealed:  # what the workspace was made from is in the container now
+        remove_tree(task_dir(checked.name) / "workspace")
     return record
 
 
@@ -110,9 +134,46 @@ def _tool_providers(roster: AgentRoster, checked: CheckedRequest) -> dict[str, P
     return {tool.name: roster.provider(tool.provider) for tool in checked.tools if tool.provider is not None}
 
 
-def _run_spec(
-    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, image: str, seed: Path | None
-) -> RunSpec:
+def _without_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
+    """Return a warning if a scope has no SSH key, which may still come while the container runs."""
+    if scope is None:
+        return ()
+    with open_vault(config) as vault:
+        if SshKeys(vault).of_scope(scope):
+            return ()
+    return (
+        f"there is no SSH key in the scope {scope}; `terok-executor sandbox ssh add {shlex.quote(scope)}` makes one",
+    )
+
+
+def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:
+    """Return the launch as far as the request says it; SpecError for what the sandbox would refuse in the end."""
+    request = checked.request
+    mounted = [(request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount)]
+    spec = RunSpec(
+        container_name=checked.name,
+        image=NOT_BUILT,
+        volumes=tuple(VolumeSpec(source, target) for source, target in mounted if source is not None),
+        command=checked.command,
+        task_dir=task_dir(checked.name),
+        memory=request.memory,
+        cpus=request.cpus,
+        gpus=request.gpus,
+        unrestricted=request.unrestricted,
+        sealed=request.sealed,
+        ephemeral=request.ephemeral,
+        annotations={"dossier.meta_path": str(request.dossier_path)} if request.dossier_path else {},
+    )
+    check_spec(spec)
+    check_mount_sources(spec.volumes, config)
+    gpu_args(spec.gpus, installed_cdi_devices() if spec.gpus else (), runtime="")
+    return spec
+
+
+def _wired(
+    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, seed: Path | None
+) -> dict[str, Any]:
+    """Write the task's files and return what of the launch depends on them: environment, volumes, services."""
     request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
     phantom = issue_phantom(config, checked.provider, checked.name, request.credential_set)
     tokens = {
@@ -120,6 +181,11 @@ def _run_spec(
         for name, provider in _tool_providers(roster, checked).items()
     }
     token = sandbox.mint_gate_token()
+    gate_url = sandbox.gate_url(checked.scope, token) if gate is not None else None
+    workspace = request.workspace
+    if request.sealed and gate_url is not None:
+        copied = ensure_dir(directory / "workspace")
+        workspace = copied if seed_workspace_from_clone_cache(copied, checked.scope, gate_url, config) else None
     online = (request.security_class or config.security_class) == "online"
     repo = checked.repo if checked.repo is not None and checked.repo.kind != "path" else None
     direct = repo if gate is None or online else None
@@ -134,7 +200,7 @@ def _run_spec(
             credential=phantom.known,
             model=checked.model,
             task_dir=directory,
-            gate_url=sandbox.gate_url(checked.scope, token) if gate is not None else None,
+            gate_url=gate_url,
             upstream=upstream,
             seed=seed,
             work_branch=checked.work_branch,
@@ -143,7 +209,7 @@ def _run_spec(
             authorship=checked.authorship,
             instructions=checked.instructions,
             subagents=checked.subagents,
-            workspace=request.workspace,
+            workspace=workspace,
             shared_dir=request.shared_dir,
             shared_mount=request.shared_mount,
             timezone=request.timezone or host_timezone(),
@@ -154,21 +220,10 @@ def _run_spec(
     )
     write_config_files(assembled.files)
     apply_patches(assembled.patches)
-    return RunSpec(
-        container_name=checked.name,
-        image=image,
-        env=assembled.env,
-        volumes=assembled.volumes,
-        command=checked.command,
-        task_dir=directory,
-        memory=request.memory,
-        cpus=request.cpus,
-        gpus=request.gpus,
-        unrestricted=request.unrestricted,
-        sealed=request.sealed,
-        ephemeral=request.ephemeral,
-        annotations={"dossier.meta_path": str(request.dossier_path)} if request.dossier_path else {},
-        wiring=Wiring(
+    return {
+        "env": assembled.env,
+        "volumes": assembled.volumes,
+        "wiring": Wiring(
             scope=checked.scope,
             vault=True,
             ssh_scope=request.ssh_scope,
@@ -180,4 +235,4 @@ def _run_spec(
                 project_allow=checked.project_allow + (upstream_lines(direct) if direct is not None else ()),
             ),
         ),
-    )
+    }

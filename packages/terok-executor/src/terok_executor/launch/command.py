@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 from terok_executor.errors import RequestError
 from terok_executor.roster.run_config import takes_model
@@ -49,8 +48,8 @@ def headless_command(
 
 def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:
     """Return the container's command that serves a web page on a socket in the task directory."""
-    values = {"port": str(web.port), "public_url": public_url, "acp": shlex.join(agent.acp)}
-    words = (re.sub(r"\{(port|public_url|acp)\}", lambda match: values[match[1]], word) for word in web.command)
+    values = {"port": str(web.port), "public_url": public_url, "agent": agent.name}
+    words = (re.sub(r"\{(port|public_url|agent)\}", lambda match: values[match[1]], word) for word in web.command)
     return (INIT, WEB, WEB_SOCKET, str(web.port), *words)
 
 

@@ -11,7 +11,10 @@ from terok_util import ensure_dir, write_sensitive_file
 
 from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.auth.patch import MAX_TEXT, patch_text
+from terok_executor.reading import read_text
 from terok_executor.roster.template import fill
+
+_NAMED = "`config_files` of the agent's YAML file names it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,8 @@ def apply_patches(patches: Iterable[ConfigPatch]) -> None:
     """Write every file anew, 0600 and atomically; ConfigPatchError, naming the file, if one cannot be changed."""
     for patch in patches:
         origin = patch.path if patch.path.exists() else Path(patch.source).expanduser() if patch.source else None
-        text = _text(origin) if origin is not None else ""
+        text = read_text(origin, MAX_TEXT, error=ConfigPatchError, hint=_NAMED) if origin is not None else ""
         name = patch.path.name if origin is None or origin == patch.path else str(origin)
         suffixed = name if Path(name).suffix == patch.path.suffix else f"{name}{patch.path.suffix}"
         ensure_dir(patch.path.parent)
         write_sensitive_file(patch.path, patch_text(suffixed, text, patch.changes))
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(MAX_TEXT + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise ConfigPatchError(
-            f"{path}: cannot be read: {reason}", hint="`config_files` of the agent's YAML file names it"
-        ) from None

@@ -16,7 +16,7 @@ from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK
 from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.identity import AGENT_ALONE, Authorship
 from terok_executor.launch.subagents import SubAgent
-from terok_executor.launch.timezone import ZONE_NAME
+from terok_executor.launch.timezone import check_timezone
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
@@ -138,8 +138,8 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         tool_env, tool_files = tool_parts(roster.tools[name], roster, token, spec.task_dir)
         env.update(tool_env)
         files.update(tool_files)
-    if spec.timezone:
-        env["TZ"] = _timezone(spec.timezone)
+    if zone := check_timezone(spec.timezone):
+        env["TZ"] = zone
     return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
 
 
@@ -266,9 +266,3 @@ def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
         for mount in owner.mounts
     )
     return (own, *state)
-
-
-def _timezone(name: str) -> str:
-    if len(name) > 64 or not ZONE_NAME.fullmatch(name):
-        raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
-    return name

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from terok_executor.errors import RequestError
+from terok_executor.reading import read_text
 
 INHERIT = "_inherit"
 DEFAULT_KEY = "_default"
@@ -47,12 +48,4 @@ def resolve_instructions(value: Instructions, agent: str, *, appended: str = "")
 
 def read_instructions(path: Path) -> str:
     """Return the text of a file of instructions; RequestError if it cannot be read or is too large."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"the instructions {path} cannot be read: {error}") from None
-    if len(data) > MAX_BYTES:
-        raise RequestError(f"the instructions {path} are larger than {MAX_BYTES} bytes")
-    return text
+    return read_text(path, MAX_BYTES, what=f"the instructions {path}")

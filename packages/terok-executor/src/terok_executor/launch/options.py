@@ -47,6 +47,8 @@ class RunOptions(TypedDict, total=False):
     bound_provider: str | None
     credential_set: str
     allow: Iterable[str]
+    budget: Iterable[str]
+    ssh_scope: str | None
     ephemeral: bool
     security_class: SecurityClass | None
 
@@ -67,7 +69,7 @@ def make_request(
     given = dict(options)
     gpus = given.pop("gpus", None) or ("all" if given.pop("gpu", False) else None)
     given.pop("gpu", None)
-    for key in ("subagents", "tools", "allow"):
+    for key in ("subagents", "tools", "allow", "budget"):
         given[key] = tuple(given.get(key) or ())  # type: ignore[arg-type]
     return HeadlessRequest(
         agent=agent,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, check_family, parse_base
 from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
 from terok_executor.launch.command import interactive_command, web_command
-from terok_executor.launch.env import SHARED_MOUNT, template_values
+from terok_executor.launch.env import CONTAINER_TASK_DIR, SHARED_MOUNT, WORKSPACE, template_values
 from terok_executor.launch.identity import Authorship, check_authorship
 from terok_executor.launch.instructions import Instructions, resolve_instructions
 from terok_executor.launch.policy import allow_lines
 from terok_executor.launch.subagents import SubAgent, parse_md_agent
 from terok_executor.launch.task_files import checked_prompt
+from terok_executor.launch.timezone import check_timezone
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.run_config import DEFAULT_TIMEOUT, CLIOverrides
 
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
 _PROJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/terok")
+"""Where images and containers have what they need."""
+_PUBLIC_URL = re.compile(
+    r"(?!https:.*:443/?\Z|http:.*:80/?\Z)https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
+)
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 
 
@@ -139,11 +145,21 @@ def check_request(request: HeadlessRequest, roster: AgentRoster) -> CheckedReque
     if request.timeout > MAX_TIMEOUT:
         raise RequestError(f"the time-out is longer than {MAX_TIMEOUT} seconds")
     check_branch(request.branch)
+    check_timezone(request.timezone)
+    if request.public_url and not _PUBLIC_URL.fullmatch(request.public_url):
+        raise RequestError(
+            f"not the address of a proxy: {request.public_url[:80]!r}",
+            hint="write it as browsers show it, without a path: https://name.example.org",
+        )
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
+    if request.shared_dir is not None:
+        _check_shared_mount(request.shared_mount, agent)
     task_id = request.task_id or secrets.token_hex(6)
     warnings = list(mapped.warnings)
     subagents = tuple(parse_md_agent(path) for path in request.subagents)
+    if len({one.name for one in subagents}) < len(subagents):
+        raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
     if subagents and agent.subagents_dir is None:
         warnings.append(f"agent {agent.name} knows no files of sub-agents; they are not used")
         subagents = ()
@@ -256,5 +272,12 @@ def check_places(request: HeadlessRequest) -> None:
         return
     if not request.shared_dir.is_absolute() or not request.shared_dir.is_dir():
         raise RequestError(f"the shared directory {request.shared_dir} is no directory")
-    if not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", request.shared_mount) or ".." in request.shared_mount:
-        raise RequestError(f"not a place for the shared directory: {request.shared_mount[:80]!r}", hint="use /shared")
+
+
+def _check_shared_mount(text: str, agent: Agent) -> None:
+    """Raise RequestError for a place that is none, or where something else of the container is or is mounted."""
+    place = PurePosixPath(text)
+    taken = [WORKSPACE, CONTAINER_TASK_DIR, *_OURS, *(mount.container_path for mount in agent.mounts)]
+    bad = not re.fullmatch(r"/[A-Za-z0-9_.-][A-Za-z0-9_./-]*", text) or ".." in text
+    if bad or any(place.is_relative_to(other) or PurePosixPath(other).is_relative_to(place) for other in taken):
+        raise RequestError(f"not a place for the shared directory: {text[:80]!r}", hint="use /shared")

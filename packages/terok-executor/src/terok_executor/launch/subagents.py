@@ -9,6 +9,7 @@ from pathlib import Path
 from terok_util import safe_text, yaml
 
 from terok_executor.errors import RequestError
+from terok_executor.reading import read_text
 
 MAX_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -28,14 +29,7 @@ def parse_md_agent(path: Path) -> SubAgent:
 
     Raises RequestError, naming the file, for anything else.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _wrong(path, f"cannot be read: {error}") from None
-    if len(data) > MAX_BYTES:
-        raise _wrong(path, f"larger than {MAX_BYTES} bytes")
+    text = read_text(path, MAX_BYTES, what=f"sub-agent {path}")
     match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", text, re.DOTALL)
     if match is None:
         raise _wrong(path, "there is no front matter between two lines of ---")

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+from terok_executor.errors import RequestError
+
+_ZONE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+
+
+def check_timezone(name: str | None) -> str | None:
+    """Return the name if it can be one of a time zone; RequestError otherwise."""
+    if name and not _ZONE.fullmatch(name):
+        raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
+    return name
 
 
 def host_timezone(
@@ -23,4 +32,4 @@ def host_timezone(
         candidates.append(named.read_text("ascii").strip())
     with suppress(OSError):
         candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
-    return next((text for text in candidates if ZONE_NAME.fullmatch(text)), None)
+    return next((text for text in candidates if _ZONE.fullmatch(text)), None)

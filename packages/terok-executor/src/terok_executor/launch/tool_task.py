@@ -23,7 +23,7 @@ from terok_executor.launch.policy import allow_lines
 from terok_executor.launch.request import MAX_TIMEOUT, NAME_PREFIX, HeadlessRequest, check_branch, check_repo
 from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
-from terok_executor.launch.timezone import host_timezone
+from terok_executor.launch.timezone import check_timezone, host_timezone
 from terok_executor.paths import checked_container_name, task_dir
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def start_tool(
     check_branch(request.branch)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"the time-out has to be between 1 and {MAX_TIMEOUT} seconds")
+    zone = check_timezone(request.timezone) or host_timezone()
     task_id = request.task_id or secrets.token_hex(6)
     name = checked_container_name(request.name if request.name is not None else NAME_PREFIX + task_id)
     config = sandbox.config
@@ -125,7 +126,7 @@ def start_tool(
             "TEROK_WORK_BRANCH": f"terok/{task_id[:8]}",
             "TEROK_DELIVER": "0",
             **({"GIT_BRANCH": request.branch} if request.branch else {}),
-            **({"TZ": zone} if (zone := request.timezone or host_timezone()) else {}),
+            **({"TZ": zone} if zone else {}),
         }
         hosts = [urlsplit(url).netloc for url in (provider.upstream if provider else None,) if url]
         hosts += [] if request.gate else [urlsplit(repo.address).netloc]

@@ -12,6 +12,7 @@ from terok_util import deep_merge, safe_text, yaml
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
+from terok_executor.reading import read_text
 from terok_executor.roster.types import Agent, Provider, Tool
 
 if TYPE_CHECKING:
@@ -86,15 +87,7 @@ def _users(directory: Path) -> Iterator[tuple[str, RosterSource]]:
         return
     for path in sorted(directory.glob("*.yaml")):
         _check_name(path)
-        try:
-            with path.open("rb") as stream:
-                content = stream.read(MAX_FILE_BYTES + 1)
-            text = content.decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RosterError(f"{path}: cannot be read: {error}") from None
-        if len(content) > MAX_FILE_BYTES:
-            raise RosterError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-        yield path.stem, parse_source(str(path), text)
+        yield path.stem, parse_source(str(path), read_text(path, MAX_FILE_BYTES, error=RosterError))
 
 
 def _check_name(path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from terok_executor.roster import schema, types
 
 _FROZEN: dict[type[BaseModel], Any] = {
+    schema.RawAgentFile: types.AgentFile,
     schema.RawAgentYaml: types.Agent,
     schema.RawAuthHeader: types.AuthHeader,
     schema.RawAutoApprove: types.AutoApproveSpec,
@@ -66,5 +67,7 @@ def _from_name(value: BaseModel, name: str) -> dict[str, Any]:
     if isinstance(value, schema.RawProviderYaml):
         return {"name": name, "label": value.label or name}
     if isinstance(value, schema.RawAgentYaml | schema.RawToolYaml):
-        return {"name": name, "label": value.label or name, "binary": value.binary or name}
+        section = "agent" if isinstance(value, schema.RawAgentYaml) else "dev_tool"
+        text = types.HelpSpec(value.help.text, value.help.section or section)
+        return {"name": name, "label": value.label or name, "binary": value.binary or name, "help": text}
     return {}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.types import Agent, Installed, MountSpec, Provider, Tool
+from terok_executor.roster.selection import parse_selection
+from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Provider, Tool
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import DoctorCheck, Route, SandboxConfig
@@ -102,9 +103,9 @@ class AgentRoster:
         return {name: tool for name, tool in self.tools.items() if tool.kind == "sidecar"}
 
     @property
-    def helps(self) -> dict[str, str]:
-        """One line about each agent and tool."""
-        return {name: about(one) for name, one in self.installs.items()}
+    def helps(self) -> dict[str, HelpSpec]:
+        """What the banner of an image says about each agent and tool."""
+        return {name: one.help for name, one in self.installs.items()}
 
     @property
     def mounts(self) -> tuple[MountSpec, ...]:
@@ -116,6 +117,10 @@ class AgentRoster:
     def installs(self) -> dict[str, Installed]:
         """Everything an image can hold, by name."""
         return {**self.agents, **self.tools}
+
+    def select(self, selection: str) -> list[Installed]:
+        """Return what a selection (``all``, ``a,b``, ``all,-x``) stands for; RosterError as `parse_selection`."""
+        return [self.installs[name] for name in parse_selection(selection, self.agents, extra=self.tools)]
 
     def agent(self, name: str) -> Agent:
         """Return the agent called ``name``; RosterError if there is none."""
@@ -178,7 +183,8 @@ class AgentRoster:
 
 def about(one: Installed | Provider) -> str:
     """Return one line about an agent, tool or provider."""
-    return f"{one.label}: {one.help}" if one.help else one.label
+    text = one.help if isinstance(one.help, str) else one.help.text
+    return f"{one.label}: {text}" if text else one.label
 
 
 def __getattr__(name: str) -> Mapping[str, Agent]:

@@ -7,9 +7,16 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from terok_executor.roster.template import MODEL_PATTERN, PLACEHOLDERS, TOOL_PLACEHOLDERS, check_template, placeholders
+from terok_executor.roster.template import (
+    AGENT_FILE_PLACEHOLDERS,
+    MODEL_PATTERN,
+    PLACEHOLDERS,
+    TOOL_PLACEHOLDERS,
+    check_template,
+    placeholders,
+)
 
 
 def _match(pattern: str, what: str) -> AfterValidator:
@@ -228,6 +235,23 @@ class RawWeb(_Section):
     port: int = Field(default=8081, ge=1024, le=9400)
 
 
+class RawHelp(_Section):
+    """Section ``help``: an entry's line in the banner ``hilfe``; a text alone is its ``text``.
+
+    Agents stand under ``agent`` and the others under ``dev_tool`` unless ``section`` says otherwise.
+    """
+
+    text: Line = ""
+    section: Literal["agent", "dev_tool"] | None = None
+
+
+def _help(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+Help = Annotated[RawHelp, BeforeValidator(_help, json_schema_input_type=str | RawHelp)]
+
+
 class RawModelList(_Section):
     """Section ``model_list``: where a JSON configuration file lists the models on offer."""
 
@@ -261,7 +285,7 @@ class RawAgentYaml(_Section):
     web: RawWeb | None = None
     install: RawInstall = RawInstall()
     mounts: list[RawMount] = []
-    help: Line = ""
+    help: Help = RawHelp()
 
     @model_validator(mode="after")
     def _consistent(self) -> RawAgentYaml:
@@ -272,6 +296,13 @@ class RawAgentYaml(_Section):
         known |= {name for file in self.credential_files for name in file.optional}
         _known_placeholders([*self.env.values(), *_texts(self.config_files)], known)
         return self
+
+
+class RawAgentFile(_Section):
+    """Section ``agent_file``: what a front end reads about each agent of the image that speaks ACP."""
+
+    path: Annotated[str, _match(r"/[A-Za-z0-9_./-]*\{name\}[A-Za-z0-9_.-]*", "a path with {name} in its last part")]
+    content: Template
 
 
 class RawToolYaml(_Section):
@@ -286,12 +317,15 @@ class RawToolYaml(_Section):
     env: dict[EnvName, Annotated[Line, AfterValidator(check_template)]] = {}
     config_files: list[RawConfigFile] = []
     web: RawWeb | None = None
+    agent_file: RawAgentFile | None = None
     install: RawInstall = RawInstall()
     mounts: list[RawMount] = []
-    help: Line = ""
+    help: Help = RawHelp()
 
     @model_validator(mode="after")
     def _consistent(self) -> RawToolYaml:
+        if self.agent_file is not None:
+            _known_placeholders([self.agent_file.content], set(AGENT_FILE_PLACEHOLDERS))
         if any(file.patch is not None or file.credential is not None for file in self.config_files):
             raise ValueError("a tool's config_files have a path and content alone")
         _inside_mounts([file.path for file in self.config_files], self.mounts)

@@ -113,6 +113,26 @@ class MountSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HelpSpec:
+    """What the banner `hilfe` says: ``text`` under the heading of its ``section``, ``agent`` or ``dev_tool``."""
+
+    text: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFile:
+    """What a front end reads about each agent of the image that it can show: a template of its path and content.
+
+    ``{name}`` stands for the agent's name in the path; in the content that, ``{label}``, ``{help}`` and ``{acp}``, the
+    command that speaks the Agent Client Protocol, stand for quoted strings as JSON and TOML write them.
+    """
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigFile:
     """A file the agent reads, at a path inside one of its mounts.
 
@@ -163,7 +183,7 @@ class CredentialFile:
 class WebSpec:
     """A command that serves a web page on a port of the container's loopback.
 
-    ``{port}``, ``{public_url}`` and ``{acp}`` (the agent's ACP command) are filled in.
+    ``{port}``, ``{public_url}`` and ``{agent}`` (the agent's name) are filled in.
     """
 
     command: tuple[str, ...]
@@ -183,9 +203,10 @@ class Tool:
     env: Mapping[str, str]
     config_files: tuple[ConfigFile, ...]
     web: WebSpec | None
+    agent_file: AgentFile | None
     install: InstallSpec
     mounts: tuple[MountSpec, ...]
-    help: str
+    help: HelpSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +241,7 @@ class Agent:
     web: WebSpec | None
     install: InstallSpec
     mounts: tuple[MountSpec, ...]
-    help: str
+    help: HelpSpec
 
     def protocol_for(self, provider: Provider) -> str | None:
         """Return the protocol the agent and the provider share, the agent's preferred one first."""

@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 from terok_executor.cli import main
+from terok_executor.errors import BuildError
+from terok_executor.image.builder import ImageBuilder
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.launch.tool_task import ToolRequest
+from terok_util.process import PIPE, spawn
 
 
 class Done(NamedTuple):
@@ -111,11 +115,20 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("build", "--base", "$(id)"), 2, "invalid base image"),
         (("auth", "nobody"), 2, "neither a provider nor an agent"),
         (("logs", "UPPER"), 2, "invalid container name"),
+        (("stop", "some", "--timeout", "-1"), 2, "at least 0 seconds"),
+        (("run", "claude", "repo", "-p", "x", "--instructions", "/no/such"), 2, "cannot be read: No such file"),
         (("build", "--agents=nobody,-demo"), 2, "unknown agent"),
         (("build", "--base", "oci-archive:/no/such"), 2, "no archive"),
         (("run", "claude", "https://user:secret@example.test/x", "-p", "x"), 2, "contains credentials"),
         (("run", "claude", "repo", "-p", "x", "--no-gate"), 2, "only an https URL"),
         (("run", "claude", "repo", "--web"), 2, "has no web page"),
+        (("run", "claude", "repo", "-p", "x", "--port", "8080"), 2, "--port means nothing with a prompt"),
+        (("run", "claude", "repo", "--interactive", "--public-url", "https://x"), 2, "--public-url means nothing"),
+        (("run", "claude", "repo", "--interactive", "--rm"), 2, "--rm means nothing with --interactive"),
+        (("run", "opencode", "repo", "--web", "--json"), 2, "--json means nothing with --web"),
+        (("run", "claude", "repo", "-p", "x", "--timezone", "x y"), 2, "time zone"),
+        (("run", "claude", "repo", "-p", "x", "--memory", "lots"), 2, "memory size"),
+        (("run-tool", "--timezone", "x y", "coderabbit", "repo"), 2, "time zone"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
         (("start", "nobody", "-p", "x"), 2, "there is no container"),
     ],
@@ -165,7 +178,64 @@ def test_a_key_is_read_from_standard_input_and_never_shown(cli: Callable[..., Do
 def test_the_configuration_is_shown_without_secrets(cli: Callable[..., Done], tmp_path: Path) -> None:
     shown = json.loads(cli("show-config", "--json").stdout)
     assert shown["executor"]["providers_dir"].endswith("config/providers")
+    assert shown["executor"]["image"]["base_image"] == "mmdebstrap:trixie"
+    (tmp_path / "root" / "config").mkdir()
+    (tmp_path / "root" / "config" / "config.yml").write_text("image: {base_image: localhost/mine, family: rpm}\n")
+    shown = json.loads(cli("show-config", "--json").stdout)
+    assert (shown["executor"]["image"]["base_image"], shown["executor"]["image"]["family"]) == ("localhost/mine", "rpm")
     assert shown["sandbox"]["state_dir"].endswith("state/sandbox")
+    assert shown["sandbox"]["budget"]["task"]["tokens"] is None
+
+
+def test_sign_ins_and_preflight_use_the_configured_base_and_family(
+    cli: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root" / "config").mkdir()
+    (tmp_path / "root" / "config" / "config.yml").write_text("image: {base_image: localhost/mine, family: rpm}\n")
+    asked: list[tuple[str, str]] = []
+
+    def ask(builder: ImageBuilder, *_: object) -> str:
+        asked.append((builder.base.text, builder.family))
+        raise BuildError("not now")
+
+    monkeypatch.setattr(ImageBuilder, "present", ask)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "podman").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "bin" / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    assert cli("auth", "claude", "--method", "oauth").returncode == 6
+    assert cli("preflight", "claude").returncode == 3
+    assert asked == [("localhost/mine", "rpm")] * 2
+
+
+def test_a_damaged_record_is_said_and_the_others_are_listed(
+    cli: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "root" / "state" / "executor" / "run"
+    for name, text in (("one", "{"), ("two", "")):
+        (runs / name).mkdir(parents=True)
+        if text:
+            (runs / name / "run.json").write_text(text)
+    done = cli("list", "--json")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+    assert "one/run.json cannot be read" in done.stderr
+    assert "terok-executor rm one" in done.stderr
+
+
+def test_a_line_without_an_end_is_printed_in_pieces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from terok_executor.cli import containers
+
+    (tmp_path / "endless").write_bytes(b"x" * 200_000)
+    process = spawn(["cat", str(tmp_path / "endless")], stdout=PIPE)
+    runner = SimpleNamespace(stream_logs_process=lambda *_, **__: process)
+    monkeypatch.setattr(containers, "AgentRunner", lambda: runner)
+    monkeypatch.setattr(containers, "_require", lambda *_: None)
+    assert containers.logs("c", follow=False, tail=None, timestamps=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 20_000
+    assert "".join(lines) == "x" * 200_000
 
 
 def test_preflight_mends_what_it_may(cli: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from terok_executor.image.context import BuildContext, ContextFile
 from terok_executor.image.lock import Lock
-from terok_executor.image.render import render_l0, render_l1
+from terok_executor.image.render import render_l0, render_l1, stage_toad_agents
 from terok_executor.roster.loader import load_agents, load_tools
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,6 +48,25 @@ def test_everything_that_is_copied_is_in_the_context() -> None:
             if line.startswith("COPY") and "--from=" not in line:
                 for source in (word.rstrip("/") for word in line.split()[1:-1] if not word.startswith("--")):
                     assert any(file == source or file.startswith(source + "/") for file in built.files), line
+
+
+def test_a_front_end_knows_the_agents_of_its_image_that_speak_acp(tmp_path: Path) -> None:
+    built = render_l1("x", [AGENTS["opencode"], AGENTS["vibe"], AGENTS["pi"], TOOLS["toad"]], LOCK)
+    copied = re.findall(
+        r"(?m)^COPY --chown=root:root (files/toad-of-\d) /etc/terok/toad/(.+)\.toml$", built.containerfile
+    )
+    said = {name: tomllib.loads(built.files[source].data.decode()) for source, name in copied}
+    assert {name: one["run_command"] for name, one in said.items()} == {
+        "opencode": {"*": "opencode acp"},
+        "vibe": {"*": "vibe-acp"},
+    }
+    assert (said["vibe"]["identity"], said["vibe"]["actions"]) == ("vibe", {"*": {}})
+    odd = replace(AGENTS["vibe"], label='say "hi" \\ {acp} ü', acp=("vibe", "a b"))
+    stage_toad_agents(tmp_path, TOOLS["toad"], [odd, AGENTS["pi"]])
+    (file,) = tmp_path.iterdir()
+    read = tomllib.loads(file.read_text())
+    assert (file.name, read["name"], read["run_command"]["*"]) == ("vibe.toml", odd.label, "vibe 'a b'")
+    assert not re.findall("toad-of", render_l1("x", [AGENTS["vibe"], AGENTS["demo"]], LOCK).containerfile)
 
 
 def test_the_order_of_agents_changes_nothing_and_their_version_does() -> None:

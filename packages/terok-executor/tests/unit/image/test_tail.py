@@ -31,5 +31,14 @@ def test_control_characters_do_not_reach_the_terminal_and_the_reason_is_found() 
         tail(line)
     assert "\x1b" not in "".join(shown)
     assert "npm error 404" in tail.failure("x", hint="y").message
+    tail('Error: building at STEP "RUN false": while running runtime: exit status 1')
+    assert "npm error 404" in tail.failure("x", hint="y").message, "what the step itself said"
+    for line in (
+        "E: Release file is expired",
+        "E: apt-get update --error-on=any failed",
+        "E: mmdebstrap failed to run",
+    ):
+        tail(line)
+    assert "is expired" in tail.failure("x", hint="y").message
     tail("write: No space left on device")
     assert tail.failure("x", hint="y").message == "x: the disk is full"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError
-from terok_executor.launch.command import headless_command
-from terok_executor.roster.loader import load_agents
+from terok_executor.launch.command import headless_command, web_command
+from terok_executor.roster.loader import load_agents, load_tools
 
 AGENTS = load_agents(Path("/nonexistent"))
 
@@ -39,3 +39,12 @@ def test_an_option_the_agent_lacks_is_an_error() -> None:
     bare = replace(AGENTS["demo"], headless=replace(AGENTS["demo"].headless, model_flag=None))
     with pytest.raises(RequestError, match="no option for a model choice"):
         headless_command(bare, timeout=9, model="x")
+
+
+def test_a_front_end_is_told_which_agent_of_its_list_to_show() -> None:
+    web = load_tools(Path("/nonexistent"))["toad"].web
+    assert web is not None
+    words = web_command(web, load_agents(Path("/nonexistent"))["vibe"], "https://page.example.org")
+    assert words[4:8] == ("toad", "run", "--agent", "vibe")
+    assert words[-2:] == ("--public-url", "https://page.example.org")
+    assert not [word for word in words if "{" in word]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.credentials import CredentialMissingError, store_api_key
 from terok_executor.doctor import agent_doctor_checks
-from terok_executor.errors import BuildError, RequestError
+from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.follow import Outcome
+from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
+from terok_executor.launch.options import RunOptions
 from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import HeadlessRequest
+from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.paths import clone_cache_dir, task_dir
+from terok_executor.result import new_commits
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.storage import SharedMountStorageInfo, TaskStorageInfo
@@ -30,13 +34,14 @@ from terok_sandbox import (
     allocate_per_container_resources,
 )
 from terok_sandbox.doctor.check import examine
-from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SupervisionError
+from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.seed import WORTHWHILE
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault.unlock import open_vault
 from terok_sandbox.vault.usage.budget import Limits
+from terok_util.process import Completed
 
 KEY = "sk-ant-api03-real-key-of-the-person"
 IMAGE = "localhost/image"
@@ -50,6 +55,7 @@ class Host:
     config: SandboxConfig
     repo: Path
     envs: list[str]
+    said: list[str]
 
     def request(self, **change: object) -> HeadlessRequest:
         base = {"agent": "claude", "repo": str(self.repo), "prompt": "do it", "name": "task-1"}
@@ -78,14 +84,15 @@ def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setattr(runtime, "launch", launching)
     supervision = FakeSupervision()
     none = Path("/nonexistent")
+    said: list[str] = []
     runner = AgentRunner(
         sandbox=Sandbox(config, runtime=runtime, supervision=supervision),
         roster=AgentRoster(load_agents(none), load_providers(none), load_tools(none)),
         image=IMAGE,
-        on_line=lambda _line: None,
+        on_line=said.append,
     )
     store_api_key(config, runner.roster.provider("anthropic"), KEY)
-    return Host(runner, runtime, supervision, config, repo, envs)
+    return Host(runner, runtime, supervision, config, repo, envs, said)
 
 
 def tokens(host: Host) -> list[str]:
@@ -260,6 +267,57 @@ def test_an_agent_that_does_not_end_is_stopped_and_counts_as_timed_out(host: Hos
         host.runner.wait_for_exit("task-1", timeout=0.1)
 
 
+def test_a_container_that_does_not_get_ready_or_whose_wait_is_interrupted_is_stopped(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def give_up(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    for wait, raised in ((lambda *_, **__: False, ExecutorError), (give_up, KeyboardInterrupt)):
+        monkeypatch.setattr(host.runner.sandbox, "stream_logs", wait)
+        with pytest.raises(raised):
+            host.runner.run_interactive("claude", str(host.repo), name="task-1")
+        assert not host.runtime.container("task-1").running
+        host.runner.remove("task-1")
+
+
+def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ExecutorError("the page cannot be served")
+
+    monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
+    monkeypatch.setattr("terok_executor.agent_runner.serve_page", fail)
+    store_api_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
+    with pytest.raises(ExecutorError, match="served"):
+        host.runner.run_web(str(host.repo), provider="opencode", name="task-1")
+    assert not host.runtime.container("task-1").running
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory": "lots"},
+        {"cpus": -1.0},
+        {"gpus": "all"},
+        {"gpus": "voodoo"},
+        {"sealed": True, "ephemeral": True},
+        {"shared_dir": Path("the state of the sandbox")},
+        {"dossier_path": Path("/a,b")},
+    ],
+)
+def test_what_the_sandbox_would_refuse_is_refused_before_anything_is_built(
+    host: Host, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    monkeypatch.setattr(host.runner, "_image", None)
+    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
+    if "shared_dir" in change:
+        change = {"shared_dir": host.config.state_dir.parent}
+        host.config.state_dir.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(SpecError) as caught:
+        host.runner.start(host.request(**change))
+    assert caught.value.exit_code == 2
+
+
 def test_ctrl_c_stops_the_container(host: Host) -> None:
     host.runner.start(host.request())
     host.runtime.records["task-1"].output = "x\n"
@@ -323,6 +381,49 @@ def test_a_sealed_run_mounts_nothing_and_copies_what_the_agent_needs(host: Host)
     }
 
 
+def test_a_sealed_run_of_a_large_repository_gets_its_copy_and_the_host_keeps_none(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
+    workspace = task_dir("task-1") / "workspace"
+    seen: list[str] = []
+
+    def look(source: Path, destination: str) -> None:
+        if destination == "/workspace":
+            git = ["git", "-C", str(source)]
+            asked = ["remote", "get-url", "origin"], ["log", "-1", "--format=%s", "origin/main"]
+            done = [subprocess.run([*git, *words], capture_output=True, text=True, check=True) for words in asked]
+            seen.extend(one.stdout.strip() for one in done)
+            seen.extend(path.name for path in source.iterdir())
+            assert str(clone_cache_dir()) not in (source / ".git" / "config").read_text()
+
+    monkeypatch.setattr("terok_sandbox.runtime.fake.FakeContainer.copy_in", lambda _self, *words: look(*words))
+    host.runner.start(host.request(sealed=True))
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    assert seen == [env["CODE_REPO"], "first", ".git"]
+    assert "TEROK_SEED" not in env
+    assert not workspace.exists()
+
+
+def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = host.runner.start(host.request())
+    place = tmp_path / "place"
+    place.mkdir()
+    assert not seed_workspace_from_clone_cache(place, record.scope, "x", host.config), "too small"
+    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
+    assert not seed_workspace_from_clone_cache(place, "nobody", "x", host.config)
+    assert not seed_workspace_from_clone_cache(tmp_path / "none", record.scope, "x", host.config)
+    assert list(place.iterdir()) == []
+    (place / "mine").touch()
+    assert not seed_workspace_from_clone_cache(place, record.scope, "x", host.config)
+    (place / "mine").unlink()
+    address = 'https://x/a "b"\\c'
+    assert seed_workspace_from_clone_cache(place, record.scope, address, host.config)
+    git = ["git", "-C", str(place), "remote", "get-url", "origin"]
+    assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == address + "\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["place", "repo"], "no draft is left"
+
+
 def test_a_workspace_needs_no_repository_and_no_gate(host: Host, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     record = host.runner.start(host.request(repo=None, workspace=tmp_path / "work"))
@@ -357,6 +458,18 @@ def test_a_tool_has_a_token_of_its_own_and_its_provider_s_credential_is_needed(h
     settings = (task_dir("task-1") / "state" / "gh" / "config.yml").read_text()
     assert "http_unix_socket: /run/terok/vault.sock" in settings
     assert "r" * 36 not in host.envs[0] + settings
+
+
+def test_a_flood_of_branches_does_not_hold_up_the_result(host: Host) -> None:
+    record = host.runner.start(host.request())
+    mirror = host.config.gate_base_path / f"{record.scope}.git"
+    tip = record.heads["main"]
+    flood = {f"b{number:05}": tip for number in range(20_000)}
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("terok_executor.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b""))
+        assert new_commits(mirror, {}, flood) == ()
+    assert len(asked) == 100
 
 
 def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Host) -> None:
@@ -478,12 +591,24 @@ def test_a_gpu_the_host_has_not_stops_the_run_and_leaves_nothing(host: Host) -> 
     assert not task_dir("task-1").exists()
 
 
+def test_a_program_gives_a_run_what_the_command_line_gives_it(host: Host) -> None:
+    given = (limit for limit in ("tokens=100",))
+    host.runner.run_headless("claude", str(host.repo), prompt="x", name="task-1", budget=given, ssh_scope="work")
+    vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
+    assert (vault["ssh_scope"], vault["usage"]["task_limits"]["tokens"]) == ("work", 100)
+    missing = {field.name for field in fields(HeadlessRequest)} - set(RunOptions.__annotations__)
+    named = {"agent", "repo", "prompt", "max_turns", "timeout", "web", "public_url"}
+    assert missing == {*named, "provider", "base_image", "family"}, "an option that programs cannot give"
+
+
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:
     configured = replace(host.config.budget, task=Limits(tokens=5, requests=7), project=Limits(cost_usd=9.0))
     host.runner.sandbox.config = replace(host.config, budget=configured)
     host.runner.start(host.request(budget=("cost=2.5", "tokens=100"), ssh_scope="work"))
     vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
     assert vault["ssh_scope"] == "work"
+    (said,) = [line for line in host.said if "SSH key" in line]
+    assert "sandbox ssh add work" in said
     limits = vault["usage"]["task_limits"]
     assert (limits["cost_usd"], limits["tokens"], limits["requests"]) == (2.5, 100, 7)
     assert vault["usage"]["project_limits"]["cost_usd"] == 9.0

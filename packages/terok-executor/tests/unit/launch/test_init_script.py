@@ -104,6 +104,33 @@ def test_a_workspace_made_from_the_copy_is_like_a_clone_of_the_gate(task: Task, 
     assert not blocks & {file.stat().st_ino for file in task.work.rglob("*") if file.is_file()}, "nothing is shared"
 
 
+def test_a_workspace_that_the_host_has_filled_is_brought_up_to_date(task: Task, tmp_path: Path) -> None:
+    task.git("clone", "-q", "--no-checkout", str(task.gate), str(task.work))
+    task.git("-C", str(task.work), "update-ref", "-d", "refs/heads/main")
+    other = tmp_path / "other"
+    task.git("clone", "-q", str(task.gate), str(other))
+    task.git("-C", str(other), "commit", "-q", "--allow-empty", "-m", "newer than the copy")
+    task.git("-C", str(other), "push", "-q", "origin", "HEAD:main")
+    done = task.run("sh", "-c", COMMIT)
+    assert done.returncode == 0, done.stderr
+    assert "kept" not in done.stdout
+    assert task.git("-C", str(task.work), "rev-parse", "HEAD~1") == task.heads()["main"]
+    assert task.heads()["terok/abc"] == task.git("-C", str(task.work), "rev-parse", "HEAD")
+    done = task.run("true")
+    assert "kept" in done.stdout
+
+
+def test_an_online_workspace_that_the_host_has_filled_has_both_remotes(task: Task, tmp_path: Path) -> None:
+    forge = tmp_path / "forge.git"
+    task.git("clone", "-q", "--bare", str(task.gate), str(forge))
+    task.git("clone", "-q", "--no-checkout", str(task.gate), str(task.work))
+    done = task.run("sh", "-c", COMMIT, env={"CODE_REPO": str(forge), "CLONE_FROM": str(task.gate)})
+    assert done.returncode == 0, done.stderr
+    urls = [task.git("-C", str(task.work), "remote", "get-url", name) for name in ("origin", "gate")]
+    assert urls == [str(forge), str(task.gate)]
+    assert "terok/abc" in task.heads()
+
+
 def test_a_copy_that_cannot_be_used_is_made_up_for_by_the_gate(task: Task, tmp_path: Path) -> None:
     (tmp_path / "copy.git" / "objects").mkdir(parents=True)
     done = task.run("sh", "-c", COMMIT, env={"TEROK_SEED": str(tmp_path / "copy.git")})

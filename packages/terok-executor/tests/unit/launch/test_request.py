@@ -57,6 +57,10 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"shared_dir": Path("relative")},
         {"shared_dir": Path("/tmp"), "shared_mount": "/a:/b"},
         {"shared_dir": Path("/tmp"), "shared_mount": "/a/../etc"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/workspace/"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/home"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "/home/dev/.claude/agents"},
+        {"shared_dir": Path("/tmp"), "shared_mount": "//usr/local/bin"},
         {"model": 'x" evil'},
         {"repo": None},
         {"gate": False},
@@ -70,6 +74,14 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"subagents": (Path("/no/such/file.md"),)},
         {"project_id": "../x"},
         {"max_turns": 0},
+        {"timezone": "Europe/Berlin\nX=1"},
+        {"timezone": "../etc"},
+        {"public_url": "proxy.example.org"},
+        {"public_url": "https://proxy.example.org/path"},
+        {"public_url": "https://user@proxy.example.org"},
+        {"public_url": "javascript:alert(1)"},
+        {"public_url": "https://proxy.example.org:443"},
+        {"public_url": "https://Proxy.example.org"},
     ],
 )
 def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
@@ -77,6 +89,16 @@ def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, ch
         check_request(replace(request_, **change), ROSTER)  # type: ignore[arg-type]
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message
+
+
+def test_a_shared_directory_may_be_where_nothing_else_is(request_: HeadlessRequest) -> None:
+    for place in ("/shared", "/data/in", "/home/dev/shared", "/var/lib/mine"):
+        assert check_request(replace(request_, shared_dir=Path("/tmp"), shared_mount=place), ROSTER)
+
+
+def test_addresses_of_proxies_as_browsers_show_them(request_: HeadlessRequest) -> None:
+    for url in ("https://a.example.org", "http://127.0.0.1:8080/", "https://[::1]:8443", "http://x:443"):
+        assert check_request(replace(request_, public_url=url), ROSTER)
 
 
 def test_unknown_names(request_: HeadlessRequest) -> None:

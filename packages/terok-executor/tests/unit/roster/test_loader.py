@@ -25,7 +25,7 @@ def test_a_user_file_adds_an_agent_and_null_and_inherit_work(tmp_path: Path) -> 
     agents = load_agents(tmp_path)
     assert agents["mine"].binary == "mine"
     assert agents["claude"].headless.args == ("-p", "--verbose")
-    assert agents["claude"].help == ""
+    assert agents["claude"].help.text == ""
 
 
 @pytest.mark.parametrize(

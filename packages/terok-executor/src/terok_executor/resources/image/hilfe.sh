@@ -10,6 +10,5 @@ if [ "${TEROK_UNRESTRICTED:-}" = 1 ]; then
 else
     printf '  permission  the agent asks first\n'
 fi
-printf '\nagents and tools (* works in this task)\n'
 terok-info agents
 printf '\n%s\n' 'Models of the provider: terok-info models' 'Newer agents, if the egress allows it: terok-update' 'Commits go to the gate with: git push origin HEAD'

@@ -19,8 +19,13 @@ SECONDS = 20
 def agents() -> int:
     """Print one line for everything installed; a star marks what this task has configuration and a token for."""
     here = {os.environ.get("TEROK_AGENT", ""), *os.environ.get("TEROK_TOOLS", "").split(",")}
-    for entry in json.loads(INSTALLED.read_text()):
-        print(f"  {'*' if entry['name'] in here else ' '} {entry['binary']:<18}{entry['label']}: {entry['help']}")
+    installed = json.loads(INSTALLED.read_text())
+    for section, title in (("agent", "agents"), ("dev_tool", "tools")):
+        entries = [entry for entry in installed if entry["section"] == section]
+        if entries:
+            print(f"\n{title} (* works in this task)")
+        for entry in entries:
+            print(f"  {'*' if entry['name'] in here else ' '} {entry['binary']:<18}{entry['label']}: {entry['help']}")
     return 0
 
 

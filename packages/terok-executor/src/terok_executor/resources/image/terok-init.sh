@@ -27,10 +27,12 @@ git_quiet() {
 
 has_commits() { git -C "$repo_root" rev-parse -q --verify HEAD >/dev/null 2>&1; }
 
-# Makes the workspace from the copy on this host, and brings it up to date from the gate.
+# Takes the copy that the host has put into the workspace, or makes the workspace from the one that is mounted, and
+# brings it up to date from the gate.
 clone_from_seed() {
-    [ -d "${TEROK_SEED:-}" ] || return 1
-    if git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1 &&
+    [ -d "$repo_root/.git" ] || [ -d "${TEROK_SEED:-}" ] || return 1
+    if { [ -d "$repo_root/.git" ] ||
+        git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
         git -C "$repo_root" remote set-url origin "$gate_url" &&
         git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1 &&
         default="$(git -C "$repo_root" symbolic-ref --short HEAD)" &&
@@ -43,7 +45,7 @@ clone_from_seed() {
 
 clone_from_gate() {
     git_quiet -c advice.detachedHead=false clone --quiet "$gate_url" "$repo_root" || {
-        say "the repository could not be cloned from the gate"
+        say "the repository could not be cloned"
         return 1
     }
 }
@@ -60,12 +62,13 @@ set_remotes() {
 
 fetch_repository() {
     branch="${GIT_BRANCH:-}"
-    if [ -d "$repo_root/.git" ]; then
+    # The agent has run only where base-commit was written.
+    if [ -d "$repo_root/.git" ] && [ -e "$task_dir/base-commit" ]; then
         say "workspace kept from an earlier start"
         set_remotes
         return 0
     fi
-    if [ -n "$(ls -A "$repo_root")" ]; then
+    if [ ! -d "$repo_root/.git" ] && [ -n "$(ls -A "$repo_root")" ]; then
         say "the workspace is not empty and holds no repository"
         return 1
     fi
