@@ -327,25 +327,22 @@ def test_only_an_online_container_gets_through_to_the_upstream(
 
 
 DISK_FULL = """
-import asyncio, os, socket, subprocess, sys, threading
+import os, subprocess, sys
 from pathlib import Path
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.request import gate_url, token_hash
-from terok_sandbox.gate.server import serve_gate
-from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.server import GateLimits
 small, work = Path(sys.argv[1]), Path(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(small)], check=True)
 gate = GitGate("proj", base=small, upstream=sys.argv[3])
 gate.sync()
 before = gate.branch_heads()
 (small / "ballast").write_bytes(bytes(52_000_000))
-sock = socket.create_server(("127.0.0.1", 0))
-def serve():
-    asyncio.run(serve_gate(sock, GateWiring(gate.path, "proj", token_hash("t")), stop=asyncio.Event()))
-threading.Thread(target=serve, daemon=True).start()
+server = GateServer(gate.path, "proj", "t", limits=GateLimits(free_bytes=0))
+server.start()
 git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", "core.compression=0"]
-subprocess.run([*git, "clone", "-q", gate_url("t", "proj", sock.getsockname()[1]), str(work)], check=True)
+subprocess.run([*git, "clone", "-q", server.url, str(work)], check=True)
 (work / "big").write_bytes(os.urandom(20_000_000))
 subprocess.run([*git, "-C", str(work), "add", "big"], check=True)
 subprocess.run([*git, "-C", str(work), "commit", "-q", "-m", "big"], check=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from terok_sandbox.config.view import SandboxConfigView
     from terok_sandbox.errors import SandboxError
     from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.served import GateServer
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         "ExecResult",
         "FakeRuntime",
         "FakeSupervision",
+        "GateServer",
         "GateWiring",
         "GitGate",
         "GuestKeys",
@@ -78,6 +80,7 @@ else:
             "ExecResult": ".runtime.protocol",
             "FakeRuntime": ".runtime.fake",
             "FakeSupervision": ".runtime.fake",
+            "GateServer": ".gate.served",
             "GateWiring": ".sidecar",
             "GitGate": ".gate.mirror",
             "GuestKeys": ".runtime.guest",

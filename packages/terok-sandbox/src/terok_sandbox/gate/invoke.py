@@ -9,7 +9,9 @@ the list, so attribute filters have nothing to run on.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -55,6 +57,7 @@ GUARD: Final[Mapping[str, str]] = {
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
     "core.attributesFile": "/dev/null",
+    "attr.tree": "refs/terok/none",  # else git 2.43 to 2.45 obey the attributes of HEAD: files hide from a diff
     "core.excludesFile": "/dev/null",
     "core.pager": "cat",
     "core.editor": "false",
@@ -160,12 +163,14 @@ async def spawn_service(
     advertise: bool = False,
     pass_fds: Sequence[int] = (),
     variables: Mapping[str, str] | None = None,
+    memory: int | None = None,
 ) -> Process:
     """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
 
     ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
     ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
-    ``pass_fds`` and get ``variables``.
+    ``pass_fds`` and get ``variables``. ``memory`` limits what git, and each process that it starts, may allocate
+    (bytes); the limit is there before git reads the request.
     """
     from asyncio.subprocess import PIPE
 
@@ -178,7 +183,7 @@ async def spawn_service(
     argv = [find_git(), service, "--stateless-rpc"]
     argv += ["--http-backend-info-refs"] if advertise else []
     try:
-        return await process.spawn_async(
+        child = await process.spawn_async(
             [*argv, str(mirror)],
             stdin=PIPE,
             stdout=PIPE,
@@ -189,6 +194,10 @@ async def spawn_service(
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error
+    if memory is not None:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory, memory))
+    return child
 
 
 def find_git() -> str:

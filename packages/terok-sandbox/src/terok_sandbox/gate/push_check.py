@@ -75,10 +75,10 @@ class PushCheck:
         self._task = asyncio.get_running_loop().create_task(self._attend())
 
     async def _attend(self) -> None:
-        question = await self._question()
-        if question is None:
-            return
         try:
+            question = await self._question()
+            if question is None:
+                return
             accepted, lines = await asyncio.to_thread(answer, self._mirror, question)
         except TerokError as error:
             log.warning("a push could not be inspected: %s", safe_text(error.message, limit=500))
