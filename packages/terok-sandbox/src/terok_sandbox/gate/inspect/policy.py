@@ -51,13 +51,17 @@ class InspectionPolicy:
         return self.verdicts.get(finding.rule, RULES[finding.rule].default)
 
     def changed(
-        self, verdicts: Mapping[str, str], exceptions: Iterable[str] = (), dropped: Iterable[str] = ()
+        self,
+        verdicts: Mapping[str, str],
+        exceptions: Iterable[str] = (),
+        dropped: Iterable[str] = (),
+        limits: Mapping[str, int] | None = None,
     ) -> InspectionPolicy:
-        """Return this policy with some decisions replaced; `PolicyError` for a rule or verdict that does not exist."""
+        """Return this policy with some decisions replaced; `PolicyError` for a rule, verdict or limit that is none."""
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]
-        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits))
+        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits) | dict(limits or {}))
 
 
 def load_policy(mirror: Path) -> InspectionPolicy:
@@ -111,7 +115,10 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
         _known_rule(entry.partition(":")[0])
     for name, value in limits.items():
         if name not in InspectionLimits.__slots__ or type(value) is not int or value < 0:
-            raise PolicyError(f"limits: {safe_text(str(name))!r} is unknown or not a whole number")
+            known = ", ".join(InspectionLimits.__slots__)
+            raise PolicyError(
+                f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"limits: {known}"
+            )
     return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
 
 
