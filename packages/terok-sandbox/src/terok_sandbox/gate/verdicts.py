@@ -26,13 +26,15 @@ class Verdict:
     """A decision about one branch at one commit.
 
     ``target`` and ``target_tip`` are the upstream branch that the person compared with, as it was then (None: the
-    upstream had none); ``flags`` is how many findings were shown; ``time`` is RFC 3339.
+    upstream had none); ``base`` is the commit after which everything was shown (None: everything); ``flags`` is how
+    many findings were shown; ``time`` is RFC 3339.
     """
 
     branch: str
     tip: str
     target: str | None = None
     target_tip: str | None = None
+    base: str | None = None
     flags: int = 0
     rejected: bool = False
     note: str = ""
