@@ -203,6 +203,19 @@ def test_an_upstream_that_goes_away(upstream: Repo, gate: GitGate) -> None:
     assert gate._refs().refs == before
 
 
+def test_a_shallow_upstream_has_to_be_whole(upstream: Repo, tmp_path: Path) -> None:
+    upstream.git("tag", "tree", "HEAD^{tree}")
+    shallow = upstream.clone(f"file://{upstream.path}", "shallow", "--depth=1")
+    gate = GitGate("proj", base=tmp_path / "gate", upstream=str(shallow.path))
+    with pytest.raises(MirrorError, match="is not complete") as refused:
+        gate.sync()
+    assert "--unshallow" in (refused.value.hint or "")
+    assert gate._refs().refs == {}
+    shallow.git("fetch", "-q", "--unshallow", "--tags")
+    assert gate.sync().applied == ("main",)
+    assert "tree" in gate._refs().under("refs/tags/")
+
+
 def test_nothing_half_made(upstream: Repo, tmp_path: Path) -> None:
     (upstream.path / ".git/HEAD").write_text("broken")
     gate = GitGate("proj", base=tmp_path / "gate", upstream=str(upstream.path))
