@@ -44,6 +44,7 @@ VERBS: Final = frozenset(
         "merge-base",
         "mktree",
         "push",
+        "repack",
         "rev-list",
         "rev-parse",
         "symbolic-ref",

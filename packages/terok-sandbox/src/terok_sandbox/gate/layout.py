@@ -26,6 +26,10 @@ SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 QUARANTINE_IDLE: Final = 1800.0
 """Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
 
+MANY_LOOSE: Final = 6400
+MANY_PACKS: Final = 50
+_TIDY_SECONDS: Final = 1800.0
+
 _CONFIG: Final = """\
 [core]
 	logAllRefUpdates = always
@@ -113,6 +117,13 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
             newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))
             if time.time() - newest > idle:
                 remove_tree(leftover)
+
+
+def tidy(mirror: Path) -> None:
+    """Put small packs and loose objects together once there are many. Nothing is removed, reachable or not."""
+    loose = len(list(mirror.glob("objects/17/*"))) * 256  # names are spread evenly
+    if loose > MANY_LOOSE or len(list(mirror.glob("objects/pack/*.pack"))) > MANY_PACKS:
+        run_git("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, timeout=_TIDY_SECONDS)
 
 
 def read_record(mirror: Path) -> MirrorRecord:

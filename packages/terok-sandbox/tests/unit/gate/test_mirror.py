@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox.gate import layout
 from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
 from terok_sandbox.gate.layout import list_mirrors
@@ -201,6 +203,30 @@ def test_an_upstream_that_goes_away(upstream: Repo, gate: GitGate) -> None:
         gate.sync()
     assert error.value.hint
     assert gate._refs().refs == before
+
+
+def test_many_packs_are_put_together_and_nothing_is_lost(
+    upstream: Repo, agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for number in range(4):
+        made.append(agent.commit("a", str(number)))
+        agent.git("push", "-qf", "origin", "HEAD:refs/heads/work")
+        agent.git("reset", "-q", "--hard", "HEAD~1")
+    agent.git("push", "-q", "origin", ":refs/heads/work")
+    loose = agent.git("hash-object", "-w", "--stdin", input="nobody refers to it")
+    shutil.copytree(agent.path / ".git/objects" / loose[:2], gate.path / "objects" / loose[:2], dirs_exist_ok=True)
+    for number in range(4):
+        upstream.commit("README", f"{number} of many\n")
+        gate.sync()
+    assert len(list(gate.path.glob("objects/pack/*.pack"))) > 4, "one more with each sync"
+    monkeypatch.setattr(layout, "MANY_PACKS", 2)
+    assert gate.sync().notes == ()
+    assert len(list(gate.path.glob("objects/pack/*.pack"))) <= 2
+    for oid in (*made, loose):
+        agent.git("--git-dir", str(gate.path), "cat-file", "-e", oid)
+    assert len(list_backups(gate.path)) == 4
+    agent.git("--git-dir", str(gate.path), "fsck", "--full", "--strict")
 
 
 def test_a_shallow_upstream_has_to_be_whole(upstream: Repo, tmp_path: Path) -> None:
