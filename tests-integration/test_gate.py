@@ -339,7 +339,7 @@ gate = GitGate("proj", base=small, upstream=sys.argv[3])
 gate.sync()
 before = gate.branch_heads()
 (small / "ballast").write_bytes(bytes(52_000_000))
-server = GateServer(gate.path, "proj", "t", limits=GateLimits(free_bytes=-(10**9)))  # as if the disk filled up meanwhile
+server = GateServer(gate.path, "proj", "t", limits=GateLimits(free_bytes=-(10**9)))  # it fills up meanwhile
 server.start()
 git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", "core.compression=0"]
 subprocess.run([*git, "clone", "-q", server.url, str(work)], check=True)

@@ -9,9 +9,7 @@ the list, so attribute filters have nothing to run on.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -123,6 +121,7 @@ def run_git(
     check: bool = True,
     max_output: int = 16 * 1024 * 1024,
     sink: Callable[[bytes], None] | None = None,
+    memory: int | None = None,
 ) -> Completed:
     """Run one git command and wait for it.
 
@@ -130,7 +129,7 @@ def run_git(
     ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
     ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
     what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
-    which is not returned then.
+    which is not returned then. Git may allocate ``memory`` bytes.
     With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
@@ -150,6 +149,7 @@ def run_git(
             max_output=max_output,
             pass_fds=shown.pass_fds if shown else (),
             sink=sink,
+            memory=memory,
         )
     except process.ProcessError as error:
         raise _translated(verb, error) from error
@@ -184,7 +184,7 @@ async def spawn_service(
     argv = [find_git(), service, "--stateless-rpc"]
     argv += ["--http-backend-info-refs"] if advertise else []
     try:
-        child = await process.spawn_async(
+        return await process.spawn_async(
             [*argv, str(mirror)],
             stdin=PIPE,
             stdout=PIPE,
@@ -192,13 +192,10 @@ async def spawn_service(
             env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
+            memory=memory,
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error
-    if memory is not None:
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory, memory))
-    return child
 
 
 def find_git() -> str:

@@ -36,14 +36,15 @@ class GateLimits:
 
     ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) what each process that unpacks it may
     allocate: few bytes of a pack can describe a file of any size. Pushes leave ``free_bytes`` of the disk free.
-    ``calls`` run at once, more wait up to ``queue_seconds``; ``idle_seconds`` without a byte in either direction end
-    a call, ``call_seconds`` end it in any case.
+    ``calls`` run at once, ``pushes`` of them; more wait, for a call up to ``queue_seconds``. ``idle_seconds`` without
+    a byte in either direction end a call, ``call_seconds`` end it in any case.
     """
 
     push_bytes: int = 2 * 1024**3
     push_memory: int = 2 * 1024**3
     free_bytes: int = 1024**3
     calls: int = 8
+    pushes: int = 2
     connections: int = 128
     queue_seconds: float = 60.0
     idle_seconds: float = 120.0
@@ -119,6 +120,7 @@ class _Gate:
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
+        self._pushes = asyncio.Semaphore(limits.pushes)
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
 
@@ -170,7 +172,7 @@ class _Gate:
         body = inflated(_body(request)) if wanted.gzip else _body(request)
         if wanted.service == "upload-pack":
             return await self._answer(request, wanted, body)
-        async with PushCheck(self._wiring.mirror) as check:
+        async with self._pushes, PushCheck(self._wiring.mirror) as check:
             return await self._answer(request, wanted, body, check)
 
     async def _answer(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from terok_sandbox.gate.errors import GateError, PolicyError
 from terok_sandbox.gate.inspect.changes import ChangeReader
 from terok_sandbox.gate.inspect.contents import judge_attributes
-from terok_sandbox.gate.inspect.inspection import inspect_push
+from terok_sandbox.gate.inspect.inspection import MAX_FINDINGS, inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionPolicy, load_policy, parse_policy, save_policy
@@ -164,7 +164,7 @@ def test_any_bytes(raw: bytes) -> None:
         reader.feed(raw)
         reader.end()
     with contextlib.suppress(GateError):
-        parse_question(b"push \n" + raw + b"\nend\n", Path("/mirror.git"))
+        parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
     with contextlib.suppress(PolicyError):
         parse_policy(raw)
 
@@ -290,6 +290,47 @@ def test_other_names_of_git_files(agent: Repo, gate: GitGate) -> None:
         agent.commit(name, "* filter=evil\n")
         assert f"{rule}: " in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
         agent.git("reset", "-q", "--hard", "HEAD~1")
+
+
+def test_what_is_shown_does_not_crowd_out_what_is_refused(agent: Repo, gate: GitGate) -> None:
+    blob, link = (agent.git("hash-object", "-w", "--stdin", input=text) for text in ("x", "/etc/passwd"))
+    entries = [f"100644 {blob}\tmany/{number}/Makefile\n" for number in range(MAX_FINDINGS + 1)]
+    agent.git("update-index", "--index-info", input="".join([*entries, f"120000 {link}\tout\n"]))
+    agent.git("commit", "-q", "-m", "many")
+    assert "symlink-escape: " in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+    assert "x" not in gate.branch_heads()
+
+
+def test_saved_tips_count_too(agent: Repo, gate: GitGate) -> None:
+    save_policy(gate.path, InspectionPolicy().changed({}, limits={"refs": 3}))
+    for number in range(3):
+        agent.git("commit", "-q", "--amend", "-m", f"{number}")
+        agent.git("push", "-qf", "origin", "HEAD:refs/heads/x")
+    agent.git("commit", "-q", "--amend", "-m", "one more")
+    assert "3 is the limit" in agent.try_git("push", "-f", "origin", "HEAD:refs/heads/x").stderr
+    agent.git("reset", "-q", "--hard", "HEAD@{1}")
+    agent.commit("further")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/x")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.attack("RES-1")
+def test_a_few_trees_that_stand_for_a_billion_files(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_policy(gate.path, InspectionPolicy().changed({}, limits={"changes": 2000}))
+    listing = f"100644 blob {agent.git('rev-parse', 'HEAD:README')}"
+    for _ in range(9):
+        tree = agent.git("mktree", input="".join(f"{listing}\t{number}\n" for number in range(10)))
+        listing = f"040000 tree {tree}"
+    bomb = agent.git("commit-tree", "-m", "bomb", tree)
+    monkeypatch.setattr("terok_sandbox.gate.inspect.objects._MEMORY", 256 * 1024**2)
+    done = agent.try_git("push", "origin", f"{bomb}:refs/heads/x")
+    assert "could not be inspected: git log failed" in done.stderr
+    assert "ut of memory" in done.stderr
+    assert "x" not in gate.branch_heads()
+    twigs = agent.git("commit-tree", "-m", "many", f"{bomb}:0/0/0/0/0")
+    assert "too many changes" in agent.try_git("push", "origin", f"{twigs}:refs/heads/x").stderr
 
 
 def test_a_secret_in_a_message(agent: Repo, gate: GitGate) -> None:

@@ -16,6 +16,7 @@ from terok_sandbox.gate.inspect.rules import Finding
 from terok_sandbox.gate.inspect.secrets import find_secrets
 
 MAX_FINDINGS: Final = 1000
+"""Findings that are told of each verdict."""
 _MAX_LINK: Final = 4096
 _MAX_GIT_FILE: Final = 1024 * 1024
 _MAX_TREE: Final = 64 * 1024 * 1024
@@ -46,14 +47,13 @@ class _Findings:
     def add(self, found: Iterable[Finding], commit: str = "") -> None:
         for finding in found:
             key = (finding.rule, finding.path, f"{finding.detail}{finding.line or ''}")
-            if key in self.seen or len(self.seen) >= MAX_FINDINGS:
-                continue
             verdict = self.policy.verdict(finding)
-            if verdict == "allow":
+            # Each verdict has room of its own: what is only shown must not crowd out what is refused.
+            told = self.refused if verdict == "refuse" else self.flagged
+            if verdict == "allow" or key in self.seen or len(told) >= MAX_FINDINGS:
                 continue
             self.seen.add(key)
-            told = Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit)
-            (self.refused if verdict == "refuse" else self.flagged).append(told)
+            told.append(Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit))
 
     def report(self, commits: int) -> Report:
         return Report(commits, tuple(self.refused), tuple(self.flagged))

@@ -13,6 +13,8 @@ from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
+_MEMORY: Final = 2 * 1024**3
+"""Bytes. Git holds all changes of a commit before it tells of one, and few trees can stand for any number of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Objects:
             input=data,
             max_output=_OUTPUT,
             sink=sink,
+            memory=_MEMORY,
         ).stdout
 
 
