@@ -182,7 +182,7 @@ def test_policy(tmp_path: Path) -> None:
     policy = InspectionPolicy().changed({"workflow": "refuse"}, ["secret:tests/*"])
     save_policy(tmp_path, policy)
     assert load_policy(tmp_path) == policy
-    for bad in ({"nothing": "flag"}, {"secret": "maybe"}):
+    for bad in ({"nothing": "flag"}, {"secret": "maybe"}, {"push-size": "flag"}, {"ref-target": "allow"}):
         with pytest.raises(PolicyError):
             policy.changed(bad)
     (tmp_path / "inspection.json").write_text('{"schema": 2}')

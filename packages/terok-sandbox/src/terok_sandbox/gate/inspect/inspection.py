@@ -55,6 +55,10 @@ class _Findings:
             self.seen.add(key)
             told.append(Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit))
 
+    def refuse(self, finding: Finding) -> None:
+        """Refuse what was not inspected, whatever the policy says of findings."""
+        self.refused.append(finding)
+
     def report(self, commits: int) -> Report:
         return Report(commits, tuple(self.refused), tuple(self.flagged))
 
@@ -71,7 +75,7 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
     if tagged:
         for tip, kind in zip(tagged, objects.kinds(f"{tip}^{{commit}}" for tip in tagged), strict=True):
             if kind != "commit":
-                found.add([Finding("ref-target", "", f"{tip[:12]} is no commit")])
+                found.refuse(Finding("ref-target", "", f"{tip[:12]} is no commit"))
                 return found.report(0)
     return _inspect(objects, wanted, None, found)
 
@@ -88,7 +92,7 @@ def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: 
         if brought.merges:
             objects.joined(brought.merges, brought.join)
     except _TooMuch as what:
-        found.add([Finding("push-size", "", f"too many {what} for one push; push them in parts")])
+        found.refuse(Finding("push-size", "", f"too many {what} for one push; push them in parts"))
         return found.report(brought.commits)
     _judge_paths(brought.changes, found)
     plain = not any(finding.rule == "path-name" for finding in found.refused)

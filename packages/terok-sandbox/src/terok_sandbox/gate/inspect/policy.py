@@ -13,12 +13,13 @@ from terok_util import atomic_write
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import PolicyError
-from terok_sandbox.gate.inspect.rules import RULES, VERDICTS, Finding, Verdict
+from terok_sandbox.gate.inspect.rules import ALWAYS_REFUSED, RULES, VERDICTS, Finding, Verdict
 
 SCHEMA: Final = 1
 _FILE: Final = "inspection.json"
 _MAX_SIZE: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limit NAME=NUMBER'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
         raise PolicyError("verdicts and limits must be objects, exceptions a list")
     for rule, verdict in verdicts.items():
         _known_rule(rule)
+        if rule in ALWAYS_REFUSED and verdict != "refuse":
+            raise PolicyError(f"{rule}: what it finds cannot be inspected, so it is always refused", hint=_RAISE)
         if verdict not in VERDICTS:
             raise PolicyError(f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow")
     for entry in exceptions:
