@@ -175,7 +175,9 @@ def check_reviewed(gate: GitGate, branch: str, *, accept_flags: bool) -> Verdict
     if verdict is None:
         raise PromotionRefused(f"the branch {branch} was not reviewed", hint=again)
     if verdict.rejected and verdict.tip == tip:
-        raise PromotionRefused(f"the branch {branch} was rejected: {verdict.note}", hint=again)
+        raise PromotionRefused(
+            f"the branch {branch} was rejected: {verdict.note}", hint="it stays so until something else is pushed to it"
+        )
     if verdict.rejected or verdict.tip != tip:
         raise PromotionRefused(f"the branch {branch} has changed since the review", hint=again)
     if verdict.flags and not accept_flags:

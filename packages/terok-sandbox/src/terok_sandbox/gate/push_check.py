@@ -113,6 +113,9 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
+    for _, new, ref in question.updates:
+        if new.strip("0") and safe_text(ref) != ref:
+            return False, [f"the name {ref} has characters that do not show as they are"]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
     report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)

@@ -301,6 +301,15 @@ def test_what_is_shown_does_not_crowd_out_what_is_refused(agent: Repo, gate: Git
     assert "x" not in gate.branch_heads()
 
 
+@pytest.mark.attack("UI-1")
+@pytest.mark.parametrize("name", ["we\u202eird", "main\u200b", "\u009b2J", b"caf\xe9"])
+def test_names_of_branches_show_as_they_are(agent: Repo, gate: GitGate, name: str | bytes) -> None:
+    ref = f"HEAD:refs/heads/{os.fsdecode(name)}"
+    assert "characters that do not show" in agent.try_git("push", "origin", ref, errors="replace").stderr
+    assert set(gate.branch_heads()) == {"main"}
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/größe")
+
+
 def test_saved_tips_count_too(agent: Repo, gate: GitGate) -> None:
     save_policy(gate.path, InspectionPolicy().changed({}, limits={"refs": 3}))
     for number in range(3):
