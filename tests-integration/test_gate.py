@@ -18,7 +18,7 @@ from terok_executor.launch.policy import upstream_lines
 from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
 from terok_sandbox.gate.held import find_held
-from terok_sandbox.gate.layout import mirror_path, read_record
+from terok_sandbox.gate.layout import mirror_path, read_record, record_file
 from terok_sandbox.gate.refs import read_refs
 from terok_sandbox.gate.source import resolve_repo
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
@@ -239,7 +239,7 @@ def test_from_the_container_to_the_upstream(
         ready(*gate, "promote", scope, branch, env=env)
     ready(*gate, "sync", scope, env=env)
     upstream = Path(
-        json.loads((mirror_path(Sandbox().config.gate_base_path, scope) / "terok.json").read_text())["upstream"]
+        json.loads(record_file(mirror_path(Sandbox().config.gate_base_path, scope)).read_text())["upstream"]
     )
     bare = upstream if upstream.is_absolute() else project
     tip = subprocess.run(["git", "-C", str(bare), "rev-parse", branch], capture_output=True, text=True, check=True)

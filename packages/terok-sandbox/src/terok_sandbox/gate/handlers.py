@@ -41,13 +41,14 @@ def show_path(*, scope: str) -> int:
 def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False) -> int:
     """Make the mirror of a repository and print its name."""
     from terok_sandbox.gate.access import access_for
-    from terok_sandbox.gate.layout import MirrorRecord, write_record
+    from terok_sandbox.gate.layout import MirrorRecord, record_file, write_record
     from terok_sandbox.gate.source import resolve_repo, scope_for
 
     scope = scope_for(repo)
     base = base_directory()
     mirror = mirror_path(base, scope)
-    wanted = read_record(mirror) if mirror.exists() else MirrorRecord(scope, resolve_repo(repo).address, None)
+    known = mirror.exists() and record_file(mirror).exists()
+    wanted = read_record(mirror) if known else MirrorRecord(scope, resolve_repo(repo).address, None)
     if credential:
         wanted = replace(wanted, credential=credential)
     if ssh_agent:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
@@ -22,7 +21,7 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.packed import packed_and_loose
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.verdicts import read_verdicts
+from terok_sandbox.gate.verdicts import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
 _MAX_ANSWER: Final = 48 * 1024
@@ -120,12 +119,11 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
         return False, [too_many]
     report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
     lines = push_lines(report)
-    branches = [ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)]
-    with contextlib.suppress(GateError):
-        verdicts = read_verdicts(mirror)
-        for branch in branches:
-            if (verdict := verdicts.get(branch)) is not None and verdict.rejected:
-                lines.append(f"the reviewer rejected {branch} at {verdict.tip[:12]}: {verdict.note}")
+    rejections = read_rejections(mirror)
+    for branch in (ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)):
+        if branch in rejections:
+            tip, note = rejections[branch]
+            lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
     return report.accepted, lines
 
 

@@ -301,10 +301,10 @@ def test_bad_scopes_and_records(gate: GitGate) -> None:
     for scope in ("", "../x", "A", "a/b", "-x", "a" * 70):
         with pytest.raises(MirrorError):
             GitGate(scope, base=gate.path.parent, upstream=None)
-    (gate.path / "terok.json").write_text(json.dumps({"schema": 99}))
+    gate.path.with_suffix(".json").write_text(json.dumps({"schema": 99}))
     with pytest.raises(MirrorError, match="another version"):
         GitGate.open("proj-1", base=gate.path.parent)
-    (gate.path / "terok.json").write_text("{")
+    gate.path.with_suffix(".json").write_text("{")
     with pytest.raises(MirrorError, match="cannot be read"):
         GitGate.open("proj-1", base=gate.path.parent)
     assert list_mirrors(gate.path.parent) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,21 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
     assert (taken, cutter.ended) == (objects, len(objects))
     wanted = [number for number, one in enumerate(objects) if any(needle in one for needle in needles)]
     assert search.found == (wanted[0] if wanted else None)
+
+
+@pytest.mark.attack("GIT-4")
+def test_what_takes_pushes_decides_neither_the_upstream_nor_what_was_reviewed(pushed: str, gate: GitGate) -> None:
+    promotion.reject(gate, "feature", "no")
+    reviewed = {"schema": 1, "branches": {"feature": {"branch": "feature", "tip": pushed}}}
+    for name in ("terok.json", "verdicts.json", "rejections.json"):
+        (gate.path / name).write_text(json.dumps(reviewed | {"scope": "proj-1", "upstream": "https://evil.example/x"}))
+    opened = GitGate.open("proj-1", base=gate.path.parent)
+    assert opened.source == gate.source
+    with pytest.raises(PromotionRefused, match="was rejected: no"):
+        promotion.promote(opened, "feature")
+    shutil.rmtree(gate.path)
+    with pytest.raises(MirrorError, match="no mirror"):
+        GitGate.open("proj-1", base=gate.path.parent)
 
 
 def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
