@@ -32,6 +32,7 @@ _TOLERATED: Final = (
 
 
 _PROTOCOLS: Final[Mapping[str, tuple[Protocol, ...]]] = {"url": ("https",), "ssh": ("ssh",), "path": ("file",)}
+_CHECKED_OUT: Final = "promote to a branch of another name with --to, and merge that there"
 _HINT: Final = "sync and review again, or promote to a branch of another name with --to"
 
 
@@ -114,7 +115,8 @@ class Upstream:
         if refused:
             remote = [line.removeprefix("remote:").strip() for line in words if line.startswith("remote:")]
             text = "; ".join(safe_text(line, limit=300) for line in [*refused, *remote[-3:]] if line)
-            raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=_HINT)
+            hint = _CHECKED_OUT if "checked out" in text else _HINT
+            raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=hint)
         text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
         raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
 

@@ -150,8 +150,9 @@ def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstre
     with pytest.raises(PromotionRefused, match="changed since the review"):
         promotion.promote(gate, "feature", accept_flags=True)
     promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
-    with pytest.raises(PromotionRefused, match="checked out"):
+    with pytest.raises(PromotionRefused, match="checked out") as refused:
         promotion.promote(gate, "feature", to="main", accept_flags=True)
+    assert "with --to" in (refused.value.hint or "")
     upstream.git("checkout", "-q", "-b", "aside")
     upstream.git("checkout", "-q", "main")
     upstream.commit("README", "the upstream moves on\n")
