@@ -18,7 +18,7 @@ from terok_executor.launch.policy import upstream_lines
 from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
 from terok_sandbox.gate.held import find_held
-from terok_sandbox.gate.layout import mirror_path, read_record
+from terok_sandbox.gate.layout import mirror_path, read_record, record_file
 from terok_sandbox.gate.refs import read_refs
 from terok_sandbox.gate.source import resolve_repo
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
@@ -239,7 +239,7 @@ def test_from_the_container_to_the_upstream(
         ready(*gate, "promote", scope, branch, env=env)
     ready(*gate, "sync", scope, env=env)
     upstream = Path(
-        json.loads((mirror_path(Sandbox().config.gate_base_path, scope) / "terok.json").read_text())["upstream"]
+        json.loads(record_file(mirror_path(Sandbox().config.gate_base_path, scope)).read_text())["upstream"]
     )
     bare = upstream if upstream.is_absolute() else project
     tip = subprocess.run(["git", "-C", str(bare), "rev-parse", branch], capture_output=True, text=True, check=True)
@@ -327,25 +327,22 @@ def test_only_an_online_container_gets_through_to_the_upstream(
 
 
 DISK_FULL = """
-import asyncio, os, socket, subprocess, sys, threading
+import os, subprocess, sys
 from pathlib import Path
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.request import gate_url, token_hash
-from terok_sandbox.gate.server import serve_gate
-from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.server import GateLimits
 small, work = Path(sys.argv[1]), Path(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(small)], check=True)
 gate = GitGate("proj", base=small, upstream=sys.argv[3])
 gate.sync()
 before = gate.branch_heads()
 (small / "ballast").write_bytes(bytes(52_000_000))
-sock = socket.create_server(("127.0.0.1", 0))
-def serve():
-    asyncio.run(serve_gate(sock, GateWiring(gate.path, "proj", token_hash("t")), stop=asyncio.Event()))
-threading.Thread(target=serve, daemon=True).start()
+server = GateServer(gate.path, "proj", "t", limits=GateLimits(free_bytes=-(10**9)))  # it fills up meanwhile
+server.start()
 git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", "core.compression=0"]
-subprocess.run([*git, "clone", "-q", gate_url("t", "proj", sock.getsockname()[1]), str(work)], check=True)
+subprocess.run([*git, "clone", "-q", server.url, str(work)], check=True)
 (work / "big").write_bytes(os.urandom(20_000_000))
 subprocess.run([*git, "-C", str(work), "add", "big"], check=True)
 subprocess.run([*git, "-C", str(work), "commit", "-q", "-m", "big"], check=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,9 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from terok_sandbox.gate.inspect.policy import InspectionLimits, load_policy, save_policy
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.request import gate_url, token_hash
-from terok_sandbox.gate.server import serve_gate
-from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.gate.served import GateServer
 
 REFS = 100_000
 GIT = (
@@ -66,24 +61,11 @@ def upstream(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def served(upstream: Path, place: Path) -> Iterator[tuple[GitGate, str]]:
-    """Serve a mirror of the upstream from a thread."""
+    """Serve a mirror of the upstream."""
     gate = GitGate("proj", base=place / "gate", upstream=str(upstream))
     assert gate.sync().success
-    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-    started = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-
-        async def main() -> None:
-            handles.append((asyncio.get_running_loop(), asyncio.Event()))
-            started.set()
-            await serve_gate(sock, GateWiring(gate.path, "proj", token_hash("t")), stop=handles[0][1])
-
-        thread = threading.Thread(target=lambda: asyncio.run(main()))
-        thread.start()
-        started.wait(10)
-        yield gate, gate_url("t", "proj", sock.getsockname()[1])
-        handles[0][0].call_soon_threadsafe(handles[0][1].set)
-        thread.join(20)
+    with GateServer(gate.path, "proj", "t") as server:
+        yield gate, server.url
 
 
 def packed_refs(repository: Path, oid: str, names: list[str]) -> None:

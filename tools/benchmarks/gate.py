@@ -7,7 +7,6 @@ through the gate.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
@@ -16,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,31 +48,16 @@ class Served:
     """A mirror behind the real server, in a thread."""
 
     def __init__(self, base: Path, upstream: Path) -> None:
-        from terok_sandbox.gate.mirror import GitGate
-        from terok_sandbox.gate.request import gate_url, token_hash
-        from terok_sandbox.gate.server import serve_gate
-        from terok_sandbox.sidecar import GateWiring
+        from terok_sandbox import GateServer, GitGate
 
         self.gate = GitGate("bench", base=base, upstream=str(upstream))
         self.gate.sync()
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.url = gate_url("token", "bench", self.sock.getsockname()[1])
-        wiring = GateWiring(self.gate.path, "bench", token_hash("token"))
-        started = threading.Event()
-
-        async def main() -> None:
-            self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
-            started.set()
-            await serve_gate(self.sock, wiring, stop=self.stop)
-
-        self.thread = threading.Thread(target=lambda: asyncio.run(main()))
-        self.thread.start()
-        started.wait(10)
+        self.server = GateServer(self.gate.path, "bench", "token")
+        self.server.start()
+        self.url = self.server.url
 
     def close(self) -> None:
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(20)
-        self.sock.close()
+        self.server.stop()
 
 
 def daemon(root: Path) -> tuple[subprocess.Popen[bytes], str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
     from terok_sandbox.errors import GpuConfigError, SandboxError
     from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.served import GateServer
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         "ExecResult",
         "FakeRuntime",
         "FakeSupervision",
+        "GateServer",
         "GateWiring",
         "GitGate",
         "GpuConfigError",
@@ -84,6 +86,7 @@ else:
             "ExecResult": ".runtime.protocol",
             "FakeRuntime": ".runtime.fake",
             "FakeSupervision": ".runtime.fake",
+            "GateServer": ".gate.served",
             "GateWiring": ".sidecar",
             "GitGate": ".gate.mirror",
             "GpuConfigError": ".errors",

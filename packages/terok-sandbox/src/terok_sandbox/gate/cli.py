@@ -101,6 +101,7 @@ VERBS: Final = (
                 "--except", dest="exceptions", help="paths that a rule lets pass", metavar="RULE:GLOB", action="append"
             ),
             ArgDef("--drop", dest="dropped", help="take an exception back", metavar="RULE:GLOB", action="append"),
+            ArgDef("--limit", dest="limits", help="size in bytes, or count", metavar="NAME=NUMBER", action="append"),
             _JSON,
         ),
     ),

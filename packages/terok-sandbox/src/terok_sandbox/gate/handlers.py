@@ -41,24 +41,23 @@ def show_path(*, scope: str) -> int:
 def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False) -> int:
     """Make the mirror of a repository and print its name."""
     from terok_sandbox.gate.access import access_for
-    from terok_sandbox.gate.layout import MirrorRecord, write_record
+    from terok_sandbox.gate.layout import MirrorRecord, record_file, write_record
     from terok_sandbox.gate.source import resolve_repo, scope_for
 
     scope = scope_for(repo)
     base = base_directory()
-    socket = str(Path(ssh_agent).absolute()) if ssh_agent else None
-    wanted = MirrorRecord(
-        scope,
-        resolve_repo(repo).address,
-        None,
-        credential=credential,
-        ssh_agent=socket,
-        personal_ssh=personal_ssh,
-    )
-    GitGate(scope, base=base, upstream=repo, access=access_for(wanted, base)).sync()
     mirror = mirror_path(base, scope)
-    known = read_record(mirror)
-    write_record(mirror, replace(wanted, default_branch=known.default_branch, forge=known.forge))
+    known = mirror.exists() and record_file(mirror).exists()
+    wanted = read_record(mirror) if known else MirrorRecord(scope, resolve_repo(repo).address, None)
+    if credential:
+        wanted = replace(wanted, credential=credential)
+    if ssh_agent:
+        wanted = replace(wanted, ssh_agent=str(Path(ssh_agent).absolute()), personal_ssh=False)
+    if personal_ssh:
+        wanted = replace(wanted, ssh_agent=None, personal_ssh=True)
+    access = access_for(wanted, base)
+    GitGate(scope, base=base, upstream=repo, default_branch=wanted.default_branch, access=access).sync()
+    write_record(mirror, wanted)
     print(scope)
     return 0
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.changes import SUBMODULE
+from terok_sandbox.gate.inspect.changes import SUBMODULE, Change, Commit
 from terok_sandbox.gate.inspect.objects import Objects
 
 if TYPE_CHECKING:
@@ -44,16 +44,22 @@ def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[P
         return ""
     objects = Objects(mirror)
     places: dict[str, str] = {}
-    for count, entry in enumerate(objects.new_commits([tip], known, _MAX_ENTRIES), start=1):
-        if count >= _MAX_ENTRIES:
+    names: list[str] = []
+
+    def place(entry: Commit | Change) -> None:
+        if len(places) >= _MAX_ENTRIES:
             raise GateError("the branch has too many commits to be searched for credentials")
-        if isinstance(entry, str):
-            places[entry] = f"the message of {entry[:12]}"
+        if isinstance(entry, Commit):
+            places[entry.oid] = f"the message of {entry.oid[:12]}"
         elif not entry.removed:
             if search.holds(entry.path.encode("utf-8", "surrogateescape")):
-                return f"the name of a file in {entry.commit[:12]}"
+                names.append(f"the name of a file in {entry.commit[:12]}")
             if entry.mode != SUBMODULE:
                 places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
+
+    objects.new_commits([tip], known, _MAX_ENTRIES, place)
+    if names:
+        return names[0]
     objects.read(places, search.take)
     return list(places.values())[search.found] if search.found is not None else ""
 

@@ -26,6 +26,7 @@ holds() { git rev-parse --quiet --verify "$1" >/dev/null 2>&1; }
 
 stamp=
 count=0
+saved=0
 saves=
 updates=
 newline='
@@ -55,10 +56,13 @@ while read -r old new ref; do
   [ "$(git rev-parse --quiet --verify "$ref" 2>/dev/null)" = "$old" ] || refuse "$ref has moved; fetch first"
   [ -n "$stamp" ] || stamp=$(date -u +%Y%m%dT%H%M%SZ)
   backup=refs/terok/backup$tail/$name/$stamp-$(printf %.12s "$old")
-  holds "$backup" || saves="${saves}create $backup $old$newline"
+  holds "$backup" && continue
+  saves="${saves}create $backup $old$newline"
+  saved=$((saved + 1))
 done
 if [ -n "${TEROK_GATE_ASK-}" ]; then
-  printf 'push %s\n%send\n' "${GIT_QUARANTINE_PATH-}" "$updates" >"$TEROK_GATE_ASK" || refuse "the gateway is gone"
+  printf 'push %s %s\n%send\n' "$saved" "${GIT_QUARANTINE_PATH-}" "$updates" >"$TEROK_GATE_ASK" ||
+    refuse "the gateway is gone"
   verdict=none
   exec 8<"$TEROK_GATE_ANSWER" || refuse "the gateway is gone"
   while IFS= read -r line <&8; do

@@ -42,6 +42,7 @@ VERBS: Final = frozenset(
         "merge-base",
         "mktree",
         "push",
+        "repack",
         "rev-list",
         "rev-parse",
         "symbolic-ref",
@@ -55,6 +56,7 @@ GUARD: Final[Mapping[str, str]] = {
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
     "core.attributesFile": "/dev/null",
+    "attr.tree": "refs/terok/none",  # else git 2.43 to 2.45 obey the attributes of HEAD: files hide from a diff
     "core.excludesFile": "/dev/null",
     "core.pager": "cat",
     "core.editor": "false",
@@ -119,6 +121,7 @@ def run_git(
     check: bool = True,
     max_output: int = 16 * 1024 * 1024,
     sink: Callable[[bytes], None] | None = None,
+    memory: int | None = None,
 ) -> Completed:
     """Run one git command and wait for it.
 
@@ -126,7 +129,7 @@ def run_git(
     ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
     ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
     what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
-    which is not returned then.
+    which is not returned then. Git may allocate ``memory`` bytes.
     With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
@@ -146,6 +149,7 @@ def run_git(
             max_output=max_output,
             pass_fds=shown.pass_fds if shown else (),
             sink=sink,
+            memory=memory,
         )
     except process.ProcessError as error:
         raise _translated(verb, error) from error
@@ -160,12 +164,14 @@ async def spawn_service(
     advertise: bool = False,
     pass_fds: Sequence[int] = (),
     variables: Mapping[str, str] | None = None,
+    memory: int | None = None,
 ) -> Process:
     """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
 
     ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
     ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
-    ``pass_fds`` and get ``variables``.
+    ``pass_fds`` and get ``variables``. ``memory`` limits what git, and each process that it starts, may allocate
+    (bytes); the limit is there before git reads the request.
     """
     from asyncio.subprocess import PIPE
 
@@ -186,6 +192,7 @@ async def spawn_service(
             env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
+            memory=memory,
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error

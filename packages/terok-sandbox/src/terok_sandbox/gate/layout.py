@@ -1,7 +1,8 @@
 """Where a mirror lies on disk and how a new one is made.
 
-``<base>/<scope>.git`` is a bare repository with our configuration and our one hook; ``terok.json`` inside it
-remembers the upstream. A mirror is built beside its place and renamed into it, so there is never half of one.
+``<base>/<scope>.git`` is a bare repository with our configuration and our one hook. A mirror is built beside its place
+and renamed into it, so there is never half of one. ``<base>/<scope>.json`` remembers the upstream: what takes pushes
+may write inside the mirror, and must not choose whom our credentials are shown to.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ SCHEMA: Final = 1
 SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 QUARANTINE_IDLE: Final = 1800.0
 """Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
+
+MANY_LOOSE: Final = 6400
+MANY_PACKS: Final = 50
+_TIDY_SECONDS: Final = 1800.0
 
 _CONFIG: Final = """\
 [core]
@@ -72,6 +77,11 @@ def mirror_path(base: Path, scope: str) -> Path:
     return base.absolute() / f"{scope}.git"
 
 
+def record_file(mirror: Path) -> Path:
+    """Return the file with what a mirror remembers of itself."""
+    return mirror.with_suffix(".json")
+
+
 def hooks_path(mirror: Path) -> Path:
     """Return the directory with the hook that runs on pushes."""
     return mirror / "hooks"
@@ -115,10 +125,18 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
                 remove_tree(leftover)
 
 
+def tidy(mirror: Path) -> None:
+    """Put small packs and loose objects together once there are many. Nothing is removed, reachable or not."""
+    loose = len(list(mirror.glob("objects/17/*"))) * 256  # names are spread evenly
+    if loose > MANY_LOOSE or len(list(mirror.glob("objects/pack/*.pack"))) > MANY_PACKS:
+        run_git("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, timeout=_TIDY_SECONDS)
+
+
 def read_record(mirror: Path) -> MirrorRecord:
     """Return what the mirror remembers; `MirrorError` when there is none or it cannot be read."""
     try:
-        data = json.loads((mirror / "terok.json").read_text())
+        mirror.stat()
+        data = json.loads(record_file(mirror).read_text())
     except FileNotFoundError as error:
         raise MirrorError(f"there is no mirror at {mirror}", hint="terok-sandbox gate list") from error
     except (OSError, ValueError) as error:
@@ -139,7 +157,7 @@ def read_record(mirror: Path) -> MirrorRecord:
 def write_record(mirror: Path, record: MirrorRecord) -> None:
     """Remember ``record`` unless that is what the mirror remembers already."""
     text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
-    file = mirror / "terok.json"
+    file = record_file(mirror)
     if not file.is_file() or file.read_text() != text:
         atomic_write(file, text, mode=0o600)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from terok_sandbox.gate.access import access_for
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.credentials import UpstreamAccess
-from terok_sandbox.gate.errors import MirrorError, NoSuchBranch, UpstreamUnreachable
+from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
 from terok_sandbox.gate.layout import (
     MirrorRecord,
     create_mirror,
@@ -18,6 +18,7 @@ from terok_sandbox.gate.layout import (
     mirror_path,
     read_record,
     sweep_quarantine,
+    tidy,
     write_record,
 )
 from terok_sandbox.gate.plan import Divergence, PendingOp, RefNames, SyncPlan, plan_sync, plan_tags
@@ -254,6 +255,10 @@ class GitGate:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
             point_head(self.path, default)
+        try:
+            tidy(self.path)
+        except GateError as error:
+            notes += (f"the mirror's packs were not put together: {error.message}",)
         return GateSyncResult(
             path=self.path,
             upstream_url=upstream.source.address,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
@@ -13,6 +13,7 @@ from terok_sandbox.gate.held import find_held
 from terok_sandbox.gate.inspect.inspection import Report, inspect_range
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
+from terok_sandbox.gate.inspect.rules import Finding
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.notes import attach_note
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
@@ -52,6 +53,8 @@ def new_work(gate: GitGate) -> list[NewWork]:
     found = []
     for branch, tip in sorted(refs.under(HEADS).items()):
         base = base_tip(gate.path, refs, branch)
+        if tip == base:
+            continue
         commits = MirrorHistory(gate.path).count(tip, without=[base] if base else [])
         if commits == 0 or (base is None and gate.source is None and branch == head_branch(gate.path)):
             continue
@@ -67,7 +70,10 @@ def new_work(gate: GitGate) -> list[NewWork]:
 def review(gate: GitGate, branch: str) -> ReviewedBranch:
     """Show what a branch brings; `NoSuchBranch` when there is none."""
     shown = review_branch(gate.path, branch)
-    return ReviewedBranch(shown, inspect_range(Objects(gate.path), shown.tip, shown.base, load_policy(gate.path)))
+    report = inspect_range(Objects(gate.path), shown.tip, shown.base, load_policy(gate.path))
+    if not shown.whole:
+        report = replace(report, flagged=(*report.flagged, Finding("not-scanned", "", "the patch is not shown")))
+    return ReviewedBranch(shown, report)
 
 
 def record_review(gate: GitGate, branch: str, seen: ReviewedBranch) -> None:
@@ -80,7 +86,12 @@ def record_review(gate: GitGate, branch: str, seen: ReviewedBranch) -> None:
         return
     record_verdict(
         gate.path,
-        Verdict(branch, seen.review.tip, target=target, target_tip=snapshot.get(target), flags=flags, time=now()),
+        Verdict(
+            *(branch, seen.review.tip, target, snapshot.get(target)),
+            base=seen.review.base,
+            flags=flags,
+            time=now(),
+        ),
     )
 
 
@@ -97,8 +108,8 @@ def promote(
     ``to`` is the upstream's branch (the same name without it); ``held`` betrays secrets that must not leave
     (`held_patterns`). Raises `PromotionRefused` when the branch was not
     reviewed or has changed since, when it has findings and ``accept_flags`` is not set, when the upstream's branch
-    is not what the review compared with or would lose commits, when a secret would be sent, and when the upstream does
-    not take it.
+    is not what the review compared with, would lose commits or get some that the review did not show, when a secret
+    would be sent, and when the upstream does not take it.
     """
     upstream = gate.upstream()
     if upstream is None:
@@ -121,6 +132,11 @@ def promote(
         raise PromotionRefused(
             f"the upstream's branch {target} has commits that {branch} lacks",
             hint="have the agent merge or rebase, or promote to a new branch with --to",
+        )
+    if current is not None and verdict.base and MirrorHistory(gate.path).count(verdict.base, without=[current]):
+        raise PromotionRefused(
+            f"the upstream's branch {target} would get commits that the review did not show",
+            hint="promote to a new branch with --to, and open a pull request",
         )
     if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held):
         raise PromotionRefused(
@@ -159,7 +175,9 @@ def check_reviewed(gate: GitGate, branch: str, *, accept_flags: bool) -> Verdict
     if verdict is None:
         raise PromotionRefused(f"the branch {branch} was not reviewed", hint=again)
     if verdict.rejected and verdict.tip == tip:
-        raise PromotionRefused(f"the branch {branch} was rejected: {verdict.note}", hint=again)
+        raise PromotionRefused(
+            f"the branch {branch} was rejected: {verdict.note}", hint="it stays so until something else is pushed to it"
+        )
     if verdict.rejected or verdict.tip != tip:
         raise PromotionRefused(f"the branch {branch} has changed since the review", hint=again)
     if verdict.flags and not accept_flags:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
@@ -22,12 +21,13 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.packed import packed_and_loose
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.verdicts import read_verdicts
+from terok_sandbox.gate.verdicts import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
 _MAX_ANSWER: Final = 48 * 1024
 """Less than a pipe holds, so that the answer is written at once, whether the hook reads or not."""
 
+_OPENING: Final = re.compile(r"push (\d{1,4}) (.*)\Z", re.ASCII)
 _UPDATE: Final = re.compile(r"update ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs/(?:heads|tags)/.+)\Z")
 _QUARANTINE: Final = re.compile(r"tmp_objdir-incoming-\w{1,32}\Z")
 
@@ -36,8 +36,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A push as the hook describes it: where its objects lie, and (old, new, ref) of each change."""
+    """A push as the hook describes it.
 
+    How many tips of before are to be saved, where its objects lie, and (old, new, ref) of each change.
+    """
+
+    saved: int
     quarantine: Path | None
     updates: tuple[tuple[str, str, str], ...]
 
@@ -75,10 +79,10 @@ class PushCheck:
         self._task = asyncio.get_running_loop().create_task(self._attend())
 
     async def _attend(self) -> None:
-        question = await self._question()
-        if question is None:
-            return
         try:
+            question = await self._question()
+            if question is None:
+                return
             accepted, lines = await asyncio.to_thread(answer, self._mirror, question)
         except TerokError as error:
             log.warning("a push could not be inspected: %s", safe_text(error.message, limit=500))
@@ -108,22 +112,24 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
+    for _, new, ref in question.updates:
+        if new.strip("0") and safe_text(ref) != ref:
+            return False, [f"the name {ref} has characters that do not show as they are"]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
     report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
     lines = push_lines(report)
-    branches = [ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)]
-    with contextlib.suppress(GateError):
-        verdicts = read_verdicts(mirror)
-        for branch in branches:
-            if (verdict := verdicts.get(branch)) is not None and verdict.rejected:
-                lines.append(f"the reviewer rejected {branch} at {verdict.tip[:12]}: {verdict.note}")
+    rejections = read_rejections(mirror)
+    for branch in (ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)):
+        if branch in rejections:
+            tip, note = rejections[branch]
+            lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
     return report.accepted, lines
 
 
 def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:
     """Say why a push would give agents more refs in the mirror than the project allows; empty if it does not."""
-    made = sum(not old.strip("0") for old, _, _ in question.updates)
+    made = question.saved + sum(not old.strip("0") for old, _, _ in question.updates)
     if not made or packed_and_loose(mirror) + made <= limit or (have := read_refs(mirror).own()) + made <= limit:
         return ""
     return f"{have} branches, tags and saved tips were made here, {limit} is the limit; 'gate prune' removes saved ones"
@@ -132,13 +138,13 @@ def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:
 def parse_question(raw: bytes, mirror: Path) -> Question:
     """Read what the hook wrote; `GateError` when it is not a question about this mirror."""
     lines = raw.decode("utf-8", "surrogateescape").split("\n")
-    word, _, place = lines[0].partition(" ")
-    quarantine = Path(place) if place else None
-    if word != "push" or lines[-2] != "end":
+    opening = _OPENING.match(lines[0])
+    if opening is None or lines[-2] != "end":
         raise GateError("the hook asked something else than about a push")
-    if quarantine is not None:
+    quarantine = None
+    if place := opening[2]:
         objects = mirror / "objects"
-        quarantine = objects / quarantine.name
+        quarantine = objects / Path(place).name
         if not _QUARANTINE.match(quarantine.name) or Path(place).resolve() != quarantine.resolve():
             raise GateError("the push is not in this mirror's quarantine")
     updates = []
@@ -147,7 +153,7 @@ def parse_question(raw: bytes, mirror: Path) -> Question:
         if match is None:
             raise GateError("the hook described a change that is not understood")
         updates.append((match[1], match[2], match[3]))
-    return Question(quarantine, tuple(updates))
+    return Question(int(opening[1]), quarantine, tuple(updates))
 
 
 def encode_answer(*, accepted: bool, lines: list[str]) -> bytes:

@@ -6,14 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from terok_util.process import OutputTooLarge
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.errors import NoSuchBranch
+from terok_sandbox.gate.errors import GateError, NoSuchBranch
 from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.layout import read_record
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
 
 MAX_COMMITS: Final = 1000
 MAX_PATCH: Final = 64 * 1024 * 1024
+
+_UNSHOWN: Final = """The patch is too large to be shown at once. Read it file by file:
+  git --git-dir={} -c core.quotePath=true diff-tree -p {} {} -- PATH
+"""
 
 EMPTY_TREE: Final = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -33,7 +39,10 @@ class CommitSummary:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a branch has that its base has not; ``base`` is a commit, or None when the two share nothing."""
+    """What a branch has that its base has not; ``base`` is a commit, or None when the two share nothing.
+
+    ``whole`` is False when the patch is too large to be shown; ``patch`` says so then, and how to read it.
+    """
 
     branch: str
     tip: str
@@ -41,6 +50,7 @@ class Review:
     commits: tuple[CommitSummary, ...]
     diffstat: str
     patch: str
+    whole: bool = True
 
 
 def review_branch(mirror: Path, branch: str) -> Review:
@@ -51,24 +61,29 @@ def review_branch(mirror: Path, branch: str) -> Review:
         raise NoSuchBranch(branch, mirror.name.removesuffix(".git"))
     start = _fork_point(mirror, tip, base_tip(mirror, refs, branch))
     origin = start or EMPTY_TREE[len(tip)]
+    patch = _patch(mirror, origin, tip)
     return Review(
         branch=safe_text(branch),
         tip=tip,
         base=start,
         commits=_commits(mirror, tip, start),
         diffstat=_diff(mirror, origin, tip, "--stat=100"),
-        patch=_diff(mirror, origin, tip, "--patch"),
+        patch=patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
+        whole=patch is not None,
     )
 
 
 def base_tip(mirror: Path, refs: RefSet, branch: str) -> str | None:
     """Return the commit that a branch's new work is counted from.
 
-    It is the upstream's branch of that name, else the upstream's default branch, else the mirror's.
+    It is the upstream's branch of that name, else the upstream's default branch; of a project without upstream the
+    mirror's. None when there is no such branch: all is new then.
     """
     default = head_branch(mirror)
     base = refs.refs.get(UPSTREAM + branch) or refs.refs.get(UPSTREAM + default)
-    return refs.refs.get(HEADS + default) if base is None and branch != default else base
+    if base is None and branch != default and read_record(mirror).upstream is None:
+        return refs.refs.get(HEADS + default)  # agents push to it: no base for what is to go upstream
+    return base
 
 
 def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
@@ -89,6 +104,16 @@ def _commits(mirror: Path, tip: str, start: str | None) -> tuple[CommitSummary, 
             oid, author, date, subject = (safe_text(field) for field in fields)
             found.append(CommitSummary(oid, author, date, subject))
     return tuple(found)
+
+
+def _patch(mirror: Path, origin: str, tip: str) -> str | None:
+    """Return the patch; None when there is more of it than `MAX_PATCH` bytes."""
+    try:
+        return _diff(mirror, origin, tip, "--patch")
+    except GateError as error:
+        if isinstance(error.__cause__, OutputTooLarge):
+            return None
+        raise
 
 
 def _diff(mirror: Path, origin: str, tip: str, form: str) -> str:

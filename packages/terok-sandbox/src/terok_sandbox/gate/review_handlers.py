@@ -103,10 +103,13 @@ def _list_work(scopes: list[str], base: Path, *, as_json: bool) -> int:
 
 def _text(scope: str, seen: ReviewedBranch) -> str:
     from terok_sandbox.gate.inspect.report import describe
+    from terok_sandbox.gate.review import MAX_COMMITS
 
     shown = seen.review
     lines = [f"branch {shown.branch} of {scope} at {shown.tip}", ""]
     lines += [f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}" for commit in shown.commits]
+    if len(shown.commits) == MAX_COMMITS:
+        lines.append(f"(the newest {MAX_COMMITS} are listed)")
     if not shown.commits:
         lines.append("no commits of its own")
     for title, findings in (("refused by policy", seen.report.refused), ("to look at", seen.report.flagged)):

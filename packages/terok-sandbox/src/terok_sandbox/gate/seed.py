@@ -14,12 +14,21 @@ from terok_util import FileLock, TerokError, ensure_dir, remove_tree
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.invoke import local_service, run_git
-from terok_sandbox.gate.refs import head_branch, point_head
+from terok_sandbox.gate.packed import create_packed
+from terok_sandbox.gate.refs import HEADS, TAGS, head_branch, point_head, read_refs
 
 WORTHWHILE: Final = 4 * 1024 * 1024
 """Bytes of packed objects from which copying is faster than a clone through the gate."""
 _MAX_PACKS: Final = 30
 _SECONDS: Final = 1800.0
+_REMOTE: Final = "refs/remotes/origin/"
+_ORIGIN: Final = """[remote "origin"]
+	url = "{}"
+	fetch = +refs/heads/*:refs/remotes/origin/*
+[branch "{}"]
+	remote = origin
+	merge = "refs/heads/{}"
+"""
 _CONFIG: Final = {
     "core.logAllRefUpdates": "false",
     "fetch.unpackLimit": "1",
@@ -50,13 +59,50 @@ def refresh_seed(mirror: Path, base: Path, *, worthwhile: int = WORTHWHILE) -> P
         return None
 
 
+def seed_workspace(seed: Path, workspace: Path, origin: str) -> bool:
+    """Make the repository of a ``workspace`` out of the copy at ``seed``, with ``origin`` as its remote.
+
+    The directory is made if need be. Files are not checked out: ``git reset --hard`` does that, inside the container.
+    False, and nothing is left behind, when the directory is not empty or the copy is of no use.
+    """
+    from terok_util import process
+
+    git_dir = workspace.absolute() / ".git"
+    try:
+        ensure_dir(workspace)
+        if any(workspace.iterdir()):
+            return False
+        refs, default = read_refs(seed), head_branch(seed)
+        _init(seed, git_dir)
+        copy = ("cp", "-a", "--reflink=auto", f"{seed.absolute()}/objects/.", f"{git_dir}/objects")
+        process.run(copy, timeout=_SECONDS)
+        there = {f"{_REMOTE}{name}": oid for name, oid in refs.under(HEADS).items()}
+        here = {HEADS + default: refs.refs[HEADS + default]} if HEADS + default in refs.refs else {}
+        create_packed(git_dir, there | here | {TAGS + name: oid for name, oid in refs.under(TAGS).items()})
+        point_head(git_dir, default)
+        run_git("symbolic-ref", _REMOTE + "HEAD", _REMOTE + default, git_dir=git_dir)
+        config = git_dir / "config"
+        url, branch = (text.replace("\\", "\\\\").replace('"', '\\"') for text in (origin, default))
+        own = config.read_text().replace("bare = true", "bare = false")
+        config.write_text(own + _ORIGIN.format(url, branch, branch))
+    except (TerokError, OSError):
+        if git_dir.exists():
+            remove_tree(git_dir)
+        return False
+    return True
+
+
+def _init(like: Path, place: Path) -> None:
+    kind = run_git("rev-parse", "--show-object-format", git_dir=like).text.strip()
+    run_git("init", "--quiet", "--template=", f"--object-format={kind}", str(place))
+
+
 def _anew(mirror: Path, seed: Path) -> Path:
     draft, old = seed.with_name(f".{seed.name}.new"), seed.with_name(f".{seed.name}.old")
     for leftover in (draft, old):
         if leftover.exists():
             remove_tree(leftover)
-    kind = run_git("rev-parse", "--show-object-format", git_dir=mirror).text.strip()
-    run_git("init", "--quiet", "--template=", f"--object-format={kind}", str(draft))
+    _init(mirror, draft)
     _followed(mirror, draft)
     if seed.exists():
         seed.rename(old)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -33,12 +34,17 @@ log = logging.getLogger(__name__)
 class GateLimits:
     """What one container may use of its gate.
 
-    ``push_bytes`` is the largest pack a push may carry; ``calls`` run at once, more wait up to ``queue_seconds``;
-    ``idle_seconds`` without a byte in either direction end a call, ``call_seconds`` end it in any case.
+    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) what each process that unpacks it may
+    allocate: few bytes of a pack can describe a file of any size. Pushes leave ``free_bytes`` of the disk free.
+    ``calls`` run at once, ``pushes`` of them; more wait, for a call up to ``queue_seconds``. ``idle_seconds`` without
+    a byte in either direction end a call, ``call_seconds`` end it in any case.
     """
 
     push_bytes: int = 2 * 1024**3
+    push_memory: int = 2 * 1024**3
+    free_bytes: int = 1024**3
     calls: int = 8
+    pushes: int = 2
     connections: int = 128
     queue_seconds: float = 60.0
     idle_seconds: float = 120.0
@@ -82,7 +88,7 @@ async def serve_gate(
         await gate.ended()
 
 
-def backend_config(wiring: GateWiring, limits: GateLimits) -> dict[str, str]:
+def backend_config(wiring: GateWiring) -> dict[str, str]:
     """Return the command-level settings of every call, beyond the guard that all our git calls have."""
     return {
         "core.hooksPath": str(hooks_path(wiring.mirror)),
@@ -90,7 +96,6 @@ def backend_config(wiring: GateWiring, limits: GateLimits) -> dict[str, str]:
         "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
         "pack.windowMemory": "256m",
         "transfer.hideRefs": "refs/terok",
-        "receive.maxInputSize": str(limits.push_bytes),
         "receive.advertisePushOptions": "false",
         "receive.denyDeletes": "false",
         "receive.denyNonFastForwards": "false",
@@ -113,8 +118,9 @@ class _Gate:
     def __init__(self, wiring: GateWiring, limits: GateLimits) -> None:
         self._wiring = wiring
         self.limits = limits
-        self._config = backend_config(wiring, limits)
+        self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
+        self._pushes = asyncio.Semaphore(limits.pushes)
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
 
@@ -154,13 +160,19 @@ class _Gate:
         finally:
             self._slots.release()
 
+    def _room(self) -> int:
+        """Return how many bytes pushes may still bring."""
+        return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
+
     async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
+        if wanted.service == "receive-pack" and self._room() <= 0:
+            return _refuse(Refusal(507, "the disk of the gate is nearly full; tell the person who runs it"))
         if wanted.action == "advertise":
             return await self._answer(request, wanted, None)
         body = inflated(_body(request)) if wanted.gzip else _body(request)
         if wanted.service == "upload-pack":
             return await self._answer(request, wanted, body)
-        async with PushCheck(self._wiring.mirror) as check:
+        async with self._pushes, PushCheck(self._wiring.mirror) as check:
             return await self._answer(request, wanted, body, check)
 
     async def _answer(
@@ -170,14 +182,16 @@ class _Gate:
         body: AsyncIterator[bytes] | None,
         check: PushCheck | None = None,
     ) -> web.StreamResponse:
+        size = {"receive.maxInputSize": str(min(self.limits.push_bytes, self._room()))} if check else {}
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
-            config=self._config,
+            config=self._config | size,
             protocol=wanted.protocol,
             advertise=wanted.action == "advertise",
             pass_fds=check.inherited if check else (),
             variables=check.variables if check else {},
+            memory=self.limits.push_memory if check else None,
         )
         idle = self.limits.idle_seconds
         async with Backend(service, body, idle_timeout=idle) as backend:

@@ -74,6 +74,7 @@ def policy(
     settings: list[str] | None = None,
     exceptions: list[str] | None = None,
     dropped: list[str] | None = None,
+    limits: list[str] | None = None,
     as_json: bool = False,
 ) -> int:
     """Print the rules of a mirror's inspection, or change what happens when one finds something."""
@@ -82,9 +83,13 @@ def policy(
 
     mirror = _mirror(scope)
     current = load_policy(mirror)
-    if settings or exceptions or dropped:
+    if settings or exceptions or dropped or limits:
         pairs = [setting.partition("=") for setting in settings or []]
-        current = current.changed({rule: verdict for rule, _, verdict in pairs}, exceptions or [], dropped or [])
+        given = [limit.partition("=") for limit in limits or []]
+        numbers = {name: int(number) if number.isdecimal() else -1 for name, _, number in given}
+        current = current.changed(
+            {rule: verdict for rule, _, verdict in pairs}, exceptions or [], dropped or [], numbers
+        )
         save_policy(mirror, current)
     verdicts = {rule.name: current.verdicts.get(rule.name, rule.default) for rule in RULES.values()}
     if as_json:
@@ -95,6 +100,8 @@ def policy(
         print(f"{verdict:7} {name:18} {RULES[name].title}")
     for exception in current.exceptions:
         print(f"except  {safe_text(exception)}")
+    for name, number in asdict(current.limits).items():
+        print(f"limit   {name}={number}")
     return 0
 
 

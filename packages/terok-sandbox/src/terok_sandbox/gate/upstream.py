@@ -32,6 +32,7 @@ _TOLERATED: Final = (
 
 
 _PROTOCOLS: Final[Mapping[str, tuple[Protocol, ...]]] = {"url": ("https",), "ssh": ("ssh",), "path": ("file",)}
+_CHECKED_OUT: Final = "promote to a branch of another name with --to, and merge that there"
 _HINT: Final = "sync and review again, or promote to a branch of another name with --to"
 
 
@@ -69,7 +70,7 @@ class Upstream:
         """Bring the objects ``oids``, and all that they need, into the mirror; no ref changes.
 
         The upstream is asked for what it advertised and for nothing else; a branch that moved meanwhile and can no
-        longer be had is `UpstreamUnreachable`.
+        longer be had is `UpstreamUnreachable`. `MirrorError` when commits are missing that others build on.
         """
         wanted = sorted(set(oids))
         if not wanted:
@@ -86,6 +87,13 @@ class Upstream:
                     f"the disk of the mirror {mirror} is full", hint="make room and sync again; no branch has changed"
                 ) from error
             raise self._unreachable(error) from error
+        # Git takes the end of a shallow clone's history for its beginning while it fetches, and forgets about it then.
+        connected = ("--quiet", "--stdin", "--not", "--all")
+        if run_git("rev-list", *connected, git_dir=mirror, input=data, timeout=timeout, check=False).returncode:
+            raise MirrorError(
+                f"the history of the upstream {self.source.address} is not complete",
+                hint="a shallow clone is made whole with 'git fetch --unshallow'",
+            )
 
     def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
         """Set the upstream's ``branch`` to ``tip``, provided it is at ``expected`` (None: does not exist).
@@ -107,7 +115,8 @@ class Upstream:
         if refused:
             remote = [line.removeprefix("remote:").strip() for line in words if line.startswith("remote:")]
             text = "; ".join(safe_text(line, limit=300) for line in [*refused, *remote[-3:]] if line)
-            raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=_HINT)
+            hint = _CHECKED_OUT if "checked out" in text else _HINT
+            raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=hint)
         text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
         raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
 

@@ -1,4 +1,7 @@
-"""What a person has decided about the branches of a mirror: reviewed, or rejected with a note."""
+"""What a person has decided about the branches of a mirror: reviewed, or rejected with a note.
+
+The record lies beside the mirror, where what takes pushes cannot write; that reads of rejections in a copy inside.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from terok_sandbox.gate.errors import MirrorError
 
 SCHEMA: Final = 1
 MAX_NOTE: Final = 4000
-_FILE: Final = "verdicts.json"
+_REJECTIONS: Final = "rejections.json"
 _MAX_SIZE: Final = 16 * 1024 * 1024
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
@@ -26,13 +29,15 @@ class Verdict:
     """A decision about one branch at one commit.
 
     ``target`` and ``target_tip`` are the upstream branch that the person compared with, as it was then (None: the
-    upstream had none); ``flags`` is how many findings were shown; ``time`` is RFC 3339.
+    upstream had none); ``base`` is the commit after which everything was shown (None: everything); ``flags`` is how
+    many findings were shown; ``time`` is RFC 3339.
     """
 
     branch: str
     tip: str
     target: str | None = None
     target_tip: str | None = None
+    base: str | None = None
     flags: int = 0
     rejected: bool = False
     note: str = ""
@@ -41,7 +46,7 @@ class Verdict:
 
 def read_verdicts(mirror: Path) -> dict[str, Verdict]:
     """Return the decisions by branch; `MirrorError` when they cannot be read."""
-    file = mirror / _FILE
+    file = _file(mirror)
     try:
         with file.open("rb") as stream:
             document = json.loads(stream.read(_MAX_SIZE))
@@ -52,6 +57,15 @@ def read_verdicts(mirror: Path) -> dict[str, Verdict]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MirrorError(f"{file}: the record of reviews cannot be read", hint=f"remove {file}") from error
+
+
+def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
+    """Return tip and note of the rejected branches, as far as they can be read."""
+    try:
+        found = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
+        return {str(branch): (str(tip), str(note)) for branch, (tip, note) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def record_verdict(mirror: Path, verdict: Verdict) -> None:
@@ -80,7 +94,13 @@ def _lock(mirror: Path) -> FileLock:
 def _write(mirror: Path, verdicts: Mapping[str, Verdict]) -> None:
     branches = {branch: asdict(verdict) for branch, verdict in verdicts.items()}
     text = json.dumps({"schema": SCHEMA, "branches": branches}, indent=1, sort_keys=True)
-    atomic_write(mirror / _FILE, text + "\n", mode=0o600)
+    atomic_write(_file(mirror), text + "\n", mode=0o600)
+    rejections = {one.branch: [one.tip, one.note] for one in verdicts.values() if one.rejected}
+    atomic_write(mirror / _REJECTIONS, json.dumps(rejections) + "\n", mode=0o600)
+
+
+def _file(mirror: Path) -> Path:
+    return mirror.with_suffix(".verdicts.json")
 
 
 def _verdict(branch: str, raw: dict[str, Any]) -> Verdict:

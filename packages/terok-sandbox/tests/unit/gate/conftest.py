@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.request import gate_url, token_hash
-from terok_sandbox.gate.server import GateLimits, serve_gate
-from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.server import GateLimits
 
 TOKEN = "tk-0123456789abcdef"
 Serving = Callable[..., AbstractContextManager[str]]
@@ -26,6 +22,7 @@ Serving = Callable[..., AbstractContextManager[str]]
 def nobody_s_vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep promotions from searching for the credentials of whoever runs the tests."""
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "no-vault"))
+    monkeypatch.setenv("TEROK_SANDBOX_RUNTIME_DIR", str(tmp_path / "no-session"))
 
 
 @dataclass
@@ -106,29 +103,10 @@ def gate(upstream: Repo, tmp_path: Path) -> GitGate:
 
 
 @contextmanager
-def _serving(mirror: Path, limits: GateLimits | None = None, token: str = TOKEN) -> Iterator[str]:
-    """Serve a mirror from a thread; yields its URL with the token."""
-    started = threading.Event()
-    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        wiring = GateWiring(mirror=mirror, name="proj", token_sha256=token_hash(token))
-
-        async def main() -> None:
-            stop = asyncio.Event()
-            handles.append((asyncio.get_running_loop(), stop))
-            started.set()
-            await serve_gate(sock, wiring, stop=stop, limits=limits)
-
-        thread = threading.Thread(target=lambda: asyncio.run(main()))
-        thread.start()
-        started.wait(10)
-        try:
-            yield gate_url(token, "proj", sock.getsockname()[1])
-        finally:
-            loop, stop = handles[0]
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
-            assert not thread.is_alive()
+def _serving(mirror: Path, limits: GateLimits | None = None) -> Iterator[str]:
+    """Serve a mirror; yields its URL with the token."""
+    with GateServer(mirror, "proj", TOKEN, limits=limits) as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -4,15 +4,16 @@ import base64
 import contextlib
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate.errors import GateError, PolicyError
-from terok_sandbox.gate.inspect.changes import parse_changes
+from terok_sandbox.gate.inspect.changes import ChangeReader
 from terok_sandbox.gate.inspect.contents import judge_attributes
-from terok_sandbox.gate.inspect.inspection import inspect_push
+from terok_sandbox.gate.inspect.inspection import MAX_FINDINGS, inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionPolicy, load_policy, parse_policy, save_policy
@@ -43,6 +44,7 @@ def found(path: str) -> set[str]:
         ("git~1/config", "path-git"),
         (".git. /x", "path-git"),
         (".git::$INDEX_ALLOCATION/x", "path-git"),
+        ("a/b\\.git\\config", "path-git"),
         ("x" * 256, "path-length"),
         ("/".join("d" * 200), "path-length"),
         (".github/workflows/ci.yml", "workflow"),
@@ -82,6 +84,8 @@ def test_usual_names_have_none() -> None:
         ("d/e/a", "../../x", False),
         ("d/e/a", "../../../x", True),
         ("d/a", "b/../../c/../../x", True),
+        ("out", "d/up/../../etc/passwd", True),  # d/up may lead to the top of the tree
+        ("d/up", "..", False),
         ("a", ".git/config", True),
         ("d/a", "../.GIT", True),
         ("a", "C:\\x", True),
@@ -93,16 +97,20 @@ def test_links(link: str, target: str, out: bool) -> None:
     assert leaves_tree(link, target) is out
 
 
-@given(st.lists(st.sampled_from(["..", ".", "a", "b"]), max_size=6), st.lists(st.sampled_from("xy"), max_size=4))
-def test_links_against_the_file_system(target: list[str], place: list[str]) -> None:
-    link = "/".join([*place, "link"])
-    outside = f"/{link}/../{'/'.join(target)}" if target else ""
-    depth = len(place)
-    escaped = not target
-    for part in target:
-        depth += {"..": -1, ".": 0}.get(part, 1)
-        escaped = escaped or depth < 0
-    assert leaves_tree(link, "/".join(target)) is escaped, outside
+TARGETS = st.lists(st.sampled_from(["..", ".", "d", "e", "x", "y", "z"]), min_size=1, max_size=6).map("/".join)
+
+
+@pytest.mark.attack("FS-1")
+@given(st.dictionaries(st.sampled_from(["x", "y", "z", "d/x", "d/y", "d/e/x", "d/e/y", "d/e/z"]), TARGETS, max_size=8))
+def test_links_that_pass_stay_in_the_tree_whatever_they_lead_over(links: dict[str, str]) -> None:
+    passed = {link: target for link, target in links.items() if not leaves_tree(link, target)}
+    with TemporaryDirectory() as base:
+        root = Path(base).resolve() / "above/tree"
+        (root / "d/e").mkdir(parents=True)
+        for link, target in passed.items():
+            (root / link).symlink_to(target)
+        for link in passed:
+            assert Path(os.path.realpath(root / link)).is_relative_to(root), passed
 
 
 def test_collisions() -> None:
@@ -114,8 +122,9 @@ def test_collisions() -> None:
 
 
 def test_attributes() -> None:
-    text = b"*.c diff=cpp\n# filter=no\n*.bin filter=evil -text\n*.x merge=union diff=evil\n"
-    assert [(f.line, f.detail) for f in judge_attributes("x", text)] == [(3, "filter=evil"), (4, "diff=evil")]
+    text = b"*.c diff=cpp\n# filter=no\n*.bin filter=evil -text\n*.x merge=union diff=evil\n*.y -text\rfilter=z\n"
+    seen = [(f.line, f.detail) for f in judge_attributes("x", text)]
+    assert seen == [(3, "filter=evil"), (4, "diff=evil"), (5, "filter=z")]
 
 
 SECRETS = {
@@ -151,9 +160,11 @@ def test_any_bytes(raw: bytes) -> None:
     for content in (raw, b"-----BEGIN PRIVATE KEY-----" + raw, b"://" + raw):
         assert len([*find_secrets("f", content)]) <= 20
     with contextlib.suppress(GateError):
-        list(parse_changes(raw))
+        reader = ChangeReader(lambda _: None)
+        reader.feed(raw)
+        reader.end()
     with contextlib.suppress(GateError):
-        parse_question(b"push \n" + raw + b"\nend\n", Path("/mirror.git"))
+        parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
     with contextlib.suppress(PolicyError):
         parse_policy(raw)
 
@@ -171,7 +182,7 @@ def test_policy(tmp_path: Path) -> None:
     policy = InspectionPolicy().changed({"workflow": "refuse"}, ["secret:tests/*"])
     save_policy(tmp_path, policy)
     assert load_policy(tmp_path) == policy
-    for bad in ({"nothing": "flag"}, {"secret": "maybe"}):
+    for bad in ({"nothing": "flag"}, {"secret": "maybe"}, {"push-size": "flag"}, {"ref-target": "allow"}):
         with pytest.raises(PolicyError):
             policy.changed(bad)
     (tmp_path / "inspection.json").write_text('{"schema": 2}')
@@ -220,6 +231,135 @@ def test_names_that_collide(agent: Repo, gate: GitGate) -> None:
     assert "src (collides with SRC)" in done.stderr
     assert "sub/same (collides with Same)" in done.stderr
     assert done.returncode != 0
+
+
+def test_names_that_collide_where_others_did_before(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    blob = upstream.git("rev-parse", "HEAD:README")
+    for path in ("net/TCP.c", "net/tcp.c"):
+        upstream.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+    upstream.git("commit", "-q", "-m", "as published")
+    gate.sync()
+    agent.git("pull", "-q", "origin", "main")
+    agent.git("update-index", "--add", "--cacheinfo", f"100644,{blob},net/new.c")
+    agent.git("commit", "-q", "-m", "beside them")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    agent.git("update-index", "--add", "--cacheinfo", f"100644,{blob},net/NEW.c")
+    agent.git("commit", "-q", "-m", "collides")
+    assert "net/new.c (collides with NEW.c)" in agent.try_git("push", "origin", "HEAD:refs/heads/work").stderr
+
+
+def test_a_merge_of_what_was_taken_apart(agent: Repo, gate: GitGate) -> None:
+    blob, start = agent.git("rev-parse", "HEAD:README"), agent.git("rev-parse", "HEAD")
+    sides = []
+    for name in ("Same", "same"):
+        agent.git("reset", "-q", "--hard", start)
+        agent.git("update-index", "--add", "--cacheinfo", f"100644,{blob},sub/{name}")
+        agent.git("commit", "-q", "-m", name)
+        agent.git("push", "-q", "origin", f"HEAD:refs/heads/side-{name}")
+        sides.append(agent.git("rev-parse", "HEAD"))
+    agent.git("read-tree", sides[0])
+    agent.git("update-index", "--add", "--cacheinfo", f"100644,{blob},sub/same")
+    tree = agent.git("write-tree")
+    both = agent.git("commit-tree", "-m", "both", "-p", sides[0], "-p", sides[1], tree)
+    done = agent.try_git("push", "origin", f"{both}:refs/heads/both")
+    assert "sub/same (collides with Same)" in done.stderr
+    assert done.returncode != 0
+
+
+@pytest.mark.attack("FS-1")
+def test_a_link_that_becomes_a_file_of_the_same_content(agent: Repo, gate: GitGate) -> None:
+    blob = agent.git("hash-object", "-w", "--stdin", input="/etc/passwd")
+    for mode in ("120000", "100644"):
+        agent.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},x")
+        agent.git("commit", "-q", "-m", mode)
+    assert "symlink-escape: " in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+
+
+@pytest.mark.attack("GIT-5")
+def test_what_runs_by_itself_behind_a_link(agent: Repo, gate: GitGate) -> None:
+    agent.commit("notes/tasks.json")
+    os.symlink("notes", agent.path / ".vscode")
+    agent.git("add", ".vscode")
+    agent.git("commit", "-q", "-m", "link")
+    assert "editor-task" in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+
+
+@pytest.mark.attack("GIT-3")
+def test_other_names_of_git_files(agent: Repo, gate: GitGate) -> None:
+    for name, rule in (("GITMOD~1", "submodule"), (".gitmodules.", "submodule"), ("GITATT~1", "attributes-filter")):
+        agent.commit(name, "* filter=evil\n")
+        assert f"{rule}: " in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+        agent.git("reset", "-q", "--hard", "HEAD~1")
+
+
+def test_what_is_shown_does_not_crowd_out_what_is_refused(agent: Repo, gate: GitGate) -> None:
+    blob, link = (agent.git("hash-object", "-w", "--stdin", input=text) for text in ("x", "/etc/passwd"))
+    entries = [f"100644 {blob}\tmany/{number}/Makefile\n" for number in range(MAX_FINDINGS + 1)]
+    agent.git("update-index", "--index-info", input="".join([*entries, f"120000 {link}\tout\n"]))
+    agent.git("commit", "-q", "-m", "many")
+    assert "symlink-escape: " in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+    assert "x" not in gate.branch_heads()
+
+
+@pytest.mark.attack("UI-1")
+@pytest.mark.parametrize("name", ["we\u202eird", "main\u200b", "\u009b2J", b"caf\xe9"])
+def test_names_of_branches_show_as_they_are(agent: Repo, gate: GitGate, name: str | bytes) -> None:
+    ref = f"HEAD:refs/heads/{os.fsdecode(name)}"
+    assert "characters that do not show" in agent.try_git("push", "origin", ref, errors="replace").stderr
+    assert set(gate.branch_heads()) == {"main"}
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/größe")
+
+
+def test_saved_tips_count_too(agent: Repo, gate: GitGate) -> None:
+    save_policy(gate.path, InspectionPolicy().changed({}, limits={"refs": 3}))
+    for number in range(3):
+        agent.git("commit", "-q", "--amend", "-m", f"{number}")
+        agent.git("push", "-qf", "origin", "HEAD:refs/heads/x")
+    agent.git("commit", "-q", "--amend", "-m", "one more")
+    assert "3 is the limit" in agent.try_git("push", "-f", "origin", "HEAD:refs/heads/x").stderr
+    agent.git("reset", "-q", "--hard", "HEAD@{1}")
+    agent.commit("further")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/x")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.attack("RES-1")
+def test_a_few_trees_that_stand_for_a_billion_files(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_policy(gate.path, InspectionPolicy().changed({}, limits={"changes": 2000}))
+    listing = f"100644 blob {agent.git('rev-parse', 'HEAD:README')}"
+    for _ in range(9):
+        tree = agent.git("mktree", input="".join(f"{listing}\t{number}\n" for number in range(10)))
+        listing = f"040000 tree {tree}"
+    bomb = agent.git("commit-tree", "-m", "bomb", tree)
+    monkeypatch.setattr("terok_sandbox.gate.inspect.objects._MEMORY", 256 * 1024**2)
+    done = agent.try_git("push", "origin", f"{bomb}:refs/heads/x")
+    assert "could not be inspected: git log failed" in done.stderr
+    assert "ut of memory" in done.stderr
+    assert "x" not in gate.branch_heads()
+    twigs = agent.git("commit-tree", "-m", "many", f"{bomb}:0/0/0/0/0")
+    assert "too many changes" in agent.try_git("push", "origin", f"{twigs}:refs/heads/x").stderr
+
+
+def test_a_secret_in_a_message(agent: Repo, gate: GitGate) -> None:
+    agent.commit("a", message=f"Use {AWS}")
+    agent.commit("b")
+    done = agent.try_git("push", "origin", "HEAD:refs/heads/x")
+    assert "AWS key in the message" in done.stderr
+    assert AWS not in done.stderr
+    agent.git("reset", "-q", "--hard", "HEAD~2")
+    raw = agent.git("cat-file", "commit", "HEAD") + "x" * 5_000_000
+    agent.git("update-ref", "refs/heads/long", agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=raw))
+    assert "message is longer than 4 MiB" in agent.try_git("push", "origin", "long").stderr
+
+
+def test_a_higher_limit_is_searched(agent: Repo, gate: GitGate) -> None:
+    agent.commit("big", "x\n" * 600_000 + AWS + "\n")
+    assert "not-scanned" in agent.try_git("push", "origin", "HEAD:refs/heads/x").stderr
+    agent.git("commit", "-q", "--amend", "-m", "again")
+    save_policy(gate.path, InspectionPolicy().changed({}, limits={"scanned_file_bytes": 8_000_000}))
+    assert "big:600001 (AWS key)" in agent.try_git("push", "origin", "HEAD:refs/heads/y").stderr
 
 
 def test_limits_tags_and_merges(agent: Repo, gate: GitGate) -> None:

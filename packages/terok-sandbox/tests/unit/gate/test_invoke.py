@@ -126,6 +126,7 @@ OURS = [
     ("merge-base", "HEAD", "HEAD~1"),
     ("mktree",),
     ("push", "--receive-pack=@receive", "@other", "HEAD:refs/heads/pushed"),
+    ("repack", "--geometric=2", "-d"),
     ("rev-list", "--objects", "--all"),
     ("rev-parse", "HEAD"),
     ("symbolic-ref", "HEAD", "refs/heads/main"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox.gate import layout
 from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
 from terok_sandbox.gate.layout import list_mirrors
@@ -203,6 +205,43 @@ def test_an_upstream_that_goes_away(upstream: Repo, gate: GitGate) -> None:
     assert gate._refs().refs == before
 
 
+def test_many_packs_are_put_together_and_nothing_is_lost(
+    upstream: Repo, agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for number in range(4):
+        made.append(agent.commit("a", str(number)))
+        agent.git("push", "-qf", "origin", "HEAD:refs/heads/work")
+        agent.git("reset", "-q", "--hard", "HEAD~1")
+    agent.git("push", "-q", "origin", ":refs/heads/work")
+    loose = agent.git("hash-object", "-w", "--stdin", input="nobody refers to it")
+    shutil.copytree(agent.path / ".git/objects" / loose[:2], gate.path / "objects" / loose[:2], dirs_exist_ok=True)
+    for number in range(4):
+        upstream.commit("README", f"{number} of many\n")
+        gate.sync()
+    assert len(list(gate.path.glob("objects/pack/*.pack"))) > 4, "one more with each sync"
+    monkeypatch.setattr(layout, "MANY_PACKS", 2)
+    assert gate.sync().notes == ()
+    assert len(list(gate.path.glob("objects/pack/*.pack"))) <= 2
+    for oid in (*made, loose):
+        agent.git("--git-dir", str(gate.path), "cat-file", "-e", oid)
+    assert len(list_backups(gate.path)) == 4
+    agent.git("--git-dir", str(gate.path), "fsck", "--full", "--strict")
+
+
+def test_a_shallow_upstream_has_to_be_whole(upstream: Repo, tmp_path: Path) -> None:
+    upstream.git("tag", "tree", "HEAD^{tree}")
+    shallow = upstream.clone(f"file://{upstream.path}", "shallow", "--depth=1")
+    gate = GitGate("proj", base=tmp_path / "gate", upstream=str(shallow.path))
+    with pytest.raises(MirrorError, match="is not complete") as refused:
+        gate.sync()
+    assert "--unshallow" in (refused.value.hint or "")
+    assert gate._refs().refs == {}
+    shallow.git("fetch", "-q", "--unshallow", "--tags")
+    assert gate.sync().applied == ("main",)
+    assert "tree" in gate._refs().under("refs/tags/")
+
+
 def test_nothing_half_made(upstream: Repo, tmp_path: Path) -> None:
     (upstream.path / ".git/HEAD").write_text("broken")
     gate = GitGate("proj", base=tmp_path / "gate", upstream=str(upstream.path))
@@ -262,10 +301,10 @@ def test_bad_scopes_and_records(gate: GitGate) -> None:
     for scope in ("", "../x", "A", "a/b", "-x", "a" * 70):
         with pytest.raises(MirrorError):
             GitGate(scope, base=gate.path.parent, upstream=None)
-    (gate.path / "terok.json").write_text(json.dumps({"schema": 99}))
+    gate.path.with_suffix(".json").write_text(json.dumps({"schema": 99}))
     with pytest.raises(MirrorError, match="another version"):
         GitGate.open("proj-1", base=gate.path.parent)
-    (gate.path / "terok.json").write_text("{")
+    gate.path.with_suffix(".json").write_text("{")
     with pytest.raises(MirrorError, match="cannot be read"):
         GitGate.open("proj-1", base=gate.path.parent)
     assert list_mirrors(gate.path.parent) == []

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
-from terok_sandbox.gate.errors import MirrorError, PolicyError, PromotionRefused
-from terok_sandbox.gate.held import Search
+from terok_sandbox.gate.errors import GateError, MirrorError, PolicyError, PromotionRefused
+from terok_sandbox.gate.held import Search, find_held
 from terok_sandbox.gate.inspect.objects import Cutter
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.verdicts import read_verdicts
@@ -21,7 +23,7 @@ from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
 
 if TYPE_CHECKING:
-    from conftest import Repo
+    from conftest import Repo, Serving
 
 
 @pytest.fixture
@@ -126,6 +128,21 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
     assert search.found == (wanted[0] if wanted else None)
 
 
+@pytest.mark.attack("GIT-4")
+def test_what_takes_pushes_decides_neither_the_upstream_nor_what_was_reviewed(pushed: str, gate: GitGate) -> None:
+    promotion.reject(gate, "feature", "no")
+    reviewed = {"schema": 1, "branches": {"feature": {"branch": "feature", "tip": pushed}}}
+    for name in ("terok.json", "verdicts.json", "rejections.json"):
+        (gate.path / name).write_text(json.dumps(reviewed | {"scope": "proj-1", "upstream": "https://evil.example/x"}))
+    opened = GitGate.open("proj-1", base=gate.path.parent)
+    assert opened.source == gate.source
+    with pytest.raises(PromotionRefused, match="was rejected: no"):
+        promotion.promote(opened, "feature")
+    shutil.rmtree(gate.path)
+    with pytest.raises(MirrorError, match="no mirror"):
+        GitGate.open("proj-1", base=gate.path.parent)
+
+
 def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
     promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
     agent.commit("more")
@@ -133,8 +150,9 @@ def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstre
     with pytest.raises(PromotionRefused, match="changed since the review"):
         promotion.promote(gate, "feature", accept_flags=True)
     promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
-    with pytest.raises(PromotionRefused, match="checked out"):
+    with pytest.raises(PromotionRefused, match="checked out") as refused:
         promotion.promote(gate, "feature", to="main", accept_flags=True)
+    assert "with --to" in (refused.value.hint or "")
     upstream.git("checkout", "-q", "-b", "aside")
     upstream.git("checkout", "-q", "main")
     upstream.commit("README", "the upstream moves on\n")
@@ -149,6 +167,57 @@ def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstre
         with pytest.raises(PromotionRefused):
             promotion.promote(gate, "feature", to=name or "/", accept_flags=True)
     assert upstream.git("branch", "--format=%(refname:short)").split() == ["aside", "main"]
+
+
+def test_no_base_but_the_upstream(new_repo: Callable[..., Repo], tmp_path: Path, serving: Serving) -> None:
+    empty = new_repo("empty", "--bare")
+    gate = GitGate("proj-2", base=tmp_path / "gate", upstream=str(empty.path))
+    gate.sync()
+    with serving(gate.path) as url:
+        agent = empty.clone(url, "work")
+        agent.commit("evil", "rm -rf\n")
+        agent.git("push", "-q", "origin", "HEAD:refs/heads/main")
+        agent.commit("fine")
+        agent.git("push", "-q", "origin", "HEAD:refs/heads/feature")
+    seen = gate.review("feature")
+    assert "+rm -rf" in seen.review.patch, "the promotion would send it"
+    assert len(seen.review.commits) == 2
+
+
+def test_only_what_was_shown_is_added(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    upstream.git("checkout", "-q", "-b", "release", "HEAD~1")
+    upstream.git("checkout", "-q", "main")
+    gate.sync()
+    agent.commit("a")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/feature")
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    with pytest.raises(PromotionRefused, match="that the review did not show"):
+        gate.promote("feature", to="release")
+    assert gate.promote("feature", to="new") == "new"
+
+
+def test_a_patch_of_any_size_can_be_promoted_but_not_unseen(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.commit("a", "x\n" * 2000)
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/feature")
+    monkeypatch.setattr("terok_sandbox.gate.review.MAX_PATCH", 1000)
+    seen = gate.review("feature")
+    assert "too large to be shown" in seen.review.patch
+    promotion.record_review(gate, "feature", seen)
+    with pytest.raises(PromotionRefused, match="1 findings"):
+        gate.promote("feature")
+    assert gate.promote("feature", accept_flags=True) == "feature"
+
+
+def test_many_upstream_branches(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    tips = [upstream.git("commit-tree", "-m", str(number), "HEAD^{tree}") for number in range(3)]
+    agent.commit("a", "some text\n")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/feature")
+    known = [*tips, *(f"{number:040x}" for number in range(60_000))]
+    tip = gate.branch_heads()["feature"]
+    with pytest.raises(GateError, match="bad object"):  # not: argument list too long
+        find_held(gate.path, tip, known, (Patterns(["some text"]),))
 
 
 def test_a_local_project_has_nowhere_to_go(tmp_path: Path, agent: Repo) -> None:
@@ -215,8 +284,12 @@ def test_verbs(
     review_handlers.reject(scope="proj-1", branch="feature", note="no")
     upkeep_handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
     assert "refuse  workflow" in capsys.readouterr().out
-    upkeep_handlers.policy(scope="proj-1", dropped=["secret:tests/*"], as_json=True)
-    assert json.loads(capsys.readouterr().out)["exceptions"] == []
+    upkeep_handlers.policy(scope="proj-1", dropped=["secret:tests/*"], limits=["refs=7"], as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["exceptions"], shown["limits"]["refs"]) == ([], 7)
+    for bad in ("refs", "refs=-1", "nothing=1"):
+        with pytest.raises(PolicyError, match="not a whole number"):
+            upkeep_handlers.policy(scope="proj-1", limits=[bad])
     with pytest.raises(PolicyError):
         upkeep_handlers.policy(scope="proj-1", settings=["workflow"])
     upkeep_handlers.access(scope="proj-1", credential="gh")

@@ -26,6 +26,16 @@ def test_what_a_branch_brings(agent: Repo, gate: GitGate, upstream: Repo) -> Non
     assert "\x07" not in shown
 
 
+def test_attributes_that_agents_push_hide_nothing(agent: Repo, gate: GitGate) -> None:
+    # In a bare repository git 2.43 to 2.45 obey those of HEAD unasked, later ones when asked to, older ones never.
+    agent.git("--git-dir", str(gate.path), "config", "attr.tree", "HEAD")
+    agent.commit(".gitattributes", "* -diff\n")
+    agent.git("push", "-q", "origin", "main")
+    agent.commit("run.py", "evil\n")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    assert "+evil" in review_branch(gate.path, "work").patch
+
+
 def test_bases(agent: Repo, gate: GitGate) -> None:
     agent.commit("one")
     agent.git("push", "-q", "origin", "main", "HEAD:refs/heads/first")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from terok_sandbox.gate import seed
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.seed import refresh_seed
+from terok_sandbox.gate.seed import refresh_seed, seed_workspace
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -61,3 +61,27 @@ def test_a_damaged_or_fragmented_copy_is_made_anew(
     assert copy.stat().st_ino != before
     monkeypatch.setattr(seed, "run_git", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
     assert refresh_seed(gate.path, tmp_path / "cache", worthwhile=0) is None, "a run goes on without"
+
+
+def test_a_workspace_is_made_of_the_copy(agent: Repo, gate: GitGate, upstream: Repo, url: str, tmp_path: Path) -> None:
+    upstream.git("tag", "v1")
+    gate.sync()
+    copy = refresh_seed(gate.path, tmp_path / "cache", worthwhile=0)
+    assert copy is not None
+    work = type(upstream)(tmp_path / "made/work", upstream.home)
+    assert seed_workspace(copy, work.path, url)
+    new = upstream.commit("README", "later\n")
+    gate.sync()
+    work.git("reset", "-q", "--hard")
+    assert (work.path / "README").read_text() == "hello there\n"
+    assert work.git("status", "--porcelain", "--branch") == "## main...origin/main"
+    assert work.git("tag") == "v1"
+    work.git("pull", "-q")
+    assert work.git("rev-parse", "HEAD") == new
+    work.git("fsck", "--full", "--strict")
+    work.commit("mine")
+    work.git("push", "-q", "origin", "HEAD:refs/heads/mine")
+    assert not seed_workspace(copy, work.path, url), "there is something in it"
+    (copy / "HEAD").unlink()
+    assert not seed_workspace(copy, tmp_path / "other", url)
+    assert list((tmp_path / "other").iterdir()) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import http.client
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -320,6 +322,64 @@ def test_too_big_a_pack_is_refused(agent: Repo, gate: GitGate, serving: Serving)
         assert done.returncode != 0
         assert "big" not in gate.branch_heads()
         fsck(gate)
+
+
+def pack_of(*entries: tuple[int, bytes, bytes]) -> bytes:
+    """Return a pack of (kind, what precedes the compressed bytes, content)."""
+    raw = b"PACK" + (2).to_bytes(4) + len(entries).to_bytes(4)
+    for kind, before, content in entries:
+        raw += number(len(content), first=kind) + before + zlib.compress(content)
+    return raw + hashlib.sha1(raw).digest()
+
+
+def number(value: int, first: int | None = None) -> bytes:
+    """Return a number as packs spell it, in groups of seven bits, the first four beside the ``first`` kind."""
+    groups = []
+    if first is not None:
+        groups.append(first << 4 | value & 15)
+        value >>= 4
+    while value or not groups:
+        groups.append(value & 127)
+        value >>= 7
+    return bytes([*(group | 128 for group in groups[:-1]), groups[-1]])
+
+
+@pytest.mark.attack("RES-1")
+def test_a_small_pack_of_a_huge_file(gate: GitGate, serving: Serving) -> None:
+    base, copies = bytes(0xFFFFFF), 10
+    oid = hashlib.sha1(b"blob %d\0" % len(base) + base).digest()
+    huge = number(len(base)) + number(len(base) * copies) + b"\xf0\xff\xff\xff" * copies
+    pack = pack_of((3, b"", base), (7, oid, huge))
+    assert len(pack) < 17_000, "of 160 MiB"
+    command = f"{'0' * 40} {gate.branch_heads()['main']} refs/heads/huge\0report-status\n".encode()
+    body = f"{len(command) + 4:04x}".encode() + command + b"0000" + pack
+    call = bearer() | {"Content-Type": "application/x-git-receive-pack-request"}
+    for memory, taken in ((128 * 1024**2, False), (1024**3, True)):
+        with serving(gate.path, GateLimits(push_memory=memory)) as url:
+            _, answer = ask(url, "POST", "/proj.git/git-receive-pack", call, body)
+        assert (b"ok refs/heads/huge" in answer) == taken, answer
+        fsck(gate)
+
+
+def test_pushes_leave_room_on_the_disk(agent: Repo, gate: GitGate, serving: Serving) -> None:
+    agent.commit("a")
+    with serving(gate.path, GateLimits(free_bytes=10**18)) as url:
+        done = agent.try_git("push", url, "HEAD:refs/heads/a")
+        assert "the disk of the gate is nearly full" in done.stderr
+        agent.git("fetch", "-q", url)
+    assert "a" not in gate.branch_heads()
+
+
+def test_a_question_that_is_not_understood_is_answered(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strange(*_: object) -> None:
+        raise GateError("the hook said something strange")
+
+    monkeypatch.setattr("terok_sandbox.gate.push_check.parse_question", strange)
+    agent.commit("a")
+    assert "could not be inspected" in agent.try_git("push", "origin", "HEAD:refs/heads/a").stderr
+    assert "a" not in gate.branch_heads()
 
 
 def test_objects_that_fsck_refuses(agent: Repo, gate: GitGate) -> None:

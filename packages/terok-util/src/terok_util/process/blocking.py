@@ -35,13 +35,15 @@ def run(
     max_output: int = MAX_OUTPUT,
     stdin: int | IO[bytes] | None = None,
     sink: Callable[[bytes], None] | None = None,
+    memory: int | None = None,
 ) -> Completed:
     """Run a program to its end and return what it wrote.
 
     The child gets a session of its own (no terminal to ask on), no descriptor of ours but `pass_fds`, and as input
     `input`, else the file `stdin`, else nothing. After `timeout` seconds, or on any exception here, it and its
     descendants are killed and reaped. `sink` takes standard output piece by piece, unredacted and without a limit,
-    instead of having it returned; an exception of it ends the child and passes through. The values in `redact` are
+    instead of having it returned; an exception of it ends the child and passes through. The child, and each process
+    that it starts, may allocate `memory` bytes. The values in `redact` are
     masked in the captured output and, like every registered secret, in error messages.
 
     Raises ToolNotFound, ProcessTimeout, OutputTooLarge, with `check` ProcessFailed for a status other than 0, and
@@ -49,7 +51,17 @@ def run(
     """
     secrets = tuple(redact)
     source = input_end(input, stdin)
-    child = spawn(argv, stdin=source, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd, pass_fds=pass_fds, detach=True)
+    child = spawn(
+        argv,
+        stdin=source,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=env,
+        cwd=cwd,
+        pass_fds=pass_fds,
+        detach=True,
+        memory=memory,
+    )
     exchange = _attend(timeout, secrets, Exchange.begin(child, data=input, max_output=max_output, sink=sink))
     return finish(exchange, secrets, check=check)
 

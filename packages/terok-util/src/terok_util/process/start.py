@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, Unpack
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
@@ -13,6 +15,10 @@ from terok_util.process.tools import checked_argv, checked_env, find_tool
 if TYPE_CHECKING:
     import asyncio.subprocess
     from collections.abc import Callable, Mapping, Sequence
+
+    from terok_util.process.kill import HasPid
+
+Child = TypeVar("Child", bound="HasPid")
 
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
@@ -27,6 +33,7 @@ class SpawnOptions(TypedDict, total=False):
     pass_fds                descriptors it inherits besides these three
     detach                  gives it a session of its own too, so that it outlives our terminal
     preexec                 runs in the child before exec; must not take locks that threads of ours may hold
+    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA)
     """
 
     stdin: int | IO[bytes] | None
@@ -37,6 +44,7 @@ class SpawnOptions(TypedDict, total=False):
     pass_fds: Sequence[int]
     detach: bool
     preexec: Callable[[], None] | None
+    memory: int | None
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> subprocess.Popen[bytes]:
@@ -46,7 +54,7 @@ def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions
     """
     command, words = _prepared(argv, options)
     try:
-        return subprocess.Popen(command, **words)
+        return _limited(subprocess.Popen(command, **words), options.get("memory"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -59,7 +67,7 @@ async def spawn_async(
 
     command, words = _prepared(argv, options)
     try:
-        return await asyncio.create_subprocess_exec(*command, **words)
+        return _limited(await asyncio.create_subprocess_exec(*command, **words), options.get("memory"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -81,6 +89,14 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
         "process_group": None if detach else 0,
         "preexec_fn": options.get("preexec"),
     }
+
+
+def _limited(child: Child, memory: int | None) -> Child:
+    # Set from here: code between fork and exec would make every start slow.
+    if memory is not None:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory, memory))
+    return child
 
 
 def exec_replace(argv: Sequence[str | os.PathLike[str]], env: Mapping[str, str] | None = None) -> NoReturn:

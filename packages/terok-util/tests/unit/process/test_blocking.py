@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,13 @@ def test_what_cannot_be_started(run: Runner, tmp_path: Path) -> None:
         run("true", timeout=10)
     with pytest.raises(process.ProcessError, match="must name a program"):
         run([], timeout=10)
+
+
+def test_memory_is_limited_for_children_of_the_child_too() -> None:
+    script = f"read line; exec {sys.executable} -c 'bytearray(200_000_000)'"
+    for memory, code in ((100_000_000, 1), (400_000_000, 0)):
+        done = process.run(["sh", "-c", script], timeout=20, input=b"go\n", memory=memory, check=False)
+        assert (done.returncode, "MemoryError" in done.err_text) == (code, bool(code)), done.err_text
 
 
 def test_stream_hands_over_merged_lines() -> None:

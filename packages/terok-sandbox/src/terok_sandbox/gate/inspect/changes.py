@@ -1,9 +1,9 @@
-"""Read what ``git log -z -c --root --raw --format=%H`` says of commits."""
+"""Read what ``git log -z --root --raw`` with `FORMAT` says of commits, as it comes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,21 @@ SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"
 NOTHING: Final = "000000"
 
-_COMMIT: Final = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+FORMAT: Final = "%H %P%n%B"
+MAX_FIELD: Final = 4 * 1024 * 1024
+"""Bytes of one commit message."""
+
+_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\n")
+_STRANGE: Final = "git described the changes in a form that is not understood"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, and whether it joins others."""
+
+    oid: str
+    merge: bool
+    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +51,48 @@ class Change:
         return not self.removed and all(mode == NOTHING for mode in self.before)
 
 
-def parse_changes(raw: bytes) -> Iterator[str | Change]:
-    """Yield each commit's name, then its changes; `GateError` when the bytes are not such an output."""
-    commit = ""
-    fields = iter(raw.split(b"\0"))
-    for field in (entry.removeprefix(b"\n") for entry in fields):
-        if _COMMIT.match(field):
-            commit = field.decode()
-            yield commit
+class ChangeReader:
+    """Hands each commit to ``take``, then its changes; `GateError` when the bytes are not such an output."""
+
+    def __init__(self, take: Callable[[Commit | Change], None]) -> None:
+        self._take = take
+        self._rest = b""
+        self._commit = ""
+        self._change = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        *fields, self._rest = (self._rest + data).split(b"\0")
+        if len(self._rest) > MAX_FIELD:
+            raise GateError(f"a commit's message is longer than {MAX_FIELD // 1024 // 1024} MiB")
+        for field in fields:
+            self._read(field)
+
+    def end(self) -> None:
+        """Say that there are no more."""
+        if self._rest or self._change:
+            raise GateError(_STRANGE)
+
+    def _read(self, field: bytes) -> None:
+        if self._change:
+            self._take(_change(self._commit, self._change, field))
+            self._change = b""
+            return
+        field = field.removeprefix(b"\n")
+        if match := _COMMIT.match(field):
+            self._commit = match[1].decode()
+            self._take(Commit(self._commit, b" " in match[2], field[match.end() :]))
         elif field.startswith(b":"):
-            path = next(fields, b"")
-            yield _change(commit, field, path)
+            self._change = field
         elif field:
-            raise GateError("git described the changes in a form that is not understood")
+            raise GateError(_STRANGE)
 
 
 def _change(commit: str, field: bytes, path: bytes) -> Change:
     parents = len(field) - len(field.lstrip(b":"))
     words = field[parents:].split(b" ")
     if len(words) != 2 * parents + 3 or not commit or not path:
-        raise GateError("git described the changes in a form that is not understood")
+        raise GateError(_STRANGE)
     modes = tuple(word.decode("latin-1") for word in words[: parents + 1])
     oid = words[2 * parents + 1].decode("latin-1")
     return Change(commit, path.decode("utf-8", "surrogateescape"), modes[:-1], modes[-1], oid)

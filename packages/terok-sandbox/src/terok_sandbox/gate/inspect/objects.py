@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.changes import Change, parse_changes
+from terok_sandbox.gate.inspect.changes import FORMAT, Change, ChangeReader, Commit
 from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
+_MEMORY: Final = 2 * 1024**3
+"""Bytes. Git holds all changes of a commit before it tells of one, and few trees can stand for any number of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,27 @@ class Objects:
     mirror: Path
     quarantine: Path | None = None
 
-    def new_commits(self, tips: Iterable[str], known: Iterable[str] | None, limit: int) -> Iterator[str | Change]:
-        """Yield at most ``limit`` commits reachable from ``tips`` and not from ``known`` (None: from any ref).
+    def new_commits(
+        self, tips: Iterable[str], known: Iterable[str] | None, limit: int, take: Callable[[Commit | Change], None]
+    ) -> None:
+        """Hand over at most ``limit`` commits reachable from ``tips`` and not from ``known`` (None: from any ref).
 
         Each is followed by what it changes; of a merge, what none of its parents has that way.
+        An exception of ``take`` ends git and passes through.
         """
-        without = ["--all"] if known is None else list(known)
-        flags = ("-z", "-c", "--root", "--raw", "--no-abbrev", "--format=%H", f"--max-count={limit}", "--stdin")
-        return parse_changes(self._git("log", *flags, "--not", *without, data=_lines(tips)))
+        without = ["--not", "--all"] if known is None else []
+        data = _lines([*tips, *(f"^{oid}" for oid in known or ())])
+        self._log("-c", f"--max-count={limit}", "--stdin", *without, data=data, take=take)
+
+    def joined(self, merges: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
+        """Hand over merges, each followed by what it changes as seen from its first parent."""
+        self._log("--no-walk=unsorted", "--diff-merges=first-parent", "--stdin", data=_lines(merges), take=take)
+
+    def _log(self, *flags: str, data: bytes, take: Callable[[Commit | Change], None]) -> None:
+        reader = ChangeReader(take)
+        told = ("-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
+        self._git("log", *told, *flags, data=data, sink=reader.feed)
+        reader.end()
 
     def kinds(self, names: Iterable[str]) -> list[str]:
         """Return the kind of each object named (any extended name without line feeds), in order."""
@@ -78,6 +93,7 @@ class Objects:
             input=data,
             max_output=_OUTPUT,
             sink=sink,
+            memory=_MEMORY,
         ).stdout
 
 

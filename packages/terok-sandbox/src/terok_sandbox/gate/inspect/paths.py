@@ -19,7 +19,8 @@ MAX_DEPTH: Final = 128
 _HFS_IGNORED: Final = dict.fromkeys(
     (0x200C, 0x200D, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF)
 )
-_NTFS_SHORT: Final = re.compile(r"git~\d+\Z|gi[0-9a-f]{4}~\d+\Z")
+_NTFS_SHORT: Final = re.compile(r"(git|gitmod|gitatt|gi[0-9a-f]{4})~\d+\Z")
+_OF_SHORT: Final = {"gitmod": ".gitmodules", "gitatt": ".gitattributes"}
 
 _RUN_BY_THEMSELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (
@@ -94,8 +95,11 @@ _RUN_BY_THEMSELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """Lower-case patterns; ``*`` matches any number of directories."""
 
 
-def judge_path(path: str) -> Iterator[Finding]:
-    """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself."""
+def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself.
+
+    A symbolic ``link`` is taken for the directory that it may lead to.
+    """
     parts = path.split("/")
     if not _plain(path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
@@ -105,8 +109,9 @@ def judge_path(path: str) -> Iterator[Finding]:
     if any(_is_git_like(part) for part in parts):
         yield Finding("path-git", path)
     lower = folded(path)
+    spelled = (lower, f"{lower}/") if link else (lower,)
     for rule, patterns in _RUN_BY_THEMSELVES:
-        if any(fnmatchcase(lower, pattern) for pattern in patterns):
+        if any(fnmatchcase(one, pattern) for pattern in patterns for one in spelled):
             yield Finding(rule, path)
             return
 
@@ -128,20 +133,31 @@ def collisions(names: list[str]) -> list[tuple[str, str]]:
 
 
 def leaves_tree(link: str, target: str) -> bool:
-    """Tell whether a symbolic link at ``link`` with ``target`` leads out of the tree or into ``.git``."""
+    """Tell whether a symbolic link at ``link`` with ``target`` leads out of the tree or into ``.git``.
+
+    So does one that climbs after a name: the name may be a link itself, and what is above its target is elsewhere.
+    """
     if not target or target.startswith("/") or "\0" in target or "\\" in target or re.match(r"[A-Za-z]:", target):
         return True
-    at = link.split("/")[:-1]
+    depth, descended = link.count("/"), False
     for part in target.split("/"):
         if part == "..":
-            if not at:
+            depth -= 1
+            if descended or depth < 0:
                 return True
-            at.pop()
         elif part not in ("", "."):
+            descended = True
             if _is_git_like(part):
                 return True
-            at.append(part)
     return False
+
+
+def git_name(path: str) -> str:
+    """Return a path's last name as HFS+, NTFS or a file system without case takes it: ``GITMOD~1`` is one of git's."""
+    name = path.rsplit("/", 1)[-1].translate(_HFS_IGNORED).casefold()
+    name = name.split(":")[0].rstrip(" .")  # NTFS drops these, and what follows a colon names a stream
+    short = _NTFS_SHORT.match(name)
+    return _OF_SHORT.get(short[1], ".git") if short else name
 
 
 def _plain(path: str) -> bool:
@@ -149,7 +165,5 @@ def _plain(path: str) -> bool:
 
 
 def _is_git_like(part: str) -> bool:
-    """Tell whether HFS+, NTFS or a file system without case takes a name for ``.git``."""
-    name = part.translate(_HFS_IGNORED).casefold()
-    name = name.split(":")[0].rstrip(" .")  # NTFS drops these, and what follows a colon names a stream
-    return name == ".git" or bool(_NTFS_SHORT.match(name))
+    """Tell whether such a file system takes a name for ``.git``, or for a path into it."""
+    return any(git_name(piece) == ".git" for piece in part.split("\\"))

@@ -13,12 +13,13 @@ from terok_util import atomic_write
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import PolicyError
-from terok_sandbox.gate.inspect.rules import RULES, VERDICTS, Finding, Verdict
+from terok_sandbox.gate.inspect.rules import ALWAYS_REFUSED, RULES, VERDICTS, Finding, Verdict
 
 SCHEMA: Final = 1
 _FILE: Final = "inspection.json"
 _MAX_SIZE: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limit NAME=NUMBER'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,17 @@ class InspectionPolicy:
         return self.verdicts.get(finding.rule, RULES[finding.rule].default)
 
     def changed(
-        self, verdicts: Mapping[str, str], exceptions: Iterable[str] = (), dropped: Iterable[str] = ()
+        self,
+        verdicts: Mapping[str, str],
+        exceptions: Iterable[str] = (),
+        dropped: Iterable[str] = (),
+        limits: Mapping[str, int] | None = None,
     ) -> InspectionPolicy:
-        """Return this policy with some decisions replaced; `PolicyError` for a rule or verdict that does not exist."""
+        """Return this policy with some decisions replaced; `PolicyError` for a rule, verdict or limit that is none."""
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]
-        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits))
+        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits) | dict(limits or {}))
 
 
 def load_policy(mirror: Path) -> InspectionPolicy:
@@ -103,6 +108,8 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
         raise PolicyError("verdicts and limits must be objects, exceptions a list")
     for rule, verdict in verdicts.items():
         _known_rule(rule)
+        if rule in ALWAYS_REFUSED and verdict != "refuse":
+            raise PolicyError(f"{rule}: what it finds cannot be inspected, so it is always refused", hint=_RAISE)
         if verdict not in VERDICTS:
             raise PolicyError(f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow")
     for entry in exceptions:
@@ -111,7 +118,10 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
         _known_rule(entry.partition(":")[0])
     for name, value in limits.items():
         if name not in InspectionLimits.__slots__ or type(value) is not int or value < 0:
-            raise PolicyError(f"limits: {safe_text(str(name))!r} is unknown or not a whole number")
+            known = ", ".join(InspectionLimits.__slots__)
+            raise PolicyError(
+                f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"limits: {known}"
+            )
     return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
 
 

@@ -58,5 +58,8 @@ _ALL: Final = (
     Rule("not-scanned", "flag", "content that was too much to be searched for secrets"),
 )
 
+ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})
+"""Rules that find what is not inspected."""
+
 RULES: Final[Mapping[str, Rule]] = {rule.name: rule for rule in _ALL}
 """All rules by name."""

@@ -1,0 +1,59 @@
+"""Serve a mirror on a port of this host, without a container."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.request import gate_url
+from terok_sandbox.gate.server import GateLimits, serve_gate
+from terok_sandbox.sidecar import GateWiring
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_STOP_SECONDS: Final = 30.0
+
+
+class GateServer:
+    """Serves ``mirror`` as ``/<name>.git`` to whoever knows ``token``, from a thread; a context manager.
+
+    It listens on the loopback ``port`` (0: any free one); ``url`` holds the token.
+    """
+
+    def __init__(self, mirror: Path, name: str, token: str, *, port: int = 0, limits: GateLimits | None = None) -> None:
+        self._wiring = GateWiring.for_token(mirror, name, token)
+        self._limits = limits
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, name="terok-gate", daemon=True)
+        self.url = gate_url(token, name, self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to serve; what connects earlier waits."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all calls and close the port; `GateError` when that takes too long."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_SECONDS)
+        self._socket.close()
+        if self._thread.is_alive():
+            raise GateError("the gate's server does not end")
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(serve_gate(self._socket, self._wiring, stop=self._stop, limits=self._limits))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
