@@ -10,6 +10,11 @@ from terok_util import lazy_exports
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_sandbox.audit import AuditLog, read_audit
+    from terok_sandbox.clearance.client import ClearanceClient
+    from terok_sandbox.clearance.events import ClearanceEvent
+    from terok_sandbox.clearance.hub import ClearanceHub
+    from terok_sandbox.clearance.model import ClearanceRequest, Verdict
+    from terok_sandbox.clearance.notifier import run_notifier
     from terok_sandbox.cli.tree import COMMANDS
     from terok_sandbox.config.model import SandboxConfig
     from terok_sandbox.config.view import SandboxConfigView
@@ -28,14 +33,27 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime, ContainerState, ExecResult, Image
     from terok_sandbox.sandbox import Sandbox
     from terok_sandbox.setup.state import check_setup
+    from terok_sandbox.shield.policy import Policy
+    from terok_sandbox.shield.profiles import list_profiles
+    from terok_sandbox.shield.shield import Shield, ShieldState
     from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
+    from terok_sandbox.vault.routes import load_routes
+    from terok_sandbox.vault.ssh.store import SSHManager
+    from terok_sandbox.vault.status import VaultStatus
     from terok_sandbox.vault.store import CredentialDB
+    from terok_sandbox.vault.unlock import open_vault
+    from terok_sandbox.vault.usage.budget import Budget, Limits
 
     __all__ = [
         "COMMANDS",
         "SAFE_ANNOTATION_KEYS",
         "AuditLog",
+        "Budget",
         "CheckVerdict",
+        "ClearanceClient",
+        "ClearanceEvent",
+        "ClearanceHub",
+        "ClearanceRequest",
         "Container",
         "ContainerRuntime",
         "ContainerState",
@@ -53,65 +71,72 @@ if TYPE_CHECKING:
         "Image",
         "KrunRuntime",
         "LifecycleHooks",
+        "Limits",
         "PerContainerResources",
         "PodmanRuntime",
+        "Policy",
         "PolicyTiers",
         "RunSpec",
+        "SSHManager",
         "Sandbox",
         "SandboxConfig",
         "SandboxConfigView",
         "SandboxError",
         "Sharing",
+        "Shield",
+        "ShieldState",
         "Sidecar",
         "SshTransport",
+        "VaultStatus",
+        "Verdict",
         "VolumeSpec",
         "Wiring",
         "allocate_per_container_resources",
         "check_setup",
+        "list_profiles",
+        "load_routes",
+        "open_vault",
         "read_audit",
+        "run_notifier",
         "service_ports",
     ]
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "AuditLog": ".audit",
-            "COMMANDS": ".cli.tree",
-            "CheckVerdict": ".doctor.check",
-            "Container": ".runtime.protocol",
-            "ContainerRuntime": ".runtime.protocol",
-            "ContainerState": ".runtime.protocol",
-            "CredentialDB": ".vault.store",
-            "DoctorCheck": ".doctor.check",
-            "ExecResult": ".runtime.protocol",
-            "FakeRuntime": ".runtime.fake",
-            "FakeSupervision": ".runtime.fake",
-            "GateServer": ".gate.served",
-            "GateWiring": ".sidecar",
-            "GitGate": ".gate.mirror",
-            "GpuConfigError": ".errors",
-            "GuestKeys": ".runtime.guest",
-            "HostFacts": ".launch.facts",
-            "Image": ".runtime.protocol",
-            "KrunRuntime": ".runtime.krun",
-            "LifecycleHooks": ".launch.spec",
-            "PerContainerResources": ".launch.resources",
-            "PodmanRuntime": ".runtime.podman",
-            "PolicyTiers": ".sidecar",
-            "RunSpec": ".launch.spec",
-            "SAFE_ANNOTATION_KEYS": ".launch.check",
-            "Sandbox": ".sandbox",
-            "SandboxConfig": ".config.model",
-            "SandboxConfigView": ".config.view",
-            "SandboxError": ".errors",
-            "Sharing": ".launch.spec",
-            "Sidecar": ".sidecar",
-            "SshTransport": ".runtime.guest",
-            "VolumeSpec": ".launch.spec",
-            "Wiring": ".launch.spec",
-            "allocate_per_container_resources": ".launch.resources",
-            "check_setup": ".setup.state",
-            "read_audit": ".audit",
-            "service_ports": ".runtime.guest",
+            ".audit": "AuditLog read_audit",
+            ".clearance.client": "ClearanceClient",
+            ".clearance.events": "ClearanceEvent",
+            ".clearance.hub": "ClearanceHub",
+            ".clearance.model": "ClearanceRequest Verdict",
+            ".clearance.notifier": "run_notifier",
+            ".cli.tree": "COMMANDS",
+            ".config.model": "SandboxConfig",
+            ".config.view": "SandboxConfigView",
+            ".doctor.check": "CheckVerdict DoctorCheck",
+            ".errors": "GpuConfigError SandboxError",
+            ".gate.mirror": "GitGate",
+            ".gate.served": "GateServer",
+            ".launch.check": "SAFE_ANNOTATION_KEYS",
+            ".launch.facts": "HostFacts",
+            ".launch.resources": "PerContainerResources allocate_per_container_resources",
+            ".launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
+            ".runtime.fake": "FakeRuntime FakeSupervision",
+            ".runtime.guest": "GuestKeys SshTransport service_ports",
+            ".runtime.krun": "KrunRuntime",
+            ".runtime.podman": "PodmanRuntime",
+            ".runtime.protocol": "Container ContainerRuntime ContainerState ExecResult Image",
+            ".sandbox": "Sandbox",
+            ".setup.state": "check_setup",
+            ".shield.policy": "Policy",
+            ".shield.profiles": "list_profiles",
+            ".shield.shield": "Shield ShieldState",
+            ".sidecar": "GateWiring PolicyTiers Sidecar",
+            ".vault.routes": "load_routes",
+            ".vault.ssh.store": "SSHManager",
+            ".vault.status": "VaultStatus",
+            ".vault.store": "CredentialDB",
+            ".vault.unlock": "open_vault",
+            ".vault.usage.budget": "Budget Limits",
         },
     )

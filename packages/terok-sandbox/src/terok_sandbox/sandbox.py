@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.launch.supervision import Supervision
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime
+    from terok_sandbox.shield.shield import Shield, ShieldState
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -222,6 +223,28 @@ class Sandbox:
     def gate_url(self, name: str, token: str) -> str:
         """Return the URL by which a container reaches the mirror served as *name*."""
         return f"http://{token}@{LOOPBACK_HOST}:{LOOPBACK_GATE_PORT}/{name.removesuffix('.git')}.git"
+
+    def shield(self, name: str) -> Shield:
+        """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
+        from terok_sandbox.shield.shield import Shield
+
+        return Shield(name, self.config)
+
+    def shield_state(self, name: str) -> ShieldState:
+        """Return posture, enforcement and live verdicts of a container's wall."""
+        return self.shield(name).state()
+
+    def shield_up(self, name: str) -> None:
+        """Enforce a container's policy."""
+        self.shield(name).up()
+
+    def shield_down(self, name: str, *, disengage: bool = False) -> None:
+        """Let through what no rule of a container decides, or everything."""
+        self.shield(name).down(disengage=disengage)
+
+    def shield_quarantine(self, name: str) -> None:
+        """End every connection of a container and let nothing out."""
+        self.shield(name).quarantine()
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
         name = spec.container_name

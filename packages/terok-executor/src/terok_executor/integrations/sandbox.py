@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.invoke import find_git as find_git
-    from terok_sandbox.gate.invoke import local_service as local_service
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.mirror import GitGate as GitGate
+    from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
-    from terok_sandbox.vault.ssh.store import SshKeys as SshKeys
+    from terok_sandbox.vault.ssh.store import SSHManager as SSHManager
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
@@ -82,8 +82,9 @@ else:
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git local_service run_git",
+            "terok_sandbox.gate.invoke": "find_git run_git",
             "terok_sandbox.gate.mirror": "GitGate",
+            "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",
             "terok_sandbox.launch.check": "check_spec",
@@ -101,7 +102,7 @@ else:
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
-            "terok_sandbox.vault.ssh.store": "SshKeys",
+            "terok_sandbox.vault.ssh.store": "SSHManager",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.vault.usage.budget": "Budget",

@@ -19,7 +19,7 @@ from terok_executor.integrations.sandbox import (
     GitGate,
     PolicyTiers,
     RunSpec,
-    SshKeys,
+    SSHManager,
     VolumeSpec,
     Wiring,
     check_mount_sources,
@@ -139,7 +139,7 @@ def _without_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
     if scope is None:
         return ()
     with open_vault(config) as vault:
-        if SshKeys(vault).of_scope(scope):
+        if SSHManager(vault).of_scope(scope):
             return ()
     return (
         f"there is no SSH key in the scope {scope}; `terok-executor sandbox ssh add {shlex.quote(scope)}` makes one",

@@ -66,7 +66,7 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
     }
     log = directory / "web.log"
     with listener, log.open("wb") as errors:
-        argv = [sys.executable, "-m", "terok_executor.web"]
+        argv = [sys.executable, "-P", "-m", "terok_executor.web"]
         process = spawn(argv, stdin=PIPE, stdout=PIPE, stderr=errors, pass_fds=(listener.fileno(),), detach=True)
     assert process.stdin is not None
     assert process.stdout is not None

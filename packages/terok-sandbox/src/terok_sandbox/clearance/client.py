@@ -10,7 +10,7 @@ from terok_util.text import safe_text
 
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
-from terok_sandbox.clearance.events import Event, read_event
+from terok_sandbox.clearance.events import ClearanceEvent, read_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class ClearanceClient:
         self._answers = answers
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_EVENTS)
+        self._events: asyncio.Queue[ClearanceEvent | None] = asyncio.Queue(_MAX_EVENTS)
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._seq = 0
         self._task: asyncio.Task[None] | None = None
@@ -72,7 +72,7 @@ class ClearanceClient:
             with suppress(OSError):
                 await self._writer.wait_closed()
 
-    async def next_event(self) -> Event:
+    async def next_event(self) -> ClearanceEvent:
         """Return the next event, the replay first; raises :class:`HubUnavailable` when the connection has ended."""
         event = await self._events.get()
         if event is None:
@@ -80,7 +80,7 @@ class ClearanceClient:
             raise HubUnavailable(f"{self._path}: the connection has ended", hint=_RUNNING)
         return event
 
-    async def waiting(self) -> list[Event]:
+    async def waiting(self) -> list[ClearanceEvent]:
         """Return the questions that wait now, oldest first: the replay up to its end."""
         found = []
         async with asyncio.timeout(ANSWER_TIMEOUT):
@@ -142,7 +142,7 @@ class ClearanceClient:
         if event is not None:
             self._push(event)
 
-    def _push(self, event: Event | None) -> None:
+    def _push(self, event: ClearanceEvent | None) -> None:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)

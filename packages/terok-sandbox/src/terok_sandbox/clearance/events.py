@@ -19,7 +19,7 @@ OUTCOMES: Final = ("allow", "deny", "expired")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ClearanceEvent:
     """A ``request`` (new, or seen again), how one was ``resolved``, the end of the replay, ``lost`` lines, or ``gone``.
 
     ``gone`` comes from a subscriber of several containers: the container's hub has left, its questions with it.
@@ -46,18 +46,18 @@ class Event:
         return row
 
 
-def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> Event | None:
+def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> ClearanceEvent | None:
     """Return the event of one line, ``None`` for a line that is none; raises :class:`BadMessage`."""
     container = safe_text(container, limit=63)
     if kind == "request":
         request = ClearanceRequest.from_json(fields.get("request"))
         program = program_of(fields.get("client"))
-        return Event("request", container, replace(request, container=container, program=program))
+        return ClearanceEvent("request", container, replace(request, container=container, program=program))
     if kind == "replayed":
-        return Event("replayed", container)
+        return ClearanceEvent("replayed", container)
     if kind == "lost":
         count = fields.get("count")
-        return Event("lost", container, count=count if isinstance(count, int) else 0)
+        return ClearanceEvent("lost", container, count=count if isinstance(count, int) else 0)
     if kind != "resolved":
         return None
     request_id, outcome = fields.get("id"), fields.get("outcome")
@@ -67,4 +67,4 @@ def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> Event | 
         verdict = Verdict.from_json(fields["verdict"]) if "verdict" in fields else None
     except BadVerdict as error:
         raise BadMessage(error.message) from error
-    return Event("resolved", container, None, safe_text(request_id, limit=64), outcome, verdict)
+    return ClearanceEvent("resolved", container, None, safe_text(request_id, limit=64), outcome, verdict)

@@ -21,7 +21,7 @@ from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from terok_sandbox.clearance.events import Event
+    from terok_sandbox.clearance.events import ClearanceEvent
     from terok_sandbox.clearance.model import ClearanceRequest
     from terok_sandbox.config import SandboxConfig
 
@@ -91,7 +91,7 @@ class Notifier:
             await self.desktop.withdraw(bubble.number)
         self.desktop.close()
 
-    async def _take(self, event: Event) -> None:
+    async def _take(self, event: ClearanceEvent) -> None:
         async with self._turn:
             if event.kind == "resolved":
                 await self._withdraw((event.container, event.request_id))

@@ -10,7 +10,7 @@ from terok_util.text import safe_text
 from terok_sandbox.clearance.lookalike import warning
 
 if TYPE_CHECKING:
-    from terok_sandbox.clearance.events import Event
+    from terok_sandbox.clearance.events import ClearanceEvent
     from terok_sandbox.clearance.model import ClearanceRequest
 
 MAX_LINE: Final = 300
@@ -40,7 +40,7 @@ def details(request: ClearanceRequest) -> list[str]:
     return [safe_text(line, limit=MAX_LINE) for line in lines]
 
 
-def outcome(event: Event) -> str:
+def outcome(event: ClearanceEvent) -> str:
     """Return how a question ended, in one safe line."""
     what = str(event.request.target) if event.request is not None else event.request_id
     words = {"allow": "allowed", "deny": "denied", "expired": "expired unanswered, stays denied"}

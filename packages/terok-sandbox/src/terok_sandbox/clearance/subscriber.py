@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
-from terok_sandbox.clearance.events import Event
+from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.project import remember_for_project
 from terok_sandbox.sidecar import Sidecar
 
@@ -42,7 +42,7 @@ class MultiSocketSubscriber:
         self._only = only
         self._clients: dict[Path, ClearanceClient] = {}
         self._followers: dict[Path, asyncio.Task[None]] = {}
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_QUEUE)
+        self._events: asyncio.Queue[ClearanceEvent] = asyncio.Queue(_QUEUE)
         self._waiting: dict[_Key, tuple[ClearanceRequest, ClearanceClient]] = {}
         self._watch: asyncio.Task[None] | None = None
 
@@ -63,7 +63,7 @@ class MultiSocketSubscriber:
         """The questions that wait, in the order they were heard of."""
         return tuple(request for request, _ in self._waiting.values())
 
-    async def next_event(self) -> Event:
+    async def next_event(self) -> ClearanceEvent:
         """Return the next event of any container."""
         return await self._events.get()
 
@@ -109,7 +109,7 @@ class MultiSocketSubscriber:
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
         del self._followers[path]
 
-    def _take(self, event: Event, client: ClearanceClient) -> None:
+    def _take(self, event: ClearanceEvent, client: ClearanceClient) -> None:
         key = (client.container, event.request.id if event.request is not None else event.request_id)
         if event.request is not None and (key in self._waiting or len(self._waiting) < MAX_WAITING):
             known = self._waiting.get(key)
@@ -121,16 +121,16 @@ class MultiSocketSubscriber:
         elif event.kind == "resolved":
             known = self._waiting.pop(key, None)
             if known is not None:
-                event = Event("resolved", event.container, known[0], event.request_id, event.outcome, event.verdict)
+                event = replace(event, request=known[0])
         self._push(event)
 
     def _drop(self, client: ClearanceClient) -> None:
         gone = [key for key, (_, other) in self._waiting.items() if other is client]
         for key in gone:
             del self._waiting[key]
-        self._push(Event("gone", client.container))
+        self._push(ClearanceEvent("gone", client.container))
 
-    def _push(self, event: Event) -> None:
+    def _push(self, event: ClearanceEvent) -> None:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)

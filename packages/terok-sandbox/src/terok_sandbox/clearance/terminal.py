@@ -18,7 +18,7 @@ from terok_sandbox.clearance.present import details, headline, outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from terok_sandbox.clearance.events import Event
+    from terok_sandbox.clearance.events import ClearanceEvent
     from terok_sandbox.clearance.model import Scope
     from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 
@@ -83,7 +83,7 @@ class Terminal:
         self._numbers: dict[tuple[str, str], int] = {}
         self._last = 0
 
-    def show(self, event: Event) -> None:
+    def show(self, event: ClearanceEvent) -> None:
         """Print an event; a request that is seen again prints nothing new."""
         if event.kind == "request" and event.request is not None:
             key = (event.container, event.request.id)
@@ -134,7 +134,7 @@ class Terminal:
             return
         await self._subscriber.decide(request, verdict)
 
-    def _print(self, event: Event) -> None:
+    def _print(self, event: ClearanceEvent) -> None:
         assert event.request is not None
         number = self._numbers[event.container, event.request.id]
         self._write(f"[{number}] {headline(event.request)}")

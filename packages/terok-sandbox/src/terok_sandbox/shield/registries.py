@@ -52,9 +52,12 @@ class Registry:
 
 
 def _run(argv: Sequence[str]) -> str:
-    """Return what a tool prints, nothing when it is missing or fails."""
+    """Return what a tool prints, nothing when it is missing or fails.
+
+    Not in the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
+    """
     try:
-        return run(list(argv), timeout=TIMEOUT).text
+        return run(list(argv), timeout=TIMEOUT, cwd="/").text
     except TerokError:
         return ""
 

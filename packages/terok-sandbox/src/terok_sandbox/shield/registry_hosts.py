@@ -181,6 +181,6 @@ def _path(config: SandboxConfig) -> Path:
 
 def _run(argv: Sequence[str]) -> str:
     try:
-        return run(list(argv), timeout=CLIENT_TIMEOUT, check=False).text
+        return run(list(argv), timeout=CLIENT_TIMEOUT, cwd="/", check=False).text
     except TerokError:
         return ""

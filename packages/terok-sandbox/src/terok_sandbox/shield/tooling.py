@@ -14,12 +14,12 @@ from terok_util.text import safe_text
 from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.handlers import policy_of
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.grammar import TIERS
 from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
 from terok_sandbox.shield.profiles import list_profiles, profile_lines
 from terok_sandbox.shield.registries import expand
+from terok_sandbox.shield.shield import Shield
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def why(*, target: str, container: str | None, policy: str | None, profiles: lis
         note += "" if covers else " (another port)"
         print(safe_text(f"  {rule.tier:<15} {rule.line}{note}"))
     if container is not None:
-        rows = read_audit(policy_of(container)[0].shield.audit_path)
+        rows = read_audit(Shield(container).audit_path)
         about = (row for row in rows if destination.host in (row.get("name"), row.get("dest")))
         for row in deque(about, maxlen=_RECENT):
             print(safe_text(f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}"))
@@ -92,7 +92,7 @@ def test(*, file: str) -> int:
 def replay(*, name: str, file: str, as_json: bool) -> None:
     """Print the destinations of an audit log whose verdict a changed policy turns round."""
     policy = _read(file).policy
-    rows = read_audit(policy_of(name)[0].shield.audit_path)
+    rows = read_audit(Shield(name).audit_path)
     for destination, (before, count) in _decided(rows).items():
         after = destination.judge(policy)
         if after.verdict == before:
@@ -135,7 +135,7 @@ def _policy(container: str | None, file: str | None, names: Sequence[str] | None
     if sum(map(bool, (container, file, names))) != 1:
         raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
     if container:
-        return policy_of(container)[1]
+        return Shield(container).policy
     if file:
         return _read(file).policy
     lines = profile_lines(names or (), SandboxConfig.load().config_dir)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.clearance.events import Event
+from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.lookalike import decoded, registrable_domain, warning
 from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict, dossier_of
 from terok_sandbox.clearance.notifier import CHOICES, actions, chosen
@@ -56,10 +56,15 @@ def test_no_text_escapes(name: str, why: str, key: str, value: str, container: s
     request = made(name, why, {key: value}, container)
     written: list[str] = []
     terminal = Terminal(SimpleNamespace(waiting=(request,)), written.append)
-    terminal.show(Event("request", container, request))
+    terminal.show(ClearanceEvent("request", container, request))
     terminal.list()
-    terminal.show(Event("resolved", container, request, "ab12", "deny", Verdict("deny")))
-    for line in [headline(request), *details(request), outcome(Event("resolved", container, request)), *written]:
+    terminal.show(ClearanceEvent("resolved", container, request, "ab12", "deny", Verdict("deny")))
+    for line in [
+        headline(request),
+        *details(request),
+        outcome(ClearanceEvent("resolved", container, request)),
+        *written,
+    ]:
         assert line.isprintable(), ascii(line)
         assert len(line) <= 600
     for markup in (True, False):
@@ -71,7 +76,7 @@ def test_no_text_escapes(name: str, why: str, key: str, value: str, container: s
         assert all(line.isprintable() for line in unescape(text).splitlines())
     assert not set("<>&") & set(plain(container))
     assert dossier_of({key: value})[next(iter(dossier_of({key: value})))].isprintable()
-    assert json.dumps(Event("request", container, request).to_json()).isascii()
+    assert json.dumps(ClearanceEvent("request", container, request).to_json()).isascii()
 
 
 @pytest.mark.attack("UI-2")

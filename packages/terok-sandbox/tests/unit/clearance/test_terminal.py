@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
-from terok_sandbox.clearance.events import Event
+from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.terminal import Command, parse_command, run_terminal
 
@@ -42,7 +42,7 @@ def test_unclear_commands_decide_nothing(line: str) -> None:
 async def test_answers_go_to_the_numbered_request() -> None:
     given: list[Verdict] = []
     written: list[str] = []
-    events: asyncio.Queue[Event] = asyncio.Queue()
+    events: asyncio.Queue[ClearanceEvent] = asyncio.Queue()
 
     async def decide(request: ClearanceRequest, verdict: Verdict) -> None:
         assert request == REQUEST
@@ -52,7 +52,7 @@ async def test_answers_go_to_the_numbered_request() -> None:
 
     subscriber = SimpleNamespace(waiting=(REQUEST,), next_event=events.get, decide=decide)
     reader, writer = os.pipe()
-    events.put_nowait(Event("request", "c1", REQUEST))
+    events.put_nowait(ClearanceEvent("request", "c1", REQUEST))
     session = asyncio.create_task(run_terminal(subscriber, written.append, descriptor=reader))
     await asyncio.sleep(0.05)
     os.write(writer, b"a 2\nd 1 no\na 1 project\nl\nnonsense\n\xff\n")

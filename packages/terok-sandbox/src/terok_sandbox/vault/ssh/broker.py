@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh.agent import Agent
-from terok_sandbox.vault.ssh.store import KeyRow, SshKeys
+from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 
 if TYPE_CHECKING:
     import socket
@@ -32,11 +32,11 @@ class AccessRing:
         """Return the private half of a key of the scope."""
         return (await self._opened()).private_der(self._scope, public_blob)
 
-    async def _opened(self) -> SshKeys:
+    async def _opened(self) -> SSHManager:
         refusal = await self._access.ready()
         if refusal is not None and refusal.reason != "routes_unusable":  # signing needs no routes
             raise VaultError(refusal.message, hint=refusal.hint)
-        return SshKeys(self._access.database())
+        return SSHManager(self._access.database())
 
 
 class ContainerAgent:

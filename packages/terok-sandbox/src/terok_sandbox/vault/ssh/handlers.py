@@ -12,7 +12,7 @@ from terok_util import TerokError, UsageError, safe_text, write_sensitive_file
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh.keys import KeyPair, KeyType, checked_comment, import_private, mint, public_line
-from terok_sandbox.vault.ssh.store import KeyRow, SshKeys
+from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LIST = "`terok-sandbox ssh list` shows the keys"
 def list_keys(*, scope: str | None = None, json: bool = False) -> int:
     """List keys and their scopes; never a private half."""
     with _vault() as database:
-        keys = SshKeys(database).all() if scope is None else SshKeys(database).of_scope(scope)
+        keys = SSHManager(database).all() if scope is None else SSHManager(database).of_scope(scope)
     if json:
         rows = [
             {
@@ -68,7 +68,7 @@ def export(*, scope: str, out_dir: str, key_id: int | None = None) -> int:
     """Write a key out of the vault as OpenSSH files, the private one for its owner only."""
     directory = Path(out_dir)
     with _vault() as database:
-        keys = SshKeys(database)
+        keys = SSHManager(database)
         key = _one(keys, scope, key_id)
         der = keys.private_der(scope, key.public_blob)
     if der is None:
@@ -90,7 +90,7 @@ def export(*, scope: str, out_dir: str, key_id: int | None = None) -> int:
 def pub(*, scope: str, key_id: int | None = None) -> int:
     """Print the public half of a scope's default key, or of another."""
     with _vault() as database:
-        key = _one(SshKeys(database), scope, key_id)
+        key = _one(SSHManager(database), scope, key_id)
     _say(public_line(key.public_blob, key.comment))
     return 0
 
@@ -98,7 +98,7 @@ def pub(*, scope: str, key_id: int | None = None) -> int:
 def default(*, scope: str, key_id: int) -> int:
     """Make a key the one that is offered first."""
     with _vault() as database:
-        SshKeys(database).set_default(scope, key_id)
+        SSHManager(database).set_default(scope, key_id)
     _say(f"key {key_id} is the default of {scope}")
     return 0
 
@@ -106,7 +106,7 @@ def default(*, scope: str, key_id: int) -> int:
 def link(*, scope: str, key_id: int) -> int:
     """Let another scope use a key."""
     with _vault() as database:
-        SshKeys(database).assign(scope, key_id)
+        SSHManager(database).assign(scope, key_id)
     _say(f"{scope} may use key {key_id}")
     return 0
 
@@ -114,7 +114,7 @@ def link(*, scope: str, key_id: int) -> int:
 def rename(*, fingerprint: str, comment: str) -> int:
     """Give a key another comment."""
     with _vault() as database:
-        if not SshKeys(database).rename(fingerprint, checked_comment(comment)):
+        if not SSHManager(database).rename(fingerprint, checked_comment(comment)):
             raise BadCredential(f"there is no key {fingerprint}", hint=_LIST)
     _say(f"renamed {fingerprint}")
     return 0
@@ -125,7 +125,7 @@ def remove(*, scope: str | None = None, fingerprint: str | None = None, yes: boo
     if scope is None and fingerprint is None:
         raise UsageError("name a scope, a fingerprint, or both")
     with _vault() as database:
-        keys = SshKeys(database)
+        keys = SSHManager(database)
         if scope is not None:
             count = keys.unassign(scope, fingerprint)
             _say(f"{scope} may no longer use {count} key{'' if count == 1 else 's'}; the vault keeps them")
@@ -142,7 +142,7 @@ def _keep(scope: str, pair: KeyPair, comment: str | None) -> int:
     cfg = SandboxConfig.load()
     provision_session(cfg, interactive=True)
     with _vault() as database, database.transaction():
-        keys = SshKeys(database)
+        keys = SSHManager(database)
         text = checked_comment(comment or f"{scope}-{len(keys.of_scope(scope)) + 1}")
         key_id = keys.add(pair.key_type, pair.private_der, pair.public_blob, text, pair.fingerprint)
         keys.assign(scope, key_id)
@@ -150,7 +150,7 @@ def _keep(scope: str, pair: KeyPair, comment: str | None) -> int:
     return 0
 
 
-def _one(keys: SshKeys, scope: str, key_id: int | None) -> KeyRow:
+def _one(keys: SSHManager, scope: str, key_id: int | None) -> KeyRow:
     for key in keys.of_scope(scope):
         if key_id in (None, key.key_id):
             return key

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh.agent import Agent
-from terok_sandbox.vault.ssh.store import KeyRow, SshKeys
+from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 from terok_sandbox.vault.unlock import open_vault
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ START_SECONDS: Final = 10.0
 
 class _Ring:
     def __init__(self, database: CredentialDB, scope: str) -> None:
-        self._keys, self._scope = SshKeys(database), scope
+        self._keys, self._scope = SSHManager(database), scope
 
     async def keys(self) -> list[KeyRow]:
         return self._keys.of_scope(self._scope)
@@ -43,7 +43,7 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
 
     """
     with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
-        if not SshKeys(database).of_scope(scope):
+        if not SSHManager(database).of_scope(scope):
             hint = f"make one with `terok-sandbox ssh add {scope}`"
             raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
         path = Path(directory) / "agent.sock"

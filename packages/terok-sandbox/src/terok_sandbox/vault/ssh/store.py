@@ -30,7 +30,7 @@ class KeyRow:
     is_default: bool = False
 
 
-class SshKeys:
+class SSHManager:
     """The SSH keys of an open vault."""
 
     def __init__(self, database: CredentialDB) -> None:

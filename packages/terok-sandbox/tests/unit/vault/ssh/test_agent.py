@@ -17,13 +17,13 @@ from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh import keys, wire
 from terok_sandbox.vault.ssh.broker import AccessRing, ContainerAgent
 from terok_sandbox.vault.ssh.host_agent import host_agent
-from terok_sandbox.vault.ssh.store import SshKeys
+from terok_sandbox.vault.ssh.store import SSHManager
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
 
 def add(database, scope: str, pair: keys.KeyPair, comment: str = "c") -> int:
-    number = SshKeys(database).add(pair.key_type, pair.private_der, pair.public_blob, comment, pair.fingerprint)
-    SshKeys(database).assign(scope, number)
+    number = SSHManager(database).add(pair.key_type, pair.private_der, pair.public_blob, comment, pair.fingerprint)
+    SSHManager(database).assign(scope, number)
     return number
 
 
@@ -138,7 +138,7 @@ def test_frames_are_bounded(cfg: SandboxConfig) -> None:
 
 def test_defaults_and_scopes(cfg: SandboxConfig) -> None:
     with open_vault(cfg) as database:
-        store = SshKeys(database)
+        store = SSHManager(database)
         one, two = (add(database, "proj", keys.mint(), comment) for comment in ("one", "two"))
         assert [key.comment for key in store.of_scope("proj")] == ["one", "two"]
         store.set_default("proj", two)
