@@ -66,7 +66,7 @@ async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[
         container=container,
         audit_path=wiring.audit_path,
         meter=meter,
-        credentials=FreshCredentials(access, wiring),
+        credentials=FreshCredentials(access, wiring, container),
     )
     server = Server(proxy.serve, watch)
     # create_server, for Unix sockets too: it leaves the file alone on close, and the next worker listens there.
