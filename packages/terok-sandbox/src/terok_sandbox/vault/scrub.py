@@ -10,14 +10,32 @@ Only whole text as it is can be searched: `encodings` looks into compressed bodi
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
 MIN_SECRET: Final = 8
 """Secrets shorter than this are not searched: they would match by accident."""
 MAX_SECRETS: Final = 8
+LARGE: Final = 16 * 1024
+"""Data from this size on is looked through by libc first, two to four times as fast as Python."""
+_PROBE: Final = 256
+"""Bytes of a pattern that libc looks for: of a longer one it would be slower."""
+
+
+def _libc_search() -> Callable[[bytes, int, bytes, int], int | None] | None:
+    try:
+        search = ctypes.PyDLL(None).memmem
+    except (AttributeError, OSError):
+        return None
+    search.restype = ctypes.c_void_p
+    search.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    return search
+
+
+_search: Final = _libc_search()
 
 
 class Patterns:
@@ -31,10 +49,17 @@ class Patterns:
         # The longest first: a shorter one overwritten in it would hide it.
         self.all: tuple[bytes, ...] = tuple(sorted(found, key=len, reverse=True))
         self.longest = max((len(pattern) for pattern in self.all), default=0)
+        self._probes = [(pattern[:_PROBE], min(len(pattern), _PROBE)) for pattern in self.all]
         self._tails = frozenset(pattern[:1] for pattern in self.all)
 
     def clean(self, data: bytes) -> bytes:
         """Return `data` with every complete occurrence overwritten; the same object if there is none."""
+        if _search is not None and (size := len(data)) >= LARGE:
+            for probe, length in self._probes:
+                if _search(data, size, probe, length):
+                    break
+            else:
+                return data
         for pattern in self.all:
             if pattern in data:
                 data = data.replace(pattern, b"*" * len(pattern))
@@ -85,6 +110,7 @@ def _spellings(secret: str) -> Iterator[bytes]:
     yield raw
     quoted = quote(secret, safe="")
     yield quoted.encode("ascii")
+    yield quote(secret).encode("ascii")
     yield quote(secret, safe="").replace("%", "%25").encode("ascii")
     yield _lower_escapes(quoted).encode("ascii")
     escaped = json.dumps(secret)[1:-1]

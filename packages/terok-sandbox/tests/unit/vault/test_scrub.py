@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.vault.encodings import Decoder
-from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.scrub import LARGE, Patterns, Scrubber
 
 secrets = st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=60)
 SPELLINGS = {
     "plain": str.encode,
     "percent": lambda s: quote(s, safe="").encode(),
+    "percent-path": lambda s: quote(s).encode(),
     "percent-lower": lambda s: quote(s, safe="").lower().encode() if s.islower() else s.encode(),
     "json": lambda s: json.dumps({"a": s}).encode(),
     "basic": lambda s: base64.b64encode(f"user:{s}".encode()),
@@ -96,3 +97,17 @@ def test_any_bytes_decode_or_are_an_error(data: bytes) -> None:
     for encoding in ("gzip", "deflate"):
         with suppress(ValueError):
             list(Decoder(encoding).feed(data))
+
+
+@pytest.mark.attack(id="HTTP-6")
+@given(secrets | st.text("abAB01", min_size=300, max_size=600), st.sampled_from(sorted(SPELLINGS)),
+       st.integers(0, 3), st.binary(min_size=1, max_size=40), st.integers(0, 2 * LARGE))  # fmt: skip
+def test_nothing_survives_in_large_pieces(secret: str, spelling: str, times: int, filling: bytes, before: int) -> None:
+    spelled, around = SPELLINGS[spelling](secret), (filling * (LARGE // len(filling) + 1))
+    body = around[:before] + (spelled + b"--") * times + around
+    patterns = Patterns([secret])
+    expected = body
+    for pattern in patterns.all:
+        expected = expected.replace(pattern, b"*" * len(pattern))
+    assert patterns.clean(body) == expected and (times == 0 or expected != body)
+    assert expected != body or patterns.clean(body) is body
