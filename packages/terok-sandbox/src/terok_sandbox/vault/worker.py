@@ -70,11 +70,16 @@ async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[
     )
     server = Server(proxy.serve, watch)
     # create_server, for Unix sockets too: it leaves the file alone on close, and the next worker listens there.
-    accepting = [
-        await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **_tls(name, wiring))
-        for name in LISTENERS
-        if name in listeners
-    ]
+    accepting = []
+    for name in LISTENERS:
+        if name not in listeners:
+            continue
+        try:
+            tls = _tls(name, wiring)
+        except OSError as exc:
+            _log.error("no https, its certificate cannot be used; the next start of the container makes one: %s", exc)
+            continue
+        accepting.append(await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **tls))
     agent = None
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)

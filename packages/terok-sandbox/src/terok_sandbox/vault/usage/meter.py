@@ -58,6 +58,8 @@ class UsageMeter:
         self.in_flight = 0
         self.inferring = 0
         """Those in flight that are billed by tokens."""
+        self.arrived = 0
+        """Bytes that the answers in flight have brought so far."""
         self._largest = Totals()
         self._unwritten: deque[dict[str, Any]] = deque(maxlen=MAX_UNWRITTEN)
 
@@ -82,7 +84,8 @@ class UsageMeter:
             ("task", task, self._journal.task_totals),
             ("project", project, self._journal.project_totals),
         ):
-            now = Totals(used.requests + self.in_flight - ongoing, used.tokens, used.bytes, used.cost)
+            requests, arrived = used.requests + self.in_flight - ongoing, used.bytes + self.arrived
+            now = Totals(requests, used.tokens, arrived, used.cost)
             if words := reached(limits, now, elapsed):
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
             if not ongoing and is_inference(method, path) and self._crowded(limits, now):
@@ -156,7 +159,7 @@ class Observation:
         self._metered = self._billed and method == "POST"
         self._reader = AnswerReader() if self._metered else None
         self._status = 0
-        self._model, self._unsaid = "", 0
+        self._model, self._unsaid, self._arrived = "", 0, 0
         meter.count(1, metered=self._metered)
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -169,6 +172,8 @@ class Observation:
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the body; an answer in a WebSocket is written down as soon as it says its usage."""
+        self._arrived += len(data)
+        self._meter.arrived += len(data)
         if self._reader is None:
             return
         self._reader.feed(data)
@@ -182,6 +187,7 @@ class Observation:
     def end(self, sent: int, received: int, outcome: str) -> None:
         """Write the exchange down, with an estimate where a good answer did not say, or not to its end, its usage."""
         self._meter.count(-1, metered=self._metered)
+        self._meter.arrived -= self._arrived
         usage, estimated = None, False
         if self._status == 101:
             if self._billed and self._unsaid:

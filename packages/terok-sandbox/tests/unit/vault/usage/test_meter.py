@@ -177,6 +177,19 @@ def test_a_client_that_leaves_before_the_last_count_saves_nothing(wiring: UsageW
     assert complete["output"] == 1 and "estimated" not in complete
 
 
+def test_what_is_on_its_way_counts_for_a_limit_of_bytes(wiring: UsageWiring) -> None:
+    meter, route = UsageMeter(replace(wiring, task_limits=Limits(bytes=1000)), "box"), ROUTES["anthropic"]
+    observer = meter.observe(token(), route, "GET", "/large")
+    observer.begin(200, {})
+    observer.feed(b"x" * 999)
+    assert admit(meter, route) is None
+    observer.feed(b"x")
+    refusal = admit(meter, route)
+    assert refusal is not None and "1000 of 1000 bytes" in refusal.message
+    observer.end(0, 500, "complete")
+    assert admit(meter, route) is None and meter.arrived == 0
+
+
 def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=5)), "box"), ROUTES["anthropic"]
     wiring.journal.mkdir(parents=True)
