@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import ctypes
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
@@ -22,7 +23,9 @@ MAX_SECRETS: Final = 8
 LARGE: Final = 16 * 1024
 """Data from this size on is looked through by libc first, two to four times as fast as Python."""
 _PROBE: Final = 256
-"""Bytes of a pattern that libc looks for: of a longer one it would be slower."""
+"""Bytes of a pattern that libc looks for at most: with more it would be slower."""
+_LEAST_PROBE: Final = 24
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9]+")
 
 
 def _libc_search() -> Callable[[bytes, int, bytes, int], int | None] | None:
@@ -49,8 +52,11 @@ class Patterns:
         # The longest first: a shorter one overwritten in it would hide it.
         self.all: tuple[bytes, ...] = tuple(sorted(found, key=len, reverse=True))
         self.longest = max((len(pattern) for pattern in self.all), default=0)
-        self._probes = [(pattern[:_PROBE], min(len(pattern), _PROBE)) for pattern in self.all]
-        self._tails = frozenset(pattern[:1] for pattern in self.all)
+        self._probes = [(probe, len(probe)) for probe in dict.fromkeys(map(_probe, self.all))]
+        self._starts: dict[bytes, list[bytes]] = {}
+        for pattern in self.all:
+            self._starts.setdefault(pattern[:4], []).append(pattern)
+        self._shortest = frozenset(start[:size] for start in self._starts for size in (1, 2, 3))
 
     def clean(self, data: bytes) -> bytes:
         """Return `data` with every complete occurrence overwritten; the same object if there is none."""
@@ -67,13 +73,15 @@ class Patterns:
 
     def undecided(self, data: bytes) -> int:
         """Return how many bytes at the end of `data` could be the beginning of an occurrence."""
-        start = max(0, len(data) - self.longest + 1)
-        tail = data[start:]
-        for offset in sorted(_positions(tail, self._tails)):
-            rest = tail[offset:]
-            if any(pattern.startswith(rest) for pattern in self.all):
-                return len(rest)
-        return 0
+        tail, most = data[max(0, len(data) - self.longest + 1) :], 0
+        for start, patterns in self._starts.items():
+            at = tail.find(start)
+            while at >= 0 and len(tail) - at > most:
+                rest = tail[at:]
+                if any(pattern.startswith(rest) for pattern in patterns):
+                    most = len(rest)
+                at = tail.find(start, at + 1)
+        return most or next((size for size in (3, 2, 1) if tail[-size:] in self._shortest and size <= len(tail)), 0)
 
 
 class Scrubber:
@@ -105,6 +113,12 @@ class Scrubber:
         return held
 
 
+def _probe(pattern: bytes) -> bytes:
+    """Return a part without which the pattern cannot be there; spellings that differ in a few characters share it."""
+    plain = max(_PLAIN.findall(pattern), key=len, default=b"")
+    return (plain if len(plain) >= _LEAST_PROBE else pattern)[:_PROBE]
+
+
 def _spellings(secret: str) -> Iterator[bytes]:
     raw = secret.encode("utf-8")
     yield raw
@@ -133,11 +147,3 @@ def _base64_core(raw: bytes, alignment: int) -> bytes:
 def _lower_escapes(quoted: str) -> str:
     parts = quoted.split("%")
     return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
-
-
-def _positions(data: bytes, firsts: frozenset[bytes]) -> Iterator[int]:
-    for first in firsts:
-        position = data.find(first)
-        while position >= 0:
-            yield position
-            position = data.find(first, position + 1)

@@ -111,3 +111,14 @@ def test_nothing_survives_in_large_pieces(secret: str, spelling: str, times: int
         expected = expected.replace(pattern, b"*" * len(pattern))
     assert patterns.clean(body) == expected and (times == 0 or expected != body)
     assert expected != body or patterns.clean(body) is body
+
+
+@given(st.lists(secrets, min_size=1, max_size=3), st.binary(max_size=20), st.integers(0, 80), st.data())
+def test_what_may_be_a_beginning_is_held_and_nothing_else(
+    several: list[str], before: bytes, length: int, data: st.DataObject
+) -> None:
+    patterns = Patterns(several)
+    text = before + data.draw(st.sampled_from(patterns.all))[:length]
+    possible = range(1, min(len(text), patterns.longest - 1) + 1)
+    expected = max((size for size in possible if any(one.startswith(text[-size:]) for one in patterns.all)), default=0)
+    assert patterns.undecided(text) == expected
