@@ -1,8 +1,8 @@
 """Removing real secrets from what an upstream sends back.
 
 A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container.
-Secrets are recognized as they are, percent-encoded, JSON-escaped, and inside base64 at any of the three alignments
-(a reflected Basic credential), and overwritten with `*` of the same length, so that lengths stay true.
+Secrets are recognized as they are and inside base64 at any of the three alignments (a reflected Basic credential),
+either of them percent-encoded or JSON-escaped as well, and overwritten with `*` of the same length: lengths stay true.
 
 Only whole text as it is can be searched: `encodings` looks into compressed bodies, and `Range` is never asked for.
 """
@@ -20,7 +20,7 @@ from urllib.parse import quote
 MIN_SECRET: Final = 8
 """Secrets shorter than this are not searched: they would match by accident."""
 MAX_SECRETS: Final = 8
-LARGE: Final = 16 * 1024
+LARGE: Final = 2 * 1024
 """Data from this size on is looked through by libc first, two to four times as fast as Python."""
 _PROBE: Final = 256
 """Bytes of a pattern that libc looks for at most: with more it would be slower."""
@@ -122,18 +122,29 @@ def _probe(pattern: bytes) -> bytes:
 def _spellings(secret: str) -> Iterator[bytes]:
     raw = secret.encode("utf-8")
     yield raw
-    quoted = quote(secret, safe="")
-    yield quoted.encode("ascii")
-    yield quote(secret).encode("ascii")
-    yield quote(secret, safe="").replace("%", "%25").encode("ascii")
-    yield _lower_escapes(quoted).encode("ascii")
-    escaped = json.dumps(secret)[1:-1]
-    yield escaped.encode("ascii")
-    yield escaped.replace("/", "\\/").encode("ascii")
+    yield from _escaped(secret)
     for alignment in range(3):
         core = _base64_core(raw, alignment)
         yield core
         yield core.replace(b"+", b"-").replace(b"/", b"_")
+        yield from _escaped(core.decode("ascii"))
+
+
+def _escaped(text: str) -> Iterator[bytes]:
+    """Yield a text as URLs and JSON hold it, as different writers of them do."""
+    quoted = quote(text, safe="")
+    written = json.dumps(text)[1:-1]
+    spelled = (
+        quoted,
+        quote(text),
+        quoted.replace("%", "%25"),
+        _lower_escapes(quoted),
+        written,
+        written.replace("/", "\\/"),
+        written.replace("+", "\\u002B"),
+        written.replace("+", "\\u002b"),
+    )
+    yield from (one.encode("ascii") for one in spelled)
 
 
 def _base64_core(raw: bytes, alignment: int) -> bytes:

@@ -15,10 +15,20 @@ from terok_sandbox.vault.encodings import Decoder
 from terok_sandbox.vault.scrub import LARGE, Patterns, Scrubber
 
 secrets = st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=60)
+
+
+def b64(secret: str) -> str:
+    return base64.b64encode(f"user:{secret}".encode()).decode()
+
+
 SPELLINGS = {
     "plain": str.encode,
     "percent": lambda s: quote(s, safe="").encode(),
     "percent-path": lambda s: quote(s).encode(),
+    "json-slashes": lambda s: json.dumps({"a": s}).replace("/", "\\/").encode(),
+    "basic-in-json": lambda s: json.dumps(b64(s)).replace("/", "\\/").encode(),
+    "basic-in-strict-json": lambda s: json.dumps(b64(s)).replace("+", "\\u002B").encode(),
+    "basic-in-a-query": lambda s: quote(b64(s), safe="").encode(),
     "percent-lower": lambda s: quote(s, safe="").lower().encode() if s.islower() else s.encode(),
     "json": lambda s: json.dumps({"a": s}).encode(),
     "basic": lambda s: base64.b64encode(f"user:{s}".encode()),
@@ -57,6 +67,15 @@ def test_no_spelling_survives_however_the_body_is_cut(
     assert len(cleaned) == len(body)
     assert cleaned.startswith(around) and b"*" * 8 in cleaned
     assert not betrays(cleaned[len(around) : len(around) + len(spelled)], secret)
+
+
+@pytest.mark.attack(id="HTTP-6")
+@pytest.mark.parametrize("spelling", sorted(SPELLINGS))
+def test_base64_is_found_however_its_signs_are_escaped(spelling: str) -> None:
+    secret = "key-????>>>>????>>>>-0123456789"
+    spelled = SPELLINGS[spelling](secret)
+    cleaned = Patterns([secret]).clean(spelled)
+    assert len(cleaned) == len(spelled) and b"*" * (len(secret) - 2) in cleaned
 
 
 @given(st.lists(st.binary(max_size=80), max_size=8))
