@@ -110,6 +110,8 @@ async def test_an_open_websocket_ends_with_its_token(
             vault.wiring.passphrase_file.unlink()
         await socket.send_str("after")
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while vault.audit()[-1]["action"] != "response":
+            await asyncio.sleep(0.01)
     assert heard == ["before"]
     assert vault.audit()[-1]["outcome"] == ("unknown_token" if how == "revoked" else "vault_unavailable")

@@ -157,7 +157,7 @@ class Observation:
         self._provider = provider
         self._billed = is_inference("POST", path)
         self._metered = self._billed and method == "POST"
-        self._reader = AnswerReader() if self._metered else None
+        self._reader = AnswerReader() if method == "POST" else None
         self._status = 0
         self._model, self._unsaid, self._arrived = "", 0, 0
         meter.count(1, metered=self._metered)
@@ -195,7 +195,7 @@ class Observation:
         elif self._reader is not None:
             usage = self._reader.finish()
             if usage is None or not self._reader.said:
-                if 200 <= self._status < 300 and received:
+                if self._billed and 200 <= self._status < 300 and received:
                     usage, estimated = estimate(usage, sent, received), True
             elif outcome != "complete" and self._reader.spoken > usage.output:
                 usage, estimated = replace(usage, output=self._reader.spoken), True

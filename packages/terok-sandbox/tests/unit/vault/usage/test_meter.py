@@ -52,7 +52,11 @@ def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
     exchange(meter, ROUTES["anthropic"])
     exchange(meter, ROUTES["anthropic"], {"no": "usage"})
     exchange(meter, ROUTES["anthropic"], {"no": "usage"}, path="/v1/models")
-    first, guessed, free = read_rows(wiring.journal)
+    exchange(meter, ROUTES["anthropic"], path="/v1/conversations/conv_0")
+    first, guessed, free, elsewhere = read_rows(wiring.journal)
+    assert elsewhere["cost_nano"] == first["cost_nano"], (
+        "an answer that says its usage is counted wherever it comes from"
+    )
     assert first["cost_nano"] == round((1000 * 3 + 2000 * 15) / 1e6 * NANO) and first["model"] == "claude-sonnet-4-5"
     assert "estimated" not in first and guessed["estimated"] and guessed["input"] == 100
     assert guessed["price_assumed"] and guessed["cost_nano"] > 0 and free["cost_nano"] == 0
