@@ -33,6 +33,8 @@ NO_RETRY: Final = (("x-should-retry", "false"),)
 LATER: Final = (("Retry-After", "2"),)
 BLIND: Final = 8
 """How many requests may be under way together before the first of them has said what one uses."""
+MAX_HELD: Final = 64 * 1024 * 1024
+"""Bytes of documents kept until they are whole, all requests together; one for which there is no room is estimated."""
 MAX_UNWRITTEN: Final = 1000
 """Exchanges kept for a journal that cannot be written."""
 
@@ -60,6 +62,7 @@ class UsageMeter:
         """Those in flight that are billed by tokens."""
         self.arrived = 0
         """Bytes that the answers in flight have brought so far."""
+        self.held = 0
         self._largest = Totals()
         self._unwritten: deque[dict[str, Any]] = deque(maxlen=MAX_UNWRITTEN)
 
@@ -176,7 +179,12 @@ class Observation:
         self._meter.arrived += len(data)
         if self._reader is None:
             return
+        before = self._reader.held
         self._reader.feed(data)
+        self._meter.held += self._reader.held - before
+        if self._meter.held > MAX_HELD:
+            self._meter.held -= self._reader.held
+            self._reader.give_up()
         if self._status != 101:
             return
         self._unsaid += len(data)
@@ -193,6 +201,7 @@ class Observation:
             if self._billed and self._unsaid:
                 usage, estimated = estimate(Usage(self._model), 0 if self._model else sent, self._unsaid), True
         elif self._reader is not None:
+            self._meter.held -= self._reader.held
             usage = self._reader.finish()
             if usage is None or not self._reader.said:
                 if self._billed and 200 <= self._status < 300 and received:

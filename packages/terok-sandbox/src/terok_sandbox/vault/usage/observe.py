@@ -46,6 +46,15 @@ class AnswerReader:
         """Whether the answer stated token counts."""
         return self.usage is not None and self.usage.tokens > 0
 
+    @property
+    def held(self) -> int:
+        """Bytes of a document that are kept until it is whole."""
+        return len(self._document or b"")
+
+    def give_up(self) -> None:
+        """Forget the document: nothing will be known about it."""
+        self._document = None
+
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers (lower-case names)."""
         self.status = status
@@ -76,7 +85,8 @@ class AnswerReader:
     def finish(self) -> Usage | None:
         """Return the usage once nothing more comes."""
         if self._document is not None:
-            self._take(bytes(self._document))
+            if b'"usage' in self._document or b'"model' in self._document:
+                self._take(bytes(self._document))
             self._document = None
         return self.usage
 

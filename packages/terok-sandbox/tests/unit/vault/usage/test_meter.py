@@ -194,6 +194,19 @@ def test_what_is_on_its_way_counts_for_a_limit_of_bytes(wiring: UsageWiring) -> 
     assert admit(meter, route) is None and meter.arrived == 0
 
 
+def test_documents_on_their_way_take_bounded_memory(wiring: UsageWiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.meter.MAX_HELD", 1000)
+    meter, body = UsageMeter(wiring, "box"), json.dumps({**ANSWER, "filling": "x" * 600}).encode()
+    observers = [meter.observe(token(), ROUTES["anthropic"], "POST", "/v1/messages") for _ in range(3)]
+    for observer in observers:
+        observer.begin(200, {"content-type": "application/json"})
+        observer.feed(body)
+        assert meter.held == len(body)
+    for observer in observers:
+        observer.end(100, len(body), "complete")
+    assert [row.get("estimated", False) for row in read_rows(wiring.journal)] == [False, True, True] and meter.held == 0
+
+
 def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=5)), "box"), ROUTES["anthropic"]
     wiring.journal.mkdir(parents=True)
