@@ -150,6 +150,9 @@ class Pool:
             head = await leg.head(CONNECT_SECONDS, CONNECT_SECONDS)
             if head is None or read_response(head).status != 200:
                 raise ProxyFailedError("the HTTP proxy refuses the connection")
+            if not leg.alive:
+                # A TLS server does not speak first: this would be taken for the provider's, without its certificate.
+                raise ProxyFailedError("the HTTP proxy says more than its answer")
             secured = await self._watch.loop.start_tls(leg.transport, leg, self._context(), server_hostname=target.host)
             if secured is None:
                 raise ProxyFailedError("the HTTP proxy closed the connection")

@@ -55,7 +55,8 @@ class Decoder:
             ValueError: the data is not of the encoding.
 
         """
-        while data:
+        piece = b""
+        while data or len(piece) == _DECODED_STEP:
             try:
                 piece = self._zlib.decompress(data, _DECODED_STEP)
             except zlib.error as exc:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+UNDECIDED = "failed"
+"""What becomes of an exchange of which nothing better is known."""
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -30,7 +33,7 @@ class Exchange:
     token_id: str = ""
     provider: str = ""
     status: int = 0
-    outcome: str = "failed"
+    outcome: str = UNDECIDED
     started: float = field(default_factory=time.monotonic)
     traffic: Traffic = field(default_factory=Traffic)
 

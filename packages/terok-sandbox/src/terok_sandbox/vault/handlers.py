@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from terok_sandbox.vault import unlock as unlocking
 from terok_sandbox.vault.errors import BadCredential, VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.tiers import tier_named
+from terok_sandbox.vault.routes import load_routes
 from terok_sandbox.vault.scrub import MIN_SECRET
 from terok_sandbox.vault.status import VaultStatus
 from terok_sandbox.vault.store import CredentialDB
@@ -70,6 +72,9 @@ def store(*, provider: str, credential_set: str = "default") -> int:
     with unlocking.open_vault(cfg) as database:
         database.store_credential(credential_set, provider, {"type": "api_key", "key": key})
     _say(f"stored the key of {provider} in the set {credential_set}")
+    with suppress(VaultError):
+        if provider not in (known := load_routes(cfg.routes_path)):
+            _note(f"no route leads to {provider}, so no container can use it; there are {', '.join(sorted(known))}")
     if not unlocking.passphrase_is_kept(cfg):
         _note(f"the vault's passphrase is kept in {session} only; a reboot loses it")
     return 0
@@ -92,7 +97,9 @@ def revoke(*, container: str) -> int:
     """Revoke a container's tokens."""
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         count = database.revoke_tokens(container)
-    _say(f"revoked {count} token{'' if count == 1 else 's'} of {container}")
+    _say(f"revoked {count} token{'' if count == 1 else 's'} of {safe_text(container)}")
+    if not count:
+        _note("`terok-sandbox vault list --include-tokens` shows which containers have tokens")
     return 0
 
 

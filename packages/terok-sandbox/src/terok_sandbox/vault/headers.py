@@ -67,13 +67,17 @@ _DROPPED: Final = HOP_BY_HOP | {
     # Only a whole body can be searched for real secrets.
     "range",
     "if-range",
+    "x-ms-range",
+    # An answer in UTF-16 or UTF-7 would hide them.
+    "accept-charset",
     # Part of a WebSocket handshake, which the proxy makes anew.
     "sec-websocket-key",
     "sec-websocket-version",
     "sec-websocket-extensions",
 }
 _CREDENTIAL: Final = re.compile(
-    r"(?:.*-)?(?:token|tokens|apikey|api-key|access-key|secret|password|passwd|auth|authorization|authentication|"
+    r"(?:.*-)?(?:token|tokens|apikey|(?:api|access|account|app|application|auth|functions|master|private|secret|"
+    r"subscription)-key|secret|password|passwd|auth|authorization|authentication|"
     r"credential|credentials|jwt|cookie|cookie2|signature)"
 )
 _FORWARDED: Final = re.compile(r"x-forwarded(?:-.*)?|proxy-.*|cf-connecting-.*")

@@ -1,8 +1,8 @@
 """What the proxy asks others: may this request go out, what does its answer cost, which credential is current.
 
-Both protocols are called on the proxy's event loop and must not block it. `Meter` is asked before anything is dialed;
-its observer sees what the container sees of the answer, as plain text where the body was compressed. `Credentials` may
-wait (for another process that refreshes the same credential); the request waits with it.
+Both protocols are called on the proxy's event loop and must not block it. `Meter` is asked right before a request is
+released; its observer sees what the container sees of the answer, as plain text where the body was compressed.
+`Credentials` may wait (for another process that refreshes the same credential); the request waits with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ResponseObserver(Protocol):
         """Take the answer's head; names in lower case, of repeated headers the last. 101 for a WebSocket."""
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece of the answer's body (identity-encoded), or one whole WebSocket message."""
+        """Take the next piece of the answer's body (identity-encoded), or one whole WebSocket message up to 1 MiB."""
 
     def end(self, sent: int, received: int, outcome: str) -> None:
         """Take the totals: body bytes of the request and of the answer. Called once, however the exchange ended.
@@ -36,8 +36,11 @@ class ResponseObserver(Protocol):
 class Meter(Protocol):
     """Budgets and usage of one container's tasks."""
 
-    def admit(self, token: TokenRow, route: Route) -> Refusal | None:
-        """Return why the request may not go out, or None. A refusal is answered and audited as it is."""
+    def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
+        """Return why the request may not go out, or None. A refusal is answered and audited as it is.
+
+        `ongoing` asks for the next message of a WebSocket that was admitted before.
+        """
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
         """Return the observer of a request that is about to go out; None if nothing is to be counted."""

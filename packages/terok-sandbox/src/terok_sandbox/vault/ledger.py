@@ -32,6 +32,7 @@ class Ledger:
         self._dirty = False
         self._syncing = False
         self._failure: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def write(self, action: str, **fields: Any) -> None:
         """Append a row.
@@ -44,7 +45,7 @@ class Ledger:
         self._dirty = True
         if not self._syncing:
             self._syncing = True
-            self._loop.call_later(SYNC_SECONDS, self._sync)
+            self._timer = self._loop.call_later(SYNC_SECONDS, self._sync)
 
     def check(self) -> None:
         """Raise AuditError if rows did not reach the disk and nothing has reached it since."""
@@ -54,6 +55,8 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._log.close()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._dirty:
             with suppress(OSError):
                 _write_out(self._path)
@@ -67,7 +70,7 @@ class Ledger:
         self._failure = None if error is None else str(getattr(error, "strerror", None) or error)
         self._syncing = self._dirty or error is not None
         if self._syncing:
-            self._loop.call_later(SYNC_SECONDS, self._sync)
+            self._timer = self._loop.call_later(SYNC_SECONDS, self._sync)
 
 
 def _write_out(path: Path) -> None:

@@ -1,7 +1,9 @@
 """Refreshing an OAuth credential, once for all processes that share it.
 
 Whoever holds the lock of the credential reads it again: if it is no longer the stale one, another process was faster.
-Otherwise it asks the vendor, stores the answer, and only then lets anybody use it. Blocking; call it in a thread.
+Otherwise it asks the vendor, stores the answer, and only then lets anybody use it. A vendor gives an answer once, so
+the vault is written to before it is asked, and storing what it says is tried for STORE_SECONDS. Blocking; call it in a
+thread.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ from urllib.parse import urlsplit
 
 from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
 
+from terok_sandbox.vault.dial import environment_proxy, proxy_authorization
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.store import CredentialDB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from terok_sandbox.vault.oauth_route import OAuthRefresh
 
 REQUEST_SECONDS: Final = 15.0
-LOCK_SECONDS: Final = 40.0
+LOCK_SECONDS: Final = 60.0
+STORE_SECONDS: Final = 20.0
 MAX_ANSWER: Final = 64 * 1024
 MAX_LIFETIME: Final = 10 * 365 * 86400
 
@@ -64,8 +68,12 @@ def expiry(data: Mapping[str, Any]) -> float | None:
     return float(value) / 1000 if value > 1e11 else float(value)
 
 
-def refresh(subject: Subject, passphrase: str, spec: OAuthRefresh, stale: str) -> dict[str, Any]:
+def refresh(
+    subject: Subject, passphrase: str, spec: OAuthRefresh, stale: str, before: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Return the credential with an access token other than `stale`, refreshed here or by another process.
+
+    `before` is called when the vendor is about to be asked; what it raises stops that.
 
     Raises:
         SignInNeeded, RefreshError: as they say; what is stored has not changed.
@@ -83,11 +91,25 @@ def refresh(subject: Subject, passphrase: str, spec: OAuthRefresh, stale: str) -
             token = data.get("refresh_token")
             if not isinstance(token, str) or not token:
                 raise SignInNeeded(f"the credential of {subject.provider} cannot be refreshed")
+            database.store_credential(subject.credential_set, subject.provider, data)
+            before()
             fresh = data | _ask(spec, token, subject.provider)
-            database.store_credential(subject.credential_set, subject.provider, fresh)
+            _store(database, subject, fresh)
             return fresh
     except LockTimeout as exc:
         raise RefreshError(f"another process is still refreshing the credential of {subject.provider}") from exc
+
+
+def _store(database: CredentialDB, subject: Subject, fresh: dict[str, Any]) -> None:
+    """Store what cannot be asked for again: a disk that is full or a vault that is busy may be so for a moment only."""
+    deadline = time.monotonic() + STORE_SECONDS
+    while True:
+        try:
+            return database.store_credential(subject.credential_set, subject.provider, fresh)
+        except VaultError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def _ask(spec: OAuthRefresh, refresh_token: str, provider: str) -> dict[str, Any]:
@@ -129,12 +151,16 @@ def _fields(answer: dict[str, Any], provider: str) -> dict[str, Any]:
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """Post JSON and return status and body; never follows a redirect, never uses a proxy of the environment."""
+    """Post JSON and return status and body; follows no redirect. https goes through the environment's HTTP proxy."""
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=REQUEST_SECONDS, context=context)
+        context, proxy = ssl.create_default_context(), environment_proxy(url)
+        near = urlsplit(proxy).netloc.rpartition("@")[2] if proxy else parts.netloc
+        connection = http.client.HTTPSConnection(near, timeout=REQUEST_SECONDS, context=context)
+        if proxy:
+            name, _, value = proxy_authorization(proxy).rstrip().partition(": ")
+            connection.set_tunnel(parts.hostname or "", parts.port or 443, {name: value} if name else {})
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=REQUEST_SECONDS)
     try:

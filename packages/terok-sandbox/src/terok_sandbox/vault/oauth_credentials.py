@@ -7,6 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox.audit import AuditLog
+from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
 from terok_sandbox.vault.refusal import Refusal
@@ -22,6 +24,8 @@ EARLY_SECONDS: Final = 600.0
 """A token that lives no longer than this is refreshed before it is used."""
 RETRY_SECONDS: Final = 30.0
 """How long a failed refresh is not tried again."""
+REST_SECONDS: Final = 60.0
+"""How long a token that has not expired is used after a refresh: a path that always answers 401 must not cause more."""
 
 _Key = tuple[str, str]
 
@@ -29,13 +33,16 @@ _Key = tuple[str, str]
 class FreshCredentials:
     """Credentials of one broker. Used from one event loop."""
 
-    def __init__(self, access: VaultAccess, wiring: VaultWiring) -> None:
+    def __init__(self, access: VaultAccess, wiring: VaultWiring, container: str) -> None:
         self._access = access
         self._wiring = wiring
+        self._container = container
         self._running: dict[_Key, asyncio.Task[Credential | Refusal]] = {}
         self._refused: dict[_Key, str] = {}
         """Access token that the provider answered 401 to."""
         self._failed: dict[_Key, tuple[str, float, Refusal]] = {}
+        self._rests: dict[_Key, tuple[object, float]] = {}
+        """The access token of the last refresh, and until when it is not refreshed again."""
 
     async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
         """Return a credential that is fresh, refreshing it first if it expires soon or was rejected."""
@@ -50,6 +57,9 @@ class FreshCredentials:
         expires, now = expiry(stored.data), time.time()
         rejected = self._refused.get(key) == token
         if not rejected and (expires is None or expires - now > EARLY_SECONDS):
+            return stored
+        given, rests = self._rests.get(key, (None, 0.0))
+        if given == token and time.monotonic() < rests and (expires is None or expires > now):
             return stored
         usable = not rejected and expires is not None and expires > now
         failed = self._failed.get(key)
@@ -82,6 +92,7 @@ class FreshCredentials:
             return refusal
         _log.info("the credential of %s in the set %s is fresh", provider, credential_set)
         self._failed.pop(key, None)
+        self._rests[key] = (data.get("access_token"), time.monotonic() + REST_SECONDS)
         return credential_of(data)
 
     def _refresh_blocking(self, credential_set: str, provider: str, stale: str) -> dict[str, object]:
@@ -89,7 +100,18 @@ class FreshCredentials:
         passphrase = None if path is None else read_secret_file(path, "the session file")
         if passphrase is None or route is None or route.oauth_refresh is None:
             raise RefreshError("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
-        return refresh(Subject(self._wiring.db_path, credential_set, provider), passphrase, route.oauth_refresh, stale)
+
+        def record() -> None:
+            log = AuditLog(self._wiring.audit_path, container=self._container, durable=True)
+            try:
+                log.append("oauth-refresh", provider=provider, credential_set=credential_set, verdict="released")
+            except AuditError as exc:
+                raise RefreshError(exc.message, hint=exc.hint) from exc
+            finally:
+                log.close()
+
+        subject = Subject(self._wiring.db_path, credential_set, provider)
+        return refresh(subject, passphrase, route.oauth_refresh, stale, record)
 
 
 def _refusal(exc: VaultError, provider: str) -> Refusal:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.exchange import Exchange, Record
+from terok_sandbox.vault.exchange import UNDECIDED, Exchange, Record
 from terok_sandbox.vault.ledger import MAX_PATH
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
 from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, screen, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
-from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, switching
+from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, requested_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
 from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal, read_request
@@ -57,6 +57,7 @@ class _Grant:
 
     screened: Screened
     request: UpstreamRequest
+    presented: str
     token: TokenRow
     route: Route
     credential: Credential
@@ -136,6 +137,8 @@ class VaultProxy:
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
         grant = await self._decide(head, exchange)
         if isinstance(grant, Refusal):
+            if grant.reason == "token_in_url":
+                exchange.path = "(with the token in it)"
             self._record.refused(exchange, grant)
             _send_refusal(client, reply, grant)
             return False
@@ -145,14 +148,16 @@ class VaultProxy:
             _send_refusal(client, reply, refusal)
             return False
         if self._meter is not None:
-            exchange.traffic.observer = self._meter.observe(grant.token, grant.route, exchange.method, exchange.path)
+            path = screened.target.path
+            exchange.traffic.observer = self._meter.observe(grant.token, grant.route, screened.method, path)
         try:
             if screened.websocket:
                 await self._bridge(client, reply, head, grant, exchange)
                 return False
             return await self._forward(client, reply, grant, exchange)
         except asyncio.CancelledError:
-            exchange.outcome = "client_left"
+            if exchange.outcome == UNDECIDED:
+                exchange.outcome = "client_left"
             raise
         finally:
             self._record.over(exchange)
@@ -189,8 +194,6 @@ class VaultProxy:
                 f"the rules of {row.provider} do not permit this {screened.method}",
                 hint="the rules stand in the provider's YAML file on the host",
             )
-        if self._meter is not None and (refusal := self._meter.admit(row, route)) is not None:
-            return refusal
         credential = await self._credentials.current(row.provider, row.credential_set)
         if isinstance(credential, Refusal):
             return credential
@@ -202,7 +205,14 @@ class VaultProxy:
                 hint=f"store one with `terok-sandbox vault set {row.provider} --set {row.credential_set}`",
             )
         request = swap(screened, presented, route, credential.data)
-        return request if isinstance(request, Refusal) else _Grant(screened, request, row, route, credential)
+        if isinstance(request, Refusal):
+            return request
+        # Last, and nothing is waited for from here to the release: requests that come together are counted one by one.
+        if self._meter is not None:
+            refusal = self._meter.admit(row, route, screened.method, screened.target.path)
+            if refusal is not None:
+                return refusal
+        return _Grant(screened, request, presented.token, row, route, credential)
 
     def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
         known: tuple[Presented, TokenRow] | None = None
@@ -274,7 +284,7 @@ class VaultProxy:
 
     async def _bridge(self, client: Leg, reply: Reply, head: RequestHead, grant: _Grant, exchange: Exchange) -> None:
         screened = grant.screened
-        client_key = _websocket_key(head)
+        client_key = requested_key(head)
         if client_key is None:
             self._fail(client, reply, exchange, malformed("the WebSocket handshake is incomplete"))
             return
@@ -301,8 +311,15 @@ class VaultProxy:
             client.write(switching(answer, key, screened, client_key))
             reply.begun = True
             exchange.traffic.begin(answer.head)
-            orderly = await bridge(client, answer.leg, grant.credential.patterns, exchange.traffic)
-            exchange.outcome = "complete" if orderly else "broken_off"
+
+            async def permitted() -> bool:
+                if (refusal := await self._again(grant)) is not None:
+                    exchange.outcome = refusal.reason
+                return refusal is None
+
+            orderly = await bridge(client, answer.leg, grant.credential.patterns, exchange.traffic, permitted)
+            if exchange.outcome == UNDECIDED:
+                exchange.outcome = "complete" if orderly else "broken_off"
             client.close()
             answer.leg.close()
         except asyncio.CancelledError:
@@ -313,6 +330,20 @@ class VaultProxy:
             self._fail(client, reply, exchange, _why(exc))
         finally:
             answer.leg.close()
+
+    async def _again(self, grant: _Grant) -> Refusal | None:
+        """Return why an open WebSocket may carry no further message: token revoked, vault locked, budget used up."""
+        try:
+            if (refusal := await self._access.ready()) is not None:
+                return refusal
+            if self._access.token(grant.presented) != grant.token:
+                return Refusal(401, "unknown_token", "the token has been revoked")
+        except VaultError as exc:
+            return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+        if self._meter is None:
+            return None
+        path = grant.screened.target.path
+        return self._meter.admit(grant.token, grant.route, grant.screened.method, path, ongoing=True)
 
     async def _health(self, client: Leg, head: RequestHead) -> bool:
         reply = Reply(client, minor=head.minor, keep=False)
@@ -358,12 +389,6 @@ def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:
     if client.open:
         reply.refuse(refusal.status, fields, refusal.body())
     client.linger(LINGER_SECONDS)
-
-
-def _websocket_key(head: RequestHead) -> str | None:
-    fields = {name.lower(): value for name, value in head.fields}
-    key = fields.get(b"sec-websocket-key", b"").decode("ascii")
-    return key if len(key) == 24 and fields.get(b"sec-websocket-version") == b"13" else None
 
 
 async def _upload(client: Leg, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:

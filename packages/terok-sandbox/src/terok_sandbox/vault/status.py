@@ -42,15 +42,16 @@ class VaultStatus:
         path = str(cfg.db_path)
         if not cfg.db_path.exists():
             return cls("unprovisioned", path)
+        record = Record()
         try:
             record = read_record(cfg)
             resolved = resolve(cfg)
             with CredentialDB(cfg.db_path, resolved.passphrase) as database:
                 rows, tokens = tuple(database.list_credentials()), database.list_tokens()
         except VaultLocked as exc:
-            return cls("locked", path, problem=exc.message, hint=exc.hint)
+            return cls("locked", path, durable_tier=record.tier, problem=exc.message, hint=exc.hint)
         except VaultError as exc:
-            return cls("error", path, problem=exc.message, hint=exc.hint)
+            return cls("error", path, durable_tier=record.tier, problem=exc.message, hint=exc.hint)
         return cls(
             "unlocked",
             path,

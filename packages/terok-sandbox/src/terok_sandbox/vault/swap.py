@@ -23,7 +23,7 @@ from terok_sandbox.vault.encodings import offered
 from terok_sandbox.vault.headers import Fate, canonical, known
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.routes import Placement, Route
-from terok_sandbox.vault.target import Target, read_target
+from terok_sandbox.vault.target import Target, credential_in_url, read_target
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -204,6 +204,11 @@ def swap(
             hint=f"store it again with `terok-sandbox vault set {route.provider}`",
         )
     placement = route.placement_for(kind)
+    if placement.header.lower() == "x-goog-api-key":
+        # Google's services take a key from the query as well, and `key` is too common a name to refuse elsewhere.
+        for name in screened.target.names():
+            if name.strip().lower().lstrip("$") == "key":
+                return credential_in_url(name)
     upstream = route.upstream_for(screened.target.path)
     return UpstreamRequest(
         method=screened.method,

@@ -53,6 +53,11 @@ class Target:
         """The target as it is sent on."""
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
+    def names(self) -> Iterator[str]:
+        """Yield the names of the query's parameters, decoded."""
+        for pair in re.split("[&;]", self.query or ""):
+            yield unquote_to_bytes(pair.partition("=")[0]).decode("ascii", "replace")
+
     def parts(self) -> Iterator[str]:
         """Yield the decoded path segments and query names and values, at most 256: where a token might stand."""
         pieces = self.path.split("/") + re.split(r"[&=;]", self.query or "")
@@ -77,14 +82,20 @@ def read_target(raw: str, host: str) -> Target | Refusal:
     if problem := _path_problem(path):
         return malformed(problem)
     target = Target(path, query if mark else None)
-    if mark and (name := _credential_parameter(query)):
-        return Refusal(
-            403,
-            "credential_in_url",
-            f"the query parameter {name} carries a credential; only the stored one may be used here",
-            hint="send the token from the environment in its usual header",
-        )
+    for name in target.names() if mark else ():
+        if name.strip().lower().replace("_", "-").replace(".", "-") in _CREDENTIAL_PARAMETERS:
+            return credential_in_url(name if name.isprintable() else "credential")
     return target
+
+
+def credential_in_url(name: str) -> Refusal:
+    """Return the refusal of a request that carries a credential in its query."""
+    return Refusal(
+        403,
+        "credential_in_url",
+        f"the query parameter {name} carries a credential; only the stored one may be used here",
+        hint="send the token from the environment in its usual header",
+    )
 
 
 def _path_problem(path: str) -> str | None:
@@ -92,7 +103,7 @@ def _path_problem(path: str) -> str | None:
     if "%" not in path and "/." not in path:
         return None
     decoded = path.encode("ascii")
-    for _ in range(_MAX_DECODINGS):
+    for _ in range(_MAX_DECODINGS + 1):
         if any(segment in (b".", b"..") for segment in re.split(rb"[/\\;]", decoded)):
             return "the request path has a . or .. segment"
         if b"%" not in decoded:
@@ -100,12 +111,4 @@ def _path_problem(path: str) -> str | None:
         decoded = unquote_to_bytes(decoded)
         if _CONTROL.search(decoded):
             return "the request path has an encoded control character"
-    return None
-
-
-def _credential_parameter(query: str) -> str | None:
-    for pair in re.split("[&;]", query):
-        name = unquote_to_bytes(pair.partition("=")[0]).decode("ascii", "replace")
-        if name.strip().lower().replace("_", "-").replace(".", "-") in _CREDENTIAL_PARAMETERS:
-            return name if name.isprintable() else "credential"
     return None

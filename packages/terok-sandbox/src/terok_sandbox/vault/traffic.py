@@ -22,6 +22,7 @@ class Traffic:
     sent: int = 0
     received: int = 0
     observer: ResponseObserver | None = field(default=None, repr=False)
+    _failed: bool = False
 
     def begin(self, head: ResponseHead) -> None:
         """Show the answer's head to the meter."""
@@ -38,14 +39,15 @@ class Traffic:
 
     def end(self, outcome: str) -> None:
         """Tell the meter that the exchange is over."""
+        self._failed = False  # whatever the observer missed, it learns that this is over
         self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
         self.observer = None
 
     def _tell(self, call: Callable[[ResponseObserver], None]) -> None:
-        if self.observer is None:
+        if self.observer is None or self._failed:
             return
         try:
             call(self.observer)
         except Exception:  # noqa: BLE001 - counting must not break what is counted
-            _log.exception("the meter failed; this exchange is not counted further")
-            self.observer = None
+            _log.exception("the meter failed; it sees no more of this exchange")
+            self._failed = True

@@ -13,17 +13,23 @@ from terok_sandbox.vault.wire.frames import CLOSE, CONTINUATION, PING, PONG, Fra
 from terok_sandbox.vault.wire.head import BrokenOff, WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from terok_sandbox.vault.swap import Screened
     from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
+    from terok_sandbox.vault.wire.head import RequestHead
     from terok_sandbox.vault.wire.leg import Leg
 
+MAX_OBSERVED: Final = 1024 * 1024
+"""Bytes of a message that the meter is shown; what is longer is left out."""
 SILENCE_SECONDS: Final = 1200.0
 """How long neither side may say anything; pings count."""
 CLOSE_SECONDS: Final = 5.0
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 PROTOCOL_ERROR: Final = b"\x03\xea"
+POLICY: Final = b"\x03\xf0"
 BROKEN: Final = b"\x03\xf3"
 
 
@@ -38,6 +44,13 @@ def handshake_headers(key: str, subprotocols: tuple[str, ...]) -> list[tuple[str
     if subprotocols:
         headers.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
     return headers
+
+
+def requested_key(head: RequestHead) -> str | None:
+    """Return the key of a client's handshake, None if the handshake is not a whole one."""
+    fields = {name.lower(): value for name, value in head.fields}
+    key = fields.get(b"sec-websocket-key", b"").decode("ascii")
+    return key if len(key) == 24 and fields.get(b"sec-websocket-version") == b"13" else None
 
 
 def new_key() -> str:
@@ -73,15 +86,18 @@ def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> 
     )
 
 
-async def bridge(client: Leg, upstream: Leg, patterns: Patterns, traffic: Traffic) -> bool:
+async def bridge(
+    client: Leg, upstream: Leg, patterns: Patterns, traffic: Traffic, permitted: Callable[[], Awaitable[bool]]
+) -> bool:
     """Pass frames until either side closes or breaks off, counting in `traffic`; return whether it was closed in order.
 
+    `permitted` is asked before each message of the client; when it says no, both sides are closed with 1008.
     Back-pressure is the connections' own. Secrets are overwritten in what the upstream says, across the fragments of a
     message. Close codes travel; a leg that breaks closes the other with 1011.
     """
     legs = (
-        asyncio.ensure_future(_pump(_Way(client, upstream, traffic, None))),
-        asyncio.ensure_future(_pump(_Way(upstream, client, traffic, patterns))),
+        asyncio.ensure_future(_pump(_Way(client, upstream, traffic, None), permitted)),
+        asyncio.ensure_future(_pump(_Way(upstream, client, traffic, patterns), None)),
     )
     try:
         done, _ = await asyncio.wait(legs, return_when=asyncio.FIRST_COMPLETED)
@@ -109,7 +125,8 @@ class _Way:
         self._to_client = patterns is not None
         self._patterns = patterns or Patterns(())
         self._scrubber = Scrubber(self._patterns)
-        self._begun = False
+        self._message = bytearray()
+        self.begun = False
 
     def take(self, piece: Piece) -> bool:
         """Pass a piece on; return whether it closes this way."""
@@ -121,13 +138,24 @@ class _Way:
             content += self._scrubber.finish()
         if self._to_client:
             self._traffic.received += len(content)
-            self._traffic.feed(content)
+            self._show(content, last=piece.last)
         else:
             self._traffic.sent += len(content)
         if content or piece.last:
-            self._send(CONTINUATION if self._begun else piece.opcode, content, last=piece.last)
-            self._begun = not piece.last
+            self._send(CONTINUATION if self.begun else piece.opcode, content, last=piece.last)
+            self.begun = not piece.last
         return False
+
+    def _show(self, content: bytes, *, last: bool) -> None:
+        """Show the meter whole messages."""
+        if self._traffic.observer is None:
+            return
+        if len(self._message) <= MAX_OBSERVED:
+            self._message += content[: MAX_OBSERVED + 1]
+        if last:
+            if len(self._message) <= MAX_OBSERVED:
+                self._traffic.feed(bytes(self._message))
+            self._message.clear()
 
     def end(self, code: bytes, back: bytes = b"") -> None:
         """Close the sink with `code`, the source with `back`, as far as they are there."""
@@ -140,11 +168,14 @@ class _Way:
         self.sink.write(_frame(opcode, data, last=last, masked=not self._to_client))
 
 
-async def _pump(way: _Way) -> bool:
+async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> bool:
     """Pass frames until a close frame has passed, and tell whether one has."""
     try:
         while data := await way.source.some(SILENCE_SECONDS):
             for piece in way.reader.feed(data):
+                if permitted is not None and not way.begun and piece.opcode not in _CONTROL and not await permitted():
+                    way.end(POLICY, POLICY)
+                    return False
                 if way.take(piece):
                     await way.sink.drain(SILENCE_SECONDS)
                     return True

@@ -15,7 +15,7 @@ from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.ssh.broker import ContainerAgent
 from terok_sandbox.vault.usage.meter import UsageMeter
-from terok_sandbox.vault.wire.leg import Watch
+from terok_sandbox.vault.wire.leg import LARGEST_READ, Watch
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +30,7 @@ LISTENERS: Final = ("vault", "vault-unix", "vault-tls", "vault-host")
 BACKLOG: Final = 256
 DRAIN_SECONDS: Final = 2.0
 HANDSHAKE_SECONDS: Final = 10.0
+KEPT_BYTES: Final = 4 * LARGEST_READ
 
 
 def serve(ctx: WorkerContext) -> int:
@@ -57,6 +58,8 @@ async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    # A large block freed once makes glibc keep that much: else a stream's pieces are mapped and zeroed anew, each time.
+    bytes(KEPT_BYTES)
     watch = Watch()
     access = VaultAccess(wiring)
     meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
@@ -66,15 +69,20 @@ async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[
         container=container,
         audit_path=wiring.audit_path,
         meter=meter,
-        credentials=FreshCredentials(access, wiring),
+        credentials=FreshCredentials(access, wiring, container),
     )
     server = Server(proxy.serve, watch)
     # create_server, for Unix sockets too: it leaves the file alone on close, and the next worker listens there.
-    accepting = [
-        await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **_tls(name, wiring))
-        for name in LISTENERS
-        if name in listeners
-    ]
+    accepting = []
+    for name in LISTENERS:
+        if name not in listeners:
+            continue
+        try:
+            tls = _tls(name, wiring)
+        except OSError as exc:
+            _log.error("no https, its certificate cannot be used; the next start of the container makes one: %s", exc)
+            continue
+        accepting.append(await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **tls))
     agent = None
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)

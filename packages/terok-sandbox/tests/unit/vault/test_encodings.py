@@ -7,7 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.encodings import EncodedSearch, ReflectedSecretError, UnreadableEncodingError, offered
+from terok_sandbox.vault.encodings import Decoder, EncodedSearch, ReflectedSecretError, UnreadableEncodingError, offered
 from terok_sandbox.vault.scrub import Patterns
 
 SECRET = "sk-the-real-secret-0123456789"
@@ -67,3 +67,11 @@ def test_a_bomb_decodes_in_steps() -> None:
 )  # fmt: skip
 def test_what_is_offered(accepted: str, sent: str) -> None:
     assert offered(accepted) == sent
+
+
+@pytest.mark.attack(id="HTTP-6")
+def test_all_that_has_come_is_searched_before_it_passes() -> None:
+    packed = zlib.compress(b"x" * 70_000 + b"y" * 70_000, level=9)
+    for cut in range(1, len(packed)):
+        searched = sum(len(piece) for piece in Decoder("deflate").feed(packed[:cut]))
+        assert searched == len(zlib.decompressobj().decompress(packed[:cut]))

@@ -40,6 +40,11 @@ def test_a_key_s_life(vault) -> None:
     assert listed["tokens"][0]["container"] == "box" and KEY not in repr(listed) and token not in repr(listed)
     assert "anthropic" in vault("list", "--include-tokens")[1] and "unlocked (session)" in vault("status")[1]
     assert vault("revoke", "box")[1] == "revoked 1 token of box\n"
+    assert "--include-tokens" in vault("revoke", "box")[2], "nothing to revoke may be a name misspelled"
+    SandboxConfig().routes_path.parent.mkdir(parents=True, exist_ok=True)
+    SandboxConfig().routes_path.write_text('{"anthropic": {"upstream": "https://api.example.com"}}')
+    assert "route" not in vault("set", "anthropic", stdin=KEY)[2]
+    assert "no container can use it; there are anthropic" in vault("set", "anthropical", stdin=KEY)[2]
     assert vault("remove", "anthropic", "--set", "work")[0] == 0
     code, _, err = vault("remove", "anthropic", "--set", "work")
     assert code == 1 and "hint:" in err
@@ -52,7 +57,7 @@ def test_locking_and_unlocking(vault, tmp_path: Path) -> None:
     passphrase = session.read_text()
     assert vault("lock")[0] == 0 and not session.exists()
     code, out, _ = vault("status", "--json")
-    assert code == 2 and json.loads(out)["state"] == "locked"
+    assert code == 2 and json.loads(out)["state"] == "locked" and json.loads(out)["durable_tier"] == "file"
     for arguments, stdin in (("list",), ""), (("set", "x"), KEY):
         code, _, err = vault(*arguments, stdin=stdin)
         assert code == 2 and "vault unlock" in err

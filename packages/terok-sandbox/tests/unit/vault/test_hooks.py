@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,9 +33,13 @@ class Recorder:
     budget: Refusal | None = None
     credential: Refusal | None = None
     broken: bool = False
+    room: int | None = None
 
-    def admit(self, token: TokenRow, route: Route) -> Refusal | None:
+    def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
         self.told.append(("admit", token.provider, route.provider))
+        observed = sum(item[0] == "observe" for item in self.told) - ongoing
+        if self.room is not None and observed >= self.room:
+            return Refusal(429, "budget_spent", "spent")
         return self.budget
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
@@ -44,7 +49,7 @@ class Recorder:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         if self.broken:
             raise RuntimeError("meter")
-        self.told.append(("begin", status, headers["content-type"]))
+        self.told.append(("begin", status, headers.get("content-type")))
 
     def feed(self, data: bytes) -> None:
         self.told.append(("feed", data))
@@ -53,7 +58,7 @@ class Recorder:
         self.told.append(("end", sent, received, outcome))
 
     async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         if self.credential:
             return self.credential
         return Credential({"type": "oauth", "access_token": FRESH}, Patterns([FRESH]))
@@ -115,7 +120,7 @@ async def test_refusals_of_the_hooks_are_answered_as_they_are(hooked: Hooked, pr
     recorder.budget, recorder.credential = None, Refusal(401, "sign_in_again", "expired", "run `terok auth stub`")
     async with client.post("/v1/x", data=b"abc") as response:
         assert response.status == 401 and (await response.json())["hint"] == "run `terok auth stub`"
-    assert not provider.requests and [item[0] for item in recorder.told] == ["admit", "admit"]
+    assert not provider.requests and [item[0] for item in recorder.told] == ["admit"]
 
 
 async def test_a_meter_that_fails_does_not_stop_the_exchange(hooked: Hooked, provider: Provider) -> None:
@@ -123,4 +128,51 @@ async def test_a_meter_that_fails_does_not_stop_the_exchange(hooked: Hooked, pro
     recorder.broken = True
     async with client.get("/v1/x") as response:
         assert response.status == 200 and (await response.json())["ok"]
+    async with asyncio.timeout(20):
+        while recorder.told[-1][0] != "end":  # it learns that the exchange is over
+            await asyncio.sleep(0.01)
     assert SECRET not in repr(recorder.told)
+
+
+@pytest.mark.attack(id="HTTP-11")
+async def test_requests_that_waited_together_for_a_credential_are_admitted_one_by_one(
+    hooked: Hooked, provider: Provider
+) -> None:
+    client, recorder = hooked
+    recorder.room = 1
+
+    async def status() -> int:
+        async with client.post("/v1/messages", data=b"{}") as response:
+            return response.status
+
+    assert sorted(await asyncio.gather(*(status() for _ in range(6)))) == [200, 429, 429, 429, 429, 429]
+    assert len(provider.requests) == 1
+
+
+async def test_the_messages_of_a_websocket_are_shown_whole_and_asked_for_one_by_one(
+    hooked: Hooked, provider: Provider
+) -> None:
+    client, recorder = hooked
+    answer = json.dumps({"type": "response.completed", "filling": "x" * 300_000})
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for _ in socket:
+            await socket.send_str(answer)
+            await socket.send_str("y" * 2_000_000)
+        return socket
+
+    provider.handler = handler
+    recorder.room = 1
+    async with client.ws_connect("/v1/responses", max_msg_size=0) as socket:
+        for _ in range(2):
+            await socket.send_str("go")
+            assert (
+                await socket.receive_str(timeout=5) == answer and len(await socket.receive_str(timeout=5)) == 2_000_000
+            )
+        recorder.budget = Refusal(429, "budget_spent", "spent")
+        await socket.send_str("go")
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
+    fed = [item[1] for item in recorder.told if item[0] == "feed"]
+    assert fed == [answer.encode()] * 2

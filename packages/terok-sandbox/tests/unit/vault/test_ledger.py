@@ -33,6 +33,8 @@ async def test_a_row_is_in_the_file_at_once_and_all_rows_of_a_moment_share_a_wri
     log.write("request")
     log.close()
     assert synced[-1] == path.stat().st_size
+    await asyncio.sleep(0.05)
+    assert len(synced) == 2, "a closed ledger does nothing more"
 
 
 async def test_after_a_failed_write_out_nothing_is_released_until_one_succeeds(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
 from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
@@ -27,6 +28,7 @@ class Endpoint:
         self.asked: list[dict[str, Any]] = []
         self.answer: tuple[int, bytes] | None = None
         self.delay = 0.0
+        self.lifetime = 3600
         it = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,7 +53,7 @@ class Endpoint:
             return 400, b'{"error": "invalid_grant"}'
         number = len(self.asked)
         self.valid = f"refresh-{number}"
-        document = {"access_token": f"access-{number}", "refresh_token": self.valid, "expires_in": 3600}
+        document = {"access_token": f"access-{number}", "refresh_token": self.valid, "expires_in": self.lifetime}
         return 200, json.dumps(document).encode()
 
 
@@ -77,7 +79,7 @@ async def fresh(files, endpoint: Endpoint) -> FreshCredentials:
     files.routes(stub={"upstream": "https://api.example.com", "oauth_refresh": oauth})
     access = VaultAccess(files.wiring)
     assert await access.ready() is None
-    return FreshCredentials(access, files.wiring)
+    return FreshCredentials(access, files.wiring, "box")
 
 
 def stored(files) -> dict[str, Any]:
@@ -97,6 +99,8 @@ async def test_a_token_near_its_end_is_refreshed_once_and_stored_first(files, fr
     await asyncio.sleep(0.01)
     assert await fresh._access.ready() is None
     assert (await fresh.current("stub", "default")).data["access_token"] == "access-1" and len(endpoint.asked) == 1
+    rows = files.audit()
+    assert [(row["action"], row["container"], row["provider"]) for row in rows] == [("oauth-refresh", "box", "stub")]
 
 
 async def test_a_rejected_token_is_refreshed_once(files, fresh, endpoint: Endpoint) -> None:
@@ -192,3 +196,101 @@ def test_routes_say_where_tokens_go(value: object) -> None:
     with pytest.raises(ValueError, match=r"must|out of range"):
         read_oauth(value)
     assert read_oauth({"token_url": "https://a/t", "client_id": "c"}).token_url == "https://a/t"
+
+
+@pytest.mark.parametrize("lifetime", [3600, 120])
+async def test_a_path_that_answers_401_and_tokens_that_live_shortly_cause_one_refresh_a_minute(
+    files, fresh, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, lifetime: int
+) -> None:
+    endpoint.lifetime = lifetime
+    signed_in(files.db, 86400)
+    fresh.rejected("stub", "default", await fresh.current("stub", "default"))
+    for _ in range(5):
+        credential = await fresh.current("stub", "default")
+        assert credential.data["access_token"] == "access-1"
+        fresh.rejected("stub", "default", credential)
+        await asyncio.sleep(0.01)
+        await fresh._access.ready()
+    assert len(endpoint.asked) == 1
+    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + 61)
+    assert (await fresh.current("stub", "default")).data["access_token"] == "access-2"
+
+
+async def test_nobody_is_asked_for_a_token_without_an_audit_row(files, fresh, endpoint: Endpoint) -> None:
+    signed_in(files.db, -1)
+    files.wiring.audit_path.mkdir()
+    refusal = await fresh.current("stub", "default")
+    assert isinstance(refusal, Refusal) and refusal.status == 502 and not endpoint.asked
+
+
+def test_what_the_vendor_gave_is_stored_although_the_vault_is_busy_for_long(
+    files, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.connection.BUSY_SECONDS", 0.1)
+    signed_in(files.db, -1)
+    spec, busy, results = OAuthRefresh(endpoint.url, "c"), threading.Event(), []
+    rotate = endpoint.rotate
+
+    def rotate_while_somebody_writes(body: dict[str, Any]) -> tuple[int, bytes]:
+        busy.set()
+        held.wait(5)
+        return rotate(body)
+
+    endpoint.rotate = rotate_while_somebody_writes  # type: ignore[method-assign]
+    held = threading.Event()
+    subject = Subject(files.wiring.db_path, "default", "stub")
+    asking = threading.Thread(target=lambda: results.append(refresh(subject, files.passphrase, spec, "access-0")))
+    asking.start()
+    assert busy.wait(5)
+    with files.db.transaction():
+        held.set()
+        asking.join(1)
+        assert asking.is_alive(), "it waits for the vault"
+    asking.join(10)
+    assert results[0]["access_token"] == "access-1" and stored(files)["refresh_token"] == "refresh-1"
+
+
+def test_a_vault_that_takes_nothing_is_found_out_before_the_vendor_is_asked(
+    files, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_in(files.db, -1)
+
+    def full(*_: object) -> None:
+        raise VaultError("no space left")
+
+    monkeypatch.setattr(CredentialDB, "store_credential", full)
+    with pytest.raises(VaultError, match="no space left"):
+        refresh(
+            Subject(files.wiring.db_path, "default", "stub"),
+            files.passphrase,
+            OAuthRefresh(endpoint.url, "c"),
+            "access-0",
+        )
+    assert not endpoint.asked
+
+
+def test_a_refresh_takes_the_way_of_the_environment_s_proxy(files, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            said.append((self.path, self.headers.get("Proxy-Authorization")))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    signed_in(files.db, -1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        monkeypatch.setenv("https_proxy", f"http://me:pass@127.0.0.1:{proxy.server_port}")
+        with pytest.raises(RefreshError, match="cannot be reached") as caught:
+            refresh(
+                Subject(files.wiring.db_path, "default", "stub"),
+                files.passphrase,
+                OAuthRefresh("https://vendor.invalid/token", "c"),
+                "access-0",
+            )
+        proxy.shutdown()
+    assert said == [("vendor.invalid:443", "Basic bWU6cGFzcw==")] and "pass" not in str(caught.value)

@@ -80,7 +80,9 @@ async def test_tokens_that_do_not_work(vault: Vault, client: aiohttp.ClientSessi
             assert (response.status, await error(response)) == (status, code)
     async with client.get(f"/v1/x?t={vault.token}", headers={"x-api-key": ""}) as response:
         assert (response.status, await error(response)) == (403, "token_in_url")
-    assert not provider.requests
+    async with client.get(f"/v1/{vault.token}/x") as response:
+        assert (response.status, await error(response)) == (403, "token_in_url")
+    assert not provider.requests and vault.token not in vault.wiring.audit_path.read_text()
 
 
 async def test_changes_take_effect_with_the_next_request(

@@ -12,12 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.vault.encodings import Decoder
-from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.scrub import LARGE, Patterns, Scrubber
 
 secrets = st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=60)
+
+
+def b64(secret: str) -> str:
+    return base64.b64encode(f"user:{secret}".encode()).decode()
+
+
 SPELLINGS = {
     "plain": str.encode,
     "percent": lambda s: quote(s, safe="").encode(),
+    "percent-path": lambda s: quote(s).encode(),
+    "json-slashes": lambda s: json.dumps({"a": s}).replace("/", "\\/").encode(),
+    "basic-in-json": lambda s: json.dumps(b64(s)).replace("/", "\\/").encode(),
+    "basic-in-strict-json": lambda s: json.dumps(b64(s)).replace("+", "\\u002B").encode(),
+    "basic-in-a-query": lambda s: quote(b64(s), safe="").encode(),
     "percent-lower": lambda s: quote(s, safe="").lower().encode() if s.islower() else s.encode(),
     "json": lambda s: json.dumps({"a": s}).encode(),
     "basic": lambda s: base64.b64encode(f"user:{s}".encode()),
@@ -58,6 +69,15 @@ def test_no_spelling_survives_however_the_body_is_cut(
     assert not betrays(cleaned[len(around) : len(around) + len(spelled)], secret)
 
 
+@pytest.mark.attack(id="HTTP-6")
+@pytest.mark.parametrize("spelling", sorted(SPELLINGS))
+def test_base64_is_found_however_its_signs_are_escaped(spelling: str) -> None:
+    secret = "key-????>>>>????>>>>-0123456789"
+    spelled = SPELLINGS[spelling](secret)
+    cleaned = Patterns([secret]).clean(spelled)
+    assert len(cleaned) == len(spelled) and b"*" * (len(secret) - 2) in cleaned
+
+
 @given(st.lists(st.binary(max_size=80), max_size=8))
 def test_other_bodies_pass_unchanged(pieces: list[bytes]) -> None:
     scrubber = Scrubber(Patterns(["a-secret-that-is-not-in-there"]))
@@ -96,3 +116,28 @@ def test_any_bytes_decode_or_are_an_error(data: bytes) -> None:
     for encoding in ("gzip", "deflate"):
         with suppress(ValueError):
             list(Decoder(encoding).feed(data))
+
+
+@pytest.mark.attack(id="HTTP-6")
+@given(secrets | st.text("abAB01", min_size=300, max_size=600), st.sampled_from(sorted(SPELLINGS)),
+       st.integers(0, 3), st.binary(min_size=1, max_size=40), st.integers(0, 2 * LARGE))  # fmt: skip
+def test_nothing_survives_in_large_pieces(secret: str, spelling: str, times: int, filling: bytes, before: int) -> None:
+    spelled, around = SPELLINGS[spelling](secret), (filling * (LARGE // len(filling) + 1))
+    body = around[:before] + (spelled + b"--") * times + around
+    patterns = Patterns([secret])
+    expected = body
+    for pattern in patterns.all:
+        expected = expected.replace(pattern, b"*" * len(pattern))
+    assert patterns.clean(body) == expected and (times == 0 or expected != body)
+    assert expected != body or patterns.clean(body) is body
+
+
+@given(st.lists(secrets, min_size=1, max_size=3), st.binary(max_size=20), st.integers(0, 80), st.data())
+def test_what_may_be_a_beginning_is_held_and_nothing_else(
+    several: list[str], before: bytes, length: int, data: st.DataObject
+) -> None:
+    patterns = Patterns(several)
+    text = before + data.draw(st.sampled_from(patterns.all))[:length]
+    possible = range(1, min(len(text), patterns.longest - 1) + 1)
+    expected = max((size for size in possible if any(one.startswith(text[-size:]) for one in patterns.all)), default=0)
+    assert patterns.undecided(text) == expected

@@ -75,7 +75,8 @@ def test_basic_stays_basic_for_authorization(user: str, password: str) -> None:
     ["Proxy-Authorization", "Cookie", "X_Api_Key", "x.api.key", "Api_Key", "X-Auth-Token", "x-amz-security-token",
      "Job-Token", "X-Authorization", "PRIVATE_TOKEN", "x-my-secret", "X-Forwarded-For", "Forwarded", "X-Real-IP",
      "X-HTTP-Method-Override", "X_Original_URL", "Keep-Alive", "TE", "Proxy-Connection", "Trailer", "Range",
-     "x-goog-api-key", "api-key", "private-token"],
+     "x-goog-api-key", "api-key", "private-token", "X-Auth-Key", "Ocp-Apim-Subscription-Key", "DD-Application-Key",
+     "Accept-Charset", "x-ms-range"],
 )  # fmt: skip
 @pytest.mark.attack(id="HTTP-10")
 def test_nothing_else_that_authenticates_leaves(name: str) -> None:
@@ -129,6 +130,15 @@ def test_credentials_in_the_query_are_refused(target: str) -> None:
     assert refused(HOST, target=target).reason == "credential_in_url"
 
 
+@pytest.mark.attack(id="HTTP-10")
+def test_google_s_own_name_for_a_key_in_the_query_is_refused_where_the_key_is_google_s() -> None:
+    for target in ("/v1beta/models?key=AIza-other", "/v1?a&%24key=AIza-other", "/v1?KEY=x"):
+        head = accepted((b"x-goog-api-key", TOKEN.encode()), target=target)
+        result = swap(head, head.presented[0], route(header="x-goog-api-key"), {"key": SECRET})
+        assert isinstance(result, Refusal) and result.reason == "credential_in_url"
+        assert sent(head, KEY).target == target
+
+
 def test_raw_spelling_is_kept() -> None:
     target = "/api/v4/projects/group%2Fsub%2fname/x?a=%20&b=c+d&e=/?{}"
     request = sent(accepted((b"private-token", TOKEN.encode()), target=target), route(upstream="https://h/base"))
@@ -171,7 +181,8 @@ def test_get_has_no_body(body: tuple[bytes, bytes]) -> None:
     "target",
     ["", "*", "x", "//evil.com/x", "http://evil.com/x", "https://127.0.0.1:9419/x", "http://u@127.0.0.1:9419/",
      "/a/../b", "/a/%2e%2e/b", "/a/..%2fb", "/a%2f..%2fb", "/a/.%2e", "/a/%252e%252e/b", "/a/..;/b", "/a/..", "/./a",
-     "/a%00b", "/a%0d%0ab", "/a b", "/a\\..\\b", "/%5c..%5cx", "/a#b", "/é", "/%zz", "/%", "/" + "a" * 20000],
+     "/a%00b", "/a%0d%0ab", "/a b", "/a\\..\\b", "/%5c..%5cx", "/a/%25252e%25252e/b",
+     "/a#b", "/é", "/%zz", "/%", "/" + "a" * 20000],
 )  # fmt: skip
 def test_odd_targets_are_refused(target: str) -> None:
     assert refused(HOST, target=target).status in (400, 414)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ import aiohttp
 import pytest
 import trustme
 from aiohttp import web
-from terok_sandbox.vault.dial import environment_proxy
-from terok_sandbox.vault.upstream import failure
+from terok_sandbox.vault.dial import endpoint, environment_proxy
+from terok_sandbox.vault.swap import UpstreamRequest
+from terok_sandbox.vault.upstream import UpstreamClient, failure
+from terok_sandbox.vault.wire.leg import Watch
 from terok_util.process import run_async
 
 from .conftest import SECRET
@@ -76,3 +80,40 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_what_a_proxy_says_before_tls_is_not_the_provider_s_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("vendor.example").configure_cert(theirs)
+    authority.configure_trust(ours)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+
+    async def forge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n" + more)
+            await writer.start_tls(theirs)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer + b"honest")
+            await writer.drain()
+        writer.close()
+
+    server, watch = await asyncio.start_server(forge, "127.0.0.1", 0), Watch()
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    client = UpstreamClient(watch)
+    client._pool._tls = ours
+    for more, expected in ((b"", "honest"), (answer + b"forged", "upstream_proxy")):  # noqa: B007 - the proxy says it
+        endpoint.cache_clear()
+        try:
+            got = await client.send(UpstreamRequest("GET", "/", (), "https://vendor.example", ""), None, None)
+            body = b"".join([piece async for piece in got.content()]).decode()
+            client.drop(got)
+        except OSError as exc:
+            body = failure(exc).reason
+        assert body == expected
+    endpoint.cache_clear()
+    client.close()
+    watch.stop()
+    server.close()

@@ -5,8 +5,9 @@ import asyncio
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.vault import access
 
-from .conftest import SECRET, Provider, Vault
+from .conftest import CONTAINER, SECRET, Provider, Vault
 
 
 async def test_messages_pass_both_ways_and_secrets_do_not(
@@ -81,3 +82,36 @@ async def test_a_client_that_leaves_closes_the_upstream(
     socket._response.connection.transport.abort()
     assert await asyncio.wait_for(closed, 5) is not None
     await socket.close()
+
+
+@pytest.mark.attack(id="TOK-1")
+@pytest.mark.parametrize("how", ["revoked", "locked"])
+async def test_an_open_websocket_ends_with_its_token(
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(access, "FRESH_SECONDS", 0.0)
+    heard = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            heard.append(message.data)
+            await socket.send_str("yes")
+        return socket
+
+    provider.handler = handler
+    async with client.ws_connect("/v1/realtime") as socket:
+        await socket.send_str("before")
+        assert await socket.receive_str(timeout=5) == "yes"
+        if how == "revoked":
+            vault.db.revoke_tokens(CONTAINER)
+        else:
+            vault.wiring.passphrase_file.unlink()
+        await socket.send_str("after")
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
+    async with asyncio.timeout(20):
+        while vault.audit()[-1]["action"] != "response":
+            await asyncio.sleep(0.01)
+    assert heard == ["before"]
+    assert vault.audit()[-1]["outcome"] == ("unknown_token" if how == "revoked" else "vault_unavailable")

@@ -116,6 +116,15 @@ def test_the_https_listener_serves_with_the_published_certificate(
             client.close()
 
 
+def test_without_a_certificate_the_other_listeners_serve(
+    files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
+) -> None:
+    files.db.close()
+    files.routes(stub={"upstream": "http://127.0.0.1:1"})
+    with socket.create_server(("127.0.0.1", 0)) as tls, broker(files.wiring, {"vault-tls": tls, **listeners}, tmp_path):
+        assert ask(listeners["vault"].getsockname(), files.token)[0] == 502
+
+
 def test_an_upload_of_five_gigabytes_takes_bounded_memory(
     files: Vault, listeners: dict[str, socket.socket], tmp_path: Path
 ) -> None:

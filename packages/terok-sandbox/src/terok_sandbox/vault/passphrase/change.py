@@ -32,7 +32,8 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
     """Encrypt the vault with `new`, or with a random passphrase, and return it; the recovery key is then another one.
 
     Raises:
-        VaultError: a passphrase command is configured, or containers use the vault; nothing has changed then.
+        VaultError: a passphrase command is configured, containers use the vault, or a random passphrase would be kept
+            nowhere; nothing has changed then.
 
     """
     from terok_sandbox.vault.unlock import resolve, write_session
@@ -43,6 +44,11 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
             hint="remove credentials.passphrase_command from config.yml first",
         )
     settle(cfg)
+    if new is None and read_record(cfg).tier == "none":
+        raise VaultError(
+            "no durable tier keeps the vault's passphrase, so a reboot would lose a random new one",
+            hint="choose one with --ask, or keep it first: `terok-sandbox vault passphrase to-file`",
+        )
     with provision_lock(cfg):
         old, new = resolve(cfg).passphrase, new or generate_passphrase()
         connect(cfg.db_path, old).close()
@@ -58,13 +64,13 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
             raise
         _make_current(cfg, keeper, new)
         write_session(cfg, new)
-        update_record(cfg, rekeying=False, acknowledged=False, locked=False)
         keeper.clear(coming=True)
+        update_record(cfg, rekeying=False, acknowledged=False, locked=False)
     return new
 
 
 def settle(cfg: SandboxConfig) -> bool:
-    """End a change that a crash interrupted; False if there was none.
+    """End a change that a crash interrupted; False if there was none, or the vault is locked: then the unlocking does.
 
     Raises:
         VaultError: neither kept passphrase opens the database; both stay kept.
@@ -72,7 +78,8 @@ def settle(cfg: SandboxConfig) -> bool:
     """
     from terok_sandbox.vault.unlock import write_session
 
-    if not read_record(cfg).rekeying:
+    record = read_record(cfg)
+    if not record.rekeying or record.locked:
         return False
     with provision_lock(cfg):
         if not read_record(cfg).rekeying:
@@ -88,8 +95,8 @@ def settle(cfg: SandboxConfig) -> bool:
             )
         _make_current(cfg, keeper, right)
         write_session(cfg, right)
-        update_record(cfg, rekeying=False, **({"acknowledged": False} if right == coming else {}))
         keeper.clear(coming=True)
+        update_record(cfg, rekeying=False, **({"acknowledged": False} if right == coming else {}))
     return True
 
 

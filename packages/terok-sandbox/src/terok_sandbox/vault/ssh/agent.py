@@ -78,9 +78,9 @@ class Agent:
         if der is None:
             _log.warning("ssh agent: a key was asked for that this scope does not have")
             return FAILURE
-        self._record(fingerprint(request.blob))
-        signature = await asyncio.to_thread(sign, der, request.data, request.flags)
-        if signature is None:
+        if request.sha1:
             _log.warning("ssh agent: a signature with SHA-1 was asked for and refused")
             return FAILURE
-        return wire.sign_answer(signature)
+        self._record(fingerprint(request.blob))
+        signature = await asyncio.to_thread(sign, der, request.data, request.flags)
+        return FAILURE if signature is None else wire.sign_answer(signature)

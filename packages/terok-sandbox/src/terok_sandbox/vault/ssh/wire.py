@@ -32,6 +32,11 @@ class Sign:
     data: bytes
     flags: int
 
+    @property
+    def sha1(self) -> bool:
+        """Whether an RSA signature with SHA-1 is asked for."""
+        return self.blob.startswith(string(b"ssh-rsa")) and not self.flags & (RSA_SHA2_256 | RSA_SHA2_512)
+
 
 def parse_request(message: bytes) -> ListKeys | Sign | None:
     """Return what a message (without its length) asks for; None for everything that is not served or malformed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from terok_sandbox.vault.usage.counts import Usage, usage_of
 from terok_sandbox.vault.usage.sse import EventReader
@@ -14,27 +15,29 @@ if TYPE_CHECKING:
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 BYTES_PER_TOKEN: Final = 4
 """For an answer that does not say its usage: what a token is taken to be."""
-_INFERENCE: Final = (
-    "/messages",
-    "/responses",
-    "/completions",
-    "/embeddings",
-    ":generateContent",
-    ":streamGenerateContent",
-)
+ENVELOPE: Final = 80
+"""Bytes of a stream's event that are not what the model says, about."""
+_INFERENCE: Final = frozenset({"messages", "responses", "completions", "embeddings", "complete", "compact", "batches"})
+_VERBS: Final = (":generatecontent", ":streamgeneratecontent", ":embedcontent", ":batchgeneratecontent")
 
 
 def is_inference(method: str, path: str) -> bool:
-    """Tell whether a request is one that vendors bill by tokens."""
-    return method == "POST" and path.rstrip("/").endswith(_INFERENCE)
+    """Tell whether a request is one that vendors bill by tokens, however its path is spelled."""
+    last = unquote(path).rstrip("/").rpartition("/")[2].lower()
+    return method == "POST" and (last in _INFERENCE or last.endswith(_VERBS))
 
 
 class AnswerReader:
-    """Takes the body of one answer piece by piece. `usage` is what was found so far."""
+    """Takes the body of one answer piece by piece, of a WebSocket message by message.
+
+    `usage` is what was found so far, `spoken` about how many tokens the events of a stream brought.
+    """
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.status = 0
+        self.spoken = 0
+        self._messages = False
         self._events: EventReader | None = None
         self._document: bytearray | None = None
 
@@ -43,11 +46,22 @@ class AnswerReader:
         """Whether the answer stated token counts."""
         return self.usage is not None and self.usage.tokens > 0
 
+    @property
+    def held(self) -> int:
+        """Bytes of a document that are kept until it is whole."""
+        return len(self._document or b"")
+
+    def give_up(self) -> None:
+        """Forget the document: nothing will be known about it."""
+        self._document = None
+
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers (lower-case names)."""
         self.status = status
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
+        if status == 101:
+            self._messages = True
+        elif kind == "text/event-stream":
             self._events = EventReader()
         elif kind == "application/json" or kind.endswith("+json"):
             self._document = bytearray()
@@ -56,8 +70,12 @@ class AnswerReader:
         """Take the next piece of the body."""
         if self._events is not None:
             for event in self._events.feed(data):
+                self.spoken += max(1, (len(event) - ENVELOPE) // BYTES_PER_TOKEN)
                 if b'"usage' in event or (self.usage is None and b'"model"' in event):
                     self._take(event)
+        elif self._messages:
+            if b'"usage' in data:
+                self._take(data)
         elif self._document is not None:
             if len(self._document) + len(data) > MAX_DOCUMENT:
                 self._document = None
@@ -67,7 +85,8 @@ class AnswerReader:
     def finish(self) -> Usage | None:
         """Return the usage once nothing more comes."""
         if self._document is not None:
-            self._take(bytes(self._document))
+            if b'"usage' in self._document or b'"model' in self._document:
+                self._take(bytes(self._document))
             self._document = None
         return self.usage
 

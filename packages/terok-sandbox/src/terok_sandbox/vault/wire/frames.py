@@ -14,6 +14,7 @@ PONG: Final = 0xA
 _DATA = frozenset({CONTINUATION, TEXT, BINARY})
 _CONTROL = frozenset({CLOSE, PING, PONG})
 MAX_LENGTH: Final = 1 << 40
+_MAX_HEAD = 14
 
 
 class FrameError(ValueError):
@@ -35,6 +36,7 @@ class FrameReader:
     def __init__(self, *, masked: bool) -> None:
         self._masked = masked
         self._data = b""
+        self._at = 0
         self._opcode = -1
         self._message = -1
         self._final = False
@@ -50,14 +52,15 @@ class FrameReader:
 
         """
         self._data = self._data + data if self._data else data
+        self._at = 0
         pieces: list[Piece] = []
         while self._opcode >= 0 or self._head():
-            if self._opcode in _CONTROL and len(self._data) < self._remaining:
+            if self._opcode in _CONTROL and len(self._data) - self._at < self._remaining:
                 break
-            taken = self._data[: self._remaining]
+            taken = self._data[self._at : self._at + self._remaining]
             if not taken and self._remaining:
                 break
-            self._data = self._data[len(taken) :]
+            self._at += len(taken)
             self._remaining -= len(taken)
             ended = self._remaining == 0
             pieces.append(Piece(self._message if self._opcode in _DATA else self._opcode, self._unmask(taken),
@@ -66,10 +69,11 @@ class FrameReader:
                 if self._opcode in _DATA and self._final:
                     self._message = -1
                 self._opcode = -1
+        self._data = self._data[self._at :]
         return pieces
 
     def _head(self) -> bool:
-        data = self._data
+        data = self._data[self._at : self._at + _MAX_HEAD]
         if len(data) < 2:
             return False
         first, second = data[0], data[1]
@@ -87,7 +91,7 @@ class FrameReader:
         self._opcode, self._final, self._remaining = first & 0xF, bool(first & 0x80), length
         if self._opcode in (TEXT, BINARY):
             self._message = self._opcode
-        self._data = data[end:]
+        self._at += end
         return True
 
     def _check(self, first: int, second: int) -> None:

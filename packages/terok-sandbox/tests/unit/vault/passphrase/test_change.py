@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.vault.errors import VaultBusy, VaultError, WrongPassphrase
+from terok_sandbox.vault.errors import VaultBusy, VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase import change
 from terok_sandbox.vault.passphrase.record import read_record, record_path, update_record
 from terok_sandbox.vault.passphrase.tiers import FileTier
@@ -144,3 +144,28 @@ def test_a_damaged_record_is_an_error(cfg: SandboxConfig) -> None:
         record_path(cfg).write_text(text)
         with pytest.raises(VaultError, match="damaged"):
             resolve(cfg)
+
+
+def test_ending_an_interrupted_change_does_not_unlock_a_locked_vault(
+    cfg: SandboxConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(change, "_make_current", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            change.change_passphrase(cfg)
+    update_record(cfg, locked=True)
+    drop_session(cfg)
+    with pytest.raises(VaultLocked):
+        kept(cfg)
+    assert not cfg.vault_session_file.exists()
+    update_record(cfg, locked=False)
+    assert kept(cfg) and not read_record(cfg).rekeying
+
+
+def test_a_random_passphrase_that_nothing_would_keep_is_not_taken(cfg: SandboxConfig) -> None:
+    update_record(cfg, acknowledged=True)
+    change.move_to(cfg, "none")
+    with pytest.raises(VaultError, match="a reboot would lose"):
+        change.change_passphrase(cfg)
+    change.change_passphrase(cfg, "chosen by a person")
+    assert kept(cfg) and not list(cfg.vault_dir.glob("passphrase.com*"))

@@ -82,6 +82,9 @@ async def test_a_container_s_agent_records_and_keeps_to_its_scope(files, tmp_pat
     ask = b"\x0d" + wire.string(mine.public_blob) + wire.string(b"data") + bytes(4)
     assert (await answer(ask))[0] == 14
     assert await answer(ask.replace(mine.public_blob, foreign.public_blob)) == wire.FAILURE
+    add(files.db, "proj", keys.mint("rsa"))
+    rsa = next(key.public_blob for key in await ring.keys() if key.key_type == "rsa")
+    assert await answer(b"\x0d" + wire.string(rsa) + wire.string(b"data") + bytes(4)) == wire.FAILURE
     rows = [(row["action"], row["key"]) for row in read_audit(tmp_path / "audit.jsonl")]
     assert rows == [("ssh-sign", mine.fingerprint)]
     agent._audit._path = tmp_path

@@ -146,4 +146,6 @@ def test_hostile_bytes(data: bytes, kind: str) -> None:
 def test_what_is_billed() -> None:
     assert is_inference("POST", "/v1/messages") and is_inference("POST", "/backend-api/codex/responses")
     assert is_inference("POST", "/v1beta/models/gemini-2.5-pro:streamGenerateContent")
+    assert is_inference("POST", "/v1/%6Dessages/") and is_inference("POST", "/v1/messages%2F")
+    assert is_inference("POST", "/v1/messages/batches") and is_inference("POST", "/v1/responses/compact")
     assert not is_inference("GET", "/v1/messages") and not is_inference("POST", "/v1/messages/count_tokens")

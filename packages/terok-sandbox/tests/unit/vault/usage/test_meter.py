@@ -12,6 +12,7 @@ import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.usage import handlers
@@ -34,6 +35,10 @@ def token(provider: str = "anthropic") -> TokenRow:
     return TokenRow("id", "box", provider, "default", "now")
 
 
+def admit(meter: UsageMeter, route: Route, *, ongoing: bool = False) -> Refusal | None:
+    return meter.admit(token(route.provider), route, "POST", "/v1/messages", ongoing=ongoing)
+
+
 def exchange(meter: UsageMeter, route: Route, answer: object = ANSWER, *, path: str = "/v1/messages") -> None:
     observer = meter.observe(token(route.provider), route, "POST", path)
     body = json.dumps(answer).encode()
@@ -47,7 +52,11 @@ def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
     exchange(meter, ROUTES["anthropic"])
     exchange(meter, ROUTES["anthropic"], {"no": "usage"})
     exchange(meter, ROUTES["anthropic"], {"no": "usage"}, path="/v1/models")
-    first, guessed, free = read_rows(wiring.journal)
+    exchange(meter, ROUTES["anthropic"], path="/v1/conversations/conv_0")
+    first, guessed, free, elsewhere = read_rows(wiring.journal)
+    assert elsewhere["cost_nano"] == first["cost_nano"], (
+        "an answer that says its usage is counted wherever it comes from"
+    )
     assert first["cost_nano"] == round((1000 * 3 + 2000 * 15) / 1e6 * NANO) and first["model"] == "claude-sonnet-4-5"
     assert "estimated" not in first and guessed["estimated"] and guessed["input"] == 100
     assert guessed["price_assumed"] and guessed["cost_nano"] > 0 and free["cost_nano"] == 0
@@ -72,13 +81,13 @@ def test_a_limit_stops_the_next_request_in_the_vendor_s_words(
     wiring = replace(wiring, **{f"{whose}_limits": limits})
     meter, route = UsageMeter(wiring, "box"), ROUTES["anthropic"]
     for _ in range(2):
-        assert limits.wall_seconds == 0 or meter.admit(token(), route) is None
+        assert limits.wall_seconds == 0 or admit(meter, route) is None
         exchange(meter, route)
-    refusal = meter.admit(token(), route)
+    refusal = admit(meter, route)
     assert refusal is not None and refusal.status == 429 and words in refusal.message and whose in refusal.message
     body = json.loads(refusal.body())
     assert body["type"] == "error" and body["error"]["type"] == "rate_limit_error"
-    other = meter.admit(token("openai"), ROUTES["openai"])
+    other = admit(meter, ROUTES["openai"])
     assert other is not None and json.loads(other.body())["error"]["code"] == "insufficient_quota"
     assert ("x-should-retry", "false") in refusal.headers
 
@@ -89,24 +98,123 @@ def test_project_and_task_are_counted_apart(wiring: UsageWiring) -> None:
     second = UsageMeter(replace(wiring, **limits, journal=wiring.journal.with_name("two.jsonl"), task="task2"), "two")
     exchange(first, ROUTES["anthropic"])
     exchange(second, ROUTES["anthropic"])
-    assert first.admit(token(), ROUTES["anthropic"]) is None
+    assert admit(first, ROUTES["anthropic"]) is None
     exchange(first, ROUTES["anthropic"])
-    refusal = second.admit(token(), ROUTES["anthropic"])
+    refusal = admit(second, ROUTES["anthropic"])
     assert refusal is not None and "project" in refusal.message
     again = UsageMeter(replace(wiring, task="task3", task_limits=Limits(requests=1)), "box")
-    assert again.admit(token(), ROUTES["anthropic"]) is None
+    assert admit(again, ROUTES["anthropic"]) is None
 
 
 def test_requests_in_flight_count(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=2)), "box"), ROUTES["anthropic"]
     observers = []
     for _ in range(2):
-        assert meter.admit(token(), route) is None
+        assert admit(meter, route) is None
         observers.append(meter.observe(token(), route, "POST", "/v1/messages"))
-    assert meter.admit(token(), route) is not None
+    assert admit(meter, route) is not None
     for observer in observers:
         observer.end(0, 0, "client_left")
-    assert meter.in_flight == 0 and meter.admit(token(), route) is not None
+    assert meter.in_flight == 0 and admit(meter, route) is not None
+
+
+@pytest.mark.attack(id="HTTP-11")
+@pytest.mark.parametrize("limits", [Limits(tokens=10_000), Limits(cost_usd=0.1)])
+def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring, limits: Limits) -> None:
+    meter, route = UsageMeter(replace(wiring, task_limits=limits), "box"), ROUTES["anthropic"]
+    blind = [meter.observe(token(), route, "POST", "/v1/messages") for _ in range(8) if admit(meter, route) is None]
+    refusal = admit(meter, route)
+    assert len(blind) == 8 and refusal is not None and refusal.reason == "budget_busy"
+    assert ("Retry-After", "2") in refusal.headers and json.loads(refusal.body())["type"] == "error"
+    assert meter.admit(token(), route, "GET", "/v1/models") is None
+    for observer in blind:
+        observer.end(0, 0, "client_left")
+    exchange(meter, route)
+    under_way = 0
+    while admit(meter, route) is None:
+        meter.observe(token(), route, "POST", "/v1/messages")
+        under_way += 1
+    assert under_way == 3, "3,000 tokens (0.033 USD) each are what the largest one has used so far"
+    assert UsageMeter(replace(wiring, task_limits=Limits(requests=99)), "box").inferring == 0
+
+
+@pytest.mark.attack(id="HTTP-11")
+def test_each_answer_in_a_websocket_is_counted_when_it_is_there(wiring: UsageWiring) -> None:
+    meter = UsageMeter(replace(wiring, task_limits=Limits(tokens=300)), "box")
+    assert admit(meter, ROUTES["openai"]) is None
+    observer = meter.observe(token("openai"), ROUTES["openai"], "GET", "/v1/responses")
+    observer.begin(101, {})
+    done = {"object": "response", "model": "gpt-5", "usage": {"input_tokens": 100, "output_tokens": 60}}
+    for _ in range(2):
+        assert admit(meter, ROUTES["openai"], ongoing=True) is None
+        observer.feed(b'{"type":"response.created","response":{"model":"gpt-5","usage":null}}')
+        observer.feed(b'{"type":"response.output_text.delta","delta":"words"}')
+        observer.feed(json.dumps({"type": "response.completed", "response": done}).encode())
+    refusal = admit(meter, ROUTES["openai"], ongoing=True)
+    assert refusal is not None and "320 of 300 tokens" in refusal.message
+    observer.feed(b"x" * 400)
+    observer.end(10, 1000, "budget_exceeded")
+    rows = list(read_rows(wiring.journal))
+    assert [(row["model"], row["input"], row["output"]) for row in rows] == [("gpt-5", 100, 60)] * 2 + [
+        ("gpt-5", 0, 100)
+    ]
+    assert rows[2]["estimated"] and rows[2]["received"] == 1000 and meter.in_flight == 0
+
+
+@pytest.mark.attack(id="HTTP-11")
+def test_a_client_that_leaves_before_the_last_count_saves_nothing(wiring: UsageWiring) -> None:
+    meter, route = UsageMeter(wiring, "box"), ROUTES["anthropic"]
+    start = {"type": "message_start", "message": {**ANSWER, "usage": {"input_tokens": 10, "output_tokens": 1}}}
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "words and words " * 10},
+    }
+    for outcome in ("client_left", "complete"):
+        observer = meter.observe(token(), route, "POST", "/v1/messages")
+        observer.begin(200, {"content-type": "text/event-stream"})
+        for event in (start, *[delta] * 50):
+            observer.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+        observer.end(100, 10_000, outcome)
+    left, complete = read_rows(wiring.journal)
+    assert left["input"] == complete["input"] == 10 and 1500 < left["output"] < 3000 and left["estimated"]
+    assert complete["output"] == 1 and "estimated" not in complete
+
+
+def test_what_is_on_its_way_counts_for_a_limit_of_bytes(wiring: UsageWiring) -> None:
+    meter, route = UsageMeter(replace(wiring, task_limits=Limits(bytes=1000)), "box"), ROUTES["anthropic"]
+    observer = meter.observe(token(), route, "GET", "/large")
+    observer.begin(200, {})
+    observer.feed(b"x" * 999)
+    assert admit(meter, route) is None
+    observer.feed(b"x")
+    refusal = admit(meter, route)
+    assert refusal is not None and "1000 of 1000 bytes" in refusal.message
+    observer.end(0, 500, "complete")
+    assert admit(meter, route) is None and meter.arrived == 0
+
+
+def test_documents_on_their_way_take_bounded_memory(wiring: UsageWiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terok_sandbox.vault.usage.meter.MAX_HELD", 1000)
+    meter, body = UsageMeter(wiring, "box"), json.dumps({**ANSWER, "filling": "x" * 600}).encode()
+    observers = [meter.observe(token(), ROUTES["anthropic"], "POST", "/v1/messages") for _ in range(3)]
+    for observer in observers:
+        observer.begin(200, {"content-type": "application/json"})
+        observer.feed(body)
+        assert meter.held == len(body)
+    for observer in observers:
+        observer.end(100, len(body), "complete")
+    assert [row.get("estimated", False) for row in read_rows(wiring.journal)] == [False, True, True] and meter.held == 0
+
+
+def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: UsageWiring) -> None:
+    meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=5)), "box"), ROUTES["anthropic"]
+    wiring.journal.mkdir(parents=True)
+    exchange(meter, route)
+    refusal = admit(meter, route)
+    assert refusal is not None and (refusal.status, refusal.reason) == (503, "usage_unavailable")
+    wiring.journal.rmdir()
+    assert admit(meter, route) is None and len(list(read_rows(wiring.journal))) == 1
 
 
 def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:
@@ -149,7 +257,7 @@ def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
         with pytest.raises(VaultError, match="prices"):
             load_prices(own)
     meter = UsageMeter(replace(wiring, prices=own, task_limits=Limits(cost_usd=1)), "box")
-    refusal = meter.admit(token(), ROUTES["anthropic"])
+    refusal = admit(meter, ROUTES["anthropic"])
     assert refusal is not None and refusal.status == 503
 
 

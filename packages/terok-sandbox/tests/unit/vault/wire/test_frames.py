@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -80,3 +81,14 @@ def test_any_bytes_are_frames_or_a_frame_error(data: bytes, masked: bool) -> Non
 @given(st.binary(max_size=50))
 def test_masking_twice_changes_nothing(data: bytes) -> None:
     assert mask(mask(data, KEY), KEY) == data
+
+
+@pytest.mark.attack(id="HTTP-13")
+def test_the_time_for_many_tiny_frames_grows_with_their_number() -> None:
+    def seconds(number: int) -> float:
+        data = frame(TEXT, b"", last=False, key=KEY) + frame(CONTINUATION, b"", last=False, key=KEY) * number
+        began = time.process_time()
+        assert len(FrameReader(masked=True).feed(data)) == number + 1
+        return time.process_time() - began
+
+    assert min(seconds(160_000) for _ in range(2)) < 16 * min(seconds(20_000) for _ in range(4))
