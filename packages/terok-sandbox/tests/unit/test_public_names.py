@@ -9,8 +9,8 @@ import terok_sandbox
 PROMISED = """
 SandboxConfig SandboxConfigView Sandbox RunSpec VolumeSpec Sharing LifecycleHooks PerContainerResources
 allocate_per_container_resources GpuConfigError SAFE_ANNOTATION_KEYS ContainerRuntime PodmanRuntime KrunRuntime
-FakeRuntime CredentialDB SSHManager VaultStatus GitGate GateServer Shield ShieldState ClearanceHub ClearanceClient ClearanceEvent
-DoctorCheck CheckVerdict COMMANDS
+FakeRuntime CredentialDB SSHManager VaultStatus GitGate GateServer Shield ShieldState ClearanceHub ClearanceClient
+ClearanceEvent DoctorCheck CheckVerdict COMMANDS
 """
 METHODS = {
     terok_sandbox.Sandbox: """run create start stop rm copy_to stream_logs wait_for_exit mint_gate_token gate_url

@@ -88,9 +88,18 @@ class RunSection(Section):
 
 
 class SandboxConfigView(BaseModel):
-    """The sandbox's view of the shared ``config.yml``."""
+    """The sandbox's view of the shared ``config.yml``.
+
+    Its sections without a setting are there so that what somebody writes into one is refused, not silently ignored.
+    """
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    paths: Section = Section()
+    vault: Section = Section()
+    gate_server: Section = Section()
+    network: Section = Section()
+    ssh: Section = Section()
 
     credentials: CredentialsSection = CredentialsSection()
     services: ServicesSection = ServicesSection()

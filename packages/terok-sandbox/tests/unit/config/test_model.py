@@ -67,6 +67,8 @@ def test_the_configuration_file_is_applied(root: Path) -> None:
         ("run:\n  shutdown_timeout: '3'\n", "run.shutdown_timeout"),
         ("run: 3\n", "run"),
         ("shield: off\n", "shield"),
+        ("paths:\n  root: /srv\n", "paths.root"),
+        ("network:\n  port_range_start: 1\n", "network.port_range_start"),
         ("services: []\n", "services"),
         ("false\n", "mapping"),
         ("credentials:\n  passphrase: secret\n", "credentials.passphrase"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield import handlers, registries, tooling
+from terok_sandbox.shield import handlers, registries, registry_hosts, shield, tooling
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.control_client import ShieldNotRunning, ask
 from terok_sandbox.shield.errors import PolicyError
@@ -103,6 +104,15 @@ def test_registries_are_what_the_tools_use(tmp_path: Path, monkeypatch: pytest.M
     assert not policy.decide_address("10.0.0.9", 8081).allowed
 
 
+@pytest.mark.parametrize("ask_tool", [registries._run, registry_hosts._run])
+def test_a_tool_of_the_host_takes_nothing_from_the_current_directory(
+    ask_tool: Callable[[Sequence[str]], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.py").write_text("print('of an agent')")
+    monkeypatch.chdir(tmp_path)
+    assert ask_tool(["python3", "-c", "import here"]) == ""
+
+
 def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for symbol in registries.READERS:
         monkeypatch.setitem(registries.READERS, symbol, lambda: registries.Registry(("https://r.test",), False))
@@ -134,18 +144,18 @@ class Silent:
 def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidecar]:
     """Serve the control socket of a container `c1`, as its gateway does."""
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
-    config = handlers.SandboxConfig()
+    config = SandboxConfig()
     config.ensure_container_dirs("c1")
     config.sidecar_dir.mkdir(parents=True)
-    shield = ShieldWiring("filter", tmp_path / "audit.jsonl", PolicyTiers(project_allow=("+ a.example.com:443",)))
+    wiring = ShieldWiring("filter", tmp_path / "audit.jsonl", PolicyTiers(project_allow=("+ a.example.com:443",)))
     places = (config.container_runtime_dir("c1"), config.container_state_dir("c1"))
-    sidecar = Sidecar(SCHEMA, "1", "c1", "s", *places, None, None, shield)
+    sidecar = Sidecar(SCHEMA, "1", "c1", "s", *places, None, None, wiring)
     sidecar.save(config.sidecar_path("c1"))
     ready, stop = threading.Event(), SimpleNamespace()
 
     async def serve() -> None:
-        live = LivePolicy(Policy.from_tiers(shield.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
-        sightings = Sightings(AuditLog(shield.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
+        live = LivePolicy(Policy.from_tiers(wiring.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
+        sightings = Sightings(AuditLog(wiring.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
         task = asyncio.create_task(serve_control(sidecar, listen_control(sidecar), Controls("c1", live, sightings)))
         stop.loop, stop.task = asyncio.get_running_loop(), task
         asyncio.get_running_loop().call_later(0.1, ready.set)
@@ -218,7 +228,7 @@ def test_a_shield_that_starts_meanwhile_takes_the_posture(
             raise ShieldNotRunning("not yet")
         return {}
 
-    monkeypatch.setattr(handlers, "ask", asked)
+    monkeypatch.setattr(shield, "ask", asked)
     handlers.quarantine(name="c1", as_json=False)
     assert said == ["posture quarantine up", "posture quarantine quarantine"]
 
