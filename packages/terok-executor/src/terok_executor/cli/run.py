@@ -57,6 +57,8 @@ def run(
     image = ExecutorConfigView.load().image
     for several in ("allow", "tools", "budget"):
         plain[several] = tuple(plain[several] or ())
+    if plain["profiles"] is not None:
+        plain["profiles"] = tuple(plain["profiles"])
     request = HeadlessRequest(
         repo=repo or (None if workspace else "."),
         prompt=None if interactive or plain["web"] else read_prompt(prompt, prompt_file),

@@ -57,6 +57,13 @@ RUN = CommandDef(
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
         ArgDef("--cpus", type=float, metavar="N", help="limit of processor cores, such as 2.0"),
         ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
+        ArgDef(
+            "--profile",
+            dest="profiles",
+            action="append",
+            metavar="PROFILE",
+            help="let the agent connect where this allowlist says, in place of those in config.yml; repeatable",
+        ),
         _NO_GATE,
         ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
         ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),

@@ -17,7 +17,6 @@ from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTO
 from terok_executor.integrations.sandbox import (
     GateWiring,
     GitGate,
-    PolicyTiers,
     RunSpec,
     SSHManager,
     VolumeSpec,
@@ -27,6 +26,8 @@ from terok_executor.integrations.sandbox import (
     gpu_args,
     installed_cdi_devices,
     open_vault,
+    profile_path,
+    profile_tiers,
 )
 from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import WORKSPACE, ContainerEnvSpec, assemble_container_env
@@ -67,6 +68,8 @@ def start_agent(
     config, request = sandbox.config, checked.request
     asked = _asked(checked, config)
     run_budget(config.budget, request.budget)
+    for profile in config.shield_profiles if request.profiles is None else request.profiles:
+        profile_path(profile, config.config_dir)
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
@@ -100,7 +103,7 @@ def start_agent(
     launch_task(
         sandbox,
         record,
-        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, gate, seed)),
+        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, gate, seed, image)),
         prompt=checked.prompt,
         state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
         hooks=hooks,
@@ -171,7 +174,7 @@ def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:
 
 
 def _wired(
-    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, seed: Path | None
+    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, seed: Path | None, image: str
 ) -> dict[str, Any]:
     """Write the task's files and return what of the launch depends on them: environment, volumes, services."""
     request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
@@ -190,6 +193,8 @@ def _wired(
     repo = checked.repo if checked.repo is not None and checked.repo.kind != "path" else None
     direct = repo if gate is None or online else None
     upstream = direct.address if direct is not None else None
+    lines = checked.project_allow + (upstream_lines(direct) if direct is not None else ())
+    opened = profile_tiers(config, image, request.profiles, lines)
     assembled = assemble_container_env(
         ContainerEnvSpec(
             task_id=checked.task_id,
@@ -230,9 +235,6 @@ def _wired(
             budget=run_budget(config.budget, request.budget),
             dossier={"task": checked.task_id or checked.name, "agent": checked.agent.name},
             gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
-            tiers=PolicyTiers(
-                security_deny=deny_lines(roster.providers),
-                project_allow=checked.project_allow + (upstream_lines(direct) if direct is not None else ()),
-            ),
+            tiers=replace(opened, security_deny=deny_lines(roster.providers)),
         ),
     }

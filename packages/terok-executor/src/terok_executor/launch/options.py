@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -47,6 +47,7 @@ class RunOptions(TypedDict, total=False):
     bound_provider: str | None
     credential_set: str
     allow: Iterable[str]
+    profiles: Sequence[str] | None
     budget: Iterable[str]
     ssh_scope: str | None
     ephemeral: bool
@@ -71,6 +72,8 @@ def make_request(
     given.pop("gpu", None)
     for key in ("subagents", "tools", "allow", "budget"):
         given[key] = tuple(given.get(key) or ())  # type: ignore[arg-type]
+    if given.get("profiles") is not None:
+        given["profiles"] = tuple(given["profiles"])  # type: ignore[arg-type]
     return HeadlessRequest(
         agent=agent,
         repo=repo,

@@ -74,6 +74,8 @@ class HeadlessRequest:
     provider: str | None = None
     credential_set: str = "default"
     allow: tuple[str, ...] = ()
+    profiles: tuple[str, ...] | None = None
+    """Allowlist profiles; None for the configured ones."""
     budget: tuple[str, ...] = ()
     ssh_scope: str | None = None
     base_image: str = DEFAULT_BASE_IMAGE

@@ -146,6 +146,25 @@ def test_an_online_project_is_told_its_upstream_and_let_through_to_it(
         host.runner.start(host.request(name="task-3", security_class="online"))
 
 
+def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host) -> None:
+    own = host.config.config_dir / "shield/profiles"
+    own.mkdir(parents=True)
+    (own / "site.policy").write_text("+ mirror.example.org\n")
+    (own / "other.policy").write_text("+ other.example.org\n")
+    host.config = host.runner.sandbox.config = replace(host.config, shield_profiles=("site",))
+
+    def allowed(name: str, **options: object) -> tuple[str, ...]:
+        host.runner.start(host.request(name=name, **options))
+        return Sidecar.load(host.config.sidecar_path(name)).shield.tiers.project_allow
+
+    assert allowed("task-a") == ("+ mirror.example.org",)
+    assert allowed("task-b", profiles=("other",)) == ("+ other.example.org",)
+    assert allowed("task-c", profiles=()) == ()
+    with pytest.raises(SandboxError, match="no profile 'none'"):
+        host.runner.start(host.request(name="task-d", profiles=("none",)))
+    assert len(host.envs) == 3
+
+
 def test_a_large_repository_comes_from_a_copy_that_is_mounted_read_only(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok_sandbox.cli.containers import allow_line, warn
-from terok_sandbox.launch.spec import GateWiring, PolicyTiers, RunSpec, Wiring
+from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
 from terok_sandbox.sandbox import Sandbox
 from terok_sandbox.vault_addr import LOOPBACK_VAULT_URL
 
@@ -26,6 +26,7 @@ def prepare(
     *,
     name: str,
     allow: Sequence[str] | None,
+    profiles: Sequence[str] | None,
     airlock: bool,
     restricted: bool,
     opt_outs: Sequence[OptOut] | None,
@@ -34,6 +35,8 @@ def prepare(
     as_json: bool,
 ) -> None:
     """Print the arguments and variables to give one's own ``podman run``."""
+    from terok_sandbox.shield.registry_hosts import profile_tiers
+
     sandbox = Sandbox(warn=warn)
     if credentials:
         _check_credentials(sandbox.config, credentials)
@@ -48,7 +51,7 @@ def prepare(
             vault=bool(credentials),
             gate=_gate(sandbox.config, gate, token) if gate else None,
             enforcement="airlock" if airlock else None,
-            tiers=PolicyTiers(project_allow=tuple(allow_line(target) for target in allow or ())),
+            tiers=profile_tiers(sandbox.config, None, profiles, tuple(allow_line(target) for target in allow or ())),
         ),
     )
     arguments = sandbox.pre_start_args(spec)

@@ -51,6 +51,7 @@ def run(
         raise UsageError("--rm needs somebody to wait for the end", hint="leave out --detach")
     from terok_sandbox.shield.registry_hosts import profile_tiers
 
+    sandbox = Sandbox(warn=warn)
     spec = RunSpec(
         container_name=name,
         image=image,
@@ -71,10 +72,9 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(image, profiles or (), tuple(allow_line(target) for target in allow or ())),
+            tiers=profile_tiers(sandbox.config, image, profiles, tuple(allow_line(target) for target in allow or ())),
         ),
     )
-    sandbox = Sandbox(warn=warn)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _unwind)

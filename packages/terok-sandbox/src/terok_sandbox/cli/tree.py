@@ -18,6 +18,13 @@ _NAMES = ArgDef("names", metavar="NAME", nargs="+", help="names of the container
 _ALLOW = ArgDef(
     "--allow", action="append", metavar="HOST:PORT", help="let the container connect there; may be repeated"
 )
+_PROFILE = ArgDef(
+    "--profile",
+    action="append",
+    dest="profiles",
+    metavar="PROFILE",
+    help="allowlist profile, in place of those in config.yml; may be repeated",
+)
 _AIRLOCK = ArgDef("--airlock", action="store_true", help="give the container no network interface but its loopback")
 _RESTRICTED = ArgDef("--restricted", action="store_true", help="no capabilities and no sudo inside")
 _OPT_OUT = ArgDef(
@@ -31,7 +38,7 @@ _OPT_OUT = ArgDef(
 _RUN_ARGS = (
     ArgDef("--name", required=True, metavar="NAME", help="name of the container"),
     _ALLOW,
-    ArgDef("--profile", action="append", dest="profiles", metavar="PROFILE", help="allowlist profile; may be repeated"),
+    _PROFILE,
     _AIRLOCK,
     ArgDef("--ssh-scope", metavar="SCOPE", help="let the container sign with the SSH keys of this scope"),
     ArgDef(
@@ -121,6 +128,7 @@ COMMANDS = CommandTree(
             args=(
                 _NAME,
                 _ALLOW,
+                _PROFILE,
                 _AIRLOCK,
                 _RESTRICTED,
                 _OPT_OUT,

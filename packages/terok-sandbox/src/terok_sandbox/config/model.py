@@ -49,6 +49,8 @@ class SandboxConfig:
     """With ``tcp``, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
     shield_mode: Enforcement = "filter"
     """Egress enforcement of a launch that does not choose its own."""
+    shield_profiles: tuple[str, ...] = ()
+    """Allowlist profiles of launches that name none."""
     shield_resolvers: tuple[str, ...] = ()
     """Name servers that containers' questions go to, ``address`` or ``address:port``; by default the host's."""
     credentials_passphrase_command: tuple[str, ...] | None = None

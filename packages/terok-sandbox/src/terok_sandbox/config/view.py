@@ -36,6 +36,7 @@ class ShieldSection(Section):
     """``shield:`` how egress is enforced."""
 
     mode: Literal["filter", "airlock"] = "filter"
+    profiles: list[str] = Field(default_factory=list, max_length=32)
     resolvers: list[str] = Field(default_factory=list, max_length=3)
 
     @field_validator("resolvers")
@@ -116,6 +117,7 @@ class SandboxConfigView(BaseModel):
             "services_mode": self.services.mode,
             "shield_mode": self.shield.mode,
             "security_class": self.gate.security_class,
+            "shield_profiles": tuple(self.shield.profiles),
             "shield_resolvers": tuple(self.shield.resolvers),
             "budget": Budget(
                 Limits(**self.budget.task.model_dump()),

@@ -45,20 +45,23 @@ _IMAGE_FILES: Final = (
 _PIP: Final = ("--dry-run", "--report", "-", "--no-deps", "--ignore-installed", "--no-input", "--retries", "0")
 
 
-def profile_tiers(image: str, profiles: Sequence[str], lines: Sequence[str] = ()) -> PolicyTiers:
+def profile_tiers(
+    config: SandboxConfig, image: str | None, profiles: Sequence[str] | None, lines: Sequence[str] = ()
+) -> PolicyTiers:
     """Return the policy of a launch of *image*: what its *profiles* stand for here and there, then rule *lines*.
 
-    Raises :class:`PolicyError` for an unknown profile or a rule in one that cannot be read.
+    None means the configured profiles. Raises :class:`PolicyError` for an unknown one or a rule that cannot be read.
     """
+    profiles = config.shield_profiles if profiles is None else profiles
     if not profiles:
         return PolicyTiers(project_allow=tuple(lines))
-    from terok_sandbox.config import SandboxConfig
-
-    config = SandboxConfig()
     allowed = profile_lines(
         profiles,
         config.config_dir,
-        also=lambda symbol: [*redirect_targets(config, symbol), *image_targets(config, image, symbol)],
+        also=lambda symbol: [
+            *redirect_targets(config, symbol),
+            *(image_targets(config, image, symbol) if image else ()),
+        ],
     )
     override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
     return PolicyTiers(override=override, project_allow=(*allowed, *lines))

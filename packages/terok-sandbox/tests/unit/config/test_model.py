@@ -49,11 +49,12 @@ def test_the_configuration_file_is_applied(root: Path) -> None:
     config_file.parent.mkdir(parents=True)
     config_file.write_text(
         "image:\n  anything: goes\ncredentials:\n  passphrase_command: [pass, show, terok]\n"
-        "shield:\n  mode: airlock\ngate:\n  security_class: online\nrun:\n  shutdown_timeout: 3\nservices:\n"
+        "shield:\n  mode: airlock\n  profiles: [python]\n"
+        "gate:\n  security_class: online\nrun:\n  shutdown_timeout: 3\nservices:\n"
     )
     config = SandboxConfig.load()
     assert config.credentials_passphrase_command == ("pass", "show", "terok")
-    assert config.shield_mode == "airlock"
+    assert (config.shield_mode, config.shield_profiles) == ("airlock", ("python",))
     assert config.security_class == "online"
     assert config.shutdown_timeout == 3
 
