@@ -264,3 +264,9 @@ def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: st
     assert set(done["found"]) == {"2", "3"} and done["regions"] > 50, done
     for number, place in (("2", "environ"), ("2", "memory"), ("3", "/tmp/kept"), ("3", "memory")):
         assert any(place in one for one in done["found"][number]), "the search finds what is there"
+
+    ask = f'curl -sS -m 20 -o /tmp/a -w "%{{http_code}}" -H "Authorization: Bearer $TOKEN" {ways["unix"]}/a'
+    ready("terok-sandbox", "shield", "quarantine", box)
+    assert inside(ready, box, ask) == "403", "in quarantine nothing leaves, not to the provider either"
+    ready("terok-sandbox", "shield", "up", box)
+    assert inside(ready, box, ask) == "200"

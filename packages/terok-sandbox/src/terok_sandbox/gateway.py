@@ -130,7 +130,8 @@ async def _parts(
             if name in ctx.listeners:
                 parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop)
     for port in ctx.sidecar.loopback_ports:
-        parts[f"port {port}"] = serve_loopback(ctx.listeners[loopback_listener(port).name], port)
+        listener = ctx.listeners[loopback_listener(port).name]
+        parts[f"port {port}"] = serve_loopback(listener, port, lambda: live.posture == "quarantine")
     return parts
 
 

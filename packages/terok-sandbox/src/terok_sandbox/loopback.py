@@ -13,22 +13,26 @@ from terok_sandbox.vault_addr import LOOPBACK_HOST
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 MAX_CONNECTIONS: Final = 64
 """Connections at once to one port; further ones are closed."""
 _CHUNK: Final = 64 * 1024
 
 
-async def serve_loopback(listener: socket.socket, port: int) -> None:
-    """Pass every connection to *listener* on to *port* of this host's loopback, until cancelled."""
+async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[], bool]) -> None:
+    """Pass every connection to *listener* on to *port* of this host's loopback, until cancelled.
+
+    While *closed* says so, none is passed on, and no further byte of those there are.
+    """
     open_now = 0
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal open_now
         open_now += 1
         try:
-            if open_now <= MAX_CONNECTIONS:
-                await _pass_on(reader, writer, port)
+            if open_now <= MAX_CONNECTIONS and not closed():
+                await _pass_on(reader, writer, port, closed)
         finally:
             open_now -= 1
             writer.close()
@@ -38,18 +42,22 @@ async def serve_loopback(listener: socket.socket, port: int) -> None:
         await server.serve_forever()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+async def _pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, closed: Callable[[], bool]
+) -> None:
     """Copy both ways until both have ended; nobody at *port* closes the connection, as a refusal would."""
     with suppress(OSError):
         host_reader, host_writer = await asyncio.open_connection(LOOPBACK_HOST, port)
         try:
-            await asyncio.gather(_copy(reader, host_writer), _copy(host_reader, writer))
+            await asyncio.gather(_copy(reader, host_writer, closed), _copy(host_reader, writer, closed))
         finally:
             host_writer.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, closed: Callable[[], bool]) -> None:
     while data := await reader.read(_CHUNK):
+        if closed():
+            raise ConnectionAbortedError
         writer.write(data)
         await writer.drain()
     writer.write_eof()

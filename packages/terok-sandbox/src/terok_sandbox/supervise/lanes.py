@@ -63,8 +63,8 @@ def existing(paths: Iterable[str]) -> list[Path]:
 
 
 def _broker(sidecar: Sidecar, common: list[Path]) -> Lane:
-    """Let it read routes, session and certificates, write the database and its audit, and execute nothing."""
-    read, write = [*common, *_certificates()], []
+    """Let it read routes, session, posture and certificates, write the database and its audit, and execute nothing."""
+    read, write = [*common, *_certificates(), sidecar.gateway_dir], []
     if sidecar.vault is not None:
         read.append(sidecar.vault.routes_path.parent)  # replaced by renaming, so the directory counts
         if sidecar.vault.passphrase_file is not None:

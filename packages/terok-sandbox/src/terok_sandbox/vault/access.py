@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, VaultLocked
+from terok_sandbox.vault.quarantine import Quarantine, Stamp, stamp_of
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
 from terok_sandbox.vault.scrub import Patterns
@@ -36,8 +36,6 @@ FRESH_SECONDS: Final = 0.001
 """How long the last look at database, routes and session file holds: a burst of requests shares one."""
 MAX_CACHED: Final = 4096
 
-_Stamp = tuple[int, int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -53,22 +51,23 @@ def credential_of(data: Mapping[str, Any]) -> Credential:
 
 
 class VaultAccess:
-    """Tokens, credentials and routes for one broker. Used from one event loop."""
+    """Tokens, credentials and routes for one broker, and none in a `quarantine`. Used from one event loop."""
 
-    def __init__(self, wiring: VaultWiring) -> None:
+    def __init__(self, wiring: VaultWiring, quarantine: Quarantine | None = None) -> None:
+        self._quarantine = quarantine or Quarantine()
         self._wiring = wiring
         self._session_path = None if wiring.passphrase_file is None else str(wiring.passphrase_file)
         self._routes_path = str(wiring.routes_path)
         self._db: CredentialDB | None = None
         self._opening = asyncio.Lock()
         self._failed: tuple[float, Refusal] | None = None
-        self._session_stamp: _Stamp | None = None
+        self._session_stamp: Stamp | None = None
         self._version = -1
         self._fresh_until = 0.0
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
         self._routes: dict[str, Route] = {}
-        self._routes_stamp: _Stamp | None = None
+        self._routes_stamp: Stamp | None = None
         self.places: frozenset[str] = frozenset()
         """Headers that hold the token for some route, beside the usual ones."""
 
@@ -77,7 +76,9 @@ class VaultAccess:
         now = time.monotonic()
         if now < self._fresh_until:
             return None
-        session = _stamp(self._session_path)
+        if (refusal := self._quarantine.refusal()) is not None:
+            return refusal
+        session = stamp_of(self._session_path)
         if self._db is None or session != self._session_stamp:
             self._close()
             if (refusal := await self._open(session)) is not None:
@@ -132,7 +133,7 @@ class VaultAccess:
             raise VaultLocked("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
         return self._db
 
-    async def _open(self, session: _Stamp | None) -> Refusal | None:
+    async def _open(self, session: Stamp | None) -> Refusal | None:
         async with self._opening:
             if self._db is not None:
                 return None
@@ -164,7 +165,7 @@ class VaultAccess:
             self._tokens.clear()
             self._credentials.clear()
             self._version = version
-        stamp = _stamp(self._routes_path)
+        stamp = stamp_of(self._routes_path)
         if stamp != self._routes_stamp or stamp is None:
             self._routes_stamp = None
             self._routes = load_routes(self._wiring.routes_path)
@@ -179,16 +180,6 @@ class VaultAccess:
         self._credentials.clear()
         if database is not None:
             database.close()
-
-
-def _stamp(path: str | None) -> _Stamp | None:
-    if path is None:
-        return None
-    try:
-        status = os.stat(path)  # noqa: PTH116 - twice per request, and pathlib triples its cost
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _secrets(data: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,12 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.authority import server_context
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.ssh.broker import ContainerAgent
 from terok_sandbox.vault.usage.meter import UsageMeter
@@ -42,11 +44,14 @@ def serve(ctx: WorkerContext) -> int:
     wiring = ctx.sidecar.vault
     if wiring is None:
         _log.info("no vault is wired to this container")
-    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners))
+    posture = ctx.sidecar.gateway_dir / LIVE_FILE
+    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners, Quarantine(posture)))
     return 0
 
 
-async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[str, socket.socket]) -> None:
+async def _serve(
+    wiring: VaultWiring | None, container: str, listeners: Mapping[str, socket.socket], quarantine: Quarantine
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,8 +65,8 @@ async def _serve(wiring: VaultWiring | None, container: str, listeners: Mapping[
     gc.set_threshold(20_000, 20, 20)
     # A large block freed once makes glibc keep that much: else a stream's pieces are mapped and zeroed anew, each time.
     bytes(KEPT_BYTES)
-    watch = Watch()
-    access = VaultAccess(wiring)
+    watch = Watch(closed=lambda: quarantine.refusal() is not None)
+    access = VaultAccess(wiring, quarantine)
     meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
     proxy = VaultProxy(
         access,

@@ -12,10 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.audit import read_audit
+from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.wire.leg import Watch
@@ -107,8 +109,11 @@ def files(tmp_path: Path) -> Vault:
 @pytest.fixture
 async def vault(files: Vault, provider: Provider) -> AsyncIterator[Vault]:
     files.routes(stub={"upstream": provider.url, "header": "x-api-key"})
-    watch = Watch()
-    proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER, audit_path=files.wiring.audit_path)
+    quarantine = Quarantine(files.wiring.audit_path.with_name(LIVE_FILE))
+    watch = Watch(closed=lambda: quarantine.refusal() is not None)
+    proxy = VaultProxy(
+        VaultAccess(files.wiring, quarantine), watch, container=CONTAINER, audit_path=files.wiring.audit_path
+    )
     server = Server(proxy.serve, watch)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     files.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"

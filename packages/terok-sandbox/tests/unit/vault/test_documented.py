@@ -8,7 +8,7 @@ from pathlib import Path
 import terok_sandbox.vault as vault
 
 PAGE = Path(__file__).parents[5] / "docs/security/vault-proxy.md"
-MODULES = ("proxy", "swap", "target", "access", "exchange", "upstream", "refusal")
+MODULES = ("proxy", "swap", "target", "access", "exchange", "upstream", "refusal", "quarantine")
 
 
 def test_every_code_is_documented_and_every_documented_code_exists() -> None:

@@ -8,6 +8,7 @@ import json
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
 from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
 
@@ -134,3 +135,35 @@ async def test_health(vault: Vault, client: aiohttp.ClientSession) -> None:
     vault.wiring.passphrase_file.unlink()
     async with client.get("/-/health") as response:
         assert response.status == 503 and SECRET.encode() not in await response.read()
+
+
+async def test_a_quarantine_ends_what_is_open_and_answers_nothing_else(
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "FRESH_SECONDS", 0.0)
+    state = vault.wiring.audit_path.with_name(LIVE_FILE)
+
+    async def silent(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"a")
+        await asyncio.sleep(20)
+        return answer
+
+    provider.handler = silent
+    async with client.get("/v1/x") as response:
+        assert await response.content.readany() == b"a"
+        save_live(state, LiveState("quarantine"))
+        with pytest.raises(aiohttp.ClientError):
+            await response.content.readany()
+    provider.handler = None
+    seen = len(provider.requests)
+    async with client.get("/v1/x") as response:
+        assert (response.status, await error(response)) == (403, "quarantined")
+    state.write_text("{damaged")
+    async with client.get("/v1/x") as response:
+        assert (response.status, await error(response)) == (403, "quarantined")
+    assert len(provider.requests) == seen
+    save_live(state, LiveState("down"))
+    async with client.get("/v1/x") as response:
+        assert response.status == 200

@@ -14,7 +14,7 @@ from terok_sandbox.vault.wire.body import Body
 from terok_sandbox.vault.wire.head import MAX_HEAD, BrokenOff, WireError, hopeless
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 HIGH_WATER: Final = 128 * 1024
 """Bytes that may wait to be read before the peer is held back; also what may wait to be written."""
@@ -31,9 +31,10 @@ class HeadTooLarge(WireError):
 
 
 class Watch:
-    """Ends what takes too long. Create it inside the event loop; stop it before the loop ends."""
+    """Ends what takes too long, and everything when `closed` says so. Stop it before the event loop ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Callable[[], bool] = lambda: False) -> None:
+        self._closed = closed
         self.loop = asyncio.get_running_loop()
         self.legs: set[Leg] = set()
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -50,6 +51,9 @@ class Watch:
 
     def _sweep(self) -> None:
         now = self.loop.time()
+        if self._closed():
+            for leg in list(self.legs):
+                leg.abort()
         for leg in [leg for leg in self.legs if leg.read_by < now or leg.write_by < now]:
             leg.expire()
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
