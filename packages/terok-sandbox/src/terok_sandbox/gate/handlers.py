@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ from terok_sandbox.gate.layout import list_mirrors, mirror_path, read_record
 from terok_sandbox.gate.mirror import GitGate
 
 if TYPE_CHECKING:
+    from terok_util import TerokError
+
     from terok_sandbox.gate.plan import PendingOp
 
 
 def list_gates(*, as_json: bool = False) -> int:
     """Print every mirror with its upstream."""
     base = base_directory()
-    records = list_mirrors(base)
+    records = list_mirrors(base, left_out)
     if as_json:
         rows = [asdict(record) | {"path": str(mirror_path(base, record.scope))} for record in records]
         print(json.dumps(rows, indent=1))
@@ -28,6 +31,11 @@ def list_gates(*, as_json: bool = False) -> int:
     for record in records:
         print(f"{record.scope}  {safe_text(record.upstream or '(no upstream)')}")
     return 0
+
+
+def left_out(error: TerokError) -> None:
+    """Tell the user, on standard error, of a mirror that cannot be looked at."""
+    print(safe_text(f"note: {error.message}{f'; {error.hint}' if error.hint else ''}"), file=sys.stderr)
 
 
 def show_path(*, scope: str) -> int:

@@ -14,13 +14,16 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terok_util import atomic_write, ensure_dir, remove_tree
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.hook import PRE_RECEIVE
 from terok_sandbox.gate.invoke import run_git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SCHEMA: Final = 1
 SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
@@ -138,11 +141,13 @@ def read_record(mirror: Path) -> MirrorRecord:
         mirror.stat()
         data = json.loads(record_file(mirror).read_text())
     except FileNotFoundError as error:
-        raise MirrorError(f"there is no mirror at {mirror}", hint="terok-sandbox gate list") from error
+        if mirror.is_dir():
+            raise MirrorError(f"nothing says what the mirror at {mirror} is of", hint=_AGAIN) from error
+        raise MirrorError(f"there is no mirror at {mirror}", hint="see `terok-sandbox gate list`") from error
     except (OSError, ValueError) as error:
         raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("scope"), str):
-        raise MirrorError(f"the mirror at {mirror} was made by another version")
+        raise MirrorError(f"the mirror at {mirror} was made by another version", hint=_AGAIN)
     return MirrorRecord(
         data["scope"],
         data.get("upstream"),
@@ -162,12 +167,15 @@ def write_record(mirror: Path, record: MirrorRecord) -> None:
         atomic_write(file, text, mode=0o600)
 
 
-def list_mirrors(base: Path) -> list[MirrorRecord]:
-    """Return the records of all mirrors below ``base``, sorted by scope; unreadable ones are left out."""
+_AGAIN: Final = "run `terok-sandbox gate add REPO` for its repository again; what was pushed stays"
+
+
+def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[MirrorRecord]:
+    """Return the records of all mirrors below ``base``, sorted by scope; ``unreadable`` is told of the others."""
     found = []
     for mirror in sorted(base.glob("*.git")) if base.is_dir() else ():
         try:
             found.append(read_record(mirror))
-        except MirrorError:
-            continue
+        except MirrorError as error:
+            unreadable(error)
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.handlers import base_directory
+from terok_sandbox.gate.handlers import base_directory, left_out
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
 
@@ -34,7 +34,7 @@ def review(
         if sarif is not None:
             hint = f"terok-sandbox gate review {scope or 'SCOPE'} BRANCH"
             raise GateError("a SARIF report is about one branch", hint=hint)
-        return _list_work([scope] if scope else [one.scope for one in list_mirrors(base)], base, as_json=as_json)
+        return _list_work(scope, base, as_json=as_json)
     gate = GitGate.open(scope, base=base)
     seen = promotion.review(gate, branch)
     if sarif is not None:
@@ -84,13 +84,25 @@ def reject(*, scope: str, branch: str, note: str) -> int:
     return 0
 
 
-def _list_work(scopes: list[str], base: Path, *, as_json: bool) -> int:
+def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
+    """Print what is new in one mirror, or in all that can be looked at; 1 if there are others."""
     from terok_sandbox.gate import promotion
+    from terok_sandbox.gate.errors import GateError
 
-    work = [(scope, item) for scope in scopes for item in promotion.new_work(GitGate.open(scope, base=base))]
+    failed: list[GateError] = []
+    work = []
+    for one in [scope] if scope else [record.scope for record in list_mirrors(base, failed.append)]:
+        try:
+            work += [(one, item) for item in promotion.new_work(GitGate.open(one, base=base))]
+        except GateError as error:
+            if scope:
+                raise
+            failed.append(error)
+    for reason in failed:
+        left_out(reason)
     if as_json:
         print(json.dumps([{"scope": scope} | asdict(item) for scope, item in work], indent=1))
-        return 0
+        return 1 if failed else 0
     for scope, item in work:
         flags = f"  {item.flags} findings" if item.flags else ""
         note = f"  ({safe_text(item.note, limit=80)})" if item.note else ""
@@ -98,7 +110,7 @@ def _list_work(scopes: list[str], base: Path, *, as_json: bool) -> int:
         print(f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {name}{flags}{note}")
     if not work:
         print("no branch has new work")
-    return 0
+    return 1 if failed else 0
 
 
 def _text(scope: str, seen: ReviewedBranch) -> str:

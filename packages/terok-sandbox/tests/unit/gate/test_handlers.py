@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from terok_sandbox.gate import handlers
+from terok_sandbox.gate import handlers, review_handlers
 from terok_sandbox.gate.cli import VERBS
-from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.errors import GateError, MirrorError
+from terok_sandbox.gate.layout import record_file
 from terok_sandbox.gate.mirror import GitGate
 
 if TYPE_CHECKING:
@@ -47,6 +48,28 @@ def test_sync(stored: GitGate, upstream: Repo, capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert "updated  more" in out
     assert "pending  main: force_update (upstream_rewrite), nothing is lost" in out
+
+
+def test_a_mirror_that_cannot_be_looked_at_is_named_and_hides_no_other(
+    stored: GitGate, upstream: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.commit("more", "new\n")
+    upstream.git("push", "-q", str(stored.path), "HEAD:refs/heads/new")
+    second = GitGate("zz-broken", base=handlers.base_directory(), upstream=str(upstream.path))
+    second.sync()
+    record_file(second.path).unlink()
+    (stored.path.parent / "aa.git").mkdir()
+    record_file(stored.path.parent / "aa.git").write_text(record_file(stored.path).read_text().replace("proj-1", "aa"))
+    assert handlers.list_gates() == 0
+    out, err = capsys.readouterr()
+    assert "proj-1  " in out and "zz-broken" not in out
+    assert f"the mirror at {second.path}" in err and "gate add" in err
+    assert review_handlers.review() == 1
+    out, err = capsys.readouterr()
+    assert "proj-1 new" in out
+    assert str(second.path) in err and "aa" in err
+    with pytest.raises(GateError):
+        review_handlers.review(scope="aa")
 
 
 def test_every_verb_has_its_handler() -> None:

@@ -42,7 +42,7 @@ def test_a_new_mirror(upstream: Repo, tmp_path: Path) -> None:
     assert gate._refs().under("refs/tags/").keys() == {"v1"}
     assert [file.name for file in (gate.path / "hooks").iterdir()] == ["pre-receive"]
     assert gate.path.stat().st_mode & 0o077 == 0
-    assert [record.upstream for record in list_mirrors(tmp_path / "gate")] == [str(upstream.path)]
+    assert [record.upstream for record in list_mirrors(tmp_path / "gate", print)] == [str(upstream.path)]
     again = gate.sync()
     assert (again.created, again.applied, again.errors) == (False, (), ())
 
@@ -307,7 +307,10 @@ def test_bad_scopes_and_records(gate: GitGate) -> None:
     gate.path.with_suffix(".json").write_text("{")
     with pytest.raises(MirrorError, match="cannot be read"):
         GitGate.open("proj-1", base=gate.path.parent)
-    assert list_mirrors(gate.path.parent) == []
+    gate.path.with_suffix(".json").unlink()
+    told: list[MirrorError] = []
+    assert list_mirrors(gate.path.parent, told.append) == []
+    assert [("gate add" in (one.hint or ""), str(gate.path) in one.message) for one in told] == [(True, True)]
 
 
 def test_many_refs(upstream: Repo, gate: GitGate, tmp_path: Path) -> None:
