@@ -59,13 +59,13 @@ _search: Final = _libc_search()
 class Needles:
     """The byte strings, folded, that betray a set of secrets, and the parts of them that are looked for first."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], shortest: int) -> None:
         found: dict[bytes, None] = {}
         parts: list[bytes] = []
         for secret in secrets:
             raw = secret.encode("utf-8", "surrogatepass")
             for whole in (raw, raw.hex().encode("ascii")):
-                found[whole.translate(_FOLD)] = None
+                found |= {read.translate(_FOLD): None for read in _layers(whole) if len(read) >= shortest}
                 part = _longest_plain(whole)[:_PROBE]
                 parts += [part, part.lower(), part.upper()]
             for alignment in range(3):
@@ -116,6 +116,16 @@ class Spelled:
 def escaped_letters(data: bytes) -> bool:
     """Tell whether `data` has escapes one after the other, as where letters and digits are escaped too."""
     return any(sign in data and escapes.search(data) for sign, escapes in _ALL_ESCAPED)
+
+
+def _layers(secret: bytes) -> Iterator[bytes]:
+    """Yield a secret, and what is left of it in readings without escapes if it has what looks like some itself."""
+    yield secret
+    for _ in range(MAX_LAYERS):
+        read = _ESCAPE.sub(_meaning, secret)
+        if len(read) == len(secret):
+            return
+        yield (secret := read)
 
 
 def _places(folded: bytes, needles: Iterable[bytes]) -> Iterator[tuple[int, int]]:
