@@ -120,6 +120,11 @@ class VaultAccess:
         """Return a provider's route, or None."""
         return self._routes.get(provider)
 
+    @property
+    def unlocked(self) -> bool:
+        """Whether the vault was open when it was looked at last."""
+        return self._db is not None
+
     def database(self) -> CredentialDB:
         """Return the open vault; VaultLocked if it is not. Call `ready` first."""
         return self._opened()
