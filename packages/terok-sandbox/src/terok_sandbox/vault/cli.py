@@ -76,7 +76,11 @@ VERBS: Final = (
                 "set",
                 help="store an API key, read from standard input or asked for",
                 handler=f"{_HANDLERS}:store",
-                args=(ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"), _SET),
+                args=(
+                    ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"),
+                    _SET,
+                    ArgDef("--yes", action="store_true", help="replace a stored credential without asking"),
+                ),
             ),
             CommandDef(
                 "remove",

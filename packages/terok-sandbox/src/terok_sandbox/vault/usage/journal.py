@@ -17,7 +17,7 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from terok_util import atomic_write
+from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.usage.budget import Totals
@@ -74,6 +74,7 @@ class Journal:
         self._task = task
         self._run = secrets.token_hex(4)
         self._fd = -1
+        self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
         self.task_pending, self.project_pending = Totals(), Totals()
@@ -93,8 +94,8 @@ class Journal:
                 line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
-            if size > MAX_BYTES:
-                self._put_together()
+            if size > self._most:
+                self._put_together(size)
         except OSError as exc:
             self.close()
             raise AuditError(f"{self._path}: {exc.strerror}", hint="free some disk space") from exc
@@ -149,11 +150,14 @@ class Journal:
             if (row := parse_row(line)) is not None:
                 book.take(row)
 
-    def _put_together(self) -> None:
-        rows = put_together(read_rows(self._path))
-        lines = [json.dumps(row, separators=(",", ":")) + "\n" for row in rows]
-        self.close()
-        atomic_write(self._path, "".join(lines), mode=0o600)
+    def _put_together(self, size: int) -> None:
+        """Make the file small again; without room for that on the disk it grows on for a while."""
+        lines = [json.dumps(row, separators=(",", ":")) + "\n" for row in put_together(read_rows(self._path))]
+        try:
+            atomic_write(self._path, "".join(lines), mode=0o600)
+            self._most = MAX_BYTES
+        except (OSError, TerokError):
+            self._most = 2 * size
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
