@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.exchange import Exchange
     from terok_sandbox.vault.hooks import Meter
     from terok_sandbox.vault.routes import Route
+    from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.store import TokenRow
     from terok_sandbox.vault.swap import Screened, UpstreamRequest
 
@@ -34,6 +35,8 @@ class Grant:
     token: TokenRow
     route: Route
     credential: Credential
+    patterns: Patterns
+    """What the answer is searched for."""
 
 
 class Standing:
