@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.traffic import HeldBackError
-from terok_sandbox.vault.wire.frames import CLOSE, CONTINUATION, PING, PONG, FrameError, FrameReader, Piece, frame
+from terok_sandbox.vault.wire.frames import (
+    CLOSE,
+    CONTINUATION,
+    MAX_PIECES,
+    PING,
+    PONG,
+    FrameError,
+    FrameReader,
+    Piece,
+    frame,
+)
 from terok_sandbox.vault.wire.head import BrokenOff, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from terok_sandbox.vault.swap import Screened
     from terok_sandbox.vault.traffic import Traffic
@@ -192,7 +202,7 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
     """Pass frames until a close frame has passed, and tell whether one has."""
     try:
         while data := await way.source.some(SILENCE_SECONDS):
-            for piece in way.reader.feed(data):
+            async for piece in _pieces(way.reader, data):
                 if permitted is not None and not way.begun and piece.opcode not in _CONTROL and not await permitted():
                     way.end(POLICY, POLICY)
                     return False
@@ -208,6 +218,18 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
     except (BrokenOff, TimeoutError, OSError):
         way.end(BROKEN)
     return False
+
+
+async def _pieces(reader: FrameReader, data: bytes) -> AsyncIterator[Piece]:
+    """Yield the pieces in `data`; others get their turn between many of them."""
+    pieces = reader.feed(data)
+    while pieces:
+        for piece in pieces:
+            yield piece
+        if len(pieces) < MAX_PIECES:
+            return
+        await asyncio.sleep(0)
+        pieces = reader.feed(b"")
 
 
 def _frame(opcode: int, data: bytes, *, last: bool, masked: bool) -> bytes:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from terok_sandbox.vault.usage.counts import MAX_COUNT, MAX_MODEL, Usage
+from terok_sandbox.vault.usage.counts import MAX_COUNT, MAX_MODEL, Usage, intricate
 
 if TYPE_CHECKING:
     from terok_sandbox.vault.usage.prices import Prices
 
-MAX_BODY: Final = 32 * 1024 * 1024
+MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a request's body that are read for what it asks for; of a longer one nothing is known but its size."""
 BYTES_PER_TOKEN: Final = 2
 """For a prompt that was not counted: text of many kinds has twice as many, and pictures have far more."""
@@ -32,14 +32,20 @@ _UNPRICED_SOCKETS: Final = ("realtime", "bidigeneratecontent")
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxoutputtokens")
 _CHOICES: Final = ("n", "best_of", "candidatecount")
 _PATH_MODEL = re.compile(r"/models/([^/:]{1,128}):")
-# Prompts that stand elsewhere: in an earlier answer, a conversation, a file, a cache, behind an address.
-_REFERENCE = re.compile(
-    rb'"(?:previous_response_id|conversation|file_ids?|file_?ur[li]|cached_?content)"\s*:\s*\[?\s*"'
-    rb'|"image_url"\s*:\s*(?:\{[^{}]{0,200}"url"\s*:\s*)?"(?!data:)|"type"\s*:\s*"url"',
-    re.IGNORECASE,
-)
+# Prompts that stand elsewhere: in an earlier answer, a conversation, a file, a cache, behind an address. Each with what
+# must be there for it: looking for that is fast.
+_REFERENCES: Final = tuple(
+    (literal, re.compile(pattern))
+    for literal, pattern in (
+        *((key, rb'"%b"\s*:\s*\[?\s*"' % key) for key in (
+            b"previous_response_id", b"conversation", b"file_id", b"file_ids", b"file_url", b"fileUri", b"file_uri",
+            b"cachedContent", b"cached_content")),
+        (b'"image_url"', rb'"image_url"\s*:\s*(?:\{[^{}]{0,200}"url"\s*:\s*)?"(?!data:)'),
+        (b'"url"', rb'"type"\s*:\s*"url"'),
+    )
+)  # fmt: skip
 # A key that is spelled with escapes hides what it is from a search.
-_HIDDEN_KEY = re.compile(rb'"[^"\\]*\\u00[2-7][0-9A-Fa-f][^"]*"\s*:')
+_HIDDEN_KEY = re.compile(rb'\\u00[2-7][0-9A-Fa-f][^"\\]*"\s*:')
 
 
 def _last(path: str) -> str:
@@ -101,7 +107,7 @@ def asked(path: str, body: bytes | None, size: int, longest_prompt: int) -> Aske
         document |= _lowered(wrapped)
     elsewhere = any(isinstance(document.get(key), dict) for key in ("conversation", "prompt"))
     prompt = max(len(text), size) // BYTES_PER_TOKEN
-    if elsewhere or _REFERENCE.search(text) or _HIDDEN_KEY.search(text):
+    if elsewhere or _refers(text):
         prompt = longest_prompt
     kind = "input"
     if b'"cache_control"' in text:
@@ -113,6 +119,13 @@ def asked(path: str, body: bytes | None, size: int, longest_prompt: int) -> Aske
         models.append(model[:MAX_MODEL])
     background = document.get("background") not in (None, False)
     return Asked(usage, tuple(models) or ("",), later=background, background=background)
+
+
+def _refers(text: bytes) -> bool:
+    """Tell whether a part of the prompt stands elsewhere, or may."""
+    if b"\\u00" in text and _HIDDEN_KEY.search(text):
+        return True
+    return any(literal in text and pattern.search(text) for literal, pattern in _REFERENCES)
 
 
 def _longest(path: str, document: dict[str, Any]) -> int:
@@ -140,6 +153,8 @@ def _plain(body: bytes) -> bytes | None:
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
     """Return an object with its keys in lower case, None for anything that two readers might take differently."""
+    if intricate(text):
+        return None
     try:
         document = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):

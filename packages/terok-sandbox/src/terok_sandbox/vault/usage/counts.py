@@ -9,6 +9,15 @@ MAX_COUNT: Final = 2**40
 MAX_MODEL: Final = 128
 
 
+MAX_HOLDERS: Final = 100_000
+MAX_VALUES: Final = 1_000_000
+
+
+def intricate(text: bytes) -> bool:
+    """Tell whether reading a JSON text would hold up everybody else for too long, for all the values in it."""
+    return text.count(b"{") + text.count(b"[") > MAX_HOLDERS or text.count(b",") > MAX_VALUES
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one exchange. `input` excludes what was read from or written to the vendor's prompt cache.

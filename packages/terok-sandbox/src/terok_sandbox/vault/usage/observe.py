@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.vault.usage.counts import Usage, usage_of
+from terok_sandbox.vault.usage.counts import Usage, intricate, usage_of
 from terok_sandbox.vault.usage.sse import EventReader
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class AnswerReader:
         return self.usage
 
     def _take(self, text: bytes) -> None:
+        if intricate(text):
+            return
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):

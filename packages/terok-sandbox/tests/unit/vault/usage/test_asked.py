@@ -80,7 +80,8 @@ def test_pictures_and_addresses_in_text_are_no_context_elsewhere() -> None:
         b"\x28\xb5\x2f\xfd compressed in a way that is not read",
         b'{"model": "gpt-5-nano", "model": "gpt-5-pro"}',
         b'{"max_tokens": 1, "Max_Tokens": 100000}',
-        gzip.compress(b" " * (33 * 1024 * 1024)),
+        gzip.compress(b" " * (9 * 1024 * 1024)),
+        b'{"x": [' + b"[]," * 100_000 + b"0]}",
         None,
     ],
 )
