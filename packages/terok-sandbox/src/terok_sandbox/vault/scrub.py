@@ -38,7 +38,7 @@ class Patterns:
         self.secrets: tuple[str, ...] = tuple(dict.fromkeys(one for one in secrets if len(one) >= MIN_SECRET))
         self.searchable = all(_SEARCHABLE.fullmatch(one) for one in self.secrets)
         """Whether every secret is found in a stream: none is too long or has blanks or characters outside ASCII."""
-        self._needles = Needles(self.secrets)
+        self._needles = Needles(self.secrets, MIN_SECRET)
 
     def joined(self, other: Patterns) -> Patterns:
         """Return what recognizes the secrets of both."""

@@ -27,6 +27,8 @@ LARGE: Final = 2 * 1024
 """Data from this size on is looked through by libc, several times as fast as Python."""
 _PROBE: Final = 256
 """Bytes of a part that libc looks for at most: with more it would be slower."""
+_LEAST_PART: Final = 8
+"""Characters of a part at least: to come across one shows by the time that it takes."""
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9]+")
 _FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", b"abcdefghijklmnopqrstuvwxyz+/")
 _ESCAPE: Final = re.compile(
@@ -59,13 +61,13 @@ _search: Final = _libc_search()
 class Needles:
     """The byte strings, folded, that betray a set of secrets, and the parts of them that are looked for first."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], shortest: int) -> None:
         found: dict[bytes, None] = {}
         parts: list[bytes] = []
         for secret in secrets:
             raw = secret.encode("utf-8", "surrogatepass")
             for whole in (raw, raw.hex().encode("ascii")):
-                found[whole.translate(_FOLD)] = None
+                found |= {read.translate(_FOLD): None for read in _layers(whole) if len(read) >= shortest}
                 part = _longest_plain(whole)[:_PROBE]
                 parts += [part, part.lower(), part.upper()]
             for alignment in range(3):
@@ -76,6 +78,8 @@ class Needles:
                 half = len(part) // 2
                 parts += [part[:half], part[half:]]
         self.all: tuple[bytes, ...] = tuple(found)
+        if any(len(part) < _LEAST_PART for part in parts):
+            parts = [b""]  # everything is read without its escapes
         self._parts = [(part, len(part)) for part in dict.fromkeys(parts)]
 
     def hinted(self, data: bytes) -> bool:
@@ -116,6 +120,16 @@ class Spelled:
 def escaped_letters(data: bytes) -> bool:
     """Tell whether `data` has escapes one after the other, as where letters and digits are escaped too."""
     return any(sign in data and escapes.search(data) for sign, escapes in _ALL_ESCAPED)
+
+
+def _layers(secret: bytes) -> Iterator[bytes]:
+    """Yield a secret, and what is left of it in readings without escapes if it has what looks like some itself."""
+    yield secret
+    for _ in range(MAX_LAYERS):
+        read = _ESCAPE.sub(_meaning, secret)
+        if len(read) == len(secret):
+            return
+        yield (secret := read)
 
 
 def _places(folded: bytes, needles: Iterable[bytes]) -> Iterator[tuple[int, int]]:
