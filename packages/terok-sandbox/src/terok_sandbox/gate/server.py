@@ -7,6 +7,7 @@ import contextlib
 import logging
 import shutil
 import socket
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.backend import Backend, inflated
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.invoke import spawn_service
@@ -23,6 +25,8 @@ from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route
 from terok_sandbox.sidecar import GateWiring
 
 _CHUNK: Final = 64 * 1024
+_SMALL: Final = 1024 * 1024
+"""Bytes of a request that are awaited before git starts, so that its size is known; git sends bigger ones in chunks."""
 _END_SECONDS: Final = 10.0
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
@@ -34,8 +38,8 @@ log = logging.getLogger(__name__)
 class GateLimits:
     """What one container may use of its gate.
 
-    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) what each process that unpacks it may
-    allocate: few bytes of a pack can describe a file of any size. Pushes leave ``free_bytes`` of the disk free.
+    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) the most that a process which unpacks
+    one may allocate (`allowance`). Pushes leave ``free_bytes`` of the disk free.
     ``calls`` run at once, ``pushes`` of them; more wait, for a call up to ``queue_seconds``. ``idle_seconds`` without
     a byte in either direction end a call, ``call_seconds`` end it in any case.
     """
@@ -95,6 +99,7 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
         "core.logAllRefUpdates": "always",
         "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
         "pack.windowMemory": "256m",
+        "receive.fsck.nulInCommit": "error",  # git shows nothing of what follows it
         "transfer.hideRefs": "refs/terok",
         "receive.advertisePushOptions": "false",
         "receive.denyDeletes": "false",
@@ -154,6 +159,8 @@ class _Gate:
         except GateError as error:
             log.warning("%s", safe_text(error.message, limit=500))
             return _refuse(Refusal(502, "the gate could not run git"))
+        except (zlib.error, EOFError):
+            return _refuse(Refusal(400, "the body is not what its encoding says"))
         except TimeoutError:
             log.warning("a git operation took too long and was ended")
             return _cut(request)
@@ -173,7 +180,9 @@ class _Gate:
         if wanted.service == "upload-pack":
             return await self._answer(request, wanted, body)
         async with self._pushes, PushCheck(self._wiring.mirror) as check:
-            return await self._answer(request, wanted, body, check)
+            size, body = await _counted(body, self.limits.idle_seconds)
+            held = None if size is None else size + held_bytes(self._wiring.mirror)
+            return await self._answer(request, wanted, body, check, allowance(held, self.limits.push_memory))
 
     async def _answer(
         self,
@@ -181,17 +190,18 @@ class _Gate:
         wanted: GateRequest,
         body: AsyncIterator[bytes] | None,
         check: PushCheck | None = None,
+        allowed: Allowance | None = None,
     ) -> web.StreamResponse:
-        size = {"receive.maxInputSize": str(min(self.limits.push_bytes, self._room()))} if check else {}
+        bounds = {"receive.maxInputSize": str(min(self.limits.push_bytes, self._room())), "pack.threads": "3"}
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
-            config=self._config | size,
+            config=self._config | (bounds if check else {}),
             protocol=wanted.protocol,
             advertise=wanted.action == "advertise",
             pass_fds=check.inherited if check else (),
             variables=check.variables if check else {},
-            memory=self.limits.push_memory if check else None,
+            allowed=allowed,
         )
         idle = self.limits.idle_seconds
         async with Backend(service, body, idle_timeout=idle) as backend:
@@ -228,6 +238,31 @@ def _preface(wanted: GateRequest) -> bytes:
         return b""
     line = f"# service=git-{wanted.service}\n".encode()
     return b"%04x%b0000" % (len(line) + 4, line)
+
+
+async def _counted(body: AsyncIterator[bytes], patience: float) -> tuple[int | None, AsyncIterator[bytes]]:
+    """Return the size of a body, None if it has more than `_SMALL` bytes, and the body as it was.
+
+    TimeoutError when nothing comes for ``patience`` seconds.
+    """
+    first: list[bytes] = []
+    size = 0
+    while size <= _SMALL:
+        async with asyncio.timeout(patience):
+            chunk = await anext(body, b"")
+        if not chunk:
+            return size, _joined(first, None)
+        first.append(chunk)
+        size += len(chunk)
+    return None, _joined(first, body)
+
+
+async def _joined(first: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    while first:
+        yield first.pop(0)
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

@@ -18,6 +18,9 @@ from terok_sandbox.gate.inspect.rules import Finding
 MAX_FINDINGS: Final = 20
 """Findings reported per file."""
 
+SHORTEST: Final = 20
+"""Characters of the shortest credential that is recognized."""
+
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 512
 
