@@ -250,7 +250,7 @@ class GitGate:
         errors = (create_unseen if created else change_refs)(self.path, changes)
         prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
-        notes = plan.notes + tags.notes
+        notes = plan.notes + tags.notes + _namesakes(after, plan)
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
@@ -317,6 +317,16 @@ class GitGate:
 
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
+
+
+def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
+    """Say which new branches of the upstream have the name of a tag that the upstream has not."""
+    tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
+    return tuple(
+        f"the new branch {branch!r} has the name of a tag that was pushed here: git may take one for the other"
+        for branch, (old, _) in plan.updates.items()
+        if old is None and branch in tags
+    )
 
 
 def _moves(before: RefSet, seen: Advertised) -> list[RefChange]:

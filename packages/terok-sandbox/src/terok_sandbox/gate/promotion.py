@@ -15,8 +15,9 @@ from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.rules import Finding
 from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.names import misleading
 from terok_sandbox.gate.notes import attach_note
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
+from terok_sandbox.gate.refs import HEADS, TAGS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
 from terok_sandbox.gate.review import Review, base_tip, review_branch
 from terok_sandbox.gate.verdicts import MAX_NOTE, Verdict, forget_verdict, now, read_verdicts, record_verdict
 
@@ -119,6 +120,8 @@ def promote(
     _check_name(target)
     seen = upstream.advertised(timeout=120.0)
     current = seen.branches.get(target)
+    if current is None and (why := misleading(HEADS + target, lambda ref: ref.removeprefix(TAGS) in seen.tags)):
+        raise PromotionRefused(why, hint="promote to a branch of another name with --to")
     if current == verdict.tip:
         raise PromotionRefused(f"the upstream's {target} is at this commit already")
     refs = read_refs(gate.path)

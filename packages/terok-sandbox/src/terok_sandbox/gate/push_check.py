@@ -21,7 +21,9 @@ from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
-from terok_sandbox.gate.packed import packed_and_loose
+from terok_sandbox.gate.inspect.secrets import find_secrets
+from terok_sandbox.gate.names import misleading
+from terok_sandbox.gate.packed import packed_and_loose, ref_exists
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
 from terok_sandbox.gate.verdicts import read_rejections
 
@@ -121,9 +123,8 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
-    for _, new, ref in question.updates:
-        if new.strip("0") and safe_text(ref) != ref:
-            return False, [f"the name {ref} has characters that do not show as they are"]
+    if wrong := _misnamed(mirror, question):
+        return False, [wrong]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
     report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
@@ -134,6 +135,19 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
             tip, note = rejections[branch]
             lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
     return report.accepted, lines
+
+
+def _misnamed(mirror: Path, question: Question) -> str:
+    """Say why a name that a push gives or keeps is not accepted; empty if all are."""
+    given = {ref for old, new, ref in question.updates if new.strip("0") and not old.strip("0")}
+    for _, new, ref in question.updates:
+        if new.strip("0") and safe_text(ref) != ref:
+            return f"the name {ref} has characters that do not show as they are"
+        if new.strip("0") and any(find_secrets("", ref.encode("utf-8", "surrogateescape"))):
+            return "the name of a branch or tag has the form of a credential"
+        if ref in given and (why := misleading(ref, lambda one: one in given or ref_exists(mirror, one))):
+            return f"{why}; choose another name"
+    return ""
 
 
 def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:
