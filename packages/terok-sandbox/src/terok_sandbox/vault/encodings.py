@@ -85,7 +85,7 @@ class EncodedSearch:
         self._seen = seen
         self._text = Scrubber(patterns)
         self._raw = Scrubber(patterns)
-        self._decoded = 0
+        self.decoded = 0
         self._held: deque[tuple[bytes, int]] = deque()
         """Pieces, each with the number of decoded bytes after it."""
         self._waiting = 0
@@ -109,21 +109,21 @@ class EncodedSearch:
                 self._decoder = None
         raw = self._raw.feed(data)
         self._check()
-        self._held.append((raw, self._decoded))
+        self._held.append((raw, self.decoded))
         self._waiting += len(raw)
         self._early = self._early and self._waiting <= HELD and self._decoder is not None
-        return b"" if self._early else self._let_go(self._decoded - self._text.size)
+        return b"" if self._early else self._let_go(self.decoded - self._text.size)
 
     def finish(self) -> bytes:
         """Return what is left when the body has ended; raises ReflectedSecretError."""
         self._text.finish()
         raw = self._raw.finish()
         self._check()
-        return self._let_go(self._decoded) + raw
+        return self._let_go(self.decoded) + raw
 
     def _decode(self, decoder: Decoder, data: bytes) -> None:
         for piece in decoder.feed(data):
-            self._decoded += len(piece)
+            self.decoded += len(piece)
             self._text.feed(piece)
             self._seen(piece)
 
@@ -169,6 +169,11 @@ class BodySearch:
         if self._search is None:
             return self._first  # one or two bytes
         return self._shown(self._search.finish())
+
+    @property
+    def decoded(self) -> int:
+        """How much has been decoded so far."""
+        return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
 
     @property
     def plain(self) -> bool:
