@@ -12,8 +12,10 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from supervised import wait_for
 from support import Shell
 from terok_sandbox import RunSpec, Sandbox
 from terok_sandbox.config import SandboxConfig
@@ -296,7 +298,14 @@ for port in (9420, 9419):
 @pytest.mark.attack("ACC-1")
 def test_a_silent_crowd_costs_bounded_memory_and_keeps_nobody_out(ready: Shell, box: str) -> None:
     """ACC-1: 6,000 connections without a handshake, then as many without a request, from inside the container."""
-    status = client.status(SandboxConfig(), box)
+    inside(ready, box, "curl -sS -m 20 http://127.0.0.1:9419/-/health")
+    status: dict[str, Any] = {}
+
+    def all_run() -> bool:
+        status.update(client.status(SandboxConfig(), box))
+        return all(one["pid"] for one in status["workers"].values())
+
+    wait_for(all_run)
     pids = [status["pid"], *(one["pid"] for one in status["workers"].values())]
     before = [most_memory(pid) for pid in pids]
     answers = ready("podman", "exec", "-i", box, "python3", "-", stdin=CROWD, timeout=300).out.split("\n")
