@@ -172,6 +172,7 @@ BUILD = CommandDef(
         _FAMILY,
         ArgDef("--rebuild", action="store_true", help="build the agents anew"),
         ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
+        _JSON,
     ),
 )
 
