@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terok_util import read_file
 from terok_util.text import safe_text
 
 from terok_sandbox.audit import read_audit
@@ -17,7 +17,7 @@ from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.grammar import TIERS
 from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
-from terok_sandbox.shield.profiles import list_profiles, profile_lines
+from terok_sandbox.shield.profiles import MAX_BYTES, list_profiles, profile_lines
 from terok_sandbox.shield.registries import expand
 from terok_sandbox.shield.shield import Shield
 
@@ -125,7 +125,7 @@ def _of_the_moment(row: dict[str, Any]) -> bool:
 
 def _read(file: str) -> PolicyFile:
     try:
-        text = Path(file).read_text()
+        text = read_file(file, MAX_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{file}: cannot be read: {error}") from error
     return parse_policy_file(text, file, expand=expand)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_util import read_file
+
 from terok_sandbox.vault.errors import VaultError
 
 if TYPE_CHECKING:
@@ -73,8 +75,7 @@ def load_prices(override: Path | None = None) -> Prices:
     models = _models(document, TABLE)
     if override is not None:
         try:
-            with override.open("rb") as file:
-                models |= _models(json.loads(file.read(MAX_FILE)), override)
+            models |= _models(json.loads(read_file(override, MAX_FILE)), override)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, RecursionError) as exc:
