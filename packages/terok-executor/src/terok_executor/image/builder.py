@@ -14,7 +14,7 @@ from terok_util.process import ProcessError, ProcessTimeout
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.base import ensure_base
 from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
-from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PART_LABEL, BuildContext
+from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
 from terok_executor.image.podman import ImagePodman, OnLine, silent
 from terok_executor.image.reference import (
@@ -137,7 +137,8 @@ class ImageBuilder:
             forced = rebuild or full_rebuild
             digests = part_digests(below, chosen, load_lock(), self.family)
             labels = {AGENTS_LABEL: ",".join(sorted(agent.name for agent in chosen))}
-            labels |= {f"{PART_LABEL}{name}": digest for name, digest in digests.items()}
+            if digests:
+                labels[PARTS_LABEL] = " ".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
             made_of = l1_context if forced else self.render_l1(chosen, self._parts(podman, digests))
             _, l1_built = self._layer(podman, directory, l1_context, tag, below, labels, forced, made_of)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
@@ -150,7 +151,7 @@ class ImageBuilder:
             name: facts.id
             for facts in (podman.facts_of(tags) or () if tags else ())
             for name, digest in digests.items()
-            if facts.labels.get(f"{PART_LABEL}{name}") == digest
+            if f"{name}={digest}" in facts.labels.get(PARTS_LABEL, "").split()
         }
 
     def pip_report(self, stage: PipStage) -> Any:

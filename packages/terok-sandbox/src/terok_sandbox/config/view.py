@@ -131,11 +131,13 @@ def read_view(path: Path) -> SandboxConfigView:
     """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
     try:
         scope = load_config_file(path)
-        sections = {key: {} if value is None else value for key, value in scope.data.items()}
-        return SandboxConfigView.model_validate(sections)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from None
+    try:
+        return SandboxConfigView.model_validate(
+            {key: {} if value is None else value for key, value in scope.data.items()}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         problem = config_error(scope, first["loc"], first["msg"].removeprefix("Value error, "), hint=_HINT)
         raise ConfigError(problem.message, hint=problem.hint) from None
-    except TerokError as error:
-        raise ConfigError(error.message, hint=error.hint) from None

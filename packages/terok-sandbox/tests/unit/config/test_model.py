@@ -98,11 +98,11 @@ def test_a_pipe_in_place_of_the_file_is_an_error_and_keeps_nobody_waiting(root: 
     config_file = SandboxConfig().config_file
     config_file.parent.mkdir(parents=True)
     os.mkfifo(config_file)
-    with pytest.raises(ConfigError, match="config.yml: not a regular file"):
+    with pytest.raises(ConfigError, match=r"config\.yml: not a regular file"):
         SandboxConfig.load()
     config_file.unlink()
     config_file.write_text("shield: " + "[" * 100_000)
-    with pytest.raises(ConfigError, match=r"config.yml:1: nested"):
+    with pytest.raises(ConfigError, match=r"config\.yml:1: nested"):
         SandboxConfig.load()
     config_file.write_text("sheild: {}\n")
     with pytest.raises(ConfigError) as error:
