@@ -43,7 +43,7 @@ class SandboxError(TerokError):
 class ConfigError(SandboxError):
     """A configuration file or environment value cannot be used."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code: ClassVar[int] = 78
 
 
 class SpecError(SandboxError):

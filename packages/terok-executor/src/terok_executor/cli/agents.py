@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from terok_util import namespace_config_dir
 
@@ -25,7 +27,7 @@ def list_agents(everything: bool, json: bool) -> int:
     return 0
 
 
-def update(agents: list[str], check: bool, into: str | None) -> int:
+def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
     """Move agents to the newest versions, by files in the configuration directory or another."""
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
@@ -43,10 +45,14 @@ def update(agents: list[str], check: bool, into: str | None) -> int:
             more, found = move_pip(agent, builder.pip_report(agent.install.pip), known)
             moves += more
             pins = pins if all(known.pip.get(key) == value for key, value in found.pip.items()) else found.over(pins)
-    for move in moves:
+    told: dict[str, Any] = {"moves": [asdict(move) for move in moves], "written": None}
+    for move in () if json else moves:
         print(f"{move.agent}: {move.present} -> {move.newest}")
     if check or not (moves or pins.pip):
-        print("every agent is at its newest version" if not moves else "nothing was written")
+        if json:
+            print(json_module.dumps(told, indent=2))
+        else:
+            print("every agent is at its newest version" if not moves else "nothing was written")
         return int(bool(moves))
     directory = Path(into) if into else namespace_config_dir()
     versions = {move.agent: move.newest for move in moves}
@@ -54,7 +60,10 @@ def update(agents: list[str], check: bool, into: str | None) -> int:
     path = directory / LOCK_FILE
     present = parse_lock(str(path), path.read_bytes()) if path.exists() else Lock()
     write_moves(directory, moves, pins, present)
-    print(f"written to {directory}; `terok-executor build` makes images of it")
+    if json:
+        print(json_module.dumps({**told, "written": str(directory)}, indent=2))
+    else:
+        print(f"written to {directory}; `terok-executor build` makes images of it")
     return 0
 
 

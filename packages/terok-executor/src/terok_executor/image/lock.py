@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from terok_util import namespace_config_dir
+from terok_util import namespace_config_dir, read_file
 
-from terok_executor.errors import RosterError
+from terok_executor.errors import RosterFileError
 from terok_executor.roster.types import NpmStage, PipStage
 
 LOCK_FILE = "lock.json"
@@ -65,27 +65,27 @@ def pip_requirements(stage: PipStage, version: str) -> list[str]:
 
 
 def load_lock(user_file: Path | None = None) -> Lock:
-    """Read the bundled lock and the user's over it; RosterError if one is damaged."""
+    """Read the bundled lock and the user's over it; RosterFileError if one is damaged."""
     bundled = (files("terok_executor") / "resources" / LOCK_FILE).read_bytes()
     lock = parse_lock(f"bundled {LOCK_FILE}", bundled)
     path = user_file if user_file is not None else namespace_config_dir() / LOCK_FILE
     if path.exists():
         try:
-            return parse_lock(str(path), path.read_bytes()).over(lock)
+            return parse_lock(str(path), read_file(path, _MAX_BYTES)).over(lock)
         except OSError as error:
-            raise RosterError(f"{path}: cannot be read: {error.strerror}") from None
+            raise RosterFileError(f"{path}: cannot be read: {error.strerror}") from None
     return lock
 
 
 def parse_lock(origin: str, content: bytes) -> Lock:
-    """Return the checksums of a lock file's content; RosterError names the entry that is wrong."""
+    """Return the checksums of a lock file's content; RosterFileError names the entry that is wrong."""
     hint = "remove the file, or write it anew with `terok-executor agents update`"
     try:
         data = json.loads(content) if len(content) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or not set(data) <= {"npm", "pip"}:
-        raise RosterError(f"{origin}: not a lock file", hint=hint)
+        raise RosterFileError(f"{origin}: not a lock file", hint=hint)
     lock = Lock(data.get("npm", {}), data.get("pip", {}))
     try:
         sums: list[tuple[str, object, re.Pattern[str]]] = []
@@ -95,10 +95,10 @@ def parse_lock(origin: str, content: bytes) -> Lock:
                 names = " ".join([*requirement.split(), kind, *packages])
                 sums += [(name, found, _DIGEST) for name, found in packages.items()]
                 if not re.fullmatch(r"[A-Za-z0-9._+= -]+", names):
-                    raise RosterError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
+                    raise RosterFileError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
     except AttributeError:
-        raise RosterError(f"{origin}: not a lock file", hint=hint) from None
+        raise RosterFileError(f"{origin}: not a lock file", hint=hint) from None
     for name, found, shape in sums:
         if not isinstance(found, str) or not shape.fullmatch(found):
-            raise RosterError(f"{origin}: {name}: not a checksum", hint=hint)
+            raise RosterFileError(f"{origin}: {name}: not a checksum", hint=hint)
     return lock
