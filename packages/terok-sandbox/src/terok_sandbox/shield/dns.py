@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
@@ -211,7 +212,7 @@ class DnsServer:
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         allowance = Allowance(loop.time)
-        intake = Intake(udp, lambda *datagram: self._datagram(*datagram, failed), allowance)
+        intake = Intake(udp, partial(self._datagram, failed), allowance)
         connections: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(
             lambda r, w: self._stream(r, w, connections, failed, allowance), sock=tcp, backlog=BACKLOG
@@ -225,7 +226,7 @@ class DnsServer:
                 task.cancel()
 
     def _datagram(
-        self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]
+        self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
     ) -> bytes | None:
         """Answer a datagram at once where possible, else by *send*; beyond the limit of running queries never."""
         kept = self._ready.get(wire[2:])

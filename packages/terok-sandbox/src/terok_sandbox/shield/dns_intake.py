@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ class Intake:
         with suppress(BlockingIOError):
             for _ in range(_TURN):
                 wire, peer = self._udp.recvfrom(_MAX_QUERY)
-                reply = self._answer(wire, peer[1], lambda later, peer=peer: self._send(later, peer))
+                reply = self._answer(wire, peer[1], partial(self._send, peer))
                 if reply is not None:
-                    self._send(reply, peer)
+                    self._send(peer, reply)
         if pause := self._allowance.spend(time.thread_time() - began):
             self._loop.remove_reader(self._udp)
             self._pause = self._loop.call_later(pause, self._resume)
 
-    def _send(self, reply: bytes, peer: tuple[str, int]) -> None:
+    def _send(self, peer: tuple[str, int], reply: bytes) -> None:
         with suppress(OSError):  # the asker's queue is full, or the server has ended
             self._udp.sendto(reply, peer)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from terok_sandbox.shield.upstream import Upstream
 
 MAX_ADDRESSES: Final = 6
+MAX_HELD: Final = 64
+"""Connections that wait for a person at the same time; further ones are refused at once."""
 
 
 class Refused(Exception):
@@ -63,6 +65,7 @@ class Judge:
         self._host_addresses = host_addresses
         self._asker = asker
         self._budget = ZoneBudget()
+        self._held = 0
 
     def decide(self, host: str, port: int) -> Decision:
         """Return the verdict on a host as it was spelled; addresses of a name are judged by :meth:`route`."""
@@ -88,13 +91,10 @@ class Judge:
         *client* is the port that the one who asks is connected from.
         """
         decision = self.decide(host, port)
-        if not decision.allowed and self._asker is not None and decision.tier == "default":
-            request = Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule, ("tcp", client))
-            try:
-                async with asyncio.timeout(HOLD_SECONDS):
-                    await self._asker.hold(request)
-            except TimeoutError:
-                pass
+        if not decision.allowed and decision.tier == "default" and self._held < MAX_HELD:
+            await self._hold(
+                Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule, ("tcp", client))
+            )
             decision = self.decide(host, port)
         if not decision.allowed:
             raise Refused(decision)
@@ -104,6 +104,19 @@ class Judge:
             return await self._resolved(host, port)
         rules = [rule for rule in self._live.policy.matching(host) if rule.line == decision.rule]
         return Route((address,), any(rule.opaque for rule in rules), named=False)
+
+    async def _hold(self, request: Request) -> None:
+        """Give a person time to answer."""
+        if self._asker is None:
+            return
+        self._held += 1
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._asker.hold(request)
+        except TimeoutError:
+            pass
+        finally:
+            self._held -= 1
 
     async def _resolved(self, name: str, port: int) -> Route:
         self._ration(name, port)
