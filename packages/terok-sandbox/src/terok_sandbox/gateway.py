@@ -33,6 +33,7 @@ from terok_sandbox.shield.resolver import Resolver
 from terok_sandbox.shield.ruleset import host_command
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.upstream import Upstream, parse_server
+from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
     import socket
@@ -95,14 +96,14 @@ async def _parts(
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
     upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
     enforcement = ctx.sidecar.shield.enforcement
-    resolver = Resolver(live.policy, airlock=enforcement == "airlock")
+    own: list[str] = host_addresses()
+    resolver = Resolver(Wall(live.policy, live.posture, enforcement, own))
     server = DnsServer(resolver, channel=channel, upstream=upstream, sightings=sightings, asker=hub, opened=live.opened)
 
-    own: list[str] = host_addresses()
     egress = EgressProxy(Judge(live, upstream, lambda: own, hub), sightings)
 
     def follow() -> None:
-        resolver.adopt(live.policy, live.posture)
+        resolver.wall = Wall(live.policy, live.posture, enforcement, own)
         server.forget()
         egress.reconsider()
 

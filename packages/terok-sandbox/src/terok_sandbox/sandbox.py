@@ -228,7 +228,7 @@ class Sandbox:
         """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
         from terok_sandbox.shield.shield import Shield
 
-        return Shield(name, self.config)
+        return Shield(name, self.config, warn=self._warn)
 
     def shield_state(self, name: str) -> ShieldState:
         """Return posture, enforcement and live verdicts of a container's wall."""

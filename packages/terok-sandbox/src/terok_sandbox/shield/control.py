@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import TerokError, ensure_dir
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
-from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.ruleset import POSTURES
 from terok_sandbox.shield.upstream import UpstreamError
@@ -84,7 +84,26 @@ class Controls:
         except (NetnsError, AuditError):
             raise
         except TerokError as error:
-            return {"ok": False, "error": error.message, "hint": error.hint, "usage": isinstance(error, PolicyError)}
+            kind = {"usage": isinstance(error, PolicyError), "unkept": isinstance(error, NotKept)}
+            return {"ok": False, "error": error.message, "hint": error.hint, **kind}
+
+    async def _recorded(
+        self, act: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
+    ) -> Answer:
+        """Write the row and *act*; what closes is done first, and also without room for its row, which is said."""
+        if not closes:
+            self._sightings.note(action, **fields)
+            await act()
+            return {}
+        answer: Answer = {}
+        try:
+            await act()
+        finally:
+            try:
+                self._sightings.note(action, **fields)
+            except AuditError as error:
+                answer["unrecorded"] = error.message
+        return answer
 
     async def _status(self, request: Request) -> Answer:
         del request
@@ -94,24 +113,26 @@ class Controls:
             "posture": self._live.posture,
             "rules": len(self._live.policy.rules),
             "verdicts": [one.as_json() for one in self._live.verdicts],
+            "kept": self._live.kept,
         }
 
     async def _posture(self, request: Request) -> Answer:
         posture = request.get("posture")
         if posture not in POSTURES:
             raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
-        self._sightings.note("posture", posture=posture)
-        await self._live.set_posture(posture)
-        return {"posture": posture}
+        closes = POSTURES.index(posture) <= POSTURES.index(self._live.posture)
+        done = await self._recorded(lambda: self._live.set_posture(posture), "posture", closes=closes, posture=posture)
+        return {"posture": posture, **done}
 
     async def _verdict(self, request: Request) -> Answer:
         raw = {"scope": "task", "expires": None, "reason": ""} | request
         raw["verdict"] = raw.pop("verb")
         verdict = LiveVerdict.from_json(raw)
         self._live.check(verdict)
-        self._sightings.note("verdict", **verdict.as_json())
-        await self._live.apply(verdict)
-        return {"verdict": verdict.as_json()}
+        row = verdict.as_json()
+        closes = verdict.verdict == "deny"
+        done = await self._recorded(lambda: self._live.apply(verdict), "verdict", closes=closes, **row)
+        return {"verdict": row, **done}
 
     async def _revoke(self, request: Request) -> Answer:
         target = str(request.get("target"))

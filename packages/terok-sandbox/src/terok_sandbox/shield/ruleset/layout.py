@@ -36,7 +36,8 @@ PASSING: Final = ("down", "disengaged")
 """Postures that let through what no rule allows; it is logged under their names."""
 
 Posture = Literal["up", "down", "disengaged", "quarantine"]
-POSTURES: Final[tuple[Posture, ...]] = ("up", "down", "disengaged", "quarantine")
+POSTURES: Final[tuple[Posture, ...]] = ("quarantine", "up", "down", "disengaged")
+"""Each lets through what the one before it does, and more."""
 UNJUDGED: Final = 0x74
 """Connection mark of what only a posture has let through: it is judged again packet by packet."""
 
