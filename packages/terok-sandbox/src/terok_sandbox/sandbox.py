@@ -169,7 +169,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
+                self._write(spec, plan, mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -253,7 +253,7 @@ class Sandbox:
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
+                self._write(spec, plan, mounts)
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:
@@ -280,6 +280,10 @@ class Sandbox:
             self._warn(line)  # type: ignore[misc]
         copied = {str(volume.host_path) for volume in plan.copies}
         return plan, tuple(mount for mount in mounts if mount[0] not in copied)
+
+    def _write(self, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
+        sidecar = make_sidecar(self.config, spec, mounts, network=plan.network)
+        write_files(self.config, sidecar, plan, dossier_text(spec))
 
     def _claim(self, name: str) -> None:
         """Refuse a name in use; what a container removed behind our back has left is cleared away."""

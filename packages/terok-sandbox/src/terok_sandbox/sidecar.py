@@ -13,7 +13,7 @@ import re
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from terok_util import TerokError, write_sensitive_file
 
@@ -27,6 +27,8 @@ CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 Enforcement = Literal["filter", "airlock"]
 SecurityClass = Literal["gatekeeping", "online"]
 """Whether a container reaches its project's upstream through the gate alone, or directly too."""
+Network = Literal["slirp4netns", "pasta"]
+"""The program that leads from a container's network namespace to the host's network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class Sidecar:
     ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
     the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. ``mounts``
     are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
-    a container can write it can exchange for a link. Sidecars written before there were ports or mounts have none.
+    a container can write it can exchange for a link. ``network`` is the program that connects the container once it is
+    supervised; with ``None`` its supervisor opens no way out. Sidecars written before there were ports, mounts or a
+    network have none.
     """
 
     schema: int
@@ -132,6 +136,7 @@ class Sidecar:
     loopback_ports: tuple[int, ...] = ()
     host_ports: HostPorts | None = None
     mounts: tuple[tuple[str, str], ...] = ()
+    network: Network | None = None
 
     @property
     def gateway_dir(self) -> Path:
@@ -208,7 +213,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts"})
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -226,7 +231,14 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         loopback_ports=_ports(raw.get("loopback_ports", [])),
         host_ports=_host_ports(raw.get("host_ports")),
         mounts=_mounts(raw.get("mounts", [])),
+        network=_network(raw.get("network")),
     )
+
+
+def _network(raw: Any) -> Network | None:
+    if raw not in (None, *get_args(Network)):
+        raise SidecarError("network: no program for it is known by this name", hint=_RELAUNCH)
+    return raw  # type: ignore[no-any-return]
 
 
 def _mounts(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.launch.spec import RunSpec, VolumeSpec
-    from terok_sandbox.sidecar import Enforcement
+    from terok_sandbox.sidecar import Enforcement, Network
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
 """What `sudo` and the package managers under it need, and all that an unrestricted container keeps of Podman's set.
@@ -80,7 +80,7 @@ class LaunchPlan:
     ``argv`` either runs the container detached or, when ``sealed``, creates it: ``copies`` are then to be copied in
     before it is started. ``options`` are those of them that make a container of any image and command a sandboxed one.
     The texts are the contents of the files named in :class:`LaunchPaths`; ``apt_conf`` is empty where there is none.
-    ``warnings`` are lines for the user.
+    ``network`` is the program that connects the container once it is supervised. ``warnings`` are lines for the user.
     """
 
     name: str
@@ -93,6 +93,7 @@ class LaunchPlan:
     resolv_conf: str
     hosts: str
     apt_conf: str
+    network: Network | None
     warnings: tuple[str, ...]
 
 
@@ -114,8 +115,7 @@ def plan_launch(
         *_identity(spec, paths, facts, hostname),
         *_confinement(spec, facts),
         *("--security-opt", f"seccomp={paths.seccomp_dir / profile_name(spec.opt_outs)}"),
-        *_network(facts, enforcement),
-        *_guest(spec, enforcement),
+        *_network(spec, facts, enforcement),
         *limits,
         *gpu_args(spec.gpus, cdi_devices, runtime=spec.runtime or facts.runtime),
         *_mount_args(paths, labels=facts.selinux, airlock=enforcement == "airlock"),
@@ -144,6 +144,7 @@ def plan_launch(
         resolv_conf=RESOLV_CONF,
         hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
         apt_conf=_APT_CONF if enforcement == "airlock" else "",
+        network=None if enforcement == "airlock" or spec.runtime == "krun" else facts.network,
         warnings=tuple(warnings),
     )
 
@@ -186,25 +187,26 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
     ]
 
 
-def _network(facts: HostFacts, enforcement: Enforcement) -> list[str]:
+def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[str]:
+    """Give the container no network: what leads out of it is for the supervisor to start, behind the rules.
+
+    A start that no supervisor watches, because Podman did not find the hook, thus reaches nothing. Only a microVM gets
+    Podman's own network, which publishes its SSH port on the host's loopback; Podman chooses a free port there.
+    """
     if enforcement == "airlock":
+        if spec.runtime == "krun":
+            raise SpecError(
+                "a microVM is reached over its network, which airlock takes away", hint="use another runtime"
+            )
         return ["--network", "none"]
     if facts.network is None:
         raise PrerequisiteMissing(
             "there is no program for the container's network", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
         )
-    if facts.network == "slirp4netns":
-        return ["--network", "slirp4netns:allow_host_loopback=false"]
-    return ["--network", facts.network]
-
-
-def _guest(spec: RunSpec, enforcement: Enforcement) -> list[str]:
-    """Publish the SSH port of a microVM on the host's loopback; Podman chooses a free port there."""
     if spec.runtime != "krun":
-        return []
-    if enforcement == "airlock":
-        raise SpecError("a microVM is reached over its network, which airlock takes away", hint="use another runtime")
-    return ["--publish", f"127.0.0.1::{GUEST_SSH_PORT}"]
+        return ["--network", "none"]
+    network = "slirp4netns:allow_host_loopback=false" if facts.network == "slirp4netns" else facts.network
+    return ["--network", network, "--publish", f"127.0.0.1::{GUEST_SSH_PORT}"]
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.argv import LaunchPlan
     from terok_sandbox.launch.spec import RunSpec
+    from terok_sandbox.sidecar import Network
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
@@ -74,8 +75,17 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
     )
 
 
-def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, str], ...] = ()) -> Sidecar:
-    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor."""
+def make_sidecar(
+    config: SandboxConfig,
+    spec: RunSpec,
+    mounts: tuple[tuple[str, str], ...] = (),
+    *,
+    network: Network | None = None,
+) -> Sidecar:
+    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor.
+
+    *network* is the program that is to connect it, if that is the supervisor's business.
+    """
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -105,6 +115,7 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, 
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
         host_ports=_host_ports() if config.services_mode == "tcp" else None,
         mounts=mounts,
+        network=network,
     )
 
 

@@ -48,6 +48,7 @@ from terok_sandbox.supervise.supervision import (
     Supervision,
     load,
 )
+from terok_sandbox.supervise.uplink import Uplink
 
 CRASHED: Final = 70
 """Exit status after an error of our own making."""
@@ -74,7 +75,9 @@ class Supervisor:
         self._said, self._error_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self._error_fd, True)
         self._selector.register(self._said, selectors.EVENT_READ, self._copy_said)
-        self._crew = Crew(supervision, self._selector, self._log, error_fd=self._error_fd)
+        errors = {"error_fd": self._error_fd}
+        self._uplink = Uplink(self._selector, self._log, timeout=supervision.prepare_timeout, **errors)
+        self._crew = Crew(supervision, self._selector, self._log, others=self._uplink.process_ids, **errors)
         self._target: handover.Target | None = None
         self._sockets: list[socket.socket] = []
         self._give_up = time.monotonic() + supervision.handover_timeout
@@ -107,12 +110,13 @@ class Supervisor:
             self._log.note("no container came")
             self._stopping = True
             return
-        deadlines = [self._crew.next_due(), self._give_up if self._target is None else None]
+        deadlines = [self._crew.next_due(), self._uplink.due, self._give_up if self._target is None else None]
         if self._control.waiting:
             deadlines.append(now + 1.0)
         left = [max(0.0, one - now) for one in deadlines if one is not None]
         for callback in ready(self._selector, min(left) if left else None):
             callback()
+        self._unrecorded |= self._uplink.start_due()
         if self._crew.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
@@ -167,6 +171,7 @@ class Supervisor:
             prepared = self._prepare(target)
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
             listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
+            self._uplink.open(self._sidecar.network, target.netns_fd, self._sidecar.runtime_dir)
         except BaseException as error:
             self._log.note(f"cannot supervise process {target.pid}: {error}")
             self._release()
@@ -260,6 +265,7 @@ class Supervisor:
     def _release(self) -> None:
         """Stop the workers and let go of the container."""
         self._end_preparation()
+        self._uplink.close()
         self._crew.stop(self._supervision.stop_grace)
         for one in self._sockets:
             one.close()
@@ -292,7 +298,7 @@ class Supervisor:
             container_id=self._target.container_id,
             container=handover.ProcessId(self._target.pid, self._target.start_time),
             netns=self._target.netns_id,
-            workers=self._crew.process_ids(),
+            workers=self._crew.process_ids() | self._uplink.process_ids(),
         )
         if not handover.save_record(record, self._sidecar.runtime_dir / RECORD_FILE):
             self._log.note("cannot write supervisor.json: a crash of this process could not be made good")

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[RunSpec, HostFacts, str]] = {
     "sealed": (replace(FULL, sealed=True), NEW, "filter"),
     "podman_4_2": (SPEC, replace(OLD, version=(4, 2, 0)), "filter"),
     "root": (SPEC, replace(OLD, rootless=False), "filter"),
-    "root_bridge": (replace(SPEC, workdir=None), replace(NEW, rootless=False, network="bridge"), "filter"),
+    "no_workdir": (replace(SPEC, workdir=None), NEW, "filter"),
 }
 
 
@@ -105,6 +105,15 @@ def test_without_a_network_program_only_airlock_works() -> None:
     with pytest.raises(PrerequisiteMissing):
         plan_launch(SPEC, bare, PATHS, enforcement="filter")
     assert "none" in plan_launch(SPEC, bare, PATHS, enforcement="airlock").argv
+
+
+def test_the_network_is_left_to_the_supervisor() -> None:
+    assert [plan_launch(SPEC, facts, PATHS, enforcement="filter").network for facts in (OLD, NEW)] == [
+        "slirp4netns",
+        "pasta",
+    ]
+    assert plan_launch(SPEC, NEW, PATHS, enforcement="airlock").network is None
+    assert plan_launch(replace(SPEC, runtime="krun"), NEW, PATHS, enforcement="filter").network is None
 
 
 TEXT = st.text(max_size=30) | st.sampled_from(

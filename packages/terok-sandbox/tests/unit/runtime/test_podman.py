@@ -47,6 +47,7 @@ def plan(podman: Any) -> LaunchPlan:
         resolv_conf="",
         apt_conf="",
         hosts="",
+        network=None,
         warnings=(),
     )
 
