@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import pytest
 from supervised import wait_for
 from support import BASE, Done, Shell, host_address, tool
 
+Own = Callable[..., Done]
+"""Runs a command in an installation of the test's own; takes what `Shell` takes."""
 Listener = Callable[[str], tuple[int, Callable[[], int]]]
 
 
@@ -21,9 +24,9 @@ def one_line_with_hint(text: str) -> None:
     assert "hint:" in text, text
 
 
-def nothing_left(sh: Shell, name: str) -> None:
+def nothing_left(sh: Shell | Own, name: str, root: Path | None = None) -> None:
     assert sh("podman", "ps", "-aq", "--filter", f"name=^{name}$").out == ""
-    root = Path(sh.environment["TEROK_ROOT"])
+    root = root or Path(sh.environment["TEROK_ROOT"])
     left = [str(path) for path in root.rglob(f"*{name}*") if "storage" not in path.relative_to(root).parts]
     assert left == []
 
@@ -77,10 +80,6 @@ def test_hook_taken_away_by_a_file_that_podman_reads_later(
         one_line_with_hint(done.err)
         assert "50-other.conf" in done.err
         nothing_left(ready, name)
-
-
-Own = Callable[..., Done]
-"""Runs a command in an installation of the test's own; takes what `Shell` takes."""
 
 
 @pytest.fixture
@@ -182,6 +181,59 @@ def test_where_podman_finds_no_hook_a_container_reaches_nothing(
         assert (check["severity"], check["detail"]) == ("error", "running without its wall")
     podman("rm", "-f", "-t", "0", container)
     own("terok-sandbox", "cleanup", container)
+
+
+def with_setting(root: Path, line: str) -> None:
+    conf = root / "containers.conf"
+    conf.write_text(conf.read_text().replace("[containers]\n", f"[containers]\n{line}\n", 1))
+
+
+@pytest.mark.attack("CNF-1")
+@pytest.mark.parametrize(
+    ("setting", "seen"),
+    [
+        ('volumes = ["ROOT:/mnt/terok"]', "/mnt/terok"),
+        ('volumes = ["/run/user:/mnt/run:ro"]', "/mnt/run"),
+        ('devices = ["/dev/fuse"]', "/dev/fuse"),
+        ('env = ["VENDOR_API_KEY=real"]', "VENDOR_API_KEY"),
+        ('env = ["PATH=/mnt/evil:/usr/bin"]', "PATH"),
+    ],
+)
+def test_what_a_containers_conf_adds_stops_the_launch(
+    own: Own, base_image: str, container: str, tmp_path: Path, setting: str, seen: str
+) -> None:
+    """CNF-1: also what somebody starts with arguments of their own gets no way to the sandbox's own files."""
+    with_setting(tmp_path, setting.replace("ROOT", str(tmp_path)))
+    done = own("terok-sandbox", "run", "--name", container, base_image, "--", "sh", "-c", "echo ran", code=1)
+    assert "ran" not in done.out.split()
+    one_line_with_hint(done.err)
+    assert seen in done.err
+    assert f"{tmp_path}/containers.conf, {setting.split()[0]}" in done.err
+    nothing_left(own, container, tmp_path)
+    arguments = shlex.split(own("terok-sandbox", "prepare", container).out)
+    bare = own("podman", "run", *arguments, base_image, "sh", "-c", "echo ran", code=None)
+    assert ("ran" in bare.out.split()) == setting.startswith("env"), "variables are the caller's own there"
+    own("podman", "rm", "-f", container)
+    own("terok-sandbox", "cleanup", container)
+
+
+@pytest.mark.attack("CNF-1")
+def test_what_was_added_to_a_container_stops_its_start_too(
+    own: Own, base_image: str, container: str, tmp_path: Path
+) -> None:
+    """CNF-1: the plan is altered here, as if Podman had made another container of it."""
+    own("terok-sandbox", "run", "-d", "--name", container, "-e", "A=1", base_image, "--", "sleep", "600")
+    own("podman", "restart", "-t", "0", container)
+    own("terok-sandbox", "stop", "--timeout", "0", container)
+    sidecar = tmp_path / f"state/sandbox/sidecar/{container}.json"
+    document = json.loads(sidecar.read_text())
+    document["planned"]["env"] = []
+    sidecar.write_text(json.dumps(document))
+    for words in (("podman", "start"), ("podman", "restart"), ("terok-sandbox", "start")):
+        done = own(*words, container, code=None)
+        assert done.code != 0, words
+        assert "the variable A" in done.text
+        assert own("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "false"
 
 
 @pytest.mark.attack("FS-1")

@@ -23,8 +23,10 @@ from terok_sandbox.errors import (
     SupervisionError,
 )
 from terok_sandbox.launch.argv import SANDBOX_LABEL, LaunchPlan, plan_launch
-from terok_sandbox.launch.cdi import installed_cdi_devices
+from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
+from terok_sandbox.launch.gpu import GPU_VENDORS
+from terok_sandbox.launch.made import borrowed
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -169,7 +171,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                self._write(spec, plan, mounts)
+                self._write(spec, replace(plan, planned=borrowed(plan.planned)), mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -274,6 +276,7 @@ class Sandbox:
             launch_paths(self.config, name),
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
+            cdi_grants=cdi_grants([f"{vendor}.com" for vendor in GPU_VENDORS]) if spec.gpus else (),
         )
         mounts = check_mount_sources(spec.volumes, self.config)
         for line in plan.warnings if self._warn else ():
@@ -282,7 +285,7 @@ class Sandbox:
         return plan, tuple(mount for mount in mounts if mount[0] not in copied)
 
     def _write(self, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
-        sidecar = make_sidecar(self.config, spec, mounts, network=plan.network)
+        sidecar = make_sidecar(self.config, spec, mounts, network=plan.network, planned=plan.planned)
         write_files(self.config, sidecar, plan, dossier_text(spec))
 
     def _claim(self, name: str) -> None:

@@ -113,6 +113,27 @@ class HostPorts:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What Podman is to make of a launch; everything else in the container's configuration stops its start.
+
+    ``mounts`` are (source, destination, ``ro`` or ``rw``), a tmpfs with the source ``tmpfs``. ``env`` has the SHA-256
+    of each ``NAME=VALUE``, so that the file still names no secret; ``None`` for a container that somebody starts with
+    arguments of their own, whose variables and further mounts are theirs to choose. ``devices`` are what a description
+    of the asked GPUs grants: paths of nodes and mounts, and names of variables.
+    """
+
+    hostname: str
+    mounts: tuple[tuple[str, str, str], ...]
+    env: tuple[str, ...] | None
+    capabilities: tuple[str, ...]
+    restricted: bool
+    user_namespace: bool
+    own_network: bool = False
+    labels: bool = False
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """Everything a supervisor knows about its container.
 
@@ -120,8 +141,8 @@ class Sidecar:
     the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. ``mounts``
     are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
     a container can write it can exchange for a link. ``network`` is the program that connects the container once it is
-    supervised; with ``None`` its supervisor opens no way out. Sidecars written before there were ports, mounts or a
-    network have none.
+    supervised; with ``None`` its supervisor opens no way out. ``planned`` is what its configuration is compared with.
+    Sidecars written before there were ports, mounts, a network or a plan have none.
     """
 
     schema: int
@@ -137,6 +158,7 @@ class Sidecar:
     host_ports: HostPorts | None = None
     mounts: tuple[tuple[str, str], ...] = ()
     network: Network | None = None
+    planned: Planned | None = None
 
     @property
     def gateway_dir(self) -> Path:
@@ -213,7 +235,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network"})
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network", "planned"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -232,6 +254,7 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         host_ports=_host_ports(raw.get("host_ports")),
         mounts=_mounts(raw.get("mounts", [])),
         network=_network(raw.get("network")),
+        planned=None if raw.get("planned") is None else _planned(_keys(raw["planned"], Planned, "planned")),
     )
 
 
@@ -239,6 +262,25 @@ def _network(raw: Any) -> Network | None:
     if raw not in (None, *get_args(Network)):
         raise SidecarError("network: no program for it is known by this name", hint=_RELAUNCH)
     return raw  # type: ignore[no-any-return]
+
+
+def _planned(raw: dict[str, Any]) -> Planned:
+    flags = ("restricted", "user_namespace", "own_network", "labels")
+    mounts = raw["mounts"]
+    if not isinstance(mounts, list) or not all(
+        isinstance(one, list) and [*map(type, one)] == [str] * 3 for one in mounts
+    ):
+        raise SidecarError("planned: mounts are no list of sources and destinations", hint=_RELAUNCH)
+    if any(type(raw[flag]) is not bool for flag in flags):
+        raise SidecarError("planned: a flag is neither true nor false", hint=_RELAUNCH)
+    return Planned(
+        hostname=_text(raw, "hostname"),
+        mounts=tuple((source, destination, mode) for source, destination, mode in mounts),
+        env=None if raw["env"] is None else _lines(raw, "env"),
+        capabilities=_lines(raw, "capabilities"),
+        devices=_lines(raw, "devices"),
+        **{flag: raw[flag] for flag in flags},
+    )
 
 
 def _mounts(raw: Any) -> tuple[tuple[str, str], ...]:
@@ -338,5 +380,5 @@ def _path(raw: dict[str, Any], key: str) -> Path:
 def _lines(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     value = raw[key]
     if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise SidecarError(f"{key}: not a list of policy lines", hint=_RELAUNCH)
+        raise SidecarError(f"{key}: not a list of lines", hint=_RELAUNCH)
     return tuple(value)

@@ -20,7 +20,9 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.launch.made import check_made
 from terok_sandbox.netns.listeners import (
     BACKLOG,
     DNS_LISTENERS,
@@ -151,6 +153,7 @@ class Supervisor:
         began = time.monotonic()
         if Path(frame.text("sidecar")) != self._path:
             raise SupervisorError(f"this is the supervisor of {self._sidecar.container_name}")
+        configuration = handover.receive_configuration(frame)
         target = handover.receive_target(frame)
         current = self._target
         if current is not None and current.alive and not current.is_same_container(target):
@@ -159,15 +162,16 @@ class Supervisor:
                 f"another container runs as {self._sidecar.container_name}",
                 hint=f"remove it with `terok-sandbox rm {self._sidecar.container_name}` first",
             )
-        self._take(target)
+        self._take(target, lambda sidecar: _compare(sidecar, frame, configuration))
         self._took_ms = round((time.monotonic() - began) * 1000, 1)
         return {"took_ms": self._took_ms}
 
-    def _take(self, target: handover.Target) -> None:
+    def _take(self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None) -> None:
         """Make *target* the supervised container, or leave none: what there was before has ended or is replaced."""
         self._release()
         try:
             self._sidecar = Sidecar.load(self._path)
+            check(self._sidecar)
             prepared = self._prepare(target)
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
             listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
@@ -365,6 +369,16 @@ def run_supervisor(
     gc.freeze()
     gc.enable()
     return Supervisor(sidecar_path, sidecar, listener, supervision, lifeline=lifeline).run()
+
+
+def _compare(sidecar: Sidecar, frame: wire.Frame, configuration: bytes | None) -> None:
+    """Refuse a container that is not what was planned."""
+    if sidecar.planned is None:
+        return
+    if configuration is None:
+        raise SupervisorError("nobody has brought its configuration", hint="run `terok-sandbox setup`")
+    bundle, container_id = Path(frame.text("bundle")), frame.text("container_id")
+    check_made(configuration, sidecar.planned, SandboxConfig.load, bundle=bundle, container_id=container_id)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -21,6 +21,9 @@ PATHS = LaunchPaths(
     resolv_conf=Path("/s/containers/box/etc/resolv.conf"),
     hosts=Path("/s/containers/box/etc/hosts"),
     apt_conf=Path("/s/containers/box/etc/apt.conf"),
+    hostname=Path("/s/containers/box/etc/hostname"),
+    containerenv=Path("/s/containers/box/etc/containerenv"),
+    localtime=Path("/s/containers/box/etc/localtime"),
     env_file=Path("/r/run/box/env"),
     seccomp_dir=Path("/s/seccomp"),
 )
@@ -167,7 +170,7 @@ def test_no_value_becomes_another_argument(spec: RunSpec) -> None:
     assert [word for word in ours if word.startswith("--cap-drop")] == [f"--cap-drop={','.join(DROPPED_CAPABILITIES)}"]
     options = [value for flag, value in itertools.pairwise(ours) if flag == "--security-opt"]
     assert [option.startswith("seccomp=/s/seccomp/") for option in options] == [True]
-    assert ours.count("--volume") == 3 + len(spec.volumes)
+    assert ours.count("--volume") == 5 + (spec.timezone is not None) + len(spec.volumes)
     assert ours.count("--annotation") == 3 + len(spec.annotations)
 
 
@@ -175,8 +178,8 @@ ALLOWED_FLAGS = {
     *("--detach", "--name", "--hostname", "--pull", "--init", "--runtime", "--annotation", "--label", "--userns"),
     *("--cap-drop", "--http-proxy", "--sdnotify", "--systemd", "--log-driver", "--log-opt", "--network", "--memory"),
     *("--cpus", "--pids-limit", "--tmpfs", "--ulimit", "--shm-size", "--volume", "--env-file", "--workdir"),
-    *("--pid", "--ipc", "--uts", "--env-host", "--privileged", "--no-healthcheck"),
-    *("--rm", "--tz", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
+    *("--pid", "--ipc", "--uts", "--cgroupns", "--env-host", "--privileged", "--no-healthcheck"),
+    *("--rm", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
 }
 
 
