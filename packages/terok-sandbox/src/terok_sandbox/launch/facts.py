@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from terok_sandbox.sidecar import Network
 
 MIN_PODMAN: Final = (4, 3)
 """Oldest Podman that works: the first with ``keep-id:uid=``."""
-
-NetworkTool = Literal["slirp4netns", "pasta", "bridge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +26,13 @@ class HostFacts:
     rootless: bool
     controllers: frozenset[str]
     runtime: str
-    network: NetworkTool | None
+    network: Network | None
     init: bool
     selinux: bool
 
 
-def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> NetworkTool | None:
-    """Return the network program: pasta from Podman 5 on, slirp4netns before; root without it has the bridge."""
-    if not rootless:
-        return "slirp4netns" if slirp else "bridge"
-    if version >= (5, 0, 0) and pasta:
+def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> Network | None:
+    """Return the network program: pasta from Podman 5 on, slirp4netns before and for root."""
+    if rootless and version >= (5, 0, 0) and pasta:
         return "pasta"
     return "slirp4netns" if slirp else None

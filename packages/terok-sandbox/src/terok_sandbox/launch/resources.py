@@ -31,11 +31,16 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.argv import LaunchPlan
     from terok_sandbox.launch.spec import RunSpec
+    from terok_sandbox.sidecar import Network, Planned
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
+CONTAINERENV: Final = 'engine="podman"\n'
+"""What programs look for that want to know whether they are in a container."""
+_ZONES: Final = Path("/usr/share/zoneinfo")
+_LOCALTIME: Final = Path("/etc/localtime")
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
 
@@ -69,13 +74,27 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         resolv_conf=state_dir / "etc" / "resolv.conf",
         hosts=state_dir / "etc" / "hosts",
         apt_conf=state_dir / "etc" / "apt.conf",
+        hostname=state_dir / "etc" / "hostname",
+        containerenv=state_dir / "etc" / "containerenv",
+        localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
     )
 
 
-def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, str], ...] = ()) -> Sidecar:
-    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor."""
+def make_sidecar(
+    config: SandboxConfig,
+    spec: RunSpec,
+    mounts: tuple[tuple[str, str], ...] = (),
+    *,
+    network: Network | None = None,
+    planned: Planned | None = None,
+) -> Sidecar:
+    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor.
+
+    *network* is the program that is to connect it, if that is the supervisor's business; *planned* is what Podman is
+    to make of it, if that is known.
+    """
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -105,6 +124,8 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, 
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
         host_ports=_host_ports() if config.services_mode == "tcp" else None,
         mounts=mounts,
+        network=network,
+        planned=planned,
     )
 
 
@@ -147,6 +168,10 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         ensure_dir(paths.hosts.parent, 0o755)
         atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
         atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
+        atomic_write(paths.hostname, plan.hostname, mode=0o644, durable=False)
+        atomic_write(paths.containerenv, CONTAINERENV, mode=0o644, durable=False)
+        if plan.timezone:
+            atomic_write(paths.localtime, _zone(plan.timezone), mode=0o644, durable=False)
         if plan.apt_conf:
             atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
@@ -156,11 +181,21 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         raise LaunchError(f"the files of container {plan.name} cannot be written: {error}") from error
 
 
+def _zone(name: str) -> bytes:
+    """Return this host's description of a time zone."""
+    path = _LOCALTIME if name == "local" else _ZONES / name
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise SpecError(f"this host knows no time zone {name}", hint=f"see {_ZONES}") from error
+
+
 @contextmanager
 def settling(config: SandboxConfig, name: str) -> Iterator[None]:
     """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
     paths = launch_paths(config, name)
-    files = [file for file in (paths.resolv_conf, paths.hosts, paths.apt_conf, paths.sidecar) if file.exists()]
+    shown = (paths.resolv_conf, paths.hosts, paths.hostname, paths.containerenv, paths.localtime, paths.apt_conf)
+    files = [file for file in (*shown, paths.sidecar) if file.exists()]
     errors: list[OSError] = []
 
     def settle() -> None:

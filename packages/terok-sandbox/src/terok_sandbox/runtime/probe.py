@@ -19,7 +19,7 @@ from terok_sandbox.runtime.engine import ask, find_podman
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")

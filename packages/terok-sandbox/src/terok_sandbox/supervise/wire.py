@@ -163,9 +163,26 @@ def answers(path: Path) -> bool:
 
 
 def peer_uid(channel: socket.socket) -> int:
-    """Return the user id of the process at the other end, as seen from here."""
+    """Return the user id of the process at the other end, as seen from here; -1 for one in a container.
+
+    That is a process of another process or user namespace than this one's. Podman's own user namespace, in which the
+    hook runs, is none: it maps its root to this user.
+    """
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int(struct.unpack("=iII", credentials)[1])
+    pid, uid, _ = struct.unpack("=iII", credentials)
+    try:
+        theirs, mine = _namespaces(str(pid)), _namespaces("self")
+    except (OSError, ValueError, IndexError):
+        return -1
+    podmans = theirs[1][0] == ["0", str(os.geteuid()), "1"]
+    return int(uid) if theirs[0] == mine[0] and (theirs[1] == mine[1] or podmans) else -1
+
+
+def _namespaces(process: str) -> tuple[int, list[list[str]]]:
+    """Return how deep in process namespaces a process is, and how its user ids are mapped: both may be read of any."""
+    place = Path("/proc", process)
+    depth = next(len(line.split()) for line in (place / "status").read_text().splitlines() if line.startswith("NSpid:"))
+    return depth, [line.split() for line in (place / "uid_map").read_text().splitlines()]
 
 
 @contextmanager
