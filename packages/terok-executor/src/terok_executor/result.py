@@ -9,6 +9,7 @@ from typing import Any
 
 from terok_util import safe_text
 
+from terok_executor.delivery import Delivery
 from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, read_usage, run_git
 from terok_executor.launch.task_files import RunRecord
 
@@ -77,6 +78,7 @@ class RunResult:
     blocked: tuple[Blocked, ...]
     vault: VaultUse
     usage: TokenUse
+    delivery: Delivery
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -91,6 +93,7 @@ def collect_result(
     exit_code: int,
     timed_out: bool,
     duration: float,
+    delivery: Delivery,
 ) -> RunResult:
     """Gather the outcome from the gate's branches (``heads``, as they are now) and the audit logs."""
     state = config.container_state_dir(record.container)
@@ -113,6 +116,7 @@ def collect_result(
             for row in read_usage(path)
             if _text(row, "time")[:19] >= record.started[:19]
         ),
+        delivery=delivery,
     )
 
 

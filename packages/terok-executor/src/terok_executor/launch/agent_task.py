@@ -98,6 +98,7 @@ def start_agent(
         heads=gate.branch_heads() if gate is not None else {},
         sealed=request.sealed,
         continue_command=checked.continue_command,
+        holds_work=checked.repo is not None and request.workspace is None,
     )
     on_line(f"starting {checked.name}")
     launch_task(

@@ -164,7 +164,7 @@ def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
         return {}
     env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.work_branch}
     if spec.gate_url is None:
-        env["TEROK_DELIVER"] = "0"
+        env["TEROK_DELIVER"] = "check"
     elif spec.upstream:
         env["CLONE_FROM"] = spec.gate_url
     return env | ({"GIT_BRANCH": spec.branch} if spec.branch else {})

@@ -458,7 +458,7 @@ def test_without_the_gate_the_upstream_is_open_and_nothing_is_delivered(host: Ho
     host.runner.start(host.request(repo="https://git.example.test/a/b", gate=False))
     env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
     assert env["CODE_REPO"] == "https://git.example.test/a/b"
-    assert env["TEROK_DELIVER"] == "0"
+    assert env["TEROK_DELIVER"] == "check"
     tiers = json.loads(host.config.sidecar_path("task-1").read_text())["shield"]["tiers"]
     assert any("git.example.test:443" in line for line in tiers["project_allow"])
 
