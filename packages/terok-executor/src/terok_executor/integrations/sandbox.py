@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
+    from terok_sandbox.gate.checkout import uncommitted as uncommitted
     from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
+    from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
@@ -84,8 +87,9 @@ else:
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git run_git",
-            "terok_sandbox.gate.mirror": "GitGate",
+            "terok_sandbox.gate.checkout": "uncommitted",
+            "terok_sandbox.gate.invoke": "find_git pusher run_git",
+            "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
             "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",
