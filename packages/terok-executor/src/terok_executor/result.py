@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,15 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class VaultUse:
-    """Requests the vault was asked for, those it refused, and the upstream's answers by status."""
+    """Requests the vault was asked for, those it refused, and the upstream's answers by status.
+
+    ``unreached`` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
+    """
 
     requests: int
     refused: int
     responses: Mapping[str, int]
+    unreached: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
     """Count the vault's ``request`` and ``response`` rows."""
     requests = refused = 0
     responses: dict[str, int] = {}
+    unreached: dict[str, dict[str, int]] = {}
     for row in rows:
         if row.get("action") == "request":
             requests += 1
@@ -194,7 +199,10 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
         elif row.get("action") == "response":
             status = str(row.get("status"))
             responses[status] = responses.get(status, 0) + 1
-    return VaultUse(requests, refused, responses)
+            if (reason := _text(row, "outcome")).startswith("upstream_"):
+                reasons = unreached.setdefault(_text(row, "provider"), {})
+                reasons[reason] = reasons.get(reason, 0) + 1
+    return VaultUse(requests, refused, responses, unreached)
 
 
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.stages import run_setup as run_setup
     from terok_sandbox.setup.stages import run_uninstall as run_uninstall
     from terok_sandbox.setup.state import check_setup as check_setup
+    from terok_sandbox.shield.policy import parse_line
     from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.shield.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.sidecar import GateWiring as GateWiring
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 
     SANDBOX_COMMANDS = COMMANDS
     doctor_exit_code = exit_code
+    parse_policy_line = parse_line
     read_usage = read_rows
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
@@ -117,6 +119,7 @@ else:
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
+            "parse_policy_line": "terok_sandbox.shield.policy:parse_line",
             "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
         },
     )

@@ -98,6 +98,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     values = {
         **_account_values(agent, spec.credential),
         **template_values(agent, provider, spec.model, spec.credential_type),
+        "token_end": spec.phantom_token[-20:],
     }
     env = {
         "TASK_ID": spec.task_id,
@@ -139,7 +140,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         tool_env, tool_files = tool_parts(roster.tools[name], roster, token, spec.task_dir)
         env.update(tool_env)
         files.update(tool_files)
-    if zone := check_timezone(spec.timezone):
+    if zone := check_timezone(spec.timezone, known=False):
         env["TZ"] = zone
     return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.agent_runner import AgentRunner
+from terok_executor.cli.following import summary
 from terok_executor.credentials import CredentialMissingError, store_api_key
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, ExecutorError, RequestError
@@ -195,13 +196,15 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     row = {"time": "2030-01-01T00:00:00.000Z", "action": "refused", "dest": "", "name": "evil.example", "proto": "udp"}
     host.config.ensure_container_dirs("task-1")
     (state / "gateway/shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
-    rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}]
+    away = {"action": "response", "status": 502, "provider": "anthropic", "outcome": "upstream_refused"}
+    rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}, away, away]
     (state / "vault-audit.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     made = pushed(host, record, record.branch, "done", by="task-1")
     result = host.runner.result("task-1", outcome, duration=1.5)
     assert [(commit.id, commit.branch, commit.subject) for commit in result.commits] == [(made, record.branch, "done")]
     assert [(blocked.name, blocked.count) for blocked in result.blocked] == [("evil.example", 3)]
-    assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1})
+    assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1, "502": 2})
+    assert "provider anthropic was not reached, or broke off: upstream_refused (2x)" in summary(result)
     assert json.loads(json.dumps(result.as_json()))["exit_code"] == 7
 
 
