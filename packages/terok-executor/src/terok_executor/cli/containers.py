@@ -13,6 +13,7 @@ from terok_util.process import exec_replace, kill_tree
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
 from terok_executor.cli.table import print_table
+from terok_executor.delivery import check_delivered
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
@@ -49,6 +50,8 @@ def list_containers(sizes: bool, json: bool) -> int:
 
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     """Print what the container has printed."""
+    if tail is not None and tail < 0:
+        raise RequestError(f"--tail has to be at least 0 lines, not {tail}")
     runner = AgentRunner()
     _require(runner, name)
     process = runner.stream_logs_process(name, follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
@@ -67,6 +70,11 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
 
 def login(name: str) -> int:
     """Become a terminal in a running container."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise RequestError(
+            "there is no terminal here to log in with",
+            hint=f"run it from one; `terok-executor logs {name}` shows what the agent has printed",
+        )
     runner = AgentRunner()
     _require(runner, name)
     if not runner.runtime.container(name).running:
@@ -109,21 +117,32 @@ def doctor(name: str | None, json: bool) -> int:
 
 
 def stop(name: str, timeout: int) -> int:
-    """Stop a container."""
+    """Stop a container; says what of its work is not in the gate then, with exit code 75."""
     if timeout < 0:
         raise RequestError(f"the time-out has to be at least 0 seconds, not {timeout}")
     runner = AgentRunner()
     _require(runner, name)
     runner.stop(name, timeout=timeout)
+    check_delivered(runner.sandbox, name)
     return 0
 
 
-def remove(name: str) -> int:
+def deliver(name: str, remove: bool, json: bool) -> int:
+    """Hand the work of a container that has ended to the gate."""
+    runner = AgentRunner()
+    _require(runner, name)
+    catch_termination()
+    started = time.monotonic()
+    runner.deliver(name)
+    return follow_to_end(runner, name, started=started, json=json, remove=remove)
+
+
+def remove(name: str, force: bool) -> int:
     """Remove a container and everything kept for it."""
     runner = AgentRunner()
     if not task_dir(name).exists() and runner.runtime.container(name).state == ContainerState.MISSING:
         raise RequestError(f"there is no container {name}", hint="see `terok-executor list`")
-    runner.remove(name)
+    runner.remove(name, force=force)
     return 0
 
 

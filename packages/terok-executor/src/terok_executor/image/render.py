@@ -66,6 +66,7 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
 
 _SCRIPTS = {
     "terok-init": "terok-init.sh",
+    "terok-deliver": "terok-deliver.py",
     "terok-update": "terok-update.py",
     "terok-info": "terok-info.py",
     "terok-web": "terok-web.py",

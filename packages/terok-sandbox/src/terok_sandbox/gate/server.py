@@ -59,15 +59,20 @@ class GateLimits:
 
 
 async def serve_gate(
-    sock: socket.socket, wiring: GateWiring, *, stop: asyncio.Event, limits: GateLimits | None = None
+    sock: socket.socket,
+    wiring: GateWiring,
+    *,
+    stop: asyncio.Event,
+    limits: GateLimits | None = None,
+    who: str = "container",
 ) -> None:
-    """Serve ``wiring``'s mirror on the listening ``sock`` until ``stop`` is set.
+    """Serve ``wiring``'s mirror on the listening ``sock`` to the container ``who`` until ``stop`` is set.
 
     Calls that run at that moment are ended with all their processes. The socket itself is left open.
     """
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
-    gate = _Gate(wiring, limits or GateLimits())
+    gate = _Gate(wiring, limits or GateLimits(), who)
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
     door = Door("gate", gate.limits.connections)
     door.open(sock, gate.connections.enter)
@@ -100,8 +105,9 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
 
 
 class _Gate:
-    def __init__(self, wiring: GateWiring, limits: GateLimits) -> None:
+    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str) -> None:
         self._wiring = wiring
+        self._who = who
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
@@ -196,6 +202,7 @@ class _Gate:
             pass_fds=check.inherited if check else (),
             variables=check.variables if check else {},
             allowed=allowed,
+            who=self._who,
         )
         idle = self.limits.idle_seconds
         async with Backend(service, body, idle_timeout=idle) as backend:
