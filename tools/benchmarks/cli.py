@@ -154,9 +154,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only the verbs with one of these in their name")
     chosen = parser.parse_args()
     with scene() as scope:
-        wanted = [
-            verb for verb in verbs(scope) if not chosen.words or any(word in verb.name for word in chosen.words)
-        ]
+        wanted = [verb for verb in verbs(scope) if not chosen.words or any(word in verb.name for word in chosen.words)]
         commands = {"bare": BARE, "podman": PODMAN, **{verb.name: verb.argv for verb in wanted}}
         times = least(commands, chosen.rounds)
     print(f"load {os.getloadavg()[0]:.1f}; bare {times['bare'] * 1e3:.1f} ms, podman ps {times['podman'] * 1e3:.1f} ms")
