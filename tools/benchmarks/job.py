@@ -92,7 +92,7 @@ class Jobs:
         """Do a job of each kind."""
         self.number += 1
         self.bare(f"bench-{os.getpid()}-bare-{self.number}")
-        self.ours(f"bench-{os.getpid()}-ours-{self.number}")
+        self.ours()
 
     def bare(self, name: str) -> None:
         """Clone and `podman run`, with what the agent of a task has, but no wall, vault or gate."""
@@ -134,17 +134,15 @@ class Jobs:
     def _network(self) -> tuple[str, str]:
         """Return the kind of network that sandboxed containers have, opened to the model, and where that is then."""
         port = self.url.rpartition(":")[2]
-        if "slirp4netns" in host_facts(SandboxConfig()).network:
+        if host_facts(SandboxConfig()).network == "slirp4netns":
             return "slirp4netns:allow_host_loopback=true", f"10.0.2.2:{port}"
         return f"pasta:-T,{port}", f"127.0.0.1:{port}"
 
-    def ours(self, name: str) -> None:
+    def ours(self) -> None:
         """Run the executor, and note when it printed which line."""
         argv = ["terok-executor", "run", self.agent.name, str(self.project), "-p", PROMPT, "--base", BASE]
         started, began = time.time(), time.monotonic()
-        with subprocess.Popen(
-            [*argv, "--name", name, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen([*argv, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             assert process.stdout is not None
             lines = [(time.monotonic() - began, line) for line in process.stderr]
@@ -153,6 +151,7 @@ class Jobs:
         said = "".join(line for _, line in lines)
         if process.returncode or "Add a line" not in json.dumps(json.loads(result)["commits"]):
             raise SystemExit(f"the run ended with {process.returncode}: {said}\n{result}")
+        name = json.loads(result)["container"]
         up = quietly(
             "podman", "inspect", "--format", "{{.State.StartedAt.Format `2006-01-02T15:04:05.000Z07:00`}}", name
         )

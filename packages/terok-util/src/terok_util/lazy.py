@@ -8,7 +8,10 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
+else:
+    ModuleType = type(sys)  # without importing `types`
 
 
 def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -38,7 +41,7 @@ def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], An
     return getattr_, dir_, public
 
 
-class _Deferred(type(sys)):  # type: ignore[misc] - the type of modules, without importing `types`
+class _Deferred(ModuleType):
     """Stands for a module until something of it is used."""
 
     def __getattr__(self, name: str) -> Any:
