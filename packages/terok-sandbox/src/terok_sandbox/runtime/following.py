@@ -27,19 +27,25 @@ _LONGEST: Final = 1024 * 1024
 
 
 class Monitored(NamedTuple):
-    """A running container: its log, its first process, and the monitor that is the parent of that."""
+    """A container that runs or has ended: its log, its first process, and the monitor that is the parent of that.
+
+    ``pid`` is 0 and ``exit_code`` known once it has ended.
+    """
 
     log: Path
     pid: int
     monitor: int
+    exit_code: int | None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Monitored | None:
-        """Read what ``podman container inspect`` says; ``None`` if it does not run, or its log cannot be read here."""
+        """Read what ``podman container inspect`` says; ``None`` if it never ran, or its log cannot be read here."""
         try:
             state, kept = row["State"], row["HostConfig"]["LogConfig"]
-            found = cls(Path(str(kept["Path"])), int(state["Pid"]), int(state["ConmonPid"]))
-            usable = kept["Type"] == "k8s-file" and found.pid > 0 and os.access(found.log, os.R_OK)
+            code = int(state["ExitCode"]) if state["Status"] in ("exited", "stopped") else None
+            pid = 0 if code is not None else int(state["Pid"])
+            found = cls(Path(str(kept["Path"])), pid, int(state.get("ConmonPid") or 0), code)
+            usable = kept["Type"] == "k8s-file" and (pid or code is not None) and os.access(found.log, os.R_OK)
         except (KeyError, TypeError, ValueError):
             return None
         return found if usable else None

@@ -48,8 +48,6 @@ _STATES = {
     "stopped": ContainerState.EXITED,
 } | {state.value: state for state in ContainerState}
 COPY_TIMEOUT = 600.0
-ENDING_TIMEOUT = 60.0
-"""Seconds that Podman may take to tell the exit code of a container whose first process has ended."""
 _ENGINE_EXIT = 125
 """Exit code with which podman itself reports a failure of `exec`."""
 
@@ -154,8 +152,11 @@ class PodmanContainer:
         Returns its exit code if that came to be known on the way.
         """
         monitored = Monitored.of(self._inspect()) if tail is None and since is None else None
-        process = monitored.open() if monitored is not None else None
-        if monitored is not None and process is not None:
+        if monitored is not None and monitored.exit_code is not None:
+            with LogFile(monitored.log, on_line) as log:
+                log.end()
+            return monitored.exit_code
+        if monitored is not None and (process := monitored.open()) is not None:
             return self._follow_file(LogFile(monitored.log, on_line), process, timeout)
         arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=since)
         try:
@@ -174,7 +175,7 @@ class PodmanContainer:
             if not follow(log, process, deadline=deadline):
                 raise EngineTimeout(f"the output of {self.name} did not end within {timeout:g} s")
             try:
-                return self._wait(max(ENDING_TIMEOUT, deadline - time.monotonic()), "--interval", "20ms")
+                return self._wait(max(STOP_SLACK, deadline - time.monotonic()), "--interval", "20ms")
             finally:
                 log.end()  # the monitor has written everything before it tells of the end
 

@@ -91,13 +91,19 @@ def test_the_end_of_a_process_is_noticed_at_once_and_a_deadline_too(tmp_path: Pa
 
 def described(**changes: object) -> dict[str, object]:
     kept = {"Type": "k8s-file", "Path": __file__} | {key: changes[key] for key in changes if key[0].isupper()}
-    state = {"Pid": os.getpid(), "ConmonPid": os.getppid(), **changes.get("state", {})}  # type: ignore[dict-item]
+    state = {
+        "Status": "running",
+        "Pid": os.getpid(),
+        "ConmonPid": os.getppid(),
+        "ExitCode": 0,
+        **changes.get("state", {}),
+    }  # type: ignore[dict-item]
     return {"State": state, "HostConfig": {"LogConfig": kept}}
 
 
 def test_only_a_running_container_with_a_file_of_this_kind_is_followed_in_it() -> None:
     found = Monitored.of(described())
-    assert found == (Path(__file__), os.getpid(), os.getppid())
+    assert found == (Path(__file__), os.getpid(), os.getppid(), None)
     process = found.open()
     assert process is not None
     os.close(process)
@@ -108,6 +114,8 @@ def test_only_a_running_container_with_a_file_of_this_kind_is_followed_in_it() -
         {"State": {}},
     ):
         assert Monitored.of(other) is None
+    ended = Monitored.of(described(state={"Status": "exited", "Pid": 0, "ConmonPid": None, "ExitCode": 3}))
+    assert ended == (Path(__file__), 0, 0, 3)
     reused = Monitored.of(described(state={"ConmonPid": 1 << 22}))
     assert reused is not None
     assert reused.open() is None, "a process with another parent is not the container's"

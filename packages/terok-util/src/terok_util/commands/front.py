@@ -22,7 +22,10 @@ EXIT_INTERNAL = 70
 EXIT_IO = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
-_LATE = ("asyncio", "getpass", "inspect", "random", "secrets", "shutil", "socket", "ssl", "tempfile", "traceback")
+_LATE = (
+    *("asyncio", "configparser", "getpass", "inspect", "random", "secrets", "shutil", "socket", "ssl", "tarfile"),
+    *("tempfile", "traceback", "zipfile"),
+)
 """Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
 
 
