@@ -35,7 +35,7 @@ def task_dir(name: str) -> Path:
 
 
 def clone_cache_dir() -> Path:
-    """Directory of the copies of large repositories that containers read, ``<scope>.git`` each."""
+    """Directory of the copies of repositories that containers read, ``<scope>.git`` each."""
     return state_dir() / "clone-cache"
 
 

@@ -27,14 +27,21 @@ git_quiet() {
 
 has_commits() { git -C "$repo_root" rev-parse -q --verify HEAD >/dev/null 2>&1; }
 
-# Takes the copy that the host has put into the workspace, or makes the workspace from the one that is mounted, and
-# brings it up to date from the gate.
+bring_up_to_date() { git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1; }
+
+# Takes the copy that the host has put into the workspace and brings it up to date from the gate, or makes the workspace
+# from the copy that is mounted, which the launch has brought up to date.
 clone_from_seed() {
-    [ -d "$repo_root/.git" ] || [ -d "${TEROK_SEED:-}" ] || return 1
+    if [ -d "$repo_root/.git" ]; then
+        newer=bring_up_to_date
+    elif [ -d "${TEROK_SEED:-}" ]; then
+        newer=true
+    else
+        return 1
+    fi
     if { [ -d "$repo_root/.git" ] ||
         git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
-        git -C "$repo_root" remote set-url origin "$gate_url" &&
-        git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1 &&
+        git -C "$repo_root" remote set-url origin "$gate_url" && "$newer" &&
         default="$(git -C "$repo_root" symbolic-ref --short HEAD)" &&
         git -C "$repo_root" reset --quiet --hard "origin/$default" >/dev/null 2>&1; then
         return 0
