@@ -6,12 +6,12 @@ import json as json_module
 from dataclasses import asdict
 from typing import Any
 
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.host_setup import ensure_sandbox_ready
 from terok_executor.image.builder import our_images
 from terok_executor.image.context import CONTENT_LABEL
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.workshop import remove_leavings
+from terok_executor.image_settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig, run_uninstall
 from terok_executor.paths import state_dir, user_roster_dir
 
@@ -65,7 +65,7 @@ def _effective() -> dict[str, Any]:
             "state_dir": str(state_dir()),
             "agents_dir": str(user_roster_dir("agents")),
             "providers_dir": str(user_roster_dir("providers")),
-            "image": ExecutorConfigView.load().image.model_dump(),
+            "image": asdict(ImageSettings.load()),
         },
         "sandbox": _plain(asdict(config)),
     }

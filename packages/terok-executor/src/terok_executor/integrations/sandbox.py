@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
+    from terok_sandbox.errors import NameTaken as NameTaken
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
@@ -90,7 +91,7 @@ else:
             "terok_sandbox.config.model": "SandboxConfig",
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
-            "PrerequisiteMissing SandboxError",
+            "NameTaken PrerequisiteMissing SandboxError",
             "terok_sandbox.gate.checkout": "uncommitted",
             "terok_sandbox.gate.invoke": "find_git pusher run_git",
             "terok_sandbox.gate.mirror": "GateSyncResult GitGate",

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
+OUTPUT_LOG: Final = "output.log"
+"""What the container prints, as Podman's monitor writes it."""
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 CONTAINERENV: Final = 'engine="podman"\n'
 """What programs look for that want to know whether they are in a container."""
@@ -79,6 +81,7 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
+        log=state_dir / OUTPUT_LOG,
     )
 
 

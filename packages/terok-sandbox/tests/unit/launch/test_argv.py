@@ -26,6 +26,7 @@ PATHS = LaunchPaths(
     localtime=Path("/s/containers/box/etc/localtime"),
     env_file=Path("/r/run/box/env"),
     seccomp_dir=Path("/s/seccomp"),
+    log=Path("/state/box/output.log"),
 )
 OLD = HostFacts(
     podman="/usr/bin/podman",

@@ -10,7 +10,7 @@ import os
 import sys
 
 from terok_util.errors import TerokError
-from terok_util.lazy import load_reference
+from terok_util.lazy import defer_module, load_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ EXIT_INTERNAL = 70
 EXIT_IO = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
+_LATE = (
+    *("asyncio", "configparser", "getpass", "inspect", "random", "secrets", "shutil", "socket", "ssl", "tarfile"),
+    *("tempfile", "traceback", "zipfile"),
+)
+"""Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
 
 
 def run_cli(
@@ -88,6 +93,8 @@ def _run(
         namespace = parser.parse_args(words)
     except SystemExit as end:  # --help has printed
         return end.code if isinstance(end.code, int) else 0
+    for name in _LATE:
+        defer_module(name)
     return tree.dispatch(namespace)
 
 
