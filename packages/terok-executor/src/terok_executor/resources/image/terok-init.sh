@@ -42,22 +42,16 @@ commit_of() { git -C "$repo_root" rev-parse -q --verify "$1^{commit}" 2>/dev/nul
 
 fetch_branches() { in_repo fetch --quiet --prune "$1" "+refs/heads/*:refs/remotes/$1/*"; }
 
-bring_up_to_date() { fetch_branches origin; }
-
 # Takes the copy that the host has put into the workspace and brings it up to date from the gate, or makes the workspace
 # from the copy that is mounted, which the launch has brought up to date.
 clone_from_seed() {
     if [ -d "$repo_root/.git" ]; then
-        newer=bring_up_to_date
+        git -C "$repo_root" remote set-url origin "$gate_url" && fetch_branches origin && return 0
     elif [ -d "${TEROK_SEED:-}" ]; then
-        newer=true
+        git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1 &&
+            git -C "$repo_root" remote set-url origin "$gate_url" && return 0
     else
         return 1
-    fi
-    if { [ -d "$repo_root/.git" ] ||
-        git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
-        git -C "$repo_root" remote set-url origin "$gate_url" && "$newer"; then
-        return 0
     fi
     find "$repo_root" -mindepth 1 -delete || fail "the workspace could not be emptied"
     return 1
