@@ -26,7 +26,7 @@ _GZIP: Final = b"\x1f\x8b\x08"
 
 
 class UnreadableEncodingError(ValueError):
-    """The body has an encoding in which secrets cannot be searched."""
+    """The body has an encoding in which secrets cannot be searched, or not the one that it declares."""
 
 
 class ReflectedSecretError(ValueError):
@@ -45,7 +45,7 @@ class Decoder:
         """Yield the decoded pieces of `data`.
 
         Raises:
-            ValueError: the data is not of the encoding.
+            UnreadableEncodingError: the data is not of the encoding.
 
         """
         piece = b""
@@ -54,7 +54,7 @@ class Decoder:
                 piece = self._zlib.decompress(data, _DECODED_STEP)
             except zlib.error as exc:
                 if not (self._wants_zlib and not self._started):
-                    raise ValueError("the body is not in the encoding it declares") from exc
+                    raise UnreadableEncodingError("the body is not in the encoding it declares") from exc
                 # Some servers mean raw deflate.
                 self._zlib, self._wants_zlib = zlib.decompressobj(wbits=-zlib.MAX_WBITS), False
                 continue
@@ -96,7 +96,7 @@ class EncodedSearch:
 
         Raises:
             ReflectedSecretError: a secret was found.
-            ValueError: the data is not of its encoding.
+            UnreadableEncodingError: the data is not of its encoding.
 
         """
         if self._decoder is not None:
@@ -138,7 +138,7 @@ class EncodedSearch:
         out = b"".join(free)
         self._waiting -= len(out)
         if self._waiting > 2 * HELD:
-            raise ValueError("the body decodes to nothing")
+            raise UnreadableEncodingError("the body decodes to nothing")
         return out
 
 
@@ -174,6 +174,12 @@ class BodySearch:
     def decoded(self) -> int:
         """How much has been decoded so far."""
         return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
+
+    def coded(self, data: bytes) -> bool:
+        """Whether the body is one with a coding, now that `data` has arrived."""
+        if self._search is None:
+            return (self._first + data[: len(_GZIP)]).startswith(_GZIP)
+        return not self.plain
 
     @property
     def plain(self) -> bool:

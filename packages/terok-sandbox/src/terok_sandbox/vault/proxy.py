@@ -165,7 +165,7 @@ class VaultProxy:
         return self._fail(client, reply, exchange, refusal)
 
     async def _decide(self, head: RequestHead, exchange: Exchange) -> Grant | Refusal:
-        screened = screen(head.method, head.target, head.fields, self._access.places)
+        screened = screen(head.method, head.target, head.fields, self._access.places, minor=head.minor)
         if isinstance(screened, Refusal):
             return screened
         exchange.path = screened.target.path[:MAX_PATH]
@@ -266,7 +266,7 @@ class VaultProxy:
         exchange.outcome = refusal.reason
         _log.warning("%s %s: %s", exchange.number, exchange.provider, refusal.reason)
         if reply.begun:
-            client.abort()
+            client.reset()
         else:
             exchange.status = refusal.status
             _send_refusal(client, reply, refusal)
