@@ -12,7 +12,6 @@ from terok_util import register_secret, safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import unlock as unlocking
-from terok_sandbox.vault.api_key import check_key
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.tiers import tier_named
@@ -66,6 +65,8 @@ def list_entries(*, json: bool = False, include_tokens: bool = False) -> int:
 
 def store(*, provider: str, credential_set: str = "default", yes: bool = False) -> int:
     """Store an API key from standard input or, on a terminal, asked for without echo."""
+    from terok_sandbox.vault.api_key import check_key
+
     cfg = SandboxConfig.load()
     session = unlocking.provision_session(cfg, interactive=True)
     key = unlocking.read_secret(f"API key for {safe_text(provider)}: ", "key")
