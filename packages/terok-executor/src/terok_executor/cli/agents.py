@@ -27,16 +27,26 @@ def list_agents(everything: bool, json: bool) -> int:
 
 
 def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
-    """Move agents to the newest versions, by files in the configuration directory or another."""
+    """Move agents, or tools by name, to the newest versions, with files in the configuration directory or another."""
     from terok_executor.cli.build import progress
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
-    from terok_executor.image.update import find_moves, move_pip, npm_registry, pin, write_moves
+    from terok_executor.image.update import (
+        digest_of,
+        fetch,
+        find_moves,
+        move_download,
+        move_pip,
+        npm_registry,
+        pin,
+        write_moves,
+    )
     from terok_executor.image_settings import ImageSettings
     from terok_executor.roster.selection import parse_selection
 
     roster = AgentRoster.load()
-    chosen = [roster.agents[name] for name in parse_selection(",".join(agents), roster.agents)]
+    known_names = {**roster.agents, **roster.tools}
+    chosen = [known_names[name] for name in parse_selection(",".join(agents), roster.agents, roster.tools)]
     ask = npm_registry()
     moves = find_moves(chosen, ask)
     known, pins = load_lock(), Lock()
@@ -48,9 +58,16 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
             moves += more
             pins = pins if all(known.pip.get(key) == value for key, value in found.pip.items()) else found.over(pins)
     told: dict[str, Any] = {"moves": [asdict(move) for move in moves], "written": None}
+    for one in chosen:
+        if one.install.download is not None:
+            track = one.install.download.track
+            named = b"".join(fetch(track)).decode("utf-8", "replace") if track else ""
+            more, found = move_download(one, named, digest_of)
+            moves += more
+            pins = pins if found.files.items() <= known.files.items() else found.over(pins)
     for move in () if json else moves:
         print(f"{move.agent}: {move.present} -> {move.newest}")
-    if check or not (moves or pins.pip):
+    if check or not (moves or pins.pip or pins.files):
         if json:
             print(json_module.dumps(told, indent=2))
         else:
@@ -58,7 +75,7 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
         return int(bool(moves))
     directory = Path(into) if into else namespace_config_dir()
     versions = {move.agent: move.newest for move in moves}
-    pins = Lock(pin([roster.agents[name] for name in versions], versions, ask)).over(pins)
+    pins = Lock(pin([known_names[name] for name in versions], versions, ask)).over(pins)
     path = directory / LOCK_FILE
     present = parse_lock(str(path), path.read_bytes()) if path.exists() else Lock()
     write_moves(directory, moves, pins, present)

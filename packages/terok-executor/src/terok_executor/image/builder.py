@@ -23,6 +23,7 @@ from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
     PREFIXES,
+    build_tag,
     check_family,
     detect_family,
     l0_tag,
@@ -31,7 +32,9 @@ from terok_executor.image.reference import (
     sidecar_tag,
 )
 from terok_executor.image.render import (
+    needs_build,
     part_digests,
+    render_build,
     render_l0,
     render_l1,
     render_pins,
@@ -142,9 +145,17 @@ class ImageBuilder:
             labels = {AGENTS_LABEL: ",".join(sorted(agent.name for agent in chosen))}
             if digests:
                 labels[PARTS_LABEL] = " ".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
-            made_of = l1_context if forced else self.render_l1(chosen, self._parts(podman, digests))
+            parts = {} if forced else self._parts(podman, digests)
+            if needs_build(chosen, parts):
+                self._build_image(podman, directory, below, full_rebuild)
+            made_of = self.render_l1(chosen, parts)
             _, l1_built = self._layer(podman, directory, l1_context, tag, below, labels, forced, made_of)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
+
+    def _build_image(self, podman: ImagePodman, directory: Path, below: str, force: bool) -> None:
+        """Bring the image in which stages run up to date."""
+        context = render_build(self.l0_tag(), self.family)
+        self._layer(podman, directory, context, build_tag(self.base), below, {}, force)
 
     @staticmethod
     def _parts(podman: ImagePodman, digests: Mapping[str, str]) -> dict[str, str]:
@@ -165,8 +176,9 @@ class ImageBuilder:
         podman = ImagePodman.find()
         with workshop(podman, self.base.image) as directory:
             parent = ensure_base(podman, self.base, self._on_line, directory)
-            self._layer(podman, directory, self.render_l0(), self.l0_tag(), parent, {}, force=False)
-            context = render_pins(self.l0_tag(), [text.partition("==")[0] for text in stage.requirements], self.family)
+            below, _ = self._layer(podman, directory, self.render_l0(), self.l0_tag(), parent, {}, force=False)
+            self._build_image(podman, directory, below, force=False)
+            context = render_pins(build_tag(self.base), [text.partition("==")[0] for text in stage.requirements])
             output = ensure_dir(directory / "output")
             self._carry_out(podman, directory, context, "pip's report", labels={}, force=True, output=output)
             podman.prune(CONTENT_LABEL)
@@ -219,7 +231,7 @@ class ImageBuilder:
 
     def render_l1(self, chosen: Iterable[Installed], present: Mapping[str, str] | None = None) -> BuildContext:
         """Return what the image with these agents, or with one sidecar tool, is built from; ``present`` as there."""
-        return render_l1(self.l0_tag(), chosen, load_lock(), self.family, present)
+        return render_l1(self.l0_tag(), build_tag(self.base), chosen, load_lock(), self.family, present)
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
         """Tell in one call of Podman whether there is nothing to do, which is the usual case."""
@@ -305,6 +317,6 @@ def _first_line(file: Path) -> str:
 
 def our_images(podman: ImagePodman) -> list[str]:
     """Return the references of every image built here, agents' images before the tools images under them."""
-    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "l0", "base")]
+    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "build", "l0", "base")]
     found = podman.references()
     return [ref for repository in repositories for ref in found if ref.rpartition(":")[0] == repository]

@@ -110,6 +110,11 @@ def l0_tag(base: BaseReference) -> str:
     return f"localhost/terok-l0:{_tag(_named(base))}"
 
 
+def build_tag(base: BaseReference) -> str:
+    """Return the tag of the image in which the stages of builds from this base run."""
+    return f"localhost/terok-build:{_tag(_named(base))}"
+
+
 def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
     """Return the tag of the image that holds exactly these agents."""
     return f"{L1_PREFIX}{_tag(_named(base), *sorted(agents))}"

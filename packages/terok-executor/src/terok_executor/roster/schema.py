@@ -150,6 +150,19 @@ class RawPipStage(_Section):
     directory: AbsolutePath
 
 
+class RawDownload(_Section):
+    """Section ``install.download``: one program in a file or an archive that its maker offers.
+
+    ``{version}`` and ``{arch}`` (``x64``, ``arm64``) stand for themselves in ``url``; ``track`` answers with the newest
+    version. It is installed by its checksum in the lock file, or not at all.
+    """
+
+    url: Annotated[str, _match(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._{}/@+-]+", "a URL of plain characters")]
+    track: Annotated[str, _match(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+|", "a URL of plain characters")] = ""
+    member: Annotated[str, _match(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./@+-]*|", "a path in the archive")] = ""
+    target: AbsolutePath
+
+
 class RawInstall(_Section):
     """Section ``install``."""
 
@@ -157,6 +170,7 @@ class RawInstall(_Section):
     packages: dict[Literal["deb", "rpm"], list[Annotated[str, _match(r"[a-z0-9][a-z0-9.+_-]*", "a package")]]] = {}
     npm: RawNpmStage | None = None
     pip: RawPipStage | None = None
+    download: RawDownload | None = None
     run_as_root: list[Argument] = []
     run_as_dev: list[Argument] = []
     files: list[RawStagedFile] = []
