@@ -22,9 +22,9 @@ from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.dns import DnsServer
-from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.egress.judge import Judge
 from terok_sandbox.shield.egress.proxy import EgressProxy
+from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.shield.nflog import drain
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.supervise.worker import WorkerContext
 
 _log = logging.getLogger(__name__)
@@ -107,11 +106,13 @@ async def _parts(
         server.forget()
         egress.reconsider()
 
-    async def resolve(name: str) -> list[Address]:
-        answers = [await upstream.ask(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)]
-        return [address for answer in answers for address in answer.addresses]
-
-    controls = Controls(ctx.sidecar.container_name, live, sightings, enforcement=enforcement, resolve=resolve)
+    controls = Controls(
+        ctx.sidecar.container_name,
+        live,
+        sightings,
+        enforcement=enforcement,
+        resolve=lambda name: explain(resolver.wall, upstream, name),
+    )
     live.watch(follow)
     follow()
     parts = {

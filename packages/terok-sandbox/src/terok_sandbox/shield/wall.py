@@ -81,14 +81,19 @@ class Wall:
             return self._name(host, port, protocol, now)
         return self._address(address, port, protocol, now)
 
-    def answer(self, name: str, address: Address, port: int, *, now: datetime | None = None) -> Decision:
-        """Judge an address to which a name that may be reached on *port* has resolved."""
+    @property
+    def open(self) -> bool:
+        """Whether everything passes."""
+        return self.posture == "disengaged" and self.enforcement == "filter"
+
+    def answer(self, name: str, address: Address, port: int | None, *, now: datetime | None = None) -> Decision:
+        """Judge an address of a name that may be reached, on *port* or (``None``) at all."""
         if self.owns(address):
-            return _HOST
+            return self._passing(_HOST)
         verdicts = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
         if not verdicts:
-            return self._passing(self.policy.decide_address(address, port, now=now))
-        return next((one for one in verdicts if one.allowed), verdicts[0])
+            return self._passing(self.policy.decide_address(address, port or 443, now=now))
+        return self._passing(next((one for one in verdicts if one.allowed), verdicts[0]))
 
     def opaque(self, name: str, port: int) -> bool:
         """Whether a rule lets the proxy carry to *name* what is not TLS."""
@@ -100,9 +105,8 @@ class Wall:
 
     def _passing(self, decision: Decision) -> Decision:
         """Let through what the policy does not allow, where the posture says so."""
-        passes = self.posture == "disengaged" and self.enforcement == "filter"
-        passes = passes or (decision.tier == "default" and self.posture in ("down", "disengaged"))
-        if decision.allowed or not passes:
+        passes = decision.tier == "default" and self.posture in ("down", "disengaged")
+        if decision.allowed or not (passes or self.open):
             return decision
         return Decision("allow", f"the wall is {self.posture}", "default")
 
