@@ -17,7 +17,7 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.loopback import serve_loopback
-from terok_sandbox.netns.host_addresses import host_addresses
+from terok_sandbox.netns.host_addresses import address_changes, host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HOST_REFRESH: Final = 15.0
-"""Seconds between looks at the host's addresses: a laptop that changes networks stays out of its containers' reach."""
 DRAIN_SECONDS: Final = 3.0
 
 
@@ -166,10 +164,9 @@ async def _read_packet_log(log: socket.socket, sightings: Sightings) -> None:
 
 
 async def _follow_host_addresses(channel: NftChannel, own: list[str]) -> None:
+    """Keep the host out of its containers' reach, also a laptop that changes networks."""
     known: list[str] | None = None
-    while True:
-        current = host_addresses()
+    async for current in address_changes():
         if current != known:
             await channel.run(host_command(current))
             known = own[:] = current
-        await asyncio.sleep(HOST_REFRESH)

@@ -28,7 +28,7 @@ from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.wall import Wall, is_local
 from terok_sandbox.sidecar import PolicyTiers
 
-OWN = ("198.51.100.80", "2001:db8:1::1")
+OWN = ("198.51.100.80", "2001:db8:1::1", "203.0.113.8/31")
 OUTSIDE = ip_address("203.0.113.200")
 NAMES = [
     *("a.example.com", "b.example.com", "x.a.example.com", "example.com", "other.test", "localhost", "me.localhost"),
@@ -52,7 +52,7 @@ ADDRESSES = [
         "64:ff9b::a9fe:a9fe",
         "64:ff9b::cb00:7109",
     ),
-    *OWN,
+    *OWN[:2],
 ]
 PORTS = [22, 53, 80, 443, 853, 8443]
 TARGETS = [
