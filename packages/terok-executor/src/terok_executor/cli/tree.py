@@ -64,6 +64,7 @@ RUN = CommandDef(
             metavar="PROFILE",
             help="let the agent connect where this allowlist says, in place of those in config.yml; repeatable",
         ),
+        ArgDef("--policy", metavar="FILE", help="policy file: rules, overrides too, in place of those in config.yml"),
         _NO_GATE,
         ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
         ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),

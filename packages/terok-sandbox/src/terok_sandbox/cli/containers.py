@@ -29,6 +29,7 @@ def run(
     command: Sequence[str],
     allow: Sequence[str] | None,
     profiles: Sequence[str] | None,
+    policy: str | None,
     ssh_scope: str | None,
     airlock: bool,
     env: Sequence[str] | None,
@@ -72,7 +73,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(sandbox.config, image, profiles, tuple(allow_line(target) for target in allow or ())),
+            tiers=profile_tiers(sandbox.config, image, profiles, [allow_line(one) for one in allow or ()], policy),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -19,6 +19,7 @@ from terok_util import TerokError, ensure_dir
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.shield.policy.names import folded
 from terok_sandbox.shield.ruleset import POSTURES
 from terok_sandbox.shield.upstream import UpstreamError
 from terok_sandbox.supervise import wire
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from terok_sandbox.shield.live import LivePolicy
+    from terok_sandbox.shield.policy import Decision
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.sightings import Sightings
     from terok_sandbox.sidecar import Sidecar
@@ -51,10 +53,10 @@ class Controls:
         live: LivePolicy,
         sightings: Sightings,
         *,
+        resolve: Callable[[str], Awaitable[tuple[Decision, list[tuple[Address, Decision]]]]],
         enforcement: str = "filter",
-        resolve: Callable[[str], Awaitable[list[Address]]] | None = None,
     ) -> None:
-        """*resolve* asks the host's resolvers about a name that the policy allows."""
+        """*resolve* gives the verdict on a name, and on each address that an allowed one has."""
         self._container = container
         self._live = live
         self._sightings = sightings
@@ -148,18 +150,12 @@ class Controls:
         return {"posture": "up"}
 
     async def _resolved(self, request: Request) -> Answer:
-        name = str(request.get("name"))
-        decision = self._live.policy.decide_name(name)
-        found: list[dict[str, object]] = []
-        if decision.allowed and self._resolve is not None:
-            grants = self._live.policy.grants(name)
-            try:
-                addresses = await self._resolve(name)
-            except UpstreamError as error:
-                raise ShieldError(f"{name}: {error}") from error
-            for address in addresses:
-                verdict = self._live.policy.judge_answer(grants[0], address)
-                found.append({"address": str(address), "verdict": verdict.verdict, "reason": verdict.reason})
+        name = folded(str(request.get("name")))
+        try:
+            decision, judged = await self._resolve(name)
+        except UpstreamError as error:
+            raise ShieldError(f"{name}: {error}") from error
+        found = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
         return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
 
 

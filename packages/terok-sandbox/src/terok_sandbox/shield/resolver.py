@@ -115,7 +115,7 @@ class Resolver:
         The name is judged once more: a denial may have come while the upstream took its time.
         """
         now = now or datetime.now(UTC)
-        if self.wall.posture == "disengaged":
+        if self.wall.open:
             passed = self._passed(forward.name, answer.addresses)
             return Opened(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
         policy = self.wall.policy
@@ -133,10 +133,10 @@ class Resolver:
         learned: list[Learned] = []
         events: list[Event] = []
         for address in answer.addresses:
-            verdicts = [(grant, self.wall.policy.judge_answer(grant, address, now=now)) for grant in grants]
+            verdicts = [(grant, policy.judge_answer(grant, address, now=now)) for grant in grants]
             allowed = [(grant, verdict) for grant, verdict in verdicts if verdict.allowed]
-            if not allowed:
-                worst = verdicts[0][1]
+            worst = self.wall.answer(forward.name, address, None, now=now)
+            if not worst.allowed:
                 events.append(Event("refused", forward.name, worst.reason, worst.tier, worst.rule, str(address)))
                 continue
             kept.append(address)
@@ -152,8 +152,8 @@ class Resolver:
 
     def _pass(self, forward: Forward, answer: Answer, now: datetime) -> Opened:
         """Let through what no rule allows, except what a rule or the floor closes; nothing is opened for later."""
-        judged = [(one, self.wall.policy.decide_address(one, 443, now=now)) for one in answer.addresses]
-        kept = tuple(one for one, decision in judged if decision.allowed or decision.tier == "default")
+        judged = [(one, self.wall.answer(forward.name, one, None, now=now)) for one in answer.addresses]
+        kept = tuple(one for one, decision in judged if decision.allowed)
         stripped = tuple(
             Event("refused", forward.name, decision.reason, decision.tier, decision.rule, str(one))
             for one, decision in judged

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
+from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.control_client import NoAnswer, ShieldNotRunning, ask
 from terok_sandbox.shield.errors import NotInForce, NotKept, PolicyError
 from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.policy.names import folded, folded_target
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import Enforcement, Sidecar
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 4.0
 """Seconds a gateway has to answer; what closes is then brought into the rules without it."""
-RESOLVE_TIMEOUT: Final = 10.0
+RESOLVE_TIMEOUT: Final = 30.0
 _MAX_MINUTES: Final = 60 * 24 * 366
 
 
@@ -85,6 +88,11 @@ class Shield:
         rules = [one.rule() for one in self.live.verdicts if one.live(now)]
         return Policy.from_tiers(self._sidecar.shield.tiers).with_live(rules)
 
+    @property
+    def wall(self) -> Wall:
+        """What decides in the container: its policy, its posture, and the addresses of this host."""
+        return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, host_addresses())
+
     def state(self) -> ShieldState:
         """Return the state of the running shield, of rules that nobody attends to, or of the next start."""
         try:
@@ -139,11 +147,11 @@ class Shield:
 
     def revoke(self, target: str) -> None:
         """Take the verdict about a target back, in a running container."""
-        self._changed("revoke", target=target)
+        self._changed("revoke", target=folded_target(target))
 
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: ``verdict``, ``reason``, and ``addresses`` with a verdict each."""
-        return ask(self._sidecar.runtime_dir, "resolve", timeout=RESOLVE_TIMEOUT, name=host)
+        return ask(self._sidecar.runtime_dir, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
 
     def _ask(self, verb: str, **fields: Any) -> dict[str, Any]:
         answer = ask(self._sidecar.runtime_dir, verb, timeout=PATIENCE, **fields)
@@ -207,7 +215,7 @@ class Shield:
             return {}
 
     def _verdict(self, verb: str, target: str, minutes: float | None, reason: str) -> dict[str, Any]:
-        fields: dict[str, Any] = {"target": target, "reason": reason}
+        fields: dict[str, Any] = {"target": folded_target(target), "reason": reason}
         if minutes is not None:
             if not 0 < minutes <= _MAX_MINUTES:
                 raise PolicyError(f"{minutes:g} minutes: more than 0 and at most a year is expected")

@@ -6,12 +6,13 @@ Resolver, egress proxy and the verbs that explain a verdict all ask here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.budget import below, shape_refusal
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy import Decision
-from terok_sandbox.shield.policy.addresses import judged_as, parse_address
+from terok_sandbox.shield.policy.addresses import judged_as, parse_address, parse_network
 from terok_sandbox.shield.policy.names import is_spelled
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from terok_sandbox.shield.policy import Grant, Policy, Rule
-    from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.policy.addresses import Address, Network
     from terok_sandbox.shield.ruleset import Posture
     from terok_sandbox.sidecar import Enforcement
 
@@ -45,6 +46,11 @@ class Named:
         return self.rule.name if self.rule is not None and self.rule.wildcard else None
 
 
+@lru_cache(maxsize=16)
+def _networks(own: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(map(parse_network, own))
+
+
 def is_local(name: str) -> bool:
     """Whether a name means the container itself."""
     return name == "localhost" or name.endswith(".localhost")
@@ -52,7 +58,7 @@ def is_local(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """Judges what is asked for; *own* are the host's addresses, which nothing opens."""
+    """Judges what is asked for; *own* are the host's addresses and networks, which nothing opens."""
 
     policy: Policy
     posture: Posture = "up"
@@ -81,14 +87,19 @@ class Wall:
             return self._name(host, port, protocol, now)
         return self._address(address, port, protocol, now)
 
-    def answer(self, name: str, address: Address, port: int, *, now: datetime | None = None) -> Decision:
-        """Judge an address to which a name that may be reached on *port* has resolved."""
+    @property
+    def open(self) -> bool:
+        """Whether everything passes."""
+        return self.posture == "disengaged" and self.enforcement == "filter"
+
+    def answer(self, name: str, address: Address, port: int | None, *, now: datetime | None = None) -> Decision:
+        """Judge an address of a name that may be reached, on *port* or (``None``) at all."""
         if self.owns(address):
-            return _HOST
+            return self._passing(_HOST)
         verdicts = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
         if not verdicts:
-            return self._passing(self.policy.decide_address(address, port, now=now))
-        return next((one for one in verdicts if one.allowed), verdicts[0])
+            return self._passing(self.policy.decide_address(address, port or 443, now=now))
+        return self._passing(next((one for one in verdicts if one.allowed), verdicts[0]))
 
     def opaque(self, name: str, port: int) -> bool:
         """Whether a rule lets the proxy carry to *name* what is not TLS."""
@@ -96,13 +107,13 @@ class Wall:
 
     def owns(self, address: Address) -> bool:
         """Whether an address is the host's own."""
-        return str(judged_as(address)) in self.own
+        judged = judged_as(address)
+        return any(judged in network for network in _networks(tuple(self.own)))
 
     def _passing(self, decision: Decision) -> Decision:
         """Let through what the policy does not allow, where the posture says so."""
-        passes = self.posture == "disengaged" and self.enforcement == "filter"
-        passes = passes or (decision.tier == "default" and self.posture in ("down", "disengaged"))
-        if decision.allowed or not passes:
+        passes = decision.tier == "default" and self.posture in ("down", "disengaged")
+        if decision.allowed or not (passes or self.open):
             return decision
         return Decision("allow", f"the wall is {self.posture}", "default")
 

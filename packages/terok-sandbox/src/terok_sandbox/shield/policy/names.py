@@ -52,6 +52,12 @@ def folded(host: str) -> str:
     return host.lower().removesuffix(".")
 
 
+def folded_target(target: str) -> str:
+    """Return a policy target (``Host.example.:443/tcp``) with its host as :func:`folded` gives it."""
+    host, colon, rest = target.partition(":")
+    return folded(host) + colon + rest if ":" not in rest else target.lower()
+
+
 def is_spelled(name: str) -> bool:
     """Whether *name* consists of the bytes that host names have; more lenient than :func:`check_name`."""
     return len(name) <= MAX_NAME and all(map(_BYTES.match, name.split(".")))

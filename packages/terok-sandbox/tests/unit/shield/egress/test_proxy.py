@@ -273,6 +273,17 @@ async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[b
     assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
 
 
+async def test_hosts_are_compared_without_case_and_the_dot_at_the_end(
+    proxy: Any, upstream: tuple[int, list[bytes]], tmp_path: Path
+) -> None:
+    host = b"A.Example.COM.:%d" % upstream[0]
+    hello = hello_source.hello("a.EXAMPLE.com")
+    assert (await say(proxy, b"CONNECT " + host + b" HTTP/1.1\r\n\r\n", hello)).endswith(b"pong")
+    get = b"GET http://" + host + b"/x HTTP/1.1\r\nHost: " + proxy.target + b"\r\n\r\n"
+    assert await say(proxy, get) == b"pong"
+    assert {row["name"] for row in read_audit(tmp_path / "audit.jsonl")} == {"a.example.com"}
+
+
 @pytest.mark.attack("HTTP-4")
 async def test_chunks_are_framed_anew(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
     target = proxy.target
