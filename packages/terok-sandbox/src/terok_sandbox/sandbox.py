@@ -271,17 +271,17 @@ class Sandbox:
     def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
         name = check_container_name(spec.container_name)
         allocate_per_container_resources(self.config, name)
-        enforcement = spec.wiring.enforcement or self.config.shield_mode
+        facts, enforcement = self.runtime.host_facts(), spec.wiring.enforcement or self.config.shield_mode
         asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
         plan = plan_launch(
             replace(spec, opt_outs=tuple(sorted(asked))),
-            self.runtime.host_facts(),
+            facts,
             launch_paths(self.config, name),
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
             cdi_grants=cdi_grants([f"{vendor}.com" for vendor in GPU_VENDORS]) if spec.gpus else (),
         )
-        mounts = check_mount_sources(spec.volumes, self.config)
+        mounts = check_mount_sources(spec.volumes, self.config, store=facts.store)
         for line in plan.warnings if self._warn else ():
             self._warn(line)  # type: ignore[misc]
         copied = {str(volume.host_path) for volume in plan.copies}

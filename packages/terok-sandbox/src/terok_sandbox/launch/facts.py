@@ -18,7 +18,8 @@ class HostFacts:
 
     ``podman`` is the absolute path of the program; ``controllers`` are the cgroup controllers this user may set limits
     with; ``network`` is ``None`` when no program for a container's network is installed; ``init`` says whether Podman
-    has an init program to put into containers; ``selinux`` whether mounts need a label.
+    has an init program to put into containers; ``selinux`` whether mounts need a label; ``store`` is where Podman keeps
+    images, containers and volumes, and what runs.
     """
 
     podman: str
@@ -29,6 +30,7 @@ class HostFacts:
     network: Network | None
     init: bool
     selinux: bool
+    store: tuple[str, ...] = ()
 
 
 def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> Network | None:

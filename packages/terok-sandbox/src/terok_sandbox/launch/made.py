@@ -43,6 +43,8 @@ _KERNEL: Final = {
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
 """What Podman keeps for a container and mounts there writable: shared memory (bounded), and what a ``mounts.conf`` of
 the distribution gives to every container."""
+_NOBODY: Final = 65534
+"""Who owns root's files as seen from Podman's own user namespace."""
 _INIT: Final = ("/run/podman-init", "/dev/init")
 _HIDDEN: Final = {"maskedPaths": "/proc/kcore", "readonlyPaths": "/proc/sys"}
 _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
@@ -217,7 +219,9 @@ def _harmless(made: Made, source: str, destination: str, kind: str, options: set
     try:
         check_container_path(destination)
         if kind == "bind" and not _volume(made, source, r"[A-Za-z0-9][A-Za-z0-9_.-]*"):
-            check_mount_sources([VolumeSpec(Path(source), destination, read_only="ro" in options)], config())
+            check_mount_sources(
+                [VolumeSpec(Path(source), destination, read_only="ro" in options)], config(), store=[str(made.store)]
+            )
     except TerokError:
         return False
     return kind in ("bind", "tmpfs")
@@ -228,12 +232,12 @@ def _volume(made: Made, source: str, name: str) -> bool:
 
 
 def _is_roots(path: str) -> bool:
-    """Tell whether a program of the host is root's, to whom this user cannot pretend to be."""
+    """Tell whether a program of the host is root's, as this user cannot make one."""
     try:
         info = os.stat(path)  # noqa: PTH116 - follows links, as the runtime does
     except OSError:
         return False
-    return info.st_uid == 0 and not info.st_mode & 0o022
+    return info.st_uid in (0, _NOBODY) and not info.st_mode & 0o022
 
 
 def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Iterator[Excess]:
