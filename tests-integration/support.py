@@ -97,7 +97,7 @@ class Terminal:
                 try:
                     self.seen += os.read(self.master, 65536).decode(errors="replace")
                 except OSError:
-                    assert condition(), f"the terminal ended; {failure()}"
+                    assert condition(), f"the terminal ended; {failure()}\n{self.seen[-2000:]}"
 
     def end(self) -> None:
         if self.process.returncode is not None:

@@ -122,13 +122,14 @@ FIRST_SCREEN = {
 """What each program shows when it waits for its first prompt, and not before."""
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("agent", sorted(AGENTS))
 def test_the_first_screen_takes_a_prompt(
     agent: str, task: Task, stub: StubProvider, terminal: Callable[..., Terminal]
 ) -> None:
     """No question of a theme, a key, a sign-in or trust comes first: the first thing typed is the prompt."""
     task.upstream(AGENTS[agent][0], stub.url)
-    options = ("--model", "stub-model") if agent == "copilot" else ()
+    options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
     words = (agent, str(task.repository), "--interactive", "--base", BASE, "--name", task.container, *options)
     person = terminal("terok-executor", "run", *words)
 

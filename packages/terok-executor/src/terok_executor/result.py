@@ -16,6 +16,8 @@ from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pus
 from terok_executor.launch.task_files import RunRecord
 
 MAX_BRANCHES = 100
+WIP = "terok/wip/"
+"""Where the start script puts what is on no branch."""
 MAX_COMMITS = 200
 MAX_BLOCKED = 500
 
@@ -129,15 +131,15 @@ def collect_result(
 def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tuple[Commit, ...]:
     """Return the commits that the container has pushed, oldest first, at most 200 each of at most 100 branches.
 
-    The gate's reflogs say which container moved a branch. What others have pushed before does not count, also where
-    this one has built on it.
+    Each counts once, on the run's own branch if it is there. The gate's reflogs say which container moved a branch.
+    What others have pushed before does not count, also where this one has built on it.
     """
     me, since = pusher(record.container), datetime.fromisoformat(record.started).timestamp()
-    own_first = sorted(after.items(), key=lambda head: (head[0] != record.branch, head))
-    moved = [branch for branch, tip in own_first if record.heads.get(branch) != tip][:MAX_BRANCHES]
+    named = sorted(after, key=lambda branch: (branch != record.branch, branch.startswith(WIP), branch))
+    moved = [branch for branch in named if record.heads.get(branch) != after[branch]][:MAX_BRANCHES]
     pushes = {branch: _pushes(mirror, branch) for branch in moved}
     others = [push for one in pushes.values() for push in one if push.who != me]
-    found: list[Commit] = []
+    found: dict[str, Commit] = {}
     for branch, rows in pushes.items():
         last = next((push for push in rows if push.who == me and push.time >= since), None)
         if last is None:
@@ -148,8 +150,8 @@ def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tu
         text = run_git("log", *words, git_dir=mirror, input=tips.encode()).text
         for line in text.splitlines():
             commit, _, subject = line.partition(" ")
-            found.append(Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
-    return tuple(found)
+            found.setdefault(commit, Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from terok_util import read_file
+
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy import Policy, Rule, parse_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
