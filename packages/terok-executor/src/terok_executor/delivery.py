@@ -77,7 +77,8 @@ def read_delivery(sandbox: Sandbox, name: str) -> Delivery:
     if container.running:
         return Delivery()
     if record.sealed:
-        return parse_delivery(container.logs(tail=MAX_LINES).splitlines())
+        lines = container.logs(tail=MAX_LINES).splitlines()
+        return parse_delivery([line for line in lines if line.startswith(_PREFIX)])  # what git says stands in between
     home = directory / "home"
     if not (home / "base-refs").exists():  # written before the agent runs
         return NOTHING_LEFT

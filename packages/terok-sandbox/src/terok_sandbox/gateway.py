@@ -128,7 +128,8 @@ async def _parts(
 
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
-                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop)
+                who = ctx.sidecar.container_name
+                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who)
     for port in ctx.sidecar.loopback_ports:
         listener = ctx.listeners[loopback_listener(port).name]
         parts[f"port {port}"] = serve_loopback(listener, port, lambda: live.posture == "quarantine")

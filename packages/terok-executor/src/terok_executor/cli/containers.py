@@ -50,6 +50,8 @@ def list_containers(sizes: bool, json: bool) -> int:
 
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     """Print what the container has printed."""
+    if tail is not None and tail < 0:
+        raise RequestError(f"--tail has to be at least 0 lines, not {tail}")
     runner = AgentRunner()
     _require(runner, name)
     process = runner.stream_logs_process(name, follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
@@ -68,6 +70,11 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
 
 def login(name: str) -> int:
     """Become a terminal in a running container."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise RequestError(
+            "there is no terminal here to log in with",
+            hint=f"run it from one; `terok-executor logs {name}` shows what the agent has printed",
+        )
     runner = AgentRunner()
     _require(runner, name)
     if not runner.runtime.container(name).running:

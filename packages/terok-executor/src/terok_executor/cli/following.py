@@ -17,8 +17,13 @@ from terok_executor.result import RunResult
 
 
 def catch_termination() -> None:
-    """Unwind at SIGTERM as at Ctrl-C, so that a batch system's signal stops the container too."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: a batch system or a closed terminal stops the container too.
+
+    Whoever has them ignored, as `nohup` does, keeps it so.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminated)
 
 
 def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool, remove: bool) -> int:
@@ -64,6 +69,9 @@ def summary(result: RunResult) -> str:
         lines.append(f"  gate: {result.gate}" if result.commits else "  no new commit in the gate")
     if not result.delivery.complete:
         lines.append(f"  not all of its work is in the gate: {result.delivery.words()}")
+    for provider, reasons in result.vault.unreached.items():
+        said = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
+        lines.append(f"  provider {provider} was not reached, or broke off: {said}")
     for blocked in result.blocked[:10]:
         where = blocked.name or blocked.destination
         port = f":{blocked.port}" if blocked.port is not None else ""

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
+    from terok_sandbox.gate.checkout import uncommitted as uncommitted
     from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
+    from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.stages import run_setup as run_setup
     from terok_sandbox.setup.stages import run_uninstall as run_uninstall
     from terok_sandbox.setup.state import check_setup as check_setup
+    from terok_sandbox.shield.policy import parse_line
     from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.shield.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.sidecar import GateWiring as GateWiring
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
 
     SANDBOX_COMMANDS = COMMANDS
     doctor_exit_code = exit_code
+    parse_policy_line = parse_line
     read_usage = read_rows
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
@@ -84,8 +89,9 @@ else:
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
             "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git run_git",
-            "terok_sandbox.gate.mirror": "GitGate",
+            "terok_sandbox.gate.checkout": "uncommitted",
+            "terok_sandbox.gate.invoke": "find_git pusher run_git",
+            "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
             "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",
@@ -113,6 +119,7 @@ else:
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
+            "parse_policy_line": "terok_sandbox.shield.policy:parse_line",
             "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
         },
     )

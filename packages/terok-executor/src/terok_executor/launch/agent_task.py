@@ -16,7 +16,6 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import (
     GateWiring,
-    GitGate,
     RunSpec,
     SSHManager,
     VolumeSpec,
@@ -35,7 +34,7 @@ from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord, write_config_files
-from terok_executor.launch.task_start import claim_name, launch_task, mirror
+from terok_executor.launch.task_start import Mirrored, claim_name, launch_task, mirror
 from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
 
@@ -83,19 +82,23 @@ def start_agent(
     else:
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
         image = builder.ensure_default_l1(installed, roster.installs)
-    gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
-    seed = gate.seed(clone_cache_dir()) if gate is not None and not request.sealed else None
+    mirrored = (
+        mirror(config, checked.repo, checked.scope, request.branch, on_line)
+        if checked.repo is not None and request.gate
+        else None
+    )
+    seed = mirrored.gate.seed(clone_cache_dir()) if mirrored is not None and not request.sealed else None
     record = RunRecord(
         container=checked.name,
         agent=checked.agent.name,
         provider=checked.provider.name,
         repo=checked.repo.address if checked.repo is not None else str(request.workspace),
-        scope=checked.scope if gate is not None else "",
+        scope=checked.scope if mirrored is not None else "",
         branch=checked.work_branch if checked.repo is not None else "",
         image=image,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=checked.timeout,
-        heads=gate.branch_heads() if gate is not None else {},
+        heads=dict(mirrored.heads) if mirrored is not None else {},
         sealed=request.sealed,
         continue_command=checked.continue_command,
         holds_work=checked.repo is not None and request.workspace is None,
@@ -104,7 +107,7 @@ def start_agent(
     launch_task(
         sandbox,
         record,
-        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, gate, seed, image)),
+        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, mirrored, seed, image)),
         prompt=checked.prompt,
         state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
         hooks=hooks,
@@ -175,7 +178,12 @@ def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:
 
 
 def _wired(
-    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, seed: Path | None, image: str
+    sandbox: Sandbox,
+    roster: AgentRoster,
+    checked: CheckedRequest,
+    mirrored: Mirrored | None,
+    seed: Path | None,
+    image: str,
 ) -> dict[str, Any]:
     """Write the task's files and return what of the launch depends on them: environment, volumes, services."""
     request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
@@ -184,6 +192,7 @@ def _wired(
         name: issue_phantom(config, provider, checked.name, request.credential_set).token
         for name, provider in _tool_providers(roster, checked).items()
     }
+    gate = mirrored.gate if mirrored is not None else None
     token = sandbox.mint_gate_token()
     gate_url = sandbox.gate_url(checked.scope, token) if gate is not None else None
     workspace = request.workspace
@@ -209,6 +218,7 @@ def _wired(
             gate_url=gate_url,
             upstream=upstream,
             seed=seed,
+            start=mirrored.start if mirrored is not None else None,
             work_branch=checked.work_branch,
             branch=request.branch,
             unrestricted=request.unrestricted,

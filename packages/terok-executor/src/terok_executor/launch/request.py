@@ -36,7 +36,9 @@ _OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys
 _PUBLIC_URL = re.compile(
     r"(?!https:.*:443/?\Z|http:.*:80/?\Z)https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
 )
-_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+_BRANCH = re.compile(
+    r"(?!HEAD\Z|refs/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

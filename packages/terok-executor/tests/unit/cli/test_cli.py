@@ -129,6 +129,15 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("run", "claude", "repo", "-p", "x", "--timezone", "x y"), 2, "time zone"),
         (("run", "claude", "repo", "-p", "x", "--memory", "lots"), 2, "memory size"),
         (("run-tool", "--timezone", "x y", "coderabbit", "repo"), 2, "time zone"),
+        (("run", "claude", "repo", "-p", "x", "--timezone", "Mars/Phobos"), 2, "not a time zone name"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "a..b:443"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "*:443"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "host:0"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--branch", "HEAD"), 2, "not a branch name"),
+        (("run", "claude", "repo", "-p", "x", "--branch", "refs/heads/main"), 2, "not a branch name"),
+        (("logs", "some", "--tail", "-1"), 2, "at least 0 lines"),
+        (("login", "some"), 2, "there is no terminal here"),
+        (("deliver", "some"), 2, "there is no container"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
         (("start", "nobody", "-p", "x"), 2, "there is no container"),
     ],
@@ -253,3 +262,26 @@ def test_preflight_mends_what_it_may(cli: Callable[..., Done], monkeypatch: pyte
     assert code == 3, "nothing was really mended"
     assert ["auth", "anthropic"] in called
     assert called[0] == ["setup"]
+
+
+WAITS = """
+import os, signal, sys, time
+from terok_executor.cli.following import catch_termination
+{before}
+catch_termination()
+try:
+    os.kill(os.getpid(), signal.SIGHUP)
+    time.sleep(0.2)
+    print("went on")
+except SystemExit as end:
+    print("unwound", end.code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [("", "unwound 129"), ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "went on")]
+)
+def test_a_closed_terminal_unwinds_unless_it_is_ignored(before: str, said: str) -> None:
+    program = WAITS.format(before=before)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == said, done.stderr

@@ -37,7 +37,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         record = RunRecord(NAME, "demo", "demo", "/r", "", "b", IMAGE, "", 60, {}, sealed, (), holds_work)
         save_record(task_dir(NAME), record)
         runner.sandbox.run(RunSpec(container_name=NAME, image=IMAGE, task_dir=task_dir(NAME)))
-        runtime.finish(NAME, exit_code=code, output=said or "")
+        runtime.finish(NAME, exit_code=code, output=f"{said or ''}remote: what git says\n")
         if not sealed:
             (home() / "base-refs").write_text("")
             if said is not None:

@@ -25,6 +25,7 @@ from terok_sandbox.gate.plan import Divergence, PendingOp, RefNames, SyncPlan, p
 from terok_sandbox.gate.refs import (
     ATTIC,
     ATTIC_TAGS,
+    DETACHED,
     HEADS,
     TAGS,
     UPSTREAM,
@@ -57,6 +58,8 @@ class GateSyncResult:
 
     ``applied`` are gate branches that were created or fast-forwarded; ``pending`` wait for a person; ``errors``
     are refs that could not be changed (``success`` is False then); ``notes`` are worth a look, such as moved tags.
+    ``start`` is the commit that new work starts from, the upstream's and not what agents have pushed,
+    ``default_branch`` the branch it is on. Both are None where there is none.
     """
 
     path: Path
@@ -68,6 +71,8 @@ class GateSyncResult:
     gate_only_branches: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    start: str | None = None
+    default_branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +256,10 @@ class GitGate:
         prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
         notes = plan.notes + tags.notes
+        start = seen.branches.get(default) if default else seen.head
+        if start and not default:
+            self._keep_detached(upstream, start, after, timeout=timeout)
+            notes += (f"HEAD of the upstream is on no branch: new work starts from its commit {start[:12]}",)
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
@@ -269,7 +278,17 @@ class GitGate:
             gate_only_branches=plan.gate_only,
             notes=notes,
             errors=tuple(errors),
+            start=start,
+            default_branch=default,
         )
+
+    def _keep_detached(self, upstream: Upstream, commit: str, refs: RefSet, *, timeout: float) -> None:
+        if refs.refs.get(DETACHED) == commit:
+            return
+        upstream.fetch_into(self.path, (commit,), timeout=timeout)
+        problem = change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)])
+        if problem is not None:
+            raise MirrorError(f"the upstream's HEAD was not recorded: {problem}")
 
     def _remember(self, address: str | None) -> None:
         try:

@@ -52,15 +52,20 @@ class GateLimits:
 
 
 async def serve_gate(
-    sock: socket.socket, wiring: GateWiring, *, stop: asyncio.Event, limits: GateLimits | None = None
+    sock: socket.socket,
+    wiring: GateWiring,
+    *,
+    stop: asyncio.Event,
+    limits: GateLimits | None = None,
+    who: str = "container",
 ) -> None:
-    """Serve ``wiring``'s mirror on the listening ``sock`` until ``stop`` is set.
+    """Serve ``wiring``'s mirror on the listening ``sock`` to the container ``who`` until ``stop`` is set.
 
     Calls that run at that moment are ended with all their processes. The socket itself is left open.
     """
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
-    gate = _Gate(wiring, limits or GateLimits())
+    gate = _Gate(wiring, limits or GateLimits(), who)
     server = web.Server(
         gate.handle,
         handler_cancellation=True,
@@ -115,8 +120,9 @@ class _TurnedAway(asyncio.Protocol):
 
 
 class _Gate:
-    def __init__(self, wiring: GateWiring, limits: GateLimits) -> None:
+    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str) -> None:
         self._wiring = wiring
+        self._who = who
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
@@ -192,6 +198,7 @@ class _Gate:
             pass_fds=check.inherited if check else (),
             variables=check.variables if check else {},
             memory=self.limits.push_memory if check else None,
+            who=self._who,
         )
         idle = self.limits.idle_seconds
         async with Backend(service, body, idle_timeout=idle) as backend:

@@ -38,11 +38,12 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """Branches and tags of an upstream, and the branch its HEAD names (None when it has no commits)."""
+    """Branches and tags of an upstream, the branch its HEAD names (None when it names none) and the commit it is at."""
 
     branches: dict[str, str]
     tags: dict[str, str]
     default_branch: str | None
+    head: str | None = None
 
     @property
     def object_format(self) -> str:
@@ -143,11 +144,13 @@ def parse_advertisement(output: bytes) -> Advertised:
     """Read the output of ``git ls-remote --symref``; what is no name of a ref is left out, as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
-    default = None
+    default = head = None
     for line in output.decode("utf-8", "surrogateescape").split("\n"):
         value, tab, name = line.partition("\t")
         if not tab or name.endswith("^{}"):
             continue
+        if name == "HEAD" and _OID.match(value):
+            head = value
         if not value.startswith("ref: ") and not (_OID.match(value) and is_ref_name(name)):
             continue
         if value.startswith("ref: "):
@@ -157,4 +160,4 @@ def parse_advertisement(output: bytes) -> Advertised:
             branches[name.removeprefix(HEADS)] = value
         elif name.startswith(TAGS):
             tags[name.removeprefix(TAGS)] = value
-    return Advertised(branches, tags, default)
+    return Advertised(branches, tags, default, head)

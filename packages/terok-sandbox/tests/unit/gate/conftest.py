@@ -103,9 +103,9 @@ def gate(upstream: Repo, tmp_path: Path) -> GitGate:
 
 
 @contextmanager
-def _serving(mirror: Path, limits: GateLimits | None = None) -> Iterator[str]:
+def _serving(mirror: Path, limits: GateLimits | None = None, who: str = "container") -> Iterator[str]:
     """Serve a mirror; yields its URL with the token."""
-    with GateServer(mirror, "proj", TOKEN, limits=limits) as server:
+    with GateServer(mirror, "proj", TOKEN, limits=limits, who=who) as server:
         yield server.url
 
 

@@ -69,6 +69,34 @@ def test_clone_fetch_push(agent: Repo, gate: GitGate, upstream: Repo) -> None:
     fsck(gate)
 
 
+def test_the_reflogs_say_which_container_pushed(upstream: Repo, gate: GitGate, serving: Serving) -> None:
+    for name in ("task-1", "task-2."):
+        with serving(gate.path, who=name) as url:
+            agent = upstream.clone(url, name)
+            agent.commit("file", name)
+            agent.git(
+                "push", "-q", "origin", f"HEAD:refs/heads/of-{name.strip('.')}", "HEAD:refs/heads/shared", "--force"
+            )
+    logs = [
+        upstream.try_git("--git-dir", str(gate.path), "log", "-g", "--format=%ge", ref).stdout.split()
+        for ref in ("of-task-1", "of-task-2", "shared")
+    ]
+    assert logs == [["task-1@container"], ["task-2.@container"], ["task-2.@container", "task-1@container"]]
+
+
+def test_a_commit_that_no_branch_holds_is_fetched_by_its_name(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    """A checkout on no branch: new work starts from its commit, which its mirror keeps."""
+    assert gate.sync().start == upstream.git("rev-parse", "main")
+    upstream.git("checkout", "-q", "--detach")
+    start = upstream.commit("README", "on no branch")
+    synced = gate.sync()
+    assert (synced.start, synced.default_branch) == (start, None)
+    assert any("on no branch" in note for note in synced.notes)
+    agent.git("fetch", "-q", "origin", start)
+    assert agent.git("rev-parse", "FETCH_HEAD") == start
+    assert "refs/terok" not in agent.git("ls-remote", "origin")
+
+
 @pytest.mark.parametrize("version", ["0", "1", "2"])
 def test_every_protocol_version(upstream: Repo, url: str, version: str) -> None:
     clone = upstream.clone(url, f"v{version}", "-c", f"protocol.version={version}")
