@@ -141,7 +141,7 @@ def promote(
             f"the upstream's branch {target} would get commits that the review did not show",
             hint="promote to a new branch with --to, and open a pull request",
         )
-    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held):
+    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held, [target]):
         raise PromotionRefused(
             f"a credential of the vault is in {place}",
             hint="replace the credential at its provider, and reject the branch: `terok-sandbox gate reject`",

@@ -119,7 +119,9 @@ def _text(scope: str, seen: ReviewedBranch) -> str:
 
     shown = seen.review
     lines = [f"branch {shown.branch} of {scope} at {shown.tip}", ""]
-    lines += [f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}" for commit in shown.commits]
+    for commit in shown.commits:
+        lines.append(f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}")
+        lines += [f"{'':12}  ! {remark}" for remark in commit.remarks]
     if len(shown.commits) == MAX_COMMITS:
         lines.append(f"(the newest {MAX_COMMITS} are listed)")
     if not shown.commits:
