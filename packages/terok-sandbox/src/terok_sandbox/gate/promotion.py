@@ -152,6 +152,16 @@ def promote(
     return target
 
 
+def is_promoted(gate: GitGate, branch: str, target: str) -> bool:
+    """Tell whether the upstream's ``target`` is at the tip of ``branch``, also when asked now."""
+    upstream = gate.upstream()
+    refs = read_refs(gate.path).refs
+    tip = refs.get(HEADS + branch)
+    if upstream is None or tip is None or refs.get(UPSTREAM + target) != tip:
+        return False
+    return upstream.advertised(timeout=120.0).branches.get(target) == tip
+
+
 def reject(gate: GitGate, branch: str, note: str) -> str:
     """Turn a branch down as it is, and return its tip.
 

@@ -68,7 +68,7 @@ def review_branch(mirror: Path, branch: str) -> Review:
         branch=safe_text(branch),
         tip=tip,
         base=start,
-        commits=_commits(mirror, tip, start),
+        commits=commits_between(mirror, start, tip),
         diffstat=_diff(mirror, origin, tip, "--stat=100"),
         patch=patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
         whole=patch is not None,
@@ -95,7 +95,8 @@ def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
     return done.text.strip() or None
 
 
-def _commits(mirror: Path, tip: str, start: str | None) -> tuple[CommitSummary, ...]:
+def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSummary, ...]:
+    """Return the newest `MAX_COMMITS` of those that ``tip`` has and ``start`` (None: nothing) has not."""
     without = [f"^{start}"] if start else []
     form = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
     done = run_git("log", form, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)

@@ -246,6 +246,55 @@ def test_many_upstream_branches(agent: Repo, gate: GitGate, upstream: Repo) -> N
         find_held(gate.path, tip, known, (Patterns(["some text"]),))
 
 
+@pytest.mark.attack("GIT-1")
+def test_no_filter_of_a_checked_out_upstream_runs(agent: Repo, gate: GitGate, upstream: Repo, tmp_path: Path) -> None:
+    """GIT-1: an upstream that wants its files updated by a push gets none: its filters would read an agent's files."""
+    ran = tmp_path / "ran"
+    upstream.git("config", "receive.denyCurrentBranch", "updateInstead")
+    upstream.git("config", "filter.person.smudge", f"touch {ran}; cat")
+    agent.commit(".gitattributes", "* filter=person\n")
+    agent.commit("evil")
+    agent.git("push", "-q", "origin", "main")
+    promotion.record_review(gate, "main", gate.review("main"))
+    with pytest.raises(PromotionRefused, match="checked out") as refused:
+        gate.promote("main", accept_flags=True)
+    assert "--to" in str(refused.value.hint)
+    assert not ran.exists()
+    assert gate.promote("main", to="from-agent", accept_flags=True) == "from-agent"
+
+
+def test_an_upstream_that_has_moved_is_reviewed_all_the_same(
+    pushed: str, gate: GitGate, upstream: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(review_handlers, "base_directory", lambda: gate.path.parent)
+    upstream.path.rename(upstream.path.with_name("elsewhere"))
+    assert review_handlers.review(scope="proj-1") == 0
+    assert review_handlers.review(scope="proj-1", branch="feature") == 0
+    capsys.readouterr()
+    assert review_handlers.reject(scope="proj-1", branch="feature", note="no", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"branch": "feature", "tip": pushed}
+    for change in (lambda one: one.sync(), lambda one: one.upstream().advertised(timeout=9)):
+        with pytest.raises(GateError, match="is gone") as gone:
+            change(GitGate.open("proj-1", base=gate.path.parent))
+        assert "gate add" in str(gone.value.hint)
+
+
+def test_what_was_sent_is_known_to_be_there(pushed: str, gate: GitGate, upstream: Repo) -> None:
+    assert not promotion.is_promoted(gate, "feature", "feature")
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    gate.promote("feature", accept_flags=True)
+    assert promotion.is_promoted(gate, "feature", "feature")
+    upstream.git("update-ref", "refs/heads/feature", "main")
+    assert not promotion.is_promoted(gate, "feature", "feature")
+
+
+def test_the_first_run_asks_the_vault_for_the_scope_s_keys(tmp_path: Path) -> None:
+    gate = GitGate("new-1", base=tmp_path / "gate", upstream="ssh://git@127.0.0.1:9/project")
+    with pytest.raises(GateError) as refused:
+        gate.sync()
+    assert "terok-sandbox ssh add new-1" in str(refused.value.hint)
+
+
 def test_a_local_project_has_nowhere_to_go(tmp_path: Path, agent: Repo) -> None:
     gate = GitGate("local", base=tmp_path / "other", upstream=None)
     gate.sync()
