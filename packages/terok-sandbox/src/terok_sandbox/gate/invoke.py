@@ -79,6 +79,7 @@ GUARD: Final[Mapping[str, str]] = {
     "fetch.writeCommitGraph": "false",
     "receive.fsckObjects": "true",
     "receive.autogc": "false",
+    "receive.denyCurrentBranch": "refuse",  # updateInstead checks files out, through the filters of whoever owns them
     "transfer.fsckObjects": "true",
     "transfer.bundleURI": "false",
     "submodule.recurse": "false",

@@ -41,7 +41,7 @@ from terok_sandbox.gate.refs import (
     point_head,
     read_refs,
 )
-from terok_sandbox.gate.source import resolve_repo
+from terok_sandbox.gate.source import known_repo, resolve_repo
 from terok_sandbox.gate.upstream import Advertised, Upstream
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class GitGate:
         record = read_record(mirror_path(base, scope))
         gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
         if record.upstream is not None:
-            gate.source = resolve_repo(record.upstream)
+            gate.source = known_repo(record.upstream)
         return gate
 
     def sync(self, *, timeout: float = 1800.0) -> GateSyncResult:
@@ -149,8 +149,9 @@ class GitGate:
         if self.source is None:
             return None
         access = self.access
-        if access is None and self.path.is_dir():
-            access = access_for(read_record(self.path), self.path.parent)
+        if access is None:
+            new = MirrorRecord(self.scope, self.source.address, self.default_branch)
+            access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent)
         return Upstream(self.source, access)
 
     def seed(self, base: Path) -> Path | None:

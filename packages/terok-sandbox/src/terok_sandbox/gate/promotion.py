@@ -141,7 +141,7 @@ def promote(
             f"the upstream's branch {target} would get commits that the review did not show",
             hint="promote to a new branch with --to, and open a pull request",
         )
-    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held):
+    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held, [target]):
         raise PromotionRefused(
             f"a credential of the vault is in {place}",
             hint="replace the credential at its provider, and reject the branch: `terok-sandbox gate reject`",
@@ -150,6 +150,16 @@ def promote(
     change_refs(gate.path, [RefChange(UPSTREAM + target, compared, verdict.tip)])
     forget_verdict(gate.path, branch)
     return target
+
+
+def is_promoted(gate: GitGate, branch: str, target: str) -> bool:
+    """Tell whether the upstream's ``target`` is at the tip of ``branch``, also when asked now."""
+    upstream = gate.upstream()
+    refs = read_refs(gate.path).refs
+    tip = refs.get(HEADS + branch)
+    if upstream is None or tip is None or refs.get(UPSTREAM + target) != tip:
+        return False
+    return upstream.advertised(timeout=120.0).branches.get(target) == tip
 
 
 def reject(gate: GitGate, branch: str, note: str) -> str:

@@ -46,6 +46,13 @@ def resolve_repo(text: str) -> RepoSource:
     return _from_path(text)
 
 
+def known_repo(address: str) -> RepoSource:
+    """Return what the ``address`` that a mirror remembers names; a directory need not be there any more."""
+    if address.startswith("/"):
+        return RepoSource("path", address, Path(address).name.removesuffix(".git"))
+    return resolve_repo(address)
+
+
 def scope_for(repo: str) -> str:
     """Return the mirror name of a repository: a readable slug and a hash, stable, ``[a-z0-9-]`` only.
 
@@ -69,6 +76,10 @@ def endpoint(source: RepoSource) -> tuple[str, int] | None:
 
 def local_git_dir(repo: Path) -> Path:
     """Return what git itself would enter at ``repo``: its ``.git``, or ``repo`` when that is a bare repository."""
+    if not repo.is_dir():
+        raise RepoNotUnderstood(
+            f"the directory {repo} is gone", hint="put it back, or make a mirror of its new place: gate add DIRECTORY"
+        )
     inside = repo / ".git"
     if inside.is_dir() or inside.is_file():
         return inside

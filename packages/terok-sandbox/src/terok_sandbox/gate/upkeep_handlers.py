@@ -30,9 +30,13 @@ def ops(*, scope: str, as_json: bool = False) -> int:
     return 0
 
 
-def apply(*, scope: str, branches: list[str]) -> int:
+def apply(*, scope: str, branches: list[str], as_json: bool = False) -> int:
     """Carry out pending operations; the old tips are saved."""
     result = GitGate.open(scope, base=base_directory()).apply_pending_ops(branches or None)
+    if as_json:
+        saved = [backup_name(backup) for backup in result.backups]
+        print(json.dumps({"applied": result.applied, "backups": saved, "errors": result.errors}, indent=1))
+        return 0 if result.success else 1
     for branch, backup in zip(result.applied, result.backups, strict=True):
         print(f"applied  {safe_text(branch)}, saved as {safe_text(backup_name(backup))}")
     for error in result.errors:
@@ -53,18 +57,22 @@ def backups(*, scope: str, as_json: bool = False) -> int:
     return 0
 
 
-def restore(*, scope: str, name: str, to: str | None = None) -> int:
+def restore(*, scope: str, name: str, to: str | None = None, as_json: bool = False) -> int:
     """Set a branch to a saved tip."""
-    print(f"restored {safe_text(restore_backup(_mirror(scope), name, to))}")
+    branch = restore_backup(_mirror(scope), name, to)
+    print(json.dumps({"restored": branch}) if as_json else f"restored {safe_text(branch)}")
     return 0
 
 
-def prune(*, scope: str, days: int = 30) -> int:
+def prune(*, scope: str, days: int = 30, as_json: bool = False) -> int:
     """Remove old backups."""
     if days < 0:
         raise GateError("the number of days is negative")
     removed = prune_backups(_mirror(scope), timedelta(days=days))
-    print(f"removed {len(removed)} backups")
+    if as_json:
+        print(json.dumps([backup.name for backup in removed], indent=1))
+    else:
+        print(f"removed {len(removed)} backups")
     return 0
 
 
@@ -112,6 +120,7 @@ def access(
     ssh_agent: str | None = None,
     personal_ssh: bool = False,
     forge: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """Print or change how the upstream of a mirror is spoken to."""
     mirror = _mirror(scope)
@@ -126,6 +135,9 @@ def access(
     if forge is not None:
         record = replace(record, forge=forge)
     write_record(mirror, record)
+    if as_json:
+        print(json.dumps(asdict(record), indent=1))
+        return 0
     print(f"upstream    {safe_text(record.upstream or '(none)')}")
     print(f"credential  {safe_text(record.credential or '(none)')}")
     agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"

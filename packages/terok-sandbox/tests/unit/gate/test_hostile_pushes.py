@@ -33,6 +33,7 @@ from terok_sandbox.gate.served import GateServer
 with GateServer(Path(sys.argv[1]), "proj", "tk-hostile") as server:
     print(server.url, flush=True)
     sys.stdin.read()
+assert not {f"terok_sandbox.vault.{name}" for name in ("scrub", "unlock", "store")} & set(sys.modules)
 print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 """
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from terok_sandbox.gate.inspect.rules import RULES
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.push_check import encode_answer, parse_question
+from terok_sandbox.gate.readings import Dump, Gunzip, readings
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving
@@ -157,6 +159,14 @@ SECRETS = {
     "Slack token": "xoxb-123456789012-123456789012-" + LOREM[:24],
     "Password in a URL": "postgres://app:xK9!mQ2zRt7p@db.example.org/x",
     "Private key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + LOREM[:64],
+    "OpenAI key": "sk-proj-" + LOREM[:60],
+    "API key": "sk-" + LOREM[:40],
+    "AWS secret key": "aws_secret_access_key = " + LOREM[50:90],
+    "Hugging Face token": "hf_" + LOREM[:36],
+    "NVIDIA key": "nvapi-" + LOREM[:64],
+    "Container registry token": "dckr_pat_" + LOREM[:27],
+    "Tailscale key": "tskey-auth-" + LOREM[:12] + "-" + LOREM[:30],
+    "Private key in base64": base64.b64encode(b"-----BEGIN PRIVATE KEY-----\n" + LOREM.encode()).decode(),
 }
 
 
@@ -166,7 +176,8 @@ def test_secrets(name: str) -> None:
     ((finding,)) = [*find_secrets("f", b"x" * 70_000 + b"\n" + text)]
     assert (finding.detail, finding.line) == (name, 3)
     assert SECRETS[name] not in repr(finding)
-    assert [*find_secrets("f", b"\0" + text)] == []
+    for hidden in (b"\0" + text, text.decode().encode("utf-16"), text.decode().encode("utf-32-be")):
+        assert [finding.detail for finding in find_secrets("f", hidden)] == [name]
 
 
 def test_no_secrets() -> None:
@@ -174,6 +185,16 @@ def test_no_secrets() -> None:
         b"AKIA" + b"A" * 16 + b" sk-ant-api03-" + b"x" * 60 + b" https://user:${PASSWORD}@host ghp_short AKIAIOSFODNN7"
     )
     assert [*find_secrets("f", text)] == []
+
+
+@pytest.mark.attack("ORA-1")
+def test_part_of_a_credential_changes_nothing(agent: Repo, gate: GitGate) -> None:
+    """ORA-1: only a whole credential shows in what the sender of a push reads."""
+    for number, text in enumerate((AWS[:-1], AWS[:10], "z" * 19)):
+        agent.commit("f", text + "\n")
+        assert "terok gate" not in agent.try_git("push", "origin", f"HEAD:refs/heads/b{number}").stderr
+    for cut in range(len(AWS)):
+        assert [*find_secrets("f", AWS[:cut].encode())] == []
 
 
 @given(st.binary(max_size=500))
@@ -188,6 +209,13 @@ def test_any_bytes(raw: bytes) -> None:
         parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
     with contextlib.suppress(PolicyError):
         parse_policy(raw)
+    for reading in readings():
+        reading(raw)
+        reading(b"00000000: 61 6" + raw)
+    for dump in (Dump(), Dump(swapped=True)):
+        dump(raw)
+        dump.end()
+    list(Gunzip().pieces(raw))
 
 
 @given(st.lists(st.text(max_size=700), max_size=200))
@@ -363,12 +391,62 @@ def test_a_secret_in_a_message(agent: Repo, gate: GitGate) -> None:
     agent.commit("a", message=f"Use {AWS}")
     agent.commit("b")
     done = agent.try_git("push", "origin", "HEAD:refs/heads/x")
-    assert "AWS key in the message" in done.stderr
+    assert "AWS key in a commit or tag" in done.stderr
     assert AWS not in done.stderr
     agent.git("reset", "-q", "--hard", "HEAD~2")
     raw = agent.git("cat-file", "commit", "HEAD") + "x" * 5_000_000
     agent.git("update-ref", "refs/heads/long", agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=raw))
     assert "too many bytes in messages" in agent.try_git("push", "origin", "long").stderr
+
+
+@pytest.mark.attack("GIT-3")
+def test_secrets_wherever_a_push_can_hold_them(agent: Repo, gate: GitGate) -> None:
+    def refused(*refs: str) -> str:
+        done = agent.try_git("push", "origin", *refs)
+        assert done.returncode != 0
+        assert AWS not in done.stderr
+        agent.git("reset", "-q", "--hard", "origin/main")
+        return done.stderr
+
+    agent.git("commit", "-q", "--allow-empty", "-m", "x", "--author", f"{AWS} <a@example.org>")
+    assert "AWS key in a commit or tag" in refused("HEAD:refs/heads/x")
+    raw = agent.git("cat-file", "commit", "HEAD")
+    coded = raw.replace("\n\n", f"\nencoding UTF-16\n\n{AWS}\n", 1) + "\n"
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=coded)
+    assert "AWS key in a commit or tag" in refused(f"{tip}:refs/heads/x")
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=raw.replace("\n\n", f"\nx-key {AWS}\n\n", 1))
+    assert "AWS key in a commit or tag" in refused(f"{tip}:refs/heads/x")
+    agent.git("tag", "-a", "note", "-m", f"Use {AWS}")
+    assert "AWS key in a commit or tag" in refused("note")
+    agent.git("tag", "-a", "outer", "-m", "x", "note")
+    assert "a tag of another tag" in refused("outer")
+    agent.commit(f"keys/{AWS}")
+    assert "AWS key in a path" in refused("HEAD:refs/heads/x")
+    os.symlink(f"keys/{AWS}", agent.path / "link")
+    agent.git("add", "link")
+    agent.git("commit", "-q", "-m", "link")
+    assert "link:1 (AWS key)" in refused("HEAD:refs/heads/x")
+    assert "has the form of a credential" in agent.try_git("push", "origin", f"HEAD:refs/heads/{AWS}").stderr
+    nul = agent.path / "nul"
+    nul.write_bytes(raw.encode() + b"\n\nhello\0" + AWS.encode())
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--literally", "nul")
+    assert "nulInCommit" in refused(f"{tip}:refs/heads/x")
+    assert set(gate.branch_heads()) == {"main"}
+
+
+@pytest.mark.attack("GIT-5")
+def test_what_a_patch_does_not_show_is_flagged(agent: Repo, gate: GitGate) -> None:
+    """A zero byte hides a script from review: the reviewer is told, above all of programs and text."""
+    for name, content in (("run", b"#!/bin/sh\nrm -rf ~\n\0"), ("a.py", b"import os\n\0"), ("x.png", b"\x89PNG\0")):
+        agent.commit(name, content)
+    agent.git("update-index", "--chmod=+x", "run")
+    agent.git("commit", "-q", "-m", "run it")
+    said = agent.git("push", "origin", "HEAD:refs/heads/x", stderr=subprocess.STDOUT)
+    assert "run (a program)" in said
+    assert "a.py (text with a zero byte" in said
+    assert "x.png (binary data)" in said
+    report = gate.review("x").report
+    assert {finding.path for finding in report.flagged if finding.rule == "not-shown"} == {"run", "a.py", "x.png"}
 
 
 def test_a_higher_limit_is_searched(agent: Repo, gate: GitGate) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.brought import Brought, is_for_git
 from terok_sandbox.gate.inspect.changes import SYMLINK, Change, TooMuch
-from terok_sandbox.gate.inspect.contents import judge_attributes
+from terok_sandbox.gate.inspect.contents import judge_attributes, judge_hidden
 from terok_sandbox.gate.inspect.objects import Objects, tree_names
 from terok_sandbox.gate.inspect.paths import collisions, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionLimits
@@ -131,7 +131,7 @@ class _Contents:
     def _judge_file(self, number: int, content: bytes) -> None:
         oid, first, end = self.files[number]
         secrets = list(find_secrets("", content))
-        if secrets or oid in self.brought.for_git:
+        if secrets or b"\0" in content or oid in self.brought.for_git:
             for change in self.brought.files(first, end):
                 self.found.add(_judge_file(change, content, secrets), change.commit)
 
@@ -141,7 +141,7 @@ def _judge_note(content: bytes) -> Iterator[Finding]:
     if content.startswith(b"object ") and b"\ntype tag\n" in content[:200]:
         yield Finding("ref-target", "", "a tag of another tag")
     for secret in find_secrets("", content):
-        yield Finding("secret", "", f"{secret.detail} in the message")
+        yield Finding("secret", "", f"{secret.detail} in a commit or tag")
 
 
 def _judge_size(change: Change, size: int, limits: InspectionLimits) -> Iterator[Finding]:
@@ -163,4 +163,5 @@ def _judge_file(change: Change, content: bytes, secrets: list[Finding]) -> Itera
             yield Finding("symlink-escape", change.path, f"leads to {target[:200]}")
     elif is_for_git(change):
         yield from judge_attributes(change.path, content)
+    yield from judge_hidden(change.path, change.mode, content)
     yield from (replace(secret, path=change.path) for secret in secrets)
