@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +19,6 @@ from terok_sandbox.errors import (
     EngineTimeout,
     LaunchError,
     NameTaken,
-    SandboxError,
     SpecError,
     SupervisionError,
 )
@@ -37,13 +35,13 @@ from terok_sandbox.launch.resources import (
     launch_paths,
     make_sidecar,
     remove_files,
+    revoke_tokens,
     settling,
     write_files,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
 from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
-from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
@@ -367,7 +365,7 @@ class Sandbox:
         errors: list[Exception] = []
         steps: list[Callable[[], Any]] = [
             lambda: self.supervision.end(self.config, name),
-            lambda: self._revoke_tokens(name),
+            lambda: revoke_tokens(self.config, name),
             lambda: remove_files(self.config, name),
         ]
         for step in steps:
@@ -377,17 +375,6 @@ class Sandbox:
                 errors.append(error)
         if errors:
             raise errors[0]
-
-    def _revoke_tokens(self, name: str) -> None:
-        if not self.config.db_path.exists():
-            return
-        with suppress(SandboxError):  # what cannot be read may have had tokens
-            if Sidecar.load(self.config.sidecar_path(name)).vault is None:
-                return
-        from terok_sandbox.vault.unlock import open_vault
-
-        with open_vault(self.config) as vault:
-            vault.revoke_tokens(name)
 
     def _clean_up(self, name: str, *, keep_container: bool) -> None:
         """Take back a failed launch without hiding why it failed."""

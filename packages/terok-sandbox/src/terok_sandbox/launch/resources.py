@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_d
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
-from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
+from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
 from terok_sandbox.runtime.ports import reserve_port
@@ -224,6 +224,19 @@ def _settle(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def revoke_tokens(config: SandboxConfig, name: str) -> None:
+    """Revoke every token of container *name*; raises VaultError when the vault cannot be opened."""
+    if not config.db_path.exists():
+        return
+    with suppress(SandboxError):  # what cannot be read may have had tokens
+        if Sidecar.load(config.sidecar_path(name)).vault is None:
+            return
+    from terok_sandbox.vault.unlock import open_vault
+
+    with open_vault(config) as vault:
+        vault.revoke_tokens(name)
 
 
 def remove_files(config: SandboxConfig, name: str) -> None:
