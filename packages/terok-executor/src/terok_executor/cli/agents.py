@@ -45,7 +45,7 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
     from terok_executor.roster.selection import parse_selection
 
     roster = AgentRoster.load()
-    known_names = {**roster.agents, **roster.tools}
+    known_names: dict[str, Installed] = {**roster.agents, **roster.tools}
     chosen = [known_names[name] for name in parse_selection(",".join(agents), roster.agents, roster.tools)]
     ask = npm_registry()
     moves = find_moves(chosen, ask)

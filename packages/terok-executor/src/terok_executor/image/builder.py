@@ -188,7 +188,7 @@ class ImageBuilder:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
-        contents = Contents(self.base.image, self.l0_tag(), self.family, host_bundle_path())
+        contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
         usual = cache_dir() / "images" / f"{self.l1_tag(known[name] for name in wanted).rpartition(':')[2]}.tag"
         guess = _first_line(usual) or self.l1_tag(known[name] for name in wanted)
 
