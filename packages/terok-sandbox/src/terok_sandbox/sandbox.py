@@ -25,19 +25,17 @@ from terok_sandbox.errors import (
 from terok_sandbox.launch.argv import SANDBOX_LABEL, LaunchPlan, plan_launch
 from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
-from terok_sandbox.launch.gpu import GPU_VENDORS
 from terok_sandbox.launch.made import borrowed
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
-    dossier_text,
     launch_lock,
     launch_paths,
-    make_sidecar,
+    low_disk,
     remove_files,
     revoke_tokens,
     settling,
-    write_files,
+    write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
@@ -172,7 +170,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                self._write(spec, replace(plan, planned=borrowed(plan.planned)), mounts)
+                write_launch(self.config, spec, replace(plan, planned=borrowed(plan.planned)), mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -256,7 +254,7 @@ class Sandbox:
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                self._write(spec, plan, mounts)
+                write_launch(self.config, spec, plan, mounts)
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:
@@ -277,17 +275,13 @@ class Sandbox:
             launch_paths(self.config, name),
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
-            cdi_grants=cdi_grants([f"{vendor}.com" for vendor in GPU_VENDORS]) if spec.gpus else (),
+            cdi_grants=cdi_grants() if spec.gpus else (),
         )
         mounts = check_mount_sources(spec.volumes, self.config, store=facts.store)
-        for line in plan.warnings if self._warn else ():
+        for line in filter(None, (*plan.warnings, low_disk(facts.store))) if self._warn else ():
             self._warn(line)  # type: ignore[misc]
         copied = {str(volume.host_path) for volume in plan.copies}
         return plan, tuple(mount for mount in mounts if mount[0] not in copied)
-
-    def _write(self, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
-        sidecar = make_sidecar(self.config, spec, mounts, network=plan.network, planned=plan.planned)
-        write_files(self.config, sidecar, plan, dossier_text(spec))
 
     def _claim(self, name: str) -> None:
         """Refuse a name in use; what a container removed behind our back has left is cleared away."""

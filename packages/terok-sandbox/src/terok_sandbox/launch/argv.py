@@ -270,13 +270,13 @@ def _limits(spec: RunSpec, facts: HostFacts) -> tuple[list[str], list[str]]:
         ("cpu", "--cpus", None if spec.cpus is None else f"{spec.cpus:g}"),
         ("pids", "--pids-limit", None if spec.pids is None else str(spec.pids)),
     )
+    defaults = {"pids": str(DEFAULT_PIDS), "memory": f"{facts.memory * 3 // 4}b" if facts.memory else None}
     arguments: list[str] = []
     warnings: list[str] = []
     for controller, flag, value in wanted:
         if controller in facts.controllers:
-            default = str(DEFAULT_PIDS) if controller == "pids" else None
-            if value or default:
-                arguments += [flag, value or default or ""]
+            if given := value or defaults.get(controller):
+                arguments += [flag, given]
         elif value:
             warnings.append(_no_effect(flag, value, controller))
     for flag, value in pairs(spec.extra_args):

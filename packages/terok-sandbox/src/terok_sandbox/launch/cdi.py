@@ -11,9 +11,10 @@ from terok_util import TerokError, read_file
 from terok_util import yaml as terok_yaml
 
 from terok_sandbox.errors import GpuConfigError
+from terok_sandbox.launch.gpu import GPU_VENDORS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 DIRECTORIES: Final = (Path("/etc/cdi"), Path("/var/run/cdi"))
 """Where Podman looks for descriptions."""
@@ -28,14 +29,14 @@ def installed_cdi_devices(directories: Iterable[Path] = DIRECTORIES) -> frozense
     return frozenset(name for document in _descriptions(directories) for name in read_description(document))
 
 
-def cdi_grants(vendors: Collection[str], directories: Iterable[Path] = DIRECTORIES) -> tuple[str, ...]:
-    """Return what every description of *vendors* (``nvidia.com``) gives to a container; errors as above."""
-    return tuple(sorted({one for document in _descriptions(directories) for one in granted(document, vendors)}))
+def cdi_grants(directories: Iterable[Path] = DIRECTORIES) -> tuple[str, ...]:
+    """Return what every description of GPUs gives to a container; errors as above."""
+    return tuple(sorted({one for document in _descriptions(directories) for one in granted(document)}))
 
 
-def granted(document: Any, vendors: Collection[str]) -> set[str]:
-    """Return paths of nodes and mounts, and names of variables, that one parsed description of *vendors* gives out."""
-    if not isinstance(document, dict) or str(document.get("kind")).partition("/")[0] not in vendors:
+def granted(document: Any) -> set[str]:
+    """Return paths of nodes and mounts, and names of variables, that one parsed description of GPUs gives out."""
+    if not isinstance(document, dict) or document.get("kind") not in [f"{vendor}.com/gpu" for vendor in GPU_VENDORS]:
         return set()
     owners = [document, *(document.get("devices") or ())]
     found: set[str] = set()

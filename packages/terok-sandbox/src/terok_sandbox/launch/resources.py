@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import threading
 import time
 import zlib
@@ -26,7 +27,7 @@ from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.argv import LaunchPlan
@@ -43,6 +44,8 @@ CONTAINERENV: Final = 'engine="podman"\n'
 """What programs look for that want to know whether they are in a container."""
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
+LOW_DISK: Final = 2 * 2**30
+"""Bytes below which a launch says so."""
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
 
@@ -132,6 +135,16 @@ def make_sidecar(
     )
 
 
+def low_disk(store: Iterable[str]) -> str:
+    """Return a line about a nearly full disk with one of *store*: nothing else limits what a container writes."""
+    for path in store:
+        with suppress(OSError):
+            free = shutil.disk_usage(path).free
+            if free < LOW_DISK:
+                return f"{path}: only {free / 2**30:.1f} GiB are free, and containers write there without a limit"
+    return ""
+
+
 def _host_ports() -> HostPorts:
     """Choose two free ports; they are the container's for as long as it exists."""
     with reserve_port() as vault, reserve_port() as gate:
@@ -157,6 +170,12 @@ def dossier_text(spec: RunSpec) -> str:
     """
     path = spec.annotations.get(DOSSIER_ANNOTATION)
     return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
+
+
+def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
+    """Write everything that *plan* needs, with *mounts* as they were judged; LaunchError when that fails."""
+    sidecar = make_sidecar(config, spec, mounts, network=plan.network, planned=plan.planned)
+    write_files(config, sidecar, plan, dossier_text(spec))
 
 
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:

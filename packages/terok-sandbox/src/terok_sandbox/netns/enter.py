@@ -11,6 +11,8 @@ import fcntl
 import os
 import signal
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,9 @@ _PR_CAP_AMBIENT_RAISE: Final = 2
 _CAP_NET_ADMIN: Final = 12
 _CAP_SYS_ADMIN: Final = 21
 _CAPABILITY_VERSION_3: Final = 0x20080522
+
+_SHARE: Final = 4
+_SHARED: Final = tuple(Path("/proc/sys/user", f"max_inotify_{what}") for what in ("instances", "watches"))
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -55,6 +60,27 @@ def enter_owner(netns_fd: int) -> None:
             _call("enter the user namespace", _libc.setns(owner, _CLONE_NEWUSER))
     finally:
         os.close(owner)
+
+
+def limit_shares() -> Callable[[], None]:
+    """Return what, called in a container's user namespace, limits what the container takes of this user's watches.
+
+    The kernel counts them by user, and user 1000 inside is this user. Where the caller's own namespace is this one, or
+    the kernel has no such limits, nothing is changed.
+    """
+    mine = Path("/proc/self/ns/user").stat()
+    shares: dict[Path, int] = {}
+    for path in _SHARED:
+        with suppress(OSError, ValueError):
+            shares[path] = int(path.read_text()) // _SHARE
+
+    def limit() -> None:
+        now = Path("/proc/self/ns/user").stat()
+        for path, share in shares.items() if (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino) else ():
+            with suppress(OSError):
+                path.write_text(str(share))
+
+    return limit
 
 
 def become_uplink_by_descriptor(netns_fd: int, parent: int) -> None:

@@ -19,7 +19,7 @@ from terok_sandbox.runtime.engine import ask, find_podman
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
@@ -52,6 +52,7 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         runtime = str(host["ociRuntime"]["name"])
         selinux = host["security"].get("selinuxEnabled") is True
         store = tuple(str(info["store"][key]) for key in ("graphRoot", "runRoot") if info.get("store", {}).get(key))
+        memory = int(info["host"].get("memTotal") or 0)
         slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError("the answer of `podman info` cannot be read", hint="podman 4.3 or newer is needed") from error
@@ -65,6 +66,7 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         init=has_init() if init is None else init,
         selinux=selinux,
         store=store,
+        memory=memory,
     )
 
 

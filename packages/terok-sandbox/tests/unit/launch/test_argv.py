@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.argv import DROPPED_CAPABILITIES, SUDO_CAPABILITIES, LaunchPaths, LaunchPlan, plan_launch
 from terok_sandbox.launch.facts import HostFacts
+from terok_sandbox.launch.resources import low_disk
 from terok_sandbox.launch.spec import PolicyTiers, RunSpec, Sharing, VolumeSpec, Wiring
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -194,3 +195,21 @@ def test_policy_tiers_stay_out_of_the_arguments() -> None:
     plan = plan_launch(replace(SPEC, wiring=wiring, env={"TOKEN": "s3cret"}), NEW, PATHS, enforcement="filter")
     assert "secret" not in " ".join(plan.argv)
     assert "s3cret" not in " ".join(plan.argv)
+
+
+@pytest.mark.attack("RES-1")
+def test_memory_has_a_default_where_it_can_be_limited() -> None:
+    """RES-1: one container that takes all memory stops the host."""
+    facts = replace(NEW, memory=8 * 2**30)
+    argv = plan_launch(SPEC, facts, PATHS, enforcement="filter").argv
+    assert argv[argv.index("--memory") + 1] == f"{6 * 2**30}b"
+    argv = plan_launch(replace(SPEC, memory="1g"), facts, PATHS, enforcement="filter").argv
+    assert argv[argv.index("--memory") + 1] == "1g"
+    assert "--memory" not in plan_launch(SPEC, replace(OLD, memory=2**30), PATHS, enforcement="filter").argv
+
+
+@pytest.mark.attack("RES-1")
+def test_a_disk_that_is_nearly_full_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert low_disk([str(tmp_path / "missing")]) == ""
+    monkeypatch.setattr("terok_sandbox.launch.resources.LOW_DISK", 2**63)
+    assert str(tmp_path) in low_disk([str(tmp_path)])
