@@ -29,6 +29,8 @@ def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
         timeout=600,
     )
     assert done.out.strip() == container
+    without = ready("terok-executor", "login", container, code=2, timeout=60)
+    assert "there is no terminal here" in without.err
     first = terminal("terok-executor", "login", container)
     first.expect("[terok]")
     first.type("hilfe; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")

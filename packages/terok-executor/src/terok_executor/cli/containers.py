@@ -70,15 +70,15 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
 
 def login(name: str) -> int:
     """Become a terminal in a running container."""
+    runner = AgentRunner()
+    _require(runner, name)
+    if not runner.runtime.container(name).running:
+        raise RequestError(f"container {name} does not run", hint=f"start it with `terok-executor start {name}`")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise RequestError(
             "there is no terminal here to log in with",
             hint=f"run it from one; `terok-executor logs {name}` shows what the agent has printed",
         )
-    runner = AgentRunner()
-    _require(runner, name)
-    if not runner.runtime.container(name).running:
-        raise RequestError(f"container {name} does not run", hint=f"start it with `terok-executor start {name}`")
     exec_replace(runner.login_command(name))
 
 

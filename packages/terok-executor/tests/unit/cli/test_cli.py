@@ -136,7 +136,7 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("run", "claude", "repo", "-p", "x", "--branch", "HEAD"), 2, "not a branch name"),
         (("run", "claude", "repo", "-p", "x", "--branch", "refs/heads/main"), 2, "not a branch name"),
         (("logs", "some", "--tail", "-1"), 2, "at least 0 lines"),
-        (("login", "some"), 2, "there is no terminal here"),
+        (("login", "some"), 2, "there is no container"),
         (("deliver", "some"), 2, "there is no container"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
         (("start", "nobody", "-p", "x"), 2, "there is no container"),
@@ -285,3 +285,21 @@ def test_a_closed_terminal_unwinds_unless_it_is_ignored(before: str, said: str) 
     program = WAITS.format(before=before)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == said, done.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["terok_util.commands.front", "terok_executor.cli.tree", "terok_executor.cli.agents"]
+)
+def test_an_interruption_while_modules_are_loaded_is_one(module: str) -> None:
+    program = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from terok_executor.cli import main
+sys.exit(main(["agents", "list"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
