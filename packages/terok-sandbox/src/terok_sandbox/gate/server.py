@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 import socket
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import HttpVersion11, web
@@ -140,7 +141,7 @@ class _Gate:
         """Answer one request."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
-            return _refuse(refusal)
+            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
         wanted = route(request.method, request.raw_path, request.headers, self._wiring.name)
         if isinstance(wanted, Refusal):
             return _refuse(wanted)
@@ -275,7 +276,10 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 def _refuse(refusal: Refusal) -> web.Response:
     headers = {"Server": _SERVER, **dict(refusal.headers)}
-    response = web.Response(status=refusal.status, text=refusal.reason + "\n", headers=headers)
+    text, kind = refusal.reason + "\n", "text/plain"
+    if refusal.lfs:
+        text, kind = json.dumps({"message": refusal.reason}), "application/vnd.git-lfs+json"
+    response = web.Response(status=refusal.status, text=text, content_type=kind, headers=headers)
     response.force_close()  # whatever else was sent on this connection is not looked at
     return response
 
