@@ -105,6 +105,22 @@ VERBS: Final = (
         args=(_SCOPE, ArgDef("--days", help="keep those of the last N days", type=int, default=30, metavar="N"), _JSON),
     ),
     CommandDef(
+        "gc",
+        help="remove old backups, and what nothing reaches any more",
+        handler=f"{_UPKEEP}:gc",
+        args=(
+            _SCOPE,
+            ArgDef("--days", help="keep what is newer than N days", type=int, default=30, metavar="N"),
+            _JSON,
+        ),
+    ),
+    CommandDef(
+        "rm",
+        help="remove a mirror that no container uses",
+        handler=f"{_UPKEEP}:remove",
+        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream has not", action="store_true"), _JSON),
+    ),
+    CommandDef(
         "policy",
         help="show or change what happens to pushes that a rule finds something in",
         handler=f"{_UPKEEP}:policy",

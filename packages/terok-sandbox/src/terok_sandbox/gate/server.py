@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
@@ -17,7 +18,9 @@ from terok_util.text import safe_text
 
 from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.backend import Backend, inflated
-from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.disk import disk_use
+from terok_sandbox.gate.errors import GateError, PolicyError
+from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 _CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
 """Bytes of a request that are awaited before git starts, so that its size is known; git sends bigger ones in chunks."""
+_MEASURE_SECONDS: Final = 30.0
+_FULL: Final = (
+    "the mirror has reached its limit mirror_bytes; tell the person who runs it: "
+    "'terok-sandbox gate gc {0}', or 'gate policy {0} --limit mirror_bytes=NUMBER'"
+)
 _END_SECONDS: Final = 10.0
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
@@ -114,6 +122,7 @@ class _Gate:
         self._pushes = asyncio.Semaphore(limits.pushes)
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
+        self._measured: tuple[float, int] | None = None
         self.server = web.Server(
             self.handle,
             handler_cancellation=True,
@@ -136,7 +145,7 @@ class _Gate:
         """Answer one request; the seat of a connection without one, or without the token, may go to a newcomer."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
-            return _refuse(refusal)
+            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
         with self.connections.at_work(request.protocol):
             return await self._handle(request)
 
@@ -168,12 +177,25 @@ class _Gate:
             self._slots.release()
 
     def _room(self) -> int:
-        """Return how many bytes pushes may still bring."""
+        """Return how many bytes pushes may still bring before the disk is full."""
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
+
+    async def _quota(self) -> int:
+        """Return how many bytes pushes may still bring before the mirror has what it may have."""
+        mirror, now = self._wiring.mirror, asyncio.get_running_loop().time()
+        if self._measured is None or now - self._measured[0] > _MEASURE_SECONDS:
+            self._measured = now, await asyncio.to_thread(disk_use, mirror)
+        try:
+            return load_policy(mirror).limits.mirror_bytes - self._measured[1]
+        except PolicyError:
+            return self.limits.push_bytes  # the inspection refuses, and says why
 
     async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
         if wanted.service == "receive-pack" and self._room() <= 0:
             return _refuse(Refusal(507, "the disk of the gate is nearly full; tell the person who runs it"))
+        quota = await self._quota() if wanted.service == "receive-pack" else 0
+        if wanted.service == "receive-pack" and quota <= 0:
+            return _refuse(Refusal(507, _FULL.format(self._wiring.name)))
         if wanted.action == "advertise":
             return await self._answer(request, wanted, None)
         body = inflated(_body(request)) if wanted.gzip else _body(request)
@@ -182,7 +204,11 @@ class _Gate:
         async with self._pushes, PushCheck(self._wiring.mirror) as check:
             size, body = await _counted(body, self.limits.idle_seconds)
             held = None if size is None else size + held_bytes(self._wiring.mirror)
-            return await self._answer(request, wanted, body, check, allowance(held, self.limits.push_memory))
+            allowed = allowance(held, self.limits.push_memory)
+            try:
+                return await self._answer(request, wanted, body, check, allowed, quota)
+            finally:
+                self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
     async def _answer(
         self,
@@ -191,8 +217,10 @@ class _Gate:
         body: AsyncIterator[bytes] | None,
         check: PushCheck | None = None,
         allowed: Allowance | None = None,
+        quota: int = 0,
     ) -> web.StreamResponse:
-        bounds = {"receive.maxInputSize": str(min(self.limits.push_bytes, self._room())), "pack.threads": "3"}
+        most = min(self.limits.push_bytes, self._room(), quota)
+        bounds = {"receive.maxInputSize": str(most), "pack.threads": "3"}
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
@@ -276,7 +304,10 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 def _refuse(refusal: Refusal) -> web.Response:
     headers = {"Server": _SERVER, **dict(refusal.headers)}
-    response = web.Response(status=refusal.status, text=refusal.reason + "\n", headers=headers)
+    text, kind = refusal.reason + "\n", "text/plain"
+    if refusal.lfs:
+        text, kind = json.dumps({"message": refusal.reason}), "application/vnd.git-lfs+json"
+    response = web.Response(status=refusal.status, text=text, content_type=kind, headers=headers)
     response.force_close()  # whatever else was sent on this connection is not looked at
     return response
 

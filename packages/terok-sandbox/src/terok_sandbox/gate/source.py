@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from terok_sandbox.gate.errors import RepoNotUnderstood, UpstreamRefused
 
 _SLUG_LENGTH = 40
-_SSH_PORT = 22
+SSH_PORT = 22
 _SCP_LIKE = re.compile(r"(?P<user>[A-Za-z0-9_][\w.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^\s:-][^\s]*)\Z")
 _SSH_USER = re.compile(r"[A-Za-z0-9_][\w.-]*\Z")
 _SSH_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*\Z")
@@ -69,9 +69,9 @@ def endpoint(source: RepoSource) -> tuple[str, int] | None:
     if source.kind == "path":
         return None
     if match := _SCP_LIKE.match(source.address):
-        return match["host"], _SSH_PORT
+        return match["host"], SSH_PORT
     url = urlsplit(source.address)
-    return str(url.hostname), url.port or (_SSH_PORT if source.kind == "ssh" else 443)
+    return str(url.hostname), url.port or (SSH_PORT if source.kind == "ssh" else 443)
 
 
 def local_git_dir(repo: Path) -> Path:

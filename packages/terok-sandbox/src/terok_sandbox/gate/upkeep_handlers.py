@@ -76,6 +76,48 @@ def prune(*, scope: str, days: int = 30, as_json: bool = False) -> int:
     return 0
 
 
+def gc(*, scope: str, days: int = 30, as_json: bool = False) -> int:
+    """Remove old saved tips and what nothing reaches any more."""
+    from terok_sandbox.gate.disk import collect_garbage
+
+    if days < 0:
+        raise GateError("the number of days is negative")
+    mirror = _mirror(scope)
+    removed = prune_backups(mirror, timedelta(days=days))
+    before, after = collect_garbage(mirror, days)
+    if as_json:
+        print(json.dumps({"backups": len(removed), "bytes_before": before, "bytes_after": after}, indent=1))
+    else:
+        print(f"removed {len(removed)} backups; {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
+    return 0
+
+
+def remove(*, scope: str, force: bool = False, as_json: bool = False) -> int:
+    """Remove a mirror that no container uses, with new work only if told to."""
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.gate.disk import disk_use, remove_mirror, users_of
+    from terok_sandbox.gate.promotion import new_work
+
+    mirror = mirror_path(base_directory(), scope)
+    if users := users_of(mirror, SandboxConfig().sidecar_dir.glob("*.json")):
+        raise GateError(
+            f"containers have the mirror {scope} as their gate: {safe_text(', '.join(users))}",
+            hint="remove them first: terok-sandbox rm NAME",
+        )
+    if mirror.exists() and not force:
+        work = [item.branch for item in new_work(GitGate.open(scope, base=base_directory()))]
+        if work:
+            names = safe_text(", ".join(work), limit=500)
+            raise GateError(
+                f"the mirror {scope} has work that the upstream has not: {names}",
+                hint=f"terok-sandbox gate review {scope}, or say --force",
+            )
+    freed = disk_use(mirror)
+    remove_mirror(mirror)
+    print(json.dumps({"removed": scope, "bytes": freed}) if as_json else f"removed {scope}, {freed / 1e6:.1f} MB")
+    return 0
+
+
 def policy(
     *,
     scope: str,
