@@ -27,21 +27,16 @@ git_quiet() {
 
 has_commits() { git -C "$repo_root" rev-parse -q --verify HEAD >/dev/null 2>&1; }
 
-bring_up_to_date() { git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1; }
-
 # Takes the copy that the host has put into the workspace and brings it up to date from the gate, or makes the workspace
 # from the copy that is mounted, which the launch has brought up to date.
 clone_from_seed() {
-    if [ -d "$repo_root/.git" ]; then
-        newer=bring_up_to_date
-    elif [ -d "${TEROK_SEED:-}" ]; then
-        newer=true
-    else
-        return 1
-    fi
-    if { [ -d "$repo_root/.git" ] ||
+    copied=
+    if [ -d "$repo_root/.git" ]; then copied=1; fi
+    [ -n "$copied" ] || [ -d "${TEROK_SEED:-}" ] || return 1
+    if { [ -n "$copied" ] ||
         git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
-        git -C "$repo_root" remote set-url origin "$gate_url" && "$newer" &&
+        git -C "$repo_root" remote set-url origin "$gate_url" &&
+        { [ -z "$copied" ] || git -C "$repo_root" fetch --quiet --prune origin >/dev/null 2>&1; } &&
         default="$(git -C "$repo_root" symbolic-ref --short HEAD)" &&
         git -C "$repo_root" reset --quiet --hard "origin/$default" >/dev/null 2>&1; then
         return 0
