@@ -190,13 +190,15 @@ def report(times: Times, agent: str) -> int:
     """Print the figures; 1 if the budget is missed."""
     ratio = statistics.median(times.ratios)
     bare, ours = statistics.median(times.bare), statistics.median(times.ours)
-    said = "MISSED" if ratio > BUDGET else "ok"
+    missed = agent == "claude" and ratio > BUDGET  # the scripted one does next to nothing: all of its job is ours
+    said = "MISSED" if missed else "ok"
     spread = f"{min(times.ratios):.2f} to {max(times.ratios):.2f}"
-    print(f"{said:7} whole job of {agent}: {ratio:.2f} x, budget {BUDGET} x ({spread} in {len(times.ours)} turns)")
+    turns = f"{spread} in {len(times.ours)} turns"
+    print(f"{said:7} whole job of {agent}: {ratio:.2f} x, budget of claude {BUDGET} x ({turns})")
     print(f"        ours {ours:.2f} s, bare {bare:.2f} s of which clone {statistics.median(times.clone):.2f} s")
     for phase in PHASES:
         print(f"        {phase:10} {statistics.median(row[phase] for row in times.phases) * 1e3:7.0f} ms")
-    return int(ratio > BUDGET)
+    return int(missed)
 
 
 def main() -> int:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
     from terok_sandbox.runtime.krun import KrunRuntime as KrunRuntime
+    from terok_sandbox.runtime.podman import PodmanRuntime as PodmanRuntime
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
     from terok_sandbox.runtime.protocol import ContainerState as ContainerState
@@ -106,6 +107,7 @@ else:
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
             "terok_sandbox.runtime.krun": "KrunRuntime",
+            "terok_sandbox.runtime.podman": "PodmanRuntime",
             "terok_sandbox.runtime.protocol": "ByteProcess ContainerRuntime ContainerState",
             "terok_sandbox.sandbox": "Sandbox",
             "terok_sandbox.setup.stages": "run_setup run_uninstall",

@@ -21,7 +21,6 @@ from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.names import folded
 from terok_sandbox.shield.ruleset import POSTURES
-from terok_sandbox.shield.upstream import UpstreamError
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
@@ -150,6 +149,8 @@ class Controls:
         return {"posture": "up"}
 
     async def _resolved(self, request: Request) -> Answer:
+        from terok_sandbox.shield.upstream import UpstreamError
+
         name = folded(str(request.get("name")))
         try:
             decision, judged = await self._resolve(name)
