@@ -21,6 +21,12 @@ HANDSHAKE = (
 OUTCOMES = {"revoked": "unknown_token", "locked": "vault_unavailable"}
 
 
+async def closed_now(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 def withdraw(vault: Vault, how: str) -> None:
     if how == "revoked":
         vault.db.revoke_tokens(CONTAINER)
@@ -123,7 +129,7 @@ async def test_an_open_websocket_ends_on_both_sides(vault: Vault, provider: Prov
         assert b"\x88\x02\x03\xf0" in got, "closed with 1008"
         assert await closed in (1008, 1006)
         await ended(vault, how)
-    writer.close()
+    await closed_now(writer)
     assert not any(message.type is aiohttp.WSMsgType.BINARY for message in heard)
 
 
@@ -143,7 +149,7 @@ async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said:
 
 @pytest.mark.attack(id="TOK-1")
 async def test_what_waits_for_a_provider_that_does_not_read_does_not_follow(vault: Vault, provider: Provider) -> None:
-    release = asyncio.Event()
+    release, served = asyncio.Event(), asyncio.Event()
     arrived = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -155,7 +161,8 @@ async def test_what_waits_for_a_provider_that_does_not_read_does_not_follow(vaul
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(65536):
                 arrived += len(piece)
-        writer.close()
+        await closed_now(writer)
+        served.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -170,8 +177,8 @@ async def test_what_waits_for_a_provider_that_does_not_read_does_not_follow(vaul
         withdraw(vault, "revoked")
         await ended(vault, "revoked")
         release.set()
-        await asyncio.sleep(0)
+        await served.wait()
     sent = vault.audit()[-1]["sent_bytes"]
-    writer.close()
+    await closed_now(writer)
     server.close()
     assert isinstance(sent, int) and sent < 20_000_000 and arrived <= sent

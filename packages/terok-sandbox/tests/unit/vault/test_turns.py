@@ -17,6 +17,7 @@ from terok_sandbox.vault.websocket import accept
 from terok_sandbox.vault.wire.frames import MAX_PIECES, PING, frame
 
 from .conftest import Provider, Vault
+from .test_standing import closed_now
 
 MIB = 1024 * 1024
 
@@ -102,7 +103,7 @@ async def test_a_quarantine_ends_the_search_of_a_bomb(
 async def test_a_flood_of_empty_frames_is_passed_on_in_turns(
     vault: Vault, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    count = 50_000
+    count, served = 50_000, asyncio.Event()
     empty = frame(PING, b"", key=b"abcd" if way == "up" else b"")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +118,8 @@ async def test_a_flood_of_empty_frames_is_passed_on_in_turns(
         with suppress(ConnectionError):
             while await reader.read(65536):
                 pass
-        writer.close()
+        await closed_now(writer)
+        served.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -137,7 +139,8 @@ async def test_a_flood_of_empty_frames_is_passed_on_in_turns(
         while turns.done < count:
             with suppress(TimeoutError):
                 await asyncio.wait_for(reader.read(65536), 0.01)
-    writer.close()
+        await closed_now(writer)
+        await served.wait()
     turns.stop()
     server.close()
     assert turns.most <= 2 * MAX_PIECES, "passed on without giving others their turn"
