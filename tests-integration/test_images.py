@@ -61,7 +61,7 @@ def test_a_build_that_is_cut_short_leaves_nothing(
         for pid in sleeping():
             os.kill(pid, signal.SIGKILL)
         demo("install: {run_as_root: []}\n")
-        ready("terok-executor", "build", "demo", "--base", BASE, timeout=600)
+        ready("terok-executor", "build", "demo", "--base", BASE, "--rebuild", timeout=600)
     assert working(ready) == []
     assert not files.exists()
     assert sleeping() == []
