@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from terok_util.process import Completed, ProcessError
 
+    from terok_sandbox.gate.allowance import Allowance
     from terok_sandbox.gate.credentials import Shown
 
 Protocol = Literal["file", "https", "ssh"]
@@ -43,7 +44,9 @@ VERBS: Final = frozenset(
         "ls-remote",
         "merge-base",
         "mktree",
+        "prune",
         "push",
+        "reflog",
         "repack",
         "rev-list",
         "rev-parse",
@@ -78,6 +81,7 @@ GUARD: Final[Mapping[str, str]] = {
     "fetch.writeCommitGraph": "false",
     "receive.fsckObjects": "true",
     "receive.autogc": "false",
+    "receive.denyCurrentBranch": "refuse",  # updateInstead checks files out, through the filters of whoever owns them
     "transfer.fsckObjects": "true",
     "transfer.bundleURI": "false",
     "submodule.recurse": "false",
@@ -166,15 +170,15 @@ async def spawn_service(
     advertise: bool = False,
     pass_fds: Sequence[int] = (),
     variables: Mapping[str, str] | None = None,
-    memory: int | None = None,
+    allowed: Allowance | None = None,
     who: str = "container",
 ) -> Process:
     """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
 
     ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
     ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
-    ``pass_fds`` and get ``variables``. ``memory`` limits what git, and each process that it starts, may allocate
-    (bytes); the limit is there before git reads the request. The reflogs say that ``who`` has pushed (`pusher`).
+    ``pass_fds`` and get ``variables``. ``allowed`` limits git, and each process that it starts, before it reads the
+    request. The reflogs say that ``who`` has pushed (`pusher`).
     """
     from asyncio.subprocess import PIPE
 
@@ -195,7 +199,8 @@ async def spawn_service(
             env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
-            memory=memory,
+            memory=allowed.memory if allowed else None,
+            cpu=allowed.seconds if allowed else None,
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error

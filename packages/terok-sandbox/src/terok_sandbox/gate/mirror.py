@@ -41,7 +41,7 @@ from terok_sandbox.gate.refs import (
     point_head,
     read_refs,
 )
-from terok_sandbox.gate.source import resolve_repo
+from terok_sandbox.gate.source import known_repo, resolve_repo
 from terok_sandbox.gate.upstream import Advertised, Upstream
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class GitGate:
         record = read_record(mirror_path(base, scope))
         gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
         if record.upstream is not None:
-            gate.source = resolve_repo(record.upstream)
+            gate.source = known_repo(record.upstream)
         return gate
 
     def sync(self, *, timeout: float = 1800.0) -> GateSyncResult:
@@ -149,8 +149,9 @@ class GitGate:
         if self.source is None:
             return None
         access = self.access
-        if access is None and self.path.is_dir():
-            access = access_for(read_record(self.path), self.path.parent)
+        if access is None:
+            new = MirrorRecord(self.scope, self.source.address, self.default_branch)
+            access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent)
         return Upstream(self.source, access)
 
     def seed(self, base: Path) -> Path | None:
@@ -255,7 +256,7 @@ class GitGate:
         errors = (create_unseen if created else change_refs)(self.path, changes)
         prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
-        notes = plan.notes + tags.notes
+        notes = plan.notes + tags.notes + _namesakes(after, plan)
         start = seen.branches.get(default) if default else seen.head
         if start and not default:
             self._keep_detached(upstream, start, after, timeout=timeout)
@@ -336,6 +337,16 @@ class GitGate:
 
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
+
+
+def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
+    """Say which new branches of the upstream have the name of a tag that the upstream has not."""
+    tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
+    return tuple(
+        f"the new branch {branch!r} has the name of a tag that was pushed here: git may take one for the other"
+        for branch, (old, _) in plan.updates.items()
+        if old is None and branch in tags
+    )
 
 
 def _moves(before: RefSet, seen: Advertised) -> list[RefChange]:

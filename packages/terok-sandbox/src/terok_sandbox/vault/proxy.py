@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.access import Credential, VaultAccess
     from terok_sandbox.vault.hooks import Credentials, Meter
     from terok_sandbox.vault.routes import Route
+    from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.store import TokenRow
     from terok_sandbox.vault.wire.body import Body
     from terok_sandbox.vault.wire.leg import Leg, Watch
@@ -61,6 +62,7 @@ class _Grant:
     token: TokenRow
     route: Route
     credential: Credential
+    patterns: Patterns  # what the answer is searched for
 
 
 class VaultProxy:
@@ -207,12 +209,15 @@ class VaultProxy:
         request = swap(screened, presented, route, credential.data)
         if isinstance(request, Refusal):
             return request
+        patterns = self._access.patterns(self._container, credential)
+        if isinstance(patterns, Refusal):
+            return patterns
         # Last, and nothing is waited for from here to the release: requests that come together are counted one by one.
         if self._meter is not None:
             refusal = self._meter.admit(row, route, screened.method, screened.target.path)
             if refusal is not None:
                 return refusal
-        return _Grant(screened, request, presented.token, row, route, credential)
+        return _Grant(screened, request, presented.token, row, route, credential, patterns)
 
     def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
         known: tuple[Presented, TokenRow] | None = None
@@ -242,7 +247,7 @@ class VaultProxy:
             if answer.head.status == 401:
                 self._credentials.rejected(grant.token.provider, grant.token.credential_set, grant.credential)
             try:
-                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+                await reply.send(answer, grant.request, grant.patterns, exchange.traffic)
             except BaseException:
                 self._upstream.drop(answer)
                 raise
@@ -304,7 +309,7 @@ class VaultProxy:
             if answer.head.status != 101:
                 # The upstream's refusal is for the client to read; its connection ends with it.
                 reply.keep = False
-                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+                await reply.send(answer, grant.request, grant.patterns, exchange.traffic)
                 exchange.outcome = "complete"
                 client.close()
                 return
@@ -317,7 +322,7 @@ class VaultProxy:
                     exchange.outcome = refusal.reason
                 return refusal is None
 
-            orderly = await bridge(client, answer.leg, grant.credential.patterns, exchange.traffic, permitted)
+            orderly = await bridge(client, answer.leg, grant.patterns, exchange.traffic, permitted)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "complete" if orderly else "broken_off"
             client.close()
@@ -362,9 +367,7 @@ _OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-va
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
 _USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
 _BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the request body stopped arriving")
-_UNREADABLE: Final = Refusal(
-    502, "unreadable_encoding", "the provider's answer has an encoding in which the vault cannot search for secrets"
-)
+_UNREADABLE: Final = Refusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
 _REFLECTED: Final = Refusal(
     502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
 )

@@ -123,19 +123,22 @@ class _Way:
         self.reader = FrameReader(masked=patterns is None)
         self._traffic = traffic
         self._to_client = patterns is not None
-        self._patterns = patterns or Patterns(())
-        self._scrubber = Scrubber(self._patterns)
+        self._patterns = patterns
+        self._scrubber = None if patterns is None else Scrubber(patterns)
         self._message = bytearray()
         self.begun = False
 
     def take(self, piece: Piece) -> bool:
         """Pass a piece on; return whether it closes this way."""
         if piece.opcode in _CONTROL:
-            self._send(piece.opcode, self._patterns.clean(piece.data), last=True)
+            data = piece.data if self._patterns is None else self._patterns.clean(piece.data)
+            self._send(piece.opcode, data, last=True)
             return piece.opcode == CLOSE
-        content = self._scrubber.feed(piece.data)
-        if piece.last:
-            content += self._scrubber.finish()
+        content = piece.data
+        if self._scrubber is not None:
+            content = self._scrubber.feed(content)
+            if piece.last:
+                content += self._scrubber.finish()
         if self._to_client:
             self._traffic.received += len(content)
             self._show(content, last=piece.last)

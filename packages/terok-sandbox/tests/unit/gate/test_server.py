@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -164,6 +165,16 @@ def test_the_token_is_needed(upstream: Repo, url: str) -> None:
 )
 def test_nothing_else_is_served(url: str, method: str, path: str, status: int) -> None:
     assert ask(url, method, path, bearer(), b"0000" if method == "POST" else None)[0] == status
+
+
+def test_large_file_storage_is_answered_as_it_expects(url: str) -> None:
+    for path, headers, status in (
+        ("/proj.git/info/lfs/objects/batch", bearer(), 501),
+        ("/proj.git/info/lfs/locks/verify", bearer(), 501),
+        ("/proj.git/info/lfs/objects/batch", {}, 401),
+    ):
+        got, body = ask(url, "POST", path, headers | {"Content-Type": "application/vnd.git-lfs+json"}, b"{}")
+        assert (got, sorted(json.loads(body))) == (status, ["message"])
 
 
 def test_head_names_the_default_branch(url: str) -> None:
