@@ -16,7 +16,11 @@ _MAX_LINE: Final = 4096
 _MAX_INFLATED: Final = 256 * 1024 * 1024
 _STEP: Final = 64 * 1024
 _BETWEEN: Final = b" \t\r\n\f\v\"'`,;\\#>|&"
-_GROUPS: Final = re.compile(rb"(?:(?:0[xX]|\\x)?[0-9A-Fa-f]{2,16}[\s:,;'\"-]{0,3}){4,}")
+# Possessive, and begun only where a number begins: no text makes it try the same characters again and again.
+_GROUP: Final = rb"(?:(?:0[xX]|\\x)?+[0-9A-Fa-f]{2,}+[\s:,;'\"-]{0,3}+)"
+_SOME: Final = re.compile(rb"(?<![0-9A-Fa-f])" + _GROUP + rb"{4,}+")
+_ONLY: Final = re.compile(rb"[\s{(\['\"]*+(" + _GROUP + rb"++)[\s})\]'\";]*+\Z")
+_AFTER_OFFSET: Final = re.compile(_GROUP + rb"++")
 _PREFIX: Final = re.compile(rb"0[xX]|\\x|[^0-9A-Fa-f]")
 _OFFSET: Final = re.compile(rb"[ \t]*[0-9A-Fa-f]{4,16}(?::[ \t]*|[ \t]+)(?=[0-9A-Fa-f]{2})")
 _DUMPED: Final = 32
@@ -96,7 +100,11 @@ class Gunzip:
 
 
 def _digits(line: bytes) -> bytes:
-    offset = _OFFSET.match(line)
-    found = b"".join(_PREFIX.sub(b"", match[0]) for match in _GROUPS.finditer(line, offset.end() if offset else 0))
-    found = found[:_DUMPED] if offset else found
+    """Return the hexadecimal digits of a line: all behind an offset, all of a line of nothing else, or long rows."""
+    if (offset := _OFFSET.match(line)) and (shown := _AFTER_OFFSET.match(line, offset.end())):
+        found = _PREFIX.sub(b"", shown[0])[:_DUMPED]
+    elif only := _ONLY.match(line):
+        found = _PREFIX.sub(b"", only[1])
+    else:
+        found = b"".join(_PREFIX.sub(b"", match[0]) for match in _SOME.finditer(line))
     return found[: len(found) & ~1]

@@ -39,16 +39,16 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """What an upstream has: its branches and tags, the branch its HEAD names (None when it names none), and more.
+    """What an upstream has: branches, tags, the branch and the commit its HEAD is at, and the hash of its objects.
 
-    ``head`` is the commit HEAD is at, ``object_format`` the hash that object names are made of.
+    HEAD names no branch (None) when it is on none, and no commit when there is none.
     """
 
     branches: dict[str, str]
     tags: dict[str, str]
     default_branch: str | None
-    head: str | None = None
     object_format: str = "sha1"
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,5 +181,5 @@ def parse_advertisement(output: bytes) -> Advertised:
             branches[name.removeprefix(HEADS)] = value
         elif name.startswith(TAGS):
             tags[name.removeprefix(TAGS)] = value
-    some = next(iter((branches | tags).values()), "")
-    return Advertised(branches, tags, default, head, "sha256" if len(some) == 64 else "sha1")
+    some = next(iter((branches | tags).values()), "") or head or ""
+    return Advertised(branches, tags, default, "sha256" if len(some) == 64 else "sha1", head)

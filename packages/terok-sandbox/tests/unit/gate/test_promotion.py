@@ -20,6 +20,7 @@ from terok_sandbox.gate.errors import GateError, MirrorError, PolicyError, Promo
 from terok_sandbox.gate.held import Search, find_held
 from terok_sandbox.gate.inspect.objects import Cutter
 from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.readings import Dump, narrow
 from terok_sandbox.gate.verdicts import read_verdicts
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
@@ -152,6 +153,43 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
     assert (taken, cutter.ended) == (objects, len(objects))
     wanted = [number for number, one in enumerate(objects) if Search(patterns).holds(one)]
     assert search.found == (wanted[0] if wanted else None)
+
+
+def dumped(raw: bytes, width: int, per_group: int, *, offsets: bool, prefix: str, between: str) -> str:
+    lines = []
+    for at in range(0, len(raw), width):
+        row = raw[at : at + width]
+        groups = [prefix + row[one : one + per_group].hex() for one in range(0, len(row), per_group)]
+        shown = "".join(chr(byte) if 32 < byte < 127 else "." for byte in row)
+        lines.append(f"{at:08x}: {between.join(groups)}  {shown}" if offsets else f"    {between.join(groups)},")
+    return "\n".join(lines)
+
+
+@given(st.binary(min_size=8, max_size=100), st.sampled_from([1, 2]), st.integers(1, 40))
+def test_what_was_dumped_is_read(raw: bytes, per_group: int, step: int) -> None:
+    for text in (
+        dumped(raw, 16, per_group, offsets=True, prefix="", between=" "),
+        dumped(raw, 12, 1, offsets=False, prefix="0x", between=", "),
+        dumped(raw, 16, 1, offsets=False, prefix="", between=":"),
+        raw.hex(),
+    ):
+        dump = Dump()
+        read = b"".join(dump(text[at : at + step].encode()) for at in range(0, len(text), step)) + dump.end()
+        assert raw in read, text
+    wide = b"".join(bytes([byte, 0]) for byte in raw if byte)
+    assert narrow(wide) == raw.replace(b"\0", b"")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.attack("RES-1")
+@pytest.mark.parametrize(
+    "text", [b"0" * 4000 + b"g", b"0x" * 2000, b"00 " * 1300 + b"!", b"0000: " * 600, b"\\x00" * 900 + b"~"]
+)
+def test_no_line_takes_long_to_read(text: bytes) -> None:
+    dump = Dump()
+    for _ in range(200):
+        dump(text + b"\n")
+    dump.end()
 
 
 @pytest.mark.attack("GIT-4")

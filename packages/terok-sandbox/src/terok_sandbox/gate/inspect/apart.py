@@ -56,9 +56,10 @@ class Apart:
 
     def end(self) -> None:
         """End it now, with what it has started."""
-        if self._running:
+        if self._running and os.waitpid(self._pid, os.WNOHANG)[0] == 0:
             kill_tree(self._pid, 0.0)
             self._collected()
+        self._running = False
 
     def _collected(self) -> int:
         self._running = False

@@ -134,7 +134,7 @@ RULES: Final = (
         "Private key", "PuTTY-User-Key-File-", r"(PuTTY-User-Key-File-\d: [^\n]{1,40}[\s\S]{1,4000}Private-Lines: \d)"
     ),
     _rule("Private key in base64", "LS0tLS1CRUdJTi", _ENCODED_KEY),
-    _rule("Signed web token", "eyJ", r"(?<!\w)(eyJ[\w-]{20,1500}\.eyJ[\w-]{20,4000}\.[\w-]{40,1000})"),
+    _rule("Signed web token", "eyJ", r"(?<![\w-])(eyJ[\w-]{20,1500}\.eyJ[\w-]{20,4000}\.[\w-]{40,1000})"),
 )
 """What is looked for."""
 
