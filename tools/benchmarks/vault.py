@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from launch import memory
 from terok_sandbox.audit import read_audit
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.supervise.worker import WorkerContext
@@ -45,6 +46,7 @@ class Provider(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport, self.data, self.left, self.upload = transport, b"", 0, 0
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         if self.upload:
@@ -302,16 +304,11 @@ def processor_seconds(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def memory(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def under_streams(port: int, token: str, pid: int) -> tuple[float, float]:
-    """Return the broker's MiB before and during streams whose clients read slowly."""
-    before, ways = memory(pid), []
+def under_streams(port: int, token: str, pid: int) -> tuple[float, float] | None:
+    """Return the broker's MiB before and during streams whose clients read slowly; ``None`` if nobody here may know."""
+    before, ways = memory([pid]), []
+    if before is None:
+        return None
     for _ in range(MEMORY_STREAMS):
         way = connect(port)
         way.sendall(head("GET", "/down/100000000", token))
@@ -320,10 +317,10 @@ def under_streams(port: int, token: str, pid: int) -> tuple[float, float]:
         for way in ways:
             way.recv(65536)
         time.sleep(0.3)
-    during = memory(pid)
+    during = memory([pid])
     for way in ways:
         way.close()
-    return before, during
+    return None if during is None else (before, during)
 
 
 class Report:
@@ -386,9 +383,9 @@ def measure(arguments: argparse.Namespace, stack: ExitStack, folder: Path, repor
             least = 0 if enough else LEAST_OF_NGINX[what]
             report.row(f"streaming {what}, of nginx", speeds["vault"] / speeds["nginx"], "x", "", least=least)
 
-    before, during = under_streams(ports["vault"], token, broker)
-    detail = f"{before:.0f} MiB before, {during:.0f} MiB during"
-    report.row(f"memory of {MEMORY_STREAMS} streams", during - before, "MiB", detail)
+    if (seen := under_streams(ports["vault"], token, broker)) is not None:
+        detail = f"{seen[0]:.0f} MiB before, {seen[1]:.0f} MiB during"
+        report.row(f"memory of {MEMORY_STREAMS} streams", seen[1] - seen[0], "MiB", detail)
 
 
 def show(values: dict[str, float], unit: str) -> str:

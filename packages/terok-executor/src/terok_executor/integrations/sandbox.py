@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import SecurityClass as SecurityClass
+    from terok_sandbox.vault.api_key import check_key as check_key
+    from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
@@ -70,13 +72,13 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.budget import Budget as Budget
-    from terok_sandbox.vault.usage.journal import read_rows
+    from terok_sandbox.vault.usage.journal import settled_rows
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
 
     SANDBOX_COMMANDS = COMMANDS
     doctor_exit_code = exit_code
-    read_usage = read_rows
+    read_usage = settled_rows
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
@@ -110,12 +112,14 @@ else:
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SSHManager",
+            "terok_sandbox.vault.api_key": "check_key",
+            "terok_sandbox.vault.errors": "BadCredential",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.vault.usage.budget": "Budget",
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
-            "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
+            "read_usage": "terok_sandbox.vault.usage.journal:settled_rows",
         },
     )

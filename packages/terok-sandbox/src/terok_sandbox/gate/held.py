@@ -39,9 +39,10 @@ def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[
 
 def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns]) -> str:
     """Return where commits of ``tip`` that ``known`` have not hold a secret, in words; empty if nowhere."""
-    search = Search([needle for one in patterns for needle in one.all])
-    if not search.needles:
+    held = [one for one in patterns if one.secrets]
+    if not held:
         return ""
+    search = Search(held)
     objects = Objects(mirror)
     places: dict[str, str] = {}
     names: list[str] = []
@@ -65,17 +66,17 @@ def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[P
 
 
 class Search:
-    """Looks for byte strings in objects that come in pieces, also across the edges of those."""
+    """Looks for secrets in objects that come in pieces, also across the edges of those."""
 
-    def __init__(self, needles: Sequence[bytes]) -> None:
-        self.needles = needles
+    def __init__(self, patterns: Sequence[Patterns]) -> None:
+        self._patterns = patterns
         self.found: int | None = None
-        self._overlap = max((len(needle) for needle in needles), default=1) - 1
+        self._overlap = max(one.longest for one in patterns) - 1
         self._number = -1
         self._tail = b""
 
     def take(self, number: int, _size: int, piece: bytes) -> None:
-        """Search the next piece of an object; ``found`` is then the number of the first one with a needle."""
+        """Search the next piece of an object; ``found`` is then the number of the first one with a secret."""
         window = self._tail + piece if number == self._number else piece
         self._number = number
         self._tail = window[len(window) - self._overlap :] if len(window) > self._overlap else window
@@ -83,5 +84,5 @@ class Search:
             self.found = number
 
     def holds(self, data: bytes) -> bool:
-        """Tell whether a needle is in ``data``."""
-        return any(needle in data for needle in self.needles)
+        """Tell whether a secret is in ``data``."""
+        return any(one.finds(data) for one in self._patterns)

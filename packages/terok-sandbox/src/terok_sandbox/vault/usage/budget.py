@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Each limit is inclusive; None is no limit. `bytes` counts bodies both ways, `wall_seconds` from the launch."""
+    """Each limit is inclusive; None is no limit.
+
+    `bytes` counts bodies and messages both ways, `wall_seconds` from the launch: these two also end what is under way.
+    """
 
     cost_usd: float | None = None
     tokens: int | None = None
@@ -59,12 +62,14 @@ class Totals:
     bytes: int = 0
     cost: int = 0
 
-    def add(self, other: Totals) -> None:
-        """Add `other`."""
-        self.requests += other.requests
-        self.tokens += other.tokens
-        self.bytes += other.bytes
-        self.cost += other.cost
+    def __add__(self, other: Totals) -> Totals:
+        """Return both together."""
+        return Totals(
+            self.requests + other.requests,
+            self.tokens + other.tokens,
+            self.bytes + other.bytes,
+            self.cost + other.cost,
+        )
 
 
 def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
