@@ -42,7 +42,7 @@ LEAST_OF_NGINX = {"down": 0.5, "up": 0.6}
 
 
 class Provider(asyncio.Protocol):
-    """Answers POST with a small document, `/down/N` with N bytes, `/events` with a stream; takes uploads of any size."""
+    """Answers POST with a small document, `/down/N` with N bytes, `/events` with a stream; takes any upload."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport, self.data, self.left, self.upload = transport, b"", 0, 0
