@@ -27,8 +27,18 @@ class GateServer:
     It listens on the loopback ``port`` (0: any free one); ``url`` holds the token.
     """
 
-    def __init__(self, mirror: Path, name: str, token: str, *, port: int = 0, limits: GateLimits | None = None) -> None:
+    def __init__(
+        self,
+        mirror: Path,
+        name: str,
+        token: str,
+        *,
+        port: int = 0,
+        limits: GateLimits | None = None,
+        who: str = "container",
+    ) -> None:
         self._wiring = GateWiring.for_token(mirror, name, token)
+        self._who = who
         self._limits = limits
         self._socket = socket.create_server(("127.0.0.1", port))
         send_at_once(self._socket)
@@ -52,7 +62,8 @@ class GateServer:
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(serve_gate(self._socket, self._wiring, stop=self._stop, limits=self._limits))
+            service = serve_gate(self._socket, self._wiring, stop=self._stop, limits=self._limits, who=self._who)
+            runner.run(service)
 
     def __enter__(self) -> Self:
         self.start()

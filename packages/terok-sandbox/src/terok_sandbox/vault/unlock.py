@@ -7,7 +7,6 @@ commands a question on the terminal. Supervisors are given the path of the sessi
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt
 COMMAND_SECONDS: Final = 30.0
 MAX_SECRET_BYTES: Final = 64 * 1024
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,10 @@ def _first(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interactive: boo
             return use(found)
         except WrongPassphrase:
             wrong.append(f"the {found.tier} tier")
-            _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
+            import logging
+
+            log = logging.getLogger(__name__)
+            log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
     if interactive and sys.stdin.isatty():
         return use(Resolved(ask_passphrase("Vault passphrase: "), "prompt"))
     if wrong:

@@ -60,7 +60,7 @@ def test_openssh_lists_and_signs_on_the_host(cfg: SandboxConfig, tmp_path: Path,
     with open_vault(cfg) as database:
         add(database, "proj", pair, "a comment")
         add(database, "other", keys.mint())
-    line = keys.public_line(pair.public_blob, "a comment")
+    line = wire.public_line(pair.public_blob, "a comment")
     (tmp_path / "key.pub").write_text(line + "\n")
     with host_agent(cfg, "proj") as socket:
         assert socket.stat().st_mode & 0o777 == 0o600
