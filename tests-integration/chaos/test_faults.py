@@ -375,7 +375,7 @@ def test_the_clock_jumps(box: Box, tmp_path: Path) -> None:
         wait_for(lambda: wire.answers(box.config.forkserver_socket))
         box.run()
         before = box.processes()
-        box.sh("terok-sandbox", "shield", "allow", box.name, "timed.example.test:443", "--for", "5")
+        box.sh("terok-sandbox", "shield", "allow", box.name, "timed.example.test:443", "--minutes", "5")
         state = box.config.gateway_dir(box.name)
         told = [box.ask_vault().splitlines()[0]]
         for days, name in ((500, "later"), (-500, "earlier")):

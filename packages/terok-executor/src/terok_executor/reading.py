@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from terok_util import TerokError
+from terok_util import TerokError, read_file
 
 from terok_executor.errors import RequestError
 
@@ -17,11 +17,7 @@ def read_text(
     Raises ``error`` with ``hint``, whose message begins with ``what`` (the path by default), if there is none.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
-        if len(data) <= limit:
-            return data.decode("utf-8")
-        reason = f"larger than {limit} bytes"
+        return read_file(path, limit).decode("utf-8")
     except OSError as failure:
         reason = f"cannot be read: {failure.strerror}"
     except UnicodeDecodeError:

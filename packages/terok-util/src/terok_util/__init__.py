@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from terok_util.config.scopes import ConfigScope as ConfigScope
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
+    from terok_util.config.sections import config_error as config_error
+    from terok_util.config.sections import load_config_file as load_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
     from terok_util.config.stack import Origin as Origin
     from terok_util.errors import ConfigError as ConfigError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from terok_util.errors import TerokError as TerokError
     from terok_util.errors import UsageError as UsageError
     from terok_util.files.locks import FileLock as FileLock
+    from terok_util.files.reading import read_file as read_file
     from terok_util.files.trees import remove_tree as remove_tree
     from terok_util.files.writing import atomic_write as atomic_write
     from terok_util.files.writing import ensure_dir as ensure_dir
@@ -54,9 +57,11 @@ else:
             ".commands.tree": "CommandTree",
             ".config.merge": "deep_merge",
             ".config.scopes": "ConfigScope load_json_scope load_yaml_scope",
+            ".config.sections": "config_error load_config_file",
             ".config.stack": "ConfigStack Origin",
             ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
             ".files.locks": "FileLock",
+            ".files.reading": "read_file",
             ".files.trees": "remove_tree",
             ".files.writing": "atomic_write ensure_dir ensure_dir_writable write_sensitive_file",
             ".logs": "RedactionFilter configure_logging",

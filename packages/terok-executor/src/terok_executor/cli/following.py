@@ -18,8 +18,13 @@ from terok_executor.result import RunResult
 
 
 def catch_termination() -> None:
-    """Unwind at SIGTERM as at Ctrl-C, so that a batch system's signal stops the container too."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: nothing stays behind when a batch system or a terminal ends us.
+
+    A signal that is ignored (``nohup``) stays ignored.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
 
 
 def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool, remove: bool) -> int:

@@ -141,9 +141,10 @@ AGENTS = CommandDef(
             help="move agents to the newest versions and pin their checksums",
             handler=f"{_CLI}.agents:update",
             args=(
-                ArgDef("agents", nargs="*", metavar="AGENT", help="which agents (default: all)"),
+                ArgDef("agents", nargs="*", metavar="AGENT", help="which agents or tools (default: all agents)"),
                 ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
                 ArgDef("--into", metavar="DIR", help="directory to write to (default: the configuration directory)"),
+                _JSON,
             ),
         ),
         CommandDef(
@@ -172,6 +173,7 @@ BUILD = CommandDef(
         _FAMILY,
         ArgDef("--rebuild", action="store_true", help="build the agents anew"),
         ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
+        _JSON,
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import deep_merge, safe_text, yaml
 
-from terok_executor.errors import RosterError
+from terok_executor.errors import RosterFileError
 from terok_executor.paths import user_roster_dir
 from terok_executor.reading import read_text
 from terok_executor.roster.types import Agent, Provider, Tool
@@ -30,17 +30,17 @@ class RosterSource:
 
 
 def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
-    """Return every agent by name; RosterError, naming file, line and key, if any file is wrong."""
+    """Return every agent by name; RosterFileError, naming file, line and key, if any file is wrong."""
     return _load("agents", "RawAgentYaml", user_dir)
 
 
 def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
-    """Return every provider by name; RosterError as for agents."""
+    """Return every provider by name; RosterFileError as for agents."""
     return _load("providers", "RawProviderYaml", user_dir)
 
 
 def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
-    """Return every tool by name; RosterError as for agents."""
+    """Return every tool by name; RosterFileError as for agents."""
     return _load("tools", "RawToolYaml", user_dir)
 
 
@@ -58,11 +58,12 @@ def parse_source(origin: str, text: str) -> RosterSource:
         data = yaml.load(text, name=origin)
         yaml.plain(data)
     except yaml.YAMLError as error:
-        raise RosterError(safe_text(error.message, limit=500), hint="check indentation, colons and quotes") from None
+        hint = "check indentation, colons and quotes"
+        raise RosterFileError(safe_text(error.message, limit=500), hint=hint) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise RosterError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
+        raise RosterFileError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
     return RosterSource(origin, data)
 
 
@@ -87,19 +88,19 @@ def _users(directory: Path) -> Iterator[tuple[str, RosterSource]]:
         return
     for path in sorted(directory.glob("*.yaml")):
         _check_name(path)
-        yield path.stem, parse_source(str(path), read_text(path, MAX_FILE_BYTES, error=RosterError))
+        yield path.stem, parse_source(str(path), read_text(path, MAX_FILE_BYTES, error=RosterFileError))
 
 
 def _check_name(path: Path) -> None:
     stem = path.stem
     if not stem.isascii() or not stem.replace("-", "").isalnum() or stem != stem.lower() or len(stem) > 32:
-        raise RosterError(
+        raise RosterFileError(
             f"{path}: the file name is the entry's name", hint="use up to 32 lower-case letters, digits and dashes"
         )
 
 
 def validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
-    """Return the model of several files merged, the last one winning; RosterError names file, line and key."""
+    """Return the model of several files merged, the last one winning; RosterFileError names file, line and key."""
     from pydantic import ValidationError
 
     merged: dict[str, Any] = {}
@@ -108,7 +109,7 @@ def validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
     try:
         return model.model_validate(merged)
     except ValidationError as error:
-        raise RosterError(_explain(name, sources, error), hint=_hint(error)) from None
+        raise RosterFileError(_explain(name, sources, error), hint=_hint(error)) from None
 
 
 def _explain(name: str, sources: list[RosterSource], error: ValidationError) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from terok_util import TerokError
+from terok_util import TerokError, read_file
 from terok_util import yaml as terok_yaml
 
 from terok_sandbox.errors import GpuConfigError
@@ -45,8 +45,7 @@ def read_description(document: Any) -> set[str]:
 
 def _load(path: Path) -> Any:
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_SIZE)
+        text = read_file(path, MAX_SIZE).decode()
         return json.loads(text) if path.suffix == ".json" else terok_yaml.load(text)
     except (OSError, ValueError, RecursionError, TerokError, terok_yaml.YAMLError) as error:
         raise GpuConfigError(

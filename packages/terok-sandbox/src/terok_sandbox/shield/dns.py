@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from terok_util.door import Door, streams
+
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
-from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.asker import HOLD_SECONDS, Request
@@ -21,6 +22,8 @@ from terok_sandbox.shield.upstream import Upstream, UpstreamError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
+
+    from terok_util.door import Seat
 
     from terok_sandbox.shield.asker import Asker, RuleChannel
     from terok_sandbox.shield.ruleset import Learned
@@ -195,21 +198,20 @@ class DnsServer:
         )
 
     async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
-        """Serve both sockets until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+        """Serve both sockets until cancelled, then close them; raises ``NetnsError`` when the rules are gone."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, failed), sock=udp)
-        connections: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(
-            lambda r, w: self._stream(r, w, connections, failed), sock=tcp, backlog=BACKLOG
-        )
+        door = Door("names over TCP", MAX_CONNECTIONS)
+        door.open(tcp, lambda connection, seat: self._stream(connection, seat, failed))
         try:
-            async with server:
-                await failed
+            await failed
         finally:
             transport.close()
-            for task in [*self._tasks, *connections, *self._asking.values(), *self._held.values()]:
+            for task in [*self._tasks, *self._asking.values(), *self._held.values()]:
                 task.cancel()
+            await door.empty()
+            tcp.close()
 
     def start(self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
         """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
@@ -231,37 +233,22 @@ class DnsServer:
         except (NetnsError, AuditError) as error:
             _fail(failed, error)
 
-    async def _stream(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        connections: set[asyncio.Task[None]],
-        failed: asyncio.Future[None],
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(connections) < MAX_CONNECTIONS:
-            connections.add(task)
-            with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
-                await self._queries(reader, writer, failed)
-            connections.discard(task)
-        writer.close()
-
-    async def _queries(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, failed: asyncio.Future[None]
-    ) -> None:
-        while True:
-            async with asyncio.timeout(IDLE):
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                wire = await reader.readexactly(size)
-                try:
-                    reply = await self.answer(wire, tcp=True)
-                except (NetnsError, AuditError) as error:
-                    return _fail(failed, error)
-                if reply is None:
-                    return None
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
+    async def _stream(self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None]) -> None:
+        async with streams(connection) as (reader, writer):
+            while True:
+                seat.waits()
+                async with asyncio.timeout(IDLE):
+                    size = int.from_bytes(await reader.readexactly(2), "big")
+                    wire = await reader.readexactly(size)
+                    seat.works()
+                    try:
+                        reply = await self.answer(wire, tcp=True)
+                    except (NetnsError, AuditError) as error:
+                        return _fail(failed, error)
+                    if reply is None:
+                        return None
+                    writer.write(len(reply).to_bytes(2, "big") + reply)
+                    await writer.drain()
 
 
 def _fail(failed: asyncio.Future[None], error: Exception) -> None:

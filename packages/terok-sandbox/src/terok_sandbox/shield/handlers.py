@@ -85,10 +85,15 @@ def rules(*, name: str, as_json: bool) -> None:
         print(safe_text(f"{row['tier']:<15} {row['line']}"))
 
 
-def preview(*, name: str, posture: Posture | None) -> None:
+def preview(*, name: str, posture: Posture | None, as_json: bool = False) -> None:
     """Print the nft table of the next start."""
     shield = Shield(name)
-    print(render(shield.policy, host_addresses=host_addresses(), posture=posture or shield.live.posture), end="")
+    shown = posture or shield.live.posture
+    text = render(shield.policy, host_addresses=host_addresses(), posture=shown)
+    if as_json:
+        print(json.dumps({"posture": shown, "ruleset": text}))
+    else:
+        print(text, end="")
 
 
 def resolve(*, name: str, host: str, as_json: bool) -> int:
@@ -103,9 +108,9 @@ def resolve(*, name: str, host: str, as_json: bool) -> int:
     return 0 if answer["verdict"] == "allow" else 1
 
 
-def logs(*, name: str, lines: int, as_json: bool) -> None:
+def logs(*, name: str, tail: int, as_json: bool) -> None:
     """Print the newest rows of the audit log."""
-    for row in deque(read_audit(Shield(name).audit_path), maxlen=max(1, lines)):
+    for row in deque(read_audit(Shield(name).audit_path), maxlen=max(1, tail)):
         _show(row, as_json)
 
 

@@ -71,7 +71,7 @@ def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
     """Return ``name:port`` of what *image* has *symbol* use; nothing for an image that cannot be read."""
     from terok_sandbox.runtime.podman_image import PodmanImage
 
-    with suppress(TerokError, OSError, ValueError, KeyError):
+    with suppress(TerokError, OSError, ValueError, KeyError, RecursionError):
         path = config.state_dir / "registries" / f"{PodmanImage(image).id}.json"
         if not path.exists():
             ensure_dir(path.parent)
@@ -172,7 +172,7 @@ def _follow(symbol: str, registry: Registry, ask: Callable[[Sequence[str]], str]
 
 
 def _load(config: SandboxConfig) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads(_path(config).read_text())
         return found if isinstance(found, dict) else {}
     return {}

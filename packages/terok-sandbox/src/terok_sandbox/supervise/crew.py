@@ -201,7 +201,15 @@ class Crew:
         told, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
         if pid == 0:
-            become_worker(name, entry, context, parent=parent, error_fd=self._error_fd, report_fd=tell)
+            become_worker(
+                name,
+                entry,
+                context,
+                parent=parent,
+                error_fd=self._error_fd,
+                report_fd=tell,
+                memory=self._supervision.worker_memory,
+            )
         os.close(tell)
         self._members[name].hear(told)
         return pid

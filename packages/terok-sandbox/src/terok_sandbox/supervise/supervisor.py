@@ -354,6 +354,7 @@ def run_supervisor(
     hygiene.reset_signals()
     hygiene.keep_only({listener.fileno(), lifeline})
     hygiene.harden("terok-supervise")
+    hygiene.bound(supervision.supervisor_memory)
     hygiene.adopt_orphans()
     hygiene.reseed()
     gc.freeze()

@@ -48,6 +48,14 @@ def test_policy_files_say_what_they_expect(tmp_path: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["tier"] == "security_deny"
     assert tooling.why(target="a.example.com:22", container=None, policy=str(path), profiles=None) == 1
     assert "(another port)" in capsys.readouterr().out
+    assert tooling.why(target="a.example.com:22", container=None, policy=str(path), profiles=None, as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["rules"][0]["other_port"], told["seen"]) == ("deny", True, [])
+    assert tooling.test(file=str(path), as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["expectations"], [(one["line"], one["expected"], one["verdict"]) for one in told["failed"]]) == (
+        *(5, [(9, "allow", "deny")]),
+    )
 
 
 @pytest.mark.parametrize("line", ["[nobody]", "expect maybe a:1", "expect allow a:0", "@nothing", "+ A.example", "x"])
@@ -182,6 +190,10 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     handlers.allow(name="c1", target="b.example.com:22", minutes=None, reason="", as_json=False)
     handlers.revoke(name="c1", target="a.example.com", as_json=False)
     handlers.rules(name="c1", as_json=False)
+    handlers.preview(name="c1", posture=None, as_json=True)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["posture"] == "down" and "table inet terok" in told["ruleset"]
+    handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None)
     out = capsys.readouterr().out
     assert "live_allow      + b.example.com:22" in out
@@ -194,7 +206,7 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
         handlers.allow(name="c1", target="x.example.com", minutes=-1, reason="", as_json=False)
     handlers.reset(name="c1", as_json=False)
     capsys.readouterr()
-    handlers.logs(name="c1", lines=50, as_json=True)
+    handlers.logs(name="c1", tail=50, as_json=True)
     rows: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["action"] for row in rows] == ["verdict", "posture", "verdict", "verdict", "posture"]
 

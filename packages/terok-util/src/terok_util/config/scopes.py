@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terok_util.errors import ConfigError
+from terok_util.files.reading import read_file
 
 if TYPE_CHECKING:
     import os
@@ -57,14 +58,11 @@ def load_json_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+        raw = read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"check: ls -l {path}") from error
-    if len(raw) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

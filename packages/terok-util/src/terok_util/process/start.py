@@ -33,7 +33,8 @@ class SpawnOptions(TypedDict, total=False):
     pass_fds                descriptors it inherits besides these three
     detach                  gives it a session of its own too, so that it outlives our terminal
     preexec                 runs in the child before exec; must not take locks that threads of ours may hold
-    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA)
+    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA); without it, what
+                            our own hard limit allows, whatever we keep to ourselves
     """
 
     stdin: int | IO[bytes] | None
@@ -93,9 +94,11 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
 
 def _limited(child: Child, memory: int | None) -> Child:
     # Set from here: code between fork and exec would make every start slow.
-    if memory is not None:
+    own, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = most if memory is None else memory
+    if limit != own:
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (memory, memory))
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (limit, limit))
     return child
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
+
+from terok_util.door import Door
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.ssh.agent import Agent
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, Agent
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 
 if TYPE_CHECKING:
@@ -46,16 +47,15 @@ class ContainerAgent:
         self._audit = AuditLog(audit_path, container=container, durable=True)
         self._scope = scope
         self._agent = Agent(AccessRing(access, scope), self._record)
-        self._server: asyncio.Server | None = None
+        self._door = Door("ssh-agent", MAX_CONNECTIONS)
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: socket.socket) -> None:
         """Serve `listener` from now on."""
-        self._server = await asyncio.start_unix_server(self._agent.serve, sock=listener.dup())
+        self._door.open(listener, self._agent.enter)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
+        self._door.close()
         self._audit.close()
 
     def _record(self, fingerprint: str) -> None:
