@@ -78,7 +78,7 @@ def store(*, provider: str, credential_set: str = "default", yes: bool = False) 
         if old not in (None, new) and not yes and not unlocking.confirmed(f"replace the credential of {place}?"):
             raise VaultError(
                 f"there is another credential of {place}; it is kept",
-                hint="replace it with --yes, or store this one in a set of its own with --set NAME",
+                hint="replace it with --yes, or store this one in a set of its own with --credential-set NAME",
             )
         database.store_credential(credential_set, provider, new)
     _say(f"stored the key of {provider} in the set {credential_set}")

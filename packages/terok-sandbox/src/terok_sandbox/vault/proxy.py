@@ -148,6 +148,8 @@ class VaultProxy:
             return await self._forward(client, reply, grant, exchange)
         except asyncio.CancelledError:
             if exchange.stopped is not None and client.open:
+                if exchange.task is not None:
+                    exchange.task.uncancel()
                 return self._stop(client, reply, exchange, exchange.stopped)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "client_left"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -101,8 +102,9 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
         proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER,
                            audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
         server = Server(proxy.serve, watch)
-        listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-        files.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        server.listen(listener)
+        files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = aiohttp.ClientSession(
             files.url, headers={"x-api-key": files.token}, connector=aiohttp.TCPConnector(limit=0)
         )
@@ -110,8 +112,8 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
         async def close() -> None:
             bill.go_on.set()
             await client.close()
-            listener.close()
             await server.shutdown(0.1)
+            listener.close()
             await proxy.close()
             meter.close()
             watch.stop()

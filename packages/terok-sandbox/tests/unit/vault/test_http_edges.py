@@ -110,15 +110,16 @@ async def test_events_leave_at_once_however_the_listener_was_made(tmp_path, fami
 
     watch = Watch()
     server = Server(handler, watch)
-    accepting = await asyncio.get_running_loop().create_server(server, sock=listener)
+    listener.listen()
+    server.listen(listener)
     where = listener.getsockname()
     open_one = asyncio.open_unix_connection(where) if isinstance(where, str) else asyncio.open_connection(*where)
     reader, writer = await open_one
     assert await reader.read() == b"hello"
     writer.close()
     assert served == ([] if family == socket.AF_UNIX else [1])
-    accepting.close()
     await server.shutdown(0.1)
+    listener.close()
     watch.stop()
 
 

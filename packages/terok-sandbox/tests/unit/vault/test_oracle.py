@@ -191,16 +191,17 @@ async def opened(folder: Path, url: str, secrets: dict[str, str]) -> tuple[tuple
     watch = Watch()
     proxy = VaultProxy(VaultAccess(wiring), watch, container=CONTAINER, audit_path=wiring.audit_path)
     server = Server(proxy.serve, watch)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.listen(listener)
 
     async def close() -> None:
-        listener.close()
         await server.shutdown(0.1)
+        listener.close()
         await proxy.close()
         watch.stop()
         db.close()
 
-    return (*listener.sockets[0].getsockname(), token), close
+    return (*listener.getsockname(), token), close
 
 
 def body_of(form: str, seen: list[bytes]) -> bytes:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
+
+from terok_util.door import streams
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
@@ -12,7 +15,10 @@ from terok_sandbox.vault.ssh import wire
 from terok_sandbox.vault.ssh.wire import FAILURE, MAX_MESSAGE, ListKeys, Sign
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+
+    from terok_util.door import Seat
 
     from terok_sandbox.vault.ssh.store import KeyRow
 
@@ -38,42 +44,24 @@ class Agent:
     def __init__(self, ring: KeyRing, record: Callable[[str], None]) -> None:
         self._ring = ring
         self._record = record
-        self._open: dict[asyncio.StreamWriter, bool] = {}
-        """Whether a connection waits for its next message; the one that has waited for longest first."""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until it ends, misbehaves, is idle for too long, or another needs its place."""
-        if not self._make_room():
-            writer.close()
-            return
-        try:
-            while True:
-                self._open.pop(writer, None)
-                self._open[writer] = True
-                async with asyncio.timeout(IDLE_SECONDS):
-                    length = int.from_bytes(await reader.readexactly(4), "big")
-                    if not 0 < length <= MAX_MESSAGE:
-                        return
-                    message = await reader.readexactly(length)
-                    self._open[writer] = False
-                    writer.write(wire.framed(await self.answer(message)))
-                    await writer.drain()
-        except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
-            return
-        finally:
-            self._open.pop(writer, None)
-            writer.close()
+    async def enter(self, connection: socket.socket, seat: Seat) -> None:
+        """Answer a connection that a door has let in, until it ends, misbehaves or is idle for too long.
 
-    def _make_room(self) -> bool:
-        """Close the connection that has waited for longest where there are as many as there may be."""
-        if len(self._open) < MAX_CONNECTIONS:
-            return True
-        idle = next((writer for writer, waits in self._open.items() if waits), None)
-        if idle is None:
-            return False
-        del self._open[idle]
-        idle.transport.abort()
-        return True
+        Between two messages a newcomer may get its seat, the one that has waited for longest first.
+        """
+        async with streams(connection) as (reader, writer):
+            with suppress(asyncio.IncompleteReadError, TimeoutError, ConnectionError):
+                while True:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        length = int.from_bytes(await reader.readexactly(4), "big")
+                        if not 0 < length <= MAX_MESSAGE:
+                            return
+                        message = await reader.readexactly(length)
+                        seat.works()
+                        writer.write(wire.framed(await self.answer(message)))
+                        await writer.drain()
+                        seat.waits()
 
     async def answer(self, message: bytes) -> bytes:
         """Return the answer to one message; a failure says nothing about its cause, the log does."""

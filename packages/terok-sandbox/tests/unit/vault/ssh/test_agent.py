@@ -188,7 +188,7 @@ async def test_idle_connections_do_not_close_the_agent_for_others(files, tmp_pat
     listener = socketlib.socket(socketlib.AF_UNIX)
     listener.bind(str(path))
     listener.listen(256)
-    await agent.start(listener)
+    agent.start(listener)
     request = wire.framed(bytes([11]))
 
     async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
