@@ -6,13 +6,18 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from terok_util.door import streams
+
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh import wire
 from terok_sandbox.vault.ssh.wire import FAILURE, MAX_MESSAGE, ListKeys, Sign
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
+
+    from terok_util.door import Seat
 
     from terok_sandbox.vault.ssh.store import KeyRow
 
@@ -38,25 +43,20 @@ class Agent:
     def __init__(self, ring: KeyRing, record: Callable[[str], None]) -> None:
         self._ring = ring
         self._record = record
-        self._open = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, connection: socket.socket, seat: Seat) -> None:
         """Answer one connection until it ends, misbehaves or is idle for too long."""
-        self._open += 1
-        try:
-            while self._open <= MAX_CONNECTIONS:
+        async with streams(connection) as (reader, writer):
+            while True:
+                seat.waits()
                 async with asyncio.timeout(IDLE_SECONDS):
                     length = int.from_bytes(await reader.readexactly(4), "big")
                     if not 0 < length <= MAX_MESSAGE:
                         return
                     message = await reader.readexactly(length)
+                    seat.works()
                     writer.write(wire.framed(await self.answer(message)))
                     await writer.drain()
-        except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
-            return
-        finally:
-            self._open -= 1
-            writer.close()
 
     async def answer(self, message: bytes) -> bytes:
         """Return the answer to one message; a failure says nothing about its cause, the log does."""

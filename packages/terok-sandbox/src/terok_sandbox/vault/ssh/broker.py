@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from terok_util.door import Door, streams
+from terok_util.door import Door
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.vault.errors import VaultError
@@ -14,8 +14,6 @@ from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
-
-    from terok_util.door import Seat
 
     from terok_sandbox.vault.access import VaultAccess
 
@@ -51,18 +49,14 @@ class ContainerAgent:
         self._agent = Agent(AccessRing(access, scope), self._record)
         self._door = Door("ssh-agent", MAX_CONNECTIONS)
 
-    def start(self, listener: socket.socket) -> None:
+    async def start(self, listener: socket.socket) -> None:
         """Serve `listener` from now on."""
-        self._door.open(listener, self._connection)
+        self._door.open(listener, self._agent.serve)
 
     def close(self) -> None:
         """Stop listening."""
         self._door.close()
         self._audit.close()
-
-    async def _connection(self, connection: socket.socket, _seat: Seat) -> None:
-        async with streams(connection) as (reader, writer):
-            await self._agent.serve(reader, writer)
 
     def _record(self, fingerprint: str) -> None:
         self._audit.append("ssh-sign", provider="ssh", scope=self._scope, key=fingerprint, verdict="released")

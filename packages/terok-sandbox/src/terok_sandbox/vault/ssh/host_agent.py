@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from terok_util.door import Door
+
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.ssh.agent import Agent
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, Agent
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 from terok_sandbox.vault.unlock import open_vault
 
@@ -52,11 +55,15 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
         agent = Agent(_Ring(database, scope), lambda _: None)
 
         async def serve() -> None:
-            server = await asyncio.start_unix_server(agent.serve, path)
-            path.chmod(0o600)
-            started.set()
-            await stop.wait()
-            server.close()
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                path.chmod(0o600)
+                listener.listen()
+                door = Door("ssh-agent", MAX_CONNECTIONS)
+                door.open(listener, agent.serve)
+                started.set()
+                await stop.wait()
+                await door.empty()
 
         thread = threading.Thread(target=lambda: _run(loop, serve()), name="ssh-agent", daemon=True)
         thread.start()
