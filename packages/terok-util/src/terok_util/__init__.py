@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
     from terok_util.config.sections import config_error as config_error
     from terok_util.config.sections import load_config_file as load_config_file
-    from terok_util.config.sections import parse_config_file as parse_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
     from terok_util.config.stack import Origin as Origin
     from terok_util.errors import ConfigError as ConfigError
@@ -58,7 +57,7 @@ else:
             ".commands.tree": "CommandTree",
             ".config.merge": "deep_merge",
             ".config.scopes": "ConfigScope load_json_scope load_yaml_scope",
-            ".config.sections": "config_error load_config_file parse_config_file",
+            ".config.sections": "config_error load_config_file",
             ".config.stack": "ConfigStack Origin",
             ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
             ".files.locks": "FileLock",

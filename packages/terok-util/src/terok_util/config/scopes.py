@@ -35,14 +35,10 @@ def load_yaml_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
 
     YAMLError (with file and line) when it is not YAML, ConfigError when it cannot be read or is not a mapping.
     """
-    source = Path(path)
-    return parse_yaml_scope(level, source, _read(source))
-
-
-def parse_yaml_scope(level: str, source: Path, text: str) -> ConfigScope:
-    """Return what `text`, the content of the file `source`, says; raises as `load_yaml_scope` does."""
     from terok_util import yaml
 
+    source = Path(path)
+    text = _read(source)
     document = yaml.load(text, name=str(source))
     return ConfigScope(level, source, _mapping(source, yaml.plain(document)), yaml.lines(document))
 
@@ -67,11 +63,6 @@ def _read(path: Path) -> str:
         return ""
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"check: ls -l {path}") from error
-    return decoded(path, raw)
-
-
-def decoded(path: Path, raw: bytes) -> str:
-    """Return the text of the file `path`; ConfigError if it is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

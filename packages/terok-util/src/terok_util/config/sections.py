@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from terok_util.config.scopes import ConfigScope, decoded, load_yaml_scope, parse_yaml_scope
+from terok_util.config.scopes import ConfigScope, load_yaml_scope
 from terok_util.errors import ConfigError
 from terok_util.text import safe_text
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-    from pathlib import Path
 
 SECTIONS = frozenset(
     {
@@ -28,15 +27,7 @@ def load_config_file(path: str | os.PathLike[str]) -> ConfigScope:
 
     ConfigError, with file and line, for a file that cannot be used and for sections that no wheel has.
     """
-    return _checked(load_yaml_scope("user", path))
-
-
-def parse_config_file(path: Path, content: bytes) -> ConfigScope:
-    """Return what `content`, that of the file `path`, says; raises as `load_config_file` does."""
-    return _checked(parse_yaml_scope("user", path, decoded(path, content)))
-
-
-def _checked(scope: ConfigScope) -> ConfigScope:
+    scope = load_yaml_scope("user", path)
     for name in scope.data:
         if name not in SECTIONS:
             close = difflib.get_close_matches(name, SECTIONS, n=1)

@@ -4,16 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from terok_util import (
-    ConfigError,
-    ConfigScope,
-    YAMLError,
-    config_error,
-    load_config_file,
-    load_json_scope,
-    load_yaml_scope,
-    parse_config_file,
-)
+from terok_util import ConfigError, ConfigScope, YAMLError, load_json_scope, load_yaml_scope
 from terok_util.config import scopes
 
 Loader = Callable[[str, Path], ConfigScope]
@@ -55,16 +46,3 @@ def test_values(tmp_path: Path) -> None:
     path.write_text("a: 1\n  b: 2\n")
     with pytest.raises(YAMLError, match=f"{path}:2"):
         load_yaml_scope("x", path)
-
-
-def test_the_shared_file_is_the_same_read_or_parsed(tmp_path: Path) -> None:
-    path = tmp_path / "config.yml"
-    path.write_text("run: {}\nshield:\n  mode: airlock\n")
-    assert parse_config_file(path, path.read_bytes()) == load_config_file(path)
-    assert str(config_error(load_config_file(path), ("shield", "mode", 0), "odd")) == f"{path}:3: shield.mode.0: odd"
-    for content, problem in (
-        (b"\xff", "is not UTF-8"),
-        (b"run: {}\nshild: {}\n", "config.yml:2: shild: no such section"),
-    ):
-        with pytest.raises(ConfigError, match=problem):
-            parse_config_file(path, content)
