@@ -180,7 +180,9 @@ class ImageBuilder:
             self._build_image(podman, directory, below, force=False)
             context = render_pins(build_tag(self.base), [text.partition("==")[0] for text in stage.requirements])
             output = ensure_dir(directory / "output")
-            self._carry_out(podman, directory, context, "pip's report", labels={}, force=True, output=output)
+            self._carry_out(
+                podman, directory, context, "pip's report", labels={CONTENT_LABEL: "report"}, force=True, output=output
+            )
             podman.prune(CONTENT_LABEL)
             return json.loads((output / "report.json").read_bytes())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from terok_util.door import streams
@@ -51,17 +50,16 @@ class Agent:
         Between two messages a newcomer may get its seat, the one that has waited for longest first.
         """
         async with streams(connection) as (reader, writer):
-            with suppress(asyncio.IncompleteReadError, TimeoutError, ConnectionError):
-                while True:
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        length = int.from_bytes(await reader.readexactly(4), "big")
-                        if not 0 < length <= MAX_MESSAGE:
-                            return
-                        message = await reader.readexactly(length)
-                        seat.works()
-                        writer.write(wire.framed(await self.answer(message)))
-                        await writer.drain()
-                        seat.waits()
+            while True:
+                seat.waits()
+                async with asyncio.timeout(IDLE_SECONDS):
+                    length = int.from_bytes(await reader.readexactly(4), "big")
+                    if not 0 < length <= MAX_MESSAGE:
+                        return
+                    message = await reader.readexactly(length)
+                    seat.works()
+                    writer.write(wire.framed(await self.answer(message)))
+                    await writer.drain()
 
     async def answer(self, message: bytes) -> bytes:
         """Return the answer to one message; a failure says nothing about its cause, the log does."""
