@@ -198,7 +198,7 @@ def reached(
             env = {"GIT_SSL_CAINFO": str(authority)}
             add = ("terok-sandbox", "gate", "add", f"{url}/project.git")
             assert "was not reached" in ready(*add, code=1, env=env).text
-            ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+            ready("terok-sandbox", "vault", "set", "forge", "--yes", stdin=token + "\n")
             done = ready(*add, "--credential", "forge", env=env)
 
             def check() -> None:
@@ -307,7 +307,7 @@ def test_an_online_project_and_a_copy_of_a_large_repository(
         leading_to(url) as proxy,
     ):
         env = {"GIT_SSL_CAINFO": str(authority), "HTTPS_PROXY": proxy}
-        ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+        ready("terok-sandbox", "vault", "set", "forge", "--yes", stdin=token + "\n")
         ready("terok-sandbox", "gate", "add", address, "--credential", "forge", env=env)
         run = ("terok-executor", "run", "demo", address, "-p", "Look", "--base", BASE, "--name", container, "--json")
         with running_stub(Script((LOOK,)), api_key=real_key) as stub:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
-from terok_util import atomic_write, ensure_dir, namespace_config_dir, yaml
+from terok_util import atomic_write, ensure_dir, yaml
 
 from terok_executor.errors import RequestError, RosterError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
+from terok_executor.image_settings import config_file
 from terok_executor.reading import read_text
 from terok_executor.roster.loader import MAX_FILE_BYTES, parse_source, validated
 
@@ -47,13 +48,13 @@ class ExecutorConfigView(BaseModel):
         if not file.exists():
             return cls()
         text = read_text(file, MAX_FILE_BYTES, error=RosterError)
+        return cls.parse(file, text)
+
+    @classmethod
+    def parse(cls, file: Path, text: str) -> Self:
+        """Return what ``text``, the content of ``file``, says; raises as `load` does."""
         view: Self = validated(cls, "image", [parse_source(str(file), text)])
         return view
-
-
-def config_file() -> Path:
-    """Return where the user's ``config.yml`` is."""
-    return namespace_config_dir() / "config.yml"
 
 
 def set_image_agents(selection: str, path: Path | None = None) -> Path:

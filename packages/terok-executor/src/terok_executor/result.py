@@ -213,8 +213,10 @@ def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
     estimated = False
     for row in rows:
         for key in sums:
-            value = 1 if key == "requests" else row.get(key)
+            value = row.get(key, 1 if key == "requests" else 0)
             sums[key] += value if isinstance(value, int) else 0
+        kept = row.get("cache_write_1h")
+        sums["cache_write"] += kept if isinstance(kept, int) else 0
         estimated = estimated or bool(row.get("estimated") or row.get("price_assumed"))
     cost = round(sums.pop("cost_nano") / 1e9, 6)
     return TokenUse(**sums, cost_usd=cost, estimated=estimated)

@@ -9,6 +9,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.vault_addr import LOOPBACK_HOST
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[]
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal open_now
         open_now += 1
+        send_at_once(writer)
         try:
             if open_now <= MAX_CONNECTIONS and not closed():
                 await _pass_on(reader, writer, port, closed)
@@ -48,6 +51,7 @@ async def _pass_on(
     """Copy both ways until both have ended; nobody at *port* closes the connection, as a refusal would."""
     with suppress(OSError):
         host_reader, host_writer = await asyncio.open_connection(LOOPBACK_HOST, port)
+        send_at_once(host_writer)
         try:
             await asyncio.gather(_copy(reader, host_writer, closed), _copy(host_reader, writer, closed))
         finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from terok_sandbox.errors import (
     EngineTimeout,
     LaunchError,
     NameTaken,
+    SandboxError,
     SpecError,
     SupervisionError,
 )
@@ -39,6 +41,7 @@ from terok_sandbox.launch.resources import (
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
 from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
@@ -308,7 +311,7 @@ class Sandbox:
         if plan.sealed and start:
             self._start(plan.name)
         elif not plan.sealed:
-            self._verify(container, began)
+            self._verify(container, began, container_id)
         return container_id
 
     def _start(self, name: str) -> None:
@@ -319,8 +322,8 @@ class Sandbox:
             container.start()
         self._verify(container, began)
 
-    def _verify(self, container: Container, since: float) -> None:
-        if problem := self.supervision.verify(self.config, container, since):
+    def _verify(self, container: Container, since: float, known_id: str = "") -> None:
+        if problem := self.supervision.verify(self.config, container, since, known_id=known_id):
             raise SupervisionError(
                 f"container {container.name} came up without supervision and was stopped: {problem}",
                 hint="run `terok-sandbox doctor`",
@@ -371,6 +374,9 @@ class Sandbox:
     def _revoke_tokens(self, name: str) -> None:
         if not self.config.db_path.exists():
             return
+        with suppress(SandboxError):  # what cannot be read may have had tokens
+            if Sidecar.load(self.config.sidecar_path(name)).vault is None:
+                return
         from terok_sandbox.vault.unlock import open_vault
 
         with open_vault(self.config) as vault:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from terok_util.errors import TerokError as TerokError
     from terok_util.errors import UsageError as UsageError
     from terok_util.files.locks import FileLock as FileLock
+    from terok_util.files.remember import remembered as remembered
     from terok_util.files.trees import remove_tree as remove_tree
     from terok_util.files.writing import atomic_write as atomic_write
     from terok_util.files.writing import ensure_dir as ensure_dir
@@ -63,6 +64,7 @@ else:
             ".paths": "is_host_root namespace_config_dir namespace_runtime_dir namespace_state_dir",
             ".podman": "podman_userns_args",
             ".redaction": "redact register_secret",
+            ".files.remember": "remembered",
             ".text": "safe_text sanitize_tty",
             ".yaml": "YAMLError",
             "process": ".process:",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from terok_util import namespace_config_dir
 
-from terok_executor.cli.build import progress
 from terok_executor.cli.table import print_table
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.roster.roster import AgentRoster, about
-from terok_executor.roster.selection import parse_selection
-from terok_executor.roster.types import Installed, Provider
+
+if TYPE_CHECKING:
+    from terok_executor.roster.types import Installed, Provider
 
 
 def list_agents(everything: bool, json: bool) -> int:
@@ -27,9 +27,12 @@ def list_agents(everything: bool, json: bool) -> int:
 
 def update(agents: list[str], check: bool, into: str | None) -> int:
     """Move agents to the newest versions, by files in the configuration directory or another."""
+    from terok_executor.cli.build import progress
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
     from terok_executor.image.update import find_moves, move_pip, npm_registry, pin, write_moves
+    from terok_executor.image_settings import ImageSettings
+    from terok_executor.roster.selection import parse_selection
 
     roster = AgentRoster.load()
     chosen = [roster.agents[name] for name in parse_selection(",".join(agents), roster.agents)]
@@ -38,7 +41,7 @@ def update(agents: list[str], check: bool, into: str | None) -> int:
     known, pins = load_lock(), Lock()
     for agent in chosen:
         if agent.install.pip is not None:
-            image = ExecutorConfigView.load().image
+            image = ImageSettings.load()
             builder = ImageBuilder(image.base_image, image.family, on_line=progress)
             more, found = move_pip(agent, builder.pip_report(agent.install.pip), known)
             moves += more
@@ -70,9 +73,9 @@ def set_agents(selection: str) -> int:
 
 def print_schema(kind: str) -> int:
     """Print the JSON Schema of roster files."""
-    from terok_executor.roster.json_schema import schema_text
+    from terok_executor.roster.json_schema import shipped_schema
 
-    print(schema_text(kind), end="")
+    print(shipped_schema(kind), end="")
     return 0
 
 

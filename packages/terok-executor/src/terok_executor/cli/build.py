@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
+from terok_executor.image_settings import ImageSettings
 from terok_executor.roster.roster import AgentRoster
 
 
@@ -27,7 +27,7 @@ def build(
 ) -> int:
     """Build the images of the selected agents, or of all."""
     roster = AgentRoster.load()
-    image = ExecutorConfigView.load().image
+    image = ImageSettings.load()
     wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
     chosen = roster.select(wished)
     with build_progress() as on_line:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from terok_executor.config_view import ExecutorConfigView
-from terok_executor.host_setup import ensure_sandbox_ready
-from terok_executor.image.builder import our_images
-from terok_executor.image.podman import ImagePodman
-from terok_executor.integrations.sandbox import SandboxConfig, run_uninstall
+from terok_executor.image_settings import ImageSettings
+from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.paths import state_dir, user_roster_dir
 
 
 def setup() -> int:
     """Prepare the host and write the provider routes."""
+    from terok_executor.host_setup import ensure_sandbox_ready
+
     ensure_sandbox_ready(SandboxConfig.load(), _report)
     return 0
 
 
 def uninstall(keep_images: bool) -> int:
     """Remove the images and what set-up installed; credentials and mirrors stay."""
+    from terok_executor.image.builder import our_images
+    from terok_executor.image.podman import ImagePodman
+    from terok_executor.integrations.sandbox import run_uninstall
+
     if not keep_images:
         podman = ImagePodman.find()
         for reference in our_images(podman):
@@ -36,10 +40,18 @@ def show_config(json: bool) -> int:
     if json:
         print(json_module.dumps(values, indent=2))
         return 0
-    from terok_util import yaml
-
-    print(yaml.dump(values), end="")
+    print("\n".join(_yaml(values)))
     return 0
+
+
+def _yaml(values: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield the lines of a YAML document; scalars and lists are written as JSON has them, which YAML includes."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}:"
+            yield from _yaml(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {json_module.dumps(value, ensure_ascii=False)}"
 
 
 def _effective() -> dict[str, Any]:
@@ -49,7 +61,7 @@ def _effective() -> dict[str, Any]:
             "state_dir": str(state_dir()),
             "agents_dir": str(user_roster_dir("agents")),
             "providers_dir": str(user_roster_dir("providers")),
-            "image": ExecutorConfigView.load().image.model_dump(),
+            "image": asdict(ImageSettings.load()),
         },
         "sandbox": _plain(asdict(config)),
     }

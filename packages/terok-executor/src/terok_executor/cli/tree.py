@@ -193,13 +193,13 @@ PREFLIGHT = CommandDef(
 LIST = CommandDef(
     "list",
     help="list containers",
-    handler=f"{_CLI}.containers:list_containers",
+    handler=f"{_CLI}.listing:list_containers",
     args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), _JSON),
 )
 LOGS = CommandDef(
     "logs",
     help="show what an agent has printed",
-    handler=f"{_CLI}.containers:logs",
+    handler=f"{_CLI}.listing:logs",
     args=(
         _NAME,
         ArgDef("-f/--follow", action="store_true", help="keep following"),

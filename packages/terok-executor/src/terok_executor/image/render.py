@@ -6,13 +6,13 @@ import json
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock, pip_requirements
 from terok_executor.image.reference import Family
+from terok_executor.paths import RESOURCES
 from terok_executor.roster.template import fill
 from terok_executor.roster.types import Agent, Installed, StagedFile, Tool
 
@@ -186,7 +186,7 @@ def _content(file: StagedFile) -> bytes:
 
 
 def _resource(name: str) -> bytes:
-    return (files("terok_executor") / "resources" / "image" / name).read_bytes()
+    return (RESOURCES / "image" / name).read_bytes()
 
 
 def _template(name: str) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
+    from terok_sandbox.errors import NameTaken as NameTaken
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
     from terok_sandbox.runtime.krun import KrunRuntime as KrunRuntime
+    from terok_sandbox.runtime.podman import PodmanRuntime as PodmanRuntime
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
     from terok_sandbox.runtime.protocol import ContainerState as ContainerState
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import SecurityClass as SecurityClass
+    from terok_sandbox.vault.api_key import check_key as check_key
+    from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
@@ -72,14 +76,14 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.budget import Budget as Budget
-    from terok_sandbox.vault.usage.journal import read_rows
+    from terok_sandbox.vault.usage.journal import settled_rows
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
 
     SANDBOX_COMMANDS = COMMANDS
     doctor_exit_code = exit_code
     parse_policy_line = parse_line
-    read_usage = read_rows
+    read_usage = settled_rows
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
@@ -88,7 +92,7 @@ else:
             "terok_sandbox.config.model": "SandboxConfig",
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
-            "PrerequisiteMissing SandboxError",
+            "NameTaken PrerequisiteMissing SandboxError",
             "terok_sandbox.gate.checkout": "uncommitted",
             "terok_sandbox.gate.invoke": "find_git pusher run_git",
             "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
@@ -102,6 +106,7 @@ else:
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
             "terok_sandbox.runtime.krun": "KrunRuntime",
+            "terok_sandbox.runtime.podman": "PodmanRuntime",
             "terok_sandbox.runtime.protocol": "ByteProcess ContainerRuntime ContainerState",
             "terok_sandbox.sandbox": "Sandbox",
             "terok_sandbox.setup.stages": "run_setup run_uninstall",
@@ -113,6 +118,8 @@ else:
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SSHManager",
+            "terok_sandbox.vault.api_key": "check_key",
+            "terok_sandbox.vault.errors": "BadCredential",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.vault.usage.budget": "Budget",
@@ -120,6 +127,6 @@ else:
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
             "parse_policy_line": "terok_sandbox.shield.policy:parse_line",
-            "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
+            "read_usage": "terok_sandbox.vault.usage.journal:settled_rows",
         },
     )

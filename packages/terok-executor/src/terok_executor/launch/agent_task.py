@@ -72,7 +72,7 @@ def start_agent(
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, checked.name)
+    claim_name(sandbox, checked.name, certain=request.name is not None)
     for warning in (*checked.warnings, *_without_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)

@@ -12,7 +12,7 @@ from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import ContainerState, GitGate, uncommitted
+from terok_executor.integrations.sandbox import ContainerState, GitGate, NameTaken, uncommitted
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import state_dir, task_dir
 
@@ -97,20 +97,32 @@ def launch_task(
             undo.callback(_discard_files, sandbox, name)
             prepare_task_dir(task_dir(name), prompt=prompt, state_dirs=state_dirs)
             save_record(task_dir(name), record)
-            sandbox.run(make_spec(), hooks)
+            try:
+                sandbox.run(make_spec(), hooks)
+            except NameTaken:
+                raise _taken(name) from None
             undo.pop_all()
 
 
-def claim_name(sandbox: Sandbox, name: str) -> None:
-    """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all."""
-    if sandbox.runtime.container(name).state != ContainerState.MISSING:
-        raise RequestError(
-            f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
-        )
+def claim_name(sandbox: Sandbox, name: str, *, certain: bool = False) -> None:
+    """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all.
+
+    Podman, which refuses a second container of a name itself, is asked only if there are files of one, or to be
+    ``certain`` before work is done that takes long.
+    """
+    left = sandbox.config.sidecar_path(name).exists() or task_dir(name).exists()
+    if (left or certain) and sandbox.runtime.container(name).state != ContainerState.MISSING:
+        raise _taken(name)
     if sandbox.config.sidecar_path(name).exists():
         sandbox.rm(name)
     if task_dir(name).exists():
         _discard_files(sandbox, name)
+
+
+def _taken(name: str) -> RequestError:
+    return RequestError(
+        f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
+    )
 
 
 def _discard_files(sandbox: Sandbox, name: str) -> None:

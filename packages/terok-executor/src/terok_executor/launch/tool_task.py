@@ -97,7 +97,7 @@ def start_tool(
     sandbox.supervision.check_setup(config)
     if provider is not None:
         require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, name)
+    claim_name(sandbox, name, certain=request.name is not None)
     image = image or ImageBuilder(request.base_image, request.family, on_line=on_line).build_sidecar(tool)
     mirrored = mirror(config, repo, scope, request.branch, on_line) if request.gate else None
     gate = mirrored.gate if mirrored is not None else None

@@ -234,14 +234,13 @@ def test_a_damaged_record_is_said_and_the_others_are_listed(
 def test_a_line_without_an_end_is_printed_in_pieces(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from terok_executor.cli import containers
+    from terok_executor.cli import listing
 
     (tmp_path / "endless").write_bytes(b"x" * 200_000)
     process = spawn(["cat", str(tmp_path / "endless")], stdout=PIPE)
-    runner = SimpleNamespace(stream_logs_process=lambda *_, **__: process)
-    monkeypatch.setattr(containers, "AgentRunner", lambda: runner)
-    monkeypatch.setattr(containers, "_require", lambda *_: None)
-    assert containers.logs("c", follow=False, tail=None, timestamps=False) == 0
+    container = SimpleNamespace(state="exited", logs_process=lambda **_: process)
+    monkeypatch.setattr(listing, "PodmanRuntime", lambda: SimpleNamespace(container=lambda _: container))
+    assert listing.logs("c", follow=False, tail=None, timestamps=False) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 20_000
     assert "".join(lines) == "x" * 200_000

@@ -38,7 +38,6 @@ from terok_sandbox import (
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
-from terok_sandbox.gate.seed import WORTHWHILE
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
@@ -168,17 +167,12 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert len(host.envs) == 3
 
 
-def test_a_large_repository_comes_from_a_copy_that_is_mounted_read_only(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.runner.start(host.request())
-    assert "TEROK_SEED" not in host.envs[0], "a small one does not"
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
-    record = host.runner.start(host.request(name="task-2"))
+def test_a_repository_comes_from_a_copy_that_is_mounted_read_only(host: Host) -> None:
+    record = host.runner.start(host.request())
     seed = clone_cache_dir() / f"{record.scope}.git"
     assert seed.is_dir()
-    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[1].splitlines()
-    mounts = [word for word in host.runtime.plans[1].argv if str(seed) in word]
+    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[0].splitlines()
+    mounts = [word for word in host.runtime.plans[0].argv if str(seed) in word]
     assert len(mounts) == 1
     assert mounts[0].startswith(f"{seed}:/var/lib/terok/seed.git:")
     assert mounts[0].rpartition(":")[2].split(",")[-1] == "ro"
@@ -480,13 +474,13 @@ def test_a_sealed_run_mounts_nothing_and_copies_what_the_agent_needs(host: Host)
     assert {destination for _, destination in host.runtime.records["task-1"].copied} == {
         "/home/dev/.terok",
         "/home/dev/.claude",
+        "/workspace",
     }
 
 
-def test_a_sealed_run_of_a_large_repository_gets_its_copy_and_the_host_keeps_none(
+def test_a_sealed_run_gets_a_copy_of_the_repository_and_the_host_keeps_none(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
     workspace = task_dir("task-1") / "workspace"
     seen: list[str] = []
 
@@ -507,12 +501,10 @@ def test_a_sealed_run_of_a_large_repository_gets_its_copy_and_the_host_keeps_non
     assert not workspace.exists()
 
 
-def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path) -> None:
     record = host.runner.start(host.request())
     place = tmp_path / "place"
     place.mkdir()
-    assert not seed_workspace_from_clone_cache(place, record.scope, "x", host.config), "too small"
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
     assert not seed_workspace_from_clone_cache(place, "nobody", "x", host.config)
     assert list(place.iterdir()) == []
     (place / "mine").touch()

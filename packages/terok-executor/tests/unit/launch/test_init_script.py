@@ -121,18 +121,19 @@ def test_a_given_branch_is_worked_on_if_it_exists_and_made_if_not(task: Task) ->
 def test_a_workspace_made_from_the_copy_is_like_a_clone_of_the_gate(task: Task, tmp_path: Path) -> None:
     seed = tmp_path / "copy.git"
     task.git("clone", "-q", "--mirror", str(task.gate), str(seed))
+    main = task.heads()["main"]
     other = tmp_path / "other"
     task.git("clone", "-q", str(task.gate), str(other))
-    task.git("-C", str(other), "commit", "-q", "--allow-empty", "-m", "newer than the copy")
-    task.git("-C", str(other), "push", "-q", "origin", "HEAD:main", "HEAD:late")
+    task.git("-C", str(other), "commit", "-q", "--allow-empty", "-m", "pushed after the launch")
+    task.git("-C", str(other), "push", "-q", "origin", "HEAD:main")
     blocks = {file.stat().st_ino for file in seed.rglob("*") if file.is_file()}
     done = task.run("sh", "-c", COMMIT, env={"TEROK_SEED": str(seed)})
     assert done.returncode == 0, done.stderr
     work = str(task.work)
-    assert task.git("-C", work, "rev-parse", "HEAD~1") == task.heads()["main"]
+    assert task.git("-C", work, "rev-parse", "HEAD~1") == main, "the gate as it was at the launch"
     assert task.heads()["terok/abc"] == task.git("-C", work, "rev-parse", "HEAD")
     assert task.git("-C", work, "remote", "get-url", "origin") == str(task.gate)
-    assert task.git("-C", work, "branch", "-r").count("origin/late") == 1
+    assert task.git("-C", work, "branch", "-r").count("origin/other") == 1
     assert not list(task.work.glob(".git/objects/info/alternates"))
     assert not blocks & {file.stat().st_ino for file in task.work.rglob("*") if file.is_file()}, "nothing is shared"
 

@@ -157,8 +157,9 @@ def allow_line(target: str) -> str:
 
 def _follow(sandbox: Sandbox, name: str, *, remove: bool) -> int:
     try:
-        sandbox.runtime.container(name).follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
-        return sandbox.wait_for_exit(name)
+        container = sandbox.runtime.container(name)
+        code = container.follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
+        return sandbox.wait_for_exit(name) if code is None else code
     except (KeyboardInterrupt, SystemExit):
         sandbox.stop(name)
         raise

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from terok_util import TerokError
 from terok_util import yaml as terok_yaml
 
+from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.vault.usage.budget import Budget, Limits
 
@@ -130,9 +131,14 @@ class SandboxConfigView(BaseModel):
 
 def read_view(path: Path) -> SandboxConfigView:
     """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file and key."""
+    return parse_view(path, read_file(path) if path.exists() else b"")
+
+
+def parse_view(path: Path, content: bytes) -> SandboxConfigView:
+    """Return the view of what *path* holds; raises as :func:`read_view` does."""
     try:
-        data = terok_yaml.load(path) if path.exists() else {}
-    except (TerokError, terok_yaml.YAMLError, OSError) as error:
+        data = terok_yaml.load(content.decode("utf-8-sig"), name=str(path))
+    except (TerokError, terok_yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     data = {} if data is None else data
     if not isinstance(data, dict):

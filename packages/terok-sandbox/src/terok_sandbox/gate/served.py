@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.request import gate_url
 from terok_sandbox.gate.server import GateLimits, serve_gate
@@ -39,6 +41,7 @@ class GateServer:
         self._who = who
         self._limits = limits
         self._socket = socket.create_server(("127.0.0.1", port))
+        send_at_once(self._socket)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._serve, name="terok-gate", daemon=True)

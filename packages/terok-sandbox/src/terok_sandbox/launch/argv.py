@@ -71,6 +71,7 @@ class LaunchPaths:
     apt_conf: Path
     env_file: Path
     seccomp_dir: Path
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,8 @@ def plan_launch(
         *(["create"] if spec.sealed else ["run", "--detach"]),
         *("--pull", "never"),
         *options,
+        # Where it can be followed as it is written: Podman's own place for it belongs to the container's root.
+        *("--log-opt", f"path={paths.log}"),
         *("--env-file", str(paths.env_file)),
         *(("--workdir", spec.workdir) if spec.workdir else ()),
         spec.image,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
+OUTPUT_LOG: Final = "output.log"
+"""What the container prints, as Podman's monitor writes it."""
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
@@ -71,6 +73,7 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         apt_conf=state_dir / "etc" / "apt.conf",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
+        log=state_dir / OUTPUT_LOG,
     )
 
 

@@ -20,7 +20,6 @@ from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.ruleset import POSTURES
-from terok_sandbox.shield.upstream import UpstreamError
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
@@ -128,6 +127,8 @@ class Controls:
 
     async def _resolved(self, request: Request) -> Answer:
         name = str(request.get("name"))
+        from terok_sandbox.shield.upstream import UpstreamError
+
         decision = self._live.policy.decide_name(name)
         found: list[dict[str, object]] = []
         if decision.allowed and self._resolve is not None:

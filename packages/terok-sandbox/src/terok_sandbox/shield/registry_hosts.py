@@ -12,7 +12,6 @@ import json
 import tarfile
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
@@ -132,6 +131,8 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
         for symbol, registry in found.items()
         if known.get(symbol, {}).get("urls") != list(registry.urls) or time.time() - known[symbol]["at"] > KEPT_SECONDS
     ]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(len(LEARNED)) as pool:
         for symbol, led in zip(stale, pool.map(lambda one: _follow(one, found[one], ask), stale), strict=True):
             known[symbol] = {"urls": list(found[symbol].urls), "at": time.time(), "targets": led}

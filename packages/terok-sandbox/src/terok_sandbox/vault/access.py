@@ -2,8 +2,8 @@
 
 The hot path does no key derivation and no parsing. What is cached is dropped as soon as another process commits to the
 database (`PRAGMA data_version`), the routes file changes, or the session file goes away: revoking a token, storing a
-new key and locking the vault take effect with the next request, at the
-latest FRESH_SECONDS after the change.
+new key and locking the vault take effect with the next request, at the latest FRESH_SECONDS after the change. What is
+open is ended by `standing`.
 """
 
 from __future__ import annotations
@@ -132,6 +132,11 @@ class VaultAccess:
     def route(self, provider: str) -> Route | None:
         """Return a provider's route, or None."""
         return self._routes.get(provider)
+
+    @property
+    def unlocked(self) -> bool:
+        """Whether the vault was open when it was looked at last."""
+        return self._db is not None
 
     def database(self) -> CredentialDB:
         """Return the open vault; VaultLocked if it is not. Call `ready` first."""

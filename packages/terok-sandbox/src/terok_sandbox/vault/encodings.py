@@ -26,7 +26,7 @@ _GZIP: Final = b"\x1f\x8b\x08"
 
 
 class UnreadableEncodingError(ValueError):
-    """The body has an encoding in which secrets cannot be searched."""
+    """The body has an encoding in which secrets cannot be searched, or not the one that it declares."""
 
 
 class ReflectedSecretError(ValueError):
@@ -45,7 +45,7 @@ class Decoder:
         """Yield the decoded pieces of `data`.
 
         Raises:
-            ValueError: the data is not of the encoding.
+            UnreadableEncodingError: the data is not of the encoding.
 
         """
         piece = b""
@@ -54,7 +54,7 @@ class Decoder:
                 piece = self._zlib.decompress(data, _DECODED_STEP)
             except zlib.error as exc:
                 if not (self._wants_zlib and not self._started):
-                    raise ValueError("the body is not in the encoding it declares") from exc
+                    raise UnreadableEncodingError("the body is not in the encoding it declares") from exc
                 # Some servers mean raw deflate.
                 self._zlib, self._wants_zlib = zlib.decompressobj(wbits=-zlib.MAX_WBITS), False
                 continue
@@ -85,7 +85,7 @@ class EncodedSearch:
         self._seen = seen
         self._text = Scrubber(patterns)
         self._raw = Scrubber(patterns)
-        self._decoded = 0
+        self.decoded = 0
         self._held: deque[tuple[bytes, int]] = deque()
         """Pieces, each with the number of decoded bytes after it."""
         self._waiting = 0
@@ -96,7 +96,7 @@ class EncodedSearch:
 
         Raises:
             ReflectedSecretError: a secret was found.
-            ValueError: the data is not of its encoding.
+            UnreadableEncodingError: the data is not of its encoding.
 
         """
         if self._decoder is not None:
@@ -109,21 +109,21 @@ class EncodedSearch:
                 self._decoder = None
         raw = self._raw.feed(data)
         self._check()
-        self._held.append((raw, self._decoded))
+        self._held.append((raw, self.decoded))
         self._waiting += len(raw)
         self._early = self._early and self._waiting <= HELD and self._decoder is not None
-        return b"" if self._early else self._let_go(self._decoded - self._text.size)
+        return b"" if self._early else self._let_go(self.decoded - self._text.size)
 
     def finish(self) -> bytes:
         """Return what is left when the body has ended; raises ReflectedSecretError."""
         self._text.finish()
         raw = self._raw.finish()
         self._check()
-        return self._let_go(self._decoded) + raw
+        return self._let_go(self.decoded) + raw
 
     def _decode(self, decoder: Decoder, data: bytes) -> None:
         for piece in decoder.feed(data):
-            self._decoded += len(piece)
+            self.decoded += len(piece)
             self._text.feed(piece)
             self._seen(piece)
 
@@ -138,7 +138,7 @@ class EncodedSearch:
         out = b"".join(free)
         self._waiting -= len(out)
         if self._waiting > 2 * HELD:
-            raise ValueError("the body decodes to nothing")
+            raise UnreadableEncodingError("the body decodes to nothing")
         return out
 
 
@@ -169,6 +169,11 @@ class BodySearch:
         if self._search is None:
             return self._first  # one or two bytes
         return self._shown(self._search.finish())
+
+    @property
+    def decoded(self) -> int:
+        """How much has been decoded so far."""
+        return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
 
     @property
     def plain(self) -> bool:

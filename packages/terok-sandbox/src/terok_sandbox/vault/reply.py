@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.encodings import BodySearch
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 SMALL_BODY: Final = 64 * 1024
 """Bodies up to this size that have come with their head are passed on together with it."""
+STEP: Final = 512
+"""Bytes of a compressed body that are searched at a time: they decode to half a MiB at most."""
+TURN: Final = 512 * 1024
+"""Decoded bytes that are searched before others get their turn."""
 WRITE_SECONDS: Final = 1200.0
 """How long a client may leave an answer unread."""
 _DROPPED: Final = frozenset(name.encode("ascii") for name in HOP_BY_HOP) | {
@@ -75,6 +80,19 @@ def relative_location(location: str, request: UpstreamRequest) -> str:
     return location if path.startswith("//") else path
 
 
+async def _searched(search: BodySearch, data: bytes) -> bytes:
+    """Search a piece; others get their turn while one that decodes to very much is looked through."""
+    if search.plain:
+        return search.feed(data)
+    clean, before = [], search.decoded
+    for start in range(0, len(data), STEP):
+        clean.append(search.feed(data[start : start + STEP]))
+        if search.decoded - before >= TURN:
+            await asyncio.sleep(0)
+            before = search.decoded
+    return b"".join(clean)
+
+
 class Reply:
     """Sends one answer to the client. `begun` tells whether anything of it has left."""
 
@@ -109,7 +127,7 @@ class Reply:
             return
         body = answer.small(SMALL_BODY, length)
         if body is not None:
-            body = search.feed(body) + search.finish()
+            body = await _searched(search, body) + search.finish()
             traffic.received = len(body)
             self._write(self._head(head.status, fields, len(body)) + body)
             return
@@ -124,7 +142,7 @@ class Reply:
         # Else the head waits until it is known how the body is coded: the length of a compressed one is passed on only
         # after all of it has been searched, since it depends on what is repeated in there.
         async for piece in answer.content():
-            clean = search.feed(piece)
+            clean = await _searched(search, piece)
             if not self.begun and (clean or search.plain):
                 head = self._head(status, fields, length if search.plain else None)
             if clean or head:

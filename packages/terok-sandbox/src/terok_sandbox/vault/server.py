@@ -78,10 +78,10 @@ class Server:
         try:
             await self._handler(client)
         except asyncio.CancelledError:
-            client.abort()
+            client.reset()
         except Exception:  # noqa: BLE001 - one connection must not end the others
             _log.exception("serving a connection failed")
-            client.abort()
+            client.reset()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -27,6 +27,8 @@ LARGE: Final = 2 * 1024
 """Data from this size on is looked through by libc, several times as fast as Python."""
 _PROBE: Final = 256
 """Bytes of a part that libc looks for at most: with more it would be slower."""
+_LEAST_PART: Final = 8
+"""Characters of a part at least: to come across one shows by the time that it takes."""
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9]+")
 _FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", b"abcdefghijklmnopqrstuvwxyz+/")
 _ESCAPE: Final = re.compile(
@@ -76,6 +78,8 @@ class Needles:
                 half = len(part) // 2
                 parts += [part[:half], part[half:]]
         self.all: tuple[bytes, ...] = tuple(found)
+        if any(len(part) < _LEAST_PART for part in parts):
+            parts = [b""]  # everything is read without its escapes
         self._parts = [(part, len(part)) for part in dict.fromkeys(parts)]
 
     def hinted(self, data: bytes) -> bool:

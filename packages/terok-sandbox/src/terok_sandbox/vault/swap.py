@@ -135,12 +135,18 @@ class _Head:
 
 
 def screen(
-    method: str, raw_target: str, headers: Iterable[tuple[bytes, bytes]], places: frozenset[str] = frozenset()
+    method: str,
+    raw_target: str,
+    headers: Iterable[tuple[bytes, bytes]],
+    places: frozenset[str] = frozenset(),
+    *,
+    minor: int = 1,
 ) -> Screened | Refusal:
     """Check a request head and read the tokens it presents.
 
     `headers` are the raw name and value bytes in the order received, `raw_target` the request target as it came;
-    `places` are headers in lower case that hold tokens for some route, beside the usual ones.
+    `places` are headers in lower case that hold tokens for some route, beside the usual ones; the request is one of
+    HTTP/1.`minor`.
     """
     if method not in METHODS:
         return Refusal(405, "method_refused", "the request method is not one the vault forwards")
@@ -153,6 +159,8 @@ def screen(
         if isinstance(target, Refusal):
             return target
         length, chunked = _framing(head)
+        if chunked and minor == 0:
+            return malformed("an HTTP/1.0 request has a Transfer-Encoding")
         if method in BODILESS and (chunked or length):
             return malformed(f"a {method} request has a body")
         expect = head.single.get(Fate.EXPECT)
@@ -167,7 +175,7 @@ def screen(
         presented=tuple(head.presented),
         length=length,
         chunked=chunked,
-        expects_continue=expect is not None,
+        expects_continue=expect is not None and minor > 0,
         websocket=method == "GET"
         and "upgrade" in head.connection
         and head.single.get(Fate.UPGRADE, "").lower() == "websocket",

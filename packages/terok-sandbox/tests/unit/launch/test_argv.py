@@ -23,6 +23,7 @@ PATHS = LaunchPaths(
     apt_conf=Path("/s/containers/box/etc/apt.conf"),
     env_file=Path("/r/run/box/env"),
     seccomp_dir=Path("/s/seccomp"),
+    log=Path("/state/box/output.log"),
 )
 OLD = HostFacts(
     podman="/usr/bin/podman",

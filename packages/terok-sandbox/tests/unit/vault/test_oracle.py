@@ -132,6 +132,8 @@ async def arrived(client: socket.socket) -> bytes:
         return client.recv(4 * 1024 * 1024)
     except BlockingIOError:
         return b""
+    except ConnectionResetError:
+        return b"(reset)"
 
 
 def wire(form: str, pieces: list[bytes]) -> tuple[bytes, list[bytes], bytes]:
@@ -272,7 +274,7 @@ def test_a_whole_secret_is_overwritten_wherever_it_is_cut(stage: Stage, form: st
             if "gzip" in form:
                 # Where the head does not say so, it has left before; the answer is cut off without a byte of its body.
                 head, _, body = b"".join(seen).partition(b"\r\n\r\n")
-                assert b"reflected_secret" in body if form == "gzip" else body == b"" and b"chunked" in head
+                assert b"reflected_secret" in body if form == "gzip" else body == b"(reset)" and b"chunked" in head
                 continue
             body = body_of(form, seen)
             assert len(body) == len(text) and body.startswith(b"{ ") and body.endswith(b" }")

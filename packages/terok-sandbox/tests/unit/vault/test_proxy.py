@@ -8,6 +8,7 @@ import json
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.audit_chain import verify
 from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
 from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
@@ -55,6 +56,24 @@ async def test_nothing_is_released_without_its_audit_row(
     async with client.get("/v1/x") as response:
         assert response.status == 503 and await error(response) == "audit_unavailable"
     assert not provider.requests
+
+
+async def test_an_exchanged_audit_is_noticed_before_the_next_release(
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider
+) -> None:
+    async with client.get("/v1/x") as response:
+        assert response.status == 200
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.extend(str(row["action"]) for row in vault.audit())
+        return web.Response()
+
+    provider.handler = handler
+    vault.wiring.audit_path.rename(vault.wiring.audit_path.with_name("away"))
+    async with client.get("/v1/x") as response:
+        assert response.status == 200
+    assert "request" in seen and "log_replaced" in seen and not verify(vault.wiring.audit_path).ok
 
 
 @pytest.mark.attack(id="TOK-1")

@@ -42,14 +42,16 @@ commit_of() { git -C "$repo_root" rev-parse -q --verify "$1^{commit}" 2>/dev/nul
 
 fetch_branches() { in_repo fetch --quiet --prune "$1" "+refs/heads/*:refs/remotes/$1/*"; }
 
-# Takes the copy that the host has put into the workspace, or makes the workspace from the one that is mounted, and
-# brings it up to date from the gate.
+# Takes the copy that the host has put into the workspace and brings it up to date from the gate, or makes the workspace
+# from the copy that is mounted, which the launch has brought up to date.
 clone_from_seed() {
-    [ -d "$repo_root/.git" ] || [ -d "${TEROK_SEED:-}" ] || return 1
-    if { [ -d "$repo_root/.git" ] ||
+    copied=
+    if [ -d "$repo_root/.git" ]; then copied=1; fi
+    [ -n "$copied" ] || [ -d "${TEROK_SEED:-}" ] || return 1
+    if { [ -n "$copied" ] ||
         git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
         git -C "$repo_root" remote set-url origin "$gate_url" &&
-        fetch_branches origin; then
+        { [ -z "$copied" ] || fetch_branches origin; }; then
         return 0
     fi
     find "$repo_root" -mindepth 1 -delete || fail "the workspace could not be emptied"

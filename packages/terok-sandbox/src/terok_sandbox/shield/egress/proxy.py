@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.errors import AuditError
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
@@ -97,6 +99,7 @@ class EgressProxy:
         with ExitStack() as undecided:
             undecided.callback(self._undecided.release)
             reader, writer = await asyncio.open_connection(sock=client, limit=_CHUNK)
+            send_at_once(writer)
             try:
                 with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
                     await self._request(reader, writer, undecided)
@@ -293,7 +296,9 @@ async def _dial(route: Route, port: int) -> _Pair:
     for address in route.addresses:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await asyncio.open_connection(str(address), port, limit=_CHUNK)
+                pair = await asyncio.open_connection(str(address), port, limit=_CHUNK)
+            send_at_once(pair[1])
+            return pair
         except (OSError, TimeoutError) as error:
             problem = f"{address}: {getattr(error, 'strerror', None) or 'no answer in time'}"
     raise Unreachable(problem)

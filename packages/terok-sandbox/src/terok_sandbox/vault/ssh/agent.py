@@ -38,25 +38,42 @@ class Agent:
     def __init__(self, ring: KeyRing, record: Callable[[str], None]) -> None:
         self._ring = ring
         self._record = record
-        self._open = 0
+        self._open: dict[asyncio.StreamWriter, bool] = {}
+        """Whether a connection waits for its next message; the one that has waited for longest first."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until it ends, misbehaves or is idle for too long."""
-        self._open += 1
+        """Answer one connection until it ends, misbehaves, is idle for too long, or another needs its place."""
+        if not self._make_room():
+            writer.close()
+            return
         try:
-            while self._open <= MAX_CONNECTIONS:
+            while True:
+                self._open.pop(writer, None)
+                self._open[writer] = True
                 async with asyncio.timeout(IDLE_SECONDS):
                     length = int.from_bytes(await reader.readexactly(4), "big")
                     if not 0 < length <= MAX_MESSAGE:
                         return
                     message = await reader.readexactly(length)
+                    self._open[writer] = False
                     writer.write(wire.framed(await self.answer(message)))
                     await writer.drain()
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             return
         finally:
-            self._open -= 1
+            self._open.pop(writer, None)
             writer.close()
+
+    def _make_room(self) -> bool:
+        """Close the connection that has waited for longest where there are as many as there may be."""
+        if len(self._open) < MAX_CONNECTIONS:
+            return True
+        idle = next((writer for writer, waits in self._open.items() if waits), None)
+        if idle is None:
+            return False
+        del self._open[idle]
+        idle.transport.abort()
+        return True
 
     async def answer(self, message: bytes) -> bytes:
         """Return the answer to one message; a failure says nothing about its cause, the log does."""
