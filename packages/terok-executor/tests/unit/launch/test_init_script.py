@@ -468,6 +468,15 @@ def test_a_report_counts_for_its_own_start_only(task: Task) -> None:
     assert not (task.dir / "delivery").exists()
 
 
+def test_a_report_that_cannot_be_written_is_no_report(task: Task) -> None:
+    """LOSS-1: as on a full disk."""
+    done = task.run("sh", "-c", f"{COMMIT}; mkdir '{task.dir}/delivery.new'")
+    assert done.returncode == 75
+    assert "could not be noted" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (task.dir / "delivery").exists()
+
+
 def test_a_start_to_hand_over_does_nothing_else(task: Task) -> None:
     task.refuse()
     assert task.run("sh", "-c", COMMIT).returncode == 75

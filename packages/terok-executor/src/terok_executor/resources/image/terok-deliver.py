@@ -253,9 +253,13 @@ def main(mode: str, gate: str) -> int:
         delivery.left += map(said, work)
     lines = outcome(delivery)
     print(*lines, sep="\n", flush=True)
-    draft = task_dir / "delivery.new"
-    draft.write_text("\n".join(lines) + "\n", "ascii")
-    draft.replace(task_dir / "delivery")
+    try:
+        draft = task_dir / "delivery.new"
+        draft.write_text("\n".join(lines) + "\n", "ascii")
+        draft.replace(task_dir / "delivery")
+    except OSError as error:  # a full disk; without the file the host takes it that work is left
+        print(f">> how the hand-over went could not be noted: {error.strerror}", flush=True)
+        return 75
     return 75 if delivery.left else 0
 
 
