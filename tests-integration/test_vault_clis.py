@@ -12,11 +12,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from supervised import wait_for
 from support import Shell
 from terok_sandbox import RunSpec, Sandbox
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.supervise import client
 from terok_sandbox.vault import open_vault, provision_session
 
 PROVIDER = "it-web"
@@ -309,6 +312,50 @@ def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: st
     assert inside(ready, box, ask) == "403", "in quarantine nothing leaves, not to the provider either"
     ready("terok-sandbox", "shield", "up", box)
     assert inside(ready, box, ask) == "200"
+
+
+# Opens connections and says nothing, while and after which one asks properly.
+CROWD = r"""
+import resource, socket, ssl, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+        https = ssl.create_default_context(cafile="/run/terok/vault-ca.pem")
+        with https.wrap_socket(plain, server_hostname="localhost") if port == 9420 else plain as client:
+            client.sendall(b"GET /-/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            return client.recv(100).split(b"\r\n")[0].decode()
+for port in (9420, 9419):
+    crowd = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(6000)]
+    print(ask(port))
+    for one in crowd:
+        one.close()
+    print(ask(port))
+"""
+
+
+@pytest.mark.attack("ACC-1")
+def test_a_silent_crowd_costs_bounded_memory_and_keeps_nobody_out(ready: Shell, box: str) -> None:
+    """ACC-1: 6,000 connections without a handshake, then as many without a request, from inside the container."""
+    inside(ready, box, "curl -sS -m 20 http://127.0.0.1:9419/-/health")
+    status: dict[str, Any] = {}
+
+    def all_run() -> bool:
+        status.update(client.status(SandboxConfig(), box))
+        return all(one["pid"] for one in status["workers"].values())
+
+    wait_for(all_run)
+    pids = [status["pid"], *(one["pid"] for one in status["workers"].values())]
+    before = [most_memory(pid) for pid in pids]
+    answers = ready("podman", "exec", "-i", box, "python3", "-", stdin=CROWD, timeout=300).out.split("\n")
+    assert answers[:4] == ["HTTP/1.1 200 OK"] * 4
+    grown = [most_memory(pid) - old for pid, old in zip(pids, before, strict=True)]
+    assert max(grown) < 80, f"MiB: {grown}"
+
+
+def most_memory(pid: int) -> int:
+    """Return the most memory a process ever had, in MiB."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 @pytest.mark.attack("ORA-1")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
-from terok_util import atomic_write, ensure_dir, yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from terok_util import atomic_write, config_error, ensure_dir, load_config_file, read_config_file, yaml
 
-from terok_executor.errors import RequestError, RosterError
+from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
 from terok_executor.image_settings import config_file
-from terok_executor.reading import read_text
-from terok_executor.roster.loader import MAX_FILE_BYTES, parse_source, validated
 
 
 def _base(text: str) -> str:
@@ -43,25 +41,31 @@ class ExecutorConfigView(BaseModel):
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """Read the file, by default the user's; a missing one says nothing. RosterError names file, line and key."""
+        """Read the file, by default the user's; a missing one says nothing. ConfigError names file, line and key."""
         file = path or config_file()
-        if not file.exists():
-            return cls()
-        text = read_text(file, MAX_FILE_BYTES, error=RosterError)
-        return cls.parse(file, text)
+        return cls.parse(file, read_config_file(file))
 
     @classmethod
-    def parse(cls, file: Path, text: str) -> Self:
-        """Return what ``text``, the content of ``file``, says; raises as `load` does."""
-        view: Self = validated(cls, "image", [parse_source(str(file), text)])
-        return view
+    def parse(cls, file: Path, content: bytes) -> Self:
+        """Return what ``content``, that of ``file``, says; raises as `load` does."""
+        scope = load_config_file(file, content)
+        section = scope.data.get("image")
+        try:
+            return cls.model_validate({} if section is None else {"image": section})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            problem = first["msg"].removeprefix("Value error, ")
+            hint = "the key is not known here; check its spelling and indentation"
+            raise config_error(
+                scope, first["loc"], problem, hint=hint if first["type"] == "extra_forbidden" else None
+            ) from None
 
 
 def set_image_agents(selection: str, path: Path | None = None) -> Path:
-    """Write ``image.agents``, keeping comments and everything else; return the file. RosterError if it is damaged."""
+    """Write ``image.agents``, keeping comments and everything else; return the file. ConfigError if it is damaged."""
     file = path or config_file()
     ExecutorConfigView.load(file)
-    document = (yaml.load(file.read_text("utf-8"), name=str(file)) if file.exists() else None) or {}
+    document = (yaml.load(file) if file.exists() else None) or {}
     section = document.get("image")
     if section is None:
         document["image"] = {"agents": selection}

@@ -1,7 +1,8 @@
 """The errors of this wheel.
 
 ExecutorError                exit 1
-├── RosterError              exit 2   a roster file is wrong, or an agent or provider is unknown
+├── RosterError              exit 2   an agent or provider is unknown, or two do not go together
+│   └── RosterFileError      exit 78  a roster or lock file is wrong
 ├── RequestError             exit 2   a run was asked for that cannot be: repository, prompt, base image
 ├── PrerequisiteError        exit 5   the host lacks something: podman, mmdebstrap, a readable CA bundle
 ├── BuildError               exit 6   an image build started and failed
@@ -22,9 +23,15 @@ class ExecutorError(TerokError):
 
 
 class RosterError(ExecutorError):
-    """A roster file does not validate, or a name is not in the roster."""
+    """A name is not in the roster, or what it names cannot be used as asked."""
 
     exit_code: ClassVar[int] = 2
+
+
+class RosterFileError(RosterError):
+    """A roster or lock file cannot be used; the message names file, line and key."""
+
+    exit_code: ClassVar[int] = 78
 
 
 class RequestError(ExecutorError):

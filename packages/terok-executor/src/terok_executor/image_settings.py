@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import namespace_config_dir, remembered
+from terok_util import namespace_config_dir, read_config_file, remembered
 
-from terok_executor.errors import RosterError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.paths import cache_dir
-from terok_executor.reading import decoded, read_bytes
 
 if TYPE_CHECKING:
     from terok_executor.image.reference import Family
 
-MAX_FILE_BYTES = 256 * 1024
 _CODE = [Path(__file__).parent / name for name in ("image_settings.py", "config_view.py", "image/reference.py")]
 
 
@@ -32,16 +29,16 @@ class ImageSettings:
 
     @classmethod
     def load(cls) -> ImageSettings:
-        """Return the user's settings; RosterError, naming file, line and key, if the file is wrong."""
+        """Return the user's settings; ConfigError, naming file, line and key, if the file is wrong."""
         file = config_file()
         if not file.exists():
             return cls()
-        data = read_bytes(file, MAX_FILE_BYTES, error=RosterError)
+        data = read_config_file(file)
 
         def make() -> ImageSettings:
             from terok_executor.config_view import ExecutorConfigView
 
-            return cls(**ExecutorConfigView.parse(file, decoded(str(file), data, RosterError)).image.model_dump())
+            return cls(**ExecutorConfigView.parse(file, data).image.model_dump())
 
         kept = cache_dir() / "image.json"
         sources = [(str(file), data)]

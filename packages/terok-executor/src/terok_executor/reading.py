@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from terok_util import TerokError
+from terok_util import TerokError, read_file
 
 from terok_executor.errors import RequestError
 
@@ -24,13 +24,9 @@ def read_bytes(
 ) -> bytes:
     """Return the content of a file of at most ``limit`` bytes; raises as `read_text` does."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+        return read_file(path, limit)
     except OSError as failure:
         raise error(f"{what or path}: cannot be read: {failure.strerror}", hint=hint) from None
-    if len(data) > limit:
-        raise error(f"{what or path}: larger than {limit} bytes", hint=hint)
-    return data
 
 
 def decoded(what: str, data: bytes, error: type[TerokError] = RequestError, hint: str | None = None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from terok_util import TerokError
+from terok_util import TerokError, read_file
 from terok_util.process import find_tool, run
 
 _PROBE_SECONDS = 20.0
@@ -101,9 +101,12 @@ def _ask_tool(name: str, arguments: list[str]) -> str:
     return _ask([tool, *arguments])
 
 
+_MAX_BYTES = 1024 * 1024
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", errors="replace")
+        return read_file(path, _MAX_BYTES).decode(errors="replace")
     except OSError:
         return ""
 

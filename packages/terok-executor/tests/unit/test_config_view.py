@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from terok_executor.config_view import ExecutorConfigView, set_image_agents
-from terok_executor.errors import RosterError
+from terok_util import ConfigError
 
 TEXT = """\
 # mine
-vault:  # of another wheel
+shield:  # of another wheel
   anything: goes
 image:
   base_image: debian:trixie  # why
@@ -34,11 +34,13 @@ def test_the_section_is_read_and_written_with_its_comments(tmp_path: Path) -> No
         ("\nimage:\n  base_image: $(id)\n", "config.yml:3: image.base_image"),
         ("image:\n  family: apk\n", "config.yml:2: image.family"),
         ("image: [\n", "config.yml"),
-        ("- a\n", "config.yml:1"),
+        ("- a\n", "config.yml must be a mapping"),
+        ("shield: {}\nimages:\n  family: deb\n", "config.yml:2: images: no such section"),
     ],
 )
 def test_what_is_wrong_names_file_line_and_key(tmp_path: Path, text: str, where: str) -> None:
     (tmp_path / "config.yml").write_text(text)
     for action in (ExecutorConfigView.load, lambda path: set_image_agents("all", path)):
-        with pytest.raises(RosterError, match=where.replace(".", r"\.")):
+        with pytest.raises(ConfigError, match=where.replace(".", r"\.")) as error:
             action(tmp_path / "config.yml")
+        assert error.value.exit_code == 78

@@ -4,7 +4,7 @@ Every error carries a one-line message (what happened, where), an optional hint 
 command ends with::
 
     SandboxError                     1
-    ├── ConfigError                  2   a configuration file or environment value cannot be used
+    ├── ConfigError                 78   a configuration file or environment value cannot be used
     ├── SpecError                    2   a launch was asked for with values that are refused
     │   └── GpuConfigError           2   it asked for GPUs that this host does not offer to containers
     ├── SidecarError                 1   the file that wires a container to its supervisor cannot be trusted
@@ -43,7 +43,7 @@ class SandboxError(TerokError):
 class ConfigError(SandboxError):
     """A configuration file or environment value cannot be used."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code: ClassVar[int] = 78
 
 
 class SpecError(SandboxError):

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from terok_util.door import Door, streams
 from terok_util.streams import send_at_once
 
 from terok_sandbox.vault_addr import LOOPBACK_HOST
@@ -16,6 +17,8 @@ from terok_sandbox.vault_addr import LOOPBACK_HOST
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+
+    from terok_util.door import Seat
 
 MAX_CONNECTIONS: Final = 64
 """Connections at once to one port; further ones are closed."""
@@ -27,22 +30,15 @@ async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[]
 
     While *closed* says so, none is passed on, and no further byte of those there are.
     """
-    open_now = 0
 
-    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal open_now
-        open_now += 1
-        send_at_once(writer)
-        try:
-            if open_now <= MAX_CONNECTIONS and not closed():
+    async def enter(connection: socket.socket, seat: Seat) -> None:
+        seat.works()  # who is to speak first, and when, is known to the two ends alone
+        async with streams(connection) as (reader, writer):
+            if not closed():
                 await _pass_on(reader, writer, port, closed)
-        finally:
-            open_now -= 1
-            writer.close()
 
-    server = await asyncio.start_server(accepted, sock=listener.dup())
-    async with server:
-        await server.serve_forever()
+    door = Door(f"port {port}", MAX_CONNECTIONS)
+    await door.serve(listener, enter)
 
 
 async def _pass_on(

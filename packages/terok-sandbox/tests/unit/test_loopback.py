@@ -4,7 +4,8 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from terok_sandbox.loopback import serve_loopback
+import pytest
+from terok_sandbox.loopback import MAX_CONNECTIONS, serve_loopback
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
@@ -39,3 +40,30 @@ async def test_a_host_s_port_is_passed_on_until_the_container_is_in_quarantine()
         await asyncio.gather(task, return_exceptions=True)
         host.close()
     listener.close()
+
+
+@pytest.mark.attack("ACC-1")
+async def test_connections_to_a_port_are_bounded() -> None:
+    """ACC-1: what is open stays open, further ones are closed before the host hears of them."""
+    heard = 0
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        heard += 1
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as host:
+            port = host.sockets[0].getsockname()[1]
+            task = asyncio.create_task(serve_loopback(listener, port, lambda: False))
+            crowd = [await asyncio.open_connection(*listener.getsockname()) for _ in range(3 * MAX_CONNECTIONS)]
+            assert await rest(crowd[-1][0]) == b""
+            crowd[0][1].write(b"still here")
+            assert await asyncio.wait_for(crowd[0][0].readexactly(10), 10) == b"still here"
+            assert heard == MAX_CONNECTIONS
+            for _, writer in crowd:
+                writer.close()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from terok_util.config.scopes import ConfigScope as ConfigScope
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
+    from terok_util.config.scopes import read_config_file as read_config_file
+    from terok_util.config.sections import config_error as config_error
+    from terok_util.config.sections import load_config_file as load_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
     from terok_util.config.stack import Origin as Origin
     from terok_util.errors import ConfigError as ConfigError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from terok_util.errors import TerokError as TerokError
     from terok_util.errors import UsageError as UsageError
     from terok_util.files.locks import FileLock as FileLock
+    from terok_util.files.reading import read_file as read_file
     from terok_util.files.remember import remembered as remembered
     from terok_util.files.trees import remove_tree as remove_tree
     from terok_util.files.writing import atomic_write as atomic_write
@@ -54,10 +58,12 @@ else:
             ".commands.front": "run_cli",
             ".commands.tree": "CommandTree",
             ".config.merge": "deep_merge",
-            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope",
+            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope read_config_file",
+            ".config.sections": "config_error load_config_file",
             ".config.stack": "ConfigStack Origin",
             ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
             ".files.locks": "FileLock",
+            ".files.reading": "read_file",
             ".files.trees": "remove_tree",
             ".files.writing": "atomic_write ensure_dir ensure_dir_writable write_sensitive_file",
             ".logs": "RedactionFilter configure_logging",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from terok_util.errors import ConfigError
+from terok_util.files.reading import read_file
 
 MAX_TEXT = 512 * 1024
 """Characters of one document."""
@@ -125,8 +126,7 @@ class _Plain:
 
 def _read(path: Path, label: str) -> str:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            return file.read(MAX_TEXT + 1)
+        return read_file(path, 4 * MAX_TEXT).decode("utf-8-sig")
     except OSError as error:
         raise YAMLError(f"cannot be read: {error.strerror}", name=label) from error
     except UnicodeDecodeError as error:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from terok_util import namespace_config_dir
+from terok_util import namespace_config_dir, read_file
 
 from terok_executor.cli.table import print_table
 from terok_executor.roster.roster import AgentRoster, about
 
 if TYPE_CHECKING:
+    from terok_executor.image.lock import Lock
+    from terok_executor.image.update import Move
     from terok_executor.roster.types import Installed, Provider
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Of a lock file."""
 
 
 def list_agents(everything: bool, json: bool) -> int:
@@ -25,40 +31,66 @@ def list_agents(everything: bool, json: bool) -> int:
     return 0
 
 
-def update(agents: list[str], check: bool, into: str | None) -> int:
-    """Move agents to the newest versions, by files in the configuration directory or another."""
-    from terok_executor.cli.build import progress
-    from terok_executor.image.builder import ImageBuilder
+def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
+    """Move agents, or tools by name, to the newest versions, with files in the configuration directory or another."""
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
-    from terok_executor.image.update import find_moves, move_pip, npm_registry, pin, write_moves
-    from terok_executor.image_settings import ImageSettings
+    from terok_executor.image.update import write_moves
     from terok_executor.roster.selection import parse_selection
 
     roster = AgentRoster.load()
-    chosen = [roster.agents[name] for name in parse_selection(",".join(agents), roster.agents)]
-    ask = npm_registry()
-    moves = find_moves(chosen, ask)
-    known, pins = load_lock(), Lock()
-    for agent in chosen:
-        if agent.install.pip is not None:
-            image = ImageSettings.load()
-            builder = ImageBuilder(image.base_image, image.family, on_line=progress)
-            more, found = move_pip(agent, builder.pip_report(agent.install.pip), known)
-            moves += more
-            pins = pins if all(known.pip.get(key) == value for key, value in found.pip.items()) else found.over(pins)
-    for move in moves:
+    known: dict[str, Installed] = {**roster.agents, **roster.tools}
+    names = parse_selection(",".join(agents), roster.agents, roster.tools)
+    moves, pins = _newest([known[name] for name in names], load_lock())
+    told: dict[str, Any] = {"moves": [asdict(move) for move in moves], "written": None}
+    for move in () if json else moves:
         print(f"{move.agent}: {move.present} -> {move.newest}")
-    if check or not (moves or pins.pip):
-        print("every agent is at its newest version" if not moves else "nothing was written")
+    if check or pins == Lock():
+        _tell(told, json, "nothing was written" if moves else "every agent is at its newest version")
         return int(bool(moves))
     directory = Path(into) if into else namespace_config_dir()
-    versions = {move.agent: move.newest for move in moves}
-    pins = Lock(pin([roster.agents[name] for name in versions], versions, ask)).over(pins)
     path = directory / LOCK_FILE
-    present = parse_lock(str(path), path.read_bytes()) if path.exists() else Lock()
+    present = parse_lock(str(path), read_file(path, MAX_BYTES)) if path.exists() else Lock()
     write_moves(directory, moves, pins, present)
-    print(f"written to {directory}; `terok-executor build` makes images of it")
+    _tell(
+        {**told, "written": str(directory)}, json, f"written to {directory}; `terok-executor build` makes images of it"
+    )
     return 0
+
+
+def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
+    """Return what can move, and the checksums of the newest versions as far as they are not known."""
+    from terok_executor.cli.build import progress
+    from terok_executor.image import update
+    from terok_executor.image.builder import ImageBuilder
+    from terok_executor.image.lock import Lock
+    from terok_executor.image_settings import ImageSettings
+
+    moves, pins = [], Lock()
+    of_npm = [one for one in chosen if one.install.npm is not None]
+    if of_npm:
+        ask = update.npm_registry()
+        moves += update.find_moves(of_npm, ask)
+        versions = {move.agent: move.newest for move in moves}
+        pins = Lock(update.pin([one for one in of_npm if one.name in versions], versions, ask))
+    for one in chosen:
+        more: list[Move] = []
+        found = Lock()
+        if one.install.pip is not None:
+            image = ImageSettings.load()
+            builder = ImageBuilder(image.base_image, image.family, on_line=progress)
+            more, found = update.move_pip(one, builder.pip_report(one.install.pip), known)
+        elif one.install.download is not None:
+            track = one.install.download.track
+            named = b"".join(update.fetch(track)).decode("utf-8", "replace") if track else ""
+            more, found = update.move_download(one, named, update.digest_of)
+        moves += more
+        if not (found.pip.items() <= known.pip.items() and found.files.items() <= known.files.items()):
+            pins = found.over(pins)
+    return moves, pins
+
+
+def _tell(told: dict[str, Any], json: bool, text: str) -> None:
+    print(json_module.dumps(told, indent=2) if json else text)
 
 
 def set_agents(selection: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
+from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
@@ -23,9 +25,16 @@ def progress(line: str) -> None:
 
 
 def build(
-    agents: list[str], selection: str | None, base: str | None, family: str | None, rebuild: bool, full_rebuild: bool
+    agents: list[str],
+    selection: str | None,
+    base: str | None,
+    family: str | None,
+    rebuild: bool,
+    full_rebuild: bool,
+    json: bool,
 ) -> int:
     """Build the images of the selected agents, or of all."""
+    catch_termination()
     roster = AgentRoster.load()
     image = ImageSettings.load()
     wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
@@ -33,5 +42,8 @@ def build(
     with build_progress() as on_line:
         builder = ImageBuilder(base or image.base_image, family or image.family, on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
-    print(f"{images.l1}: {'built' if images.built else 'up to date'}")
+    if json:
+        print(json_module.dumps({"l0": images.l0, "l1": images.l1, "built": images.built}, indent=2))
+    else:
+        print(f"{images.l1}: {'built' if images.built else 'up to date'}")
     return 0

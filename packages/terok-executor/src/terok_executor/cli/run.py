@@ -59,6 +59,8 @@ def run(
         plain[several] = tuple(plain[several] or ())
     if plain["profiles"] is not None:
         plain["profiles"] = tuple(plain["profiles"])
+    if plain["policy"] is not None:
+        plain["policy"] = Path(plain["policy"])
     request = HeadlessRequest(
         repo=repo or (None if workspace else "."),
         prompt=None if interactive or plain["web"] else read_prompt(prompt, prompt_file),

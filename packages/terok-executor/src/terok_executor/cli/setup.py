@@ -5,11 +5,14 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terok_executor.image_settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.paths import state_dir, user_roster_dir
+
+if TYPE_CHECKING:
+    from terok_executor.image.podman import ImagePodman
 
 
 def setup() -> int:
@@ -21,17 +24,34 @@ def setup() -> int:
 
 
 def uninstall(keep_images: bool) -> int:
-    """Remove the images and what set-up installed; credentials and mirrors stay."""
-    from terok_executor.image.builder import our_images
+    """Remove the images and what set-up installed, 1 if an image is left; credentials and mirrors stay."""
     from terok_executor.image.podman import ImagePodman
     from terok_executor.integrations.sandbox import run_uninstall
 
-    if not keep_images:
-        podman = ImagePodman.find()
-        for reference in our_images(podman):
-            _report(reference, "removed" if podman.remove(reference) else "still used by a container")
+    left = remove_images(ImagePodman.find()) if not keep_images else 0
     run_uninstall(SandboxConfig.load(), _report)
-    return 0
+    return int(bool(left))
+
+
+def remove_images(podman: ImagePodman) -> int:
+    """Remove every image of ours and what builds have left, say what cannot be removed and why; returns how many."""
+    from terok_executor.image.builder import our_images
+    from terok_executor.image.context import CONTENT_LABEL
+    from terok_executor.image.workshop import remove_leavings
+
+    left = 0
+    remove_leavings(podman)
+    for reference in our_images(podman):
+        problem = podman.remove(reference)
+        left += bool(problem)
+        _report(reference, f"not removed: {problem}" if problem else "removed")
+    podman.prune(CONTENT_LABEL)
+    for image in podman.untagged(CONTENT_LABEL):
+        problem = podman.remove(image)
+        left += bool(problem)
+        if problem:
+            _report(f"image {image} without a name", f"not removed: {problem}")
+    return left
 
 
 def show_config(json: bool) -> int:

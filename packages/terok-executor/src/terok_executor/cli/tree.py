@@ -64,6 +64,7 @@ RUN = CommandDef(
             metavar="PROFILE",
             help="let the agent connect where this allowlist says, in place of those in config.yml; repeatable",
         ),
+        ArgDef("--policy", metavar="FILE", help="policy file: rules, overrides too, in place of those in config.yml"),
         _NO_GATE,
         ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
         ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),
@@ -141,9 +142,10 @@ AGENTS = CommandDef(
             help="move agents to the newest versions and pin their checksums",
             handler=f"{_CLI}.agents:update",
             args=(
-                ArgDef("agents", nargs="*", metavar="AGENT", help="which agents (default: all)"),
+                ArgDef("agents", nargs="*", metavar="AGENT", help="which agents or tools (default: all agents)"),
                 ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
                 ArgDef("--into", metavar="DIR", help="directory to write to (default: the configuration directory)"),
+                _JSON,
             ),
         ),
         CommandDef(
@@ -172,6 +174,7 @@ BUILD = CommandDef(
         _FAMILY,
         ArgDef("--rebuild", action="store_true", help="build the agents anew"),
         ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
+        _JSON,
     ),
 )
 

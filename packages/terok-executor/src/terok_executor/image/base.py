@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from terok_util.process import ProcessError, ToolNotFound, find_tool, stream
@@ -10,6 +9,7 @@ from terok_util.process import ProcessError, ToolNotFound, find_tool, stream
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.podman import ImagePodman, OnLine
 from terok_executor.image.reference import BaseReference
+from terok_executor.image.render import UNNEEDED
 from terok_executor.image.tail import LineTail
 from terok_executor.registries import debian_sources
 
@@ -17,16 +17,18 @@ PULL_SECONDS = 1800.0
 BOOTSTRAP_SECONDS = 1200.0
 
 
-def ensure_base(podman: ImagePodman, base: BaseReference, on_line: OnLine, *, refresh: bool = False) -> str:
+def ensure_base(
+    podman: ImagePodman, base: BaseReference, on_line: OnLine, directory: Path, *, refresh: bool = False
+) -> str:
     """Return the id of the base image, fetching or making it first if storage has none.
 
-    ``refresh`` makes or fetches it again; a local image is left alone.
+    ``refresh`` makes or fetches it again; a local image is left alone. ``directory`` is for files on the way.
     Raises BuildError if that fails, PrerequisiteError if the host lacks the tool for it.
     """
     present = podman.facts(base.image)
     if present is None or (refresh and base.suite):
         if base.suite:
-            _bootstrap(podman, base, on_line)
+            _bootstrap(podman, base, on_line, directory)
         elif base.archive_digest:
             _load(podman, base, on_line)
         else:
@@ -73,7 +75,7 @@ def _load(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
         raise tail.failure(f"base {base.text} could not be loaded", hint="is the file an OCI archive of one image?")
 
 
-def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
+def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine, directory: Path) -> None:
     try:
         tool = find_tool("mmdebstrap")
     except ToolNotFound:
@@ -83,22 +85,25 @@ def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> Non
         ) from None
     suite = base.suite or ""
     tail = LineTail(on_line)
-    with tempfile.TemporaryDirectory(prefix="terok-base-") as directory:
-        archive = Path(directory) / "root.tar"
-        argv = [
-            tool,
-            "--variant=minbase",
-            "--include=ca-certificates",
-            suite,
-            str(archive),
-            *debian_sources(suite),
-        ]
-        try:
-            code = stream(argv, tail, timeout=BOOTSTRAP_SECONDS, check=False)
-            if code == 0:
-                code = podman.import_root(archive, base.image, tail, timeout=BOOTSTRAP_SECONDS)
-        except ProcessError as error:
-            raise BuildError(f"base {base.text} could not be made: {error.message}") from None
+    archive = directory / "root.tar"
+    argv = [
+        tool,
+        "--variant=minbase",
+        "--include=ca-certificates",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNNEEDED),
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        suite,
+        str(archive),
+        *debian_sources(suite),
+    ]
+    try:
+        code = stream(argv, tail, timeout=BOOTSTRAP_SECONDS, check=False)
+        if code == 0:
+            code = podman.import_root(archive, base.image, tail, timeout=BOOTSTRAP_SECONDS)
+    except ProcessError as error:
+        raise BuildError(f"base {base.text} could not be made: {error.message}") from None
+    finally:
+        archive.unlink(missing_ok=True)
     if code:
         raise tail.failure(
             f"base {base.text} could not be made", hint="check the suite's name and that a package mirror is in reach"

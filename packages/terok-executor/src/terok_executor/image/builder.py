@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from terok_util import FileLock, TerokError, atomic_write, ensure_dir
+from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 from terok_util.process import ProcessError, ProcessTimeout
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.base import ensure_base
 from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.contents import Contents
-from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, STAGE_LABEL, BuildContext
+from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
 from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
+    PREFIXES,
+    build_tag,
     check_family,
     detect_family,
     l0_tag,
@@ -31,6 +32,9 @@ from terok_executor.image.reference import (
     sidecar_tag,
 )
 from terok_executor.image.render import (
+    needs_build,
+    part_digests,
+    render_build,
     render_l0,
     render_l1,
     render_pins,
@@ -39,13 +43,13 @@ from terok_executor.image.render import (
     stage_toad_agents,
 )
 from terok_executor.image.tail import LineTail
-from terok_executor.paths import cache_dir, state_dir
+from terok_executor.image.workshop import workshop
+from terok_executor.paths import cache_dir
 from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
 
 BUILD_SECONDS = 3600.0
-LOCK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +137,36 @@ class ImageBuilder:
         l0_context, l1_context = self.render_l0(), self.render_l1(chosen)
         if not (rebuild or full_rebuild) and self._up_to_date(podman, l0_context, l1_context, tag):
             return ImageSet(self.l0_tag(), tag, built=False)
-        ensure_dir(state_dir())
-        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
-            parent = ensure_base(podman, self.base, self._on_line, refresh=full_rebuild)
-            below, l0_built = self._layer(podman, l0_context, self.l0_tag(), parent, {}, full_rebuild)
+        with workshop(podman, self.base.image) as directory:
+            parent = ensure_base(podman, self.base, self._on_line, directory, refresh=full_rebuild)
+            below, l0_built = self._layer(podman, directory, l0_context, self.l0_tag(), parent, {}, full_rebuild)
+            forced = rebuild or full_rebuild
+            digests = part_digests(below, chosen, load_lock(), self.family)
             labels = {AGENTS_LABEL: ",".join(sorted(agent.name for agent in chosen))}
-            _, l1_built = self._layer(podman, l1_context, tag, below, labels, rebuild or full_rebuild)
-            if l1_built and STAGE_LABEL in l1_context.containerfile:
-                podman.prune(STAGE_LABEL)
+            if digests:
+                labels[PARTS_LABEL] = " ".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
+            parts = {} if forced else self._parts(podman, digests)
+            if needs_build(chosen, parts):
+                self._build_image(podman, directory, below, full_rebuild)
+            made_of = self.render_l1(chosen, parts)
+            _, l1_built = self._layer(podman, directory, l1_context, tag, below, labels, forced, made_of)
         return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
+
+    def _build_image(self, podman: ImagePodman, directory: Path, below: str, force: bool) -> None:
+        """Bring the image in which stages run up to date."""
+        context = render_build(self.l0_tag(), self.family)
+        self._layer(podman, directory, context, build_tag(self.base), below, {}, force)
+
+    @staticmethod
+    def _parts(podman: ImagePodman, digests: Mapping[str, str]) -> dict[str, str]:
+        """Return, by the name of a part, an image in storage that has it."""
+        tags = [text for text in podman.references() if text.startswith(PREFIXES)]
+        return {
+            name: facts.id
+            for facts in (podman.facts_of(tags) or () if tags else ())
+            for name, digest in digests.items()
+            if f"{name}={digest}" in facts.labels.get(PARTS_LABEL, "").split()
+        }
 
     def pip_report(self, stage: PipStage) -> Any:
         """Return pip's report on what it would take for the newest of a stage's packages, in an image of this base.
@@ -149,20 +174,21 @@ class ImageBuilder:
         Errors as for `build`.
         """
         podman = ImagePodman.find()
-        ensure_dir(state_dir())
-        with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS), tempfile.TemporaryDirectory() as directory:
-            parent = ensure_base(podman, self.base, self._on_line)
-            self._layer(podman, self.render_l0(), self.l0_tag(), parent, {}, force=False)
-            context = render_pins(self.l0_tag(), [text.partition("==")[0] for text in stage.requirements], self.family)
-            self._carry_out(podman, context, "pip's report", labels={}, force=True, output=Path(directory))
-            podman.prune(STAGE_LABEL)
-            return json.loads((Path(directory) / "report.json").read_bytes())
+        with workshop(podman, self.base.image) as directory:
+            parent = ensure_base(podman, self.base, self._on_line, directory)
+            below, _ = self._layer(podman, directory, self.render_l0(), self.l0_tag(), parent, {}, force=False)
+            self._build_image(podman, directory, below, force=False)
+            context = render_pins(build_tag(self.base), [text.partition("==")[0] for text in stage.requirements])
+            output = ensure_dir(directory / "output")
+            self._carry_out(podman, directory, context, "pip's report", labels={}, force=True, output=output)
+            podman.prune(CONTENT_LABEL)
+            return json.loads((output / "report.json").read_bytes())
 
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
-        contents = Contents(self.base.image, self.l0_tag(), self.family, host_bundle_path())
+        contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
         usual = cache_dir() / "images" / f"{self.l1_tag(known[name] for name in wanted).rpartition(':')[2]}.tag"
         guess = _first_line(usual) or self.l1_tag(known[name] for name in wanted)
 
@@ -203,9 +229,9 @@ class ImageBuilder:
         bundle = host_bundle_path()
         return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
 
-    def render_l1(self, chosen: Iterable[Installed]) -> BuildContext:
-        """Return what the image with these agents, or with one sidecar tool, is built from."""
-        return render_l1(self.l0_tag(), chosen, load_lock(), self.family)
+    def render_l1(self, chosen: Iterable[Installed], present: Mapping[str, str] | None = None) -> BuildContext:
+        """Return what the image with these agents, or with one sidecar tool, is built from; ``present`` as there."""
+        return render_l1(self.l0_tag(), build_tag(self.base), chosen, load_lock(), self.family, present)
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
         """Tell in one call of Podman whether there is nothing to do, which is the usual case."""
@@ -220,25 +246,32 @@ class ImageBuilder:
     def _layer(
         self,
         podman: ImagePodman,
+        directory: Path,
         context: BuildContext,
         tag: str,
         parent: str,
         labels: dict[str, str],
         force: bool,
+        made_of: BuildContext | None = None,
     ) -> tuple[str, bool]:
+        """Build an image unless there is one of the same content; ``made_of`` is a quicker way to the same."""
         content = context.content_hash(parent)
         present = podman.facts(tag)
         if present and not force and present.labels.get(CONTENT_LABEL) == content:
             return present.id, False
-        self._carry_out(podman, context, tag, labels={**labels, CONTENT_LABEL: content}, force=force)
+        self._carry_out(
+            podman, directory, made_of or context, tag, labels={**labels, CONTENT_LABEL: content}, force=force
+        )
         built = podman.facts(tag)
         if built is None:
             raise BuildError(f"image {tag} is not in storage after the build")
+        podman.prune(CONTENT_LABEL)  # the image that had the tag, and stages, which have their parent's label
         return built.id, True
 
     def _carry_out(
         self,
         podman: ImagePodman,
+        directory: Path,
         context: BuildContext,
         tag: str,
         *,
@@ -250,18 +283,18 @@ class ImageBuilder:
         tail = LineTail(self._on_line)
         hint = "the build's output above says more; `terok-executor build` repeats it"
         try:
-            with tempfile.TemporaryDirectory(prefix="terok-build-") as directory:
-                context.write(Path(directory))
-                code = podman.build(
-                    Path(directory),
-                    tag,
-                    tail,
-                    labels=labels,
-                    arguments=build_variables() if "\nARG " in context.containerfile else {},
-                    no_cache=force,
-                    timeout=BUILD_SECONDS,
-                    output=output,
-                )
+            remove_tree(directory / "context")
+            context.write(ensure_dir(directory / "context"))
+            code = podman.build(
+                directory / "context",
+                tag,
+                tail,
+                labels=labels,
+                arguments=build_variables() if "\nARG " in context.containerfile else {},
+                no_cache=force,
+                timeout=BUILD_SECONDS,
+                output=output,
+            )
         except ProcessTimeout:
             raise BuildError(f"image {tag} was not built within {BUILD_SECONDS:.0f} s", hint=hint) from None
         except ProcessError as error:
@@ -269,7 +302,7 @@ class ImageBuilder:
         except OSError as error:
             raise PrerequisiteError(
                 f"the build context of {tag} cannot be written: {error.strerror}",
-                hint="free space in the directory for temporary files, or set TMPDIR",
+                hint=f"free space where {directory} is",
             ) from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
@@ -284,6 +317,6 @@ def _first_line(file: Path) -> str:
 
 def our_images(podman: ImagePodman) -> list[str]:
     """Return the references of every image built here, agents' images before the tools images under them."""
-    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "l0", "base")]
+    repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "build", "l0", "base")]
     found = podman.references()
     return [ref for repository in repositories for ref in found if ref.rpartition(":")[0] == repository]

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The labels of one base's images; ``l0`` is the tag of the tools image, ``bundle`` the host's CA bundle."""
+    """The labels of one base's images.
+
+    ``l0`` is the tag of the tools image, ``build`` that of the image in which stages run, ``bundle`` the host's CA
+    bundle.
+    """
 
     base: str
     l0: str
+    build: str
     family: Family
     bundle: Path | None
 
@@ -51,7 +56,7 @@ class Contents:
         def render() -> BuildContext:
             from terok_executor.image.render import render_l1
 
-            return render_l1(self.l0, agents, load_lock(), self.family)
+            return render_l1(self.l0, self.build, agents, load_lock(), self.family)
 
         values = json.dumps(sorted((frozen(agent) for agent in agents), key=lambda one: str(one["name"]))).encode()
         locks = [RESOURCES / LOCK_FILE, namespace_config_dir() / LOCK_FILE]
@@ -61,7 +66,7 @@ class Contents:
     def _kept(
         self, what: str, parent: str, render: Callable[[], BuildContext], more: Iterable[tuple[str, bytes]]
     ) -> str:
-        where = f"{self.base} {self.l0} {self.family} {parent}".encode()
+        where = f"{self.base} {self.l0} {self.build} {self.family} {parent}".encode()
         templates = [_source(path) for path in sorted((RESOURCES / "image").iterdir())]
         found: str = remembered(
             cache_dir() / "images" / f"{self.l0.rpartition(':')[2]}.{what}.json",

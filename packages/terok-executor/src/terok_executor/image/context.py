@@ -12,8 +12,8 @@ AGENTS_LABEL = "ai.terok.agents"
 PROTOCOL_LABEL = "ai.terok.protocol"
 CONTAINER_PROTOCOL = "4"
 """What host and image agree on: variables, files of the task directory, the start script's behavior."""
-STAGE_LABEL = "ai.terok.stage"
-"""On what only a build needs, so that it can be removed afterwards; stages on top of a stage inherit it."""
+PARTS_LABEL = "ai.terok.parts"
+"""The parts of the image as NAME=DIGEST, separated by spaces; a digest is of what the part was made of."""
 
 
 @dataclass(frozen=True, slots=True)

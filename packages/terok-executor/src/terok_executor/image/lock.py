@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from terok_util import namespace_config_dir
+from terok_util import namespace_config_dir, read_file
 
-from terok_executor.errors import RosterError
+from terok_executor.errors import RosterFileError
 from terok_executor.paths import RESOURCES
-from terok_executor.roster.types import NpmStage, PipStage
+from terok_executor.roster.types import DownloadStage, NpmStage, PipStage
 
 LOCK_FILE = "lock.json"
 ARCHITECTURES = ("x64", "arm64")
@@ -23,13 +23,15 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Checksums of npm packages by ``NAME@VERSION``; what pip takes for a requirement, by kind of machine and package.
+    """Checksums of npm packages, of what pip takes for a requirement, and of files.
 
-    A kind of machine is ``MACHINE-PYTHON``, such as ``x86_64-3.13``; packages are ``NAME==VERSION``.
+    npm packages are named ``NAME@VERSION``, files by their address. What pip takes goes by kind of machine, which is
+    ``MACHINE-PYTHON`` such as ``x86_64-3.13``, and by package, ``NAME==VERSION``.
     """
 
     npm: Mapping[str, str] = field(default_factory=dict)
     pip: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def packages(self, stage: NpmStage, version: str) -> dict[str, dict[str, str | None]]:
         """Return what a stage fetches, by architecture, with the pinned checksum where there is one."""
@@ -47,16 +49,21 @@ class Lock:
 
     def over(self, other: Lock) -> Lock:
         """Return this lock laid over another."""
-        return Lock({**other.npm, **self.npm}, {**other.pip, **self.pip})
+        return Lock({**other.npm, **self.npm}, {**other.pip, **self.pip}, {**other.files, **self.files})
 
     def text(self) -> str:
         """Return the file's content."""
-        return json.dumps({"npm": self.npm, "pip": self.pip}, indent=1, sort_keys=True) + "\n"
+        return json.dumps({"npm": self.npm, "pip": self.pip, "files": self.files}, indent=1, sort_keys=True) + "\n"
 
 
 def package_names(stage: NpmStage, version: str, arch: str) -> list[str]:
     """Return ``NAME@VERSION`` of every package of a stage."""
     return [text.replace("{version}", version).replace("{arch}", arch) for text in stage.packages]
+
+
+def download_urls(stage: DownloadStage, version: str) -> dict[str, str]:
+    """Return the address of a stage's file by architecture."""
+    return {arch: stage.url.replace("{version}", version).replace("{arch}", arch) for arch in ARCHITECTURES}
 
 
 def pip_requirements(stage: PipStage, version: str) -> list[str]:
@@ -65,40 +72,41 @@ def pip_requirements(stage: PipStage, version: str) -> list[str]:
 
 
 def load_lock(user_file: Path | None = None) -> Lock:
-    """Read the bundled lock and the user's over it; RosterError if one is damaged."""
+    """Read the bundled lock and the user's over it; RosterFileError if one is damaged."""
     bundled = (RESOURCES / LOCK_FILE).read_bytes()
     lock = parse_lock(f"bundled {LOCK_FILE}", bundled)
     path = user_file if user_file is not None else namespace_config_dir() / LOCK_FILE
     if path.exists():
         try:
-            return parse_lock(str(path), path.read_bytes()).over(lock)
+            return parse_lock(str(path), read_file(path, _MAX_BYTES)).over(lock)
         except OSError as error:
-            raise RosterError(f"{path}: cannot be read: {error.strerror}") from None
+            raise RosterFileError(f"{path}: cannot be read: {error.strerror}") from None
     return lock
 
 
 def parse_lock(origin: str, content: bytes) -> Lock:
-    """Return the checksums of a lock file's content; RosterError names the entry that is wrong."""
+    """Return the checksums of a lock file's content; RosterFileError names the entry that is wrong."""
     hint = "remove the file, or write it anew with `terok-executor agents update`"
     try:
         data = json.loads(content) if len(content) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict) or not set(data) <= {"npm", "pip"}:
-        raise RosterError(f"{origin}: not a lock file", hint=hint)
-    lock = Lock(data.get("npm", {}), data.get("pip", {}))
+    if not isinstance(data, dict) or not set(data) <= {"npm", "pip", "files"}:
+        raise RosterFileError(f"{origin}: not a lock file", hint=hint)
+    lock = Lock(data.get("npm", {}), data.get("pip", {}), data.get("files", {}))
     try:
         sums: list[tuple[str, object, re.Pattern[str]]] = []
         sums += [(name, found, _INTEGRITY) for name, found in lock.npm.items()]
+        sums += [(name, found, _DIGEST) for name, found in lock.files.items()]
         for requirement, kinds in lock.pip.items():
             for kind, packages in kinds.items():
                 names = " ".join([*requirement.split(), kind, *packages])
                 sums += [(name, found, _DIGEST) for name, found in packages.items()]
                 if not re.fullmatch(r"[A-Za-z0-9._+= -]+", names):
-                    raise RosterError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
+                    raise RosterFileError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
     except AttributeError:
-        raise RosterError(f"{origin}: not a lock file", hint=hint) from None
+        raise RosterFileError(f"{origin}: not a lock file", hint=hint) from None
     for name, found, shape in sums:
         if not isinstance(found, str) or not shape.fullmatch(found):
-            raise RosterError(f"{origin}: {name}: not a checksum", hint=hint)
+            raise RosterFileError(f"{origin}: {name}: not a checksum", hint=hint)
     return lock

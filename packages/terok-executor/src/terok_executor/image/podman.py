@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from terok_util import safe_text
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run, stream
 
 from terok_executor.errors import BuildError, PrerequisiteError
+from terok_executor.image.context import CONTENT_LABEL
 
 OnLine = Callable[[str], None]
 
@@ -29,6 +32,15 @@ class ImageFacts:
 
     id: str
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingContainer:
+    """A container in which a step of a build runs; ``image`` is what the build calls the image below it."""
+
+    id: str
+    image: str
+    image_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +75,18 @@ class ImagePodman:
 
     def facts_of(self, references: Sequence[str]) -> list[ImageFacts] | None:
         """Return the facts of several images in one call, or None if not all of them could be had."""
+        found = self.facts_found(references)
+        return found if len(found) == len(references) else None
+
+    def facts_found(self, references: Sequence[str]) -> list[ImageFacts]:
+        """Return the facts of those of several images that Podman knows, none if it cannot say."""
         import json
 
         try:
-            argv = [self.binary, "image", "inspect", *references]
-            completed = run(argv, timeout=QUERY_SECONDS, check=False)
-            described = json.loads(completed.text) if completed.returncode == 0 else []
-            found = [ImageFacts(str(image["Id"]), _labels(image)) for image in described]
+            completed = run([self.binary, "image", "inspect", *references], timeout=QUERY_SECONDS, check=False)
+            return [ImageFacts(str(image["Id"]), _labels(image)) for image in json.loads(completed.text or "[]")]
         except (ProcessError, ValueError, KeyError, TypeError):
-            return None
-        return found if len(found) == len(references) else None
+            return []
 
     def references(self) -> list[str]:
         """Return every repository:tag in storage."""
@@ -85,25 +99,57 @@ class ImagePodman:
                     raise BuildError(f"images cannot be listed: {error.message}") from None
         raise AssertionError("unreachable")
 
-    def remove(self, reference: str) -> bool:
-        """Remove an image by reference; return whether it is gone."""
-        return self._query(["image", "rm", reference]) == 0
+    def remove(self, reference: str) -> str:
+        """Remove an image by reference; return why it is still there, nothing if it is gone."""
+        try:
+            completed = run([self.binary, "image", "rm", reference], timeout=QUERY_SECONDS, check=False)
+        except ProcessError as error:
+            return error.message
+        said = safe_text(completed.stderr.decode(errors="replace"), limit=300, multiline=True).strip().splitlines()
+        return "" if completed.returncode == 0 else (said or ["podman does not say why"])[-1].removeprefix("Error: ")
 
     def tag(self, reference: str, name: str) -> bool:
         """Give an image another name; return whether it worked."""
         return self._query(["image", "tag", reference, name]) == 0
 
+    def untagged(self, label: str) -> list[str]:
+        """Return the images with this label that have no name and that no other image needs."""
+        filters = ["--filter", "dangling=true", "--filter", f"label={label}"]
+        try:
+            return run([self.binary, "images", "--quiet", *filters], timeout=QUERY_SECONDS).text.split()
+        except ProcessError:
+            return []
+
     def prune(self, label: str) -> bool:
         """Remove untagged images with this label that nothing else needs; return whether it worked."""
         return self._query(["image", "prune", "--force", "--filter", f"label={label}"]) == 0
+
+    def working_containers(self) -> list[WorkingContainer]:
+        """Return the containers that builds work in, everybody's; none if Podman cannot say."""
+        import json
+
+        try:
+            listed = run([self.binary, "ps", "--all", "--external", "--format", "json"], timeout=QUERY_SECONDS).text
+            return [
+                WorkingContainer(str(one["Id"]), str(one["Image"]), str(one["ImageID"]))
+                for one in json.loads(listed)
+                if one.get("State") == "storage" and one.get("Command") == ["buildah"]
+            ]
+        except (ProcessError, ValueError, KeyError, TypeError, AttributeError):
+            return []
+
+    def remove_container(self, container: str) -> bool:
+        """Remove a container of a build; return whether it is gone."""
+        return self._query(["rm", "--force", container]) == 0
 
     def pull(self, reference: str, on_line: OnLine, *, timeout: float) -> int:
         """Fetch an image from its registry; return Podman's exit code."""
         return stream([self.binary, "pull", reference], on_line, timeout=timeout, check=False)
 
     def import_root(self, archive: Path, reference: str, on_line: OnLine, *, timeout: float) -> int:
-        """Make an image of a root file system archive; return Podman's exit code."""
-        return stream([self.binary, "import", str(archive), reference], on_line, timeout=timeout, check=False)
+        """Make an image of a root file system archive, labeled as ours; return Podman's exit code."""
+        label = f"--change=LABEL {CONTENT_LABEL}=base"
+        return stream([self.binary, "import", label, str(archive), reference], on_line, timeout=timeout, check=False)
 
     def build(
         self,
@@ -131,7 +177,9 @@ class ImagePodman:
             str(context / "Containerfile"),
             str(context),
         ]
-        return stream(argv, on_line, timeout=timeout, check=False)
+        # Podman's own temporary files go beside the context, where they are removed with it.
+        environment = {**os.environ, "TMPDIR": str(context.parent)}
+        return stream(argv, on_line, timeout=timeout, check=False, env=environment)
 
     def _query(self, arguments: Sequence[str]) -> int:
         try:

@@ -18,6 +18,9 @@ Family = Literal["deb", "rpm"]
 """Which package manager a base has: apt or dnf."""
 MAX_REFERENCE = 256
 L1_PREFIX = "localhost/terok-l1-cli:"
+SIDECAR_PREFIX = "localhost/terok-l1-sidecar:"
+PREFIXES = (L1_PREFIX, SIDECAR_PREFIX)
+"""Of the tags of images with agents or tools."""
 _MAX_TAG = 120
 
 _SUITE = re.compile(r"[a-z][a-z0-9-]{1,31}")
@@ -107,6 +110,11 @@ def l0_tag(base: BaseReference) -> str:
     return f"localhost/terok-l0:{_tag(_named(base))}"
 
 
+def build_tag(base: BaseReference) -> str:
+    """Return the tag of the image in which the stages of builds from this base run."""
+    return f"localhost/terok-build:{_tag(_named(base))}"
+
+
 def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
     """Return the tag of the image that holds exactly these agents."""
     return f"{L1_PREFIX}{_tag(_named(base), *sorted(agents))}"
@@ -114,7 +122,7 @@ def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
 
 def sidecar_tag(base: BaseReference, tool: str) -> str:
     """Return the tag of the image that holds one sidecar tool and no agent."""
-    return f"localhost/terok-l1-sidecar:{_tag(_named(base), tool)}"
+    return f"{SIDECAR_PREFIX}{_tag(_named(base), tool)}"
 
 
 def _named(base: BaseReference) -> str:

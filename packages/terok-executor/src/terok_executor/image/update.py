@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from terok_util import atomic_write, ensure_dir, yaml
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run
 
 from terok_executor.errors import BuildError, PrerequisiteError
-from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, package_names, pip_requirements
-from terok_executor.roster.types import Agent
+from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, download_urls, package_names, pip_requirements
+from terok_executor.roster.types import Installed, Tool
 
 Ask = Callable[[str, str], str]
 """Returns one field of what the registry says about ``NAME@VERSION``; empty text if it knows nothing."""
 _SECONDS = 120.0
+_MAX_DOWNLOAD = 512 * 1024 * 1024
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,63}")
 
 
@@ -28,6 +30,8 @@ class Move:
     agent: str
     present: str
     newest: str
+    kind: str = "agents"
+    """The directory of its file: ``agents`` or ``tools``."""
 
 
 def npm_registry() -> Ask:
@@ -49,7 +53,7 @@ def npm_registry() -> Ask:
     return ask
 
 
-def find_moves(agents: Iterable[Agent], ask: Ask) -> list[Move]:
+def find_moves(agents: Iterable[Installed], ask: Ask) -> list[Move]:
     """Return the agents that can move; BuildError if the registry says nothing about one."""
     moves = []
     for agent in agents:
@@ -60,11 +64,11 @@ def find_moves(agents: Iterable[Agent], ask: Ask) -> list[Move]:
         if not _VERSION.fullmatch(newest):
             raise BuildError(f"the registry names no version of {npm.track}", hint="try again later")
         if newest != agent.install.version:
-            moves.append(Move(agent.name, agent.install.version, newest))
+            moves.append(Move(agent.name, agent.install.version, newest, _kind(agent)))
     return moves
 
 
-def pin(agents: Iterable[Agent], versions: Mapping[str, str], ask: Ask) -> dict[str, str]:
+def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> dict[str, str]:
     """Return the checksums of every package of the agents, at ``versions`` where that names one.
 
     BuildError if a package for this kind of machine has none; one for another kind is left unpinned.
@@ -101,7 +105,7 @@ def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
         raise BuildError(f"pip's report cannot be used: {error!r}", hint="try again later") from None
 
 
-def move_pip(agent: Agent, report: Any, lock: Lock) -> tuple[list[Move], Lock]:
+def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Lock]:
     """Return whether an agent moves to what pip reported, and the lock that pins it; BuildError as `pip_pins`."""
     pip = agent.install.pip
     assert pip is not None
@@ -111,8 +115,50 @@ def move_pip(agent: Agent, report: Any, lock: Lock) -> tuple[list[Move], Lock]:
     if not _VERSION.fullmatch(newest):
         raise BuildError(f"the index names no version of {wanted}", hint="try again later")
     key = " ".join(pip_requirements(pip, newest))
-    moves = [Move(agent.name, agent.install.version, newest)] if newest != agent.install.version else []
+    moves = [Move(agent.name, agent.install.version, newest, _kind(agent))] if newest != agent.install.version else []
     return moves, Lock({}, {key: {**lock.pip.get(key, {}), kind: found}})
+
+
+def move_download(one: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
+    """Return whether an agent or tool moves to what its maker names, and the lock that pins its files.
+
+    ``digest`` fetches an address and returns ``sha256:…`` of what is there; BuildError if nothing can be pinned.
+    """
+    stage = one.install.download
+    assert stage is not None
+    newest = newest.strip().removeprefix("v") if stage.track else one.install.version
+    if not _VERSION.fullmatch(newest):
+        raise BuildError(f"{stage.track} names no version of {one.name}", hint="try again later")
+    moves = [Move(one.name, one.install.version, newest, _kind(one))] if newest != one.install.version else []
+    return moves, Lock(files={url: digest(url) for url in download_urls(stage, newest).values()})
+
+
+def fetch(url: str) -> Iterator[bytes]:
+    """Yield what is at an address, piece by piece; BuildError if it cannot be had."""
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the roster allows http(s) alone
+            left = _MAX_DOWNLOAD
+            while piece := answer.read(1 << 20):
+                left -= len(piece)
+                if left < 0:
+                    raise BuildError(f"{url} is larger than {_MAX_DOWNLOAD >> 20} MiB", hint="nothing was pinned")
+                yield piece
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{url} cannot be fetched: {error}", hint="try again later") from None
+
+
+def digest_of(url: str) -> str:
+    """Return ``sha256:…`` of what is at an address; BuildError as `fetch`."""
+    total = hashlib.sha256()
+    for piece in fetch(url):
+        total.update(piece)
+    return f"sha256:{total.hexdigest()}"
+
+
+def _kind(one: Installed) -> str:
+    return "tools" if isinstance(one, Tool) else "agents"
 
 
 def _canonical(name: str) -> str:
@@ -120,10 +166,9 @@ def _canonical(name: str) -> str:
 
 
 def write_moves(directory: Path, moves: Iterable[Move], pins: Lock, lock: Lock) -> None:
-    """Write versions into ``agents/NAME.yaml`` below ``directory``, keeping comments, and checksums into the lock."""
-    ensure_dir(directory / "agents", mode=0o755)
+    """Write versions into files of agents and tools below ``directory``, keeping comments, and the lock."""
     for move in moves:
-        path = directory / "agents" / f"{move.agent}.yaml"
+        path = ensure_dir(directory / move.kind, mode=0o755) / f"{move.agent}.yaml"
         document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}
         document.setdefault("install", {})["version"] = move.newest
         atomic_write(path, yaml.dump(document))
@@ -131,6 +176,7 @@ def write_moves(directory: Path, moves: Iterable[Move], pins: Lock, lock: Lock) 
     kept = Lock(
         {name: value for name, value in lock.npm.items() if _named(name, "@") not in moved},
         {name: value for name, value in lock.pip.items() if _named(name, "==") not in asked},
+        lock.files,
     )
     atomic_write(directory / LOCK_FILE, pins.over(kept).text())
 

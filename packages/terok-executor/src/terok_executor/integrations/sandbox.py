@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import parse_line
     from terok_sandbox.shield.profiles import profile_path as profile_path
+    from terok_sandbox.shield.registry_hosts import policy_tiers as policy_tiers
     from terok_sandbox.shield.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
@@ -112,7 +113,7 @@ else:
             "terok_sandbox.setup.stages": "run_setup run_uninstall",
             "terok_sandbox.setup.state": "check_setup",
             "terok_sandbox.shield.profiles": "profile_path",
-            "terok_sandbox.shield.registry_hosts": "profile_tiers",
+            "terok_sandbox.shield.registry_hosts": "policy_tiers profile_tiers",
             "terok_sandbox.sidecar": "GateWiring PolicyTiers SecurityClass",
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",

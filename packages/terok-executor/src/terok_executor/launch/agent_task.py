@@ -25,6 +25,7 @@ from terok_executor.integrations.sandbox import (
     gpu_args,
     installed_cdi_devices,
     open_vault,
+    policy_tiers,
     profile_path,
     profile_tiers,
 )
@@ -69,6 +70,8 @@ def start_agent(
     run_budget(config.budget, request.budget)
     for profile in config.shield_profiles if request.profiles is None else request.profiles:
         profile_path(profile, config.config_dir)
+    if request.policy is not None:
+        policy_tiers(request.policy)
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
@@ -204,7 +207,7 @@ def _wired(
     direct = repo if gate is None or online else None
     upstream = direct.address if direct is not None else None
     lines = checked.project_allow + (upstream_lines(direct) if direct is not None else ())
-    opened = profile_tiers(config, image, request.profiles, lines)
+    opened = profile_tiers(config, image, request.profiles, lines, request.policy)
     assembled = assemble_container_env(
         ContainerEnvSpec(
             task_id=checked.task_id,
@@ -246,6 +249,6 @@ def _wired(
             budget=run_budget(config.budget, request.budget),
             dossier={"task": checked.task_id or checked.name, "agent": checked.agent.name},
             gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
-            tiers=replace(opened, security_deny=deny_lines(roster.providers)),
+            tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
         ),
     }

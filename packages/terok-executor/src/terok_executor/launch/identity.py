@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from terok_util import read_file
+
 from terok_executor.errors import RequestError
 from terok_executor.roster.types import GitIdentity
 
@@ -20,6 +22,7 @@ AUTHORSHIP_MODES = {
 }
 """Mode to author and committer."""
 MAX_LENGTH = 200
+MAX_CONFIG = 1024 * 1024
 _USER_SETTING = re.compile(r"\s*(name|email)\s*=\s*(.*?)\s*\Z", re.IGNORECASE)
 
 
@@ -91,7 +94,7 @@ def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
     found: dict[str, str] = {}
     for file in files:
         try:
-            found |= user_section(file.read_text("utf-8", errors="replace")[: 256 * 1024])
+            found |= user_section(read_file(file, MAX_CONFIG).decode(errors="replace"))
         except OSError:
             continue
     name, email = env.get("GIT_AUTHOR_NAME") or found.get("name"), env.get("GIT_AUTHOR_EMAIL") or found.get("email")

@@ -77,7 +77,8 @@ class HeadlessRequest:
     credential_set: str = "default"
     allow: tuple[str, ...] = ()
     profiles: tuple[str, ...] | None = None
-    """Allowlist profiles; None for the configured ones."""
+    """Allowlist profiles; None for the configured ones, or none beside a policy file."""
+    policy: Path | None = None
     budget: tuple[str, ...] = ()
     ssh_scope: str | None = None
     base_image: str = DEFAULT_BASE_IMAGE

@@ -103,7 +103,7 @@ def load_record(directory: Path) -> RunRecord | None:
         return RunRecord(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ExecutorError(
             f"the run record {path} cannot be read: {error}", hint=f"`terok-executor rm {directory.name}` removes it"
         ) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import deep_merge, remembered, safe_text, yaml
 
-from terok_executor.errors import RosterError
+from terok_executor.errors import RosterFileError
 from terok_executor.paths import RESOURCES, cache_dir, user_roster_dir
 from terok_executor.reading import decoded, read_bytes
 from terok_executor.roster import types
@@ -31,17 +31,17 @@ class RosterSource:
 
 
 def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
-    """Return every agent by name; RosterError, naming file, line and key, if any file is wrong."""
+    """Return every agent by name; RosterFileError, naming file, line and key, if any file is wrong."""
     return _load("agents", "RawAgentYaml", user_dir)
 
 
 def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
-    """Return every provider by name; RosterError as for agents."""
+    """Return every provider by name; RosterFileError as for agents."""
     return _load("providers", "RawProviderYaml", user_dir)
 
 
 def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
-    """Return every tool by name; RosterError as for agents."""
+    """Return every tool by name; RosterFileError as for agents."""
     return _load("tools", "RawToolYaml", user_dir)
 
 
@@ -54,7 +54,7 @@ def _load(kind: str, shape: str, user_dir: Path | None) -> dict[str, Any]:
 
         model = getattr(schema, shape)
         parsed = {
-            name: [parse_source(origin, decoded(origin, data, RosterError)) for origin, data in texts]
+            name: [parse_source(origin, decoded(origin, data, RosterFileError)) for origin, data in texts]
             for name, texts in gathered.items()
         }
         return {name: from_raw(name, validated(model, name, sources)) for name, sources in parsed.items()}
@@ -77,11 +77,12 @@ def parse_source(origin: str, text: str) -> RosterSource:
         data = yaml.load(text, name=origin)
         yaml.plain(data)
     except yaml.YAMLError as error:
-        raise RosterError(safe_text(error.message, limit=500), hint="check indentation, colons and quotes") from None
+        hint = "check indentation, colons and quotes"
+        raise RosterFileError(safe_text(error.message, limit=500), hint=hint) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise RosterError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
+        raise RosterFileError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
     return RosterSource(origin, data)
 
 
@@ -92,20 +93,20 @@ def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
         found[path.stem] = [(f"bundled {kind}/{path.name}", path.read_bytes())]
     for path in sorted(user_dir.glob("*.yaml")):
         _check_name(path)
-        found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, error=RosterError)))
+        found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, error=RosterFileError)))
     return dict(sorted(found.items()))
 
 
 def _check_name(path: Path) -> None:
     stem = path.stem
     if not stem.isascii() or not stem.replace("-", "").isalnum() or stem != stem.lower() or len(stem) > 32:
-        raise RosterError(
+        raise RosterFileError(
             f"{path}: the file name is the entry's name", hint="use up to 32 lower-case letters, digits and dashes"
         )
 
 
 def validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
-    """Return the model of several files merged, the last one winning; RosterError names file, line and key."""
+    """Return the model of several files merged, the last one winning; RosterFileError names file, line and key."""
     from pydantic import ValidationError
 
     merged: dict[str, Any] = {}
@@ -114,7 +115,7 @@ def validated(model: Any, name: str, sources: list[RosterSource]) -> Any:
     try:
         return model.model_validate(merged)
     except ValidationError as error:
-        raise RosterError(_explain(name, sources, error), hint=_hint(error)) from None
+        raise RosterFileError(_explain(name, sources, error), hint=_hint(error)) from None
 
 
 def _explain(name: str, sources: list[RosterSource], error: ValidationError) -> str:

@@ -25,6 +25,7 @@ _FROZEN: dict[type[BaseModel], Any] = {
     schema.RawNpmStage: types.NpmStage,
     schema.RawOAuthRefresh: types.RefreshSpec,
     schema.RawPipStage: types.PipStage,
+    schema.RawDownload: types.DownloadStage,
     schema.RawProviderYaml: types.Provider,
     schema.RawSession: types.SessionSpec,
     schema.RawStagedFile: types.StagedFile,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from terok_executor.roster.spellings import expression as _expression
+from terok_executor.roster.spellings import match as _match
+from terok_executor.roster.spellings import upstream as _upstream
 from terok_executor.roster.template import (
     AGENT_FILE_PLACEHOLDERS,
     MODEL_PATTERN,
@@ -17,39 +18,6 @@ from terok_executor.roster.template import (
     check_template,
     placeholders,
 )
-
-
-def _match(pattern: str, what: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"not {what}: {value!r}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _upstream(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"not a URL: {value!r} ({error})") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"not an http or https URL: {value!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an upstream carries no user, query or fragment")
-    return value.rstrip("/")
-
-
-def _expression(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return value
-
 
 EnvName = Annotated[str, _match(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "an environment variable name")]
 ValueName = Annotated[str, _match(r"[a-z][a-z_]{0,31}", "a lower-case name")]
@@ -150,6 +118,19 @@ class RawPipStage(_Section):
     directory: AbsolutePath
 
 
+class RawDownload(_Section):
+    """Section ``install.download``: one program in a file or an archive that its maker offers.
+
+    ``{version}`` and ``{arch}`` (``x64``, ``arm64``) stand for themselves in ``url``; ``track`` answers with the newest
+    version. It is installed by its checksum in the lock file, or not at all.
+    """
+
+    url: Annotated[str, _match(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._{}/@+-]+", "a URL of plain characters")]
+    track: Annotated[str, _match(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+|", "a URL of plain characters")] = ""
+    member: Annotated[str, _match(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./@+-]*|", "a path in the archive")] = ""
+    target: AbsolutePath
+
+
 class RawInstall(_Section):
     """Section ``install``."""
 
@@ -157,6 +138,7 @@ class RawInstall(_Section):
     packages: dict[Literal["deb", "rpm"], list[Annotated[str, _match(r"[a-z0-9][a-z0-9.+_-]*", "a package")]]] = {}
     npm: RawNpmStage | None = None
     pip: RawPipStage | None = None
+    download: RawDownload | None = None
     run_as_root: list[Argument] = []
     run_as_dev: list[Argument] = []
     files: list[RawStagedFile] = []

@@ -90,6 +90,19 @@ class PipStage:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadStage:
+    """A program at ``url``, or ``member`` of a zip or tar archive there, that goes to ``target``.
+
+    ``{version}`` and ``{arch}`` are filled in; ``track`` is an address that answers with the newest version.
+    """
+
+    url: str
+    track: str
+    member: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstallSpec:
     """What an agent adds to the image."""
 
@@ -98,6 +111,7 @@ class InstallSpec:
     """Package family (``deb``, ``rpm``) to packages of the distribution."""
     npm: NpmStage | None = None
     pip: PipStage | None = None
+    download: DownloadStage | None = None
     run_as_root: tuple[str, ...] = ()
     run_as_dev: tuple[str, ...] = ()
     files: tuple[StagedFile, ...] = ()

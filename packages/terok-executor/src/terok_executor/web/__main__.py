@@ -8,24 +8,17 @@ import socket
 import sys
 from pathlib import Path
 
-from aiohttp import web
-
 from terok_executor.integrations.sandbox import Sandbox
 from terok_executor.web.guard import Guard
-from terok_executor.web.proxy import application, open_socket
+from terok_executor.web.proxy import open_socket, served
 
 
 async def serve(listener: socket.socket, guard: Guard, path: Path, container: str) -> None:
     """Serve until the container ends."""
-    runner = web.AppRunner(application(guard, open_socket(path)), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    sys.stdout.write("serving\n")
-    sys.stdout.flush()
-    try:
+    async with served(listener, guard, open_socket(path)):
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
         await asyncio.to_thread(Sandbox().runtime.container(container).wait, None)
-    finally:
-        await runner.cleanup()
 
 
 def main() -> int:

@@ -90,5 +90,5 @@ def load_page(container: str) -> Page | None:
         return Page(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ExecutorError(f"{path} cannot be read: {error}", hint="remove the container") from None

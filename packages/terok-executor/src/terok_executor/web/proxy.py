@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, UnixConnector, WSMsgType, web
 from multidict import CIMultiDict
+from terok_util.door import Door, Protocols
 
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_ours, without_token
 
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator
+
+MAX_CONNECTIONS: Final = 128
 _CLIENT = web.AppKey("client", ClientSession)
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
@@ -38,7 +45,26 @@ def open_socket(path: Path) -> int:
     return descriptor
 
 
-def application(guard: Guard, descriptor: int) -> web.Application:
+@asynccontextmanager
+async def served(listener: socket.socket, guard: Guard, descriptor: int) -> AsyncIterator[None]:
+    """Serve on *listener* during the block; ``descriptor`` is the container's socket."""
+
+    def made() -> asyncio.Protocol:
+        return cast("web.Server", runner.server)()
+
+    connections = Protocols(made)
+    runner = web.AppRunner(application(guard, descriptor, connections), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    door = Door("page", MAX_CONNECTIONS)
+    door.open(listener, connections.enter)
+    try:
+        yield
+    finally:
+        door.close()
+        await runner.cleanup()
+
+
+def application(guard: Guard, descriptor: int, connections: Protocols) -> web.Application:
     """Return the server's application; ``descriptor`` is the container's socket."""
 
     async def session(_app: web.Application) -> object:
@@ -58,9 +84,10 @@ def application(guard: Guard, descriptor: int) -> web.Application:
         if verdict == "enter":
             return _enter(guard, request)
         try:
-            if headers.get("upgrade", "").lower() == "websocket":
-                return await _websocket(request, app[_CLIENT])
-            return await _forward(request, app[_CLIENT])
+            with connections.at_work(request.protocol):
+                if headers.get("upgrade", "").lower() == "websocket":
+                    return await _websocket(request, app[_CLIENT])
+                return await _forward(request, app[_CLIENT])
         except (ClientConnectionError, TimeoutError):
             return web.Response(status=502, text="The page in the container does not answer.\n")
 

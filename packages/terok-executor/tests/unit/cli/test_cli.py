@@ -158,7 +158,7 @@ def test_a_damaged_user_file_names_itself(cli: Callable[..., Done], tmp_path: Pa
     directory.mkdir(parents=True)
     (directory / "claude.yaml").write_text("headless:\n  argz: [x]\n")
     done = cli("agents", "list")
-    assert done.returncode == 2
+    assert done.returncode == 78
     assert "claude.yaml:2: headless.argz" in done.stderr
 
 

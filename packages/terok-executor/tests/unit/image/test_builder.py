@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from terok_executor.cli.setup import remove_images
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.builder import ImageBuilder, our_images
 from terok_executor.image.podman import ImagePodman
@@ -29,15 +31,29 @@ if args[:2] == ["image", "inspect"]:
     found = [json.loads(file(ref).read_text())[0] for ref in args[2:] if file(ref).exists()]
     print(json.dumps(found)); sys.exit(0 if len(found) == len(args) - 2 else 125)
 if args[:2] == ["image", "prune"]: sys.exit(0)
-if args[:2] == ["image", "rm"]: file(args[2]).unlink(); sys.exit(0)
+if args[:2] == ["image", "rm"]:
+    if args[2] in os.environ.get("FAKE_USED", "").split():
+        print("Error: image used by 12ab: image is in use by a container\x1b[2J", file=sys.stderr); sys.exit(2)
+    file(args[2]).unlink(); sys.exit(0)
+if args[:2] == ["images", "--quiet"]: print(os.environ.get("FAKE_USED", "")); sys.exit(0)
 if args[0] == "images":
     for entry in store.glob("image-*"): print(entry.name[6:].replace("%", "/"))
     sys.exit(0)
+if args[0] == "ps":
+    print(json.dumps([json.loads(one.read_text()) for one in store.glob("working-*")])); sys.exit(0)
+if args[0] == "rm": (store / ("working-" + args[2])).unlink(); sys.exit(0)
 if args[0] == "pull":
     if os.environ.get("FAKE_PULL"): put(args[1]); sys.exit(0)
     print("Error: initializing source: connection refused"); sys.exit(125)
-if args[0] == "import": put(args[2]); sys.exit(0)
+if args[0] == "import": put(args[3]); sys.exit(0)
 if args[0] == "build":
+    for working in os.environ.get("FAKE_WORKING", "").split():
+        name, image = working.split("=")
+        found = {"Id": name, "Image": image, "ImageID": name, "State": "storage", "Command": ["buildah"]}
+        (store / ("working-" + name)).write_text(json.dumps(found))
+    text = (pathlib.Path(args[-1]) / "Containerfile").read_text()
+    (store / ("containerfile-%d" % len(list(store.glob("containerfile-*"))))).write_text(text)
+    (pathlib.Path(os.environ["TMPDIR"]) / "buildah123").mkdir(exist_ok=True)
     if why := os.environ.get("FAKE_FAIL"): print("STEP 1/2: FROM x", why, "exit status 1", sep="\n"); sys.exit(1)
     labels = dict(a[8:].split("=", 1) for a in args if a.startswith("--label="))
     tag = args[args.index("--tag") + 1]
@@ -58,8 +74,13 @@ class Store:
     def image(self, reference: str) -> Path:
         return self.path / ("image-" + reference.replace("/", "%"))
 
-    def put(self, reference: str) -> None:
-        self.image(reference).write_text(json.dumps([{"Id": "b" * 64, "Labels": None}]))
+    def put(self, reference: str, labels: dict[str, str] | None = None) -> None:
+        name = reference if labels else "b" * 64
+        self.image(reference).write_text(json.dumps([{"Id": name, "Labels": labels}]))
+
+    def containerfile(self) -> str:
+        """Return the newest one that was built."""
+        return (self.path / f"containerfile-{len(list(self.path.glob('containerfile-*'))) - 1}").read_text()
 
 
 @pytest.fixture
@@ -108,7 +129,7 @@ def test_a_second_build_does_nothing_and_a_changed_agent_rebuilds_only_its_layer
     podman = ImagePodman.find()
     assert ImageBuilder.image_agents(images.l1) == {"demo"}
     assert sorted(our_images(podman)[:2]) == [builder.l1_tag([AGENTS["claude"]]), images.l1]
-    assert our_images(podman)[2:] == [images.l0]
+    assert our_images(podman)[2:] == ["localhost/terok-build:localhost-base", images.l0]
 
 
 def test_a_selection_of_names_is_built_and_what_it_is_built_from_stays_where_asked(
@@ -156,14 +177,67 @@ def test_an_image_with_more_agents_will_do_as_long_as_it_is_up_to_date(store: St
     assert builder.present([AGENTS["demo"]], AGENTS) is None
 
 
-def test_stages_are_removed_after_a_build_that_had_any(store: Store) -> None:
+def test_what_lost_its_tag_and_stages_are_removed_after_a_build(store: Store) -> None:
+    store.put("localhost/base")
+    ImageBuilder("localhost/base").build([AGENTS["claude"]])
+    calls = [call for call in store.calls("image") if call[1] == "prune"]
+    assert calls == [["image", "prune", "--force", "--filter", "label=ai.terok.content"]] * 3
+
+
+def test_an_agent_that_did_not_change_is_copied_from_the_image_that_has_it(store: Store) -> None:
     store.put("localhost/base")
     builder = ImageBuilder("localhost/base")
-    builder.build([AGENTS["demo"]])
-    assert not [call for call in store.calls("image") if call[1] == "prune"]
-    builder.build([AGENTS["claude"]])
-    (call,) = [call for call in store.calls("image") if call[1] == "prune"]
-    assert call[2:] == ["--force", "--filter", "label=ai.terok.stage"]
+    tag = builder.build([AGENTS["claude"], AGENTS["pi"], AGENTS["vibe"]]).l1
+    before = json.loads(store.image(tag).read_text())[0]["Id"]
+    newer = replace(AGENTS["vibe"], install=replace(AGENTS["vibe"].install, version="99"))
+    builder.build([AGENTS["claude"], AGENTS["pi"], newer])
+    text = store.containerfile()
+    stages = re.findall(r"(?m)^FROM \S+ AS (\S+)$", text)
+    assert stages == ["stage-vibe"]
+    copied = re.findall(rf"(?m)^COPY --from={before} (\S+) (\S+)$", text)
+    assert copied == [(path, path) for path in ("/usr/local/bin/node", "/usr/local/bin/claude", "/opt/pi")]
+    builder.build([AGENTS["pi"], AGENTS["demo"]])
+    assert " AS " not in store.containerfile(), "another selection takes its agents from there too"
+    assert not builder.build([AGENTS["claude"], AGENTS["pi"], newer]).built
+    builder.build([AGENTS["claude"], AGENTS["pi"], newer], rebuild=True)
+    assert "FROM localhost/terok-build:localhost-base AS stage-claude" in store.containerfile(), (
+        "made anew when asked to"
+    )
+
+
+def test_what_ran_as_root_in_a_copied_directory_is_not_run_there_again(store: Store) -> None:
+    store.put("localhost/base")
+    builder = ImageBuilder("localhost/base")
+    odd = replace(AGENTS["pi"], install=replace(AGENTS["pi"].install, run_as_root=("mv /opt/pi/a /opt/pi/b",)))
+    builder.build([odd])
+    builder.build([odd, AGENTS["demo"]])
+    assert " AS stage-pi" in store.containerfile()
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, None])
+def test_a_build_that_is_cut_short_leaves_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: type[BaseException] | None
+) -> None:
+    """Containers of builds that are somebody else's stay, and so does one of the same base that was there before."""
+    store.put("localhost/base")
+    store.put("with-label", {"ai.terok.content": "x"})
+    (store.path / "working-old").write_text(
+        json.dumps(
+            {"Id": "old", "Image": "localhost/base", "ImageID": "old", "State": "storage", "Command": ["buildah"]}
+        )
+    )
+    made = "one=localhost/terok-l0:x two=localhost/base with-label=docker.io/library/1234-tmp:latest other=debian:12"
+    monkeypatch.setenv("FAKE_WORKING", made)
+    monkeypatch.setenv("FAKE_FAIL", "E: no")
+
+    def interrupt(line: str) -> None:
+        if ending is not None and line.startswith("E: no"):
+            raise ending
+
+    with pytest.raises(ending or BuildError):
+        ImageBuilder("localhost/base", on_line=interrupt).build([AGENTS["demo"]])
+    assert sorted(path.name for path in store.path.glob("working-*")) == ["working-old", "working-other"]
+    assert not list((tmp_path / "root").rglob("build")), "neither contexts nor Podman's temporary files"
 
 
 def test_a_new_base_makes_both_layers_stale(store: Store) -> None:
@@ -186,7 +260,7 @@ def test_a_failed_build_moves_no_tag_leaves_no_files_and_says_why(
     assert caught.value.exit_code == 6
     assert "E: Unable to fetch some archives" in seen
     assert not store.image(ImageBuilder("localhost/base").l0_tag()).exists()
-    assert list(tmp_path.glob("terok-build-*")) == []
+    assert list((tmp_path / "root").rglob("Containerfile")) == []
 
 
 def test_a_full_disk_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +290,7 @@ def test_a_suite_is_bootstrapped_and_imported(
 ) -> None:
     program("mmdebstrap", "#!/bin/sh\nfor last; do case $last in *.tar) echo root >$last;; esac; done\n")
     ImageBuilder("mmdebstrap:trixie").build([AGENTS["demo"]])
-    assert [call[2] for call in store.calls("import")] == ["localhost/terok-base:trixie"]
+    assert [call[3] for call in store.calls("import")] == ["localhost/terok-base:trixie"]
     assert list(tmp_path.glob("terok-base-*")) == []
     program("mmdebstrap", "#!/bin/sh\necho 'E: no such suite'; exit 1\n")
     with pytest.raises(BuildError, match="no such suite"):
@@ -240,3 +314,22 @@ def _not_found(name: str) -> str:
     from terok_util.process import ToolNotFound
 
     raise ToolNotFound(name)
+
+
+def test_what_cannot_be_removed_is_said_with_its_reason(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.put("localhost/base")
+    images = ImageBuilder("localhost/base").build([AGENTS["demo"]])
+    (store.path / "working-killed").write_text(
+        json.dumps({"Id": "killed", "Image": images.l0, "ImageID": "x", "State": "storage", "Command": ["buildah"]})
+    )
+    monkeypatch.setenv("FAKE_USED", f"{images.l0}")
+    assert remove_images(ImagePodman.find()) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{images.l1}: removed"
+    assert said[1] == f"{images.l0}: not removed: image used by 12ab: image is in use by a container\\x1b[2J"
+    assert said[2].endswith("without a name: not removed: image used by 12ab: image is in use by a container\\x1b[2J")
+    assert not (store.path / "working-killed").exists()
+    monkeypatch.setenv("FAKE_USED", "")
+    assert remove_images(ImagePodman.find()) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from terok_executor.image.context import BuildContext, ContextFile
 from terok_executor.image.lock import Lock
-from terok_executor.image.render import render_l0, render_l1, stage_toad_agents
+from terok_executor.image.render import render_build, render_l0, render_l1, stage_toad_agents
 from terok_executor.roster.loader import load_agents, load_tools
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -23,16 +23,25 @@ def context(name: str) -> BuildContext:
     return {
         "l0": lambda: render_l0("localhost/terok-base:trixie"),
         "l0-certificates": lambda: render_l0("debian:trixie", [PEM]),
+        "build": lambda: render_build("localhost/terok-l0:x"),
         "l0-rpm": lambda: render_l0("fedora:44", [PEM], "rpm"),
-        "l1-rpm": lambda: render_l1("localhost/terok-l0:x", [*AGENTS.values(), *TOOLS.values()], LOCK, "rpm"),
-        "l1-tools": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"], *TOOLS.values()], LOCK),
-        "l1-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"]], LOCK),
-        "l1-all": lambda: render_l1("localhost/terok-l0:x", AGENTS.values(), LOCK),
-        "l1-claude-demo": lambda: render_l1("localhost/terok-l0:x", [AGENTS["demo"], AGENTS["claude"]], LOCK),
+        "l1-rpm": lambda: render_l1(
+            "localhost/terok-l0:x", "localhost/terok-build:x", [*AGENTS.values(), *TOOLS.values()], LOCK, "rpm"
+        ),
+        "l1-tools": lambda: render_l1(
+            "localhost/terok-l0:x", "localhost/terok-build:x", [AGENTS["demo"], *TOOLS.values()], LOCK
+        ),
+        "l1-demo": lambda: render_l1("localhost/terok-l0:x", "localhost/terok-build:x", [AGENTS["demo"]], LOCK),
+        "l1-all": lambda: render_l1("localhost/terok-l0:x", "localhost/terok-build:x", AGENTS.values(), LOCK),
+        "l1-claude-demo": lambda: render_l1(
+            "localhost/terok-l0:x", "localhost/terok-build:x", [AGENTS["demo"], AGENTS["claude"]], LOCK
+        ),
     }[name]()
 
 
-@pytest.mark.parametrize("name", ["l0", "l0-certificates", "l0-rpm", "l1-demo", "l1-claude-demo", "l1-tools", "l1-all"])
+@pytest.mark.parametrize(
+    "name", ["l0", "l0-certificates", "l0-rpm", "build", "l1-demo", "l1-claude-demo", "l1-tools", "l1-all"]
+)
 def test_containerfiles(name: str) -> None:
     path = GOLDEN / f"{name}.Containerfile"
     text = context(name).containerfile
@@ -42,7 +51,7 @@ def test_containerfiles(name: str) -> None:
 
 
 def test_everything_that_is_copied_is_in_the_context() -> None:
-    for name in ("l0-certificates", "l0-rpm", "l1-demo", "l1-claude-demo", "l1-rpm", "l1-tools", "l1-all"):
+    for name in ("l0-certificates", "l0-rpm", "build", "l1-demo", "l1-claude-demo", "l1-rpm", "l1-tools", "l1-all"):
         built = context(name)
         for line in built.containerfile.splitlines():
             if line.startswith("COPY") and "--from=" not in line:
@@ -51,7 +60,7 @@ def test_everything_that_is_copied_is_in_the_context() -> None:
 
 
 def test_a_front_end_knows_the_agents_of_its_image_that_speak_acp(tmp_path: Path) -> None:
-    built = render_l1("x", [AGENTS["opencode"], AGENTS["vibe"], AGENTS["pi"], TOOLS["toad"]], LOCK)
+    built = render_l1("x", "b", [AGENTS["opencode"], AGENTS["vibe"], AGENTS["pi"], TOOLS["toad"]], LOCK)
     copied = re.findall(
         r"(?m)^COPY --chown=root:root (files/toad-of-\d) /etc/terok/toad/(.+)\.toml$", built.containerfile
     )
@@ -66,15 +75,15 @@ def test_a_front_end_knows_the_agents_of_its_image_that_speak_acp(tmp_path: Path
     (file,) = tmp_path.iterdir()
     read = tomllib.loads(file.read_text())
     assert (file.name, read["name"], read["run_command"]["*"]) == ("vibe.toml", odd.label, "vibe 'a b'")
-    assert not re.findall("toad-of", render_l1("x", [AGENTS["vibe"], AGENTS["demo"]], LOCK).containerfile)
+    assert not re.findall("toad-of", render_l1("x", "b", [AGENTS["vibe"], AGENTS["demo"]], LOCK).containerfile)
 
 
 def test_the_order_of_agents_changes_nothing_and_their_version_does() -> None:
-    first = render_l1("x", [AGENTS["demo"], AGENTS["claude"]], LOCK)
-    second = render_l1("x", [AGENTS["claude"], AGENTS["demo"]], LOCK)
+    first = render_l1("x", "b", [AGENTS["demo"], AGENTS["claude"]], LOCK)
+    second = render_l1("x", "b", [AGENTS["claude"], AGENTS["demo"]], LOCK)
     assert first.content_hash("p") == second.content_hash("p")
     newer = replace(AGENTS["claude"], install=replace(AGENTS["claude"].install, version="99"))
-    assert render_l1("x", [newer, AGENTS["demo"]], LOCK).content_hash("p") != first.content_hash("p")
+    assert render_l1("x", "b", [newer, AGENTS["demo"]], LOCK).content_hash("p") != first.content_hash("p")
 
 
 def test_the_hash_covers_parent_names_modes_and_contents() -> None:
@@ -95,6 +104,32 @@ def test_a_context_writes_only_below_its_directory(tmp_path: Path) -> None:
     assert (tmp_path / "Containerfile").is_file()
     with pytest.raises(ValueError, match="outside"):
         BuildContext("", {"../x": ContextFile(b"")}).write(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["l0-certificates", "l0-rpm", "build", "l1-rpm", "l1-tools", "l1-all"])
+def test_images_hold_no_caches_and_no_documentation(name: str) -> None:
+    for line in instructions(context(name).containerfile):
+        if "apt-get" in line and " install " in line:
+            assert "rm -rf /var/lib/apt/lists/* /var/cache/apt/*" in line, line
+        if "dnf" in line and " install " in line:
+            assert "--setopt=tsflags=nodocs" in line and "rm -rf /var/cache/dnf" in line, line
+    if name == "l0-certificates":
+        text = context(name).containerfile
+        assert text.index("path-exclude") < text.index("apt-get"), "before anything is installed"
+        assert "path-include=/usr/share/doc/*/copyright" in text, "licenses ask for it"
+
+
+def test_a_file_of_a_maker_is_installed_by_its_checksum_or_not_at_all() -> None:
+    tool = replace(TOOLS["coderabbit"], install=replace(TOOLS["coderabbit"].install, version="1.2"))
+    address = "https://cli.coderabbit.ai/releases/1.2/coderabbit-linux-x64.zip"
+    pinned = render_l1("x", "b", [tool], Lock(files={address: "sha256:" + "a" * 64})).containerfile
+    assert f"x86_64) url={address}; digest={'a' * 64};; " in pinned
+    assert "aarch64)" not in pinned, "of the other architecture nothing is known"
+    unpinned = render_l1("x", "b", [tool], Lock()).containerfile
+    for text in (pinned, unpinned):
+        assert "has no pinned checksum for $(uname -m): run terok-executor agents update coderabbit" in text
+    assert "url=" not in unpinned
+    assert "COPY --from=stage-coderabbit /usr/local/bin/coderabbit /usr/local/bin/coderabbit" in pinned
 
 
 def instructions(text: str) -> list[str]:
@@ -127,4 +162,5 @@ def test_containerfiles_follow_the_rules(name: str) -> None:
             assert "--no-cache-dir" in line
             assert "==" in line or "-r " in line, f"an unpinned package: {line}"
     targets = {line.split()[3] for line in lines if line.startswith("FROM") and " AS " in line}
+    targets.add("localhost/terok-build:x")  # whence Node comes
     assert {word.removeprefix("--from=") for line in lines for word in line.split() if "--from=" in word} <= targets

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from terok_executor.errors import BuildError
 from terok_executor.image.lock import Lock, parse_lock
-from terok_executor.image.update import find_moves, move_pip, pin, write_moves
-from terok_executor.roster.loader import load_agents
+from terok_executor.image.update import digest_of, fetch, find_moves, move_download, move_pip, pin, write_moves
+from terok_executor.roster.loader import load_agents, load_tools
+from terok_executor.roster.types import DownloadStage
 
 AGENTS = load_agents(Path("/nonexistent"))
+TOOLS = load_tools(Path("/nonexistent"))
 SUM = "sha512-" + "B" * 86 + "=="
 
 
@@ -76,3 +83,46 @@ def test_a_registry_that_says_nothing_usable_is_an_error(answer: str) -> None:
 def test_an_agent_without_any_checksum_is_an_error() -> None:
     with pytest.raises(BuildError):
         pin([AGENTS["pi"]], {}, lambda _package, _field: "")
+
+
+@pytest.fixture
+def maker() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A server that offers files by their path."""
+    offered: dict[str, bytes] = {}
+
+    class Files(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in offered else 404)
+            self.end_headers()
+            self.wfile.write(offered.get(self.path, b""))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", offered
+        server.shutdown()
+
+
+@pytest.mark.attack("SUP-1")
+def test_a_tool_s_files_are_pinned_by_what_its_maker_offers(
+    maker: tuple[str, dict[str, bytes]], tmp_path: Path
+) -> None:
+    """SUP-1: what is installed later is what was there when it was pinned, whatever the maker's server says then."""
+    url, offered = maker
+    offered |= {"/latest": b"v2.0\n", "/2.0/tool-x64.zip": b"one", "/2.0/tool-arm64.zip": b"two"}
+    stage = DownloadStage(url + "/{version}/tool-{arch}.zip", url + "/latest", "tool", "/usr/local/bin/tool")
+    tool = replace(TOOLS["coderabbit"], install=replace(TOOLS["coderabbit"].install, download=stage))
+    moves, pins = move_download(tool, b"".join(fetch(stage.track)).decode(), digest_of)
+    assert [(move.agent, move.newest, move.kind) for move in moves] == [("coderabbit", "2.0", "tools")]
+    digest = f"sha256:{hashlib.sha256(b'one').hexdigest()}"
+    assert pins.files[url + "/2.0/tool-x64.zip"] == digest
+    write_moves(tmp_path, moves, pins, Lock())
+    assert parse_lock("lock", (tmp_path / "lock.json").read_bytes()).files == pins.files
+    assert "version: '2.0'" in (tmp_path / "tools/coderabbit.yaml").read_text()
+    del offered["/2.0/tool-arm64.zip"]
+    with pytest.raises(BuildError, match="cannot be fetched"):
+        move_download(tool, "2.0", digest_of)
+    with pytest.raises(BuildError, match="names no version"):
+        move_download(tool, "<html>", digest_of)

@@ -167,6 +167,24 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert len(host.envs) == 3
 
 
+def test_a_policy_file_takes_the_place_of_configured_profiles(host: Host, tmp_path: Path) -> None:
+    host.config = host.runner.sandbox.config = replace(host.config, shield_profiles=("site",))
+    (host.config.config_dir / "shield/profiles").mkdir(parents=True)
+    (host.config.config_dir / "shield/profiles/site.policy").write_text("+ mirror.example.org\n")
+    policy = tmp_path / "own.policy"
+    override = '+ 10.0.0.7:5432 %reason="the database" %expires=2099-01-01T00:00:00Z'
+    policy.write_text(f"+ own.example.org\n[override]\n{override}\n[security_deny]\n- never.example.org\n")
+    host.runner.start(host.request(name="task-a", policy=policy, allow=("one.example.org",)))
+    tiers = Sidecar.load(host.config.sidecar_path("task-a")).shield.tiers
+    assert (tiers.override, tiers.project_allow[0]) == ((override,), "+ own.example.org")
+    assert [line.split()[1] for line in tiers.project_allow] == ["own.example.org", "one.example.org:443"]
+    assert "- never.example.org" in tiers.security_deny and len(tiers.security_deny) > 1, "with the vaulted endpoints"
+    policy.write_text("+ NOT.example.org\n")
+    with pytest.raises(SandboxError, match=r"own\.policy:1: "):
+        host.runner.start(host.request(name="task-b", policy=policy))
+    assert len(host.envs) == 1
+
+
 def test_a_repository_comes_from_a_copy_that_is_mounted_read_only(host: Host) -> None:
     record = host.runner.start(host.request())
     seed = clone_cache_dir() / f"{record.scope}.git"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import Guard
-from terok_executor.web.proxy import application, open_socket
+from terok_executor.web.proxy import MAX_CONNECTIONS, open_socket, served
 
 TOKEN = "t" * 43
 
@@ -42,26 +43,16 @@ async def page(path: Path) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     inside = web.AppRunner(app)
     await inside.setup()
     await web.UnixSite(inside, str(path)).start()
-    guard = Guard(0, token=TOKEN)
-    holder = web.Application()
-    outside = web.AppRunner(holder)
     descriptor = open_socket(path)
-    await outside.setup()
-    site = web.TCPSite(outside, "127.0.0.1", 0)
-    await site.start()
-    port = outside.addresses[0][1]
-    await outside.cleanup()
-    outside = web.AppRunner(application(Guard(port, token=guard.token), descriptor))
-    await outside.setup()
-    await web.TCPSite(outside, "127.0.0.1", port, reuse_address=True).start()
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(cookie_jar=jar) as client:
-        try:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        async with (
+            served(listener, Guard(port, token=TOKEN), descriptor),
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+        ):
             yield f"http://127.0.0.1:{port}", client
-        finally:
-            await outside.cleanup()
-            await inside.cleanup()
-            os.close(descriptor)
+    await inside.cleanup()
+    os.close(descriptor)
 
 
 def with_page(path: Path, body: Callable[[str, aiohttp.ClientSession], Awaitable[None]]) -> None:
@@ -112,3 +103,21 @@ def test_what_the_container_offers_has_to_be_a_socket(tmp_path: Path) -> None:
     for name in ("file", "link", "missing"):
         with pytest.raises(ExecutorError, match="serves no page"):
             open_socket(tmp_path / name)
+
+
+def test_a_crowd_that_says_nothing_keeps_nobody_out(tmp_path: Path) -> None:
+    """ACC-1: the seats of the page's server are bounded, and go to those who ask for something with the token."""
+
+    async def body(url: str, client: aiohttp.ClientSession) -> None:
+        async with client.ws_connect(f"{url}/?token={TOKEN}") as working:
+            address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            crowd = [await asyncio.open_connection(*address) for _ in range(3 * MAX_CONNECTIONS)]
+            assert await asyncio.wait_for(crowd[0][0].read(), 10) == b"", "given up for a newcomer"
+            async with client.get(url + "/") as served:
+                assert served.status == 200
+            await working.send_str("still here")
+            assert (await working.receive()).data == "STILL HERE"
+            for _, writer in crowd:
+                writer.close()
+
+    with_page(tmp_path / "web.sock", body)

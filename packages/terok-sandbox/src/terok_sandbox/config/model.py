@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
@@ -18,10 +16,6 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.seccomp import OptOut
     from terok_sandbox.sidecar import Enforcement, SecurityClass
     from terok_sandbox.vault.usage.budget import Budget
-
-
-MAX_BYTES: Final = 4 * 1024 * 1024
-"""More than the parser of the configuration takes."""
 
 
 def _state_dir() -> Path:
@@ -211,15 +205,13 @@ def _settings(file: Path) -> dict[str, Any]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a configuration file; ConfigError if it cannot be read or is no file."""
+    """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
+    from terok_util import TerokError, read_config_file
+
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(f"{path}: not a file", hint="write the configuration into a regular file there")
-            return stream.read(MAX_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        return read_config_file(path)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
 
 
 def checked_name(name: str) -> str:

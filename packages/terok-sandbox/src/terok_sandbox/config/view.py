@@ -1,6 +1,6 @@
 """The sections of ``config.yml`` that the sandbox owns, validated.
 
-Inside a section unknown keys are refused; sections of other wheels pass.
+Unknown sections and keys are refused; what is in the sections of other wheels is theirs.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from terok_util import TerokError
-from terok_util import yaml as terok_yaml
+from terok_util import TerokError, config_error, load_config_file
 
 from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
@@ -130,24 +129,21 @@ class SandboxConfigView(BaseModel):
 
 
 def read_view(path: Path) -> SandboxConfigView:
-    """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file and key."""
-    return parse_view(path, read_file(path) if path.exists() else b"")
+    """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
+    return parse_view(path, read_file(path))
 
 
 def parse_view(path: Path, content: bytes) -> SandboxConfigView:
     """Return the view of what *path* holds; raises as :func:`read_view` does."""
     try:
-        data = terok_yaml.load(content.decode("utf-8-sig"), name=str(path))
-    except (TerokError, terok_yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    data = {} if data is None else data
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: a mapping of sections is expected")
+        scope = load_config_file(path, content)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from None
     try:
         return SandboxConfigView.model_validate(
-            {str(key): {} if value is None else value for key, value in data.items()}
+            {key: {} if value is None else value for key, value in scope.data.items()}
         )
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}", hint=_HINT) from error
+        problem = config_error(scope, first["loc"], first["msg"].removeprefix("Value error, "), hint=_HINT)
+        raise ConfigError(problem.message, hint=problem.hint) from None

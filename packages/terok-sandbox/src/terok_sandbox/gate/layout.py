@@ -144,7 +144,7 @@ def read_record(mirror: Path) -> MirrorRecord:
         if mirror.is_dir():
             raise MirrorError(f"nothing says what the mirror at {mirror} is of", hint=_AGAIN) from error
         raise MirrorError(f"there is no mirror at {mirror}", hint="see `terok-sandbox gate list`") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("scope"), str):
         raise MirrorError(f"the mirror at {mirror} was made by another version", hint=_AGAIN)

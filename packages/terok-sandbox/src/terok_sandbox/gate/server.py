@@ -7,13 +7,13 @@ import contextlib
 import json
 import logging
 import shutil
-import socket
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
+from terok_util.door import Door, Protocols
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
@@ -26,6 +26,9 @@ from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route
 from terok_sandbox.sidecar import GateWiring
+
+if TYPE_CHECKING:
+    import socket
 
 _CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
@@ -78,30 +81,14 @@ async def serve_gate(
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
     gate = _Gate(wiring, limits or GateLimits(), who)
-    server = web.Server(
-        gate.handle,
-        handler_cancellation=True,
-        access_log=None,
-        auto_decompress=False,  # git inflates for itself, in its own process
-        keepalive_timeout=30.0,
-        lingering_time=5.0,
-        read_bufsize=_CHUNK,
-    )
-
-    def connect() -> asyncio.Protocol:
-        if len(server.connections) >= gate.limits.connections:
-            return _TurnedAway()
-        return server()
-
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
-    loop = asyncio.get_running_loop()
-    own = socket.socket(fileno=socket.dup(sock.fileno()))  # closing the server must not close the caller's listener
-    listener = await loop.create_server(connect, sock=own, backlog=128)
+    door = Door("gate", gate.limits.connections)
+    door.open(sock, gate.connections.enter)
     try:
         await stop.wait()
     finally:
-        listener.close()
-        await server.shutdown(2.0)
+        door.close()
+        await gate.server.shutdown(2.0)
         await gate.ended()
 
 
@@ -125,13 +112,6 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
     }
 
 
-class _TurnedAway(asyncio.Protocol):
-    """A connection beyond the limit: closed before it says anything."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
 class _Gate:
     def __init__(self, wiring: GateWiring, limits: GateLimits, who: str) -> None:
         self._wiring = wiring
@@ -143,6 +123,16 @@ class _Gate:
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
         self._measured: tuple[float, int] | None = None
+        self.server = web.Server(
+            self.handle,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,  # git inflates for itself, in its own process
+            keepalive_timeout=30.0,
+            lingering_time=5.0,
+            read_bufsize=_CHUNK,
+        )
+        self.connections = Protocols(self.server)
 
     async def ended(self) -> None:
         """Wait until no backend runs any more."""
@@ -152,10 +142,14 @@ class _Gate:
                     await self._slots.acquire()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request; the seat of a connection without one, or without the token, may go to a newcomer."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
             return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
+        with self.connections.at_work(request.protocol):
+            return await self._handle(request)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         wanted = route(request.method, request.raw_path, request.headers, self._wiring.name)
         if isinstance(wanted, Refusal):
             return _refuse(wanted)

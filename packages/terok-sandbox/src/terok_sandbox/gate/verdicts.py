@@ -55,7 +55,7 @@ def read_verdicts(mirror: Path) -> dict[str, Verdict]:
         return {branch: _verdict(branch, raw) for branch, raw in document["branches"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MirrorError(f"{file}: the record of reviews cannot be read", hint=f"remove {file}") from error
 
 
@@ -64,7 +64,7 @@ def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
     try:
         found = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
         return {str(branch): (str(tip), str(note)) for branch, (tip, note) in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import TerokError, atomic_write, ensure_dir
+from terok_util import TerokError, atomic_write, ensure_dir, read_file
 
 from terok_sandbox.errors import SetupError
 
@@ -152,9 +152,12 @@ def _uneditable(where: Path | str, directory: str) -> SetupError:
     )
 
 
+_MAX_BYTES: Final = 1024 * 1024
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, _MAX_BYTES).decode()
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:

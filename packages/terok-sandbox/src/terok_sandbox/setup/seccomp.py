@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
+from terok_util import TerokError, atomic_write, ensure_dir, read_file, remove_tree
 
 from terok_sandbox.errors import PrerequisiteMissing, SetupError
 from terok_sandbox.launch.seccomp import all_opt_outs, profile_name, tighten
@@ -93,8 +93,7 @@ def _key(name: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            document = json.loads(file.read(MAX_SIZE))
+        document = json.loads(read_file(path, MAX_SIZE))
     except (OSError, ValueError, RecursionError) as error:
         raise SetupError(f"{path}: cannot be read: {' '.join(str(error).split())}", hint="correct the file") from error
     if not isinstance(document, dict):

@@ -18,9 +18,7 @@ _TARGET: Final = ArgDef(
 _VERDICT_ARGS: Final = (
     _NAME,
     _TARGET,
-    ArgDef(
-        "--for", dest="minutes", type=float, metavar="MINUTES", help="let it end by itself (default: with the task)"
-    ),
+    ArgDef("--minutes", type=float, metavar="MINUTES", help="let it end by itself (default: with the task)"),
     ArgDef("--reason", default="", metavar="TEXT", help="why; it is written into the audit log"),
     _JSON,
 )
@@ -75,6 +73,7 @@ VERBS: Final = (
             ArgDef(
                 "--posture", choices=("up", "down", "disengaged", "quarantine"), help="another posture than its own"
             ),
+            _JSON,
         ),
     ),
     CommandDef(
@@ -87,7 +86,11 @@ VERBS: Final = (
         "logs",
         help="print what was decided",
         handler=f"{_HANDLERS}:logs",
-        args=(_NAME, ArgDef("-n/--lines", type=int, default=50, metavar="N", help="rows (default: 50)"), _JSON),
+        args=(
+            _NAME,
+            ArgDef("--tail", type=int, default=50, metavar="N", help="only the last N rows (default: 50)"),
+            _JSON,
+        ),
     ),
     CommandDef("watch", help="follow what is decided", handler=f"{_HANDLERS}:watch", args=(_NAME, _JSON)),
     CommandDef(
@@ -113,13 +116,14 @@ VERBS: Final = (
         args=(
             ArgDef("target", metavar="HOST[:PORT]", help="name or address, port 443 when none is given"),
             *_POLICY_ARGS,
+            _JSON,
         ),
     ),
     CommandDef(
         "test",
         help="check the expectations that a policy file holds",
         handler=f"{_TOOLING}:test",
-        args=(ArgDef("file", metavar="POLICYFILE", help="rules and lines like: expect deny host:22"),),
+        args=(ArgDef("file", metavar="POLICYFILE", help="rules and lines like: expect deny host:22"), _JSON),
     ),
     CommandDef(
         "replay",

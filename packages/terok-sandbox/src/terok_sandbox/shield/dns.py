@@ -7,13 +7,16 @@ import logging
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from terok_util.door import Door, streams
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
-from terok_sandbox.netns.listeners import BACKLOG
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.asker import HOLD_SECONDS, Request
+from terok_sandbox.shield.dns_intake import Allowance, Intake
 from terok_sandbox.shield.resolver import Forward, Opened, Reply, Resolver
 from terok_sandbox.shield.ruleset import learn_command
 from terok_sandbox.shield.upstream import Upstream, UpstreamError
@@ -21,6 +24,8 @@ from terok_sandbox.shield.upstream import Upstream, UpstreamError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
+
+    from terok_util.door import Seat
 
     from terok_sandbox.shield.asker import Asker, RuleChannel
     from terok_sandbox.shield.ruleset import Learned
@@ -34,6 +39,10 @@ MAX_HELD: Final = 16
 """Names that wait for a verdict at the same time; further ones are refused at once."""
 IDLE: Final = 10.0
 _CACHE: Final = 1024
+_READY_SECONDS: Final = 1.0
+"""For so long the same bytes are answered with the same bytes; what they say is of the cache, less than this ago."""
+_PER_STREAMED: Final = 200e-6
+"""Processor seconds of one question over a connection, on a slow machine."""
 _FAILED: Final = Opened(dns_wire.SERVFAIL, (), (), ttl=5)
 """No upstream answered or the rules could not be opened; asked again after five seconds."""
 
@@ -77,6 +86,7 @@ class DnsServer:
         self._opened = opened
         self._held: dict[str, asyncio.Task[None]] = {}
         self._cache: OrderedDict[tuple[str, int], _Cached] = OrderedDict()
+        self._ready: dict[bytes, tuple[bytes, float]] = {}
         self._asking: dict[tuple[str, int], asyncio.Task[Opened]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,6 +98,7 @@ class DnsServer:
     def forget(self) -> None:
         """Drop cached answers: the policy has changed."""
         self._cache.clear()
+        self._ready.clear()
 
     async def _answer_later(self, outcome: Forward | Held, *, tcp: bool) -> bytes | None:
         if isinstance(outcome, Held):
@@ -148,7 +159,12 @@ class DnsServer:
         cached = self._cache.get((outcome.name, outcome.rdtype))
         if cached is None or cached.until <= tick:
             return outcome
-        return self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+        reply = self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+        if not tcp:
+            if len(self._ready) >= _CACHE:
+                self._ready.clear()
+            self._ready[wire[2:]] = (reply[2:], min(cached.until, tick + _READY_SECONDS))
+        return reply
 
     async def _open(self, forward: Forward) -> Opened:
         """Ask, judge, open, remember; whoever asks the same meanwhile waits for the same task."""
@@ -195,32 +211,40 @@ class DnsServer:
         )
 
     async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
-        """Serve both sockets until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+        """Serve both sockets until cancelled, then close them; raises ``NetnsError`` when the rules are gone."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, failed), sock=udp)
-        connections: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(
-            lambda r, w: self._stream(r, w, connections, failed), sock=tcp, backlog=BACKLOG
-        )
+        allowance = Allowance(loop.time)
+        intake = Intake(udp, partial(self._datagram, failed), allowance)
+        door = Door("names over TCP", MAX_CONNECTIONS)
+        door.open(tcp, lambda connection, seat: self._stream(connection, seat, failed, allowance))
         try:
-            async with server:
-                await failed
+            await failed
         finally:
-            transport.close()
-            for task in [*self._tasks, *connections, *self._asking.values(), *self._held.values()]:
+            intake.close()
+            for task in [*self._tasks, *self._asking.values(), *self._held.values()]:
                 task.cancel()
+            await door.empty()
+            tcp.close()
 
-    def start(self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
-        """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
-        outcome = self.answer_now(wire, port=port)
-        if isinstance(outcome, bytes):
-            send(outcome)
+    def _datagram(
+        self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
+    ) -> bytes | None:
+        """Answer a datagram at once where possible, else by *send*; beyond the limit of running queries never."""
+        kept = self._ready.get(wire[2:])
+        if kept is not None and kept[1] > self._clock():
+            return wire[:2] + kept[0]
+        try:
+            outcome = self.answer_now(wire, port=port)
+        except AuditError as error:
+            _fail(failed, error)
+            return None
         if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
-            return
+            return outcome if isinstance(outcome, bytes) else None
         task = asyncio.create_task(self._finish(outcome, send, failed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return None
 
     async def _finish(
         self, outcome: Forward | Held, send: Callable[[bytes], None], failed: asyncio.Future[None]
@@ -232,56 +256,27 @@ class DnsServer:
             _fail(failed, error)
 
     async def _stream(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        connections: set[asyncio.Task[None]],
-        failed: asyncio.Future[None],
+        self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None], allowance: Allowance
     ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(connections) < MAX_CONNECTIONS:
-            connections.add(task)
-            with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
-                await self._queries(reader, writer, failed)
-            connections.discard(task)
-        writer.close()
-
-    async def _queries(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, failed: asyncio.Future[None]
-    ) -> None:
-        while True:
-            async with asyncio.timeout(IDLE):
-                size = int.from_bytes(await reader.readexactly(2), "big")
-                wire = await reader.readexactly(size)
-                try:
-                    reply = await self.answer(wire, tcp=True)
-                except (NetnsError, AuditError) as error:
-                    return _fail(failed, error)
-                if reply is None:
-                    return None
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
+        async with streams(connection) as (reader, writer):
+            while True:
+                seat.waits()
+                if pause := allowance.spend(_PER_STREAMED):
+                    await asyncio.sleep(pause)
+                async with asyncio.timeout(IDLE):
+                    size = int.from_bytes(await reader.readexactly(2), "big")
+                    wire = await reader.readexactly(size)
+                    seat.works()
+                    try:
+                        reply = await self.answer(wire, tcp=True)
+                    except (NetnsError, AuditError) as error:
+                        return _fail(failed, error)
+                    if reply is None:
+                        return None
+                    writer.write(len(reply).to_bytes(2, "big") + reply)
+                    await writer.drain()
 
 
 def _fail(failed: asyncio.Future[None], error: Exception) -> None:
     if not failed.done():
         failed.set_exception(error)
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer, failed: asyncio.Future[None]) -> None:
-        self._server = server
-        self._failed = failed
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)  # by duck typing only before Python 3.12
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            try:
-                self._server.start(data, addr[1], lambda reply: transport.sendto(reply, addr), self._failed)
-            except AuditError as error:
-                _fail(self._failed, error)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_util import read_file
+
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy.grammar import located, parse_line
 from terok_sandbox.shield.registries import expand, private_overrides
@@ -14,6 +16,7 @@ from terok_sandbox.shield.registries import expand, private_overrides
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+MAX_BYTES: Final = 1024 * 1024
 BUNDLED: Final = Path(__file__).parent / "profile_data"
 SUFFIX: Final = ".policy"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
@@ -103,6 +106,6 @@ def _rows(names: Sequence[str], config_dir: Path) -> list[tuple[Path, int, str]]
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return read_file(path, MAX_BYTES).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from terok_util import TerokError
+from terok_util import TerokError, read_file
 from terok_util.process import run
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
@@ -64,8 +64,7 @@ def _run(argv: Sequence[str]) -> str:
 
 def _text(path: Path) -> str:
     with suppress(OSError, UnicodeDecodeError):
-        if path.stat().st_size <= _MAX_FILE:
-            return path.read_text()
+        return read_file(path, _MAX_FILE).decode()
     return ""
 
 

@@ -6,23 +6,24 @@ from __future__ import annotations
 import json
 from collections import deque
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
 from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.grammar import TIERS
-from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
+from terok_sandbox.shield.policy_file import Destination, parse_policy_file, read_policy_file
 from terok_sandbox.shield.profiles import list_profiles, profile_lines
-from terok_sandbox.shield.registries import expand
 from terok_sandbox.shield.shield import Shield
+from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from terok_sandbox.shield.policy import Decision
 
 _RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
@@ -46,55 +47,67 @@ def profiles(*, profile: str | None, as_json: bool) -> None:
 def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
     """Print the verdict on a host."""
     destination = Destination.parse(target)
-    decision = destination.judge(_policy(container, policy, profiles))
+    decision = destination.judge(_wall(container, policy, profiles))
     if as_json:
-        fields = {"verdict": decision.verdict, "tier": decision.tier, "reason": decision.reason, "rule": decision.rule}
-        print(json.dumps({"target": str(destination), **fields}))
+        print(json.dumps(_as_json(destination, decision)))
     else:
         rule = f" ({decision.rule})" if decision.rule else ""
         print(safe_text(f"{destination}: {decision.verdict}: {decision.reason} [{decision.tier}]{rule}"))
     return 0 if decision.allowed else 1
 
 
-def why(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None) -> int:
+def _as_json(destination: Destination, decision: Decision) -> dict[str, Any]:
+    fields = {"verdict": decision.verdict, "tier": decision.tier, "reason": decision.reason, "rule": decision.rule}
+    return {"target": str(destination), **fields}
+
+
+def why(
+    *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
+) -> int:
     """Print the verdict with every rule that is about the host, and the newest rows of the log."""
-    code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
-    destination, now = Destination.parse(target), datetime.now(UTC)
-    for rule in _policy(container, policy, profiles).matching(destination.host):
+    destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
+    matching = []
+    for rule in wall.policy.matching(destination.host):
         covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
-        note = "" if rule.live(now) else " (expired)"
-        note += "" if covers else " (another port)"
-        print(safe_text(f"  {rule.tier:<15} {rule.line}{note}"))
-    if container is not None:
-        rows = read_audit(Shield(container).audit_path)
-        about = (row for row in rows if destination.host in (row.get("name"), row.get("dest")))
-        for row in deque(about, maxlen=_RECENT):
-            print(safe_text(f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}"))
+        matching.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
+    rows = read_audit(Shield(container).audit_path) if container is not None else ()
+    seen = list(deque((row for row in rows if destination.host in (row.get("name"), row.get("dest"))), maxlen=_RECENT))
+    if as_json:
+        decision = destination.judge(wall)
+        print(json.dumps({**_as_json(destination, decision), "rules": matching, "seen": seen}))
+        return 0 if decision.allowed else 1
+    code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
+    for one in matching:
+        note = " (expired)" * bool(one["expired"]) + " (another port)" * bool(one["other_port"])
+        print(safe_text(f"  {one['tier']:<15} {one['rule']}{note}"))
+    for row in seen:
+        print(safe_text(f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}"))
     return code
 
 
-def test(*, file: str) -> int:
+def test(*, file: str, as_json: bool = False) -> int:
     """Check a policy file's expectations; 1 when one does not come true."""
-    found = _read(file)
+    found = read_policy_file(file)
     if not found.expectations:
         raise PolicyError(f"{file}: holds no expectation", hint="write lines like: expect deny host.example.com:22")
-    failed = 0
-    for one in found.expectations:
-        decision = one.destination.judge(found.policy)
-        if decision.verdict != one.verdict:
-            failed += 1
-            text = f"{file}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
-            print(safe_text(text))
-    print(f"{len(found.expectations) - failed} of {len(found.expectations)} expectations hold")
-    return 1 if failed else 0
+    unmet = found.unmet()
+    if as_json:
+        lines = [{"line": one.line, "expected": one.verdict, **_as_json(one.destination, is_)} for one, is_ in unmet]
+        print(json.dumps({"expectations": len(found.expectations), "failed": lines}))
+        return 1 if unmet else 0
+    for one, decision in unmet:
+        text = f"{file}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
+        print(safe_text(text))
+    print(f"{len(found.expectations) - len(unmet)} of {len(found.expectations)} expectations hold")
+    return 1 if unmet else 0
 
 
 def replay(*, name: str, file: str, as_json: bool) -> None:
     """Print the destinations of an audit log whose verdict a changed policy turns round."""
-    policy = _read(file).policy
+    wall = Wall(read_policy_file(file).policy)
     rows = read_audit(Shield(name).audit_path)
     for destination, (before, count) in _decided(rows).items():
-        after = destination.judge(policy)
+        after = destination.judge(wall)
         if after.verdict == before:
             continue
         if as_json:
@@ -123,20 +136,14 @@ def _of_the_moment(row: dict[str, Any]) -> bool:
     return row.get("action") == "refused" and bool(by_rate or stripped)
 
 
-def _read(file: str) -> PolicyFile:
-    try:
-        text = Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{file}: cannot be read: {error}") from error
-    return parse_policy_file(text, file, expand=expand)
-
-
-def _policy(container: str | None, file: str | None, names: Sequence[str] | None) -> Policy:
+def _wall(container: str | None, file: str | None, names: Sequence[str] | None) -> Wall:
     if sum(map(bool, (container, file, names))) != 1:
         raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
     if container:
-        return Shield(container).policy
+        return Shield(container).wall
+    config = SandboxConfig.load()
     if file:
-        return _read(file).policy
-    lines = profile_lines(names or (), SandboxConfig.load().config_dir)
-    return parse_policy_file("\n".join(lines), "profile").policy
+        policy = read_policy_file(file).policy
+    else:
+        policy = parse_policy_file("\n".join(profile_lines(names or (), config.config_dir)), "profile").policy
+    return Wall(policy, enforcement=config.shield_mode, own=host_addresses())

@@ -21,6 +21,9 @@ _PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
+_DESCRIPTORS: Final = 65536
+"""More than all the connections of one container need; a session's usual 1024 is less."""
+
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -43,6 +46,19 @@ def harden(title: str) -> None:
 def not_dumpable() -> None:
     """Leave no core file, whatever collects them, and let no process of this user read this one's memory."""
     prctl(_PR_SET_DUMPABLE, 0)
+
+
+def bound(memory: int) -> None:
+    """Let this process write to *memory* bytes of its own at most, and open as many descriptors as its user may.
+
+    The kernel refuses what would be more, which Python makes a MemoryError. Programs started by `terok_util.process`
+    have their own limits.
+    """
+    for name, wanted in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_NOFILE, _DESCRIPTORS)):
+        _, hard = resource.getrlimit(name)
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError):
+            resource.setrlimit(name, (soft, hard))
 
 
 def gain_nothing() -> None:

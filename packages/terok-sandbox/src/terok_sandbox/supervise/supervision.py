@@ -38,6 +38,9 @@ class Supervision:
     healthy_after: float = 10.0
     """A worker that lived so long is restarted without delay."""
     longest_backoff: float = 5.0
+    worker_memory: int = 1024**3
+    """Bytes that each worker may write to; all the connections it may have, busy at once, take a quarter of it."""
+    supervisor_memory: int = 512 * 1024**2
 
 
 def load(entry: str) -> Callable[..., Any]:

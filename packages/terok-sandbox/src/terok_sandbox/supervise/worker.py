@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import Sidecar
 
 _EXIT_CRASH = 70
+_EXIT_NO_MEMORY = 71
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,19 @@ WorkerEntry = Callable[[WorkerContext], int]
 
 
 def become_worker(
-    name: str, entry: WorkerEntry, context: WorkerContext, *, parent: int, error_fd: int, report_fd: int
+    name: str,
+    entry: WorkerEntry,
+    context: WorkerContext,
+    *,
+    parent: int,
+    error_fd: int,
+    report_fd: int,
+    memory: int,
 ) -> NoReturn:
     """Turn this freshly forked process into the worker *name*; never returns to the supervisor's code.
 
-    What it is confined to is written to *report_fd*, which is then closed.
+    What it is confined to is written to *report_fd*, which is then closed. A worker that needs more than *memory* bytes
+    ends: what it was doing fails, nothing is let through, and the supervisor starts the next one.
     """
     code = _EXIT_CRASH
     try:
@@ -64,8 +73,10 @@ def become_worker(
         hygiene.null_standard_streams(error_fd)
         hygiene.keep_only({*context.descriptors(), report_fd})
         hygiene.harden(f"terok-{name}")
+        hygiene.bound(memory)
         hygiene.gain_nothing()
         hygiene.reseed()
+        logging.getLogger().addHandler(_EndWithoutMemory())  # first: the other one drops what it has written
         configure_logging(f"{name}[{os.getpid()}]", stream=sys.stderr)
         os.write(report_fd, confine(name, context.sidecar).encode())
         os.close(report_fd)
@@ -80,6 +91,15 @@ def become_worker(
     finally:
         logging.shutdown()
         os._exit(code)
+
+
+class _EndWithoutMemory(logging.Handler):
+    """Ends the process when a MemoryError gets into its log: what took the memory may hold it for good."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and isinstance(record.exc_info[1], MemoryError):
+            os.write(2, b"more memory than a worker may have; it is started anew\n")
+            os._exit(_EXIT_NO_MEMORY)
 
 
 def confine(name: str, sidecar: Sidecar) -> str:

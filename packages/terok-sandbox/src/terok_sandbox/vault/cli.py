@@ -11,7 +11,11 @@ if TYPE_CHECKING:  # typing costs more than the rest of the imports
 _HANDLERS = "terok_sandbox.vault.handlers"
 _JSON = ArgDef("--json", action="store_true", help="print JSON")
 _SET = ArgDef(
-    "--set", dest="credential_set", default="default", metavar="NAME", help="credential set (default: %(default)s)"
+    "--credential-set/--set",
+    dest="credential_set",
+    default="default",
+    metavar="NAME",
+    help="credential set (default: %(default)s)",
 )
 
 _TIER_HANDLERS = "terok_sandbox.vault.passphrase.handlers"

@@ -175,6 +175,12 @@ class BodySearch:
         """How much has been decoded so far."""
         return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
 
+    def coded(self, data: bytes) -> bool:
+        """Whether the body is one with a coding, now that `data` has arrived."""
+        if self._search is None:
+            return (self._first + data[: len(_GZIP)]).startswith(_GZIP)
+        return not self.plain
+
     @property
     def plain(self) -> bool:
         """Whether the body is known to be one without coding."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.encodings import BodySearch
@@ -23,6 +24,8 @@ SMALL_BODY: Final = 64 * 1024
 """Bodies up to this size that have come with their head are passed on together with it."""
 STEP: Final = 512
 """Bytes of a compressed body that are searched at a time: they decode to half a MiB at most."""
+PLAIN_STEP: Final = 128 * 1024
+TURN_SECONDS: Final = 0.01
 TURN: Final = 512 * 1024
 """Decoded bytes that are searched before others get their turn."""
 WRITE_SECONDS: Final = 1200.0
@@ -81,15 +84,16 @@ def relative_location(location: str, request: UpstreamRequest) -> str:
 
 
 async def _searched(search: BodySearch, data: bytes) -> bytes:
-    """Search a piece; others get their turn while one that decodes to very much is looked through."""
-    if search.plain:
+    """Search a piece; others get their turn while one with very much text or many escapes is looked through."""
+    step = STEP if search.coded(data) else PLAIN_STEP
+    if len(data) <= step:
         return search.feed(data)
-    clean, before = [], search.decoded
-    for start in range(0, len(data), STEP):
-        clean.append(search.feed(data[start : start + STEP]))
-        if search.decoded - before >= TURN:
+    clean, before, since = [], search.decoded, time.monotonic()
+    for start in range(0, len(data), step):
+        clean.append(search.feed(data[start : start + step]))
+        if search.decoded - before >= TURN or time.monotonic() - since >= TURN_SECONDS:
             await asyncio.sleep(0)
-            before = search.decoded
+            before, since = search.decoded, time.monotonic()
     return b"".join(clean)
 
 

@@ -29,6 +29,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from terok_util import read_file
+
 from terok_sandbox.vault.errors import RoutesError
 from terok_sandbox.vault.headers import TOKEN_HEADERS, canonical
 from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
@@ -116,14 +118,11 @@ def load_routes(path: Path) -> dict[str, Route]:
 
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         raise RoutesError(f"{path}: there is no routes file", hint=_HINT) from None
     except OSError as exc:
         raise RoutesError(f"{path}: cannot be read: {exc.strerror}", hint=_HINT) from exc
-    if len(data) > MAX_FILE_BYTES:
-        raise RoutesError(f"{path}: larger than {MAX_FILE_BYTES} bytes", hint=_HINT)
     return parse_routes(data, source=str(path))
 
 

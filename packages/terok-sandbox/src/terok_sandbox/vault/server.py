@@ -1,21 +1,29 @@
-"""The listening side: one coroutine per connection, bounds on what a container may hold open."""
+"""The listening side: one task per connection, bounds on what a container may hold open."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util.door import Door
 
 from terok_sandbox.vault.wire.leg import Leg
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Awaitable, Callable
+
+    from terok_util.door import Seat
 
     from terok_sandbox.vault.wire.leg import Watch
 
-_log = logging.getLogger(__name__)
-
 MAX_CONNECTIONS: Final = 448
+MAX_TLS: Final = 128
+"""Connections of the https listener: each takes a third of a MiB from its handshake on."""
+HANDSHAKE_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 60.0
+"""How long a client may take to read the end of the last answer."""
 
 
 class Client(Leg):
@@ -23,67 +31,53 @@ class Client(Leg):
 
     is_request = True
 
-    def __init__(self, server: Server) -> None:
-        super().__init__(server.watch)
-        self._server = server
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to serve, or refuse if there are too many connections."""
-        super().connection_made(transport)
-        self._task = self._server.begin(self)
+    def __init__(self, watch: Watch, seat: Seat) -> None:
+        super().__init__(watch)
+        self._seat = seat
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop serving."""
         super().connection_lost(exc)
-        if self._task is not None:
-            self._task.cancel()
+        if self._seat.task is not None:
+            self._seat.task.cancel()
+
+    async def head(self, idle: float, complete: float) -> bytes | None:
+        """Return the next head; until it is complete, a newcomer may get the seat."""
+        self._seat.waits()
+        head = await super().head(idle, complete)
+        self._seat.works()
+        return head
 
 
 class Server:
-    """Serves `handler` on any number of listening sockets. Call it to make the protocol of a connection."""
+    """Serves `handler` on any number of listening sockets. Create it inside the event loop that serves them."""
 
     def __init__(self, handler: Callable[[Leg], Awaitable[None]], watch: Watch) -> None:
-        self.watch = watch
+        self._watch = watch
         self._handler = handler
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._refused = 0
+        self._plain = Door("vault", MAX_CONNECTIONS)
+        self._tls = Door("vault over https", MAX_TLS)
 
-    def __call__(self) -> Client:
-        """Make the protocol of a new connection."""
-        return Client(self)
-
-    def begin(self, client: Client) -> asyncio.Task[None] | None:
-        """Start to serve a connection; abort it if MAX_CONNECTIONS are served."""
-        if len(self._tasks) >= MAX_CONNECTIONS:
-            if self._refused == 0:
-                _log.warning("more than %d connections: refusing further ones", MAX_CONNECTIONS)
-            self._refused += 1
-            client.abort()
-            return None
-        task = self.watch.loop.create_task(self._serve(client))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+    def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve the connections of `listener`, which stays the caller's."""
+        words = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        door = self._plain if tls is None else self._tls
+        door.open(listener, lambda connection, seat: self._serve(connection, seat, words))
 
     async def shutdown(self, seconds: float) -> None:
-        """Give running exchanges some time, then cut them."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Take no more connections, give running exchanges some time, then cut them."""
+        await asyncio.gather(self._plain.empty(seconds), self._tls.empty(seconds))
 
-    async def _serve(self, client: Client) -> None:
+    async def _serve(self, connection: socket.socket, seat: Seat, words: dict[str, Any]) -> None:
+        client = Client(self._watch, seat)
         try:
+            await self._watch.loop.connect_accepted_socket(lambda: client, connection, **words)
             await self._handler(client)
-        except asyncio.CancelledError:
+        except BaseException:
             client.reset()
-        except Exception:  # noqa: BLE001 - one connection must not end the others
-            _log.exception("serving a connection failed")
-            client.reset()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if len(self._tasks) < MAX_CONNECTIONS // 2:
-            self._refused = 0
+            raise
+        seat.waits()
+        try:
+            await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
+        finally:
+            client.abort()

@@ -37,9 +37,9 @@ _ESCAPE: Final = re.compile(
 _WRAP: Final = re.compile(rb"\r?\n(?:(?<=[A-Za-z0-9+/_-]{%d}\n)|(?<=[A-Za-z0-9+/_-]{%d}\r\n))" % (LINE, LINE))
 # Letters and digits stand escaped only where everything is: then several escapes follow each other.
 _ALL_ESCAPED: Final = (
-    (b"%", re.compile(rb"%(?:25)*[0-9A-Fa-f]{2}%")),
+    (b"%", re.compile(rb"%[0-9A-Fa-f]{2,6}%")),
     (b"\\", re.compile(rb"\\(?:u00|x)[0-9A-Fa-f]{2}\\")),
-    (b"&", re.compile(rb"&(?:amp;)*#[0-9A-Fa-fxX]{1,8};&")),
+    (b"&", re.compile(rb"&[amp;]*#[0-9A-Fa-fxX]{1,8};&")),
 )
 
 _Step = tuple[bytes, re.Pattern[bytes]]

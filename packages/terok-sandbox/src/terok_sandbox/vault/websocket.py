@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_OBSERVED: Final = 1024 * 1024
 """Bytes of a message that the meter is shown; what is longer is left out."""
+STEP: Final = 128 * 1024
+"""Bytes of a message that are searched before others get their turn."""
 EMPTY_FRAME: Final = 2
 """Bytes that a frame without content counts for."""
 SILENCE_SECONDS: Final = 1200.0
@@ -221,10 +223,15 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
 
 
 async def _pieces(reader: FrameReader, data: bytes) -> AsyncIterator[Piece]:
-    """Yield the pieces in `data`; others get their turn between many of them."""
+    """Yield the pieces in `data`, large ones in parts; others get their turn between many of them."""
     pieces = reader.feed(data)
     while pieces:
-        for piece in pieces:
+        for whole in pieces:
+            piece = whole
+            while len(piece.data) > STEP:
+                yield Piece(piece.opcode, piece.data[:STEP], last=False)
+                await asyncio.sleep(0)
+                piece = Piece(piece.opcode, piece.data[STEP:], piece.last)
             yield piece
         if len(pieces) < MAX_PIECES:
             return

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LISTENERS: Final = ("vault", "vault-unix", "vault-tls", "vault-host")
-BACKLOG: Final = 256
 DRAIN_SECONDS: Final = 2.0
-HANDSHAKE_SECONDS: Final = 10.0
 KEPT_BYTES: Final = 4 * LARGEST_READ
 
 
@@ -77,37 +75,26 @@ async def _serve(
         credentials=FreshCredentials(access, wiring, container),
     )
     server = Server(proxy.serve, watch)
-    # create_server, for Unix sockets too: it leaves the file alone on close, and the next worker listens there.
-    accepting = []
     for name in LISTENERS:
         if name not in listeners:
             continue
         try:
-            tls = _tls(name, wiring)
+            tls = server_context(wiring.audit_path.parent) if name == "vault-tls" else None
         except OSError as exc:
             _log.error("no https, its certificate cannot be used; the next start of the container makes one: %s", exc)
             continue
-        accepting.append(await loop.create_server(server, sock=listeners[name].dup(), backlog=BACKLOG, **tls))
+        server.listen(listeners[name], tls)
     agent = None
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
-        await agent.start(listeners["ssh-agent"])
+        agent.start(listeners["ssh-agent"])
     try:
         await stop.wait()
     finally:
         if agent is not None:
             agent.close()
-        for listener in accepting:
-            listener.close()
         await server.shutdown(DRAIN_SECONDS)
         await proxy.close()
         if meter is not None:
             meter.close()
         watch.stop()
-
-
-def _tls(name: str, wiring: VaultWiring) -> dict[str, Any]:
-    """Return what makes a listener one for https; its files lie beside the audit."""
-    if name != "vault-tls":
-        return {}
-    return {"ssl": server_context(wiring.audit_path.parent), "ssl_handshake_timeout": HANDSHAKE_SECONDS}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,15 @@ def test_the_configuration_file_is_applied(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("shield:\n  mod: airlock\n", "shield.mod"),
+        ("shield:\n  mod: airlock\n", "config.yml:2: shield.mod"),
+        ("run:\n  shutdown_timeout: 3\nsheild:\n  mode: airlock\n", "config.yml:3: sheild: no such section"),
+        ("budget:\n  task:\n    cost: 3\n", "config.yml:3: budget.task.cost"),
+        ("budget:\n  task: {cost_usd: -1}\n", "config.yml:2: budget.task.cost_usd"),
+        ("shield:\n  resolvers:\n    - 9.9.9.9\n    - a name\n", "config.yml:2: shield.resolvers"),
         ("shield:\n  mode: open\n", "shield.mode"),
         ("gate:\n  security_class: open\n", "gate.security_class"),
         ("run:\n  shutdown_timeout: '3'\n", "run.shutdown_timeout"),
-        ("run: 3\n", "run"),
+        ("\nrun: 3\n", "config.yml:2: run"),
         ("shield: off\n", "shield"),
         ("paths:\n  root: /srv\n", "paths.root"),
         ("network:\n  port_range_start: 1\n", "network.port_range_start"),
@@ -83,6 +88,23 @@ def test_a_bad_file_is_an_error_that_names_the_key(root: Path, text: str, where:
     config_file.write_text(text)
     with pytest.raises(ConfigError) as error:
         SandboxConfig.load()
+    assert error.value.exit_code == 78
     assert where in error.value.message
     assert str(config_file) in error.value.message
     assert "\n" not in error.value.message
+
+
+def test_a_pipe_in_place_of_the_file_is_an_error_and_keeps_nobody_waiting(root: Path) -> None:
+    config_file = SandboxConfig().config_file
+    config_file.parent.mkdir(parents=True)
+    os.mkfifo(config_file)
+    with pytest.raises(ConfigError, match=r"config\.yml: not a regular file"):
+        SandboxConfig.load()
+    config_file.unlink()
+    config_file.write_text("shield: " + "[" * 100_000)
+    with pytest.raises(ConfigError, match=r"config\.yml:1: nested"):
+        SandboxConfig.load()
+    config_file.write_text("sheild: {}\n")
+    with pytest.raises(ConfigError) as error:
+        SandboxConfig.load()
+    assert error.value.hint == "did you mean shield?"

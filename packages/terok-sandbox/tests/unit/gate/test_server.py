@@ -435,15 +435,13 @@ def test_concurrent_clones(upstream: Repo, gate: GitGate, serving: Serving) -> N
     assert {clone.git("rev-parse", "HEAD") for clone in clones} == {upstream.git("rev-parse", "HEAD")}
 
 
-def test_connections_are_bounded(gate: GitGate, serving: Serving) -> None:
-    with serving(gate.path, GateLimits(connections=2)) as url:
-        port = urlsplit(url).port
-        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(2)]
-        time.sleep(0.1)
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as third:
-            assert third.recv(10) == b""
-        for connection in held:
-            connection.close()
+def test_connections_that_ask_for_nothing_keep_nobody_out(upstream: Repo, gate: GitGate, serving: Serving) -> None:
+    """ACC-1: seats are bounded, and the one that has waited longest is given to a newcomer."""
+    with serving(gate.path, GateLimits(connections=2)) as url, contextlib.ExitStack() as crowd:
+        address = ("127.0.0.1", urlsplit(url).port)
+        held = [crowd.enter_context(socket.create_connection(address, timeout=5)) for _ in range(40)]
+        assert held[0].recv(10) == b""
+        assert upstream.clone(url, "meanwhile").git("rev-parse", "HEAD") == upstream.git("rev-parse", "HEAD")
 
 
 def test_a_mirror_without_commits(upstream: Repo, tmp_path: Path, serving: Serving) -> None:

@@ -21,6 +21,7 @@ from terok_sandbox.errors import (
 from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.podman import PodmanRuntime, parents_archive
 from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
+from terok_sandbox.sidecar import Planned
 from terok_util.process import ToolNotFound
 
 Make = Callable[..., Any]
@@ -48,6 +49,10 @@ def plan(podman: Any) -> LaunchPlan:
         resolv_conf="",
         apt_conf="",
         hosts="",
+        hostname="",
+        timezone=None,
+        planned=Planned("box", (), (), (), restricted=False, user_namespace=True),
+        network=None,
         warnings=(),
     )
 

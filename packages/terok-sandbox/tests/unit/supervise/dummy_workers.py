@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from terok_sandbox.supervise.forkserver import serve
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.supervision import Supervision
 from terok_sandbox.supervise.worker import WorkerContext
+from terok_util.door import Door, Seat, streams
 
 OPEN_TABLE = """\
 add table inet terok
@@ -69,19 +71,25 @@ async def _serve(context: WorkerContext, name: str, nft: object) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     channel = None if context.nft is None else NftChannel(context.nft)
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(connection: socket.socket, seat: Seat) -> None:
+        async with streams(connection) as (reader, writer):
+            await answered(reader, writer)
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readline()).decode().strip()
         if request == "crash":
             os._exit(9)
-        answered = await _about(context, channel, request)
-        writer.write(json.dumps(answered).encode() + b"\n")
-        await writer.drain()
-        writer.close()
+        if request == "hoard":
+            hoard = []
+            while True:
+                hoard.append(bytearray(1 << 20))
+        writer.write(json.dumps(await _about(context, channel, request)).encode() + b"\n")
 
-    server = await asyncio.start_server(answer, sock=context.listeners[name])
+    door = Door(name, 64)
+    door.open(context.listeners[name], answer)
     print(f"{name} serves {context.sidecar.container_name}", file=sys.stderr, flush=True)
     await stopped.wait()
-    server.close()
+    door.close()
     return 0
 
 
@@ -104,6 +112,7 @@ async def _about(context: WorkerContext, channel: NftChannel | None, request: st
             "group": os.getpgid(0),
             "oom": Path("/proc/self/oom_score_adj").read_text().strip(),
             "core": Path("/proc/self/limits").read_text().split("Max core file size")[1].split()[0],
+            "limits": [resource.getrlimit(one)[0] for one in (resource.RLIMIT_DATA, resource.RLIMIT_NOFILE)],
             "memory_owner": os.stat("/proc/self/mem").st_uid,
         }
     return told

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -103,6 +104,28 @@ def test_a_client_waits_while_its_worker_is_made_again(lab: Lab) -> None:
         status = lab.await_status(lambda one, name=name: one["workers"][name]["restarts"] == 1)
         assert status["workers"][name]["pid"] == after["pid"]
     assert "nft" in lab.ask(container.pid, LOOPBACK_GATE_PORT, "nft list table inet terok")
+
+
+@pytest.mark.attack("ACC-1")
+def test_a_worker_that_takes_too_much_memory_is_made_again(lab: Lab) -> None:
+    """ACC-1: supervisor and workers have a ceiling; at a worker's its connections end, and the next one serves."""
+    lab.serve(worker_memory=256 * 1024**2)
+    path = lab.wire()
+    container = lab.container()
+    lab.run_hook(path, container.pid)
+    before = lab.ask(container.pid, LOOPBACK_VAULT_PORT, "state")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert before["limits"] == [256 * 1024**2, min(hard, 65536)]
+    supervisor = Path(f"/proc/{lab.status()['pid']}/limits").read_text()
+    assert str(512 * 1024**2) in supervisor.partition("Max data size")[2].splitlines()[0]
+    with lab.connect_inside(container.pid, LOOPBACK_VAULT_PORT) as greedy:
+        greedy.settimeout(20)
+        greedy.sendall(b"hoard\n")
+        with suppress(ConnectionError):
+            assert greedy.recv(10) == b""
+    after = lab.ask(container.pid, LOOPBACK_VAULT_PORT, "")
+    assert after["pid"] != before["pid"], lab.log()
+    assert "more memory than a worker may have" in lab.log()
 
 
 def test_a_gateway_without_its_nft_is_made_again(lab: Lab) -> None:

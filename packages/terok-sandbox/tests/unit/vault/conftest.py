@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,11 +116,12 @@ async def vault(files: Vault, provider: Provider) -> AsyncIterator[Vault]:
         VaultAccess(files.wiring, quarantine), watch, container=CONTAINER, audit_path=files.wiring.audit_path
     )
     server = Server(proxy.serve, watch)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    files.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.listen(listener)
+    files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     yield files
-    listener.close()
     await server.shutdown(0.1)
+    listener.close()
     await proxy.close()
     watch.stop()
     files.db.close()

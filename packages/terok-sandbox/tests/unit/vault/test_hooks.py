@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,12 +87,13 @@ async def hooked(files: Vault, provider: Provider) -> AsyncIterator[tuple[aiohtt
     proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER, audit_path=files.wiring.audit_path,
                        meter=recorder, credentials=recorder)  # fmt: skip
     server = Server(proxy.serve, watch)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.listen(listener)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with aiohttp.ClientSession(url, headers={"x-api-key": files.token}) as session:
         yield session, recorder
-    listener.close()
     await server.shutdown(0.1)
+    listener.close()
     await proxy.close()
     watch.stop()
     files.db.close()

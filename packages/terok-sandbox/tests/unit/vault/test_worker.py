@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -9,7 +10,8 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,59 @@ def test_an_upload_of_five_gigabytes_takes_bounded_memory(
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
         taking.join(60)
         assert got == [size] and peak(pid) - before < 32, "MiB"
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many descriptors as the kernel lets this user have, for both sides of a flood."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.attack(id="ACC-1")
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+@pytest.mark.parametrize("name", ["vault", "vault-unix", "vault-tls", "ssh-agent"])
+def test_six_thousand_connections_that_say_nothing(
+    files: Vault, tmp_path: Path, descriptors: None, name: str, first: bytes
+) -> None:
+    """ACC-1: what waits for a handshake or a head is bounded before memory is set aside for it; others are served."""
+    files.db.close()
+    files.routes(stub={"upstream": "http://127.0.0.1:1"})
+    (tmp_path / "guest").mkdir()
+    publish(tmp_path, tmp_path / "guest")
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "guest" / CERTIFICATE_FILE))
+    path = str(tmp_path / "flooded.sock")
+
+    def connect() -> socket.socket:
+        client = socket.socket(flooded.family)
+        client.connect(flooded.getsockname())  # waits for room in the queue, which a socket with a time-out does not
+        client.settimeout(10)
+        return client
+
+    def served() -> bool:
+        client = connect()
+        if name == "vault-tls":
+            client = trusted.wrap_socket(client, server_hostname="localhost")
+        with client:
+            client.sendall(b"\0\0\0\1\x0b" if name == "ssh-agent" else b"GET /-/health HTTP/1.1\r\nHost: a\r\n\r\n")
+            return client.recv(100).startswith(b"\0" if name == "ssh-agent" else b"HTTP/1.1 200")
+
+    with socket.socket(socket.AF_UNIX if name in ("vault-unix", "ssh-agent") else socket.AF_INET) as flooded:
+        flooded.bind(path if flooded.family == socket.AF_UNIX else ("127.0.0.1", 0))
+        flooded.listen(512)
+        with broker(replace(files.wiring, ssh_scope="s"), {name: flooded}, tmp_path) as pid, ExitStack() as crowd:
+            assert served()
+            before = peak(pid)
+            for _ in range(6000):
+                client = crowd.enter_context(connect())
+                with suppress(ConnectionError):
+                    client.sendall(first)
+            assert served(), "in the middle of it"
+            crowd.close()
+            assert served(), "afterwards"
+            assert peak(pid) - before < 64, "MiB"
 
 
 def peak(pid: int) -> int:

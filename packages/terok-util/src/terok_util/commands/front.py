@@ -99,7 +99,7 @@ def _run(
         namespace = parser.parse_args(words)
     except SystemExit as end:  # --help has printed
         return end.code if isinstance(end.code, int) else 0
-    for name in _LATE:
+    for name in _LATE if words else ():  # the help alone imports none of them
         defer_module(name)
     return tree.dispatch(namespace)
 

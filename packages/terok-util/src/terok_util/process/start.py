@@ -33,7 +33,8 @@ class SpawnOptions(TypedDict, total=False):
     pass_fds                descriptors it inherits besides these three
     detach                  gives it a session of its own too, so that it outlives our terminal
     preexec                 runs in the child before exec; must not take locks that threads of ours may hold
-    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA)
+    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA); without it, what
+                            our own hard limit allows, whatever we keep to ourselves
     cpu                     seconds of a processor that it, and each process it starts, may use
     """
 
@@ -95,11 +96,16 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
 
 def _limited(child: Child, options: SpawnOptions) -> Child:
     # Set from here: code between fork and exec would make every start slow.
-    wanted = {resource.RLIMIT_DATA: options.get("memory"), resource.RLIMIT_CPU: options.get("cpu")}
-    for limit, most in wanted.items():
-        if most is not None:
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(child.pid, limit, (most, most))
+    own, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory, cpu = options.get("memory"), options.get("cpu")
+    limits = {}
+    if (allowed := most if memory is None else memory) != own:
+        limits[resource.RLIMIT_DATA] = allowed
+    if cpu is not None:
+        limits[resource.RLIMIT_CPU] = cpu
+    for limit, value in limits.items():
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child.pid, limit, (value, value))
     return child
 
 

@@ -87,3 +87,26 @@ def test_an_unknown_verb_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["dmeo"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("terok: error: ")
+
+
+def test_an_option_has_one_name_in_all_wheels() -> None:
+    """What handlers of any wheel get under one keyword is said with one word; the two others mean something else."""
+    names: dict[str, set[str]] = {}
+    for _, node in COMMANDS.walk():
+        for option in (one for one in node.args if one.name.startswith("-")):
+            names.setdefault(option.dest, set()).add(max(option.name.split("/"), key=len))
+    several = {keyword: words for keyword, words in names.items() if len(words) > 1}
+    assert several == {"check": {"--verify", "--check"}, "remove": {"--remove", "--rm"}}
+    assert names["tail"] == {"--tail"}
+    assert not {"lines", "last", "number"} & set(names)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("executor build", "executor agents update", "sandbox shield why", "sandbox shield test"),
+        "sandbox shield preview",
+    ],
+)
+def test_what_a_program_may_want_to_read_comes_as_json_too(verb: str) -> None:
+    assert "--json" in {option.name for option in COMMANDS.find_at(verb).args}

@@ -45,14 +45,13 @@ fetch_branches() { in_repo fetch --quiet --prune "$1" "+refs/heads/*:refs/remote
 # Takes the copy that the host has put into the workspace and brings it up to date from the gate, or makes the workspace
 # from the copy that is mounted, which the launch has brought up to date.
 clone_from_seed() {
-    copied=
-    if [ -d "$repo_root/.git" ]; then copied=1; fi
-    [ -n "$copied" ] || [ -d "${TEROK_SEED:-}" ] || return 1
-    if { [ -n "$copied" ] ||
-        git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1; } &&
-        git -C "$repo_root" remote set-url origin "$gate_url" &&
-        { [ -z "$copied" ] || fetch_branches origin; }; then
-        return 0
+    if [ -d "$repo_root/.git" ]; then
+        git -C "$repo_root" remote set-url origin "$gate_url" && fetch_branches origin && return 0
+    elif [ -d "${TEROK_SEED:-}" ]; then
+        git clone --quiet --no-checkout --no-hardlinks "$TEROK_SEED" "$repo_root" >/dev/null 2>&1 &&
+            git -C "$repo_root" remote set-url origin "$gate_url" && return 0
+    else
+        return 1
     fi
     find "$repo_root" -mindepth 1 -delete || fail "the workspace could not be emptied"
     return 1

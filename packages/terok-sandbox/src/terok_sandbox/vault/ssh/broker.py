@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
+
+from terok_util.door import Door, streams
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.ssh.agent import Agent
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, Agent
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
+
+    from terok_util.door import Seat
 
     from terok_sandbox.vault.access import VaultAccess
 
@@ -46,17 +49,20 @@ class ContainerAgent:
         self._audit = AuditLog(audit_path, container=container, durable=True)
         self._scope = scope
         self._agent = Agent(AccessRing(access, scope), self._record)
-        self._server: asyncio.Server | None = None
+        self._door = Door("ssh-agent", MAX_CONNECTIONS)
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: socket.socket) -> None:
         """Serve `listener` from now on."""
-        self._server = await asyncio.start_unix_server(self._agent.serve, sock=listener.dup())
+        self._door.open(listener, self._connection)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
+        self._door.close()
         self._audit.close()
+
+    async def _connection(self, connection: socket.socket, _seat: Seat) -> None:
+        async with streams(connection) as (reader, writer):
+            await self._agent.serve(reader, writer)
 
     def _record(self, fingerprint: str) -> None:
         self._audit.append("ssh-sign", provider="ssh", scope=self._scope, key=fingerprint, verdict="released")

@@ -24,7 +24,8 @@ BYTES_PER_TOKEN: Final = 2
 LONGEST_ANSWER: Final = 128_000
 """Tokens of an answer of which the request does not say how long it may be."""
 MAX_CHOICES: Final = 128
-_INFERENCE: Final = frozenset({"messages", "responses", "completions", "embeddings", "complete", "compact"})
+_INFERENCE: Final = frozenset({"messages", "responses", "completions", "embeddings", "complete", "compact",
+                               "conversations"})  # fmt: skip
 _VERBS: Final = (":generatecontent", ":streamgeneratecontent", ":embedcontent", ":batchembedcontents")
 _FREE: Final = frozenset({"count_tokens", "input_tokens", "cancel", "files", "moderations", "tokenize"})
 _FREE_VERBS: Final = (":counttokens",)
@@ -48,14 +49,16 @@ _REFERENCES: Final = tuple(
 _HIDDEN_KEY = re.compile(rb'\\u00[2-7][0-9A-Fa-f][^"\\]*"\s*:')
 
 
-def _last(path: str) -> str:
-    return unquote(path).rstrip("/").rpartition("/")[2].lower()
+def _last(path: str, number: int = 1) -> str:
+    """Return the last segment of a path, or the one with that number from its end."""
+    parts = unquote(path).lower().rstrip("/").split("/")
+    return parts[-number] if len(parts) >= number else ""
 
 
 def is_inference(method: str, path: str) -> bool:
     """Tell whether a request is one that vendors bill by tokens, however its path is spelled."""
-    last = _last(path)
-    return method == "POST" and (last in _INFERENCE or last.endswith(_VERBS))
+    above, last = _last(path, 2), _last(path)
+    return method == "POST" and (last in _INFERENCE or above == "conversations" or last.endswith(_VERBS))
 
 
 def is_unpriced(method: str, path: str) -> bool:

@@ -14,7 +14,9 @@ import json
 import os
 import re
 import secrets
+import time
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError, atomic_write
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 1024 * 1024
+STALE_SECONDS: Final = 2 * 3600.0
 MAX_GROUPS: Final = 500
 """Rows that a file is put together to; a container may invent names of models."""
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
@@ -53,7 +56,7 @@ class _Book:
         self.inode = 0
         self.read_to = 0
         self.total, self.of_task = Totals(), Totals()
-        self.open: dict[Number, tuple[Totals, bool]] = {}
+        self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
         used, ours = totals_of(row), row["task"] == self.task
@@ -63,7 +66,7 @@ class _Book:
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
-            self.open[number] = (pending_of(row), ours)
+            self.open[number] = (pending_of(row), ours, _seconds(row.get("time")))
 
 
 class Journal:
@@ -103,7 +106,8 @@ class Journal:
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
 
-        What an earlier broker of this container left open is as good as used: nobody will settle it.
+        What an earlier broker of this container left open, and anybody for STALE_SECONDS, is as good as used: nobody
+        will settle it.
         """
         found = {self._path.name: self._path}
         if project and self._path.parent.is_dir():
@@ -113,10 +117,11 @@ class Journal:
         for path in found.values():
             self._take(path)
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
+        stale = time.time() - STALE_SECONDS
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
-            for (run, _), (most, of_us) in book.open.items():
-                dead = name == self._path.name and run != self._run
+            for (run, _), (most, of_us, since) in book.open.items():
+                dead = (name == self._path.name and run != self._run) or since < stale
                 total, pending = (total + most, pending) if dead else (total, pending + most)
                 if of_us:
                     of_task, ours = (of_task + most, ours) if dead else (of_task, ours + most)
@@ -229,6 +234,13 @@ def totals_of(row: dict[str, Any]) -> Totals:
 def pending_of(row: dict[str, Any]) -> Totals:
     """Return the most that the request of an opening row may use."""
     return Totals(tokens=_number(row, "pending_tokens"), cost=_number(row, "pending_nano"))
+
+
+def _seconds(when: object) -> float:
+    try:
+        return datetime.fromisoformat(str(when).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _number(row: dict[str, Any], key: str) -> int:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_util import read_file
+
 from terok_sandbox.vault.errors import VaultError
 
 if TYPE_CHECKING:
@@ -145,8 +147,7 @@ def load_prices(override: Path | None = None) -> Prices:
     own: dict[str, Price] = {}
     if override is not None:
         try:
-            with override.open("rb") as file:
-                own = _models(json.loads(file.read(MAX_FILE)), override)
+            own = _models(json.loads(read_file(override, MAX_FILE)), override)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, RecursionError) as exc:

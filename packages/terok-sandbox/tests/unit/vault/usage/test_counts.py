@@ -171,4 +171,5 @@ def test_what_is_billed() -> None:
     assert is_inference("POST", "/v1beta/models/gemini-2.5-pro:streamGenerateContent")
     assert is_inference("POST", "/v1/%6Dessages/") and is_inference("POST", "/v1/messages%2F")
     assert is_unpriced("POST", "/v1/messages/batches") and is_inference("POST", "/v1/responses/compact")
+    assert is_inference("POST", "/v1/conversations") and is_inference("POST", "/v1/conversations/conv_0")
     assert not is_inference("GET", "/v1/messages") and not is_inference("POST", "/v1/messages/count_tokens")

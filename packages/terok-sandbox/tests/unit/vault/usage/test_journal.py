@@ -4,13 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+from terok_sandbox.audit import timestamp
 from terok_sandbox.vault.usage import journal as module
 from terok_sandbox.vault.usage.budget import Totals
 from terok_sandbox.vault.usage.journal import MAX_GROUPS, Journal, read_rows, settled_rows
 
 
 def opened(number: int, cost: int = 100) -> dict[str, object]:
-    return {"provider": "p", "model": "m", "id": number, "pending_tokens": 10, "pending_nano": cost}
+    return {
+        "time": timestamp(),
+        "provider": "p",
+        "model": "m",
+        "id": number,
+        "pending_tokens": 10,
+        "pending_nano": cost,
+    }
 
 
 def settled(number: int, model: str = "m") -> dict[str, object]:
@@ -37,6 +45,17 @@ def test_what_is_open_is_pending_and_what_is_settled_is_used(tmp_path: Path) -> 
     again = Journal(path, "task")
     again.refresh(project=True)
     assert again.task_totals == Totals(2, 17, 50, 107) and again.task_pending == Totals(), "a dead broker's is used"
+
+
+def test_what_nobody_settles_for_hours_is_used(tmp_path: Path) -> None:
+    gone, it = Journal(tmp_path / "gone.jsonl", "other"), Journal(tmp_path / "box.jsonl", "task")
+    gone.append(opened(1) | {"time": "2020-01-01T00:00:00.000Z"})
+    gone.append(opened(2))
+    it.refresh(project=True)
+    assert (it.project_totals.cost, it.project_pending.cost) == (100, 100)
+    gone.append(settled(1))
+    it.refresh(project=True)
+    assert (it.project_totals.cost, it.project_pending.cost) == (7, 100)
 
 
 def test_a_journal_that_has_grown_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
