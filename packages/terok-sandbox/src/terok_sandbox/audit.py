@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import json.encoder
-import logging
 import os
 import re
 import stat
@@ -38,7 +37,6 @@ REPLACED: Final = "log_replaced"
 
 _ROW_END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\r?\n?\Z')
 _CHAIN_BYTES: Final = len(',"prev":"","hash":""}\n') + 2 * 64
-_log = logging.getLogger(__name__)
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -160,7 +158,9 @@ class AuditLog:
         """Go on in the file that has the log's name now, with a row that shows the break."""
         if not self._path.parent.is_dir():
             raise AuditError(f"{self._path}: its directory is gone", hint="run `terok-sandbox doctor`")
-        _log.error("%s was moved away or exchanged while it was written to", self._path)
+        import logging
+
+        logging.getLogger(__name__).error("%s was moved away or exchanged while it was written to", self._path)
         head = self._head
         self.close()
         self._open()

@@ -39,7 +39,7 @@ _LATE = (
         "ssl",
         "tarfile",
     ),
-    *("tempfile", "traceback", "zipfile"),
+    *("tempfile", "tomllib", "traceback", "zipfile"),
 )
 """Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
 
