@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from terok_util import remove_tree
+
 from terok_executor.image_settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig
-from terok_executor.paths import state_dir, user_roster_dir
+from terok_executor.paths import cache_dir, state_dir, user_roster_dir
 
 
 def setup() -> int:
@@ -30,6 +32,8 @@ def uninstall(keep_images: bool) -> int:
         podman = ImagePodman.find()
         for reference in our_images(podman):
             _report(reference, "removed" if podman.remove(reference) else "still used by a container")
+    if cache_dir().exists():
+        remove_tree(cache_dir())
     run_uninstall(SandboxConfig.load(), _report)
     return 0
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.usage.budget import Budget
 
 
+CACHE: Final = "cache"
+"""Below the state directory: values that are made anew when it is removed."""
 MAX_BYTES: Final = 4 * 1024 * 1024
 """More than the parser of the configuration takes."""
 
@@ -205,7 +207,7 @@ def _settings(file: Path) -> dict[str, Any]:
         here.parents[1] / "shield/upstream.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
-    kept = _state_dir() / "cache" / "config.json"
+    kept = _state_dir() / CACHE / "config.json"
     found: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
     return found
 
