@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import atomic_write, ensure_dir
+from terok_util.process import ToolNotFound, find_tool
 
 from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.facts import HostFacts, choose_network
@@ -97,7 +97,7 @@ def _cache_key(podman: str) -> list[Any]:
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     files = [
         podman,
-        *(path for tool in ("slirp4netns", "pasta") if (path := shutil.which(tool))),
+        *(path for tool in ("slirp4netns", "pasta") if (path := _place(tool))),
         os.environ.get("CONTAINERS_CONF") or f"{home}/containers/containers.conf",
         "/etc/containers/containers.conf",
         os.environ.get("CONTAINERS_STORAGE_CONF") or f"{home}/containers/storage.conf",
@@ -105,6 +105,13 @@ def _cache_key(podman: str) -> list[Any]:
         *INIT_PROGRAMS,
     ]
     return [FORMAT, os.geteuid(), _BOOT_ID.read_text().strip(), [_identity(path) for path in files]]
+
+
+def _place(tool: str) -> str | None:
+    try:
+        return find_tool(tool)
+    except ToolNotFound:
+        return None
 
 
 def _identity(path: str) -> list[Any]:
