@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -114,6 +112,9 @@ class Delivery:
         try:
             if not self.output("status", "--porcelain", "--untracked-files=normal", at=tree):
                 return ""
+            import shutil  # most tasks leave nothing, and these two take longer to import than all the rest
+            import tempfile
+
             with tempfile.TemporaryDirectory() as place:
                 index = Path(place) / "index"
                 own = Path(tree, self.output("rev-parse", "--git-path", "index", at=tree).strip())
