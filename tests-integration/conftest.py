@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import BASE, Shell
+from support import BASE, Shell, Terminal
 from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
@@ -117,6 +117,20 @@ def upstream(ready: Shell) -> Callable[[str, str], None]:
         (providers / f"{provider}.yaml").write_text(f"upstream: {url}\n")
 
     return point
+
+
+@pytest.fixture
+def terminal(ready: Shell) -> Iterator[Callable[..., Terminal]]:
+    """Open commands on terminals, which end with the test."""
+    opened: list[Terminal] = []
+
+    def start(*argv: str) -> Terminal:
+        opened.append(Terminal(ready, *argv))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.end()
 
 
 @pytest.fixture

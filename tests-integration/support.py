@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +67,44 @@ class Shell:
         if code is not None:
             assert result.code == code, f"{' '.join(argv)} ended with {result.code}:\n{result.text}"
         return result
+
+
+class Terminal:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, sh: Shell, *argv: str) -> None:
+        self.master, slave = pty.openpty()
+        environment = {**sh.environment, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+        self.process = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=sh.cwd, start_new_session=True
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def expect(self, text: str, timeout: float = 180.0) -> None:
+        self.wait(lambda: text in self.seen, lambda: f"{text!r} never came:\n{self.seen[-3000:]}", timeout)
+
+    def wait(self, condition: Callable[[], bool], failure: Callable[[], str], timeout: float = 180.0) -> None:
+        """Take in what comes until the condition holds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, failure()
+            ready, _, _ = select.select([self.master], [], [], 0.5)
+            if ready:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:
+                    assert condition(), f"the terminal ended; {failure()}\n{self.seen[-2000:]}"
+
+    def end(self) -> None:
+        if self.process.returncode is not None:
+            return
+        self.process.kill()
+        self.process.wait(timeout=10)
+        os.close(self.master)
 
 
 def unavailable(capability: str) -> str | None:

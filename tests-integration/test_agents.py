@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support import BASE, Shell
+from support import BASE, Shell, Terminal
 from terok_executor.roster.loader import load_providers
 from terok_executor.stub import Script, StubProvider, running_stub
 
@@ -108,6 +108,43 @@ def test_agent_commits_through_vault_and_gate(
     assert used == {(header, "expected")}, "every request carries the real key, in the header the provider expects"
     own = urlsplit(load_providers(NO_USER_FILES)[provider].upstream or "").hostname
     assert own not in [row["name"] for row in result["blocked"]], "the agent went to its provider by another way"
+
+
+FIRST_SCREEN = {
+    "claude": "bypass permissions on",
+    "codex": "permissions: YOLO mode",
+    "copilot": "/ commands",
+    "gemini": "Type your message",
+    "opencode": "Ask anything",
+    "pi": "(auto)",
+    "vibe": "auto-approve",
+}
+"""What each program shows when it waits for its first prompt, and not before."""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("agent", sorted(AGENTS))
+def test_the_first_screen_takes_a_prompt(
+    agent: str, task: Task, stub: StubProvider, terminal: Callable[..., Terminal]
+) -> None:
+    """No question of a theme, a key, a sign-in or trust comes first: the first thing typed is the prompt."""
+    task.upstream(AGENTS[agent][0], stub.url)
+    options = ("--model", "stub-model") if agent in {"codex", "copilot"} else ()
+    words = (agent, str(task.repository), "--interactive", "--base", BASE, "--name", task.container, *options)
+    person = terminal("terok-executor", "run", *words)
+
+    def screen() -> str:
+        return task.sh("podman", "exec", task.container, "tmux", "capture-pane", "-pt", "main", code=None).out
+
+    person.wait(lambda: FIRST_SCREEN[agent] in screen(), lambda: f"not at the prompt:\n{screen()}", timeout=120)
+    person.type("Add a line, please")
+    person.wait(lambda: "Add a line, please" in screen(), lambda: f"it takes no text:\n{screen()}", timeout=60)
+    person.type("\r")
+    subject = ("git", "-C", "/workspace", "log", "-1", "--format=%s")
+    made = lambda: task.sh("podman", "exec", task.container, *subject).out == "Add a line\n"  # noqa: E731
+    person.wait(made, lambda: f"the agent does not work:\n{screen()}", timeout=120)
+    person.wait(lambda: "Done." in screen(), lambda: f"it does not end:\n{screen()}", timeout=60)
+    task.sh("terok-executor", "rm", task.container)
 
 
 @pytest.mark.parametrize(("agent", "provider"), OTHER_PROVIDERS)

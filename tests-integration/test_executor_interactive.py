@@ -2,66 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from support import BASE, Shell
+from support import BASE, Shell, Terminal
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
-
-
-class Terminal:
-    """A command on a pseudo-terminal."""
-
-    def __init__(self, sh: Shell, *argv: str) -> None:
-        self.master, slave = pty.openpty()
-        environment = {**sh.environment, "TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
-        self.process = subprocess.Popen(
-            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=sh.cwd, start_new_session=True
-        )
-        os.close(slave)
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def expect(self, text: str, timeout: float = 180.0) -> None:
-        deadline = time.monotonic() + timeout
-        while text not in self.seen:
-            assert time.monotonic() < deadline, f"{text!r} never came:\n{self.seen[-3000:]}"
-            ready, _, _ = select.select([self.master], [], [], 0.5)
-            if ready:
-                try:
-                    self.seen += os.read(self.master, 65536).decode(errors="replace")
-                except OSError:
-                    assert text in self.seen, f"the terminal ended before {text!r}:\n{self.seen[-3000:]}"
-
-    def end(self) -> None:
-        if self.process.returncode is not None:
-            return
-        self.process.kill()
-        self.process.wait(timeout=10)
-        os.close(self.master)
-
-
-@pytest.fixture
-def terminal(ready: Shell) -> Iterator[Callable[..., Terminal]]:
-    """Open commands on terminals, which end with the test."""
-    opened: list[Terminal] = []
-
-    def start(*argv: str) -> Terminal:
-        opened.append(Terminal(ready, *argv))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.end()
 
 
 def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
@@ -83,6 +29,8 @@ def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
         timeout=600,
     )
     assert done.out.strip() == container
+    without = ready("terok-executor", "login", container, code=2, timeout=60)
+    assert "there is no terminal here" in without.err
     first = terminal("terok-executor", "login", container)
     first.expect("[terok]")
     first.type("hilfe; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")

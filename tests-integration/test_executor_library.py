@@ -31,4 +31,4 @@ def test_the_readme_s_example_runs(
     name = re.findall(r"^name (.+)$", done.out, re.MULTILINE)[-1]
     ready("terok-executor", "rm", name)
     assert re.search(r"^0$", done.out, re.MULTILINE), "the exit code is printed"
-    assert "commits on terok/" in done.out
+    assert "in the gate: commits on terok/" in done.out

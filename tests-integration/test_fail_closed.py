@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import BASE, Done, Shell, tool
+from supervised import wait_for
+from support import BASE, Done, Shell, host_address, tool
+
+Own = Callable[..., Done]
+"""Runs a command in an installation of the test's own; takes what `Shell` takes."""
+Listener = Callable[[str], tuple[int, Callable[[], int]]]
 
 
 def one_line_with_hint(text: str) -> None:
@@ -18,9 +24,9 @@ def one_line_with_hint(text: str) -> None:
     assert "hint:" in text, text
 
 
-def nothing_left(sh: Shell, name: str) -> None:
+def nothing_left(sh: Shell | Own, name: str, root: Path | None = None) -> None:
     assert sh("podman", "ps", "-aq", "--filter", f"name=^{name}$").out == ""
-    root = Path(sh.environment["TEROK_ROOT"])
+    root = root or Path(sh.environment["TEROK_ROOT"])
     left = [str(path) for path in root.rglob(f"*{name}*") if "storage" not in path.relative_to(root).parts]
     assert left == []
 
@@ -76,22 +82,25 @@ def test_hook_taken_away_by_a_file_that_podman_reads_later(
         nothing_left(ready, name)
 
 
-def test_no_container_starts_without_its_firewall_after_an_uninstall(
-    ready: Shell, base_image: str, container: str, own_fork_server: dict[str, str], tmp_path: Path
-) -> None:
-    """In an installation of its own: containers of other tests may run in this one."""
+@pytest.fixture
+def own(ready: Shell, own_fork_server: dict[str, str], tmp_path: Path) -> Own:
+    """Set up an installation of the test's own: containers of other tests may run in the shared one."""
     conf = tmp_path / "containers.conf"
     lines = Path(ready.environment["CONTAINERS_CONF"]).read_text().splitlines(keepends=True)
     conf.write_text("".join(line for line in lines if "hooks_dir" not in line))
-    env = {**own_fork_server, "TEROK_ROOT": str(tmp_path), "CONTAINERS_CONF": str(conf)}
+    base = {**own_fork_server, "TEROK_ROOT": str(tmp_path), "CONTAINERS_CONF": str(conf)}
     state = "state/sandbox"
     (tmp_path / state).mkdir(parents=True)
     shutil.copy(Path(ready.environment["TEROK_ROOT"]) / state / "registries.json", tmp_path / state)  # takes a while
 
-    def own(*words: str, code: int = 0) -> Done:
-        return ready(*words, code=code, env=env)
+    def run(*words: str, code: int | None = 0, env: dict[str, str] | None = None) -> Done:
+        return ready(*words, code=code, env={**base, **(env or {})})
 
-    own("terok-sandbox", "setup")
+    run("terok-sandbox", "setup")
+    return run
+
+
+def test_no_container_starts_without_its_firewall_after_an_uninstall(own: Own, base_image: str, container: str) -> None:
     own("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
     done = own("terok-sandbox", "uninstall", code=1)
     one_line_with_hint(done.err)
@@ -103,6 +112,128 @@ def test_no_container_starts_without_its_firewall_after_an_uninstall(
     own("terok-sandbox", "start", container)
     assert own("terok-sandbox", "supervisor", "status", container, "--json").json()["prepared"] is True
     own("terok-sandbox", "rm", container)
+
+
+def hide_the_hook(way: str, root: Path) -> tuple[list[str], dict[str, str]]:
+    """Keep Podman from finding the hook; returns arguments and variables with which it is to be called."""
+    conf = root / "containers.conf"
+    without = "".join(line for line in conf.read_text().splitlines(keepends=True) if "hooks_dir" not in line)
+    if way == "another containers.conf":
+        (root / "other.conf").write_text(without)
+        return [], {"CONTAINERS_CONF": str(root / "other.conf")}
+    if way == "--hooks-dir":
+        (root / "hooks").mkdir()
+        return ["--hooks-dir", str(root / "hooks")], {}
+    if way == "an edited containers.conf":
+        conf.write_text(without)
+    else:
+        (root / "state/sandbox/hooks").rename(root / "state/sandbox/elsewhere")
+    return [], {}
+
+
+@pytest.mark.attack("CNF-1")
+@pytest.mark.parametrize(
+    "way", ["another containers.conf", "--hooks-dir", "an edited containers.conf", "a moved directory"]
+)
+def test_where_podman_finds_no_hook_a_container_reaches_nothing(
+    own: Own, base_image: str, container: str, listener: Listener, tmp_path: Path, way: str
+) -> None:
+    """CNF-1: neither its own process nor one of `podman exec`, however Podman comes to start it."""
+    address = host_address()
+    port, connections = listener(address)
+    knock = f"echo > /dev/tcp/{address}/{port}"
+    arguments = shlex.split(own("terok-sandbox", "prepare", container).out)
+    loop = ("bash", "-c", f"while sleep 0.05; do ({knock}) && echo reached; done")
+    own("podman", "run", "-d", "--restart", "always", *arguments, base_image, *loop)
+    options, env = hide_the_hook(way, tmp_path)
+
+    def podman(*words: str, code: int | None = 0) -> str:
+        return own("podman", *options, *words, code=code, env=env).out.strip()
+
+    def look_from_inside(after: str) -> None:
+        wait_for(lambda: podman("inspect", "-f", "{{.State.Running}}", container) == "true")
+        for user in ("0", "1000"):
+            words = ("exec", "--user", user, container, "timeout", "2", "bash", "-c", knock)
+            assert own("podman", *words, code=None, env=env).code != 0, after
+        devices = podman("exec", container, "cat", "/proc/net/dev").splitlines()[2:]
+        assert [line.split(":")[0].strip() for line in devices] == ["lo"], after
+        assert "reached" not in podman("logs", container)
+        assert connections() == 0, after
+
+    chosen = ("--all", "--filter", f"name=^{container}$")
+    podman("restart", "-t", "0", container)
+    look_from_inside("restart")
+    podman("restart", "-t", "0", *chosen)
+    look_from_inside("restart --all")
+    podman("stop", "-t", "0", container)
+    podman("start", container)
+    look_from_inside("start")
+    podman("stop", "-t", "0", container)
+    podman("start", *chosen)
+    look_from_inside("start --all, as after a reboot")
+    if way != "--hooks-dir":  # Podman forgets that when it goes by a restart policy
+        podman("exec", container, "bash", "-c", "kill 1", code=None)
+        wait_for(lambda: podman("inspect", "-f", "{{.RestartCount}}", container) == "1")
+        look_from_inside("its restart policy")
+        assert "running without its wall" in own("terok-sandbox", "list", env=env).out
+        found = own("terok-sandbox", "doctor", "--json", code=None, env=env).json()["checks"]
+        (check,) = (one for one in found if one["container"] == container and one["label"] == "supervised")
+        assert (check["severity"], check["detail"]) == ("error", "running without its wall")
+    podman("rm", "-f", "-t", "0", container)
+    own("terok-sandbox", "cleanup", container)
+
+
+def with_setting(root: Path, line: str) -> None:
+    conf = root / "containers.conf"
+    conf.write_text(conf.read_text().replace("[containers]\n", f"[containers]\n{line}\n", 1))
+
+
+@pytest.mark.attack("CNF-1")
+@pytest.mark.parametrize(
+    ("setting", "seen"),
+    [
+        ('volumes = ["ROOT:/mnt/terok"]', "/mnt/terok"),
+        ('volumes = ["/run/user:/mnt/run:ro"]', "/mnt/run"),
+        ('devices = ["/dev/fuse"]', "/dev/fuse"),
+        ('env = ["VENDOR_API_KEY=real"]', "VENDOR_API_KEY"),
+        ('env = ["PATH=/mnt/evil:/usr/bin"]', "PATH"),
+    ],
+)
+def test_what_a_containers_conf_adds_stops_the_launch(
+    own: Own, base_image: str, container: str, tmp_path: Path, setting: str, seen: str
+) -> None:
+    """CNF-1: also what somebody starts with arguments of their own gets no way to the sandbox's own files."""
+    with_setting(tmp_path, setting.replace("ROOT", str(tmp_path)))
+    done = own("terok-sandbox", "run", "--name", container, base_image, "--", "sh", "-c", "echo ran", code=1)
+    assert "ran" not in done.out.split()
+    one_line_with_hint(done.err)
+    assert seen in done.err
+    assert f"{tmp_path}/containers.conf, {setting.split()[0]}" in done.err
+    nothing_left(own, container, tmp_path)
+    arguments = shlex.split(own("terok-sandbox", "prepare", container).out)
+    bare = own("podman", "run", *arguments, base_image, "sh", "-c", "echo ran", code=None)
+    assert ("ran" in bare.out.split()) == setting.startswith("env"), "variables are the caller's own there"
+    own("podman", "rm", "-f", container)
+    own("terok-sandbox", "cleanup", container)
+
+
+@pytest.mark.attack("CNF-1")
+def test_what_was_added_to_a_container_stops_its_start_too(
+    own: Own, base_image: str, container: str, tmp_path: Path
+) -> None:
+    """CNF-1: the plan is altered here, as if Podman had made another container of it."""
+    own("terok-sandbox", "run", "-d", "--name", container, "-e", "A=1", base_image, "--", "sleep", "600")
+    own("podman", "restart", "-t", "0", container)
+    own("terok-sandbox", "stop", "--timeout", "0", container)
+    sidecar = tmp_path / f"state/sandbox/sidecar/{container}.json"
+    document = json.loads(sidecar.read_text())
+    document["planned"]["env"] = []
+    sidecar.write_text(json.dumps(document))
+    for words in (("podman", "start"), ("podman", "restart"), ("terok-sandbox", "start")):
+        done = own(*words, container, code=None)
+        assert done.code != 0, words
+        assert "the variable A" in done.text
+        assert own("podman", "inspect", "-f", "{{.State.Running}}", container).out.strip() == "false"
 
 
 @pytest.mark.attack("FS-1")

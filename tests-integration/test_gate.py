@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,11 @@ from support import BASE, Done, Shell, contacts, tool
 from terok_executor.launch.policy import upstream_lines
 from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
+from terok_sandbox.gate.credentials import UpstreamAccess
+from terok_sandbox.gate.errors import UpstreamUnreachable
 from terok_sandbox.gate.held import find_held
 from terok_sandbox.gate.layout import mirror_path, read_record, record_file
+from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.refs import read_refs
 from terok_sandbox.gate.source import resolve_repo
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
@@ -194,12 +198,12 @@ def reached(
             env = {"GIT_SSL_CAINFO": str(authority)}
             add = ("terok-sandbox", "gate", "add", f"{url}/project.git")
             assert "was not reached" in ready(*add, code=1, env=env).text
-            ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+            ready("terok-sandbox", "vault", "set", "forge", "--yes", stdin=token + "\n")
             done = ready(*add, "--credential", "forge", env=env)
 
             def check() -> None:
                 assert any(given.startswith("Basic ") for given in seen)
-                assert pulls == [("/api/v1/repos/project/pulls", "main", "Add more, because")]
+                assert pulls == [("/api/v1/repos/project/pulls", "main", "Add more, because")] * 2
                 assert token not in done.text
 
             yield done.out.strip(), env, check
@@ -234,7 +238,8 @@ def test_from_the_container_to_the_upstream(
     assert "--forge github|gitlab|forgejo" in said.text
     if env:
         ready(*gate, "access", scope, "--forge", "forgejo")
-        assert "/pulls/1" in ready(*gate, *wish, env=env).out
+        for _ in range(2):  # asked for again, it is opened again: nothing has to be sent for it
+            assert "/pulls/1" in ready(*gate, *wish, env=env).out
     else:
         ready(*gate, "promote", scope, branch, env=env)
     ready(*gate, "sync", scope, env=env)
@@ -252,6 +257,21 @@ def test_from_the_container_to_the_upstream(
     subprocess.run(rewrite, check=True)
     assert "has changed since the review" in ready(*gate, "promote", scope, branch, code=1, env=env).text
     intact(scope)
+
+
+@pytest.mark.attack("TLS-2")
+def test_a_changed_host_key_is_named(project: Path, tmp_path: Path) -> None:
+    with ssh_host(tmp_path / "sshd", tool("sshd")) as (start, agent):
+        gate = GitGate("moved-host", base=tmp_path / "gate", upstream=f"{start}{project}")
+        known = tmp_path / "gate/known_hosts"
+        gate.access = UpstreamAccess(known, ssh_agent=lambda: nullcontext(agent))
+        assert gate.sync().success
+        host, kind, _ = known.read_text().splitlines()[0].split(" ")
+        other = (tmp_path / "sshd/client.pub").read_text().split(" ")[1]
+        known.write_text(f"{host} {kind} {other}\n")
+        with pytest.raises(UpstreamUnreachable, match="is not the one that is known") as refused:
+            gate.sync()
+    assert str(refused.value.hint).endswith(f"ssh-keygen -f {known} -R '{host}'")
 
 
 LOOK = (
@@ -287,7 +307,7 @@ def test_an_online_project_and_a_copy_of_a_large_repository(
         leading_to(url) as proxy,
     ):
         env = {"GIT_SSL_CAINFO": str(authority), "HTTPS_PROXY": proxy}
-        ready("terok-sandbox", "vault", "set", "forge", stdin=token + "\n")
+        ready("terok-sandbox", "vault", "set", "forge", "--yes", stdin=token + "\n")
         ready("terok-sandbox", "gate", "add", address, "--credential", "forge", env=env)
         run = ("terok-executor", "run", "demo", address, "-p", "Look", "--base", BASE, "--name", container, "--json")
         with running_stub(Script((LOOK,)), api_key=real_key) as stub:

@@ -102,8 +102,8 @@ def test_twenty_containers_leave_nothing(
     with ThreadPoolExecutor(LANES) as pool:
         list(pool.map(launch, many))
         list(pool.map(lambda name: wait_for(lambda: supervised(sandbox, name)), many))
-        wait_for(lambda: len(descendants(server) - others) >= 4 * COUNT)
-        assert len(descendants(server) - others) == 4 * COUNT, "supervisor, vault proxy, gateway and nft each"
+        wait_for(lambda: len(descendants(server) - others) >= 5 * COUNT)
+        assert len(descendants(server) - others) == 5 * COUNT, "supervisor, vault proxy, gateway, nft and uplink each"
 
         def restart(name: str) -> None:
             ready("podman", "restart", "-t", "0", name)

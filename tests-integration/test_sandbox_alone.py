@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from supervised import wait_for
 from support import ROOT, Shell
 
 
@@ -154,3 +156,36 @@ def test_limits_hold_or_are_named_as_without_effect(ready: Shell, base_image: st
     warned = {word for word in ("--memory", "--cpus", "--pids-limit") if word in done.err}
     flags = {"memory": "--memory", "cpu": "--cpus", "pids": "--pids-limit"}
     assert warned == {flag for controller, flag in flags.items() if controller not in controllers}
+
+
+HOG = """
+my @held; while ((my $one = syscall(%d, 0)) >= 0) { push @held, $one }
+$| = 1; print scalar(@held), "\\n"; sleep 600;
+"""
+
+
+@pytest.mark.attack("UID-1")
+def test_a_container_leaves_the_host_its_watches(ready: Shell, base_image: str, container: str) -> None:
+    """UID-1: user 1000 inside is this user to the kernel, which counts what it watches together."""
+    inotify_init1 = {"x86_64": 294, "aarch64": 26}[os.uname().machine]
+    words = ("--restricted", "--name", container, base_image, "--", "perl", "-e", HOG % inotify_init1)
+    ready("terok-sandbox", "run", "-d", *words)
+    wait_for(lambda: ready("podman", "logs", container).out.strip() != "")
+    most = int(Path("/proc/sys/user/max_inotify_instances").read_text())
+    assert 0 < int(ready("podman", "logs", container).out.split()[0]) <= most // 4
+    libc = ctypes.CDLL(None, use_errno=True)
+    watching = libc.inotify_init()
+    assert watching >= 0, os.strerror(ctypes.get_errno())
+    os.close(watching)
+
+
+@pytest.mark.attack("UID-1")
+def test_nothing_that_podman_shows_can_be_filled(ready: Shell, base_image: str, container: str) -> None:
+    """UID-1: Podman's own copies of these files are writable and lie beside the sockets of all containers."""
+    words = ("--timezone", "Europe/Berlin", "--name", container, base_image, "--", "sleep", "600")
+    ready("terok-sandbox", "run", "-d", *words)
+    for path in ("/etc/hostname", "/run/.containerenv", "/etc/hosts", "/etc/resolv.conf", "/etc/localtime"):
+        done = ready("podman", "exec", "--user", "0", container, "sh", "-c", f"echo x >> {path}", code=None)
+        assert "Read-only file system" in done.err, path
+    assert ready("podman", "exec", container, "cat", "/etc/hostname").out.strip() == container
+    assert "CE" in ready("podman", "exec", container, "date").out

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from supervised import Supervised, wait_for
+from terok_sandbox.sidecar import Network
 from terok_sandbox.supervise import client, hook
 
 IMAGE = os.environ.get("TEROK_TEST_IMAGE", "localhost/terok-base:trixie")
@@ -44,10 +45,13 @@ class Host(Supervised):
         argv = ["podman", "--hooks-dir", str(self.cfg.hooks_dir), *arguments]
         return subprocess.run(argv, check=check, capture_output=True, text=True, timeout=60)
 
-    def name(self, suffix: str) -> str:
+    def name(self, suffix: str, network: Network | None = None) -> str:
         name = f"sup-{os.getpid()}-{suffix}"
-        self.wire(name)
+        self.wire(name, network=network)
         return name
+
+    def interfaces(self, name: str) -> list[str]:
+        return self.podman("exec", name, "cat", "/proc/net/dev").stdout.splitlines()[2:]
 
     def refusal(self, name: str) -> str:
         """Try to start a container that must not start; return what the hook said, which crun tells nobody."""
@@ -55,14 +59,14 @@ class Host(Supervised):
         assert self.podman("inspect", "--format={{.State.Running}}", name).stdout.strip() == "false"
         return (self.cfg.container_state_dir(name) / "hook.log").read_text()
 
-    def run(self, name: str, *, network: str = "none", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, name: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.podman(
             "run",
             "--detach",
             f"--name={name}",
             "--userns=keep-id:uid=1000,gid=1000",
             "--cap-drop=all",
-            f"--network={network}",
+            "--network=none",
             f"--annotation={hook.ANNOTATION}={self.cfg.sidecar_path(name)}",
             f"--volume={self.cfg.guest_dir(name)}:/run/terok:ro",
             IMAGE,
@@ -96,25 +100,65 @@ def both(status: dict[str, Any]) -> bool:
     return len(status.get("workers", {})) == 2 and all(one["pid"] for one in status["workers"].values())
 
 
-def network() -> str:
-    """Return the network a rootless container gets by default here."""
+def network() -> Network:
+    """Return the program that connects a rootless container here."""
     version = subprocess.run(["podman", "--version"], check=True, capture_output=True, text=True).stdout.split()[-1]
-    return "slirp4netns:allow_host_loopback=false" if int(version.split(".")[0]) < 5 else "pasta"
+    return "slirp4netns" if int(version.split(".")[0]) < 5 else "pasta"
 
 
 @pytest.mark.parametrize("kind", ["none", "default"])
 def test_a_supervised_container_has_rules_and_listeners_before_its_first_process(host: Host, kind: str) -> None:
     host.serve()
-    name = host.name(kind)
+    name = host.name(kind, network=None if kind == "none" else network())
     client.supervise(host.cfg, host.cfg.sidecar_path(name))
-    host.run(name, network="none" if kind == "none" else network())
+    host.run(name)
     assert host.status(name)["prepared"] is True
+    assert len(host.interfaces(name)) == (1 if kind == "none" else 2)
     rules = host.ask(name, GATEWAY, "nft list table inet terok")["nft"]
     assert "hook output priority filter; policy drop;" in rules
     assert host.ask(name, BROKER)["container"] == name
     refused = host.podman("exec", name, "timeout", "5", "bash", "-c", "echo > /dev/tcp/192.0.2.1/80", check=False)
     assert refused.returncode != 0
     assert host.podman("exec", name, "test", "-S", "/run/terok/vault.sock", check=False).returncode == 0
+
+
+@pytest.mark.attack("CNF-1")
+def test_the_way_out_ends_with_the_supervisor_and_comes_back_with_it(host: Host) -> None:
+    host.serve()
+    name = host.name("uplink", network=network())
+    host.run(name)
+    record = host.cfg.container_runtime_dir(name) / "supervisor.json"
+
+    def uplink() -> int:
+        return int(json.loads(record.read_text())["workers"].get("uplink", {}).get("pid", 0)) if record.exists() else 0
+
+    host.status(name, both)
+    wait_for(lambda: uplink() > 0)
+    first = uplink()
+    os.kill(host.status(name)["pid"], signal.SIGSTOP)
+    host.podman("unshare", "kill", "-9", str(first))
+    wait_for(lambda: len(host.interfaces(name)) == 1)
+    os.kill(json.loads(record.read_text())["pid"], signal.SIGCONT)
+    wait_for(lambda: uplink() not in (0, first) and len(host.interfaces(name)) == 2)
+    assert host.server is not None
+    host.server.send_signal(signal.SIGSTOP)
+    os.kill(host.status(name)["pid"], signal.SIGKILL)
+    wait_for(lambda: len(host.interfaces(name)) == 1)
+    host.server.send_signal(signal.SIGCONT)
+    wait_for(lambda: len(host.interfaces(name)) == 2)
+    host.podman("stop", "--time=0", name)
+    wait_for(lambda: not record.exists())
+
+
+def test_what_cannot_be_connected_does_not_start(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / network()
+    broken.write_text("#!/bin/sh\necho no tunnel for you >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host.serve()
+    name = host.name("broken", network=network())
+    assert "could not connect the container" in host.refusal(name)
+    assert "no tunnel for you" in (host.cfg.container_state_dir(name) / "supervisor.log").read_text()
 
 
 def test_nobody_takes_the_handover_the_container_does_not_start(host: Host) -> None:

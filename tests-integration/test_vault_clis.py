@@ -45,6 +45,31 @@ while len(data) < 2 or len(data) < 2 + data[1]:
 print(data[2:2 + data[1]].decode())
 """
 
+# Has each of the texts on its input echoed in an answer that comes in two steps, and tells how each answer was cut. The
+# second step is asked for when the first has arrived: nothing depends on the time it takes.
+ORACLE = r"""
+import http.client, json, os, socket, sys
+def request(path, body):
+    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {os.environ['TOKEN']}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+def look(guess):
+    with socket.create_connection(("127.0.0.1", 9419), timeout=20) as s, s.makefile("rb") as answer:
+        s.sendall(request("/echo", guess))
+        while (line := answer.readline()) != b"\r\n":
+            assert line
+        sizes, text = [], b""
+        while size := int(answer.readline(), 16):
+            sizes.append(size)
+            text += answer.read(size)
+            answer.readline()
+            if len(sizes) == 1:
+                with socket.create_connection(("127.0.0.1", 9419), timeout=20) as other:
+                    other.sendall(request("/go", ""))
+                    assert other.recv(100).startswith(b"HTTP/1.1 200")
+        return sizes, text.decode()
+print(json.dumps([look(guess) for guess in json.load(sys.stdin)]))
+"""
+
 # Holds what the service said, as an agent's memory does.
 CLIENT = r"""
 import os, sys, time, urllib.request
@@ -111,6 +136,7 @@ class Web(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     key = ""
     root = Path()
+    go = threading.Event()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -125,9 +151,12 @@ class Web(BaseHTTPRequestHandler):
             self.reply(401, b"no", {"WWW-Authenticate": "Basic"})
         elif self.path == "/ws":
             self.websocket()
+        elif self.path == "/echo":
+            self.echo(body)
         elif self.path.startswith("/git/"):
             self.git(body)
         else:
+            self.go.set()
             shown = {"size": len(body), "path": self.path, "headers": dict(self.headers)}
             self.reply(200, json.dumps(shown).encode(), {"Content-Type": "application/json"})
 
@@ -161,6 +190,16 @@ class Web(BaseHTTPRequestHandler):
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         self.reply(int(headers.pop("Status", "200")[:3]), content, headers)
+
+    def echo(self, guess: bytes) -> None:
+        self.go.clear()
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in (b"it was: " + guess, b"and so on\n"):
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.go.wait(20)
+        self.wfile.write(b"0\r\n\r\n")
 
     def websocket(self) -> None:
         magic = (self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
@@ -317,3 +356,31 @@ def test_a_silent_crowd_costs_bounded_memory_and_keeps_nobody_out(ready: Shell, 
 def most_memory(pid: int) -> int:
     """Return the most memory a process ever had, in MiB."""
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+
+
+@pytest.mark.attack("ORA-1")
+def test_a_container_cannot_tell_from_an_echo_how_much_of_a_guess_is_right(
+    ready: Shell, box: str, web: type[Web]
+) -> None:
+    """Guess the next character of the key, look at how the answer is cut: this read a key in seconds."""
+    (script := Path(ready.cwd) / "oracle.py").write_text(ORACLE)
+    ready("podman", "cp", str(script), f"{box}:/tmp/oracle.py")
+    spellings = (
+        str,
+        lambda text: text.encode().hex(),
+        lambda text: base64.b64encode(b"x:" + text.encode()).decode(),
+        lambda text: "".join(f"%{ord(sign):02x}" for sign in text),
+    )
+    guesses = [
+        spelled(web.key[:known] + sign)
+        for spelled in spellings
+        for known in range(0, len(web.key), 5)
+        for sign in (web.key[known], "~")
+    ]
+    done = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps(guesses), timeout=300)
+    seen = done.json()
+    assert [text for _, text in seen] == [f"it was: {guess}and so on\n" for guess in guesses]
+    for right, wrong in zip(seen[::2], seen[1::2], strict=True):
+        assert right[0] == wrong[0], (right, wrong)
+    whole = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps([web.key]))
+    assert whole.json()[0][1] == f"it was: {'*' * len(web.key)}and so on\n"

@@ -26,6 +26,7 @@ from terok_sandbox.audit_chain import verify
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.podman import PodmanRuntime
+from terok_sandbox.sidecar import PolicyTiers
 from terok_sandbox.supervise import client, hook, janitor, wire
 from terok_sandbox.vault.unlock import open_vault
 from terok_util import remove_tree
@@ -45,6 +46,8 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 class Box:
     """One supervised container with a token in the vault."""
 
+    tiers = PolicyTiers()
+
     def __init__(self, sh: Shell, image: str, name: str) -> None:
         self.sh = sh
         self.image = image
@@ -61,7 +64,7 @@ class Box:
             image=self.image,
             workdir="/tmp",
             command=("sleep", "600"),
-            wiring=Wiring(scope="chaos", vault=True),
+            wiring=Wiring(scope="chaos", vault=True, tiers=self.tiers),
         )
         self.sandbox.run(spec)
         wait_for(self.served)
@@ -259,6 +262,120 @@ def test_no_room_for_the_audit_no_request(box: Box, real_key: str, upstream: Cal
     assert "audit" not in box.ask_vault()
     assert audit.read_bytes().count(b"\n") > rows
     assert box.processes()["broker"] == broker, "it serves again as soon as there is room"
+
+
+LEAVE = "timeout 1 bash -c 'exec 3<>/dev/tcp/203.0.113.2/443'; cat /sys/class/net/d0/statistics/tx_packets"
+
+
+class Leaky(Box):
+    """A container whose policy lets it reach an address; what it sends there is counted."""
+
+    tiers = PolicyTiers(project_allow=("+ 203.0.113.2:443",))
+
+    def run(self) -> None:
+        super().run()
+        pid = PodmanRuntime(self.config).container(self.name).pid
+        for line in (
+            "link add d0 type veth peer name d1",
+            "addr add 203.0.113.1/24 dev d0",
+            "link set d1 up",
+            "link set d0 up arp off multicast off",
+        ):
+            self.sh("podman", "unshare", "nsenter", "-n", "-t", str(pid), "ip", *line.split())
+
+    def leaks(self) -> bool:
+        """Whether a packet leaves when something inside connects to the allowed address."""
+        before, after = (int(self.inside(one, 10).stdout) for one in (LEAVE.partition("; ")[2], LEAVE))
+        return after > before
+
+    def shield(self, *words: str, code: int | None = 0) -> str:
+        return self.sh("terok-sandbox", "shield", words[0], self.name, *words[1:], code=code).text
+
+    def kill_all(self) -> None:
+        before = self.processes()
+        kill(int(client.forkserver_status(self.config)["pid"]), *before.values())
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before.values()))
+
+
+@pytest.fixture
+def leaky(ready: Shell, base_image: str, real_key: str) -> Iterator[Leaky]:
+    made = Leaky(ready, base_image, f"chaos-{secrets.token_hex(4)}")
+    made.run()
+    assert made.leaks(), "what is allowed gets out, and is counted"
+    yield made
+    client.ensure_forkserver(made.config)
+    assert all(result.removed for result in made.sandbox.rm(made.name))
+
+
+@pytest.mark.attack("BRK-1")
+@pytest.mark.parametrize("verb", [("quarantine",), ("deny", "203.0.113.2"), ("up",)])
+def test_a_closing_verb_holds_though_nothing_supervises_the_container(leaky: Leaky, verb: tuple[str, ...]) -> None:
+    posture = "quarantine" if verb == ("quarantine",) else "up"
+    if verb == ("up",):
+        leaky.shield("deny", "203.0.113.2")
+        leaky.shield("down", "--disengage")
+        assert leaky.leaks()
+    leaky.kill_all()
+    assert leaky.leaks(), "the rules do not depend on any process"
+    assert "nobody attends to it" in leaky.shield("status", code=69)
+    leaky.shield(*verb)
+    assert not leaky.leaks()
+    assert leaky.shield("status").startswith(f"{leaky.name}: {posture}, filter")
+    wait_for(leaky.served)
+    leaky.shield("reset")
+    assert leaky.leaks()
+
+
+@pytest.mark.attack("BRK-1")
+def test_without_any_supervision_to_be_had_it_closes_or_says_that_it_does_not_hold(leaky: Leaky) -> None:
+    leaky.kill_all()
+    log = leaky.config.state_dir / "forkserver.log"
+    log.unlink()
+    log.mkdir()
+    try:
+        assert "not in force" in leaky.shield("allow", "198.51.100.1", code=69)
+        assert "not in force" in leaky.shield("down", code=69)
+        assert leaky.shield("status", code=69).startswith(f"{leaky.name}: up, ")
+        assert "nobody attends" in leaky.shield("quarantine")
+        assert not leaky.leaks()
+        assert leaky.shield("status", code=69).startswith(f"{leaky.name}: quarantine, ")
+    finally:
+        log.rmdir()
+    leaky.sh("terok-sandbox", "supervisor", "redo", leaky.name)
+    assert leaky.shield("status").startswith(f"{leaky.name}: quarantine, ")
+    assert not leaky.leaks()
+
+
+@pytest.mark.attack("BRK-1")
+def test_a_gateway_that_hangs_does_not_keep_the_container_open(leaky: Leaky) -> None:
+    gateway = leaky.processes()["gateway"]
+    os.kill(gateway, signal.SIGSTOP)
+    try:
+        assert "nobody attends" in leaky.shield("quarantine")
+        assert not leaky.leaks()
+    finally:
+        os.kill(gateway, signal.SIGCONT)
+    wait_for(lambda: leaky.shield("status").startswith(f"{leaky.name}: quarantine, "))
+
+
+@pytest.mark.attack("BRK-1")
+def test_without_room_on_disk_a_closing_verb_closes_and_says_what_a_restart_undoes(leaky: Leaky) -> None:
+    """The kernel refuses every write of the gateway, as a full disk would."""
+    gateway = leaky.processes()["gateway"]
+    limit = resource.RLIM_INFINITY
+    resource.prlimit(gateway, resource.RLIMIT_FSIZE, (0, limit))
+    assert "a restart may undo it" in leaky.shield("deny", "203.0.113.2", code=74)
+    assert "a restart may undo it" in leaky.shield("status")
+    assert leaky.processes()["gateway"] == gateway
+    assert not leaky.leaks()
+    wait_for(lambda: leaky.served() and leaky.processes()["gateway"] != gateway)  # it could not log the refusal
+    leaky.shield("deny", "203.0.113.2")
+    resource.prlimit(leaky.processes()["gateway"], resource.RLIMIT_FSIZE, (0, limit))
+    leaky.shield("quarantine", code=74)
+    kill(leaky.processes()["gateway"])
+    wait_for(lambda: leaky.shield("status", code=None).startswith(f"{leaky.name}: quarantine, filter"))
+    assert not leaky.leaks()
+    assert "quarantined" in leaky.ask_vault(), "the vault knows it too"
 
 
 def test_two_launches_of_one_name_make_one_container(box: Box) -> None:

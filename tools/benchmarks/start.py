@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-BUDGET = 2.5
+BUDGET = 2.2
 BARE = (sys.executable, "-c", "pass")
 COMMANDS: dict[str, tuple[str, ...]] = {
     f"{program} {option}": (str(BIN / program), option)

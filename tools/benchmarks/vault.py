@@ -1,7 +1,8 @@
-"""Requests and streams through the vault proxy against a direct connection and against nginx.
+"""Requests, streamed answers and bodies through the vault proxy against a direct connection and against nginx.
 
-All of it on the loopback, in one run: one client, one provider, and between them nothing, the broker as it serves a
-container, or an nginx that injects the header (left out where nginx is not installed). The broker writes its audit.
+All of it on the loopback and over kept connections, in one run: one client, one provider, and between them nothing, the
+broker as it serves a container, or an nginx that injects the header. The broker writes its audit. Budgets are ratios to
+nginx (ARCHITECTURE, section 6); where it is not installed nothing is judged but what is measured against the provider.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from launch import memory
 from terok_sandbox.audit import read_audit
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.supervise.worker import WorkerContext
@@ -34,14 +36,17 @@ BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 
 REPLY = b'{"content": "' + b"y" * 1000 + b'"}'
 BLOCK = (b'{"type":"content_block_delta","delta":{"text":"some words of an answer"}}\n' * 3600)[: 256 * 1024]
 MEMORY_STREAMS = 200
+EVENTS = 200
+BODY_BYTES = 20 * 1024 * 1024
 LEAST_OF_NGINX = {"down": 0.5, "up": 0.6}
 
 
 class Provider(asyncio.Protocol):
-    """Answers POST with a small document; `/down/N` with N bytes; takes uploads of any size."""
+    """Answers POST with a small document, `/down/N` with N bytes, `/events` with a stream; takes any upload."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport, self.data, self.left, self.upload = transport, b"", 0, 0
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         if self.upload:
@@ -64,8 +69,23 @@ class Provider(asyncio.Protocol):
                 self.left = int(head.partition(b" /down/")[2].partition(b" ")[0])
                 self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.left)
                 self.resume_writing()
+            elif b" /events" in head:
+                self.stream(0)
             else:
                 self.answer()
+
+    def stream(self, number: int) -> None:
+        """Send an event as a chunk of its own with each turn of the loop, as a model does."""
+        if number == 0:
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
+        data = b"event: content_block_delta\ndata: " + BLOCK[:72] + b"\n"
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if number + 1 < EVENTS:
+            asyncio.get_running_loop().call_soon(self.stream, number + 1)
+        else:
+            self.transport.write(b"0\r\n\r\n")
 
     def answer(self) -> None:
         self.transport.write(
@@ -217,6 +237,24 @@ def latencies(ports: dict[str, int], token: str, rounds: int) -> dict[str, list[
     return times
 
 
+def streamed(ports: dict[str, int], token: str, rounds: int = 30) -> dict[str, float]:
+    """Return the median seconds of an answer in EVENTS events, from the request to its last byte, the ways in turn."""
+    ways = {name: connect(port) for name, port in ports.items()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 3):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way.sendall(head("POST", "/events", token, len(BODY)) + BODY)
+            end = b""
+            while not end.endswith(b"0\r\n\r\n"):
+                end = end[-8:] + way.recv(65536)
+            if number >= 3:
+                times[name].append(time.perf_counter() - began)
+    for way in ways.values():
+        way.close()
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
 async def throughput(port: int, token: str, seconds: float, connections: int = 32) -> float:
     loop, counts = asyncio.get_running_loop(), [0]
     request = head("POST", "/v1/messages", token, len(BODY)) + BODY
@@ -266,16 +304,11 @@ def processor_seconds(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def memory(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def under_streams(port: int, token: str, pid: int) -> tuple[float, float]:
-    """Return the broker's MiB before and during streams whose clients read slowly."""
-    before, ways = memory(pid), []
+def under_streams(port: int, token: str, pid: int) -> tuple[float, float] | None:
+    """Return the broker's MiB before and during streams whose clients read slowly; ``None`` if nobody here may know."""
+    before, ways = memory([pid]), []
+    if before is None:
+        return None
     for _ in range(MEMORY_STREAMS):
         way = connect(port)
         way.sendall(head("GET", "/down/100000000", token))
@@ -284,10 +317,10 @@ def under_streams(port: int, token: str, pid: int) -> tuple[float, float]:
         for way in ways:
             way.recv(65536)
         time.sleep(0.3)
-    during = memory(pid)
+    during = memory([pid])
     for way in ways:
         way.close()
-    return before, during
+    return None if during is None else (before, during)
 
 
 class Report:
@@ -316,15 +349,27 @@ def measure(arguments: argparse.Namespace, stack: ExitStack, folder: Path, repor
     times = latencies(ports, token, arguments.requests)
     middle = {name: statistics.median(values) * 1e3 for name, values in times.items()}
     slow = {name: statistics.quantiles(values, n=100)[98] * 1e3 for name, values in times.items()}
-    report.row("added latency p50", middle["vault"] - middle["direct"], "ms", show(middle, "ms"), most=0.5)
+    added = {name: middle[name] - middle["direct"] for name in ports}
+    if "nginx" in ports:
+        ratio = added["vault"] / max(added["nginx"], 1e-6)
+        report.row("added latency p50, of nginx", ratio, "x", show(middle, "ms"), most=3)
+    report.row("added latency p50", added["vault"], "ms", show(middle, "ms"))
     report.row("added latency p99", slow["vault"] - slow["direct"], "ms", show(slow, "ms"))
 
     started = processor_seconds(broker)
     rates = best(ports, lambda port: asyncio.run(throughput(port, token, arguments.seconds)))
     spent = processor_seconds(broker) - started
-    report.row("requests per second", rates["vault"], "1/s", show(rates, "1/s"), least=4000)
+    if "nginx" in ports:
+        report.row("requests/s, of nginx", rates["vault"] / rates["nginx"], "x", show(rates, "1/s"), least=0.25)
+    report.row("requests per second", rates["vault"], "1/s", show(rates, "1/s"))
     rows = sum(1 for row in read_audit(sidecar.vault.audit_path) if row["action"] == "response")
     report.row("processor time of a request", spent / max(1, rows - arguments.requests - 200) * 1e6, "us", "")
+
+    events = {name: value * 1e3 for name, value in streamed(ports, token).items()}
+    report.row(f"{EVENTS} events, of direct", events["vault"] / events["direct"], "x", show(events, "ms"), most=1.5)
+    if "nginx" in ports:
+        bodies = best(ports, lambda port: upload(port, token, BODY_BYTES), rounds=5)
+        report.row("20 MiB body, of nginx", bodies["vault"] / bodies["nginx"], "x", show(bodies, "MB/s"), least=0.8)
 
     size = arguments.megabytes * 1_000_000
     for what, way in (("down", download), ("up", upload)):
@@ -338,9 +383,9 @@ def measure(arguments: argparse.Namespace, stack: ExitStack, folder: Path, repor
             least = 0 if enough else LEAST_OF_NGINX[what]
             report.row(f"streaming {what}, of nginx", speeds["vault"] / speeds["nginx"], "x", "", least=least)
 
-    before, during = under_streams(ports["vault"], token, broker)
-    detail = f"{before:.0f} MiB before, {during:.0f} MiB during"
-    report.row(f"memory of {MEMORY_STREAMS} streams", during - before, "MiB", detail)
+    if (seen := under_streams(ports["vault"], token, broker)) is not None:
+        detail = f"{seen[0]:.0f} MiB before, {seen[1]:.0f} MiB during"
+        report.row(f"memory of {MEMORY_STREAMS} streams", seen[1] - seen[0], "MiB", detail)
 
 
 def show(values: dict[str, float], unit: str) -> str:

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from terok_executor.config_view import RawImageSection as RawImageSection
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.credentials import store_api_key as store_api_key
+    from terok_executor.delivery import Delivery as Delivery
     from terok_executor.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ExecutorError as ExecutorError
     from terok_executor.errors import PrerequisiteError as PrerequisiteError
     from terok_executor.errors import RequestError as RequestError
     from terok_executor.errors import RosterError as RosterError
+    from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.follow import Outcome as Outcome
     from terok_executor.host_setup import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
@@ -103,8 +105,9 @@ else:
             ".cli.tree": "COMMANDS",
             ".config_view": "ExecutorConfigView RawImageSection",
             ".credentials": "CredentialMissingError store_api_key",
+            ".delivery": "Delivery",
             ".doctor": "agent_doctor_checks",
-            ".errors": "BuildError ExecutorError PrerequisiteError RequestError RosterError",
+            ".errors": "BuildError ExecutorError PrerequisiteError RequestError RosterError UndeliveredError",
             ".follow": "Outcome",
             ".host_setup": "ensure_sandbox_ready",
             ".image.builder": "ImageBuilder ImageSet",

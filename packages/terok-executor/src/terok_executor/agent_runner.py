@@ -22,7 +22,7 @@ from terok_executor.launch.command import terminal_command
 from terok_executor.launch.options import RunOptions, make_request
 from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
 from terok_executor.launch.request import HeadlessRequest, check_request
-from terok_executor.launch.resume import resume
+from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.launch.tool_task import ToolOptions, ToolRequest, start_tool
 from terok_executor.paths import task_dir
@@ -234,6 +234,10 @@ class AgentRunner(ContainerCare):
         """Start a container that has ended with a new prompt, in the same conversation; `follow` stays with it."""
         return resume(self.sandbox, self.roster, name, prompt)
 
+    def deliver(self, name: str) -> RunRecord:
+        """Start a container that has ended, only to hand its work to the gate; `follow` stays with it to the end."""
+        return hand_over(self.sandbox, name)
+
     def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the arguments that open a terminal in a container, a tmux session that outlives it.
 
@@ -268,7 +272,13 @@ class AgentRunner(ContainerCare):
         config = self.sandbox.config
         heads = GitGate.open(record.scope, base=config.gate_base_path).branch_heads() if record.scope else {}
         return collect_result(
-            config, record, heads, exit_code=outcome.exit_code, timed_out=outcome.timed_out, duration=duration
+            config,
+            record,
+            heads,
+            exit_code=outcome.exit_code,
+            timed_out=outcome.timed_out,
+            duration=duration,
+            delivery=self.delivery(name),
         )
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from terok_util import atomic_write, config_error, ensure_dir, load_config_file, namespace_config_dir, yaml
+from terok_util import atomic_write, config_error, ensure_dir, load_config_file, read_config_file, yaml
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
+from terok_executor.image_settings import config_file
 
 
 def _base(text: str) -> str:
@@ -41,7 +42,13 @@ class ExecutorConfigView(BaseModel):
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
         """Read the file, by default the user's; a missing one says nothing. ConfigError names file, line and key."""
-        scope = load_config_file(path or config_file())
+        file = path or config_file()
+        return cls.parse(file, read_config_file(file))
+
+    @classmethod
+    def parse(cls, file: Path, content: bytes) -> Self:
+        """Return what ``content``, that of ``file``, says; raises as `load` does."""
+        scope = load_config_file(file, content)
         section = scope.data.get("image")
         try:
             return cls.model_validate({} if section is None else {"image": section})
@@ -52,11 +59,6 @@ class ExecutorConfigView(BaseModel):
             raise config_error(
                 scope, first["loc"], problem, hint=hint if first["type"] == "extra_forbidden" else None
             ) from None
-
-
-def config_file() -> Path:
-    """Return where the user's ``config.yml`` is."""
-    return namespace_config_dir() / "config.yml"
 
 
 def set_image_agents(selection: str, path: Path | None = None) -> Path:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from terok_util import remove_tree, safe_text
 
+from terok_executor.delivery import check_delivered, read_delivery
 from terok_executor.errors import ExecutorError
 from terok_executor.follow import STOP_SECONDS, stopped_on_failure
 from terok_executor.integrations.sandbox import EngineError, PrerequisiteMissing, Sandbox
 from terok_executor.paths import task_dir
 
 if TYPE_CHECKING:
+    from terok_executor.delivery import Delivery
     from terok_executor.integrations.sandbox import ByteProcess, ContainerRuntime, SandboxConfig
 
 READY_MARKER = ">> init complete"
@@ -118,12 +120,21 @@ class ContainerCare:
             if container.running:
                 raise
 
-    def remove(self, name: str) -> None:
+    def delivery(self, name: str) -> Delivery:
+        """Return what of a container's work has reached the gate."""
+        return read_delivery(self.sandbox, name)
+
+    def remove(self, name: str, *, force: bool = False) -> None:
         """Remove a container and everything kept for it: tokens, logs, prompt, record.
 
-        One that is gone is no error; ExecutorError if it resists.
+        One that runs is stopped first, which hands its work over; UndeliveredError if work would be lost all the same.
+        With ``force`` neither is looked at. One that is gone is no error; ExecutorError if it resists.
         """
         directory = task_dir(name)
+        if not force:
+            if self.runtime.container(name).running:
+                self.stop(name)
+            check_delivered(self.sandbox, name)
         for removed in self.sandbox.rm(name):
             if removed.error:
                 raise ExecutorError(f"container {name} could not be removed: {removed.error}", hint="try again")

@@ -10,7 +10,14 @@ from terok_util import register_secret
 
 from terok_executor.auth.phantom import public_part
 from terok_executor.errors import ExecutorError, RequestError
-from terok_executor.integrations.sandbox import SandboxConfig, TokenShape, open_vault, provision_session
+from terok_executor.integrations.sandbox import (
+    BadCredential,
+    SandboxConfig,
+    TokenShape,
+    check_key,
+    open_vault,
+    provision_session,
+)
 from terok_executor.roster.types import Provider
 
 DEFAULT_SET = "default"
@@ -38,13 +45,15 @@ def store_api_key(config: SandboxConfig, provider: Provider, key: str, credentia
     Raises RequestError for text that cannot be a key, a VaultError of the sandbox if the vault does not open.
     """
     key = key.strip()
-    if not key or len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
-        raise RequestError(
-            f"that is no API key for {provider.label}",
-            hint=f"keys are made at {provider.key_url}" if provider.key_url else "give the key on one line",
-        )
-    register_secret(key)
-    store_credential(config, provider, {"type": "api_key", "key": key}, credential_set)
+    provision_session(config)
+    with open_vault(config) as database:
+        try:
+            check_key(key, config, database)
+        except BadCredential as error:
+            page = f"keys are made at {provider.key_url}" if provider.key_url else error.hint
+            raise RequestError(f"no key for {provider.label}: {error.message}", hint=page) from error
+        register_secret(key)
+        database.store_credential(credential_set, provider.name, {"type": "api_key", "key": key})
 
 
 def store_credential(

@@ -5,7 +5,8 @@ ExecutorError                exit 1
 │   └── RosterFileError      exit 78  a roster or lock file is wrong
 ├── RequestError             exit 2   a run was asked for that cannot be: repository, prompt, base image
 ├── PrerequisiteError        exit 5   the host lacks something: podman, mmdebstrap, a readable CA bundle
-└── BuildError               exit 6   an image build started and failed
+├── BuildError               exit 6   an image build started and failed
+└── UndeliveredError         exit 75  work would be lost with a container
 """
 
 from __future__ import annotations
@@ -43,6 +44,12 @@ class PrerequisiteError(ExecutorError):
     """Something the host has to provide is missing or unusable."""
 
     exit_code: ClassVar[int] = 5
+
+
+class UndeliveredError(ExecutorError):
+    """A container holds work that is nowhere else."""
+
+    exit_code: ClassVar[int] = 75
 
 
 class BuildError(ExecutorError):

@@ -40,10 +40,11 @@ def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeo
     deadline = time.monotonic() + timeout + LAUNCH_SLACK
     try:
         with stopped_on_failure(sandbox, name):
-            container.follow_logs(
+            code = container.follow_logs(
                 lambda line: on_line(safe_text(line, limit=16384)), timeout=max(1.0, deadline - time.monotonic())
             )
-            code = container.wait(timeout=max(WAIT_SECONDS, deadline - time.monotonic()))
+            if code is None:
+                code = container.wait(timeout=max(WAIT_SECONDS, deadline - time.monotonic()))
     except EngineTimeout:
         return Outcome(TIMED_OUT, timed_out=True)
     return Outcome(code, timed_out=code == TIMED_OUT)

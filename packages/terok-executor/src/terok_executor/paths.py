@@ -9,12 +9,19 @@ from terok_util import namespace_config_dir, namespace_state_dir
 
 from terok_executor.errors import RequestError
 
+RESOURCES = Path(__file__).parent / "resources"
+"""Files that come with the wheel: agents, providers and tools, and what images are made of."""
 _CONTAINER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
 def state_dir() -> Path:
     """Directory of everything the executor writes for itself."""
     return namespace_state_dir("executor", env_var="TEROK_EXECUTOR_STATE_DIR")
+
+
+def cache_dir() -> Path:
+    """Directory of values that are made anew when it is removed."""
+    return state_dir() / "cache"
 
 
 def mounts_dir() -> Path:
@@ -28,7 +35,7 @@ def task_dir(name: str) -> Path:
 
 
 def clone_cache_dir() -> Path:
-    """Directory of the copies of large repositories that containers read, ``<scope>.git`` each."""
+    """Directory of the copies of repositories that containers read, ``<scope>.git`` each."""
     return state_dir() / "clone-cache"
 
 

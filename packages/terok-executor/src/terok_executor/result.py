@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from terok_util import safe_text
 
-from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, read_audit, read_usage, run_git
+from terok_executor.delivery import Delivery
+from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, read_usage, run_git
 from terok_executor.launch.task_files import RunRecord
 
 MAX_BRANCHES = 100
+WIP = "terok/wip/"
+"""Where the start script puts what is on no branch."""
 MAX_COMMITS = 200
 MAX_BLOCKED = 500
 
@@ -41,11 +46,15 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class VaultUse:
-    """Requests the vault was asked for, those it refused, and the upstream's answers by status."""
+    """Requests the vault was asked for, those it refused, and the upstream's answers by status.
+
+    ``unreached`` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
+    """
 
     requests: int
     refused: int
     responses: Mapping[str, int]
+    unreached: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class RunResult:
     blocked: tuple[Blocked, ...]
     vault: VaultUse
     usage: TokenUse
+    delivery: Delivery
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -91,6 +101,7 @@ def collect_result(
     exit_code: int,
     timed_out: bool,
     duration: float,
+    delivery: Delivery,
 ) -> RunResult:
     """Gather the outcome from the gate's branches (``heads``, as they are now) and the audit logs."""
     state = config.container_state_dir(record.container)
@@ -104,7 +115,7 @@ def collect_result(
         duration=round(duration, 3),
         branch=record.branch,
         gate=str(mirror or ""),
-        commits=new_commits(mirror, record.heads, heads) if mirror is not None else (),
+        commits=new_commits(mirror, record, heads) if mirror is not None else (),
         blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
         vault=vault_use(_rows(state / "vault-audit.jsonl")),
         usage=token_use(
@@ -113,22 +124,50 @@ def collect_result(
             for row in read_usage(path)
             if _text(row, "time")[:19] >= record.started[:19]
         ),
+        delivery=delivery,
     )
 
 
-def new_commits(mirror: Path, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Commit, ...]:
-    """Return the commits on branches that moved, oldest first, at most 200 each of at most 100 branches."""
-    found: list[Commit] = []
-    known = [f"^{tip}" for tip in sorted(set(before.values()))]
-    moved = [(branch, tip) for branch, tip in sorted(after.items()) if before.get(branch) != tip]
-    for branch, tip in moved[:MAX_BRANCHES]:
-        text = run_git(
-            "log", "--reverse", f"--max-count={MAX_COMMITS}", "--format=%H %s", tip, *known, git_dir=mirror
-        ).text
+def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tuple[Commit, ...]:
+    """Return the commits that the container has pushed, oldest first, at most 200 each of at most 100 branches.
+
+    Each counts once, on the run's own branch if it is there. The gate's reflogs say which container moved a branch.
+    What others have pushed before does not count, also where this one has built on it.
+    """
+    me, since = pusher(record.container), datetime.fromisoformat(record.started).timestamp()
+    named = sorted(after, key=lambda branch: (branch != record.branch, branch.startswith(WIP), branch))
+    moved = [branch for branch in named if record.heads.get(branch) != after[branch]][:MAX_BRANCHES]
+    pushes = {branch: _pushes(mirror, branch) for branch in moved}
+    others = [push for one in pushes.values() for push in one if push.who != me]
+    found: dict[str, Commit] = {}
+    for branch, rows in pushes.items():
+        last = next((push for push in rows if push.who == me and push.time >= since), None)
+        if last is None:
+            continue
+        known = {*record.heads.values(), *(push.tip for push in others if push.time < last.time)}
+        words = ("--reverse", f"--max-count={MAX_COMMITS}", "--format=%H %s", "--ignore-missing", "--stdin")
+        tips = "".join(f"{tip}\n" for tip in (last.tip, *(f"^{tip}" for tip in sorted(known))))
+        text = run_git("log", *words, git_dir=mirror, input=tips.encode()).text
         for line in text.splitlines():
             commit, _, subject = line.partition(" ")
-            found.append(Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
-    return tuple(found)
+            found.setdefault(commit, Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """A move of a branch: its tip after it, when (seconds since the epoch), and who pushed."""
+
+    tip: str
+    time: int
+    who: str
+
+
+def _pushes(mirror: Path, branch: str) -> list[_Push]:
+    """Return the last moves of a branch, newest first."""
+    words = ("-g", f"--max-count={MAX_COMMITS}", "--date=unix", "--format=%H %gd %ge", f"refs/heads/{branch}", "--")
+    rows = re.findall(r"^([0-9a-f]+) .*@\{(\d+)\} (.*)$", run_git("log", *words, git_dir=mirror).text, re.MULTILINE)
+    return [_Push(tip, int(time), who) for tip, time, who in rows]
 
 
 def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ...]:
@@ -154,6 +193,7 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
     """Count the vault's ``request`` and ``response`` rows."""
     requests = refused = 0
     responses: dict[str, int] = {}
+    unreached: dict[str, dict[str, int]] = {}
     for row in rows:
         if row.get("action") == "request":
             requests += 1
@@ -161,7 +201,10 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
         elif row.get("action") == "response":
             status = str(row.get("status"))
             responses[status] = responses.get(status, 0) + 1
-    return VaultUse(requests, refused, responses)
+            if (reason := _text(row, "outcome")).startswith("upstream_"):
+                reasons = unreached.setdefault(_text(row, "provider"), {})
+                reasons[reason] = reasons.get(reason, 0) + 1
+    return VaultUse(requests, refused, responses, unreached)
 
 
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
@@ -170,8 +213,10 @@ def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
     estimated = False
     for row in rows:
         for key in sums:
-            value = 1 if key == "requests" else row.get(key)
+            value = row.get(key, 1 if key == "requests" else 0)
             sums[key] += value if isinstance(value, int) else 0
+        kept = row.get("cache_write_1h")
+        sums["cache_write"] += kept if isinstance(kept, int) else 0
         estimated = estimated or bool(row.get("estimated") or row.get("price_assumed"))
     cost = round(sums.pop("cost_nano") / 1e9, 6)
     return TokenUse(**sums, cost_usd=cost, estimated=estimated)

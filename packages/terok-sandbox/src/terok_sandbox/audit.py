@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import re
 import stat
@@ -29,9 +30,12 @@ MAX_TAIL: Final = 8 * 1024 * 1024
 GENESIS: Final = "0" * 64
 """``prev`` of a log's first row."""
 RESUMED: Final = "log_resumed"
+REPLACED: Final = "log_replaced"
+"""The row behind which a file goes on that was taken away or exchanged under its writer."""
 
 _ROW_END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\r?\n?\Z')
 _CHAIN_BYTES: Final = len(',"prev":"","hash":""}\n') + 2 * 64
+_log = logging.getLogger(__name__)
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
@@ -44,10 +48,13 @@ class AuditLog:
     """Append-only log of one container, its rows chained by SHA-256.
 
     Each row ends with ``prev``, the hash of the row before it, and ``hash``, the SHA-256 of the row's own bytes up to
-    there: a row changed, removed or put in between later no longer fits. With ``durable=True`` a row is on disk when
-    :meth:`append` returns; without, it is in the kernel's hands. The file is created 0600 and must be a regular file of
-    the caller: anything else is an :class:`AuditError`. A log has one writing process as a rule; a second one waits its
-    turn row by row and continues the same chain.
+    there: a row changed, removed or put in between later no longer fits. A file that is moved away or exchanged while
+    it is written to is noticed before the next row: that stands in the new file, behind one that says so and does not
+    fit.
+
+    With ``durable=True`` a row is on disk when :meth:`append` returns; without, it is in the kernel's hands. The file
+    is created 0600 and must be a regular file of the caller: anything else is an :class:`AuditError`. A log has one
+    writing process as a rule; a second one waits its turn row by row and continues the same chain.
     """
 
     def __init__(self, path: Path, *, container: str = "", durable: bool = False, max_bytes: int = MAX_BYTES) -> None:
@@ -110,12 +117,36 @@ class AuditLog:
                 continue
             if info.st_size != self._size:
                 self._resume(info.st_size)
+            if not self._in_place(info):
+                self._start_over()
+                continue
             if self._size + coming <= self._max_bytes or self._size == 0:
                 return
             os.fdatasync(self._fd)
             self._path.replace(rotated(self._path))
             os.fchmod(self._fd, 0o400)
             self.close()
+
+    def _in_place(self, info: os.stat_result) -> bool:
+        """Tell whether the open file is the one that has the log's name."""
+        try:
+            return os.path.samestat(info, os.stat(self._path, follow_symlinks=False))  # noqa: PTH116 - for each row
+        except FileNotFoundError:
+            return False
+
+    def _start_over(self) -> None:
+        """Go on in the file that has the log's name now, with a row that shows the break."""
+        if not self._path.parent.is_dir():
+            raise AuditError(f"{self._path}: its directory is gone", hint="run `terok-sandbox doctor`")
+        _log.error("%s was moved away or exchanged while it was written to", self._path)
+        head = self._head
+        self.close()
+        self._open()
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        self._resume(os.fstat(self._fd).st_size)
+        self._head = head
+        row = {"time": timestamp(), "container": self._container, "action": REPLACED}
+        self._write(_encode(row)[:-1])
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

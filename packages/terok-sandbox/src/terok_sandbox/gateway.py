@@ -17,14 +17,14 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.hub import ClearanceHub, bind
 from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.loopback import serve_loopback
-from terok_sandbox.netns.host_addresses import host_addresses
+from terok_sandbox.netns.host_addresses import address_changes, host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.dns import DnsServer
-from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.egress.judge import Judge
 from terok_sandbox.shield.egress.proxy import EgressProxy
+from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.shield.nflog import drain
@@ -33,19 +33,17 @@ from terok_sandbox.shield.resolver import Resolver
 from terok_sandbox.shield.ruleset import host_command
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.upstream import Upstream, parse_server
+from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine
     from typing import Any
 
-    from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.supervise.worker import WorkerContext
 
 _log = logging.getLogger(__name__)
 
-HOST_REFRESH: Final = 15.0
-"""Seconds between looks at the host's addresses: a laptop that changes networks stays out of its containers' reach."""
 DRAIN_SECONDS: Final = 3.0
 
 
@@ -95,22 +93,24 @@ async def _parts(
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
     upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
     enforcement = ctx.sidecar.shield.enforcement
-    resolver = Resolver(live.policy, airlock=enforcement == "airlock")
+    own: list[str] = host_addresses()
+    resolver = Resolver(Wall(live.policy, live.posture, enforcement, own))
     server = DnsServer(resolver, channel=channel, upstream=upstream, sightings=sightings, asker=hub, opened=live.opened)
 
-    own: list[str] = host_addresses()
     egress = EgressProxy(Judge(live, upstream, lambda: own, hub), sightings)
 
     def follow() -> None:
-        resolver.adopt(live.policy, live.posture)
+        resolver.wall = Wall(live.policy, live.posture, enforcement, own)
         server.forget()
         egress.reconsider()
 
-    async def resolve(name: str) -> list[Address]:
-        answers = [await upstream.ask(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)]
-        return [address for answer in answers for address in answer.addresses]
-
-    controls = Controls(ctx.sidecar.container_name, live, sightings, enforcement=enforcement, resolve=resolve)
+    controls = Controls(
+        ctx.sidecar.container_name,
+        live,
+        sightings,
+        enforcement=enforcement,
+        resolve=lambda name: explain(resolver.wall, upstream, name),
+    )
     live.watch(follow)
     follow()
     parts = {
@@ -128,7 +128,8 @@ async def _parts(
 
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
-                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop)
+                who = ctx.sidecar.container_name
+                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who)
     for port in ctx.sidecar.loopback_ports:
         listener = ctx.listeners[loopback_listener(port).name]
         parts[f"port {port}"] = serve_loopback(listener, port, lambda: live.posture == "quarantine")
@@ -164,10 +165,9 @@ async def _read_packet_log(log: socket.socket, sightings: Sightings) -> None:
 
 
 async def _follow_host_addresses(channel: NftChannel, own: list[str]) -> None:
+    """Keep the host out of its containers' reach, also a laptop that changes networks."""
     known: list[str] | None = None
-    while True:
-        current = host_addresses()
+    async for current in address_changes():
         if current != known:
             await channel.run(host_command(current))
             known = own[:] = current
-        await asyncio.sleep(HOST_REFRESH)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from terok_util.door import Door, streams
+from terok_util.streams import send_at_once
 
 from terok_sandbox.vault_addr import LOOPBACK_HOST
 
@@ -46,6 +47,7 @@ async def _pass_on(
     """Copy both ways until both have ended; nobody at *port* closes the connection, as a refusal would."""
     with suppress(OSError):
         host_reader, host_writer = await asyncio.open_connection(LOOPBACK_HOST, port)
+        send_at_once(host_writer)
         try:
             await asyncio.gather(_copy(reader, host_writer, closed), _copy(host_reader, writer, closed))
         finally:

@@ -23,18 +23,19 @@ from terok_sandbox.errors import (
     SupervisionError,
 )
 from terok_sandbox.launch.argv import SANDBOX_LABEL, LaunchPlan, plan_launch
-from terok_sandbox.launch.cdi import installed_cdi_devices
+from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
+from terok_sandbox.launch.made import borrowed
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
-    dossier_text,
     launch_lock,
     launch_paths,
-    make_sidecar,
+    low_disk,
     remove_files,
+    revoke_tokens,
     settling,
-    write_files,
+    write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
@@ -169,7 +170,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
+                write_launch(self.config, spec, replace(plan, planned=borrowed(plan.planned)), mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -228,7 +229,7 @@ class Sandbox:
         """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
         from terok_sandbox.shield.shield import Shield
 
-        return Shield(name, self.config)
+        return Shield(name, self.config, warn=self._warn)
 
     def shield_state(self, name: str) -> ShieldState:
         """Return posture, enforcement and live verdicts of a container's wall."""
@@ -253,7 +254,7 @@ class Sandbox:
         with launch_lock(self.config, name):
             self._claim(name)
             try:
-                write_files(self.config, make_sidecar(self.config, spec, mounts), plan, dossier_text(spec))
+                write_launch(self.config, spec, plan, mounts)
                 hooks.pre_start()
                 container_id = self._carry_out(plan, start=start)
             except BaseException as error:
@@ -266,17 +267,18 @@ class Sandbox:
     def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
         name = check_container_name(spec.container_name)
         allocate_per_container_resources(self.config, name)
-        enforcement = spec.wiring.enforcement or self.config.shield_mode
+        facts, enforcement = self.runtime.host_facts(), spec.wiring.enforcement or self.config.shield_mode
         asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
         plan = plan_launch(
             replace(spec, opt_outs=tuple(sorted(asked))),
-            self.runtime.host_facts(),
+            facts,
             launch_paths(self.config, name),
             enforcement=enforcement,
             cdi_devices=installed_cdi_devices() if spec.gpus else (),
+            cdi_grants=cdi_grants() if spec.gpus else (),
         )
-        mounts = check_mount_sources(spec.volumes, self.config)
-        for line in plan.warnings if self._warn else ():
+        mounts = check_mount_sources(spec.volumes, self.config, store=facts.store)
+        for line in filter(None, (*plan.warnings, low_disk(facts.store))) if self._warn else ():
             self._warn(line)  # type: ignore[misc]
         copied = {str(volume.host_path) for volume in plan.copies}
         return plan, tuple(mount for mount in mounts if mount[0] not in copied)
@@ -308,7 +310,7 @@ class Sandbox:
         if plan.sealed and start:
             self._start(plan.name)
         elif not plan.sealed:
-            self._verify(container, began)
+            self._verify(container, began, container_id)
         return container_id
 
     def _start(self, name: str) -> None:
@@ -319,8 +321,8 @@ class Sandbox:
             container.start()
         self._verify(container, began)
 
-    def _verify(self, container: Container, since: float) -> None:
-        if problem := self.supervision.verify(self.config, container, since):
+    def _verify(self, container: Container, since: float, known_id: str = "") -> None:
+        if problem := self.supervision.verify(self.config, container, since, known_id=known_id):
             raise SupervisionError(
                 f"container {container.name} came up without supervision and was stopped: {problem}",
                 hint="run `terok-sandbox doctor`",
@@ -357,7 +359,7 @@ class Sandbox:
         errors: list[Exception] = []
         steps: list[Callable[[], Any]] = [
             lambda: self.supervision.end(self.config, name),
-            lambda: self._revoke_tokens(name),
+            lambda: revoke_tokens(self.config, name),
             lambda: remove_files(self.config, name),
         ]
         for step in steps:
@@ -367,14 +369,6 @@ class Sandbox:
                 errors.append(error)
         if errors:
             raise errors[0]
-
-    def _revoke_tokens(self, name: str) -> None:
-        if not self.config.db_path.exists():
-            return
-        from terok_sandbox.vault.unlock import open_vault
-
-        with open_vault(self.config) as vault:
-            vault.revoke_tokens(name)
 
     def _clean_up(self, name: str, *, keep_container: bool) -> None:
         """Take back a failed launch without hiding why it failed."""

@@ -13,7 +13,7 @@ import re
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from terok_util import TerokError, write_sensitive_file
 
@@ -27,6 +27,8 @@ CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 Enforcement = Literal["filter", "airlock"]
 SecurityClass = Literal["gatekeeping", "online"]
 """Whether a container reaches its project's upstream through the gate alone, or directly too."""
+Network = Literal["slirp4netns", "pasta"]
+"""The program that leads from a container's network namespace to the host's network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,36 @@ class HostPorts:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What Podman is to make of a launch; everything else in the container's configuration stops its start.
+
+    ``mounts`` are (source, destination, ``ro`` or ``rw``), a tmpfs with the source ``tmpfs``. ``env`` has the SHA-256
+    of each ``NAME=VALUE``, so that the file still names no secret; ``None`` for a container that somebody starts with
+    arguments of their own, whose variables and further mounts are theirs to choose. ``devices`` are what a description
+    of the asked GPUs grants: paths of nodes and mounts, and names of variables.
+    """
+
+    hostname: str
+    mounts: tuple[tuple[str, str, str], ...]
+    env: tuple[str, ...] | None
+    capabilities: tuple[str, ...]
+    restricted: bool
+    user_namespace: bool
+    own_network: bool = False
+    labels: bool = False
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """Everything a supervisor knows about its container.
 
     ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
     the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. ``mounts``
     are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
-    a container can write it can exchange for a link. Sidecars written before there were ports or mounts have none.
+    a container can write it can exchange for a link. ``network`` is the program that connects the container once it is
+    supervised; with ``None`` its supervisor opens no way out. ``planned`` is what its configuration is compared with.
+    Sidecars written before there were ports, mounts, a network or a plan have none.
     """
 
     schema: int
@@ -132,6 +157,8 @@ class Sidecar:
     loopback_ports: tuple[int, ...] = ()
     host_ports: HostPorts | None = None
     mounts: tuple[tuple[str, str], ...] = ()
+    network: Network | None = None
+    planned: Planned | None = None
 
     @property
     def gateway_dir(self) -> Path:
@@ -208,7 +235,7 @@ def _read_private(path: Path) -> bytes:
 
 
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts"})
+    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network", "planned"})
     name = _text(raw, "container_name")
     if not CONTAINER_NAME.match(name):
         raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
@@ -226,6 +253,33 @@ def _sidecar(raw: dict[str, Any]) -> Sidecar:
         loopback_ports=_ports(raw.get("loopback_ports", [])),
         host_ports=_host_ports(raw.get("host_ports")),
         mounts=_mounts(raw.get("mounts", [])),
+        network=_network(raw.get("network")),
+        planned=None if raw.get("planned") is None else _planned(_keys(raw["planned"], Planned, "planned")),
+    )
+
+
+def _network(raw: Any) -> Network | None:
+    if raw not in (None, *get_args(Network)):
+        raise SidecarError("network: no program for it is known by this name", hint=_RELAUNCH)
+    return raw  # type: ignore[no-any-return]
+
+
+def _planned(raw: dict[str, Any]) -> Planned:
+    flags = ("restricted", "user_namespace", "own_network", "labels")
+    mounts = raw["mounts"]
+    if not isinstance(mounts, list) or not all(
+        isinstance(one, list) and [*map(type, one)] == [str] * 3 for one in mounts
+    ):
+        raise SidecarError("planned: mounts are no list of sources and destinations", hint=_RELAUNCH)
+    if any(type(raw[flag]) is not bool for flag in flags):
+        raise SidecarError("planned: a flag is neither true nor false", hint=_RELAUNCH)
+    return Planned(
+        hostname=_text(raw, "hostname"),
+        mounts=tuple((source, destination, mode) for source, destination, mode in mounts),
+        env=None if raw["env"] is None else _lines(raw, "env"),
+        capabilities=_lines(raw, "capabilities"),
+        devices=_lines(raw, "devices"),
+        **{flag: raw[flag] for flag in flags},
     )
 
 
@@ -326,5 +380,5 @@ def _path(raw: dict[str, Any], key: str) -> Path:
 def _lines(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     value = raw[key]
     if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise SidecarError(f"{key}: not a list of policy lines", hint=_RELAUNCH)
+        raise SidecarError(f"{key}: not a list of lines", hint=_RELAUNCH)
     return tuple(value)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terok_sandbox.audit import GENESIS, RESUMED, AuditLog, read_audit, rotated
 from terok_sandbox.audit_chain import select, verify
+from terok_sandbox.errors import AuditError
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
+    (tmp_path / "box").mkdir()
+    return tmp_path / "box/audit.jsonl"
 
 
 def filled(path: Path, count: int = 6) -> list[bytes]:
@@ -109,3 +112,39 @@ def test_selecting(path: Path) -> None:
     assert [row["number"] for row in select(path, provider="a", tail=2)] == [3, 5]
     assert list(select(path, since=datetime.now(UTC) + timedelta(minutes=1))) == []
     assert len(list(select(path, since=datetime.now(UTC) - timedelta(minutes=1)))) == 6
+
+
+@pytest.mark.parametrize("left", ["nothing", "empty", "forged", "link"])
+def test_a_log_that_is_exchanged_while_it_is_written_to_shows_the_break(path: Path, left: str) -> None:
+    log, second = AuditLog(path, container="box"), AuditLog(path, container="box")
+    for number in range(3):
+        log.append("request", number=number)
+        second.append("request", number=number)
+    away = path.rename(path.with_name("away"))
+    if left == "empty":
+        path.touch(0o600)
+    elif left == "forged":
+        AuditLog(path, container="box").append("request", number="invented")
+    elif left == "link":
+        path.symlink_to(away)
+        with pytest.raises(AuditError):
+            log.append("request", number=3)
+        return
+    for number in range(3, 6):
+        log.append("request", number=number)
+        second.append("request", number=number)
+    rows = list(read_audit(path))
+    assert [row["number"] for row in rows if "number" in row][-6:] == [3, 3, 4, 4, 5, 5]
+    assert "log_replaced" in [row["action"] for row in rows]
+    assert len(list(read_audit(away))) == 6, "nothing is written where nobody looks"
+    report = verify(path)
+    assert not report.ok and "missing" in report.problems[0]
+
+
+def test_a_log_whose_directory_is_gone_is_not_made_again(path: Path) -> None:
+    log = AuditLog(path, container="box")
+    log.append("request")
+    shutil.rmtree(path.parent)
+    with pytest.raises(AuditError, match="gone"):
+        log.append("request")
+    assert not path.parent.exists()

@@ -45,8 +45,6 @@ sidecar = SimpleNamespace(
     container_name="c1", shield=shield, gate=None, gateway_dir=audit.parent, runtime_dir=audit.parent, scope="",
     loopback_ports=())
 context = WorkerContext(sidecar, listeners, fds, open_packet_log(), 0)
-gateway.HOST_REFRESH = 0.2
-gateway.host_addresses = lambda: [f"192.0.2.{time.monotonic_ns() % 200}"]
 child = os.fork()
 if child == 0:
     os._exit(gateway.serve(context))
@@ -61,6 +59,7 @@ if ending == "term":
     os.kill(child, signal.SIGTERM)
 else:
     nft.kill()
+    subprocess.run("ip address add 192.0.2.9/32 dev d0".split(), check=True)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 

@@ -37,7 +37,7 @@ def test_the_script_of_the_readme(
     monkeypatch.setattr(sys, "argv", ["launch.py", "localhost/app", str(work), "make", "test"])
 
     class Finishing(FakeSupervision):
-        def verify(self, *_: object) -> str:
+        def verify(self, *_: object, **__: object) -> str:
             for name in runtime.records:
                 runtime.finish(name, exit_code=3)
             return ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from terok_util.config.scopes import ConfigScope as ConfigScope
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
+    from terok_util.config.scopes import read_config_file as read_config_file
     from terok_util.config.sections import config_error as config_error
     from terok_util.config.sections import load_config_file as load_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from terok_util.errors import UsageError as UsageError
     from terok_util.files.locks import FileLock as FileLock
     from terok_util.files.reading import read_file as read_file
+    from terok_util.files.remember import remembered as remembered
     from terok_util.files.trees import remove_tree as remove_tree
     from terok_util.files.writing import atomic_write as atomic_write
     from terok_util.files.writing import ensure_dir as ensure_dir
@@ -56,7 +58,7 @@ else:
             ".commands.front": "run_cli",
             ".commands.tree": "CommandTree",
             ".config.merge": "deep_merge",
-            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope",
+            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope read_config_file",
             ".config.sections": "config_error load_config_file",
             ".config.stack": "ConfigStack Origin",
             ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
@@ -68,6 +70,7 @@ else:
             ".paths": "is_host_root namespace_config_dir namespace_runtime_dir namespace_state_dir",
             ".podman": "podman_userns_args",
             ".redaction": "redact register_secret",
+            ".files.remember": "remembered",
             ".text": "safe_text sanitize_tty",
             ".yaml": "YAMLError",
             "process": ".process:",

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
+from terok_util.streams import send_at_once
+
 Enter = Callable[[socket.socket, "Seat"], Awaitable[None]]
 """Serves one connection until it has ended; when cancelled, it cuts the connection."""
 
@@ -122,9 +124,7 @@ class Door:
                 return
             self._give_up(longest)
         connection.setblocking(False)
-        if connection.family != socket.AF_UNIX:
-            # asyncio does this for sockets only whose protocol number was spelled out.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        send_at_once(connection)
         seat = Seat(self, connection)
         seat.waits()
         self._seats.add(seat)

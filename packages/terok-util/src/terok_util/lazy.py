@@ -1,4 +1,4 @@
-"""Public names of a package, imported when they are first used (PEP 562)."""
+"""Public names of a package, and modules, imported when they are first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
+else:
+    ModuleType = type(sys)  # without importing `types`
 
 
 def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -36,6 +39,23 @@ def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], An
         return sorted({*vars(sys.modules[module]), *public})
 
     return getattr_, dir_, public
+
+
+class _Deferred(ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+def defer_module(name: str) -> None:
+    """Have the top-level module `name` imported when something of it is first used, unless it is there already.
+
+    For the main function of a program; `importlib.util.LazyLoader` would cost what it saves.
+    """
+    sys.modules.setdefault(name, _Deferred(name))
 
 
 def load_reference(reference: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import terok_util
-from terok_util.lazy import load_reference
+from terok_util.lazy import defer_module, load_reference
 
 
 def test_every_public_name_is_there() -> None:
@@ -46,3 +46,24 @@ def test_references() -> None:
     assert load_reference("os:path.join")("a", "b") == "a/b"
     with pytest.raises(ModuleNotFoundError):
         load_reference("no_such_module:x")
+
+
+def test_a_deferred_module_is_imported_when_it_is_used() -> None:
+    code = (
+        "import sys; from terok_util.lazy import defer_module; defer_module('inspect'); defer_module('inspect')\n"
+        "import inspect as early, dataclasses\n"
+        "@dataclasses.dataclass\nclass A:\n    '''Has a docstring.'''\n    x: int\n"
+        "print('ast' in sys.modules)\n"
+        "from inspect import signature\nimport inspect as late\n"
+        "print(str(signature(A)), early.signature is signature is late.signature, 'ast' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    before, after = done.stdout.splitlines()
+    assert after == "(x: int) -> None True True"
+    assert before == ("True" if sys.version_info >= (3, 13) else "False")
+
+
+def test_deferring_leaves_a_module_that_is_there_alone() -> None:
+    present = sys.modules["re"]
+    defer_module("re")
+    assert sys.modules["re"] is present

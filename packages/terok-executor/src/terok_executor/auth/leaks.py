@@ -87,7 +87,7 @@ def secrets_in(chunks: Iterable[bytes], secrets: list[Secret]) -> list[Secret]:
     held, left, found = b"", list(secrets), []
     for chunk in chunks:
         data = held + chunk
-        hits = [secret for secret in left if any(pattern in data for pattern in secret.patterns.all)]
+        hits = [secret for secret in left if secret.patterns.finds(data)]
         found += hits
         left = [secret for secret in left if secret not in hits]
         if not left:

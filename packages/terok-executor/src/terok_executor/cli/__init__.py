@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from terok_util import CommandTree, run_cli
+    try:
+        from terok_util import CommandTree, run_cli
 
-    from terok_executor.cli.tree import standalone_commands
+        from terok_executor.cli.tree import standalone_commands
 
-    return run_cli(
-        CommandTree(standalone_commands()),
-        prog="terok-executor",
-        distribution="terok-executor",
-        argv=argv,
-    )
+        tree = CommandTree(standalone_commands())
+    except KeyboardInterrupt:  # run_cli takes it from here on
+        return 130
+    return run_cli(tree, prog="terok-executor", distribution="terok-executor", argv=argv)

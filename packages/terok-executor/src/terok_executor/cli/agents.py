@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import namespace_config_dir, read_file
 
-from terok_executor.cli.build import progress
 from terok_executor.cli.table import print_table
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.roster.roster import AgentRoster, about
-from terok_executor.roster.selection import parse_selection
-from terok_executor.roster.types import Installed, Provider
 
 if TYPE_CHECKING:
     from terok_executor.image.lock import Lock
     from terok_executor.image.update import Move
+    from terok_executor.roster.types import Installed, Provider
 
 MAX_BYTES = 4 * 1024 * 1024
 """Of a lock file."""
@@ -38,6 +35,7 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
     """Move agents, or tools by name, to the newest versions, with files in the configuration directory or another."""
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
     from terok_executor.image.update import write_moves
+    from terok_executor.roster.selection import parse_selection
 
     roster = AgentRoster.load()
     known: dict[str, Installed] = {**roster.agents, **roster.tools}
@@ -61,9 +59,11 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
 
 def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
     """Return what can move, and the checksums of the newest versions as far as they are not known."""
+    from terok_executor.cli.build import progress
     from terok_executor.image import update
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import Lock
+    from terok_executor.image_settings import ImageSettings
 
     moves, pins = [], Lock()
     of_npm = [one for one in chosen if one.install.npm is not None]
@@ -76,7 +76,7 @@ def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
         more: list[Move] = []
         found = Lock()
         if one.install.pip is not None:
-            image = ExecutorConfigView.load().image
+            image = ImageSettings.load()
             builder = ImageBuilder(image.base_image, image.family, on_line=progress)
             more, found = update.move_pip(one, builder.pip_report(one.install.pip), known)
         elif one.install.download is not None:
@@ -105,9 +105,9 @@ def set_agents(selection: str) -> int:
 
 def print_schema(kind: str) -> int:
     """Print the JSON Schema of roster files."""
-    from terok_executor.roster.json_schema import schema_text
+    from terok_executor.roster.json_schema import shipped_schema
 
-    print(schema_text(kind), end="")
+    print(shipped_schema(kind), end="")
     return 0
 
 

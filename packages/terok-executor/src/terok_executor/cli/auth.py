@@ -14,21 +14,19 @@ from typing import TYPE_CHECKING
 
 from terok_util import safe_text
 
-from terok_executor.auth.authenticator import API_KEY, Authenticator
 from terok_executor.auth.errors import LoginError
 from terok_executor.auth.status import CredentialStatus, credential_status
-from terok_executor.cli.build import progress
 from terok_executor.cli.table import print_table
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.credentials import MAX_KEY_LENGTH, CredentialMissingError, remove_credential
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.types import Provider
 
 if TYPE_CHECKING:
+    from terok_executor.auth.authenticator import Authenticator
     from terok_executor.auth.output import AuthEvent
     from terok_executor.auth.session import AuthSession
+    from terok_executor.roster.types import Provider
 
 NOT_READY = 3
 COMMAND_SECONDS = 60.0
@@ -54,7 +52,11 @@ def auth(
         return _remove(name, credential_set)
     if name is not None:
         raise RequestError(f"one name is enough: {name!r} is one too many", hint="see `terok-executor auth --help`")
-    image = ExecutorConfigView.load().image
+    from terok_executor.auth.authenticator import API_KEY, Authenticator
+    from terok_executor.cli.build import progress
+    from terok_executor.image_settings import ImageSettings
+
+    image = ImageSettings.load()
     way = Authenticator(
         action,
         credential_set=credential_set,
@@ -76,6 +78,8 @@ def auth(
 
 
 def _choose(way: Authenticator) -> str:
+    from terok_executor.auth.authenticator import API_KEY
+
     if len(way.methods) == 1 or (API_KEY in way.methods and not sys.stdin.isatty()):
         return API_KEY if API_KEY in way.methods else way.methods[0]
     words = {"oauth": "sign in with an account", "device": "sign in with a code, on any device", API_KEY: "API key"}

@@ -7,10 +7,10 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from terok_executor.cli.following import catch_termination
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
+from terok_executor.image_settings import ImageSettings
 from terok_executor.roster.roster import AgentRoster
 
 
@@ -36,7 +36,7 @@ def build(
     """Build the images of the selected agents, or of all."""
     catch_termination()
     roster = AgentRoster.load()
-    image = ExecutorConfigView.load().image
+    image = ImageSettings.load()
     wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
     chosen = roster.select(wished)
     with build_progress() as on_line:

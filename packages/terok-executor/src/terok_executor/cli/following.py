@@ -6,10 +6,9 @@ import json as json_module
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from terok_util import TerokError
+from terok_util import TerokError, safe_text
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.errors import RequestError
@@ -18,9 +17,9 @@ from terok_executor.result import RunResult
 
 
 def catch_termination() -> None:
-    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: nothing stays behind when a batch system or a terminal ends us.
+    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: a batch system or a closed terminal stops the container too.
 
-    A signal that is ignored (``nohup``) stays ignored.
+    Whoever has them ignored, as `nohup` does, keeps it so.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -35,18 +34,28 @@ def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool,
         output.write(f"{line}\n")
         output.flush()
 
+    kept = 0
     try:
         outcome = runner.follow(name, show)
         result = runner.result(name, outcome, duration=time.monotonic() - started)
     finally:
         if remove:
-            with suppress(TerokError):
-                runner.remove(name)
+            kept = _remove(runner, name)
     if json:
         print(json_module.dumps(result.as_json(), indent=2))
     else:
         print(summary(result), file=sys.stderr)
-    return outcome.exit_code
+    return outcome.exit_code or kept
+
+
+def _remove(runner: AgentRunner, name: str) -> int:
+    """Remove a container; returns 0, or if it has to stay the exit code that tells so, after saying why."""
+    try:
+        runner.remove(name)
+    except TerokError as error:
+        print(f"note: {safe_text(error.message)}; {error.hint}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 def summary(result: RunResult) -> str:
@@ -58,6 +67,11 @@ def summary(result: RunResult) -> str:
     lines += [f"  commit {commit.id[:12]} on {commit.branch}: {commit.subject}" for commit in result.commits]
     if result.gate:
         lines.append(f"  gate: {result.gate}" if result.commits else "  no new commit in the gate")
+    if not result.delivery.complete:
+        lines.append(f"  not all of its work is in the gate: {result.delivery.words()}")
+    for provider, reasons in result.vault.unreached.items():
+        said = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
+        lines.append(f"  provider {provider} was not reached, or broke off: {said}")
     for blocked in result.blocked[:10]:
         where = blocked.name or blocked.destination
         port = f":{blocked.port}" if blocked.port is not None else ""

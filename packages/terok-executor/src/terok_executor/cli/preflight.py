@@ -6,7 +6,7 @@ import json as json_module
 import sys
 from dataclasses import asdict
 
-from terok_executor.config_view import ExecutorConfigView
+from terok_executor.image_settings import ImageSettings
 from terok_executor.preflight import CheckResult, Preflight
 
 NOT_READY = 3
@@ -16,7 +16,7 @@ def preflight(
     agent: str, provider: str | None, base: str | None, credential_set: str, fix: bool, yes: bool, json: bool
 ) -> int:
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
-    image = ExecutorConfigView.load().image
+    image = ImageSettings.load()
     looked = Preflight(
         agent,
         bound_provider=provider,

@@ -13,8 +13,8 @@ from terok_util.process import exec_replace
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
-from terok_executor.config_view import ExecutorConfigView
 from terok_executor.errors import RequestError
+from terok_executor.image_settings import ImageSettings
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import HeadlessRequest
@@ -54,11 +54,13 @@ def run(
         person = host_identity()
         human_name, human_email = human_name or person.name, human_email or person.email
         authorship = authorship or "agent-human"
-    image = ExecutorConfigView.load().image
+    image = ImageSettings.load()
     for several in ("allow", "tools", "budget"):
         plain[several] = tuple(plain[several] or ())
     if plain["profiles"] is not None:
         plain["profiles"] = tuple(plain["profiles"])
+    if plain["policy"] is not None:
+        plain["policy"] = Path(plain["policy"])
     request = HeadlessRequest(
         repo=repo or (None if workspace else "."),
         prompt=None if interactive or plain["web"] else read_prompt(prompt, prompt_file),

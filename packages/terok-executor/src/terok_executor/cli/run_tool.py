@@ -8,7 +8,7 @@ from typing import Any
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import progress
 from terok_executor.cli.following import catch_termination, follow_to_end
-from terok_executor.config_view import ExecutorConfigView
+from terok_executor.image_settings import ImageSettings
 from terok_executor.launch.tool_task import ToolRequest
 
 
@@ -16,7 +16,7 @@ def run_tool(
     tool_args: list[str], base: str | None, family: str | None, no_gate: bool, remove: bool, json: bool, **plain: Any
 ) -> int:
     """Run the tool, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
-    image = ExecutorConfigView.load().image
+    image = ImageSettings.load()
     request = ToolRequest(
         tool_args=tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args),
         gate=not no_gate,

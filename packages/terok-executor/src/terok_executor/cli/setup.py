@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from terok_executor.config_view import ExecutorConfigView
-from terok_executor.host_setup import ensure_sandbox_ready
-from terok_executor.image.builder import our_images
-from terok_executor.image.context import CONTENT_LABEL
-from terok_executor.image.podman import ImagePodman
-from terok_executor.image.workshop import remove_leavings
-from terok_executor.integrations.sandbox import SandboxConfig, run_uninstall
+from terok_executor.image_settings import ImageSettings
+from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.paths import state_dir, user_roster_dir
+
+if TYPE_CHECKING:
+    from terok_executor.image.podman import ImagePodman
 
 
 def setup() -> int:
     """Prepare the host and write the provider routes."""
+    from terok_executor.host_setup import ensure_sandbox_ready
+
     ensure_sandbox_ready(SandboxConfig.load(), _report)
     return 0
 
 
 def uninstall(keep_images: bool) -> int:
     """Remove the images and what set-up installed, 1 if an image is left; credentials and mirrors stay."""
+    from terok_executor.image.podman import ImagePodman
+    from terok_executor.integrations.sandbox import run_uninstall
+
     left = remove_images(ImagePodman.find()) if not keep_images else 0
     run_uninstall(SandboxConfig.load(), _report)
     return int(bool(left))
@@ -31,6 +35,10 @@ def uninstall(keep_images: bool) -> int:
 
 def remove_images(podman: ImagePodman) -> int:
     """Remove every image of ours and what builds have left, say what cannot be removed and why; returns how many."""
+    from terok_executor.image.builder import our_images
+    from terok_executor.image.context import CONTENT_LABEL
+    from terok_executor.image.workshop import remove_leavings
+
     left = 0
     remove_leavings(podman)
     for reference in our_images(podman):
@@ -52,10 +60,18 @@ def show_config(json: bool) -> int:
     if json:
         print(json_module.dumps(values, indent=2))
         return 0
-    from terok_util import yaml
-
-    print(yaml.dump(values), end="")
+    print("\n".join(_yaml(values)))
     return 0
+
+
+def _yaml(values: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield the lines of a YAML document; scalars and lists are written as JSON has them, which YAML includes."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}:"
+            yield from _yaml(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {json_module.dumps(value, ensure_ascii=False)}"
 
 
 def _effective() -> dict[str, Any]:
@@ -65,7 +81,7 @@ def _effective() -> dict[str, Any]:
             "state_dir": str(state_dir()),
             "agents_dir": str(user_roster_dir("agents")),
             "providers_dir": str(user_roster_dir("providers")),
-            "image": ExecutorConfigView.load().image.model_dump(),
+            "image": asdict(ImageSettings.load()),
         },
         "sandbox": _plain(asdict(config)),
     }

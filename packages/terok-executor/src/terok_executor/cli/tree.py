@@ -25,7 +25,7 @@ exit codes:
   4    a newer version has set this host up
   5    the host lacks something: podman, mmdebstrap, a readable CA bundle
   6    an image could not be built
-  75   the agent succeeded, but its commits could not be handed to the gate
+  75   the agent succeeded, but not all of its work could be handed to the gate; the container stays
   124  the time ran out
   128  the repository could not be cloned in the container
   130  interrupted, 143 terminated; the container was stopped
@@ -64,6 +64,7 @@ RUN = CommandDef(
             metavar="PROFILE",
             help="let the agent connect where this allowlist says, in place of those in config.yml; repeatable",
         ),
+        ArgDef("--policy", metavar="FILE", help="policy file: rules, overrides too, in place of those in config.yml"),
         _NO_GATE,
         ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
         ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),
@@ -93,7 +94,7 @@ RUN = CommandDef(
         ArgDef("--shared-dir", metavar="DIR", help="let the container use this directory of the host"),
         ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
         ArgDef("--timezone", metavar="ZONE", help="time zone, such as Europe/Berlin (default: the host's)"),
-        ArgDef("--rm", dest="remove", action="store_true", help="remove the container when the agent has ended"),
+        ArgDef("--rm", dest="remove", action="store_true", help="remove the container once its work is in the gate"),
         _JSON,
     ),
     epilog=EXIT_CODES,
@@ -195,13 +196,13 @@ PREFLIGHT = CommandDef(
 LIST = CommandDef(
     "list",
     help="list containers",
-    handler=f"{_CLI}.containers:list_containers",
+    handler=f"{_CLI}.listing:list_containers",
     args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), _JSON),
 )
 LOGS = CommandDef(
     "logs",
     help="show what an agent has printed",
-    handler=f"{_CLI}.containers:logs",
+    handler=f"{_CLI}.listing:logs",
     args=(
         _NAME,
         ArgDef("-f/--follow", action="store_true", help="keep following"),
@@ -234,15 +235,28 @@ DOCTOR = CommandDef(
 )
 STOP = CommandDef(
     "stop",
-    help="stop a container; its commits are handed to the gate first",
+    help="stop a container; its work is handed to the gate first",
     handler=f"{_CLI}.containers:stop",
     args=(_NAME, ArgDef("--timeout", type=int, default=20, metavar="SECONDS", help="then it is killed (default: 20)")),
 )
 RM = CommandDef(
     "rm",
-    help="remove a container and everything kept for it",
+    help="remove a container and everything kept for it; its work is handed to the gate first",
     handler=f"{_CLI}.containers:remove",
-    args=(_NAME,),
+    args=(
+        _NAME,
+        ArgDef("--force", action="store_true", help="also if work is lost with it, without stopping it first"),
+    ),
+)
+DELIVER = CommandDef(
+    "deliver",
+    help="hand the work of a container that has ended to the gate",
+    handler=f"{_CLI}.containers:deliver",
+    args=(
+        _NAME,
+        ArgDef("--rm", dest="remove", action="store_true", help="remove the container if nothing is left in it"),
+        _JSON,
+    ),
 )
 SETUP = CommandDef("setup", help="prepare this host and write the provider routes", handler=f"{_CLI}.setup:setup")
 UNINSTALL = CommandDef(
@@ -271,6 +285,7 @@ COMMANDS: tuple[CommandDef, ...] = (
     START,
     DOCTOR,
     STOP,
+    DELIVER,
     RM,
     SETUP,
     UNINSTALL,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from terok_util import ensure_dir, remove_tree
+from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 from terok_util.process import ProcessError, ProcessTimeout
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.base import ensure_base
 from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
+from terok_executor.image.contents import Contents
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
-from terok_executor.image.podman import ImagePodman, OnLine, silent
+from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
@@ -42,6 +44,7 @@ from terok_executor.image.render import (
 )
 from terok_executor.image.tail import LineTail
 from terok_executor.image.workshop import workshop
+from terok_executor.paths import cache_dir
 from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
@@ -187,16 +190,29 @@ class ImageBuilder:
         """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
-        below = podman.facts_of([self.base.image, self.l0_tag()])
-        if below is None or below[1].labels.get(CONTENT_LABEL) != self.render_l0().content_hash(below[0].id):
+        contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
+        usual = cache_dir() / "images" / f"{self.l1_tag(known[name] for name in wanted).rpartition(':')[2]}.tag"
+        guess = _first_line(usual) or self.l1_tag(known[name] for name in wanted)
+
+        def fits(below: str, facts: ImageFacts) -> bool:
+            names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
+            if not wanted <= names <= known.keys():
+                return False
+            return facts.labels.get(CONTENT_LABEL) == contents.of_l1(below, [known[name] for name in names])
+
+        seen = podman.facts_of([self.base.image, self.l0_tag(), guess])
+        below = seen or podman.facts_of([self.base.image, self.l0_tag()])
+        if below is None or below[1].labels.get(CONTENT_LABEL) != contents.of_l0(below[0].id):
             return None
+        if seen and fits(below[1].id, seen[2]):
+            return guess
         tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
         for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):
-            names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
-            if wanted <= names <= known.keys():
-                context = self.render_l1(known[name] for name in names)
-                if facts.labels.get(CONTENT_LABEL) == context.content_hash(below[1].id):
-                    return tag
+            if fits(below[1].id, facts):
+                with suppress(TerokError):
+                    ensure_dir(usual.parent)
+                    atomic_write(usual, f"{tag}\n", durable=False)
+                return tag
         return None
 
     detect_family = staticmethod(detect_family)
@@ -292,6 +308,13 @@ class ImageBuilder:
             ) from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text("ascii").partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def our_images(podman: ImagePodman) -> list[str]:

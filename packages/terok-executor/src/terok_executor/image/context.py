@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 CONTENT_LABEL = "ai.terok.content"
 AGENTS_LABEL = "ai.terok.agents"
 PROTOCOL_LABEL = "ai.terok.protocol"
-CONTAINER_PROTOCOL = "3"
+CONTAINER_PROTOCOL = "4"
 """What host and image agree on: variables, files of the task directory, the start script's behavior."""
 PARTS_LABEL = "ai.terok.parts"
 """The parts of the image as NAME=DIGEST, separated by spaces; a digest is of what the part was made of."""

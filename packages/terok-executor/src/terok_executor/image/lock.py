@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 from terok_util import namespace_config_dir, read_file
 
 from terok_executor.errors import RosterFileError
+from terok_executor.paths import RESOURCES
 from terok_executor.roster.types import DownloadStage, NpmStage, PipStage
 
 LOCK_FILE = "lock.json"
@@ -73,7 +73,7 @@ def pip_requirements(stage: PipStage, version: str) -> list[str]:
 
 def load_lock(user_file: Path | None = None) -> Lock:
     """Read the bundled lock and the user's over it; RosterFileError if one is damaged."""
-    bundled = (files("terok_executor") / "resources" / LOCK_FILE).read_bytes()
+    bundled = (RESOURCES / LOCK_FILE).read_bytes()
     lock = parse_lock(f"bundled {LOCK_FILE}", bundled)
     path = user_file if user_file is not None else namespace_config_dir() / LOCK_FILE
     if path.exists():

@@ -7,13 +7,13 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, BuildContext, ContextFile
 from terok_executor.image.lock import Lock, download_urls, pip_requirements
 from terok_executor.image.reference import Family
+from terok_executor.paths import RESOURCES
 from terok_executor.roster.template import fill
 from terok_executor.roster.types import Agent, Installed, StagedFile, Tool
 
@@ -68,6 +68,7 @@ def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Famil
 
 _SCRIPTS = {
     "terok-init": "terok-init.sh",
+    "terok-deliver": "terok-deliver.py",
     "terok-update": "terok-update.py",
     "terok-info": "terok-info.py",
     "terok-web": "terok-web.py",
@@ -272,7 +273,7 @@ def _content(file: StagedFile) -> bytes:
 
 
 def _resource(name: str) -> bytes:
-    return (files("terok_executor") / "resources" / "image" / name).read_bytes()
+    return (RESOURCES / "image" / name).read_bytes()
 
 
 def _template(name: str) -> Any:

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import EngineTimeout as EngineTimeout
     from terok_sandbox.errors import GateError as GateError
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
+    from terok_sandbox.errors import NameTaken as NameTaken
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
+    from terok_sandbox.gate.checkout import uncommitted as uncommitted
     from terok_sandbox.gate.invoke import find_git as find_git
+    from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
+    from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
     from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
     from terok_sandbox.runtime.krun import KrunRuntime as KrunRuntime
+    from terok_sandbox.runtime.podman import PodmanRuntime as PodmanRuntime
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
     from terok_sandbox.runtime.protocol import ContainerState as ContainerState
@@ -53,11 +58,15 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.stages import run_setup as run_setup
     from terok_sandbox.setup.stages import run_uninstall as run_uninstall
     from terok_sandbox.setup.state import check_setup as check_setup
+    from terok_sandbox.shield.policy import parse_line
     from terok_sandbox.shield.profiles import profile_path as profile_path
+    from terok_sandbox.shield.registry_hosts import policy_tiers as policy_tiers
     from terok_sandbox.shield.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import SecurityClass as SecurityClass
+    from terok_sandbox.vault.api_key import check_key as check_key
+    from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
@@ -68,13 +77,14 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.budget import Budget as Budget
-    from terok_sandbox.vault.usage.journal import read_rows
+    from terok_sandbox.vault.usage.journal import settled_rows
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
 
     SANDBOX_COMMANDS = COMMANDS
     doctor_exit_code = exit_code
-    read_usage = read_rows
+    parse_policy_line = parse_line
+    read_usage = settled_rows
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
@@ -83,9 +93,10 @@ else:
             "terok_sandbox.config.model": "SandboxConfig",
             "terok_sandbox.doctor.check": "CheckVerdict DoctorCheck Finding examine",
             "terok_sandbox.errors": "EngineError EngineTimeout GateError GpuConfigError "
-            "PrerequisiteMissing SandboxError",
-            "terok_sandbox.gate.invoke": "find_git run_git",
-            "terok_sandbox.gate.mirror": "GitGate",
+            "NameTaken PrerequisiteMissing SandboxError",
+            "terok_sandbox.gate.checkout": "uncommitted",
+            "terok_sandbox.gate.invoke": "find_git pusher run_git",
+            "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
             "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",
@@ -96,23 +107,27 @@ else:
             "terok_sandbox.launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
             "terok_sandbox.runtime.guest": "GuestKeys SshTransport",
             "terok_sandbox.runtime.krun": "KrunRuntime",
+            "terok_sandbox.runtime.podman": "PodmanRuntime",
             "terok_sandbox.runtime.protocol": "ByteProcess ContainerRuntime ContainerState",
             "terok_sandbox.sandbox": "Sandbox",
             "terok_sandbox.setup.stages": "run_setup run_uninstall",
             "terok_sandbox.setup.state": "check_setup",
             "terok_sandbox.shield.profiles": "profile_path",
-            "terok_sandbox.shield.registry_hosts": "profile_tiers",
+            "terok_sandbox.shield.registry_hosts": "policy_tiers profile_tiers",
             "terok_sandbox.sidecar": "GateWiring PolicyTiers SecurityClass",
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SSHManager",
+            "terok_sandbox.vault.api_key": "check_key",
+            "terok_sandbox.vault.errors": "BadCredential",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.vault.usage.budget": "Budget",
             "terok_sandbox.vault_addr": "CONTAINER_VAULT_SOCKET LOOPBACK_VAULT_PORT",
             "SANDBOX_COMMANDS": "terok_sandbox.cli.tree:COMMANDS",
             "doctor_exit_code": "terok_sandbox.doctor.check:exit_code",
-            "read_usage": "terok_sandbox.vault.usage.journal:read_rows",
+            "parse_policy_line": "terok_sandbox.shield.policy:parse_line",
+            "read_usage": "terok_sandbox.vault.usage.journal:settled_rows",
         },
     )

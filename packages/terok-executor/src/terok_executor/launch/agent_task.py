@@ -16,7 +16,6 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import (
     GateWiring,
-    GitGate,
     RunSpec,
     SSHManager,
     VolumeSpec,
@@ -26,6 +25,7 @@ from terok_executor.integrations.sandbox import (
     gpu_args,
     installed_cdi_devices,
     open_vault,
+    policy_tiers,
     profile_path,
     profile_tiers,
 )
@@ -35,7 +35,7 @@ from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord, write_config_files
-from terok_executor.launch.task_start import claim_name, launch_task, mirror
+from terok_executor.launch.task_start import Mirrored, claim_name, launch_task, mirror
 from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
 
@@ -70,10 +70,12 @@ def start_agent(
     run_budget(config.budget, request.budget)
     for profile in config.shield_profiles if request.profiles is None else request.profiles:
         profile_path(profile, config.config_dir)
+    if request.policy is not None:
+        policy_tiers(request.policy)
     sandbox.supervision.check_setup(config)
     for provider in (checked.provider, *_tool_providers(roster, checked).values()):
         require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, checked.name)
+    claim_name(sandbox, checked.name, certain=request.name is not None)
     for warning in (*checked.warnings, *_without_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
@@ -83,27 +85,32 @@ def start_agent(
     else:
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
         image = builder.ensure_default_l1(installed, roster.installs)
-    gate = mirror(config, checked.repo, checked.scope, on_line) if checked.repo is not None and request.gate else None
-    seed = gate.seed(clone_cache_dir()) if gate is not None and not request.sealed else None
+    mirrored = (
+        mirror(config, checked.repo, checked.scope, request.branch, on_line)
+        if checked.repo is not None and request.gate
+        else None
+    )
+    seed = mirrored.gate.seed(clone_cache_dir()) if mirrored is not None and not request.sealed else None
     record = RunRecord(
         container=checked.name,
         agent=checked.agent.name,
         provider=checked.provider.name,
         repo=checked.repo.address if checked.repo is not None else str(request.workspace),
-        scope=checked.scope if gate is not None else "",
+        scope=checked.scope if mirrored is not None else "",
         branch=checked.work_branch if checked.repo is not None else "",
         image=image,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=checked.timeout,
-        heads=gate.branch_heads() if gate is not None else {},
+        heads=dict(mirrored.heads) if mirrored is not None else {},
         sealed=request.sealed,
         continue_command=checked.continue_command,
+        holds_work=checked.repo is not None and request.workspace is None,
     )
     on_line(f"starting {checked.name}")
     launch_task(
         sandbox,
         record,
-        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, gate, seed, image)),
+        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, mirrored, seed, image)),
         prompt=checked.prompt,
         state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
         hooks=hooks,
@@ -174,7 +181,12 @@ def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:
 
 
 def _wired(
-    sandbox: Sandbox, roster: AgentRoster, checked: CheckedRequest, gate: GitGate | None, seed: Path | None, image: str
+    sandbox: Sandbox,
+    roster: AgentRoster,
+    checked: CheckedRequest,
+    mirrored: Mirrored | None,
+    seed: Path | None,
+    image: str,
 ) -> dict[str, Any]:
     """Write the task's files and return what of the launch depends on them: environment, volumes, services."""
     request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
@@ -183,6 +195,7 @@ def _wired(
         name: issue_phantom(config, provider, checked.name, request.credential_set).token
         for name, provider in _tool_providers(roster, checked).items()
     }
+    gate = mirrored.gate if mirrored is not None else None
     token = sandbox.mint_gate_token()
     gate_url = sandbox.gate_url(checked.scope, token) if gate is not None else None
     workspace = request.workspace
@@ -194,7 +207,7 @@ def _wired(
     direct = repo if gate is None or online else None
     upstream = direct.address if direct is not None else None
     lines = checked.project_allow + (upstream_lines(direct) if direct is not None else ())
-    opened = profile_tiers(config, image, request.profiles, lines)
+    opened = profile_tiers(config, image, request.profiles, lines, request.policy)
     assembled = assemble_container_env(
         ContainerEnvSpec(
             task_id=checked.task_id,
@@ -208,6 +221,7 @@ def _wired(
             gate_url=gate_url,
             upstream=upstream,
             seed=seed,
+            start=mirrored.start if mirrored is not None else None,
             work_branch=checked.work_branch,
             branch=request.branch,
             unrestricted=request.unrestricted,
@@ -235,6 +249,6 @@ def _wired(
             budget=run_budget(config.budget, request.budget),
             dossier={"task": checked.task_id or checked.name, "agent": checked.agent.name},
             gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
-            tiers=replace(opened, security_deny=deny_lines(roster.providers)),
+            tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
         ),
     }

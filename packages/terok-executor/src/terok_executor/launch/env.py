@@ -44,10 +44,10 @@ class ContainerEnvSpec:
 
     ``gate_url`` holds this container's gate token, None without one; ``upstream`` is what an ``online`` project has as
     origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
-    workspace can be made from. ``phantom_token`` stands for the credential of ``provider``, whose type is
-    ``credential_type`` and of which ``credential`` is what is no secret; ``tool_tokens`` are those of the tools, by
-    name. ``branch`` is the branch the agent works on if it is given, ``work_branch`` the one made for it otherwise.
-    ``workspace`` is a directory of the host.
+    workspace can be made from, ``start`` the commit that a new branch begins at. ``phantom_token`` stands for the
+    credential of ``provider``, whose type is ``credential_type`` and of which ``credential`` is what is no secret;
+    ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if it is given,
+    ``work_branch`` the one made for it otherwise. ``workspace`` is a directory of the host.
     """
 
     task_id: str
@@ -59,6 +59,7 @@ class ContainerEnvSpec:
     work_branch: str
     upstream: str | None = None
     seed: Path | None = None
+    start: str | None = None
     credential_type: str = "api_key"
     credential: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
@@ -97,6 +98,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
     values = {
         **_account_values(agent, spec.credential),
         **template_values(agent, provider, spec.model, spec.credential_type),
+        "token_end": spec.phantom_token[-20:],
     }
     env = {
         "TASK_ID": spec.task_id,
@@ -138,7 +140,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         tool_env, tool_files = tool_parts(roster.tools[name], roster, token, spec.task_dir)
         env.update(tool_env)
         files.update(tool_files)
-    if zone := check_timezone(spec.timezone):
+    if zone := check_timezone(spec.timezone, known=False):
         env["TZ"] = zone
     return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
 
@@ -164,10 +166,11 @@ def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
         return {}
     env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.work_branch}
     if spec.gate_url is None:
-        env["TEROK_DELIVER"] = "0"
+        env["TEROK_DELIVER"] = "check"
     elif spec.upstream:
         env["CLONE_FROM"] = spec.gate_url
-    return env | ({"GIT_BRANCH": spec.branch} if spec.branch else {})
+    given = {"GIT_BRANCH": spec.branch, "TEROK_START": spec.start}
+    return env | {name: value for name, value in given.items() if value}
 
 
 def template_values(

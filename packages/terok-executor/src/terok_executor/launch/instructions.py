@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from terok_executor.errors import RequestError
+from terok_executor.paths import RESOURCES
 from terok_executor.reading import read_text
 
 INHERIT = "_inherit"
@@ -19,7 +19,7 @@ Instructions = str | Sequence[str] | Mapping[str, "str | Sequence[str] | None"] 
 
 def bundled_default_instructions() -> str:
     """Return what every agent is told about the container it works in."""
-    return (files("terok_executor") / "resources" / "instructions.md").read_text("utf-8")
+    return (RESOURCES / "instructions.md").read_text("utf-8")
 
 
 def resolve_instructions(value: Instructions, agent: str, *, appended: str = "") -> str:

@@ -48,6 +48,7 @@ class RunOptions(TypedDict, total=False):
     credential_set: str
     allow: Iterable[str]
     profiles: Sequence[str] | None
+    policy: Path | None
     budget: Iterable[str]
     ssh_scope: str | None
     ephemeral: bool

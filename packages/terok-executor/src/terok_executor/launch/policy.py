@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import endpoint
+from terok_executor.integrations.sandbox import SandboxError, endpoint, parse_policy_line
 from terok_executor.roster.types import Provider
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ def _allow(text: str) -> str:
     port = int(match["port"] or DEFAULT_PORT) if match else 0
     if match is None or not 0 < port < 65536:
         raise RequestError(f"not a destination: {text[:80]!r}", hint="use HOST:PORT, for example deb.example.org:443")
-    return f'+ {match["host"]}:{port} %reason="asked for with --allow"'
+    line = f'+ {match["host"]}:{port} %reason="asked for with --allow"'
+    try:
+        parse_policy_line(line, source="--allow")
+    except SandboxError as error:
+        raise RequestError(f"not a destination: {text[:80]!r}: {error.message}", hint=error.hint) from None
+    return line
 
 
 def _is_address(host: str) -> bool:

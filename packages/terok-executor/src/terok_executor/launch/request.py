@@ -36,7 +36,9 @@ _OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys
 _PUBLIC_URL = re.compile(
     r"(?!https:.*:443/?\Z|http:.*:80/?\Z)https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
 )
-_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+_BRANCH = re.compile(
+    r"(?!HEAD\Z|refs/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ class HeadlessRequest:
     credential_set: str = "default"
     allow: tuple[str, ...] = ()
     profiles: tuple[str, ...] | None = None
-    """Allowlist profiles; None for the configured ones."""
+    """Allowlist profiles; None for the configured ones, or none beside a policy file."""
+    policy: Path | None = None
     budget: tuple[str, ...] = ()
     ssh_scope: str | None = None
     base_image: str = DEFAULT_BASE_IMAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,29 +27,43 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
 
     Raises RequestError if there is no such run, it still runs, or its agent cannot take a conversation up.
     """
-    directory = task_dir(name)
-    record = load_record(directory)
-    if record is None:
-        raise RequestError(f"there is no record of a run named {name}", hint="see `terok-executor list`")
+    record = _ended(sandbox, name)
     if not record.continue_command:
         raise RequestError(
             f"agent {record.agent} cannot take up a conversation here", hint="start a new run with `terok-executor run`"
         )
-    text = checked_prompt(prompt)
+    files = {"prompt.txt": checked_prompt(prompt), "next-command": shlex.join(record.continue_command) + "\n"}
+    roster.ensure_vault_routes(sandbox.config)
+    return _start(sandbox, record, files)
+
+
+def hand_over(sandbox: Sandbox, name: str) -> RunRecord:
+    """Start a container that has ended, for nothing but handing its work to the gate; errors as for `resume`."""
+    return _start(sandbox, _ended(sandbox, name), {"hand-over": ""})
+
+
+def _ended(sandbox: Sandbox, name: str) -> RunRecord:
+    record = load_record(task_dir(name))
+    if record is None:
+        raise RequestError(f"there is no record of a run named {name}", hint="see `terok-executor list`")
     if sandbox.runtime.container(name).running:
         raise RequestError(f"container {name} still runs", hint=f"stop it with `terok-executor stop {name}`")
-    roster.ensure_vault_routes(sandbox.config)
+    return record
+
+
+def _start(sandbox: Sandbox, record: RunRecord, files: Mapping[str, str]) -> RunRecord:
+    """Give a container's start script these files and start it; its commits count from now on."""
+    directory = task_dir(record.container)
     if record.scope:
         heads = GitGate.open(record.scope, base=sandbox.config.gate_base_path).branch_heads()
         record = replace(record, heads=heads)
         save_record(directory, record)
-    files = {"prompt.txt": text, "next-command": shlex.join(record.continue_command) + "\n"}
     for file, content in files.items():
         if record.sealed:
-            inject_file(sandbox, name, file, content)
+            inject_file(sandbox, record.container, file, content)
         else:
             write_sensitive_file(directory / "home" / file, content.encode("utf-8", "surrogateescape"))
-    sandbox.start(name)
+    sandbox.start(record.container)
     return record
 
 

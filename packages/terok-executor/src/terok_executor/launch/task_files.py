@@ -22,6 +22,7 @@ class RunRecord:
 
     ``started`` is RFC 3339 UTC, ``timeout`` seconds; ``heads`` are the gate's branches before the agent ran.
     ``scope`` is the mirror's name, empty where there is none. ``continue_command`` takes up the conversation.
+    ``holds_work`` says that the workspace goes with the container. Records written before there was this field lack it.
     """
 
     container: str
@@ -36,6 +37,7 @@ class RunRecord:
     heads: dict[str, str]
     sealed: bool = False
     continue_command: Sequence[str] = ()
+    holds_work: bool = False
 
 
 def checked_prompt(prompt: str) -> str:

@@ -2,31 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import FileLock, TerokError, ensure_dir, remove_tree
+from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import ContainerState, GitGate
+from terok_executor.integrations.sandbox import ContainerState, GitGate, NameTaken, uncommitted
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import state_dir, task_dir
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, RepoSource, RunSpec, Sandbox, SandboxConfig
+    from terok_executor.integrations.sandbox import (
+        GateSyncResult,
+        LifecycleHooks,
+        RepoSource,
+        RunSpec,
+        Sandbox,
+        SandboxConfig,
+    )
 
 LAUNCH_LOCK_SECONDS = 300.0
+MAX_NOTES = 5
 
 
-def mirror(config: SandboxConfig, repo: RepoSource, scope: str, on_line: OnLine) -> GitGate:
-    """Bring the repository's mirror up to date and return it."""
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A mirror brought up to date: its branches, and the commit that new work starts from (None: there is none)."""
+
+    gate: GitGate
+    heads: Mapping[str, str]
+    start: str | None
+
+
+def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
+    """Bring the repository's mirror up to date; says what a person who starts on ``branch`` ought to know of it."""
     gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address)
     on_line(f"mirroring {repo.address}")
-    gate.sync()
-    return gate
+    synced = gate.sync()
+    heads = gate.branch_heads()
+    for note in (*_sync_notes(synced, scope), *_start_notes(gate, synced, heads, branch)):
+        on_line(f"note: {safe_text(note)}")
+    if repo.kind == "path" and (changed := uncommitted(Path(repo.address))):
+        names = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+        on_line(f"note: what is not committed in {safe_text(repo.address)} stays there: {safe_text(names, limit=300)}")
+    return Mirrored(gate, heads, synced.start)
+
+
+def _sync_notes(synced: GateSyncResult, scope: str) -> Iterator[str]:
+    for op in synced.pending[:MAX_NOTES]:
+        yield f"{op.name} has changed upstream and waits for you: `terok-executor sandbox gate ops {scope}`"
+    yield from synced.notes[:MAX_NOTES]
+    yield from (f"not brought up to date: {error}" for error in synced.errors[:MAX_NOTES])
+
+
+def _start_notes(gate: GitGate, synced: GateSyncResult, heads: Mapping[str, str], branch: str | None) -> Iterator[str]:
+    """Say where the gate's branch has what the upstream has not: agents made that, and nobody has promoted it."""
+    name = branch or synced.default_branch
+    if name is None or name not in heads or (branch is None and heads[name] == synced.start):
+        return
+    sides = gate.compare_vs_upstream(name)
+    if sides is None:
+        yield f"the branch {name} is not in the upstream; work goes on from what an earlier run has pushed"
+    elif sides.ahead and branch is not None:
+        yield f"{sides.ahead} commits on {name} are not in the upstream; work goes on from them"
+    elif sides.ahead:
+        yield f"{sides.ahead} commits on {name} in the gate are not in the upstream; this run starts without them"
 
 
 def launch_task(
@@ -51,20 +97,32 @@ def launch_task(
             undo.callback(_discard_files, sandbox, name)
             prepare_task_dir(task_dir(name), prompt=prompt, state_dirs=state_dirs)
             save_record(task_dir(name), record)
-            sandbox.run(make_spec(), hooks)
+            try:
+                sandbox.run(make_spec(), hooks)
+            except NameTaken:
+                raise _taken(name) from None
             undo.pop_all()
 
 
-def claim_name(sandbox: Sandbox, name: str) -> None:
-    """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all."""
-    if sandbox.runtime.container(name).state != ContainerState.MISSING:
-        raise RequestError(
-            f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
-        )
+def claim_name(sandbox: Sandbox, name: str, *, certain: bool = False) -> None:
+    """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all.
+
+    Podman, which refuses a second container of a name itself, is asked only if there are files of one, or to be
+    ``certain`` before work is done that takes long.
+    """
+    left = sandbox.config.sidecar_path(name).exists() or task_dir(name).exists()
+    if (left or certain) and sandbox.runtime.container(name).state != ContainerState.MISSING:
+        raise _taken(name)
     if sandbox.config.sidecar_path(name).exists():
         sandbox.rm(name)
     if task_dir(name).exists():
         _discard_files(sandbox, name)
+
+
+def _taken(name: str) -> RequestError:
+    return RequestError(
+        f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
+    )
 
 
 def _discard_files(sandbox: Sandbox, name: str) -> None:

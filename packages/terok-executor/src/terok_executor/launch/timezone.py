@@ -13,11 +13,24 @@ from terok_executor.errors import RequestError
 _ZONE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
 
 
-def check_timezone(name: str | None) -> str | None:
-    """Return the name if it can be one of a time zone; RequestError otherwise."""
-    if name and not _ZONE.fullmatch(name):
+def check_timezone(name: str | None, *, known: bool = True) -> str | None:
+    """Return the name if it can be one of a time zone; RequestError otherwise.
+
+    If it has to be ``known``, it is one that this host has too. What the host itself is set to need not be.
+    """
+    if name and (not _ZONE.fullmatch(name) or (known and not _known(name))):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
     return name
+
+
+def _known(name: str) -> bool:
+    from zoneinfo import TZPATH, ZoneInfo  # only a run that names a zone needs it
+
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # KeyError is ZoneInfoNotFoundError
+        return not any(Path(place, "Europe").is_dir() for place in TZPATH)  # a host without zones knows none
+    return True
 
 
 def host_timezone(

@@ -97,9 +97,10 @@ def start_tool(
     sandbox.supervision.check_setup(config)
     if provider is not None:
         require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, name)
+    claim_name(sandbox, name, certain=request.name is not None)
     image = image or ImageBuilder(request.base_image, request.family, on_line=on_line).build_sidecar(tool)
-    gate = mirror(config, repo, scope, on_line) if request.gate else None
+    mirrored = mirror(config, repo, scope, request.branch, on_line) if request.gate else None
+    gate = mirrored.gate if mirrored is not None else None
     record = RunRecord(
         container=name,
         agent=tool.name,
@@ -110,7 +111,7 @@ def start_tool(
         image=image,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         timeout=request.timeout,
-        heads=gate.branch_heads() if gate is not None else {},
+        heads=dict(mirrored.heads) if mirrored is not None else {},
     )
     token = sandbox.mint_gate_token()
 
@@ -126,6 +127,7 @@ def start_tool(
             "TEROK_WORK_BRANCH": f"terok/{task_id[:8]}",
             "TEROK_DELIVER": "0",
             **({"GIT_BRANCH": request.branch} if request.branch else {}),
+            **({"TEROK_START": mirrored.start} if mirrored is not None and mirrored.start else {}),
             **({"TZ": zone} if zone else {}),
         }
         hosts = [urlsplit(url).netloc for url in (provider.upstream if provider else None,) if url]

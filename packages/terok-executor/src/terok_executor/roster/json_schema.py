@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import TYPE_CHECKING
+
+from terok_executor.paths import RESOURCES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,4 +25,4 @@ def schema_text(kind: str) -> str:
 
 def shipped_schema(kind: str) -> str:
     """Return the shipped JSON Schema."""
-    return (files("terok_executor") / "resources" / "schema" / f"{kind}.schema.json").read_text("utf-8")
+    return (RESOURCES / "schema" / f"{kind}.schema.json").read_text("utf-8")

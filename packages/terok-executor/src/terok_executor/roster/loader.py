@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import deep_merge, safe_text, yaml
+from terok_util import deep_merge, remembered, safe_text, yaml
 
 from terok_executor.errors import RosterFileError
-from terok_executor.paths import user_roster_dir
-from terok_executor.reading import read_text
+from terok_executor.paths import RESOURCES, cache_dir, user_roster_dir
+from terok_executor.reading import decoded, read_bytes
+from terok_executor.roster import types
 from terok_executor.roster.types import Agent, Provider, Tool
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 MAX_FILE_BYTES = 256 * 1024
+_KINDS = {name: kind for name, kind in vars(types).items() if is_dataclass(kind) and isinstance(kind, type)}
+_CODE = [Path(__file__).with_name(f"{name}.py") for name in ("loader", "project", "schema", "template", "types")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,29 @@ def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
 
 
 def _load(kind: str, shape: str, user_dir: Path | None) -> dict[str, Any]:
-    from terok_executor.roster import schema
-    from terok_executor.roster.project import from_raw
+    gathered = _gathered(kind, user_dir if user_dir is not None else user_roster_dir(kind))
 
-    model = getattr(schema, shape)
-    return {name: from_raw(name, validated(model, name, all_)) for name, all_ in _gathered(kind, user_dir).items()}
+    def make() -> dict[str, Any]:
+        from terok_executor.roster import schema
+        from terok_executor.roster.project import from_raw
+
+        model = getattr(schema, shape)
+        parsed = {
+            name: [parse_source(origin, decoded(origin, data, RosterFileError)) for origin, data in texts]
+            for name, texts in gathered.items()
+        }
+        return {name: from_raw(name, validated(model, name, sources)) for name, sources in parsed.items()}
+
+    if user_dir is not None:
+        return make()
+    found: dict[str, Any] = remembered(
+        cache_dir() / f"{kind}.json",
+        make,
+        sources=[text for texts in gathered.values() for text in texts],
+        kinds=_KINDS,
+        code=_CODE,
+    )
+    return found
 
 
 def parse_source(origin: str, text: str) -> RosterSource:
@@ -67,28 +86,15 @@ def parse_source(origin: str, text: str) -> RosterSource:
     return RosterSource(origin, data)
 
 
-def _gathered(kind: str, user_dir: Path | None) -> dict[str, list[RosterSource]]:
-    found: dict[str, list[RosterSource]] = {}
-    for name, source in _bundled(kind):
-        found[name] = [source]
-    for name, source in _users(user_dir if user_dir is not None else user_roster_dir(kind)):
-        found.setdefault(name, []).append(source)
-    return dict(sorted(found.items()))
-
-
-def _bundled(kind: str) -> Iterator[tuple[str, RosterSource]]:
-    for entry in sorted((files("terok_executor") / "resources" / kind).iterdir(), key=lambda item: item.name):
-        if entry.name.endswith(".yaml"):
-            name = entry.name.removesuffix(".yaml")
-            yield name, parse_source(f"bundled {kind}/{entry.name}", entry.read_text("utf-8"))
-
-
-def _users(directory: Path) -> Iterator[tuple[str, RosterSource]]:
-    if not directory.is_dir():
-        return
-    for path in sorted(directory.glob("*.yaml")):
+def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
+    """Return name and content of the files of each entry, the bundled one first."""
+    found: dict[str, list[tuple[str, bytes]]] = {}
+    for path in (RESOURCES / kind).glob("*.yaml"):
+        found[path.stem] = [(f"bundled {kind}/{path.name}", path.read_bytes())]
+    for path in sorted(user_dir.glob("*.yaml")):
         _check_name(path)
-        yield path.stem, parse_source(str(path), read_text(path, MAX_FILE_BYTES, error=RosterFileError))
+        found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, error=RosterFileError)))
+    return dict(sorted(found.items()))
 
 
 def _check_name(path: Path) -> None:

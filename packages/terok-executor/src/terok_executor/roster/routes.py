@@ -46,6 +46,8 @@ def _route(provider: Provider) -> dict[str, Any]:
         "by_type": {kind: _header(header) for kind, header in sorted(provider.auth.items())},
         "path_upstreams": dict(provider.path_upstreams),
         **_refresh(provider.oauth_refresh),
+        # What serves no models costs nothing by the request, and is not refused under a limit of cost.
+        **({} if provider.serves else {"billed": False}),
     }
 
 

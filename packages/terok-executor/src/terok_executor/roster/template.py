@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 MODEL_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:/@+\[\]-]{0,199}"
 """Model names end up in quoted strings of JSON, TOML and YAML, so nothing that ends a string may pass."""
-PLACEHOLDERS = ("label", "model", "protocol", "provider", "token_env", "vault_root", "vault_url")
+PLACEHOLDERS = ("label", "model", "protocol", "provider", "token_end", "token_env", "vault_root", "vault_url")
 AGENT_FILE_PLACEHOLDERS = ("acp", "help", "label", "name")
 TOOL_PLACEHOLDERS = ("token", "upstream", "upstream_host", "vault_socket", "vault_url")
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_]{0,31})(\??)\}")

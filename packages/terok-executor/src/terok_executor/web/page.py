@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import write_sensitive_file
 from terok_util.process import PIPE, kill_tree, spawn
+from terok_util.streams import send_at_once
 
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.paths import task_dir
@@ -43,11 +44,13 @@ def listen(port: int | None) -> socket.socket:
     if port is not None and not 0 < port < 65536:
         raise RequestError(f"not a port: {port}", hint="use 1024 to 65535")
     try:
-        return socket.create_server((HOST, port or 0), backlog=64)
+        listener = socket.create_server((HOST, port or 0), backlog=64)
     except OSError as error:
         raise RequestError(
             f"port {port} cannot be used: {error.strerror}", hint="choose another --port, or none for a free one"
         ) from None
+    send_at_once(listener)
+    return listener
 
 
 def serve_page(container: str, listener: socket.socket, public_url: str, token: str | None = None) -> ByteProcess:

@@ -106,7 +106,7 @@ def test_keys_come_from_a_file_or_a_command_and_sets_are_apart(cli: Callable[...
         (("auth", "mistral", "--from-file", "/no/such/file"), "cannot be read"),
         (("auth", "mistral", "--from-command", "false"), "gave no key"),
         (("auth", "mistral", "--from-command", "'"), "cannot be read"),
-        (("auth", "mistral", "--from-command", "printf 'two words'"), "that is no API key"),
+        (("auth", "mistral", "--from-command", "printf 'two words'"), "that is not an API key"),
         (("auth", "mistral", "--method", "oauth"), "has no sign-in called 'oauth'"),
         (("auth", "gemini", "--method", "oauth"), "aistudio.google.com/apikey"),
         (("auth", "google", "--device-auth"), "Code Assist"),

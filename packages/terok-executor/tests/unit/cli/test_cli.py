@@ -129,6 +129,15 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("run", "claude", "repo", "-p", "x", "--timezone", "x y"), 2, "time zone"),
         (("run", "claude", "repo", "-p", "x", "--memory", "lots"), 2, "memory size"),
         (("run-tool", "--timezone", "x y", "coderabbit", "repo"), 2, "time zone"),
+        (("run", "claude", "repo", "-p", "x", "--timezone", "Mars/Phobos"), 2, "not a time zone name"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "a..b:443"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "*:443"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--allow", "host:0"), 2, "not a destination"),
+        (("run", "claude", "repo", "-p", "x", "--branch", "HEAD"), 2, "not a branch name"),
+        (("run", "claude", "repo", "-p", "x", "--branch", "refs/heads/main"), 2, "not a branch name"),
+        (("logs", "some", "--tail", "-1"), 2, "at least 0 lines"),
+        (("login", "some"), 2, "there is no container"),
+        (("deliver", "some"), 2, "there is no container"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
         (("start", "nobody", "-p", "x"), 2, "there is no container"),
     ],
@@ -225,14 +234,13 @@ def test_a_damaged_record_is_said_and_the_others_are_listed(
 def test_a_line_without_an_end_is_printed_in_pieces(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from terok_executor.cli import containers
+    from terok_executor.cli import listing
 
     (tmp_path / "endless").write_bytes(b"x" * 200_000)
     process = spawn(["cat", str(tmp_path / "endless")], stdout=PIPE)
-    runner = SimpleNamespace(stream_logs_process=lambda *_, **__: process)
-    monkeypatch.setattr(containers, "AgentRunner", lambda: runner)
-    monkeypatch.setattr(containers, "_require", lambda *_: None)
-    assert containers.logs("c", follow=False, tail=None, timestamps=False) == 0
+    container = SimpleNamespace(state="exited", logs_process=lambda **_: process)
+    monkeypatch.setattr(listing, "PodmanRuntime", lambda: SimpleNamespace(container=lambda _: container))
+    assert listing.logs("c", follow=False, tail=None, timestamps=False) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 20_000
     assert "".join(lines) == "x" * 200_000
@@ -253,3 +261,44 @@ def test_preflight_mends_what_it_may(cli: Callable[..., Done], monkeypatch: pyte
     assert code == 3, "nothing was really mended"
     assert ["auth", "anthropic"] in called
     assert called[0] == ["setup"]
+
+
+WAITS = """
+import os, signal, sys, time
+from terok_executor.cli.following import catch_termination
+{before}
+catch_termination()
+try:
+    os.kill(os.getpid(), signal.SIGHUP)
+    time.sleep(0.2)
+    print("went on")
+except SystemExit as end:
+    print("unwound", end.code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [("", "unwound 129"), ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "went on")]
+)
+def test_a_closed_terminal_unwinds_unless_it_is_ignored(before: str, said: str) -> None:
+    program = WAITS.format(before=before)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == said, done.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["terok_util.commands.front", "terok_executor.cli.tree", "terok_executor.cli.agents"]
+)
+def test_an_interruption_while_modules_are_loaded_is_one(module: str) -> None:
+    program = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from terok_executor.cli import main
+sys.exit(main(["agents", "list"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")

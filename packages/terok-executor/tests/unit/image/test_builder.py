@@ -165,6 +165,9 @@ def test_an_image_with_more_agents_will_do_as_long_as_it_is_up_to_date(store: St
     assert builder.present([AGENTS["demo"]], AGENTS) is None
     both = builder.build([AGENTS["demo"], AGENTS["claude"]]).l1
     assert builder.present([AGENTS["demo"]], AGENTS) == both
+    asked = len(store.calls("image")), len(store.calls("images"))
+    assert builder.present([AGENTS["demo"]], AGENTS) == both
+    assert (len(store.calls("image")), len(store.calls("images"))) == (asked[0] + 1, asked[1]), "one question is enough"
     assert builder.present([AGENTS["codex"]], AGENTS) is None
     install = replace(AGENTS["claude"].install, version="99")
     assert builder.present([AGENTS["demo"]], {**AGENTS, "claude": replace(AGENTS["claude"], install=install)}) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.agent_runner import AgentRunner
+from terok_executor.cli.following import summary
 from terok_executor.credentials import CredentialMissingError, store_api_key
 from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, ExecutorError, RequestError
@@ -19,6 +20,7 @@ from terok_executor.launch.options import RunOptions
 from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import HeadlessRequest
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
+from terok_executor.launch.task_files import RunRecord
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.result import new_commits
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
@@ -35,7 +37,7 @@ from terok_sandbox import (
 )
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
-from terok_sandbox.gate.seed import WORTHWHILE
+from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
@@ -165,17 +167,30 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert len(host.envs) == 3
 
 
-def test_a_large_repository_comes_from_a_copy_that_is_mounted_read_only(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.runner.start(host.request())
-    assert "TEROK_SEED" not in host.envs[0], "a small one does not"
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
-    record = host.runner.start(host.request(name="task-2"))
+def test_a_policy_file_takes_the_place_of_configured_profiles(host: Host, tmp_path: Path) -> None:
+    host.config = host.runner.sandbox.config = replace(host.config, shield_profiles=("site",))
+    (host.config.config_dir / "shield/profiles").mkdir(parents=True)
+    (host.config.config_dir / "shield/profiles/site.policy").write_text("+ mirror.example.org\n")
+    policy = tmp_path / "own.policy"
+    override = '+ 10.0.0.7:5432 %reason="the database" %expires=2099-01-01T00:00:00Z'
+    policy.write_text(f"+ own.example.org\n[override]\n{override}\n[security_deny]\n- never.example.org\n")
+    host.runner.start(host.request(name="task-a", policy=policy, allow=("one.example.org",)))
+    tiers = Sidecar.load(host.config.sidecar_path("task-a")).shield.tiers
+    assert (tiers.override, tiers.project_allow[0]) == ((override,), "+ own.example.org")
+    assert [line.split()[1] for line in tiers.project_allow] == ["own.example.org", "one.example.org:443"]
+    assert "- never.example.org" in tiers.security_deny and len(tiers.security_deny) > 1, "with the vaulted endpoints"
+    policy.write_text("+ NOT.example.org\n")
+    with pytest.raises(SandboxError, match=r"own\.policy:1: "):
+        host.runner.start(host.request(name="task-b", policy=policy))
+    assert len(host.envs) == 1
+
+
+def test_a_repository_comes_from_a_copy_that_is_mounted_read_only(host: Host) -> None:
+    record = host.runner.start(host.request())
     seed = clone_cache_dir() / f"{record.scope}.git"
     assert seed.is_dir()
-    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[1].splitlines()
-    mounts = [word for word in host.runtime.plans[1].argv if str(seed) in word]
+    assert "TEROK_SEED=/var/lib/terok/seed.git" in host.envs[0].splitlines()
+    mounts = [word for word in host.runtime.plans[0].argv if str(seed) in word]
     assert len(mounts) == 1
     assert mounts[0].startswith(f"{seed}:/var/lib/terok/seed.git:")
     assert mounts[0].rpartition(":")[2].split(",")[-1] == "ro"
@@ -193,19 +208,99 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     row = {"time": "2030-01-01T00:00:00.000Z", "action": "refused", "dest": "", "name": "evil.example", "proto": "udp"}
     host.config.ensure_container_dirs("task-1")
     (state / "gateway/shield-audit.jsonl").write_text((json.dumps(row) + "\n") * 3)
-    rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}]
+    away = {"action": "response", "status": 502, "provider": "anthropic", "outcome": "upstream_refused"}
+    rows = [{"action": "request", "verdict": "released"}, {"action": "response", "status": 200}, away, away]
     (state / "vault-audit.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    tree = ["git", "-C", str(host.config.gate_base_path / f"{record.scope}.git")]
-    made = subprocess.run(
-        [*tree, "-c", "user.name=x", "-c", "user.email=x@x", "commit-tree", "main^{tree}", "-p", "main", "-m", "done"],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
-    subprocess.run([*tree, "update-ref", f"refs/heads/{record.branch}", made], check=True)
+    made = pushed(host, record, record.branch, "done", by="task-1")
     result = host.runner.result("task-1", outcome, duration=1.5)
     assert [(commit.id, commit.branch, commit.subject) for commit in result.commits] == [(made, record.branch, "done")]
     assert [(blocked.name, blocked.count) for blocked in result.blocked] == [("evil.example", 3)]
-    assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1})
+    assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1, "502": 2})
+    assert "provider anthropic was not reached, or broke off: upstream_refused (2x)" in summary(result)
     assert json.loads(json.dumps(result.as_json()))["exit_code"] == 7
+
+
+def pushed(host: Host, record: RunRecord, branch: str, subject: str, *, by: str, onto: str = "") -> str:
+    """Move a branch of the mirror as a push of a container does; returns the new commit."""
+    onto = onto or record.heads["main"]
+    git = ["git", "-C", str(host.config.gate_base_path / f"{record.scope}.git"), "-c", "user.name=x"]
+    git += ["-c", f"user.email={pusher(by)}"]
+    words = ["commit-tree", f"{onto}^{{tree}}", "-p", onto, "-m", subject]
+    made = subprocess.run([*git, *words], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([*git, "update-ref", "-m", "push", f"refs/heads/{branch}", made], check=True)
+    return made
+
+
+def test_parallel_runs_count_their_own_commits(host: Host) -> None:
+    """What another container pushes meanwhile is not this one's, also not where this one builds on it."""
+    one, two = (host.runner.start(host.request(name=name)) for name in ("task-1", "task-2"))
+    theirs = pushed(host, two, two.branch, "theirs", by="task-2")
+    pushed(host, two, "shared", "first", by="task-2")
+    ours = pushed(host, one, one.branch, "ours", by="task-1")
+
+    def subjects(name: str) -> dict[str, list[str]]:
+        host.runtime.finish(name)
+        result = host.runner.result(name, Outcome(0, timed_out=False), duration=1.0)
+        return {
+            one.branch: [other.subject for other in result.commits if other.branch == one.branch]
+            for one in result.commits
+        }
+
+    assert subjects("task-1") == {one.branch: ["ours"]}
+    assert subjects("task-2") == {two.branch: ["theirs"], "shared": ["first"]}
+    assert ours != theirs
+
+
+def started(host: Host, **change: object) -> tuple[dict[str, str], list[str]]:
+    """Start a run; returns its environment, and what was said."""
+    host.said.clear()
+    host.runner.start(host.request(name=f"next-{len(host.envs)}", **change))
+    return dict(line.split("=", 1) for line in host.envs[-1].splitlines()), [
+        line for line in host.said if "note:" in line
+    ]
+
+
+def test_a_run_starts_from_the_upstream_s_state(host: Host) -> None:
+    """What an earlier run has pushed to the default branch was reviewed by nobody."""
+    record = host.runner.start(host.request())
+    unreviewed = pushed(host, record, "main", "unreviewed", by="task-1")
+    env, said = started(host)
+    assert env["TEROK_START"] == record.heads["main"] != unreviewed
+    assert said == ["note: 1 commits on main in the gate are not in the upstream; this run starts without them"]
+    _, said = started(host, branch="main")
+    assert said == ["note: 1 commits on main are not in the upstream; work goes on from them"]
+    pushed(host, record, "own", "more", by="task-1")
+    _, said = started(host, branch="own")
+    assert said == ["note: the branch own is not in the upstream; work goes on from what an earlier run has pushed"]
+
+
+def test_what_a_sync_finds_is_said(host: Host) -> None:
+    """An upstream that has rewritten its history waits for a person; the run starts from it all the same."""
+    record = host.runner.start(host.request())
+    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "--amend", "-m", "rewritten"], check=True)
+    now = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    env, said = started(host)
+    assert env["TEROK_START"] == now
+    assert (
+        said[0]
+        == f"note: main has changed upstream and waits for you: `terok-executor sandbox gate ops {record.scope}`"
+    )
+
+
+def test_a_checkout_on_no_branch_and_with_changes_is_worked_on_as_it_is_committed(host: Host) -> None:
+    git = ["git", "-C", str(host.repo), "-c", "user.name=x", "-c", "user.email=x@x"]
+    (host.repo / "tracked").write_text("one")
+    for words in (["add", "."], ["checkout", "-q", "--detach"], ["commit", "-q", "-m", "on no branch"]):
+        subprocess.run([*git, *words], check=True)
+    (host.repo / "tracked").write_text("two")
+    now = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    env, said = started(host)
+    assert env["TEROK_START"] == now
+    assert said == [
+        f"note: HEAD of the upstream is on no branch: new work starts from its commit {now[:12]}",
+        f"note: what is not committed in {host.repo} stays there: tracked",
+    ]
 
 
 def test_an_interactive_container_waits_for_a_person_and_has_no_prompt(host: Host) -> None:
@@ -397,13 +492,13 @@ def test_a_sealed_run_mounts_nothing_and_copies_what_the_agent_needs(host: Host)
     assert {destination for _, destination in host.runtime.records["task-1"].copied} == {
         "/home/dev/.terok",
         "/home/dev/.claude",
+        "/workspace",
     }
 
 
-def test_a_sealed_run_of_a_large_repository_gets_its_copy_and_the_host_keeps_none(
+def test_a_sealed_run_gets_a_copy_of_the_repository_and_the_host_keeps_none(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
     workspace = task_dir("task-1") / "workspace"
     seen: list[str] = []
 
@@ -424,12 +519,10 @@ def test_a_sealed_run_of_a_large_repository_gets_its_copy_and_the_host_keeps_non
     assert not workspace.exists()
 
 
-def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_is_seeded_whole_or_not_at_all(host: Host, tmp_path: Path) -> None:
     record = host.runner.start(host.request())
     place = tmp_path / "place"
     place.mkdir()
-    assert not seed_workspace_from_clone_cache(place, record.scope, "x", host.config), "too small"
-    monkeypatch.setattr("terok_sandbox.gate.seed._packed", lambda _: WORTHWHILE)
     assert not seed_workspace_from_clone_cache(place, "nobody", "x", host.config)
     assert list(place.iterdir()) == []
     (place / "mine").touch()
@@ -458,7 +551,7 @@ def test_without_the_gate_the_upstream_is_open_and_nothing_is_delivered(host: Ho
     host.runner.start(host.request(repo="https://git.example.test/a/b", gate=False))
     env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
     assert env["CODE_REPO"] == "https://git.example.test/a/b"
-    assert env["TEROK_DELIVER"] == "0"
+    assert env["TEROK_DELIVER"] == "check"
     tiers = json.loads(host.config.sidecar_path("task-1").read_text())["shield"]["tiers"]
     assert any("git.example.test:443" in line for line in tiers["project_allow"])
 
@@ -486,7 +579,7 @@ def test_a_flood_of_branches_does_not_hold_up_the_result(host: Host) -> None:
     asked: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("terok_executor.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b""))
-        assert new_commits(mirror, {}, flood) == ()
+        assert new_commits(mirror, record, flood) == ()
     assert len(asked) == 100
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,40 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         parse_source("f.yaml", text)
     except RosterError as error:
         assert "f.yaml" in error.message
+
+
+ROSTER_OF_ANOTHER_PROCESS = """
+import sys
+from terok_executor.roster.roster import AgentRoster
+roster = AgentRoster.load()
+print(sorted({"pydantic", "ruamel.yaml"} & set(sys.modules)))
+print(hash(repr((roster.agents, roster.providers, roster.tools))))
+"""
+
+
+def load_elsewhere(root: Path) -> list[str]:
+    """Load the roster in a process of its own and return what it had to import, and a digest of the roster."""
+    environment = {**os.environ, "TEROK_ROOT": str(root), "PYTHONHASHSEED": "0"}
+    environment.pop("TEROK_EXECUTOR_STATE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", ROSTER_OF_ANOTHER_PROCESS], env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout.splitlines()
+
+
+def test_the_roster_is_parsed_once_and_stays_what_the_files_say(tmp_path: Path) -> None:
+    (tmp_path / "state/executor").mkdir(parents=True)
+    own = tmp_path / "config/providers/anthropic.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("upstream: http://127.0.0.1:8123\n")
+    parsed, digest = load_elsewhere(tmp_path)
+    assert parsed == "['pydantic', 'ruamel.yaml']"
+    assert load_elsewhere(tmp_path) == ["[]", digest], "the same, and nothing was parsed or validated"
+    own.write_text("upstream: http://127.0.0.1:8124\n")
+    parsed, changed = load_elsewhere(tmp_path)
+    assert parsed == "['pydantic', 'ruamel.yaml']"
+    assert changed != digest
+    own.write_text("upstream: http://127.0.0.1:8124\nserver: {}\n")
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        load_elsewhere(tmp_path)
+    assert "anthropic.yaml:2: server: Extra inputs" in caught.value.stderr

@@ -57,6 +57,7 @@ def test_the_vault_accepts_the_routes(roster: AgentRoster) -> None:
     assert routes["anthropic"].placement_for("api_key").header == "x-api-key"
     assert routes["anthropic"].placement_for("oauth").prefix == "Bearer "
     assert routes["openai"].placement_for("api_key").prefix == "Bearer "
+    assert routes["openai"].billed and not routes["github"].billed, "under a limit of cost only models are refused"
 
 
 def test_the_route_file_is_written_only_when_it_changes(roster: AgentRoster, tmp_path: Path) -> None:

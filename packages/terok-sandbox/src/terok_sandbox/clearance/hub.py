@@ -69,6 +69,7 @@ class ClearanceHub:
         self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
         self._answers = Answers(sidecar.runtime_dir / "guest" / protocol.DIRECTORY / ANSWERS_FILE)
         self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
+        self._in_vain: set[str] = set()
         self._connections: set[Connection] = set()
         self._turn = asyncio.Lock()
 
@@ -84,14 +85,24 @@ class ClearanceHub:
         self._see(request)
 
     async def hold(self, request: Request) -> LiveVerdict | None:
-        """Wait for the verdict about *request*; at once ``None`` while no front end is there that could ask."""
+        """Wait for the verdict about *request*; at once ``None`` while no front end is there that could ask.
+
+        A question that was waited for in vain is not waited for again until somebody has answered it.
+        """
         seen = self._see(request)
         if seen is None or seen.request is None or not any(one.answers for one in self._connections):
             return None
-        waiting = self._holds.get(seen.request.id)
+        number = seen.request.id
+        if number in self._in_vain:
+            return None
+        waiting = self._holds.get(number)
         if waiting is None:
-            waiting = self._holds[seen.request.id] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(waiting)
+            waiting = self._holds[number] = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.shield(waiting)
+        finally:
+            if not waiting.done() and self._holds.get(number) is waiting:
+                self._in_vain.add(number)
 
     async def decide(self, request_id: str, target: str, verdict: Verdict) -> ClearanceRequest:
         """Record a verdict, bring it into force and release what waited for it.
@@ -177,6 +188,7 @@ class ClearanceHub:
         return found | read_dossier(self._dossier_path)
 
     def _release(self, request: ClearanceRequest, verdict: LiveVerdict | None) -> None:
+        self._in_vain.discard(request.id)
         waiting = self._holds.pop(request.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(verdict)

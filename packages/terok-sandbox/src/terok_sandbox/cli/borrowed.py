@@ -27,6 +27,7 @@ def prepare(
     name: str,
     allow: Sequence[str] | None,
     profiles: Sequence[str] | None,
+    policy: str | None,
     airlock: bool,
     restricted: bool,
     opt_outs: Sequence[OptOut] | None,
@@ -51,7 +52,7 @@ def prepare(
             vault=bool(credentials),
             gate=_gate(sandbox.config, gate, token) if gate else None,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(sandbox.config, None, profiles, tuple(allow_line(target) for target in allow or ())),
+            tiers=profile_tiers(sandbox.config, None, profiles, [allow_line(one) for one in allow or ()], policy),
         ),
     )
     arguments = sandbox.pre_start_args(spec)

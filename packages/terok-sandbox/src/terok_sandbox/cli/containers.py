@@ -29,6 +29,7 @@ def run(
     command: Sequence[str],
     allow: Sequence[str] | None,
     profiles: Sequence[str] | None,
+    policy: str | None,
     ssh_scope: str | None,
     airlock: bool,
     env: Sequence[str] | None,
@@ -72,7 +73,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(sandbox.config, image, profiles, tuple(allow_line(target) for target in allow or ())),
+            tiers=profile_tiers(sandbox.config, image, profiles, [allow_line(one) for one in allow or ()], policy),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -114,7 +115,7 @@ def remove(*, names: Sequence[str]) -> int:
 
 def list_all(*, as_json: bool) -> None:
     """Print the containers."""
-    from terok_sandbox.runtime.listing import list_sandboxes
+    from terok_sandbox.runtime.listing import BARE, list_sandboxes
 
     sandbox = Sandbox()
     rows = list_sandboxes(sandbox.config, sandbox.runtime)
@@ -122,8 +123,8 @@ def list_all(*, as_json: bool) -> None:
         print(json.dumps([row._asdict() for row in rows], indent=1))
         return
     for row in rows:
-        supervised = "supervised" if row.supervised else "-"
-        print(f"{row.name:32} {row.state:10} {supervised:12} {safe_text(row.image)}")
+        state = BARE if row.bare else f"{row.state:10} {'supervised' if row.supervised else '-':12}"
+        print(f"{row.name:32} {state:23} {safe_text(row.image)}")
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:
@@ -157,8 +158,9 @@ def allow_line(target: str) -> str:
 
 def _follow(sandbox: Sandbox, name: str, *, remove: bool) -> int:
     try:
-        sandbox.runtime.container(name).follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
-        return sandbox.wait_for_exit(name)
+        container = sandbox.runtime.container(name)
+        code = container.follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
+        return sandbox.wait_for_exit(name) if code is None else code
     except (KeyboardInterrupt, SystemExit):
         sandbox.stop(name)
         raise

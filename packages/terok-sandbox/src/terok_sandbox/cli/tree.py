@@ -25,6 +25,7 @@ _PROFILE = ArgDef(
     metavar="PROFILE",
     help="allowlist profile, in place of those in config.yml; may be repeated",
 )
+_POLICY = ArgDef("--policy", metavar="FILE", help="policy file: rules, overrides too, in place of those in config.yml")
 _AIRLOCK = ArgDef("--airlock", action="store_true", help="give the container no network interface but its loopback")
 _RESTRICTED = ArgDef("--restricted", action="store_true", help="no capabilities and no sudo inside")
 _OPT_OUT = ArgDef(
@@ -39,6 +40,7 @@ _RUN_ARGS = (
     ArgDef("--name", required=True, metavar="NAME", help="name of the container"),
     _ALLOW,
     _PROFILE,
+    _POLICY,
     _AIRLOCK,
     ArgDef("--ssh-scope", metavar="SCOPE", help="let the container sign with the SSH keys of this scope"),
     ArgDef(
@@ -129,6 +131,7 @@ COMMANDS = CommandTree(
                 _NAME,
                 _ALLOW,
                 _PROFILE,
+                _POLICY,
                 _AIRLOCK,
                 _RESTRICTED,
                 _OPT_OUT,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
-from terok_sandbox.errors import SandboxError
-from terok_sandbox.sidecar import CONTAINER_NAME, Enforcement, SecurityClass
-from terok_sandbox.vault.usage.budget import Budget
+from terok_sandbox.errors import ConfigError, SandboxError
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from terok_sandbox.launch.seccomp import OptOut
+    from terok_sandbox.sidecar import Enforcement, SecurityClass
+    from terok_sandbox.vault.usage.budget import Budget
 
 
 def _state_dir() -> Path:
@@ -28,6 +28,12 @@ def _runtime_dir() -> Path:
 
 def _vault_dir() -> Path:
     return namespace_state_dir("vault", env_var="TEROK_VAULT_DIR")
+
+
+def _no_budget() -> Budget:
+    from terok_sandbox.vault.usage.budget import Budget
+
+    return Budget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ class SandboxConfig:
     """Name servers that containers' questions go to, ``address`` or ``address:port``; by default the host's."""
     credentials_passphrase_command: tuple[str, ...] | None = None
     """Argument vector of a program that prints the vault's passphrase."""
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = field(default_factory=_no_budget)
     """What a task and a project may use of their providers, unless a launch says otherwise."""
     security_class: SecurityClass = "gatekeeping"
     """Of launches that do not choose: whether containers see their project's upstream beside the gate."""
@@ -67,11 +73,7 @@ class SandboxConfig:
     @classmethod
     def load(cls) -> Self:
         """Return the configuration with the settings of ``config.yml`` applied; raises ConfigError for a bad one."""
-        from terok_sandbox.config.view import read_view
-
-        config = cls()
-        view = read_view(config.config_file)
-        return cls(**view.settings())
+        return cls(**_settings(cls().config_file))
 
     @property
     def config_file(self) -> Path:
@@ -175,8 +177,47 @@ class SandboxConfig:
             ensure_dir(path)
 
 
+def _settings(file: Path) -> dict[str, Any]:
+    """Return the keyword arguments that ``config.yml`` sets; what it says is validated once, not by every command."""
+    if not file.exists():
+        return {}
+    from terok_util import remembered
+
+    from terok_sandbox.vault.usage.budget import Budget, Limits
+
+    data = read_file(file)
+
+    def make() -> dict[str, Any]:
+        from terok_sandbox.config.view import parse_view
+
+        return parse_view(file, data).settings()
+
+    here = Path(__file__)
+    code = [
+        here.with_name("view.py"),
+        here.parents[1] / "vault/usage/budget.py",
+        here.parents[1] / "shield/upstream.py",
+    ]
+    kinds = {"Budget": Budget, "Limits": Limits}
+    kept = _state_dir() / "cache" / "config.json"
+    found: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
+    return found
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
+    from terok_util import TerokError, read_config_file
+
+    try:
+        return read_config_file(path)
+    except TerokError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
+
+
 def checked_name(name: str) -> str:
     """Return *name* if it is a container name: ``[a-z0-9][a-z0-9_.-]{0,62}``; raises SandboxError otherwise."""
+    from terok_sandbox.sidecar import CONTAINER_NAME
+
     if not CONTAINER_NAME.match(name):
         raise SandboxError(
             f"{name!r} is no container name", hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from terok_util import TerokError, config_error, load_config_file
 
+from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.vault.usage.budget import Budget, Limits
 
@@ -129,8 +130,13 @@ class SandboxConfigView(BaseModel):
 
 def read_view(path: Path) -> SandboxConfigView:
     """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
+    return parse_view(path, read_file(path))
+
+
+def parse_view(path: Path, content: bytes) -> SandboxConfigView:
+    """Return the view of what *path* holds; raises as :func:`read_view` does."""
     try:
-        scope = load_config_file(path)
+        scope = load_config_file(path, content)
     except TerokError as error:
         raise ConfigError(error.message, hint=error.hint) from None
     try:

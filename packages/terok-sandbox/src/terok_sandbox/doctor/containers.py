@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
+from terok_sandbox.runtime.listing import BARE
 from terok_sandbox.shield.live_store import LIVE_FILE, load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
@@ -68,7 +69,7 @@ def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
 def _supervised(config: SandboxConfig, row: SandboxRow) -> CheckVerdict:
     if not row.supervised:
         hint = f"run `terok-sandbox supervisor redo {row.name}`"
-        return CheckVerdict("error", "has no supervisor", hint=hint, fixable=True)
+        return CheckVerdict("error", BARE, hint=hint, fixable=True)
     workers = client.status(config, row.name)["workers"]
     if gone := [name for name, one in workers.items() if not one["pid"]]:
         return CheckVerdict("warn", f"{', '.join(gone)} is being started", hint="see supervisor.log if it stays so")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.launch.resources import low_disk
 from terok_sandbox.runtime.engine import LOST_NAMESPACE, last_line
 from terok_sandbox.setup.prerequisites import check_prerequisites
 from terok_sandbox.supervise.landlock import describe, supported
@@ -44,6 +45,7 @@ def host_checks(runtime: ContainerRuntime | None) -> Iterator[DoctorCheck]:
         yield DoctorCheck(
             category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts())
         )
+        yield DoctorCheck(category="host", label="disk", evaluate=lambda *_: _disk(runtime.host_facts()))
     yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
     yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
 
@@ -97,6 +99,12 @@ def _judge(item: Prerequisite) -> CheckVerdict:
     if item.ok:
         return CheckVerdict("ok", item.detail)
     return CheckVerdict("error" if item.required else "warn", item.detail, item.hint)
+
+
+def _disk(facts: HostFacts) -> CheckVerdict:
+    if line := low_disk(facts.store):
+        return CheckVerdict("warn", line, hint="remove what is not needed, such as with `podman image prune`")
+    return CheckVerdict("ok", "has room for containers")
 
 
 def _keyring() -> CheckVerdict:

@@ -27,9 +27,12 @@ VERBS: Final = (
             ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+            _JSON,
         ),
     ),
-    CommandDef("sync", help="bring a mirror in step with its upstream", handler=f"{_HANDLERS}:sync", args=(_SCOPE,)),
+    CommandDef(
+        "sync", help="bring a mirror in step with its upstream", handler=f"{_HANDLERS}:sync", args=(_SCOPE, _JSON)
+    ),
     CommandDef("branches", help="list the branches of a mirror", handler=f"{_HANDLERS}:branches", args=(_SCOPE, _JSON)),
     CommandDef(
         "review",
@@ -58,20 +61,30 @@ VERBS: Final = (
                 "--base", help="the branch that the pull request is for (default: the upstream's)", metavar="BRANCH"
             ),
             ArgDef("--title", help="the pull request's title (default: the last commit's)", metavar="TEXT"),
+            _JSON,
         ),
     ),
     CommandDef(
         "reject",
         help="turn a branch down with a note that the agent sees",
         handler=f"{_REVIEW}:reject",
-        args=(_SCOPE, _BRANCH, ArgDef("-m/--message", dest="note", help="the note", metavar="NOTE", required=True)),
+        args=(
+            _SCOPE,
+            _BRANCH,
+            ArgDef("-m/--message", dest="note", help="the note", metavar="NOTE", required=True),
+            _JSON,
+        ),
     ),
     CommandDef("ops", help="list what a sync left for you to decide", handler=f"{_UPKEEP}:ops", args=(_SCOPE, _JSON)),
     CommandDef(
         "apply",
         help="carry out pending operations; old tips are saved",
         handler=f"{_UPKEEP}:apply",
-        args=(_SCOPE, ArgDef("branches", help="only these branches, or refs/tags/NAME", metavar="BRANCH", nargs="*")),
+        args=(
+            _SCOPE,
+            ArgDef("branches", help="only these branches, or refs/tags/NAME", metavar="BRANCH", nargs="*"),
+            _JSON,
+        ),
     ),
     CommandDef("backups", help="list saved tips", handler=f"{_UPKEEP}:backups", args=(_SCOPE, _JSON)),
     CommandDef(
@@ -82,13 +95,30 @@ VERBS: Final = (
             _SCOPE,
             ArgDef("name", help="name of a backup, as 'gate backups' shows it", metavar="BACKUP"),
             ArgDef("--to", help="the branch to set (default: the one it was saved from)", metavar="BRANCH"),
+            _JSON,
         ),
     ),
     CommandDef(
         "prune",
         help="remove old backups",
         handler=f"{_UPKEEP}:prune",
-        args=(_SCOPE, ArgDef("--days", help="keep those of the last N days", type=int, default=30, metavar="N")),
+        args=(_SCOPE, ArgDef("--days", help="keep those of the last N days", type=int, default=30, metavar="N"), _JSON),
+    ),
+    CommandDef(
+        "gc",
+        help="remove old backups, and what nothing reaches any more",
+        handler=f"{_UPKEEP}:gc",
+        args=(
+            _SCOPE,
+            ArgDef("--days", help="keep what is newer than N days", type=int, default=30, metavar="N"),
+            _JSON,
+        ),
+    ),
+    CommandDef(
+        "rm",
+        help="remove a mirror that no container uses",
+        handler=f"{_UPKEEP}:remove",
+        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream has not", action="store_true"), _JSON),
     ),
     CommandDef(
         "policy",
@@ -117,6 +147,7 @@ VERBS: Final = (
             ArgDef("--forge", help="whose API opens pull requests there", choices=("github", "gitlab", "forgejo")),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+            _JSON,
         ),
     ),
 )

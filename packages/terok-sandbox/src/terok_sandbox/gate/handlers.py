@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
@@ -17,6 +17,7 @@ from terok_sandbox.gate.mirror import GitGate
 if TYPE_CHECKING:
     from terok_util import TerokError
 
+    from terok_sandbox.gate.mirror import GateSyncResult
     from terok_sandbox.gate.plan import PendingOp
 
 
@@ -46,7 +47,14 @@ def show_path(*, scope: str) -> int:
     return 0
 
 
-def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = None, personal_ssh: bool = False) -> int:
+def add(
+    *,
+    repo: str,
+    credential: str | None = None,
+    ssh_agent: str | None = None,
+    personal_ssh: bool = False,
+    as_json: bool = False,
+) -> int:
     """Make the mirror of a repository and print its name."""
     from terok_sandbox.gate.access import access_for
     from terok_sandbox.gate.layout import MirrorRecord, record_file, write_record
@@ -64,15 +72,18 @@ def add(*, repo: str, credential: str | None = None, ssh_agent: str | None = Non
     if personal_ssh:
         wanted = replace(wanted, ssh_agent=None, personal_ssh=True)
     access = access_for(wanted, base)
-    GitGate(scope, base=base, upstream=repo, default_branch=wanted.default_branch, access=access).sync()
+    result = GitGate(scope, base=base, upstream=repo, default_branch=wanted.default_branch, access=access).sync()
     write_record(mirror, wanted)
-    print(scope)
+    print(json.dumps({"scope": scope} | _synced(result), indent=1) if as_json else scope)
     return 0
 
 
-def sync(*, scope: str) -> int:
+def sync(*, scope: str, as_json: bool = False) -> int:
     """Sync a mirror and print what changed and what waits."""
     result = GitGate.open(scope, base=base_directory()).sync()
+    if as_json:
+        print(json.dumps(_synced(result), indent=1))
+        return 0 if result.success else 1
     for branch in result.applied:
         print(f"updated  {safe_text(branch)}")
     for op in result.pending:
@@ -84,6 +95,10 @@ def sync(*, scope: str) -> int:
     if not (result.applied or result.pending or result.errors):
         print("nothing new")
     return 0 if result.success else 1
+
+
+def _synced(result: GateSyncResult) -> dict[str, Any]:
+    return asdict(result) | {"path": str(result.path), "upstream_url": result.upstream_url}
 
 
 def branches(*, scope: str, as_json: bool = False) -> int:

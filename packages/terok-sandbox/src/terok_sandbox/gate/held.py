@@ -14,12 +14,15 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import SUBMODULE, Change, Commit
 from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.readings import Dump, Gunzip, Reading, readings
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.scrub import Patterns
 
 _MAX_ENTRIES: Final = 1_000_000
+_MAX_LAYERS: Final = 2
+_BLOCK: Final = 1024 * 1024
 
 
 def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
@@ -37,14 +40,21 @@ def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[
         return tuple(credential_of(data).patterns for data in stored if data)
 
 
-def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns]) -> str:
-    """Return where commits of ``tip`` that ``known`` have not hold a secret, in words; empty if nowhere."""
-    search = Search([needle for one in patterns for needle in one.all])
-    if not search.needles:
+def find_held(
+    mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns], names: Iterable[str] = ()
+) -> str:
+    """Return where ``names``, or commits of ``tip`` that ``known`` have not, hold a secret; empty if nowhere."""
+    from terok_sandbox.vault.scrub import Patterns
+
+    secrets = [secret for one in patterns for secret in one.secrets]
+    if not secrets:
         return ""
+    search = Search(Patterns(secrets))
+    if any(search.holds(name.encode("utf-8", "surrogateescape")) for name in names):
+        return "the name of the branch"
     objects = Objects(mirror)
     places: dict[str, str] = {}
-    names: list[str] = []
+    found: list[str] = []
 
     def place(entry: Commit | Change) -> None:
         if len(places) >= _MAX_ENTRIES:
@@ -53,35 +63,93 @@ def find_held(mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[P
             places[entry.oid] = f"the message of {entry.oid[:12]}"
         elif not entry.removed:
             if search.holds(entry.path.encode("utf-8", "surrogateescape")):
-                names.append(f"the name of a file in {entry.commit[:12]}")
+                found.append(f"the name of a file in {entry.commit[:12]}")
             if entry.mode != SUBMODULE:
                 places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
 
     objects.new_commits([tip], known, _MAX_ENTRIES, place)
-    if names:
-        return names[0]
+    if found:
+        return found[0]
     objects.read(places, search.take)
+    search.end()
     return list(places.values())[search.found] if search.found is not None else ""
 
 
 class Search:
-    """Looks for byte strings in objects that come in pieces, also across the edges of those."""
+    """Looks for secrets in objects that come in pieces, also across the edges of those, in all `readings`.
 
-    def __init__(self, needles: Sequence[bytes]) -> None:
-        self.needles = needles
+    ``found`` is the number of the first object with a secret.
+    """
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
         self.found: int | None = None
-        self._overlap = max((len(needle) for needle in needles), default=1) - 1
         self._number = -1
-        self._tail = b""
+        self._text: _Text | None = None
 
     def take(self, number: int, _size: int, piece: bytes) -> None:
-        """Search the next piece of an object; ``found`` is then the number of the first one with a needle."""
-        window = self._tail + piece if number == self._number else piece
-        self._number = number
-        self._tail = window[len(window) - self._overlap :] if len(window) > self._overlap else window
-        if self.found is None and self.holds(window):
+        """Search the next piece of an object."""
+        if number != self._number:
+            self.end()
+            self._number, self._text = number, _Text(self._patterns, deep=_MAX_LAYERS)
+        if self.found is None and self._text is not None and self._text.holds(piece):
             self.found = number
 
+    def end(self) -> None:
+        """Search what is left of the last object."""
+        if self.found is None and self._text is not None and self._text.ends():
+            self.found = self._number
+
     def holds(self, data: bytes) -> bool:
-        """Tell whether a needle is in ``data``."""
-        return any(needle in data for needle in self.needles)
+        """Tell whether a secret is in ``data``, which is whole."""
+        text = _Text(self._patterns, deep=_MAX_LAYERS)
+        return text.holds(data) or text.ends()
+
+
+class _Text:
+    """One object, in all readings; ``deep`` is how many layers of gzip are opened."""
+
+    def __init__(self, patterns: Patterns, deep: int) -> None:
+        self._patterns = patterns
+        self._overlap = patterns.longest - 1
+        self._readings: list[Reading] = [bytes, *readings()]
+        self._tails = [b""] * len(self._readings)
+        self._waiting = bytearray()
+        self._gunzip: Gunzip | None = Gunzip() if deep else None
+        self._inside: _Text | None = None
+        self._deep = deep
+
+    def holds(self, piece: bytes) -> bool:
+        """Tell whether a secret is in what has come; the last pieces wait until there is a block of them."""
+        self._waiting += piece
+        while len(self._waiting) >= _BLOCK:
+            block = bytes(self._waiting[:_BLOCK])
+            del self._waiting[:_BLOCK]
+            if self._block_holds(block):
+                return True
+        return False
+
+    def ends(self) -> bool:
+        """Tell whether a secret is in what the object ends with."""
+        if self._block_holds(bytes(self._waiting)):
+            return True
+        dumps = ((at, read) for at, read in enumerate(self._readings) if isinstance(read, Dump))
+        if any(self._in_reading(at, dump.end()) for at, dump in dumps):
+            return True
+        return self._inside is not None and self._inside.ends()
+
+    def _block_holds(self, block: bytes) -> bool:
+        if any(self._in_reading(at, read(block)) for at, read in enumerate(self._readings)):
+            return True
+        for inflated in self._gunzip.pieces(block) if self._gunzip else ():
+            self._inside = self._inside or _Text(self._patterns, self._deep - 1)
+            if self._inside.holds(inflated):
+                return True
+        return False
+
+    def _in_reading(self, at: int, text: bytes) -> bool:
+        if not text:
+            return False
+        window = self._tails[at] + text
+        self._tails[at] = window[-self._overlap :]
+        return self._patterns.finds(window)

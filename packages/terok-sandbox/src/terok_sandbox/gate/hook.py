@@ -15,9 +15,12 @@ from typing import Final
 
 MAX_REFS: Final = 1000
 """Refs one push may change."""
+MAX_NAME: Final = 500
+"""Bytes of the full name of each."""
 
 PRE_RECEIVE: Final = (
-    r"""#!/bin/sh
+    (
+        r"""#!/bin/sh
 # Written by terok-sandbox; changes are overwritten.
 set -u
 refuse() { printf 'terok gate: %s\n' "$1" >&2; exit 1; }
@@ -34,6 +37,7 @@ newline='
 while read -r old new ref; do
   count=$((count + 1))
   [ "$count" -le @MAX@ ] || refuse "more than @MAX@ refs in one push; push them in parts"
+  [ "${#ref}" -le @LENGTH@ ] || refuse "a name of more than @LENGTH@ bytes"
   case $ref in
     refs/heads/-* | refs/heads/HEAD | refs/heads/refs/* | refs/tags/-* | refs/tags/HEAD | refs/tags/refs/*)
       refuse "the name ${ref#refs/*/} is not accepted" ;;
@@ -84,5 +88,8 @@ if [ -n "$saves" ]; then
 fi
 exit 0
 """
-).replace("@MAX@", str(MAX_REFS))
+    )
+    .replace("@MAX@", str(MAX_REFS))
+    .replace("@LENGTH@", str(MAX_NAME))
+)
 """Text of the script."""

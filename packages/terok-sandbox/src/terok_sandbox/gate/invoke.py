@@ -3,8 +3,8 @@
 Git executes programs that configuration names: hooks, file-system monitors, pagers, diff drivers, credential
 helpers, ssh commands. Every call made here reads neither system nor user configuration, overrides each of those
 keys at command level (which wins over the repository's own file), reaches no transport that the caller did not
-name, starts in ``/`` and is limited to the plumbing the gate needs. Commands that touch a work tree are not on
-the list, so attribute filters have nothing to run on.
+name, starts in ``/`` and is limited to the plumbing the gate needs. Commands that cannot do without a
+work tree are not on the list, and none is given one, so attribute filters have nothing to run on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from terok_util.process import Completed, ProcessError
 
+    from terok_sandbox.gate.allowance import Allowance
     from terok_sandbox.gate.credentials import Shown
 
 Protocol = Literal["file", "https", "ssh"]
@@ -31,6 +32,7 @@ VERBS: Final = frozenset(
     {
         "cat-file",
         "commit-tree",
+        "diff-index",
         "diff-tree",
         "fetch",
         "for-each-ref",
@@ -38,10 +40,13 @@ VERBS: Final = frozenset(
         "hash-object",
         "init",
         "log",
+        "ls-files",
         "ls-remote",
         "merge-base",
         "mktree",
+        "prune",
         "push",
+        "reflog",
         "repack",
         "rev-list",
         "rev-parse",
@@ -49,7 +54,7 @@ VERBS: Final = frozenset(
         "update-ref",
     }
 )
-"""Everything the host asks git to do. None of these reads or writes a work tree or an index."""
+"""Everything the host asks git to do. Called as here, none reads or writes a work tree, and none writes an index."""
 
 GUARD: Final[Mapping[str, str]] = {
     "core.hooksPath": "/dev/null",
@@ -76,6 +81,7 @@ GUARD: Final[Mapping[str, str]] = {
     "fetch.writeCommitGraph": "false",
     "receive.fsckObjects": "true",
     "receive.autogc": "false",
+    "receive.denyCurrentBranch": "refuse",  # updateInstead checks files out, through the filters of whoever owns them
     "transfer.fsckObjects": "true",
     "transfer.bundleURI": "false",
     "submodule.recurse": "false",
@@ -96,7 +102,7 @@ GUARD: Final[Mapping[str, str]] = {
 }
 """Command-level configuration of every call."""
 
-_SHOWS_DIFFS: Final = frozenset({"log", "diff-tree"})
+_SHOWS_DIFFS: Final = frozenset({"log", "diff-index", "diff-tree"})
 _DIFF_FLAGS: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--no-renames")
 _LOG_FLAGS: Final = ("--no-show-signature", "--no-notes", "--no-mailmap", "--no-decorate")
 
@@ -164,21 +170,22 @@ async def spawn_service(
     advertise: bool = False,
     pass_fds: Sequence[int] = (),
     variables: Mapping[str, str] | None = None,
-    memory: int | None = None,
+    allowed: Allowance | None = None,
+    who: str = "container",
 ) -> Process:
     """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
 
     ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
     ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
-    ``pass_fds`` and get ``variables``. ``memory`` limits what git, and each process that it starts, may allocate
-    (bytes); the limit is there before git reads the request.
+    ``pass_fds`` and get ``variables``. ``allowed`` limits git, and each process that it starts, before it reads the
+    request. The reflogs say that ``who`` has pushed (`pusher`).
     """
     from asyncio.subprocess import PIPE
 
     from terok_util import process
 
     env = git_environment(config={**config, "safe.directory": str(mirror)})
-    env |= {"GIT_COMMITTER_NAME": "container", "GIT_COMMITTER_EMAIL": "container@localhost"}  # for the reflogs
+    env |= {"GIT_COMMITTER_NAME": "container", "GIT_COMMITTER_EMAIL": pusher(who)}
     if protocol:
         env["GIT_PROTOCOL"] = protocol
     argv = [find_git(), service, "--stateless-rpc"]
@@ -192,10 +199,16 @@ async def spawn_service(
             env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
-            memory=memory,
+            memory=allowed.memory if allowed else None,
+            cpu=allowed.seconds if allowed else None,
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error
+
+
+def pusher(container: str) -> str:
+    """Return the e-mail address that a mirror's reflogs have for pushes of a container."""
+    return f"{container}@container"
 
 
 def find_git() -> str:

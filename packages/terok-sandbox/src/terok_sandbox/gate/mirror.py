@@ -25,6 +25,7 @@ from terok_sandbox.gate.plan import Divergence, PendingOp, RefNames, SyncPlan, p
 from terok_sandbox.gate.refs import (
     ATTIC,
     ATTIC_TAGS,
+    DETACHED,
     HEADS,
     TAGS,
     UPSTREAM,
@@ -40,7 +41,7 @@ from terok_sandbox.gate.refs import (
     point_head,
     read_refs,
 )
-from terok_sandbox.gate.source import resolve_repo
+from terok_sandbox.gate.source import known_repo, resolve_repo
 from terok_sandbox.gate.upstream import Advertised, Upstream
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class GateSyncResult:
 
     ``applied`` are gate branches that were created or fast-forwarded; ``pending`` wait for a person; ``errors``
     are refs that could not be changed (``success`` is False then); ``notes`` are worth a look, such as moved tags.
+    ``start`` is the commit that new work starts from, the upstream's and not what agents have pushed,
+    ``default_branch`` the branch it is on. Both are None where there is none.
     """
 
     path: Path
@@ -68,6 +71,8 @@ class GateSyncResult:
     gate_only_branches: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    start: str | None = None
+    default_branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class GitGate:
         record = read_record(mirror_path(base, scope))
         gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
         if record.upstream is not None:
-            gate.source = resolve_repo(record.upstream)
+            gate.source = known_repo(record.upstream)
         return gate
 
     def sync(self, *, timeout: float = 1800.0) -> GateSyncResult:
@@ -144,8 +149,9 @@ class GitGate:
         if self.source is None:
             return None
         access = self.access
-        if access is None and self.path.is_dir():
-            access = access_for(read_record(self.path), self.path.parent)
+        if access is None:
+            new = MirrorRecord(self.scope, self.source.address, self.default_branch)
+            access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent)
         return Upstream(self.source, access)
 
     def seed(self, base: Path) -> Path | None:
@@ -250,7 +256,11 @@ class GitGate:
         errors = (create_unseen if created else change_refs)(self.path, changes)
         prune_backups(self.path, refs=after)
         default = self.default_branch or seen.default_branch
-        notes = plan.notes + tags.notes
+        notes = plan.notes + tags.notes + _namesakes(after, plan)
+        start = seen.branches.get(default) if default else seen.head
+        if start and not default:
+            self._keep_detached(upstream, start, after, timeout=timeout)
+            notes += (f"HEAD of the upstream is on no branch: new work starts from its commit {start[:12]}",)
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
@@ -269,7 +279,17 @@ class GitGate:
             gate_only_branches=plan.gate_only,
             notes=notes,
             errors=tuple(errors),
+            start=start,
+            default_branch=default,
         )
+
+    def _keep_detached(self, upstream: Upstream, commit: str, refs: RefSet, *, timeout: float) -> None:
+        if refs.refs.get(DETACHED) == commit:
+            return
+        upstream.fetch_into(self.path, (commit,), timeout=timeout)
+        problem = change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)])
+        if problem is not None:
+            raise MirrorError(f"the upstream's HEAD was not recorded: {problem}")
 
     def _remember(self, address: str | None) -> None:
         try:
@@ -317,6 +337,16 @@ class GitGate:
 
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
+
+
+def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
+    """Say which new branches of the upstream have the name of a tag that the upstream has not."""
+    tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
+    return tuple(
+        f"the new branch {branch!r} has the name of a tag that was pushed here: git may take one for the other"
+        for branch, (old, _) in plan.updates.items()
+        if old is None and branch in tags
+    )
 
 
 def _moves(before: RefSet, seen: Advertised) -> list[RefChange]:

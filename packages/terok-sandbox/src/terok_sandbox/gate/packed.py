@@ -73,6 +73,13 @@ def packed_and_loose(mirror: Path) -> int:
     return packed + sum(len(files) for _, _, files in os.walk(mirror / "refs"))
 
 
+def ref_exists(mirror: Path, ref: str) -> bool:
+    """Tell whether a mirror has a ref of this full name, without asking git."""
+    file = mirror / "packed-refs"
+    line = b" %b\n" % ref.encode("utf-8", "surrogateescape")
+    return is_ref_name(ref) and ((mirror / ref).is_file() or (file.exists() and line in file.read_bytes()))
+
+
 def _merged(old: bytes, refs: Mapping[str, str]) -> bytes:
     entries: dict[bytes, bytes] = {}
     last = b""

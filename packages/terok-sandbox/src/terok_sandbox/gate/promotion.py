@@ -15,8 +15,9 @@ from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.rules import Finding
 from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.names import misleading
 from terok_sandbox.gate.notes import attach_note
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
+from terok_sandbox.gate.refs import HEADS, TAGS, UPSTREAM, MirrorHistory, RefChange, change_refs, head_branch, read_refs
 from terok_sandbox.gate.review import Review, base_tip, review_branch
 from terok_sandbox.gate.verdicts import MAX_NOTE, Verdict, forget_verdict, now, read_verdicts, record_verdict
 
@@ -119,6 +120,8 @@ def promote(
     _check_name(target)
     seen = upstream.advertised(timeout=120.0)
     current = seen.branches.get(target)
+    if current is None and (why := misleading(HEADS + target, lambda ref: ref.removeprefix(TAGS) in seen.tags)):
+        raise PromotionRefused(why, hint="promote to a branch of another name with --to")
     if current == verdict.tip:
         raise PromotionRefused(f"the upstream's {target} is at this commit already")
     refs = read_refs(gate.path)
@@ -138,7 +141,7 @@ def promote(
             f"the upstream's branch {target} would get commits that the review did not show",
             hint="promote to a new branch with --to, and open a pull request",
         )
-    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held):
+    if place := find_held(gate.path, verdict.tip, set(refs.under(UPSTREAM).values()), held, [target]):
         raise PromotionRefused(
             f"a credential of the vault is in {place}",
             hint="replace the credential at its provider, and reject the branch: `terok-sandbox gate reject`",
@@ -147,6 +150,16 @@ def promote(
     change_refs(gate.path, [RefChange(UPSTREAM + target, compared, verdict.tip)])
     forget_verdict(gate.path, branch)
     return target
+
+
+def is_promoted(gate: GitGate, branch: str, target: str) -> bool:
+    """Tell whether the upstream's ``target`` is at the tip of ``branch``, also when asked now."""
+    upstream = gate.upstream()
+    refs = read_refs(gate.path).refs
+    tip = refs.get(HEADS + branch)
+    if upstream is None or tip is None or refs.get(UPSTREAM + target) != tip:
+        return False
+    return upstream.advertised(timeout=120.0).branches.get(target) == tip
 
 
 def reject(gate: GitGate, branch: str, note: str) -> str:

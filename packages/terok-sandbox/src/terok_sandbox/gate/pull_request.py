@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.access import access_for
-from terok_sandbox.gate.errors import NoCredential, PromotionRefused
+from terok_sandbox.gate.errors import NoCredential, NoSuchBranch, PromotionRefused
 from terok_sandbox.gate.forge import ApiCall, Forge, PullRequest, forge_of, opened, opening
 from terok_sandbox.gate.layout import read_record
-from terok_sandbox.gate.refs import head_branch
-from terok_sandbox.gate.review import review_branch
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
+from terok_sandbox.gate.review import commits_between
 
 if TYPE_CHECKING:
     from terok_sandbox.gate.mirror import GitGate
@@ -60,7 +60,12 @@ def prepare(gate: GitGate, branch: str, *, head: str, base: str | None, title: s
             f"there is no token for the forge of {source.address}",
             hint=f"terok-sandbox vault set NAME, then terok-sandbox gate access {gate.scope} --credential NAME",
         )
-    subjects = [safe_text(commit.subject, limit=200) for commit in review_branch(gate.path, branch).commits]
+    refs = read_refs(gate.path)
+    tip = refs.refs.get(HEADS + branch)
+    if tip is None:
+        raise NoSuchBranch(branch, gate.scope)
+    commits = commits_between(gate.path, refs.refs.get(UPSTREAM + into), tip)
+    subjects = [safe_text(commit.subject, limit=200) for commit in commits]
     body = "\n".join(f"- {subject}" for subject in subjects[:_MAX_SUBJECTS]) if len(subjects) > 1 else ""
     wanted = PullRequest(head, into, title or (subjects[0] if subjects else head), body)
     return PreparedPullRequest(forge, source, wanted, login.token)

@@ -13,17 +13,22 @@ from typing import Final
 from terok_util import TerokError
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.allowance import allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.hook import MAX_REFS
+from terok_sandbox.gate.inspect.apart import Apart, limit_to
 from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
-from terok_sandbox.gate.packed import packed_and_loose
+from terok_sandbox.gate.inspect.secrets import find_secrets
+from terok_sandbox.gate.names import misleading
+from terok_sandbox.gate.packed import packed_and_loose, ref_exists
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
 from terok_sandbox.gate.verdicts import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
+_END: Final = b"\nend\n"
 _MAX_ANSWER: Final = 48 * 1024
 """Less than a pipe holds, so that the answer is written at once, whether the hook reads or not."""
 
@@ -51,6 +56,7 @@ class PushCheck:
 
     def __init__(self, mirror: Path) -> None:
         self._mirror = mirror
+        self._apart: Apart | None = None
         self._task: asyncio.Task[None] | None = None
         self._ask, self._ask_writer = os.pipe()
         self._answer_reader, self._answer = os.pipe()
@@ -64,6 +70,8 @@ class PushCheck:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._apart is not None:
+            self._apart.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -72,39 +80,42 @@ class PushCheck:
                 os.close(descriptor)
 
     def start(self) -> None:
-        """Begin to wait for the question; called once git runs."""
-        os.close(self._ask_writer)
-        os.close(self._answer_reader)
-        self._ask_writer = self._answer_reader = -1
-        self._task = asyncio.get_running_loop().create_task(self._attend())
+        """Begin to wait for the question, in a process apart; called once git runs."""
+        self._apart = Apart(self._attend, (self._ask, self._answer))
+        for descriptor in (self._ask, self._ask_writer, self._answer_reader):
+            os.close(descriptor)
+        self._ask = self._ask_writer = self._answer_reader = -1
+        self._task = asyncio.get_running_loop().create_task(self._watch(self._apart))
 
-    async def _attend(self) -> None:
-        try:
-            question = await self._question()
-            if question is None:
-                return
-            accepted, lines = await asyncio.to_thread(answer, self._mirror, question)
-        except TerokError as error:
-            log.warning("a push could not be inspected: %s", safe_text(error.message, limit=500))
-            accepted, lines = False, [f"the push could not be inspected: {error.message}"]
-        except Exception:
-            log.exception("a push could not be inspected")
-            accepted, lines = False, ["the push could not be inspected"]
-        os.write(self._answer, encode_answer(accepted=accepted, lines=lines))
+    async def _watch(self, apart: Apart) -> None:
+        if wrong := await apart.ended():
+            os.write(self._answer, _unjudged(wrong))
 
-    async def _question(self) -> Question | None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=_MAX_QUESTION)
-        pipe = os.fdopen(self._ask, "rb", buffering=0)
-        self._ask = -1
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        try:
-            raw = await reader.readuntil(b"\nend\n")
-            return parse_question(raw, self._mirror)
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return None  # git ended without asking, or the hook said nonsense: without an answer it refuses
-        finally:
-            transport.close()
+    def _attend(self) -> None:
+        if said := _said(self._mirror, self._ask):
+            os.write(self._answer, said)
+
+
+def _said(mirror: Path, ask: int) -> bytes:
+    """Return what the hook is told; nothing when git ended without a question, or the hook did not end it."""
+    raw = b""
+    while not raw.endswith(_END):
+        piece = os.read(ask, 64 * 1024)
+        raw += piece
+        if not piece or len(raw) > _MAX_QUESTION:
+            return b""
+    try:
+        question = parse_question(raw, mirror)
+        limit_to(allowance(held_bytes(mirror, question.quarantine)))
+        accepted, lines = answer(mirror, question)
+    except TerokError as error:
+        return _unjudged(error.message)
+    return encode_answer(accepted=accepted, lines=lines)
+
+
+def _unjudged(why: str) -> bytes:
+    log.warning("a push could not be inspected: %s", safe_text(why, limit=500))
+    return encode_answer(accepted=False, lines=[f"the push could not be inspected: {why}"])
 
 
 def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
@@ -112,9 +123,8 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
-    for _, new, ref in question.updates:
-        if new.strip("0") and safe_text(ref) != ref:
-            return False, [f"the name {ref} has characters that do not show as they are"]
+    if wrong := _misnamed(mirror, question):
+        return False, [wrong]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
     report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
@@ -125,6 +135,19 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
             tip, note = rejections[branch]
             lines.append(f"the reviewer rejected {branch} at {tip[:12]}: {note}")
     return report.accepted, lines
+
+
+def _misnamed(mirror: Path, question: Question) -> str:
+    """Say why a name that a push gives or keeps is not accepted; empty if all are."""
+    given = {ref for old, new, ref in question.updates if new.strip("0") and not old.strip("0")}
+    for _, new, ref in question.updates:
+        if new.strip("0") and safe_text(ref) != ref:
+            return f"the name {ref} has characters that do not show as they are"
+        if new.strip("0") and any(find_secrets("", ref.encode("utf-8", "surrogateescape"))):
+            return "the name of a branch or tag has the form of a credential"
+        if ref in given and (why := misleading(ref, lambda one: one in given or ref_exists(mirror, one))):
+            return f"{why}; choose another name"
+    return ""
 
 
 def _too_many_refs(mirror: Path, question: Question, limit: int) -> str:

@@ -6,6 +6,7 @@
 | ``refs/tags/*``                   | tags, created only                                                  |
 | ``refs/terok/upstream/*``         | branches of the upstream as last seen                               |
 | ``refs/terok/upstream-tags/*``    | its tags as last seen                                               |
+| ``refs/terok/detached``           | where its HEAD was last that was on no branch                       |
 | ``refs/terok/attic/*``            | what the upstream had before, while a pending operation rests on it |
 | ``refs/terok/attic-tags/*``       | the same of its tags                                                |
 | ``refs/terok/backup/<b>/<stamp>`` | tips saved before they were overwritten or deleted                  |
@@ -31,6 +32,7 @@ HEADS: Final = "refs/heads/"
 TAGS: Final = "refs/tags/"
 UPSTREAM: Final = "refs/terok/upstream/"
 UPSTREAM_TAGS: Final = "refs/terok/upstream-tags/"
+DETACHED: Final = "refs/terok/detached"
 ATTIC: Final = "refs/terok/attic/"
 ATTIC_TAGS: Final = "refs/terok/attic-tags/"
 BACKUP: Final = "refs/terok/backup/"

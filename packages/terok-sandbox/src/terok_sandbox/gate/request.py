@@ -43,11 +43,12 @@ class GateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that is not served, with its HTTP status."""
+    """A request that is not served, with its HTTP status; ``lfs`` says that a client of Git LFS asked."""
 
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
+    lfs: bool = False
 
 
 def token_hash(token: str) -> str:
@@ -78,6 +79,8 @@ def route(method: str, target: str, headers: Mapping[str, str], name: str) -> Ga
     tail = target.removeprefix(root) if target.startswith(root) else ""
     if tail == "HEAD":
         return GateRequest("head") if method == "GET" else _method_refused("GET")
+    if tail.startswith("info/lfs/"):
+        return Refusal(501, "the gate holds no files of Git LFS; push what is small enough as a usual file", lfs=True)
     protocol = headers.get("git-protocol", "")
     protocol = protocol if _PROTOCOL.match(protocol) else ""
     if tail in _SERVICES:

@@ -10,6 +10,7 @@ from terok_util.process import OutputTooLarge
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError, NoSuchBranch
+from terok_sandbox.gate.identities import Signature, person, remarks
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.layout import read_record
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
@@ -29,12 +30,13 @@ EMPTY_TREE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CommitSummary:
-    """One commit; ``date`` is ISO 8601, and all text is safe to print."""
+    """One commit; ``date`` is ISO 8601, and all text is safe to print. ``remarks`` say what stands out in it."""
 
     oid: str
     author: str
     date: str
     subject: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def review_branch(mirror: Path, branch: str) -> Review:
         branch=safe_text(branch),
         tip=tip,
         base=start,
-        commits=_commits(mirror, tip, start),
+        commits=commits_between(mirror, start, tip),
         diffstat=_diff(mirror, origin, tip, "--stat=100"),
         patch=patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
         whole=patch is not None,
@@ -93,16 +95,19 @@ def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
     return done.text.strip() or None
 
 
-def _commits(mirror: Path, tip: str, start: str | None) -> tuple[CommitSummary, ...]:
+def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSummary, ...]:
+    """Return the newest `MAX_COMMITS` of those that ``tip`` has and ``start`` (None: nothing) has not."""
     without = [f"^{start}"] if start else []
-    form = "--format=%H%x00%an <%ae>%x00%aI%x00%s"
+    form = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
     done = run_git("log", form, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)
-    found = []
+    found, mine = [], person()
     for line in done.stdout.decode("utf-8", "replace").split("\n"):
         fields = line.split("\0")
-        if len(fields) == 4:
-            oid, author, date, subject = (safe_text(field) for field in fields)
-            found.append(CommitSummary(oid, author, date, subject))
+        if len(fields) == 8:
+            author, committer = Signature(*fields[1:4]), Signature(*fields[4:7])
+            told = tuple(safe_text(remark) for remark in remarks(author, committer, mine))
+            oid, date, subject = (safe_text(field) for field in (fields[0], fields[3], fields[7]))
+            found.append(CommitSummary(oid, str(author), date, subject, told))
     return tuple(found)
 
 

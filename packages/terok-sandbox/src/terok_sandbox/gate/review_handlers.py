@@ -56,6 +56,7 @@ def promote(
     pull_request: bool = False,
     base: str | None = None,
     title: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """Send a reviewed branch upstream, and open a pull request for it if asked to."""
     from terok_sandbox.config import SandboxConfig
@@ -64,22 +65,35 @@ def promote(
     from terok_sandbox.gate.pull_request import prepare
 
     gate = GitGate.open(scope, base=base_directory())
-    promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
-    request = prepare(gate, branch, head=to or branch, base=base, title=title) if pull_request else None
-    held = held_patterns(SandboxConfig.load(), interactive=True)
-    target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, held=held)
+    target = to or branch
+    # What was sent before is not sent again: a pull request that failed then can be asked for once more.
+    again = pull_request and promotion.is_promoted(gate, branch, target)
+    if not again:
+        promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
+    request = prepare(gate, branch, head=target, base=base, title=title) if pull_request else None
+    if not again:
+        held = held_patterns(SandboxConfig.load(), interactive=True)
+        target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, held=held)
     address = gate.source.address if gate.source else ""
-    print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
-    if request is not None:
-        print(f"pull request {request.open()}")
+    if not as_json:
+        print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
+    opened = request.open() if request is not None else None
+    if as_json:
+        done = {"branch": safe_text(branch), "target": safe_text(target), "upstream": safe_text(address)}
+        print(json.dumps(done | {"sent": not again, "pull_request": opened}, indent=1))
+    elif opened:
+        print(f"pull request {opened}")
     return 0
 
 
-def reject(*, scope: str, branch: str, note: str) -> int:
+def reject(*, scope: str, branch: str, note: str, as_json: bool = False) -> int:
     """Turn a branch down with a note that the agent sees."""
     from terok_sandbox.gate import promotion
 
     tip = promotion.reject(GitGate.open(scope, base=base_directory()), branch, note)
+    if as_json:
+        print(json.dumps({"branch": safe_text(branch), "tip": tip}, indent=1))
+        return 0
     print(f"{safe_text(branch)} is rejected at {tip[:12]}; the agent reads why with its next push")
     return 0
 
@@ -119,7 +133,9 @@ def _text(scope: str, seen: ReviewedBranch) -> str:
 
     shown = seen.review
     lines = [f"branch {shown.branch} of {scope} at {shown.tip}", ""]
-    lines += [f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}" for commit in shown.commits]
+    for commit in shown.commits:
+        lines.append(f"{commit.oid[:12]}  {commit.date}  {commit.author}  {commit.subject}")
+        lines += [f"{'':12}  ! {remark}" for remark in commit.remarks]
     if len(shown.commits) == MAX_COMMITS:
         lines.append(f"(the newest {MAX_COMMITS} are listed)")
     if not shown.commits:

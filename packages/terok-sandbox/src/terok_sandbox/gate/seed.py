@@ -1,4 +1,4 @@
-"""A copy of a mirror that containers may read, so that a large workspace need not come through the gate.
+"""A copy of a mirror that containers may read, so that a workspace need not come through the gate.
 
 ``<base>/<scope>.git`` holds the branches and tags that the container may fetch anyway, and none of what the mirror
 hides. It is mounted read-only, and the container copies from it: no alternates, no hard links, nothing shared that an
@@ -17,8 +17,6 @@ from terok_sandbox.gate.invoke import local_service, run_git
 from terok_sandbox.gate.packed import create_packed
 from terok_sandbox.gate.refs import HEADS, TAGS, head_branch, point_head, read_refs
 
-WORTHWHILE: Final = 4 * 1024 * 1024
-"""Bytes of packed objects from which copying is faster than a clone through the gate."""
 _MAX_PACKS: Final = 30
 _SECONDS: Final = 1800.0
 _REMOTE: Final = "refs/remotes/origin/"
@@ -37,14 +35,11 @@ _CONFIG: Final = {
 }
 
 
-def refresh_seed(mirror: Path, base: Path, *, worthwhile: int = WORTHWHILE) -> Path | None:
+def refresh_seed(mirror: Path, base: Path) -> Path | None:
     """Bring the copy of ``mirror`` below ``base`` up to date and return it.
 
-    None when the mirror is too small for a copy to be ``worthwhile``, or when the copy cannot be made: a clone through
-    the gate gives the same.
+    None when it cannot be made: a clone through the gate gives the same.
     """
-    if _packed(mirror) < worthwhile:
-        return None
     seed = base.absolute() / mirror.name
     try:
         ensure_dir(base)
@@ -52,7 +47,7 @@ def refresh_seed(mirror: Path, base: Path, *, worthwhile: int = WORTHWHILE) -> P
             try:
                 if not seed.is_dir() or len(list(seed.glob("objects/pack/*.pack"))) > _MAX_PACKS:
                     return _anew(mirror, seed)
-                return _followed(mirror, seed)
+                return seed if _shows(mirror) == _shows(seed) else _followed(mirror, seed)
             except GateError:
                 return _anew(mirror, seed)
     except (TerokError, OSError):
@@ -128,5 +123,7 @@ def _followed(mirror: Path, seed: Path) -> Path:
     return seed
 
 
-def _packed(mirror: Path) -> int:
-    return sum(pack.stat().st_size for pack in mirror.glob("objects/pack/*.pack"))
+def _shows(place: Path) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Return what a container can fetch from a repository: the default branch, the branches, the tags."""
+    refs = read_refs(place)
+    return head_branch(place), refs.under(HEADS), refs.under(TAGS)

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.request import gate_url
 from terok_sandbox.gate.server import GateLimits, serve_gate
@@ -25,10 +27,21 @@ class GateServer:
     It listens on the loopback ``port`` (0: any free one); ``url`` holds the token.
     """
 
-    def __init__(self, mirror: Path, name: str, token: str, *, port: int = 0, limits: GateLimits | None = None) -> None:
+    def __init__(
+        self,
+        mirror: Path,
+        name: str,
+        token: str,
+        *,
+        port: int = 0,
+        limits: GateLimits | None = None,
+        who: str = "container",
+    ) -> None:
         self._wiring = GateWiring.for_token(mirror, name, token)
+        self._who = who
         self._limits = limits
         self._socket = socket.create_server(("127.0.0.1", port))
+        send_at_once(self._socket)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._serve, name="terok-gate", daemon=True)
@@ -49,7 +62,8 @@ class GateServer:
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(serve_gate(self._socket, self._wiring, stop=self._stop, limits=self._limits))
+            service = serve_gate(self._socket, self._wiring, stop=self._stop, limits=self._limits, who=self._who)
+            runner.run(service)
 
     def __enter__(self) -> Self:
         self.start()

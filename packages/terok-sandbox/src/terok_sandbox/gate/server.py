@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
+import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 from terok_util.door import Door, Protocols
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.backend import Backend, inflated
-from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.disk import disk_use
+from terok_sandbox.gate.errors import GateError, PolicyError
+from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
@@ -26,6 +31,13 @@ if TYPE_CHECKING:
     import socket
 
 _CHUNK: Final = 64 * 1024
+_SMALL: Final = 1024 * 1024
+"""Bytes of a request that are awaited before git starts, so that its size is known; git sends bigger ones in chunks."""
+_MEASURE_SECONDS: Final = 30.0
+_FULL: Final = (
+    "the mirror has reached its limit mirror_bytes; tell the person who runs it: "
+    "'terok-sandbox gate gc {0}', or 'gate policy {0} --limit mirror_bytes=NUMBER'"
+)
 _END_SECONDS: Final = 10.0
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
@@ -37,8 +49,8 @@ log = logging.getLogger(__name__)
 class GateLimits:
     """What one container may use of its gate.
 
-    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) what each process that unpacks it may
-    allocate: few bytes of a pack can describe a file of any size. Pushes leave ``free_bytes`` of the disk free.
+    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) the most that a process which unpacks
+    one may allocate (`allowance`). Pushes leave ``free_bytes`` of the disk free.
     ``calls`` run at once, ``pushes`` of them; more wait, for a call up to ``queue_seconds``. ``idle_seconds`` without
     a byte in either direction end a call, ``call_seconds`` end it in any case.
     """
@@ -55,15 +67,20 @@ class GateLimits:
 
 
 async def serve_gate(
-    sock: socket.socket, wiring: GateWiring, *, stop: asyncio.Event, limits: GateLimits | None = None
+    sock: socket.socket,
+    wiring: GateWiring,
+    *,
+    stop: asyncio.Event,
+    limits: GateLimits | None = None,
+    who: str = "container",
 ) -> None:
-    """Serve ``wiring``'s mirror on the listening ``sock`` until ``stop`` is set.
+    """Serve ``wiring``'s mirror on the listening ``sock`` to the container ``who`` until ``stop`` is set.
 
     Calls that run at that moment are ended with all their processes. The socket itself is left open.
     """
     if wiring.mirror.is_dir():
         install_hook(wiring.mirror)  # an older version's hook would not ask for the inspection
-    gate = _Gate(wiring, limits or GateLimits())
+    gate = _Gate(wiring, limits or GateLimits(), who)
     await asyncio.to_thread(sweep_quarantine, wiring.mirror)
     door = Door("gate", gate.limits.connections)
     door.open(sock, gate.connections.enter)
@@ -82,6 +99,7 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
         "core.logAllRefUpdates": "always",
         "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
         "pack.windowMemory": "256m",
+        "receive.fsck.nulInCommit": "error",  # git shows nothing of what follows it
         "transfer.hideRefs": "refs/terok",
         "receive.advertisePushOptions": "false",
         "receive.denyDeletes": "false",
@@ -95,14 +113,16 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
 
 
 class _Gate:
-    def __init__(self, wiring: GateWiring, limits: GateLimits) -> None:
+    def __init__(self, wiring: GateWiring, limits: GateLimits, who: str) -> None:
         self._wiring = wiring
+        self._who = who
         self.limits = limits
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
         self._pushes = asyncio.Semaphore(limits.pushes)
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
+        self._measured: tuple[float, int] | None = None
         self.server = web.Server(
             self.handle,
             handler_cancellation=True,
@@ -125,7 +145,7 @@ class _Gate:
         """Answer one request; the seat of a connection without one, or without the token, may go to a newcomer."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
-            return _refuse(refusal)
+            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
         with self.connections.at_work(request.protocol):
             return await self._handle(request)
 
@@ -148,6 +168,8 @@ class _Gate:
         except GateError as error:
             log.warning("%s", safe_text(error.message, limit=500))
             return _refuse(Refusal(502, "the gate could not run git"))
+        except (zlib.error, EOFError):
+            return _refuse(Refusal(400, "the body is not what its encoding says"))
         except TimeoutError:
             log.warning("a git operation took too long and was ended")
             return _cut(request)
@@ -155,19 +177,38 @@ class _Gate:
             self._slots.release()
 
     def _room(self) -> int:
-        """Return how many bytes pushes may still bring."""
+        """Return how many bytes pushes may still bring before the disk is full."""
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
+
+    async def _quota(self) -> int:
+        """Return how many bytes pushes may still bring before the mirror has what it may have."""
+        mirror, now = self._wiring.mirror, asyncio.get_running_loop().time()
+        if self._measured is None or now - self._measured[0] > _MEASURE_SECONDS:
+            self._measured = now, await asyncio.to_thread(disk_use, mirror)
+        try:
+            return load_policy(mirror).limits.mirror_bytes - self._measured[1]
+        except PolicyError:
+            return self.limits.push_bytes  # the inspection refuses, and says why
 
     async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
         if wanted.service == "receive-pack" and self._room() <= 0:
             return _refuse(Refusal(507, "the disk of the gate is nearly full; tell the person who runs it"))
+        quota = await self._quota() if wanted.service == "receive-pack" else 0
+        if wanted.service == "receive-pack" and quota <= 0:
+            return _refuse(Refusal(507, _FULL.format(self._wiring.name)))
         if wanted.action == "advertise":
             return await self._answer(request, wanted, None)
         body = inflated(_body(request)) if wanted.gzip else _body(request)
         if wanted.service == "upload-pack":
             return await self._answer(request, wanted, body)
         async with self._pushes, PushCheck(self._wiring.mirror) as check:
-            return await self._answer(request, wanted, body, check)
+            size, body = await _counted(body, self.limits.idle_seconds)
+            held = None if size is None else size + held_bytes(self._wiring.mirror)
+            allowed = allowance(held, self.limits.push_memory)
+            try:
+                return await self._answer(request, wanted, body, check, allowed, quota)
+            finally:
+                self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
     async def _answer(
         self,
@@ -175,17 +216,21 @@ class _Gate:
         wanted: GateRequest,
         body: AsyncIterator[bytes] | None,
         check: PushCheck | None = None,
+        allowed: Allowance | None = None,
+        quota: int = 0,
     ) -> web.StreamResponse:
-        size = {"receive.maxInputSize": str(min(self.limits.push_bytes, self._room()))} if check else {}
+        most = min(self.limits.push_bytes, self._room(), quota)
+        bounds = {"receive.maxInputSize": str(most), "pack.threads": "3"}
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
-            config=self._config | size,
+            config=self._config | (bounds if check else {}),
             protocol=wanted.protocol,
             advertise=wanted.action == "advertise",
             pass_fds=check.inherited if check else (),
             variables=check.variables if check else {},
-            memory=self.limits.push_memory if check else None,
+            allowed=allowed,
+            who=self._who,
         )
         idle = self.limits.idle_seconds
         async with Backend(service, body, idle_timeout=idle) as backend:
@@ -224,6 +269,31 @@ def _preface(wanted: GateRequest) -> bytes:
     return b"%04x%b0000" % (len(line) + 4, line)
 
 
+async def _counted(body: AsyncIterator[bytes], patience: float) -> tuple[int | None, AsyncIterator[bytes]]:
+    """Return the size of a body, None if it has more than `_SMALL` bytes, and the body as it was.
+
+    TimeoutError when nothing comes for ``patience`` seconds.
+    """
+    first: list[bytes] = []
+    size = 0
+    while size <= _SMALL:
+        async with asyncio.timeout(patience):
+            chunk = await anext(body, b"")
+        if not chunk:
+            return size, _joined(first, None)
+        first.append(chunk)
+        size += len(chunk)
+    return None, _joined(first, body)
+
+
+async def _joined(first: list[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    while first:
+        yield first.pop(0)
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
+
+
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
     if request.headers.get("Expect", "").lower() == "100-continue" and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -234,7 +304,10 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 def _refuse(refusal: Refusal) -> web.Response:
     headers = {"Server": _SERVER, **dict(refusal.headers)}
-    response = web.Response(status=refusal.status, text=refusal.reason + "\n", headers=headers)
+    text, kind = refusal.reason + "\n", "text/plain"
+    if refusal.lfs:
+        text, kind = json.dumps({"message": refusal.reason}), "application/vnd.git-lfs+json"
+    response = web.Response(status=refusal.status, text=text, content_type=kind, headers=headers)
     response.force_close()  # whatever else was sent on this connection is not looked at
     return response
 

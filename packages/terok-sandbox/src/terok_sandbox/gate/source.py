@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from terok_sandbox.gate.errors import RepoNotUnderstood, UpstreamRefused
 
 _SLUG_LENGTH = 40
-_SSH_PORT = 22
+SSH_PORT = 22
 _SCP_LIKE = re.compile(r"(?P<user>[A-Za-z0-9_][\w.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^\s:-][^\s]*)\Z")
 _SSH_USER = re.compile(r"[A-Za-z0-9_][\w.-]*\Z")
 _SSH_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*\Z")
@@ -46,6 +46,13 @@ def resolve_repo(text: str) -> RepoSource:
     return _from_path(text)
 
 
+def known_repo(address: str) -> RepoSource:
+    """Return what the ``address`` that a mirror remembers names; a directory need not be there any more."""
+    if address.startswith("/"):
+        return RepoSource("path", address, Path(address).name.removesuffix(".git"))
+    return resolve_repo(address)
+
+
 def scope_for(repo: str) -> str:
     """Return the mirror name of a repository: a readable slug and a hash, stable, ``[a-z0-9-]`` only.
 
@@ -62,13 +69,17 @@ def endpoint(source: RepoSource) -> tuple[str, int] | None:
     if source.kind == "path":
         return None
     if match := _SCP_LIKE.match(source.address):
-        return match["host"], _SSH_PORT
+        return match["host"], SSH_PORT
     url = urlsplit(source.address)
-    return str(url.hostname), url.port or (_SSH_PORT if source.kind == "ssh" else 443)
+    return str(url.hostname), url.port or (SSH_PORT if source.kind == "ssh" else 443)
 
 
 def local_git_dir(repo: Path) -> Path:
     """Return what git itself would enter at ``repo``: its ``.git``, or ``repo`` when that is a bare repository."""
+    if not repo.is_dir():
+        raise RepoNotUnderstood(
+            f"the directory {repo} is gone", hint="put it back, or make a mirror of its new place: gate add DIRECTORY"
+        )
     inside = repo / ".git"
     if inside.is_dir() or inside.is_file():
         return inside

@@ -30,9 +30,13 @@ def ops(*, scope: str, as_json: bool = False) -> int:
     return 0
 
 
-def apply(*, scope: str, branches: list[str]) -> int:
+def apply(*, scope: str, branches: list[str], as_json: bool = False) -> int:
     """Carry out pending operations; the old tips are saved."""
     result = GitGate.open(scope, base=base_directory()).apply_pending_ops(branches or None)
+    if as_json:
+        saved = [backup_name(backup) for backup in result.backups]
+        print(json.dumps({"applied": result.applied, "backups": saved, "errors": result.errors}, indent=1))
+        return 0 if result.success else 1
     for branch, backup in zip(result.applied, result.backups, strict=True):
         print(f"applied  {safe_text(branch)}, saved as {safe_text(backup_name(backup))}")
     for error in result.errors:
@@ -53,18 +57,64 @@ def backups(*, scope: str, as_json: bool = False) -> int:
     return 0
 
 
-def restore(*, scope: str, name: str, to: str | None = None) -> int:
+def restore(*, scope: str, name: str, to: str | None = None, as_json: bool = False) -> int:
     """Set a branch to a saved tip."""
-    print(f"restored {safe_text(restore_backup(_mirror(scope), name, to))}")
+    branch = restore_backup(_mirror(scope), name, to)
+    print(json.dumps({"restored": branch}) if as_json else f"restored {safe_text(branch)}")
     return 0
 
 
-def prune(*, scope: str, days: int = 30) -> int:
+def prune(*, scope: str, days: int = 30, as_json: bool = False) -> int:
     """Remove old backups."""
     if days < 0:
         raise GateError("the number of days is negative")
     removed = prune_backups(_mirror(scope), timedelta(days=days))
-    print(f"removed {len(removed)} backups")
+    if as_json:
+        print(json.dumps([backup.name for backup in removed], indent=1))
+    else:
+        print(f"removed {len(removed)} backups")
+    return 0
+
+
+def gc(*, scope: str, days: int = 30, as_json: bool = False) -> int:
+    """Remove old saved tips and what nothing reaches any more."""
+    from terok_sandbox.gate.disk import collect_garbage
+
+    if days < 0:
+        raise GateError("the number of days is negative")
+    mirror = _mirror(scope)
+    removed = prune_backups(mirror, timedelta(days=days))
+    before, after = collect_garbage(mirror, days)
+    if as_json:
+        print(json.dumps({"backups": len(removed), "bytes_before": before, "bytes_after": after}, indent=1))
+    else:
+        print(f"removed {len(removed)} backups; {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
+    return 0
+
+
+def remove(*, scope: str, force: bool = False, as_json: bool = False) -> int:
+    """Remove a mirror that no container uses, with new work only if told to."""
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.gate.disk import disk_use, remove_mirror, users_of
+    from terok_sandbox.gate.promotion import new_work
+
+    mirror = mirror_path(base_directory(), scope)
+    if users := users_of(mirror, SandboxConfig().sidecar_dir.glob("*.json")):
+        raise GateError(
+            f"containers have the mirror {scope} as their gate: {safe_text(', '.join(users))}",
+            hint="remove them first: terok-sandbox rm NAME",
+        )
+    if mirror.exists() and not force:
+        work = [item.branch for item in new_work(GitGate.open(scope, base=base_directory()))]
+        if work:
+            names = safe_text(", ".join(work), limit=500)
+            raise GateError(
+                f"the mirror {scope} has work that the upstream has not: {names}",
+                hint=f"terok-sandbox gate review {scope}, or say --force",
+            )
+    freed = disk_use(mirror)
+    remove_mirror(mirror)
+    print(json.dumps({"removed": scope, "bytes": freed}) if as_json else f"removed {scope}, {freed / 1e6:.1f} MB")
     return 0
 
 
@@ -112,6 +162,7 @@ def access(
     ssh_agent: str | None = None,
     personal_ssh: bool = False,
     forge: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """Print or change how the upstream of a mirror is spoken to."""
     mirror = _mirror(scope)
@@ -126,6 +177,9 @@ def access(
     if forge is not None:
         record = replace(record, forge=forge)
     write_record(mirror, record)
+    if as_json:
+        print(json.dumps(asdict(record), indent=1))
+        return 0
     print(f"upstream    {safe_text(record.upstream or '(none)')}")
     print(f"credential  {safe_text(record.credential or '(none)')}")
     agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,13 +15,14 @@ from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, Promot
 from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
 from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
-from terok_sandbox.gate.source import RepoSource, local_git_dir
+from terok_sandbox.gate.source import SSH_PORT, RepoSource, endpoint, local_git_dir
 
 if TYPE_CHECKING:
     from terok_util.process import Completed
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
 _DISK_FULL: Final = "No space left on device"
+_HOST_KEY: Final = "Host key verification failed"
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 _TOLERATED: Final = (
@@ -38,17 +39,16 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """Branches and tags of an upstream, and the branch its HEAD names (None when it has no commits)."""
+    """What an upstream has: branches, tags, the branch and the commit its HEAD is at, and the hash of its objects.
+
+    HEAD names no branch (None) when it is on none, and no commit when there is none.
+    """
 
     branches: dict[str, str]
     tags: dict[str, str]
     default_branch: str | None
-
-    @property
-    def object_format(self) -> str:
-        """The hash that the object names are made of; what git assumes when there are none."""
-        some = next(iter(self.branches.values()), "")
-        return "sha256" if len(some) == 64 else "sha1"
+    object_format: str = "sha1"
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,15 @@ class Upstream:
             done = self._git("ls-remote", "--symref", timeout=timeout, max_output=_ADVERTISEMENT_BYTES)
         except (GitFailed, GitTimeout) as error:
             raise self._unreachable(error) from error
-        return parse_advertisement(done.stdout)
+        seen = parse_advertisement(done.stdout)
+        if seen.branches or seen.tags:
+            return seen
+        return replace(seen, object_format=self._object_format(timeout))
+
+    def _object_format(self, timeout: float) -> str:
+        """Return the hash of an upstream that has no objects yet, as it says in the conversation itself."""
+        said = self._git("ls-remote", timeout=timeout, check=False, variables={"GIT_TRACE_PACKET": "1"}).stderr
+        return "sha256" if b"< object-format=sha256" in said else "sha1"
 
     def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
         """Bring the objects ``oids``, and all that they need, into the mirror; no ref changes.
@@ -120,7 +128,9 @@ class Upstream:
         text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
         raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
 
-    def _git(self, verb: str, *words: str, refspec: str = "", **bounds: Any) -> Completed:
+    def _git(
+        self, verb: str, *words: str, refspec: str = "", variables: Mapping[str, str] | None = None, **bounds: Any
+    ) -> Completed:
         """Run a command that speaks with the upstream; ``bounds`` as `run_git` takes them."""
         address = self.source.address
         if self.source.kind == "path":
@@ -130,9 +140,21 @@ class Upstream:
             address = str(git_dir)
         target = (address, refspec) if refspec else (address,)
         with shown_to(address, self.source.kind, self.access) as shown:
-            return run_git(verb, *words, *target, protocols=_PROTOCOLS[self.source.kind], shown=shown, **bounds)
+            given = replace(shown, variables={**shown.variables, **(variables or {})})
+            return run_git(verb, *words, *target, protocols=_PROTOCOLS[self.source.kind], shown=given, **bounds)
+
+    def _other_host_key(self) -> UpstreamUnreachable:
+        host, port = endpoint(self.source) or ("", SSH_PORT)
+        name = host if port == SSH_PORT else f"[{host}]:{port}"
+        file = self.access.known_hosts if self.access and not self.access.personal_ssh else Path("~/.ssh/known_hosts")
+        return UpstreamUnreachable(
+            f"the ssh host key of {name} is not the one that is known: somebody may be in between, or it has a new key",
+            hint=f"if you know of a new key, forget the old one: ssh-keygen -f {file} -R '{name}'",
+        )
 
     def _unreachable(self, error: GitFailed | GitTimeout) -> UpstreamUnreachable:
+        if _HOST_KEY in error.message:
+            return self._other_host_key()
         what = "check that the repository is intact with 'git fsck'"
         if self.source.kind != "path":
             what = "check the address, the network and what 'terok-sandbox gate access' says of credentials"
@@ -143,11 +165,13 @@ def parse_advertisement(output: bytes) -> Advertised:
     """Read the output of ``git ls-remote --symref``; what is no name of a ref is left out, as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
-    default = None
+    default = head = None
     for line in output.decode("utf-8", "surrogateescape").split("\n"):
         value, tab, name = line.partition("\t")
         if not tab or name.endswith("^{}"):
             continue
+        if name == "HEAD" and _OID.match(value):
+            head = value
         if not value.startswith("ref: ") and not (_OID.match(value) and is_ref_name(name)):
             continue
         if value.startswith("ref: "):
@@ -157,4 +181,5 @@ def parse_advertisement(output: bytes) -> Advertised:
             branches[name.removeprefix(HEADS)] = value
         elif name.startswith(TAGS):
             tags[name.removeprefix(TAGS)] = value
-    return Advertised(branches, tags, default)
+    some = next(iter((branches | tags).values()), "") or head or ""
+    return Advertised(branches, tags, default, "sha256" if len(some) == 64 else "sha1", head)

@@ -12,9 +12,11 @@ from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.check import check_spec
 from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
+from terok_sandbox.launch.made import digest
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
 from terok_sandbox.shield.asker import RESOLV_CONF
+from terok_sandbox.sidecar import Planned
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -25,11 +27,11 @@ from terok_sandbox.vault_addr import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.launch.spec import RunSpec, VolumeSpec
-    from terok_sandbox.sidecar import Enforcement
+    from terok_sandbox.sidecar import Enforcement, Network
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
 """What `sudo` and the package managers under it need, and all that an unrestricted container keeps of Podman's set.
@@ -69,8 +71,12 @@ class LaunchPaths:
     resolv_conf: Path
     hosts: Path
     apt_conf: Path
+    hostname: Path
+    containerenv: Path
+    localtime: Path
     env_file: Path
     seccomp_dir: Path
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +85,10 @@ class LaunchPlan:
 
     ``argv`` either runs the container detached or, when ``sealed``, creates it: ``copies`` are then to be copied in
     before it is started. ``options`` are those of them that make a container of any image and command a sandboxed one.
-    The texts are the contents of the files named in :class:`LaunchPaths`; ``apt_conf`` is empty where there is none.
-    ``warnings`` are lines for the user.
+    The texts are the contents of the files named in :class:`LaunchPaths`; ``apt_conf`` is empty where there is none,
+    ``timezone`` names the zone that ``localtime`` describes, if one was asked for. ``planned`` is what Podman has to
+    make of it, ``network`` the program that connects the container once it is supervised. ``warnings`` are lines for
+    the user.
     """
 
     name: str
@@ -93,13 +101,25 @@ class LaunchPlan:
     resolv_conf: str
     hosts: str
     apt_conf: str
+    hostname: str
+    timezone: str | None
+    planned: Planned
+    network: Network | None
     warnings: tuple[str, ...]
 
 
 def plan_launch(
-    spec: RunSpec, facts: HostFacts, paths: LaunchPaths, *, enforcement: Enforcement, cdi_devices: Collection[str] = ()
+    spec: RunSpec,
+    facts: HostFacts,
+    paths: LaunchPaths,
+    *,
+    enforcement: Enforcement,
+    cdi_devices: Collection[str] = (),
+    cdi_grants: Collection[str] = (),
 ) -> LaunchPlan:
     """Turn *spec* into a plan for the host described by *facts*, which has the GPU devices *cdi_devices*.
+
+    *cdi_grants* is what their descriptions give to a container.
 
     Raises SpecError for refused values, GpuConfigError for GPUs that the host has not, and PrerequisiteMissing when it
     has no program for the container's network.
@@ -110,15 +130,15 @@ def plan_launch(
     hostname = spec.hostname or default_hostname(spec.container_name)
     mounts = [volume for volume in spec.volumes if volume.live or not spec.sealed]
     limits, warnings = _limits(spec, facts)
+    own = _own_mounts(spec, paths, airlock=enforcement == "airlock")
     options = [
         *_identity(spec, paths, facts, hostname),
         *_confinement(spec, facts),
         *("--security-opt", f"seccomp={paths.seccomp_dir / profile_name(spec.opt_outs)}"),
-        *_network(facts, enforcement),
-        *_guest(spec, enforcement),
+        *_network(spec, facts, enforcement),
         *limits,
         *gpu_args(spec.gpus, cdi_devices, runtime=spec.runtime or facts.runtime),
-        *_mount_args(paths, labels=facts.selinux, airlock=enforcement == "airlock"),
+        *_mount_args(own, labels=facts.selinux),
         *(word for volume in mounts for word in ("--volume", volume.to_mount_arg(labels=facts.selinux))),
     ]
     argv = [
@@ -126,11 +146,14 @@ def plan_launch(
         *(["create"] if spec.sealed else ["run", "--detach"]),
         *("--pull", "never"),
         *options,
+        # Where it can be followed as it is written: Podman's own place for it belongs to the container's root.
+        *("--log-opt", f"path={paths.log}"),
         *("--env-file", str(paths.env_file)),
         *(("--workdir", spec.workdir) if spec.workdir else ()),
         spec.image,
         *spec.command,
     ]
+    settings = [f"{name}={value}" for name, value in sorted({**_proxy(enforcement), **_environment(spec)}.items())]
     return LaunchPlan(
         name=spec.container_name,
         image=spec.image,
@@ -138,12 +161,32 @@ def plan_launch(
         options=tuple(options),
         sealed=spec.sealed,
         copies=tuple(volume for volume in spec.volumes if volume not in mounts),
-        env_file="".join(
-            f"{name}={value}\n" for name, value in sorted({**_proxy(enforcement), **_environment(spec)}.items())
-        ),
+        env_file="".join(f"{setting}\n" for setting in settings),
         resolv_conf=RESOLV_CONF,
         hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
         apt_conf=_APT_CONF if enforcement == "airlock" else "",
+        hostname=f"{hostname}\n",
+        timezone=spec.timezone,
+        planned=Planned(
+            hostname=hostname,
+            mounts=(
+                *((str(source), target, "ro") for source, target in own),
+                *((str(one.host_path), one.container_path, "ro" if one.read_only else "rw") for one in mounts),
+                *(
+                    ("tmpfs", value.partition(":")[0], "rw")
+                    for flag, value in pairs(spec.extra_args)
+                    if flag == "--tmpfs"
+                ),
+            ),
+            env=tuple(sorted(map(digest, settings))),
+            capabilities=SUDO_CAPABILITIES if spec.unrestricted else (),
+            restricted=not spec.unrestricted,
+            user_namespace=facts.rootless,
+            own_network=spec.runtime == "krun",
+            labels=facts.selinux,
+            devices=tuple(cdi_grants) if spec.gpus else (),
+        ),
+        network=None if enforcement == "airlock" or spec.runtime == "krun" else facts.network,
         warnings=tuple(warnings),
     )
 
@@ -159,9 +202,8 @@ def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str
     runtime = ["--runtime", spec.runtime] if spec.runtime else []
     return [
         *("--name", spec.container_name, "--hostname", hostname),
-        *(["--init"] if facts.init and spec.init else []),
+        "--init" if facts.init and spec.init else "--init=false",
         *(["--rm"] if spec.ephemeral else []),
-        *(["--tz", spec.timezone] if spec.timezone else []),
         *runtime,
         *(word for key, value in sorted(annotations.items()) for word in ("--annotation", f"{key}={value}")),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
@@ -181,30 +223,32 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
         # and a check of the image's own that it would run again and again.
         *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false", "--no-healthcheck"),
         # What the user's `containers.conf` may share with the host by default.
-        *("--pid", "private", "--ipc", "private", "--uts", "private", "--env-host=false", "--privileged=false"),
+        *("--pid", "private", "--ipc", "private", "--uts", "private", "--cgroupns", "private"),
+        *("--env-host=false", "--privileged=false"),
         *("--log-driver", "k8s-file", "--log-opt", f"max-size={LOG_LIMIT}"),
     ]
 
 
-def _network(facts: HostFacts, enforcement: Enforcement) -> list[str]:
+def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[str]:
+    """Give the container no network: what leads out of it is for the supervisor to start, behind the rules.
+
+    A start that no supervisor watches, because Podman did not find the hook, thus reaches nothing. Only a microVM gets
+    Podman's own network, which publishes its SSH port on the host's loopback; Podman chooses a free port there.
+    """
     if enforcement == "airlock":
+        if spec.runtime == "krun":
+            raise SpecError(
+                "a microVM is reached over its network, which airlock takes away", hint="use another runtime"
+            )
         return ["--network", "none"]
     if facts.network is None:
         raise PrerequisiteMissing(
             "there is no program for the container's network", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
         )
-    if facts.network == "slirp4netns":
-        return ["--network", "slirp4netns:allow_host_loopback=false"]
-    return ["--network", facts.network]
-
-
-def _guest(spec: RunSpec, enforcement: Enforcement) -> list[str]:
-    """Publish the SSH port of a microVM on the host's loopback; Podman chooses a free port there."""
     if spec.runtime != "krun":
-        return []
-    if enforcement == "airlock":
-        raise SpecError("a microVM is reached over its network, which airlock takes away", hint="use another runtime")
-    return ["--publish", f"127.0.0.1::{GUEST_SSH_PORT}"]
+        return ["--network", "none"]
+    network = "slirp4netns:allow_host_loopback=false" if facts.network == "slirp4netns" else facts.network
+    return ["--network", network, "--publish", f"127.0.0.1::{GUEST_SSH_PORT}"]
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:
@@ -226,13 +270,13 @@ def _limits(spec: RunSpec, facts: HostFacts) -> tuple[list[str], list[str]]:
         ("cpu", "--cpus", None if spec.cpus is None else f"{spec.cpus:g}"),
         ("pids", "--pids-limit", None if spec.pids is None else str(spec.pids)),
     )
+    defaults = {"pids": str(DEFAULT_PIDS), "memory": f"{facts.memory * 3 // 4}b" if facts.memory else None}
     arguments: list[str] = []
     warnings: list[str] = []
     for controller, flag, value in wanted:
         if controller in facts.controllers:
-            default = str(DEFAULT_PIDS) if controller == "pids" else None
-            if value or default:
-                arguments += [flag, value or default or ""]
+            if given := value or defaults.get(controller):
+                arguments += [flag, given]
         elif value:
             warnings.append(_no_effect(flag, value, controller))
     for flag, value in pairs(spec.extra_args):
@@ -248,12 +292,22 @@ def _no_effect(flag: str, value: str, controller: str) -> str:
     return f"{flag} {value} has no effect: this user has no {controller} cgroup controller"
 
 
-def _mount_args(paths: LaunchPaths, *, labels: bool, airlock: bool) -> list[str]:
-    mounts = (
+def _own_mounts(spec: RunSpec, paths: LaunchPaths, *, airlock: bool) -> tuple[tuple[Path, str], ...]:
+    """Return what the sandbox itself shows to the container, read-only.
+
+    Podman's own copies of the last four are writable, and lie where the sockets of all containers are.
+    """
+    return (
         *([(paths.apt_conf, "/etc/apt/apt.conf.d/99terok-airlock")] if airlock else []),
         (paths.resolv_conf, "/etc/resolv.conf"),
-        (paths.hosts, "/etc/hosts"),
         (paths.guest_dir, CONTAINER_RUNTIME_DIR),
+        (paths.hosts, "/etc/hosts"),
+        (paths.hostname, "/etc/hostname"),
+        (paths.containerenv, "/run/.containerenv"),
+        *([(paths.localtime, "/etc/localtime")] if spec.timezone else []),
     )
+
+
+def _mount_args(mounts: Iterable[tuple[Path, str]], *, labels: bool) -> list[str]:
     options = "ro,z" if labels else "ro"
     return [word for source, target in mounts for word in ("--volume", f"{source}:{target}:{options}")]

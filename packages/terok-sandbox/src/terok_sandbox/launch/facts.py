@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from terok_sandbox.sidecar import Network
 
 MIN_PODMAN: Final = (4, 3)
 """Oldest Podman that works: the first with ``keep-id:uid=``."""
-
-NetworkTool = Literal["slirp4netns", "pasta", "bridge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class HostFacts:
 
     ``podman`` is the absolute path of the program; ``controllers`` are the cgroup controllers this user may set limits
     with; ``network`` is ``None`` when no program for a container's network is installed; ``init`` says whether Podman
-    has an init program to put into containers; ``selinux`` whether mounts need a label.
+    has an init program to put into containers; ``selinux`` whether mounts need a label; ``store`` is where Podman keeps
+    images, containers and volumes, and what runs; ``memory`` is the host's in bytes, 0 if unknown.
     """
 
     podman: str
@@ -25,15 +27,15 @@ class HostFacts:
     rootless: bool
     controllers: frozenset[str]
     runtime: str
-    network: NetworkTool | None
+    network: Network | None
     init: bool
     selinux: bool
+    store: tuple[str, ...] = ()
+    memory: int = 0
 
 
-def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> NetworkTool | None:
-    """Return the network program: pasta from Podman 5 on, slirp4netns before; root without it has the bridge."""
-    if not rootless:
-        return "slirp4netns" if slirp else "bridge"
-    if version >= (5, 0, 0) and pasta:
+def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> Network | None:
+    """Return the network program: pasta from Podman 5 on, slirp4netns before and for root."""
+    if rootless and version >= (5, 0, 0) and pasta:
         return "pasta"
     return "slirp4netns" if slirp else None

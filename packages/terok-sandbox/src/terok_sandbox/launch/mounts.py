@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import SpecError
+from terok_sandbox.launch.sockets import listening_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.spec import VolumeSpec
@@ -26,6 +27,8 @@ ENGINE_SOCKETS: Final = (
 """System sockets through which a container could start other containers; a user's own are added to them."""
 KERNEL: Final = ("/proc", "/sys", "/dev")
 """What shows or steers the host's processes, terminals and devices."""
+SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
+"""Where programs of this host make sockets and files for each other, at any time."""
 
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))
@@ -34,13 +37,16 @@ _BOUND_PATH: Final = 7
 """Column of the path a Unix socket is bound to."""
 
 
-def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) -> tuple[tuple[str, str], ...]:
+def check_mount_sources(
+    volumes: Iterable[VolumeSpec], config: SandboxConfig, *, store: Sequence[str] = ()
+) -> tuple[tuple[str, str], ...]:
     """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
 
     Raises :class:`SpecError` for a volume whose source is missing or would hand the container the host.
 
-    Refused are sockets and devices, directories with a container engine's socket, the kernel's own file systems, and
-    the sandbox's state: whoever writes there is no longer confined. What configures Podman and the sandbox, and their
+    Refused are sockets and devices, directories with sockets on which programs of this host listen, the directories in
+    which programs meet, the kernel's own file systems, Podman's storage (*store*) and where it keeps what runs, and the
+    sandbox's state: whoever writes there is no longer confined. What configures Podman and the sandbox, and their
     program, may be mounted read-only. All of this holds for a directory above too, and by whatever name it is reached.
     """
     if not (volumes := tuple(volumes)):
@@ -48,11 +54,13 @@ def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) ->
     sockets = [_Place(path) for path in _engine_sockets()]
     kernel = [_Place(path) for path in KERNEL]
     own = [_Place(str(path)) for path in (config.vault_dir, config.runtime_dir, config.state_dir)]
+    podmans = [_Place(path) for path in (*store, *_podmans())]
+    shared = [_Place(path) for path in (*SHARED, *_runtime_dirs())]
     settings = [_Place(str(path)) for path in _settings(config)]
     judged = []
     for volume in volumes:
         source = _source(volume)
-        for places, what in ((sockets, _ENGINE), (kernel, "belongs to the kernel of this host")):
+        for places, what in ((sockets, _ENGINE), (kernel, "belongs to the kernel of this host"), (podmans, _STORE)):
             if any(source.meets(place) for place in places):
                 raise SpecError(f"{volume.host_path}: {what}", hint=_NARROWER)
         if any(source.meets(place) for place in own):
@@ -61,12 +69,20 @@ def check_mount_sources(volumes: Iterable[VolumeSpec], config: SandboxConfig) ->
             raise SpecError(
                 f"{volume.host_path}: holds settings or the program of the sandbox or Podman", hint="mount it read-only"
             )
+        if any(source.holds(place) for place in shared):
+            raise SpecError(f"{volume.host_path}: programs of this host make sockets there", hint=_NARROWER)
+        if found := listening_below(Path(source.path)):
+            raise SpecError(
+                f"{volume.host_path}: a program of this host listens on {found}",
+                hint="mount a directory without it, or end that program",
+            )
         judged.append((str(volume.host_path), source.path))
     return tuple(judged)
 
 
 _NARROWER: Final = "mount the directory the work is in, not one above it"
 _ENGINE: Final = "leads to the socket of a container engine"
+_STORE: Final = "holds containers or images of Podman"
 
 
 class _Place:
@@ -81,6 +97,10 @@ class _Place:
     def meets(self, other: _Place) -> bool:
         """Tell whether one is the other or lies below it; what does not exist yet has only what is above it."""
         return self.itself in other.above or other.itself in self.above
+
+    def holds(self, other: _Place) -> bool:
+        """Tell whether *other* is this place or lies below it."""
+        return self.itself in other.above
 
 
 def _source(volume: VolumeSpec) -> _Place:
@@ -107,11 +127,23 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return info.st_dev, info.st_ino
 
 
+def _runtime_dirs() -> set[str]:
+    """Return where this user's programs meet."""
+    return {base for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}") if base}
+
+
+def _podmans() -> Iterator[str]:
+    """Yield where Podman keeps what runs, and its storage unless it was told otherwise."""
+    if os.geteuid() == 0:
+        yield from ("/run/containers/storage", "/run/libpod", "/var/lib/containers/storage")
+    yield from (f"{base}/{name}" for base in _runtime_dirs() for name in ("containers", "libpod"))
+    data = os.environ.get("XDG_DATA_HOME") or f"{Path.home()}/.local/share"
+    yield f"{data}/containers/storage"
+
+
 def _engine_sockets() -> Iterator[str]:
     yield from ENGINE_SOCKETS
-    for base in {os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}"}:
-        if base:
-            yield from (f"{base}/{name}" for name in _USER_SOCKETS)
+    yield from (f"{base}/{name}" for base in _runtime_dirs() for name in _USER_SOCKETS)
     for name in ("DOCKER_HOST", "CONTAINER_HOST"):
         scheme, _, path = os.environ.get(name, "").partition("unix://")
         if not scheme and path.startswith("/"):

@@ -9,7 +9,10 @@ from typing import Final
 from terok_sandbox.errors import SpecError
 from terok_sandbox.vault_addr import CONTAINER_RUNTIME_DIR
 
-MANAGED_TARGETS: Final = (CONTAINER_RUNTIME_DIR, "/etc/resolv.conf", "/etc/hosts", "/proc", "/sys", "/dev")
+MANAGED_TARGETS: Final = (
+    *(CONTAINER_RUNTIME_DIR, "/run/.containerenv", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname"),
+    *("/proc", "/sys", "/dev"),
+)
 """Container paths that are ours, or the kernel's."""
 
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f:,\"\\]")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import threading
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_d
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
-from terok_sandbox.errors import ContainerBusy, LaunchError, SpecError
+from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
 from terok_sandbox.runtime.ports import reserve_port
@@ -26,16 +27,25 @@ from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.argv import LaunchPlan
     from terok_sandbox.launch.spec import RunSpec
+    from terok_sandbox.sidecar import Network, Planned
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
+OUTPUT_LOG: Final = "output.log"
+"""What the container prints, as Podman's monitor writes it."""
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
+CONTAINERENV: Final = 'engine="podman"\n'
+"""What programs look for that want to know whether they are in a container."""
+_ZONES: Final = Path("/usr/share/zoneinfo")
+_LOCALTIME: Final = Path("/etc/localtime")
+LOW_DISK: Final = 2 * 2**30
+"""Bytes below which a launch says so."""
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
 
@@ -69,13 +79,28 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         resolv_conf=state_dir / "etc" / "resolv.conf",
         hosts=state_dir / "etc" / "hosts",
         apt_conf=state_dir / "etc" / "apt.conf",
+        hostname=state_dir / "etc" / "hostname",
+        containerenv=state_dir / "etc" / "containerenv",
+        localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
         seccomp_dir=config.seccomp_dir,
+        log=state_dir / OUTPUT_LOG,
     )
 
 
-def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, str], ...] = ()) -> Sidecar:
-    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor."""
+def make_sidecar(
+    config: SandboxConfig,
+    spec: RunSpec,
+    mounts: tuple[tuple[str, str], ...] = (),
+    *,
+    network: Network | None = None,
+    planned: Planned | None = None,
+) -> Sidecar:
+    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor.
+
+    *network* is the program that is to connect it, if that is the supervisor's business; *planned* is what Podman is
+    to make of it, if that is known.
+    """
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -105,7 +130,19 @@ def make_sidecar(config: SandboxConfig, spec: RunSpec, mounts: tuple[tuple[str, 
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
         host_ports=_host_ports() if config.services_mode == "tcp" else None,
         mounts=mounts,
+        network=network,
+        planned=planned,
     )
+
+
+def low_disk(store: Iterable[str]) -> str:
+    """Return a line about a nearly full disk with one of *store*: nothing else limits what a container writes."""
+    for path in store:
+        with suppress(OSError):
+            free = shutil.disk_usage(path).free
+            if free < LOW_DISK:
+                return f"{path}: only {free / 2**30:.1f} GiB are free, and containers write there without a limit"
+    return ""
 
 
 def _host_ports() -> HostPorts:
@@ -135,6 +172,12 @@ def dossier_text(spec: RunSpec) -> str:
     return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
 
 
+def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
+    """Write everything that *plan* needs, with *mounts* as they were judged; LaunchError when that fails."""
+    sidecar = make_sidecar(config, spec, mounts, network=plan.network, planned=plan.planned)
+    write_files(config, sidecar, plan, dossier_text(spec))
+
+
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
     """Write everything podman and the supervisor read; LaunchError when that fails.
 
@@ -147,6 +190,10 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         ensure_dir(paths.hosts.parent, 0o755)
         atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
         atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
+        atomic_write(paths.hostname, plan.hostname, mode=0o644, durable=False)
+        atomic_write(paths.containerenv, CONTAINERENV, mode=0o644, durable=False)
+        if plan.timezone:
+            atomic_write(paths.localtime, _zone(plan.timezone), mode=0o644, durable=False)
         if plan.apt_conf:
             atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
@@ -156,11 +203,21 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         raise LaunchError(f"the files of container {plan.name} cannot be written: {error}") from error
 
 
+def _zone(name: str) -> bytes:
+    """Return this host's description of a time zone."""
+    path = _LOCALTIME if name == "local" else _ZONES / name
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise SpecError(f"this host knows no time zone {name}", hint=f"see {_ZONES}") from error
+
+
 @contextmanager
 def settling(config: SandboxConfig, name: str) -> Iterator[None]:
     """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
     paths = launch_paths(config, name)
-    files = [file for file in (paths.resolv_conf, paths.hosts, paths.apt_conf, paths.sidecar) if file.exists()]
+    shown = (paths.resolv_conf, paths.hosts, paths.hostname, paths.containerenv, paths.localtime, paths.apt_conf)
+    files = [file for file in (*shown, paths.sidecar) if file.exists()]
     errors: list[OSError] = []
 
     def settle() -> None:
@@ -186,6 +243,19 @@ def _settle(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def revoke_tokens(config: SandboxConfig, name: str) -> None:
+    """Revoke every token of container *name*; raises VaultError when the vault cannot be opened."""
+    if not config.db_path.exists():
+        return
+    with suppress(SandboxError):  # what cannot be read may have had tokens
+        if Sidecar.load(config.sidecar_path(name)).vault is None:
+            return
+    from terok_sandbox.vault.unlock import open_vault
+
+    with open_vault(config) as vault:
+        vault.revoke_tokens(name)
 
 
 def remove_files(config: SandboxConfig, name: str) -> None:

@@ -68,22 +68,22 @@ class Wiring:
 class RunSpec:
     """One container to launch.
 
-    ``env`` travels in a 0600 file, never in an argument; its values are single lines. ``command`` of ``()`` runs the
-    image's own. ``task_dir`` is the host directory of the task, if it has one. ``memory`` is podman's notation
-    (``4g``), ``cpus`` a number of CPUs, ``pids`` a number of processes (4096 unless given); each needs a cgroup
-    controller and is left out, with a warning, where the host has none. ``gpus`` is ``all``, a vendor (``nvidia``,
-    ``amd``, ``intel``), one device of it (``nvidia:0``), or several of these with commas between. ``timezone`` is
-    ``local`` or a name such as ``Europe/Berlin``. ``init`` puts a small first process into the container that reaps
-    orphans. ``ephemeral`` lets Podman remove the container when it has ended; the sandbox's own files of it go with
-    `terok-sandbox rm` or `terok-sandbox doctor --fix`. ``opt_outs`` keeps parts of Podman's seccomp profile that ours
-    takes away: ``nested`` (namespaces, mounts), ``perf``, ``debug`` (ptrace). ``unrestricted`` lets ``sudo`` work
-    inside; otherwise the container runs as uid 1000 with no capabilities and no new privileges. ``sealed`` copies
-    volumes in instead of mounting them. ``workdir`` of ``None`` leaves the image's. ``runtime`` names an OCI runtime
-    (``crun``, ``runc``, ``krun``); with ``krun`` the container is a microVM whose SSH port Podman publishes on the
-    host's loopback, see :class:`terok_sandbox.KrunRuntime`.
-    ``loopback_ports`` are TCP ports of the host's loopback, up to eight, that the container reaches at its own.
-    ``annotations`` are limited to ``SAFE_ANNOTATION_KEYS``, ``extra_args`` to the podman arguments of
-    :mod:`terok_sandbox.launch.extra`.
+    ``env`` travels in a 0600 file, never in an argument; its values are single lines. ``command`` of ``()`` runs
+    the image's own. ``task_dir`` is the host directory of the task, if it has one. ``memory`` is podman's notation
+    (``4g``; three quarters of the host's unless given), ``cpus`` a number of CPUs, ``pids`` a number of processes
+    (4096 unless given); each needs a cgroup controller and is left out, with a warning, where the host has none.
+    ``gpus`` is ``all``, a vendor (``nvidia``, ``amd``, ``intel``), one device of it (``nvidia:0``), or several of
+    these with commas between. ``timezone`` is ``local`` or a name such as ``Europe/Berlin``. ``init`` puts a small
+    first process into the container that reaps orphans. ``ephemeral`` lets Podman remove the container when it has
+    ended; the sandbox's own files of it go with `terok-sandbox rm` or `terok-sandbox doctor --fix`. ``opt_outs``
+    keeps parts of Podman's seccomp profile that ours takes away: ``nested`` (namespaces, mounts), ``perf``,
+    ``debug`` (ptrace). ``unrestricted`` lets ``sudo`` work inside; otherwise the container runs as uid 1000 with no
+    capabilities and no new privileges. ``sealed`` copies volumes in instead of mounting them. ``workdir`` of
+    ``None`` leaves the image's. ``runtime`` names an OCI runtime (``crun``, ``runc``, ``krun``); with ``krun`` the
+    container is a microVM whose SSH port Podman publishes on the host's loopback, see
+    :class:`terok_sandbox.KrunRuntime`. ``loopback_ports`` are TCP ports of the host's loopback, up to eight, that
+    the container reaches at its own. ``annotations`` are limited to ``SAFE_ANNOTATION_KEYS``, ``extra_args`` to the
+    podman arguments of :mod:`terok_sandbox.launch.extra`.
     """
 
     container_name: str

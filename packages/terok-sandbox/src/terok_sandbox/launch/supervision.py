@@ -36,8 +36,11 @@ class Supervision(Protocol):
     def prepare(self, config: SandboxConfig, name: str) -> None:
         """Have a supervisor wait for container *name*, whose sidecar is written; raises SupervisorError."""
 
-    def verify(self, config: SandboxConfig, container: Container, since: float) -> str:
-        """Return what is wrong with the supervision of a container started after *since* (epoch), empty if nothing."""
+    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
+        """Return what is wrong with the supervision of a container started after *since* (epoch), empty if nothing.
+
+        *known_id* is its ID where that is known.
+        """
 
     def end(self, config: SandboxConfig, name: str) -> None:
         """End the supervisor of container *name*; none is no error."""
@@ -58,7 +61,7 @@ class HookSupervision:
 
         client.supervise(config, config.sidecar_path(name))
 
-    def verify(self, config: SandboxConfig, container: Container, since: float) -> str:
+    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
         """Ask the supervisor; that of a container which has ended already has left its word in the log."""
         from terok_sandbox.supervise import client
 
@@ -73,7 +76,7 @@ class HookSupervision:
                 problem = error.message
             try:
                 ended = container.state is ContainerState.EXITED
-                if ended and was_supervised(_tail(log), container.id, since):
+                if ended and was_supervised(_tail(log), known_id or container.id, since):
                     return ""
             except EngineError as error:
                 problem = error.message

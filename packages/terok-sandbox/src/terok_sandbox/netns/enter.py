@@ -9,19 +9,31 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from terok_sandbox.errors import NetnsError
 
+_CLONE_NEWNS: Final = 0x20000
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
 _NS_GET_USERNS: Final = 0xB701
+_MS_BIND: Final = 0x1000
+_MS_REC: Final = 0x4000
+_MS_PRIVATE: Final = 0x40000
+_PR_SET_PDEATHSIG: Final = 1
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_RAISE: Final = 2
 _CAP_NET_ADMIN: Final = 12
+_CAP_SYS_ADMIN: Final = 21
 _CAPABILITY_VERSION_3: Final = 0x20080522
+
+_SHARE: Final = 4
+_SHARED: Final = tuple(Path("/proc/sys/user", f"max_inotify_{what}") for what in ("instances", "watches"))
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -31,6 +43,14 @@ def enter(netns_fd: int) -> None:
 
     The capability is made ambient, so that a tool this process executes has it too. Raises :class:`NetnsError`.
     """
+    enter_owner(netns_fd)
+    _call("enter the network namespace", _libc.setns(netns_fd, _CLONE_NEWNET))
+    if os.geteuid() != 0:
+        _raise_ambient(_CAP_NET_ADMIN)
+
+
+def enter_owner(netns_fd: int) -> None:
+    """Move this single-threaded process into the user namespace that owns *netns_fd*, with every capability there."""
     try:
         owner = fcntl.ioctl(netns_fd, _NS_GET_USERNS)
     except OSError as error:
@@ -40,9 +60,52 @@ def enter(netns_fd: int) -> None:
             _call("enter the user namespace", _libc.setns(owner, _CLONE_NEWUSER))
     finally:
         os.close(owner)
-    _call("enter the network namespace", _libc.setns(netns_fd, _CLONE_NEWNET))
+
+
+def limit_shares() -> Callable[[], None]:
+    """Return what, called in a container's user namespace, limits what the container takes of this user's watches.
+
+    The kernel counts them by user, and user 1000 inside is this user. Where the caller's own namespace is this one, or
+    the kernel has no such limits, nothing is changed.
+    """
+    mine = Path("/proc/self/ns/user").stat()
+    shares: dict[Path, int] = {}
+    for path in _SHARED:
+        with suppress(OSError, ValueError):
+            shares[path] = int(path.read_text()) // _SHARE
+
+    def limit() -> None:
+        now = Path("/proc/self/ns/user").stat()
+        for path, share in shares.items() if (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino) else ():
+            with suppress(OSError):
+                path.write_text(str(share))
+
+    return limit
+
+
+def become_uplink_by_descriptor(netns_fd: int, parent: int) -> None:
+    """Become the root of the user namespace that owns *netns_fd*: on the host that is one of the subordinate ids."""
+    enter_owner(netns_fd)
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    _end_with(parent)
+
+
+def become_uplink_by_path(netns_fd: int, parent: int, path: Path) -> None:
+    """Show the namespace of *netns_fd* at *path*, an empty file, in a mount namespace of this process's own.
+
+    For a program that closes what it inherits. It keeps the user id, so that it reaches *path*, and gets the
+    capabilities with which it can enter.
+    """
+    enter_owner(netns_fd)
+    _call("make a mount namespace", _libc.unshare(_CLONE_NEWNS))
+    _call("keep mounts to itself", _libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None))
+    source = f"/proc/self/fd/{netns_fd}".encode()
+    _call("show the network namespace", _libc.mount(source, os.fsencode(path), None, _MS_BIND, None))
     if os.geteuid() != 0:
-        _raise_ambient(_CAP_NET_ADMIN)
+        _raise_ambient(_CAP_NET_ADMIN, _CAP_SYS_ADMIN)
+    _end_with(parent)
 
 
 def _is_current_user_namespace(descriptor: int) -> bool:
@@ -50,17 +113,29 @@ def _is_current_user_namespace(descriptor: int) -> bool:
     return (mine.st_dev, mine.st_ino) == (other.st_dev, other.st_ino)
 
 
-def _raise_ambient(capability: int) -> None:
-    """Let *capability* survive an exec by a user id that is not 0 in the namespace."""
+def _end_with(parent: int) -> None:
+    """Get SIGKILL when *parent* ends, also after an exec; end at once if it already has.
+
+    Comes after every change of identity: those clear it.
+    """
+    _call("be told of the parent's end", _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _raise_ambient(*capabilities: int) -> None:
+    """Let *capabilities* survive an exec by a user id that is not 0 in the namespace."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
     data = ctypes.create_string_buffer(24)
     _call("read the capabilities", _libc.capget(header, data))
     words = list(struct.unpack("=6I", data.raw))
-    words[2] |= 1 << capability
+    for capability in capabilities:
+        words[2] |= 1 << capability
     data = ctypes.create_string_buffer(struct.pack("=6I", *words))
     _call("set the capabilities", _libc.capset(header, data))
-    arguments = [ctypes.c_ulong(value) for value in (_PR_CAP_AMBIENT_RAISE, capability, 0, 0)]
-    _call("keep CAP_NET_ADMIN", _libc.prctl(_PR_CAP_AMBIENT, *arguments))
+    for capability in capabilities:
+        arguments = [ctypes.c_ulong(value) for value in (_PR_CAP_AMBIENT_RAISE, capability, 0, 0)]
+        _call("keep a capability", _libc.prctl(_PR_CAP_AMBIENT, *arguments))
 
 
 def _call(what: str, result: int) -> None:

@@ -1,64 +1,128 @@
-"""The addresses of the current network namespace, from the kernel's own listing."""
+"""The addresses that are this host's own, as the kernel lists them: those of interfaces, and of the table ``local``."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import struct
-from typing import Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.errors import NetnsError
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SETTLE: Final = 0.1
+"""Seconds in which changes of addresses that come together are taken together."""
+
+_RTM_NEWADDR: Final = 20
 _RTM_GETADDR: Final = 22
+_RTM_NEWROUTE: Final = 24
+_RTM_GETROUTE: Final = 26
 _REQUEST_DUMP: Final = 0x301
 _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
+_RTA_DST: Final = 1
+_TABLE_LOCAL: Final = 255
+_OWN: Final = (2, 3, 4)
+"""Types of routes that end here: local, broadcast, anycast."""
+_IFADDR_AND_ROUTE_GROUPS: Final = 0x10 | 0x40 | 0x100 | 0x400
+_SOL_NETLINK: Final = 270
+_GET_STRICT_CHK: Final = 12
 _LENGTHS: Final[dict[int, int]] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 def host_addresses() -> list[str]:
-    """Return every IPv4 and IPv6 address of this host's interfaces, sorted; raises :class:`NetnsError`."""
+    """Return what is this host's own, sorted: IPv4 and IPv6 addresses, and networks that it answers for as a whole.
+
+    Raises :class:`NetnsError`.
+    """
     found: set[str] = set()
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as route:
+        with _netlink() as route:
             route.settimeout(2)
-            route.bind((0, 0))
-            body = struct.pack("=B7x", socket.AF_UNSPEC)
-            route.send(struct.pack("=IHHII", 16 + len(body), _RTM_GETADDR, _REQUEST_DUMP, 1, 0) + body)
-            while not _collect(route.recv(1 << 18), found):
-                pass
-    except (OSError, IndexError, struct.error) as error:
+            with suppress(OSError):  # an older kernel lists every table
+                route.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
+            _dump(route, _RTM_GETADDR, struct.pack("=B7x", socket.AF_UNSPEC), found)
+            for family in _LENGTHS:
+                _dump(route, _RTM_GETROUTE, struct.pack("=4B4B4x", family, 0, 0, 0, _TABLE_LOCAL, 0, 0, 0), found)
+    except (OSError, LookupError, ValueError, struct.error) as error:
         raise NetnsError(f"the host's own addresses cannot be listed: {error}") from error
     return sorted(found)
 
 
+async def address_changes() -> AsyncIterator[list[str]]:
+    """Yield what :func:`host_addresses` gives, now and whenever it may have changed; raises :class:`NetnsError`."""
+    loop = asyncio.get_running_loop()
+    with _netlink(_IFADDR_AND_ROUTE_GROUPS) as changes:
+        changes.setblocking(False)
+        while True:
+            yield host_addresses()
+            with suppress(OSError):  # more changes than the queue holds
+                await loop.sock_recv(changes, 1 << 16)
+            await asyncio.sleep(SETTLE)
+            with suppress(OSError):
+                while changes.recv(1 << 16):
+                    pass
+
+
+def _netlink(groups: int = 0) -> socket.socket:
+    try:
+        route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        route.bind((0, groups))
+    except OSError as error:
+        raise NetnsError(f"the host's own addresses cannot be followed: {error}") from error
+    return route
+
+
+def _dump(route: socket.socket, kind: int, body: bytes, found: set[str]) -> None:
+    route.send(struct.pack("=IHHII", 16 + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
+    while not _collect(route.recv(1 << 18), found):
+        pass
+
+
 def _collect(data: bytes, found: set[str]) -> bool:
-    """Add the addresses of one datagram; returns whether it was the last."""
+    """Add what one datagram lists; returns whether it was the last."""
     while len(data) >= 16:
         length, kind, _, _, _ = struct.unpack_from("=IHHII", data)
         if kind == _NLMSG_ERROR or length < 16:
             raise OSError("the kernel refused")
         if kind == _NLMSG_DONE:
             return True
-        address = _address(data[16:length])
-        if address:
-            found.add(address)
+        read = {_RTM_NEWADDR: _address, _RTM_NEWROUTE: _route}.get(kind)
+        if read is not None and (one := read(data[16:length])):
+            found.add(one)
         data = data[(length + 3) & ~3 :]
     return False
 
 
 def _address(message: bytes) -> str | None:
     """Return the address of one ``ifaddrmsg``: the local end, also of a point-to-point link."""
-    expected = _LENGTHS.get(message[0])
-    by_kind: dict[int, bytes] = {}
-    attributes = message[8:]
-    while len(attributes) >= 4:
-        length, kind = struct.unpack_from("=HH", attributes)
+    by_kind = _attributes(message[8:])
+    packed = by_kind.get(_IFA_LOCAL) or by_kind.get(_IFA_ADDRESS) or b""
+    return str(ipaddress.ip_address(packed)) if len(packed) == _LENGTHS.get(message[0]) else None
+
+
+def _route(message: bytes) -> str | None:
+    """Return where one ``rtmsg`` of the table ``local`` leads, if it ends at this host."""
+    family, bits, table, kind = message[0], message[1], message[4], message[7]
+    packed = _attributes(message[12:]).get(_RTA_DST, b"")
+    if table != _TABLE_LOCAL or kind not in _OWN or len(packed) != _LENGTHS.get(family) or bits > 8 * len(packed):
+        return None
+    network = ipaddress.ip_network((packed, bits), strict=False)
+    return str(network.network_address) if bits == network.max_prefixlen else str(network)
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
         if length < 4:
             break
-        by_kind[kind] = attributes[4:length]
-        attributes = attributes[(length + 3) & ~3 :]
-    packed = by_kind.get(_IFA_LOCAL) or by_kind.get(_IFA_ADDRESS) or b""
-    return str(ipaddress.ip_address(packed)) if len(packed) == expected else None
+        found[kind] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.vault_addr import (
     LOOPBACK_DNS_PORT,
@@ -61,6 +63,7 @@ def bind_listener(spec: ListenerSpec, *, deadline: float) -> socket.socket:
     try:
         if spec.kind == "tcp":  # on UDP it would let a second socket share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            send_at_once(listener)
         _bind(listener, spec, deadline)
         if spec.kind == "tcp":
             listener.listen(BACKLOG)

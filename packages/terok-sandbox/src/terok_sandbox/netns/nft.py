@@ -32,7 +32,7 @@ class NftCommandError(NetnsError):
     """nft refused one command; the channel goes on."""
 
 
-class NftProcess(Protocol):
+class Program(Protocol):
     """The started nft, as its parent sees it."""
 
     @property
@@ -57,7 +57,7 @@ class NftChannelFds:
     stdout: int
 
 
-def spawn_nft(netns_fd: int) -> tuple[NftProcess, NftChannelFds]:
+def spawn_nft(netns_fd: int) -> tuple[Program, NftChannelFds]:
     """Start ``nft -i`` inside the namespace of *netns_fd*; it ends when its standard input is closed.
 
     The caller owns the returned descriptors. Raises :class:`NetnsError` or ``ProcessError``.

@@ -25,7 +25,7 @@ from terok_util.process import find_tool, run
 
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns import libnft
-from terok_sandbox.netns.enter import enter
+from terok_sandbox.netns.enter import enter, limit_shares
 from terok_sandbox.netns.listeners import ListenerSpec, bind_listener
 from terok_sandbox.netns.packet_log import NFLOG_GROUP, open_packet_log
 
@@ -133,7 +133,9 @@ def _child(
         ruleset, verify = draft()
         data, (netns_fd,), _, _ = socket.recv_fds(channel, 64, 1)  # nothing, when the parent has ended
         deadline = time.monotonic() + float(data)
+        limit = limit_shares()
         enter(netns_fd)
+        limit()
         _loopback_up()
         _load_rules(ruleset, verify, deadline)
         patience = deadline - _MARGIN

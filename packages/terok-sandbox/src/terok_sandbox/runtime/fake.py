@@ -390,7 +390,7 @@ class FakeSupervision:
         """Remember the request."""
         self.calls.append(("prepare", name))
 
-    def verify(self, config: SandboxConfig, container: Container, since: float) -> str:
+    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
         """Return what is wrong, nothing if ``prepared``."""
         self.calls.append(("verify", container.name))
         return "" if self.prepared else "the supervisor has not prepared the container"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.argv import SANDBOX_LABEL, SCOPE_LABEL
@@ -11,6 +11,10 @@ from terok_sandbox.runtime.protocol import ContainerState
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.protocol import ContainerRuntime
+
+
+BARE: Final = "running without its wall"
+"""What people are told of a container that runs and is not supervised."""
 
 
 class SandboxRow(NamedTuple):
@@ -22,6 +26,11 @@ class SandboxRow(NamedTuple):
     image: str
     scope: str
     id: str
+
+    @property
+    def bare(self) -> bool:
+        """Whether it runs although nothing supervises it: it then has no network, and what it does goes unrecorded."""
+        return self.state == ContainerState.RUNNING.value and not self.supervised
 
 
 def list_sandboxes(config: SandboxConfig, runtime: ContainerRuntime) -> list[SandboxRow]:

@@ -18,6 +18,7 @@ from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, kill_
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime import engine
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
+from terok_sandbox.runtime.following import LogFile, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.runtime.protocol import (
@@ -120,9 +121,11 @@ class PodmanContainer:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended and return its exit code; EngineTimeout after *timeout* seconds (24 days if None)."""
-        limit = LONGEST if timeout is None else timeout
+        return self._wait(LONGEST if timeout is None else timeout)
+
+    def _wait(self, limit: float, *options: str) -> int:
         try:
-            completed = podman(["wait", self.name], timeout=limit)
+            completed = podman(["wait", *options, self.name], timeout=limit)
         except EngineTimeout as error:
             raise EngineTimeout(f"container {self.name} still runs after {limit:g} s") from error
         if completed.returncode != 0:
@@ -143,8 +146,18 @@ class PodmanContainer:
 
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
-    ) -> None:
-        """Call *on_line* for every line until the container ends; EngineTimeout after *timeout* seconds."""
+    ) -> int | None:
+        """Call *on_line* for every line until the container ends; EngineTimeout after *timeout* seconds.
+
+        Returns its exit code if that came to be known on the way.
+        """
+        monitored = Monitored.of(self._inspect()) if tail is None and since is None else None
+        if monitored is not None and monitored.exit_code is not None:
+            with LogFile(monitored.log, on_line) as log:
+                log.end()
+            return monitored.exit_code
+        if monitored is not None and (process := monitored.open()) is not None:
+            return self._follow_file(LogFile(monitored.log, on_line), process, timeout)
         arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=since)
         try:
             code = stream([find_podman(), *arguments], on_line, timeout=timeout, check=False)
@@ -154,6 +167,17 @@ class PodmanContainer:
             raise EngineError(f"podman logs could not be run: {error.message}") from error
         if code != 0:
             raise EngineError(f"the output of {self.name} could not be followed: podman logs ended with {code}")
+        return None
+
+    def _follow_file(self, log: LogFile, process: int, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        with log, os.fdopen(process, "rb"):
+            if not follow(log, process, deadline=deadline):
+                raise EngineTimeout(f"the output of {self.name} did not end within {timeout:g} s")
+            try:
+                return self._wait(max(STOP_SLACK, deadline - time.monotonic()), "--interval", "20ms")
+            finally:
+                log.end()  # the monitor has written everything before it tells of the end
 
     def logs_process(
         self,

@@ -19,7 +19,7 @@ from terok_sandbox.runtime.engine import ask, find_podman
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
 
-FORMAT: Final = 2
+FORMAT: Final = 5
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
@@ -51,6 +51,8 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         controllers = frozenset(str(name) for name in host["cgroupControllers"] or ())
         runtime = str(host["ociRuntime"]["name"])
         selinux = host["security"].get("selinuxEnabled") is True
+        store = tuple(str(info["store"][key]) for key in ("graphRoot", "runRoot") if info.get("store", {}).get(key))
+        memory = int(info["host"].get("memTotal") or 0)
         slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError("the answer of `podman info` cannot be read", hint="podman 4.3 or newer is needed") from error
@@ -63,6 +65,8 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
         init=has_init() if init is None else init,
         selinux=selinux,
+        store=store,
+        memory=memory,
     )
 
 
@@ -87,6 +91,8 @@ def _cache_key(podman: str) -> list[Any]:
         *(path for tool in ("slirp4netns", "pasta") if (path := shutil.which(tool))),
         os.environ.get("CONTAINERS_CONF") or f"{home}/containers/containers.conf",
         "/etc/containers/containers.conf",
+        os.environ.get("CONTAINERS_STORAGE_CONF") or f"{home}/containers/storage.conf",
+        "/etc/containers/storage.conf",
         *INIT_PROGRAMS,
     ]
     return [FORMAT, os.geteuid(), _BOOT_ID.read_text().strip(), [_identity(path) for path in files]]
@@ -106,6 +112,13 @@ def _read_cache(path: Path, key: list[Any]) -> HostFacts | None:
         if document["key"] != key:
             return None
         raw = document["facts"]
-        return HostFacts(**raw | {"controllers": frozenset(raw["controllers"]), "version": tuple(raw["version"])})
+        return HostFacts(
+            **raw
+            | {
+                "controllers": frozenset(raw["controllers"]),
+                "version": tuple(raw["version"]),
+                "store": tuple(raw["store"]),
+            }
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # no cache or a damaged one: podman is asked again

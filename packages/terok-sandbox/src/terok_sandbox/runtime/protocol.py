@@ -163,8 +163,11 @@ class Container(Protocol):
 
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
-    ) -> None:
-        """Call *on_line* for every line until it ends; an exception of *on_line* ends the following and passes."""
+    ) -> int | None:
+        """Call *on_line* for every line until it ends; an exception of *on_line* ends the following and passes.
+
+        Returns the exit code if that came to be known on the way.
+        """
 
     def logs_process(
         self,

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +28,7 @@ _SYSTEM_PYTHON: Final = "/usr/bin/python3"
 
 def hook_source() -> bytes:
     """Return the hook script this package ships."""
-    return files("terok_sandbox.supervise").joinpath("hook.py").read_bytes()
+    return (Path(__file__).parents[1] / "supervise/hook.py").read_bytes()
 
 
 def hook_python() -> str:

@@ -60,6 +60,7 @@ class Asker(Protocol):
         """Wait for a verdict on a name that is about to be refused; ``None`` when there is none in time.
 
         It is called once for each waiting question; the same name may be asked several times at once. The caller ends
-        the wait after :data:`HOLD_SECONDS` by cancelling it.
+        the wait after :data:`HOLD_SECONDS` by cancelling it; the same question is then not waited for again, until
+        somebody has answered it.
         """
         ...

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import TerokError, ensure_dir
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
-from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.shield.policy.names import folded
 from terok_sandbox.shield.ruleset import POSTURES
-from terok_sandbox.shield.upstream import UpstreamError
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from terok_sandbox.shield.live import LivePolicy
+    from terok_sandbox.shield.policy import Decision
     from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.sightings import Sightings
     from terok_sandbox.sidecar import Sidecar
@@ -51,10 +52,10 @@ class Controls:
         live: LivePolicy,
         sightings: Sightings,
         *,
+        resolve: Callable[[str], Awaitable[tuple[Decision, list[tuple[Address, Decision]]]]],
         enforcement: str = "filter",
-        resolve: Callable[[str], Awaitable[list[Address]]] | None = None,
     ) -> None:
-        """*resolve* asks the host's resolvers about a name that the policy allows."""
+        """*resolve* gives the verdict on a name, and on each address that an allowed one has."""
         self._container = container
         self._live = live
         self._sightings = sightings
@@ -84,7 +85,26 @@ class Controls:
         except (NetnsError, AuditError):
             raise
         except TerokError as error:
-            return {"ok": False, "error": error.message, "hint": error.hint, "usage": isinstance(error, PolicyError)}
+            kind = {"usage": isinstance(error, PolicyError), "unkept": isinstance(error, NotKept)}
+            return {"ok": False, "error": error.message, "hint": error.hint, **kind}
+
+    async def _recorded(
+        self, act: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
+    ) -> Answer:
+        """Write the row and *act*; what closes is done first, and also without room for its row, which is said."""
+        if not closes:
+            self._sightings.note(action, **fields)
+            await act()
+            return {}
+        answer: Answer = {}
+        try:
+            await act()
+        finally:
+            try:
+                self._sightings.note(action, **fields)
+            except AuditError as error:
+                answer["unrecorded"] = error.message
+        return answer
 
     async def _status(self, request: Request) -> Answer:
         del request
@@ -94,24 +114,26 @@ class Controls:
             "posture": self._live.posture,
             "rules": len(self._live.policy.rules),
             "verdicts": [one.as_json() for one in self._live.verdicts],
+            "kept": self._live.kept,
         }
 
     async def _posture(self, request: Request) -> Answer:
         posture = request.get("posture")
         if posture not in POSTURES:
             raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
-        self._sightings.note("posture", posture=posture)
-        await self._live.set_posture(posture)
-        return {"posture": posture}
+        closes = POSTURES.index(posture) <= POSTURES.index(self._live.posture)
+        done = await self._recorded(lambda: self._live.set_posture(posture), "posture", closes=closes, posture=posture)
+        return {"posture": posture, **done}
 
     async def _verdict(self, request: Request) -> Answer:
         raw = {"scope": "task", "expires": None, "reason": ""} | request
         raw["verdict"] = raw.pop("verb")
         verdict = LiveVerdict.from_json(raw)
         self._live.check(verdict)
-        self._sightings.note("verdict", **verdict.as_json())
-        await self._live.apply(verdict)
-        return {"verdict": verdict.as_json()}
+        row = verdict.as_json()
+        closes = verdict.verdict == "deny"
+        done = await self._recorded(lambda: self._live.apply(verdict), "verdict", closes=closes, **row)
+        return {"verdict": row, **done}
 
     async def _revoke(self, request: Request) -> Answer:
         target = str(request.get("target"))
@@ -127,18 +149,14 @@ class Controls:
         return {"posture": "up"}
 
     async def _resolved(self, request: Request) -> Answer:
-        name = str(request.get("name"))
-        decision = self._live.policy.decide_name(name)
-        found: list[dict[str, object]] = []
-        if decision.allowed and self._resolve is not None:
-            grants = self._live.policy.grants(name)
-            try:
-                addresses = await self._resolve(name)
-            except UpstreamError as error:
-                raise ShieldError(f"{name}: {error}") from error
-            for address in addresses:
-                verdict = self._live.policy.judge_answer(grants[0], address)
-                found.append({"address": str(address), "verdict": verdict.verdict, "reason": verdict.reason})
+        from terok_sandbox.shield.upstream import UpstreamError
+
+        name = folded(str(request.get("name")))
+        try:
+            decision, judged = await self._resolve(name)
+        except UpstreamError as error:
+            raise ShieldError(f"{name}: {error}") from error
+        found = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
         return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
 
 

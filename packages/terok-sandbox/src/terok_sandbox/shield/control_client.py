@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET
-from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
@@ -19,12 +19,19 @@ TIMEOUT: Final = 10.0
 _MAX_ANSWER: Final = 16 * 1024 * 1024
 
 
-class ShieldNotRunning(ShieldError):
+class NoAnswer(ShieldError):
+    """A gateway was asked, and nobody knows what became of it."""
+
+
+class ShieldNotRunning(NoAnswer):
     """The container has no running gateway."""
 
 
 def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:
-    """Send one request and return the answer's fields; raises :class:`ShieldError` for a refusal or no gateway."""
+    """Send one request and return the answer's fields.
+
+    Raises :class:`NoAnswer` without one, and :class:`ShieldError` for a refusal.
+    """
     line = json.dumps({"verb": verb, **fields}).encode() + b"\n"
     if len(line) > MAX_LINE:
         raise PolicyError("the request is too long")
@@ -35,9 +42,11 @@ def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any
             f"{runtime_dir.name}: the container's shield does not run", hint="see `terok-sandbox list`"
         ) from error
     except (OSError, ValueError) as error:
-        raise ShieldError(f"{runtime_dir.name}: the shield gave no answer: {error}") from error
+        raise NoAnswer(
+            f"{runtime_dir.name}: the shield gave no answer: {error}", hint="see `terok-sandbox doctor`"
+        ) from error
     if answer.pop("ok", None) is not True:
-        kind = PolicyError if answer.get("usage") else ShieldError
+        kind = PolicyError if answer.get("usage") else NotKept if answer.get("unkept") else ShieldError
         raise kind(str(answer.get("error", "the shield refused")), hint=answer.get("hint"))
     return answer
 

@@ -7,7 +7,8 @@ import logging
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from terok_util.door import Door, streams
 
@@ -15,6 +16,7 @@ from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.asker import HOLD_SECONDS, Request
+from terok_sandbox.shield.dns_intake import Allowance, Intake
 from terok_sandbox.shield.resolver import Forward, Opened, Reply, Resolver
 from terok_sandbox.shield.ruleset import learn_command
 from terok_sandbox.shield.upstream import Upstream, UpstreamError
@@ -37,6 +39,10 @@ MAX_HELD: Final = 16
 """Names that wait for a verdict at the same time; further ones are refused at once."""
 IDLE: Final = 10.0
 _CACHE: Final = 1024
+_READY_SECONDS: Final = 1.0
+"""For so long the same bytes are answered with the same bytes; what they say is of the cache, less than this ago."""
+_PER_STREAMED: Final = 200e-6
+"""Processor seconds of one question over a connection, on a slow machine."""
 _FAILED: Final = Opened(dns_wire.SERVFAIL, (), (), ttl=5)
 """No upstream answered or the rules could not be opened; asked again after five seconds."""
 
@@ -80,6 +86,7 @@ class DnsServer:
         self._opened = opened
         self._held: dict[str, asyncio.Task[None]] = {}
         self._cache: OrderedDict[tuple[str, int], _Cached] = OrderedDict()
+        self._ready: dict[bytes, tuple[bytes, float]] = {}
         self._asking: dict[tuple[str, int], asyncio.Task[Opened]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,6 +98,7 @@ class DnsServer:
     def forget(self) -> None:
         """Drop cached answers: the policy has changed."""
         self._cache.clear()
+        self._ready.clear()
 
     async def _answer_later(self, outcome: Forward | Held, *, tcp: bool) -> bytes | None:
         if isinstance(outcome, Held):
@@ -151,7 +159,12 @@ class DnsServer:
         cached = self._cache.get((outcome.name, outcome.rdtype))
         if cached is None or cached.until <= tick:
             return outcome
-        return self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+        reply = self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+        if not tcp:
+            if len(self._ready) >= _CACHE:
+                self._ready.clear()
+            self._ready[wire[2:]] = (reply[2:], min(cached.until, tick + _READY_SECONDS))
+        return reply
 
     async def _open(self, forward: Forward) -> Opened:
         """Ask, judge, open, remember; whoever asks the same meanwhile waits for the same task."""
@@ -201,28 +214,37 @@ class DnsServer:
         """Serve both sockets until cancelled, then close them; raises ``NetnsError`` when the rules are gone."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self, failed), sock=udp)
+        allowance = Allowance(loop.time)
+        intake = Intake(udp, partial(self._datagram, failed), allowance)
         door = Door("names over TCP", MAX_CONNECTIONS)
-        door.open(tcp, lambda connection, seat: self._stream(connection, seat, failed))
+        door.open(tcp, lambda connection, seat: self._stream(connection, seat, failed, allowance))
         try:
             await failed
         finally:
-            transport.close()
+            intake.close()
             for task in [*self._tasks, *self._asking.values(), *self._held.values()]:
                 task.cancel()
             await door.empty()
             tcp.close()
 
-    def start(self, wire: bytes, port: int, send: Callable[[bytes], None], failed: asyncio.Future[None]) -> None:
-        """Answer one datagram, at once where possible; beyond the limit of running queries it is dropped."""
-        outcome = self.answer_now(wire, port=port)
-        if isinstance(outcome, bytes):
-            send(outcome)
+    def _datagram(
+        self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
+    ) -> bytes | None:
+        """Answer a datagram at once where possible, else by *send*; beyond the limit of running queries never."""
+        kept = self._ready.get(wire[2:])
+        if kept is not None and kept[1] > self._clock():
+            return wire[:2] + kept[0]
+        try:
+            outcome = self.answer_now(wire, port=port)
+        except AuditError as error:
+            _fail(failed, error)
+            return None
         if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
-            return
+            return outcome if isinstance(outcome, bytes) else None
         task = asyncio.create_task(self._finish(outcome, send, failed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return None
 
     async def _finish(
         self, outcome: Forward | Held, send: Callable[[bytes], None], failed: asyncio.Future[None]
@@ -233,10 +255,14 @@ class DnsServer:
         except (NetnsError, AuditError) as error:
             _fail(failed, error)
 
-    async def _stream(self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None]) -> None:
+    async def _stream(
+        self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None], allowance: Allowance
+    ) -> None:
         async with streams(connection) as (reader, writer):
             while True:
                 seat.waits()
+                if pause := allowance.spend(_PER_STREAMED):
+                    await asyncio.sleep(pause)
                 async with asyncio.timeout(IDLE):
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     wire = await reader.readexactly(size)
@@ -254,21 +280,3 @@ class DnsServer:
 def _fail(failed: asyncio.Future[None], error: Exception) -> None:
     if not failed.done():
         failed.set_exception(error)
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: DnsServer, failed: asyncio.Future[None]) -> None:
-        self._server = server
-        self._failed = failed
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)  # by duck typing only before Python 3.12
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            try:
-                self._server.start(data, addr[1], lambda reply: transport.sendto(reply, addr), self._failed)
-            except AuditError as error:
-                _fail(self._failed, error)

@@ -5,6 +5,8 @@
     ShieldError                    1
     ├── PolicyError                2   a policy line cannot be used; the container stays closed
     │   └── SpellingError          2   a host is not spelled the one accepted way
+    ├── NotInForce                69   the container runs, and what was asked for does not hold
+    ├── NotKept                   74   it holds, but a restart would undo it
     └── RulesetMismatch            1   the kernel does not hold the rules that were loaded
 """
 
@@ -23,6 +25,18 @@ class PolicyError(ShieldError):
 
 class SpellingError(PolicyError):
     """A host is not spelled the one accepted way."""
+
+
+class NotInForce(ShieldError):
+    """The container runs, and what was asked for does not hold."""
+
+    exit_code: ClassVar[int] = 69
+
+
+class NotKept(ShieldError):
+    """What was asked for holds now, but a restart would undo it: it could not be written down."""
+
+    exit_code: ClassVar[int] = 74
 
 
 class RulesetMismatch(ShieldError):

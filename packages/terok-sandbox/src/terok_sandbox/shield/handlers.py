@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from dataclasses import asdict
 from typing import Any
@@ -12,38 +13,42 @@ from terok_util.text import safe_text
 
 from terok_sandbox.audit import follow_audit, read_audit
 from terok_sandbox.netns.host_addresses import host_addresses
+from terok_sandbox.shield.errors import NotInForce
 from terok_sandbox.shield.ruleset import Posture, render
 from terok_sandbox.shield.shield import Shield
 
 
-def status(*, name: str, as_json: bool) -> None:
-    """Print posture, enforcement and live verdicts."""
+def status(*, name: str, as_json: bool) -> int:
+    """Print posture, enforcement and live verdicts; 69 when the container runs and its shield does not answer."""
     state = Shield(name).state()
     if as_json:
         print(json.dumps(asdict(state)))
-        return
-    running = "" if state.running else " (not running)"
-    print(f"{name}: {state.posture}, {state.enforcement}, {state.rules} rules{running}")
+        return NotInForce.exit_code if not state.attended else 0
+    notes = "" if state.running else " (not running)"
+    notes += "" if state.attended else f" (nobody attends to it: run `terok-sandbox supervisor redo {name}`)"
+    notes += "" if state.kept else " (not written down: a restart may undo it; free some disk space)"
+    print(f"{name}: {state.posture}, {state.enforcement}, {state.rules} rules{notes}")
     for verdict in state.verdicts:
         until = f" until {verdict['expires']}" if verdict["expires"] else ""
         print(safe_text(f"  {verdict['verdict']} {verdict['target']}{until} {verdict['reason']}".rstrip()))
+    return NotInForce.exit_code if not state.attended else 0
 
 
 def up(*, name: str, as_json: bool) -> None:
     """Enforce the policy."""
-    Shield(name).up()
+    _wall(name).up()
     _posture(name, "up", as_json)
 
 
 def down(*, name: str, disengage: bool, as_json: bool) -> None:
     """Let through what no rule decides, or everything."""
-    Shield(name).down(disengage=disengage)
+    _wall(name).down(disengage=disengage)
     _posture(name, "disengaged" if disengage else "down", as_json)
 
 
 def quarantine(*, name: str, as_json: bool) -> None:
     """End every connection and let nothing out."""
-    Shield(name).quarantine()
+    _wall(name).quarantine()
     _posture(name, "quarantine", as_json)
 
 
@@ -53,25 +58,25 @@ def _posture(name: str, posture: Posture, as_json: bool) -> None:
 
 def reset(*, name: str, as_json: bool) -> None:
     """Drop live verdicts and raise the wall."""
-    Shield(name).reset()
+    _wall(name).reset()
     _done({"container": name, "posture": "up"}, f"{name}: up, without live verdicts", as_json)
 
 
 def allow(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
     """Open a target."""
-    verdict = Shield(name).allow(target, minutes=minutes, reason=reason)
+    verdict = _wall(name).allow(target, minutes=minutes, reason=reason)
     _done(verdict, f"{name}: allow {safe_text(target)}", as_json)
 
 
 def deny(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
     """Close a target."""
-    verdict = Shield(name).deny(target, minutes=minutes, reason=reason)
+    verdict = _wall(name).deny(target, minutes=minutes, reason=reason)
     _done(verdict, f"{name}: deny {safe_text(target)}", as_json)
 
 
 def revoke(*, name: str, target: str, as_json: bool) -> None:
     """Take a verdict back."""
-    Shield(name).revoke(target)
+    _wall(name).revoke(target)
     _done({"target": target}, f"{name}: no verdict about {safe_text(target)} any more", as_json)
 
 
@@ -127,6 +132,10 @@ def _show(row: dict[str, Any], as_json: bool) -> None:
     where = " ".join(str(row[key]) for key in ("name", "dest", "target", "posture") if row.get(key))
     port = f":{row['port']}" if row.get("port") else ""
     print(safe_text(f"{row.get('time', '')} {row.get('action')} {where}{port} {row.get('reason', '')}"), flush=True)
+
+
+def _wall(name: str) -> Shield:
+    return Shield(name, warn=lambda text: print(safe_text(f"warning: {text}"), file=sys.stderr))
 
 
 def _done(answer: dict[str, Any], text: str, as_json: bool) -> None:

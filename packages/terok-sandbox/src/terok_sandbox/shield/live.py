@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live, settle_live
 from terok_sandbox.shield.openings import FILE as OPENINGS_FILE
 from terok_sandbox.shield.openings import Openings
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.addresses import is_private
-from terok_sandbox.shield.ruleset import cut_command, forget_command, live_command, posture_command
+from terok_sandbox.shield.ruleset import POSTURES, cut_command, forget_command, live_command, posture_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,15 +38,18 @@ _log = logging.getLogger(__name__)
 MAX_VERDICTS: Final = 400
 CLOCK_STEP: Final = 2.0
 """Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
+LOOK_SECONDS: Final = 30.0
+"""How often at least the clock is looked at, and what could not be written is written again."""
 _BATCH: Final = 100
 
 
 class LivePolicy:
     """The policy in force: launch tiers, live verdicts and posture of one container.
 
-    Every change is written before it is in the rules, so that a restart continues where it stopped, and on disk before
-    it is confirmed; for an allow nobody waits that long. *channel* may be ``None`` where there are no rules to change.
-    Not thread-safe: one event loop.
+    What a change opens is written before it is in the rules; what only closes is in the rules first, and stays there
+    when it cannot be written (:class:`NotKept`): it is written as soon as there is room. Either is on disk before it is
+    confirmed; for an allow nobody waits that long. *channel* may be ``None`` where there are no rules to change. Not
+    thread-safe: one event loop.
     """
 
     def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
@@ -61,6 +65,7 @@ class LivePolicy:
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._settling: set[asyncio.Task[None]] = set()
+        self._unkept: ShieldError | None = None
         self._rebuild()
 
     @property
@@ -83,6 +88,11 @@ class LivePolicy:
         """The verdicts that have not expired, oldest first."""
         now = datetime.now(UTC)
         return tuple(one for one in self._state.verdicts if one.live(now))
+
+    @property
+    def kept(self) -> bool:
+        """Whether a restart would continue with what is in force now."""
+        return self._unkept is None
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have *changed* called when policy or posture change, and once more when the rules have followed."""
@@ -139,7 +149,12 @@ class LivePolicy:
         await settled
 
     async def restore(self) -> None:
-        """Make the rules agree with what is on disk: what a gateway does first."""
+        """Make the rules agree with what is on disk: what a gateway does first.
+
+        The file is made here, while there is room for it.
+        """
+        if not self._path.exists():
+            self._save()
         async with self._turn:
             await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
 
@@ -151,8 +166,10 @@ class LivePolicy:
         ahead = time.time() - time.monotonic()
         while True:
             times = [one.expires for one in self._state.verdicts if one.expires is not None]
-            wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=30.0)
-            await asyncio.sleep(max(0.05, min(30.0, wait)))
+            wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=LOOK_SECONDS)
+            await asyncio.sleep(max(0.05, min(LOOK_SECONDS, wait)))
+            if self._unkept is not None:
+                self._save()
             step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
             if step < -CLOCK_STEP:
                 async with self._turn:
@@ -163,9 +180,12 @@ class LivePolicy:
                     await self._change(LiveState(self.posture, self.verdicts), cut=False)
 
     async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> asyncio.Task[None]:
-        """Bring *state* into force and return the task that brings it to disk."""
+        """Bring *state* into force and return the task that brings it to disk; without *cut* only time has passed."""
         old, now = self._state, datetime.now(UTC)
-        save_live(self._path, state)
+        opens = cut and _opens(old, state)
+        if opens:
+            save_live(self._path, state)
+            self._unkept = None
         over = [one for one in old.verdicts if one.verdict == "allow" and not one.live(now)]
         self._lapsed = {} if forget else self._lapsed | {one.target: replace(one, expires=None) for one in over}
         while len(self._lapsed) > MAX_VERDICTS:
@@ -178,15 +198,36 @@ class LivePolicy:
         if forget:
             commands.append(forget_command())
         self._tell()
-        await self._run("; ".join(commands))
-        closed = self._no_longer_granted() if cut else []
-        for at in range(0, len(closed), _BATCH):
-            await self._run(cut_command(closed[at : at + _BATCH]))
+        try:
+            await self._run("; ".join(commands))
+            closed = self._no_longer_granted() if cut else []
+            for at in range(0, len(closed), _BATCH):
+                await self._run(cut_command(closed[at : at + _BATCH]))
+        finally:
+            if not opens:
+                self._save()
         self._tell()
-        settled = asyncio.create_task(asyncio.to_thread(settle_live, self._path))
+        settled = asyncio.create_task(self._settle(self._unkept))
         self._settling.add(settled)
         settled.add_done_callback(self._settled)
         return settled
+
+    def _save(self) -> None:
+        try:
+            save_live(self._path, self._state)
+            self._unkept = None
+        except ShieldError as error:
+            self._unkept = error
+
+    async def _settle(self, unkept: ShieldError | None) -> None:
+        """Bring the file to disk; raises :class:`NotKept` when it could not even be written."""
+        try:
+            if unkept is not None:
+                raise unkept
+            await asyncio.to_thread(settle_live, self._path)
+        except ShieldError as error:
+            why = f"it is in force, but a restart may undo it: {error.message}"
+            raise NotKept(why, hint=error.hint) from error
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)
@@ -244,6 +285,16 @@ class LivePolicy:
     async def _run(self, command: str) -> None:
         if self._channel is not None and command:
             await self._channel.run(command)
+
+
+def _opens(old: LiveState, new: LiveState) -> bool:
+    """Whether anything that *old* closes may be open in *new*."""
+    if POSTURES.index(new.posture) > POSTURES.index(old.posture):
+        return True
+    denied = {one.target for one in new.verdicts if one.verdict == "deny"}
+    if any(one.verdict == "deny" and one.target not in denied for one in old.verdicts):
+        return True
+    return any(one.verdict == "allow" and one not in old.verdicts for one in new.verdicts)
 
 
 def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:

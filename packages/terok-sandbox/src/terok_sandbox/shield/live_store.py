@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 LIVE_FILE: Final = "shield-live.json"
 SCHEMA: Final = 1
 MAX_SIZE: Final = 1024 * 1024
+ROOM: Final = 8192
+"""Bytes of blank space behind the state: what a full disk gives no room for is written over the old state."""
 Scope = Literal["once", "minutes", "task", "project"]
 
 
@@ -101,7 +105,7 @@ class LiveState:
 
 
 def load_live(path: Path) -> LiveState:
-    """Read the file at *path*; a missing one means up and no verdicts.
+    """Read the file at *path*; a missing one means up and no verdicts, an empty one quarantine.
 
     Raises :class:`ShieldError` for a damaged or foreign file: what a denial in it has closed must not open.
     """
@@ -116,6 +120,8 @@ def load_live(path: Path) -> LiveState:
         if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
             raise _damaged(path, "not a private regular file of this user")
         data = file.read(MAX_SIZE + 1)
+    if not data:
+        return LiveState("quarantine")
     try:
         document = json.loads(data) if len(data) <= MAX_SIZE else None
         if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
@@ -128,14 +134,32 @@ def load_live(path: Path) -> LiveState:
 def save_live(path: Path, state: LiveState) -> None:
     """Write *state* to *path*, mode 0600, atomically; raises :class:`ShieldError`.
 
-    It outlives this process from here on, and a power cut after :func:`settle_live`.
+    It outlives this process from here on, and a power cut after :func:`settle_live`. Without room for a new file the
+    old one is written over. Where that fails too, a quarantine empties the file, which says the same without verdicts.
     """
     verdicts = [one.as_json() for one in state.verdicts]
+    text = json.dumps({"schema": SCHEMA, "posture": state.posture, "verdicts": verdicts}, indent=1) + "\n"
     try:
-        text = json.dumps({"schema": SCHEMA, "posture": state.posture, "verdicts": verdicts}, indent=1) + "\n"
-        write_sensitive_file(path, text, durable=False)
+        write_sensitive_file(path, text + " " * ROOM, durable=False)
     except (OSError, TerokError) as error:
-        raise _lost(path, error) from error
+        try:
+            _write_over(path, text.encode())
+        except OSError:
+            if state.posture == "quarantine":
+                with suppress(OSError):
+                    os.truncate(path, 0)
+            raise _lost(path, error) from error
+
+
+def _write_over(path: Path, data: bytes) -> None:
+    """Write *data* into the blocks that the file has; a reader of a half-written one finds it damaged, thus closed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if len(data) > size or os.pwrite(descriptor, data.ljust(size), 0) != size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def settle_live(path: Path) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from terok_sandbox.shield.errors import PolicyError, SpellingError
+from terok_util import read_file
+
+from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy import Policy, Rule, parse_line
-from terok_sandbox.shield.policy.addresses import parse_address
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
+from terok_sandbox.shield.policy.names import folded
+from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,16 +49,13 @@ class Destination:
                 f"{text[:80]!r} is no host and port", hint="write host.example.com:443 or [2001:db8::1]:443"
             )
         host = match["six"] or match["host"] or match["bare"]
-        return cls(host, int(match["port"] or 443), match["protocol"] or "tcp")
+        return cls(folded(host), int(match["port"] or 443), match["protocol"] or "tcp")
 
-    def judge(self, policy: Policy, *, now: datetime | None = None) -> Decision:
-        """Return what *policy* says about it."""
-        try:
-            address = parse_address(self.host)
-        except SpellingError:
-            return policy.decide_name(self.host, self.port, self.protocol, now=now)
-        assert self.port is not None
-        return policy.decide_address(address, self.port, self.protocol, now=now)
+    def judge(self, wall: Wall, *, now: datetime | None = None) -> Decision:
+        """Return what *wall* says about it."""
+        if self.port is None:
+            return wall.resolves(self.host, now=now).decision
+        return wall.destination(self.host, self.port, self.protocol, now=now)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -79,6 +80,12 @@ class PolicyFile:
     rules: tuple[Rule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
+
+    def unmet(self) -> list[tuple[Expectation, Decision]]:
+        """Return the expectations that do not come true, each with what is decided instead."""
+        wall = Wall(self.policy)
+        judged = [(one, one.destination.judge(wall)) for one in self.expectations]
+        return [(one, decision) for one, decision in judged if decision.verdict != one.verdict]
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
@@ -105,6 +112,18 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
     return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))
+
+
+def read_policy_file(path: str | Path) -> PolicyFile:
+    """Read a policy file, registries as this machine has them; raises :class:`PolicyError`."""
+    from terok_sandbox.shield.profiles import MAX_BYTES
+    from terok_sandbox.shield.registries import expand
+
+    try:
+        text = read_file(path, MAX_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from error
+    return parse_policy_file(text, str(path), expand=expand)
 
 
 def _tier(name: str, source: str, number: int) -> Tier:

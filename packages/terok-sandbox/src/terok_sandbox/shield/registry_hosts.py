@@ -12,8 +12,8 @@ import json
 import tarfile
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -21,6 +21,8 @@ from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import run
 
 from terok_sandbox.runtime.engine import podman
+from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy_file import read_policy_file
 from terok_sandbox.shield.profiles import profile_lines, profile_overrides
 from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
 from terok_sandbox.sidecar import PolicyTiers
@@ -46,15 +48,22 @@ _PIP: Final = ("--dry-run", "--report", "-", "--no-deps", "--ignore-installed", 
 
 
 def profile_tiers(
-    config: SandboxConfig, image: str | None, profiles: Sequence[str] | None, lines: Sequence[str] = ()
+    config: SandboxConfig,
+    image: str | None,
+    profiles: Sequence[str] | None,
+    lines: Sequence[str] = (),
+    policy: str | Path | None = None,
 ) -> PolicyTiers:
-    """Return the policy of a launch of *image*: what its *profiles* stand for here and there, then rule *lines*.
+    """Return the policy of a launch of *image*: a *policy* file, what *profiles* stand for here and there, and *lines*.
 
-    None means the configured profiles. Raises :class:`PolicyError` for an unknown one or a rule that cannot be read.
+    Profiles of None are the configured ones, or none beside a policy file. Raises :class:`PolicyError` for an unknown
+    one, a rule that cannot be read, or an expectation of the file that does not come true.
     """
-    profiles = config.shield_profiles if profiles is None else profiles
+    own = PolicyTiers() if policy is None else policy_tiers(policy)
+    if profiles is None:
+        profiles = config.shield_profiles if policy is None else ()
     if not profiles:
-        return PolicyTiers(project_allow=tuple(lines))
+        return replace(own, project_allow=(*own.project_allow, *lines))
     allowed = profile_lines(
         profiles,
         config.config_dir,
@@ -64,7 +73,19 @@ def profile_tiers(
         ],
     )
     override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
-    return PolicyTiers(override=override, project_allow=(*allowed, *lines))
+    return replace(own, override=(*own.override, *override), project_allow=(*own.project_allow, *allowed, *lines))
+
+
+def policy_tiers(path: str | Path) -> PolicyTiers:
+    """Return the rules of a policy file; raises :class:`PolicyError` as :func:`profile_tiers` does."""
+    found = read_policy_file(path)
+    for one, decision in found.unmet():
+        text = f"{path}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
+        raise PolicyError(text, hint="see `terok-sandbox shield test`")
+    tiers: dict[str, tuple[str, ...]] = {}
+    for rule in found.rules:
+        tiers[rule.tier] = (*tiers.get(rule.tier, ()), rule.line)
+    return PolicyTiers(**tiers)
 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
@@ -132,6 +153,8 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
         for symbol, registry in found.items()
         if known.get(symbol, {}).get("urls") != list(registry.urls) or time.time() - known[symbol]["at"] > KEPT_SECONDS
     ]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(len(LEARNED)) as pool:
         for symbol, led in zip(stale, pool.map(lambda one: _follow(one, found[one], ask), stale), strict=True):
             known[symbol] = {"urls": list(found[symbol].urls), "at": time.time(), "targets": led}

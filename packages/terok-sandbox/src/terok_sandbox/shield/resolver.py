@@ -6,23 +6,26 @@ but C libraries may then ask again or wait; NXDOMAIN ends the lookup at once. Th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok_sandbox.shield import dns_wire
-from terok_sandbox.shield.budget import ZoneBudget, below, shape_refusal
+from terok_sandbox.shield.budget import ZoneBudget
 from terok_sandbox.shield.dns_wire import Answer, MalformedQueryError, Question
 from terok_sandbox.shield.ruleset import Learned, lifetime
 from terok_sandbox.shield.ruleset.learned import clamp_ttl
+from terok_sandbox.shield.wall import NO_NAME, is_local
 
 if TYPE_CHECKING:
-    from terok_sandbox.shield.policy import Decision, Grant, Policy
+    from terok_sandbox.shield.policy import Decision, Grant
     from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.ruleset import Posture
+    from terok_sandbox.shield.wall import Wall
 
-_LOCAL_TTL: Final = 60
+_OWN_TTL: Final = 60
+REFUSED_TTL: Final = 5
+"""Seconds a refusal may be kept: a person may allow the name at any moment."""
 _LOCAL: Final[dict[int, Address]] = {1: IPv4Address("127.0.0.1"), 28: IPv6Address("::1")}
 
 
@@ -71,20 +74,14 @@ class Opened:
 
 
 class Resolver:
-    """Judges queries and answers by the policy and posture in force, and rations names below wildcard zones.
+    """Judges queries and answers by the wall in force, and rations names below wildcard zones.
 
-    In an airlock (*airlock*) nothing but the container's own names is answered: the egress proxy resolves.
+    In an airlock nothing but the container's own names is answered: the egress proxy resolves.
     """
 
-    def __init__(self, policy: Policy, *, airlock: bool = False) -> None:
-        self._policy = policy
-        self._posture: Posture = "up"
-        self._airlock = airlock
+    def __init__(self, wall: Wall) -> None:
+        self.wall = wall
         self._budget = ZoneBudget()
-
-    def adopt(self, policy: Policy, posture: Posture) -> None:
-        """Judge by *policy* and *posture* from now on."""
-        self._policy, self._posture = policy, posture
 
     def judge(self, wire: bytes, *, tick: float, now: datetime | None = None, tcp: bool = False) -> Reply | Forward:
         """Decide about a query; *tick* is a monotonic clock in seconds."""
@@ -92,58 +89,25 @@ class Resolver:
             question = dns_wire.read_question(wire)
         except MalformedQueryError as error:
             return Reply(error.reply)
-        name = question.name
+        name, rdtype = question.name, question.rdtype
         if name is None:
-            return self._refuse(question, "not a canonical host name", "floor", tcp=tcp)
-        if name == "localhost" or name.endswith(".localhost"):
-            address = _LOCAL.get(question.rdtype)
+            return _refuse(question, NO_NAME, tcp=tcp)
+        if is_local(name):
+            address = _LOCAL.get(rdtype)
             local = (address,) if address else ()
-            return Reply(dns_wire.write_reply(question, addresses=local, ttl=_LOCAL_TTL, tcp=tcp))
+            return Reply(dns_wire.write_reply(question, addresses=local, ttl=_OWN_TTL, tcp=tcp))
+        named = self.wall.resolves(name, now=now)
         if name.endswith(".arpa"):
-            return Reply(dns_wire.write_reply(question, dns_wire.NXDOMAIN, tcp=tcp))
-        if self._airlock:
-            return self._refuse(question, "an airlock resolves through its proxy only", "airlock", tcp=tcp)
-        if self._posture == "quarantine":
-            return self._refuse(question, "the container is in quarantine", "quarantine", tcp=tcp)
-        now = now or datetime.now(UTC)
-        grants = self._policy.grants(name, now=now)
-        if not grants:
-            decision = self._policy.decide_name(name, now=now)
-            if not self._passes(decision):
-                asks = name if decision.tier == "default" and question.rdtype in dns_wire.ADDRESS_TYPES else None
-                return self._refuse(question, decision.reason, decision.tier, decision.rule, askable=asks, tcp=tcp)
-        if question.rdtype not in dns_wire.ADDRESS_TYPES:
-            return Reply(dns_wire.write_reply(question, tcp=tcp))
-        return self._rationed(question, name, grants, tick, tcp=tcp)
-
-    def _rationed(
-        self, question: Question, name: str, grants: tuple[Grant, ...], tick: float, *, tcp: bool
-    ) -> Reply | Forward:
-        if not grants:
-            return Forward(question, name, question.rdtype)
-        rule = next((grant.rule for grant in grants if not grant.rule.wildcard), grants[0].rule)
-        zone = rule.name if rule.wildcard else None
-        if zone is not None:
-            if reason := shape_refusal(below(name, zone)):
-                return self._refuse(question, reason, rule.tier, rule.line, tcp=tcp)
-            if reason := self._budget.refusal(name, zone, tick):
-                return self._refuse(question, reason, rule.tier, rule.line, rcode=dns_wire.SERVFAIL, tcp=tcp)
-        return Forward(question, name, question.rdtype)
-
-    @staticmethod
-    def _refuse(
-        question: Question,
-        reason: str,
-        tier: str,
-        rule: str = "",
-        *,
-        rcode: int = dns_wire.NXDOMAIN,
-        askable: str | None = None,
-        tcp: bool,
-    ) -> Reply:
-        explain = (dns_wire.PROHIBITED, reason)
-        wire = dns_wire.write_reply(question, rcode, explain=explain, tcp=tcp)
-        return Reply(wire, Event("refused", question.shown, reason, tier, rule), askable)
+            return Reply(dns_wire.write_reply(question, dns_wire.NXDOMAIN, ttl=_OWN_TTL, tcp=tcp))
+        if not named.decision.allowed:
+            asks = name if named.decision.tier == "default" and rdtype in dns_wire.ADDRESS_TYPES else None
+            return _refuse(question, named.decision, askable=asks, tcp=tcp)
+        if rdtype not in dns_wire.ADDRESS_TYPES:
+            return Reply(dns_wire.write_reply(question, ttl=_OWN_TTL, tcp=tcp))
+        if named.zone is not None and (reason := self._budget.refusal(name, named.zone, tick)):
+            late = replace(named.decision, verdict="deny", reason=reason)
+            return _refuse(question, late, rcode=dns_wire.SERVFAIL, tcp=tcp)
+        return Forward(question, name, rdtype)
 
     def open(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> Opened:
         """Judge an upstream's answer: strip what is closed, and say what to open for the rest.
@@ -151,27 +115,28 @@ class Resolver:
         The name is judged once more: a denial may have come while the upstream took its time.
         """
         now = now or datetime.now(UTC)
-        if self._posture == "disengaged":
+        if self.wall.open:
             passed = self._passed(forward.name, answer.addresses)
             return Opened(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
-        grants = self._policy.grants(forward.name, now=now)
-        refusal = self._policy.refused_alias(answer.chain, now=now)
+        policy = self.wall.policy
+        grants = policy.grants(forward.name, now=now)
+        refusal = policy.refused_alias(answer.chain, now=now)
         if not grants and refusal is None:
-            decision = self._policy.decide_name(forward.name, now=now)
-            if self._passes(decision):
+            decision = self.wall.resolves(forward.name, now=now).decision
+            if decision.allowed:
                 return self._pass(forward, answer, now)
             refusal = decision
         if refusal is not None:
             event = Event("refused", forward.name, refusal.reason, refusal.tier, refusal.rule)
-            return Opened(dns_wire.NXDOMAIN, (), (), clamp_ttl(0), events=(event,))
+            return Opened(dns_wire.NXDOMAIN, (), (), REFUSED_TTL, events=(event,))
         kept: list[Address] = []
         learned: list[Learned] = []
         events: list[Event] = []
         for address in answer.addresses:
-            verdicts = [(grant, self._policy.judge_answer(grant, address, now=now)) for grant in grants]
+            verdicts = [(grant, policy.judge_answer(grant, address, now=now)) for grant in grants]
             allowed = [(grant, verdict) for grant, verdict in verdicts if verdict.allowed]
-            if not allowed:
-                worst = verdicts[0][1]
+            worst = self.wall.answer(forward.name, address, None, now=now)
+            if not worst.allowed:
                 events.append(Event("refused", forward.name, worst.reason, worst.tier, worst.rule, str(address)))
                 continue
             kept.append(address)
@@ -187,8 +152,8 @@ class Resolver:
 
     def _pass(self, forward: Forward, answer: Answer, now: datetime) -> Opened:
         """Let through what no rule allows, except what a rule or the floor closes; nothing is opened for later."""
-        judged = [(one, self._policy.decide_address(one, 443, now=now)) for one in answer.addresses]
-        kept = tuple(one for one, decision in judged if decision.allowed or decision.tier == "default")
+        judged = [(one, self.wall.answer(forward.name, one, None, now=now)) for one in answer.addresses]
+        kept = tuple(one for one, decision in judged if decision.allowed)
         stripped = tuple(
             Event("refused", forward.name, decision.reason, decision.tier, decision.rule, str(one))
             for one, decision in judged
@@ -200,18 +165,27 @@ class Resolver:
     def _passed(self, name: str, addresses: tuple[Address, ...]) -> tuple[Event, ...]:
         if not addresses:
             return ()
-        reason = f"the wall is {self._posture}"
-        return (Event("passed", name, reason, self._posture, dest=", ".join(map(str, addresses))),)
-
-    def _passes(self, decision: Decision) -> bool:
-        """Whether the posture lets a name through that the policy does not allow."""
-        return self._posture == "disengaged" or (self._posture == "down" and decision.tier == "default")
+        reason = f"the wall is {self.wall.posture}"
+        return (Event("passed", name, reason, self.wall.posture, dest=", ".join(map(str, addresses))),)
 
     @staticmethod
     def _learn(grant: Grant, address: Address, ttl: int, now: datetime) -> Learned:
         expires = grant.rule.expires
         remaining = (expires - now).total_seconds() if expires is not None else None
         return Learned(address, grant.service, grant.rule.tier == "override", lifetime(ttl, remaining))
+
+
+def _refuse(
+    question: Question,
+    decision: Decision,
+    *,
+    rcode: int = dns_wire.NXDOMAIN,
+    askable: str | None = None,
+    tcp: bool,
+) -> Reply:
+    explain = (dns_wire.PROHIBITED, decision.reason)
+    wire = dns_wire.write_reply(question, rcode, ttl=REFUSED_TTL, explain=explain, tcp=tcp)
+    return Reply(wire, Event("refused", question.shown, decision.reason, decision.tier, decision.rule), askable)
 
 
 def _by(grant: Grant, verdict: Decision) -> bool:

@@ -8,18 +8,17 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from terok_util import read_file
 from terok_util.text import safe_text
 
 from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.grammar import TIERS
-from terok_sandbox.shield.policy_file import Destination, PolicyFile, parse_policy_file
-from terok_sandbox.shield.profiles import MAX_BYTES, list_profiles, profile_lines
-from terok_sandbox.shield.registries import expand
+from terok_sandbox.shield.policy_file import Destination, parse_policy_file, read_policy_file
+from terok_sandbox.shield.profiles import list_profiles, profile_lines
 from terok_sandbox.shield.shield import Shield
+from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +47,7 @@ def profiles(*, profile: str | None, as_json: bool) -> None:
 def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
     """Print the verdict on a host."""
     destination = Destination.parse(target)
-    decision = destination.judge(_policy(container, policy, profiles))
+    decision = destination.judge(_wall(container, policy, profiles))
     if as_json:
         print(json.dumps(_as_json(destination, decision)))
     else:
@@ -66,15 +65,15 @@ def why(
     *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
 ) -> int:
     """Print the verdict with every rule that is about the host, and the newest rows of the log."""
-    destination, now, rules = Destination.parse(target), datetime.now(UTC), _policy(container, policy, profiles)
+    destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
     matching = []
-    for rule in rules.matching(destination.host):
+    for rule in wall.policy.matching(destination.host):
         covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
         matching.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
     rows = read_audit(Shield(container).audit_path) if container is not None else ()
     seen = list(deque((row for row in rows if destination.host in (row.get("name"), row.get("dest"))), maxlen=_RECENT))
     if as_json:
-        decision = destination.judge(rules)
+        decision = destination.judge(wall)
         print(json.dumps({**_as_json(destination, decision), "rules": matching, "seen": seen}))
         return 0 if decision.allowed else 1
     code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
@@ -88,28 +87,27 @@ def why(
 
 def test(*, file: str, as_json: bool = False) -> int:
     """Check a policy file's expectations; 1 when one does not come true."""
-    found = _read(file)
+    found = read_policy_file(file)
     if not found.expectations:
         raise PolicyError(f"{file}: holds no expectation", hint="write lines like: expect deny host.example.com:22")
-    judged = [(one, one.destination.judge(found.policy)) for one in found.expectations]
-    failed = [(one, decision) for one, decision in judged if decision.verdict != one.verdict]
+    unmet = found.unmet()
     if as_json:
-        lines = [{"line": one.line, "expected": one.verdict, **_as_json(one.destination, is_)} for one, is_ in failed]
-        print(json.dumps({"expectations": len(judged), "failed": lines}))
-        return 1 if failed else 0
-    for one, decision in failed:
+        lines = [{"line": one.line, "expected": one.verdict, **_as_json(one.destination, is_)} for one, is_ in unmet]
+        print(json.dumps({"expectations": len(found.expectations), "failed": lines}))
+        return 1 if unmet else 0
+    for one, decision in unmet:
         text = f"{file}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
         print(safe_text(text))
-    print(f"{len(judged) - len(failed)} of {len(judged)} expectations hold")
-    return 1 if failed else 0
+    print(f"{len(found.expectations) - len(unmet)} of {len(found.expectations)} expectations hold")
+    return 1 if unmet else 0
 
 
 def replay(*, name: str, file: str, as_json: bool) -> None:
     """Print the destinations of an audit log whose verdict a changed policy turns round."""
-    policy = _read(file).policy
+    wall = Wall(read_policy_file(file).policy)
     rows = read_audit(Shield(name).audit_path)
     for destination, (before, count) in _decided(rows).items():
-        after = destination.judge(policy)
+        after = destination.judge(wall)
         if after.verdict == before:
             continue
         if as_json:
@@ -138,20 +136,14 @@ def _of_the_moment(row: dict[str, Any]) -> bool:
     return row.get("action") == "refused" and bool(by_rate or stripped)
 
 
-def _read(file: str) -> PolicyFile:
-    try:
-        text = read_file(file, MAX_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{file}: cannot be read: {error}") from error
-    return parse_policy_file(text, file, expand=expand)
-
-
-def _policy(container: str | None, file: str | None, names: Sequence[str] | None) -> Policy:
+def _wall(container: str | None, file: str | None, names: Sequence[str] | None) -> Wall:
     if sum(map(bool, (container, file, names))) != 1:
         raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
     if container:
-        return Shield(container).policy
+        return Shield(container).wall
+    config = SandboxConfig.load()
     if file:
-        return _read(file).policy
-    lines = profile_lines(names or (), SandboxConfig.load().config_dir)
-    return parse_policy_file("\n".join(lines), "profile").policy
+        policy = read_policy_file(file).policy
+    else:
+        policy = parse_policy_file("\n".join(profile_lines(names or (), config.config_dir)), "profile").policy
+    return Wall(policy, enforcement=config.shield_mode, own=host_addresses())

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from terok_sandbox.shield.dns_wire import Answer
 
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
-TIMEOUT: Final = 4.0
-"""Seconds for a question, whatever number of servers is asked."""
+TIMEOUT: Final = 10.0
+"""Seconds for a question, however many servers are asked. Who asks the same meanwhile waits for the same answer."""
 _TRY: Final = 1.5
+"""Seconds that one server has before the next one is asked too."""
+_STREAM: Final = 4.0
+_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
+"""What servers say that are too old for EDNS."""
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0
@@ -69,16 +73,33 @@ class Upstream:
         self._checked = float("-inf")
 
     async def ask(self, name: str, rdtype: int) -> Answer:
-        """Return the answer of the first server that gives one; raises :class:`UpstreamError`."""
+        """Return the first usable answer; raises :class:`UpstreamError`.
+
+        A server that says nothing is followed by the next one after a moment, but goes on being listened to.
+        """
         servers = self._current()
-        problem = "the host has no name server" if not servers else "no answer in time"
-        with suppress(TimeoutError):
+        problem = "no answer in time" if servers else "the host has no name server"
+        left = [(server, True) for server in servers] + [(server, False) for server in servers[:1]]
+        asked: set[asyncio.Task[Answer]] = set()
+        try:
             async with asyncio.timeout(TIMEOUT):
-                for server, edns in [(server, edns) for edns in (True, False) for server in servers]:
-                    try:
-                        return await _ask(server, name, rdtype, edns=edns)
-                    except (OSError, EOFError, BadAnswerError) as error:
-                        problem = f"{server[0]}: {str(error) or type(error).__name__}"
+                while left or asked:
+                    if left:
+                        server, edns = left.pop(0)
+                        asked.add(asyncio.create_task(_ask(server, name, rdtype, edns=edns)))
+                    patience = _TRY if left else None
+                    done, asked = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                    for outcome in await asyncio.gather(*done, return_exceptions=True):
+                        if not isinstance(outcome, BaseException):
+                            return outcome
+                        if not isinstance(outcome, OSError | EOFError | BadAnswerError):
+                            raise outcome
+                        problem = f"{servers[0][0]}: {str(outcome) or type(outcome).__name__}"
+        except TimeoutError:
+            pass
+        finally:
+            for task in asked:
+                task.cancel()
         raise UpstreamError(problem)
 
     def _current(self) -> tuple[Server, ...]:
@@ -96,13 +117,28 @@ class Upstream:
 
 
 async def _ask(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
+    try:
+        return await _ask_once(server, name, rdtype, edns=edns)
+    except BadAnswerError as error:
+        if not edns or str(error) not in _WITHOUT_EDNS:
+            raise
+        return await _ask_once(server, name, rdtype, edns=False)
+
+
+async def _ask_once(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
     identity = secrets.randbelow(65536)
     wire = write_upstream_query(name, rdtype, identity, edns=edns)
-    async with asyncio.timeout(_TRY):
-        try:
-            return await _ask_datagram(server, wire, name, rdtype, identity)
-        except TruncatedError:
+    try:
+        return await _ask_datagram(server, wire, name, rdtype, identity)
+    except TruncatedError as error:
+        part = error.part
+    try:
+        async with asyncio.timeout(_STREAM):
             return read_answer(await _ask_stream(server, wire), name, rdtype, identity)
+    except (OSError, EOFError, BadAnswerError):  # a time-out is an OSError
+        if not part.addresses:
+            raise
+        return part
 
 
 async def _ask_datagram(server: Server, wire: bytes, name: str, rdtype: int, identity: int) -> Answer:

@@ -118,23 +118,44 @@ def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
 
     For a container whose supervisor and fork server are both gone. Raises :class:`SupervisorError`.
     """
+    from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import open_target
 
     sidecar_path = cfg.sidecar_path(name)
     supervise(cfg, sidecar_path)
+    made = _configuration(name) if Sidecar.load(sidecar_path).planned else ("", "", None)
     target = open_target(pid)
     try:
         answer = _ask(
             cfg.container_runtime_dir(name) / CONTROL_SOCKET,
             "handover",
-            descriptors=(target.netns_fd, target.pidfd),
+            descriptors=(target.netns_fd, target.pidfd, *([] if made[2] is None else [made[2]])),
             sidecar=str(sidecar_path),
-            container_id="",
+            container_id=made[0],
+            bundle=made[1],
             pid=pid,
         )
     finally:
         target.close()
+        if made[2] is not None:
+            os.close(made[2])
     return float(answer.get("took_ms", 0.0))
+
+
+def _configuration(name: str) -> tuple[str, str, int]:
+    """Return ID, bundle and runtime configuration, as a file in memory, of a container; raises EngineError.
+
+    Only the users of Podman's own namespace may read it where it lies.
+    """
+    from terok_sandbox.runtime.engine import ask
+
+    inspected = ask(["container", "inspect", "--format", "{{.Id}} {{.OCIConfigPath}}", name], container=name)
+    container_id, _, path = inspected.text.strip().partition(" ")
+    read = Path(path).read_bytes() if os.geteuid() == 0 else ask(["unshare", "cat", path]).stdout
+    descriptor = os.memfd_create("config.json")
+    os.write(descriptor, read)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return container_id, str(Path(path).parent), descriptor
 
 
 def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:

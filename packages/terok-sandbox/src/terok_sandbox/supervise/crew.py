@@ -7,7 +7,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
-from terok_sandbox.netns.nft import NftChannelFds, NftProcess, spawn_nft
+from terok_sandbox.netns.nft import NftChannelFds, Program, spawn_nft
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import hygiene
 from terok_sandbox.supervise.handover import ProcessId, start_time
@@ -50,7 +50,7 @@ class _Member:
     failures: int = 0
     restarts: int = 0
     due: float | None = None
-    nft: NftProcess | None = field(default=None, repr=False)
+    nft: Program | None = field(default=None, repr=False)
     nft_pidfd: int = -1
     watched: list[socket.socket] = field(default_factory=list)
 
@@ -83,15 +83,25 @@ class _Member:
 
 
 class Crew:
-    """Starts what the sidecar wires (the gateway always), and keeps it running."""
+    """Starts what the sidecar wires (the gateway always), and keeps it running.
+
+    *others* returns the children of this process that are not the crew's: what else turns up is ended.
+    """
 
     def __init__(
-        self, supervision: Supervision, selector: selectors.BaseSelector, log: LogFile, *, error_fd: int
+        self,
+        supervision: Supervision,
+        selector: selectors.BaseSelector,
+        log: LogFile,
+        *,
+        error_fd: int,
+        others: Callable[[], dict[str, ProcessId]],
     ) -> None:
         self._supervision = supervision
         self._selector = selector
         self._log = log
         self._error_fd = error_fd
+        self._others = others
         self._members: dict[str, _Member] = {}
         self._assignment: Assignment | None = None
 
@@ -246,7 +256,7 @@ class Crew:
 
     def _end_orphans(self) -> None:
         """End what a worker has started and not ended itself: git, when the gateway was killed."""
-        known = {one.pid for one in self._members.values()}
+        known = {one.pid for one in self._members.values()} | {one.pid for one in self._others().values()}
         known |= {one.nft.pid for one in self._members.values() if one.nft is not None}
         if ended := hygiene.end_orphans(known):
             self._log.note(f"ended {ended} processes that a worker left")

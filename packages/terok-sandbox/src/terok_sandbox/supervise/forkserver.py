@@ -67,7 +67,7 @@ class ForkServer:
         self, runtime_dir: Path, listener: socket.socket, supervision: Supervision, *, owns_socket: bool = True
     ) -> None:
         self._runtime_dir = runtime_dir
-        self._owns_socket = owns_socket
+        self._socket_id = _identity(runtime_dir / FORKSERVER_SOCKET) if owns_socket else None
         self._supervision = supervision
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(listener, self._selector, self._answer)
@@ -85,9 +85,10 @@ class ForkServer:
                 callback()
                 self._follow_up()
             self._control.expire()
-        if self._owns_socket:
+        path = self._runtime_dir / FORKSERVER_SOCKET
+        if self._socket_id is not None and _identity(path) == self._socket_id:  # else it is a successor's
             with suppress(OSError):
-                (self._runtime_dir / FORKSERVER_SOCKET).unlink()
+                path.unlink()
         self._control.close()
 
     def _follow_up(self) -> None:
@@ -267,6 +268,13 @@ def _listen(sidecar: Sidecar) -> socket.socket:
         return wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
     except OSError as error:
         raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        info = path.stat()
+        return info.st_dev, info.st_ino
+    return None
 
 
 def _sources() -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.launch.made import MAX_CONFIG
 from terok_sandbox.supervise.wire import Frame
 
 _RECORD_SCHEMA: Final = 1
@@ -85,6 +86,14 @@ def start_time(pid: int) -> int:
     except FileNotFoundError as error:
         raise ProcessLookupError(f"no process {pid}") from error
     return int(text.rpartition(b")")[2].split()[_START_TIME_FIELD])
+
+
+def receive_configuration(frame: Frame) -> bytes | None:
+    """Take and read the last descriptor of a ``handover``, the runtime's configuration, if there is one."""
+    if len(frame.descriptors) < 3:
+        return None
+    with os.fdopen(frame.descriptors.pop(), "rb") as file:
+        return file.read(MAX_CONFIG + 1)
 
 
 def receive_target(frame: Frame) -> Target:

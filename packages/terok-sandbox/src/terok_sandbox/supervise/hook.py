@@ -153,13 +153,19 @@ def read_sidecar(path: str) -> Document:
 
 
 def hand_over(state: Document, path: str, sidecar: Document, deadline: float) -> None:
-    """Pass network namespace and pidfd to the supervisor and wait for its verified OK."""
-    pid, runtime_dir = state["pid"], sidecar["runtime_dir"]
+    """Pass network namespace, pidfd and configuration to the supervisor and wait for its verified OK."""
+    pid, runtime_dir, bundle = state["pid"], sidecar["runtime_dir"], state.get("bundle")
+    if not isinstance(bundle, str):
+        raise RefusedError("the runtime's state document names no bundle", SETUP)
     try:
-        descriptors = [os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC), os.pidfd_open(pid)]
+        descriptors = [
+            os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC),
+            os.pidfd_open(pid),
+            os.open(f"{bundle}/config.json", os.O_RDONLY | os.O_CLOEXEC),  # only Podman's own users may read it
+        ]
     except OSError as error:
-        raise RefusedError(f"its network namespace cannot be opened: {error.strerror}", SETUP) from None
-    request = {"type": "handover", "sidecar": path, "container_id": state["id"], "pid": pid}
+        raise RefusedError(f"its namespace or configuration cannot be opened: {error.strerror}", SETUP) from None
+    request = {"type": "handover", "sidecar": path, "container_id": state["id"], "pid": pid, "bundle": bundle}
     for attempt in range(ATTEMPTS):
         reply = ask(runtime_dir, "supervisor.sock", request, descriptors, deadline)
         if reply is None:  # none yet, or that of the container's last run is just going

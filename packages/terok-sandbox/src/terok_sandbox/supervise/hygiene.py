@@ -39,8 +39,13 @@ def prctl(option: int, value: int | bytes) -> None:
 def harden(title: str) -> None:
     """Name the process, leave no core file, and let no process of this user read its memory or trace it."""
     prctl(_PR_SET_NAME, title.encode()[:15])
-    prctl(_PR_SET_DUMPABLE, 0)
+    not_dumpable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def not_dumpable() -> None:
+    """Leave no core file, whatever collects them, and let no process of this user read this one's memory."""
+    prctl(_PR_SET_DUMPABLE, 0)
 
 
 def bound(memory: int) -> None:

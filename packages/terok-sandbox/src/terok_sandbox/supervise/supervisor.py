@@ -20,7 +20,9 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.launch.made import check_made
 from terok_sandbox.netns.listeners import (
     BACKLOG,
     DNS_LISTENERS,
@@ -48,6 +50,7 @@ from terok_sandbox.supervise.supervision import (
     Supervision,
     load,
 )
+from terok_sandbox.supervise.uplink import Uplink
 
 CRASHED: Final = 70
 """Exit status after an error of our own making."""
@@ -74,7 +77,9 @@ class Supervisor:
         self._said, self._error_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self._error_fd, True)
         self._selector.register(self._said, selectors.EVENT_READ, self._copy_said)
-        self._crew = Crew(supervision, self._selector, self._log, error_fd=self._error_fd)
+        errors = {"error_fd": self._error_fd}
+        self._uplink = Uplink(self._selector, self._log, timeout=supervision.prepare_timeout, **errors)
+        self._crew = Crew(supervision, self._selector, self._log, others=self._uplink.process_ids, **errors)
         self._target: handover.Target | None = None
         self._sockets: list[socket.socket] = []
         self._give_up = time.monotonic() + supervision.handover_timeout
@@ -107,12 +112,13 @@ class Supervisor:
             self._log.note("no container came")
             self._stopping = True
             return
-        deadlines = [self._crew.next_due(), self._give_up if self._target is None else None]
+        deadlines = [self._crew.next_due(), self._uplink.due, self._give_up if self._target is None else None]
         if self._control.waiting:
             deadlines.append(now + 1.0)
         left = [max(0.0, one - now) for one in deadlines if one is not None]
         for callback in ready(self._selector, min(left) if left else None):
             callback()
+        self._unrecorded |= self._uplink.start_due()
         if self._crew.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
@@ -147,6 +153,7 @@ class Supervisor:
         began = time.monotonic()
         if Path(frame.text("sidecar")) != self._path:
             raise SupervisorError(f"this is the supervisor of {self._sidecar.container_name}")
+        configuration = handover.receive_configuration(frame)
         target = handover.receive_target(frame)
         current = self._target
         if current is not None and current.alive and not current.is_same_container(target):
@@ -155,18 +162,20 @@ class Supervisor:
                 f"another container runs as {self._sidecar.container_name}",
                 hint=f"remove it with `terok-sandbox rm {self._sidecar.container_name}` first",
             )
-        self._take(target)
+        self._take(target, lambda sidecar: _compare(sidecar, frame, configuration))
         self._took_ms = round((time.monotonic() - began) * 1000, 1)
         return {"took_ms": self._took_ms}
 
-    def _take(self, target: handover.Target) -> None:
+    def _take(self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None) -> None:
         """Make *target* the supervised container, or leave none: what there was before has ended or is replaced."""
         self._release()
         try:
             self._sidecar = Sidecar.load(self._path)
+            check(self._sidecar)
             prepared = self._prepare(target)
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
             listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
+            self._uplink.open(self._sidecar.network, target.netns_fd, self._sidecar.runtime_dir)
         except BaseException as error:
             self._log.note(f"cannot supervise process {target.pid}: {error}")
             self._release()
@@ -260,6 +269,7 @@ class Supervisor:
     def _release(self) -> None:
         """Stop the workers and let go of the container."""
         self._end_preparation()
+        self._uplink.close()
         self._crew.stop(self._supervision.stop_grace)
         for one in self._sockets:
             one.close()
@@ -292,7 +302,7 @@ class Supervisor:
             container_id=self._target.container_id,
             container=handover.ProcessId(self._target.pid, self._target.start_time),
             netns=self._target.netns_id,
-            workers=self._crew.process_ids(),
+            workers=self._crew.process_ids() | self._uplink.process_ids(),
         )
         if not handover.save_record(record, self._sidecar.runtime_dir / RECORD_FILE):
             self._log.note("cannot write supervisor.json: a crash of this process could not be made good")
@@ -360,6 +370,16 @@ def run_supervisor(
     gc.freeze()
     gc.enable()
     return Supervisor(sidecar_path, sidecar, listener, supervision, lifeline=lifeline).run()
+
+
+def _compare(sidecar: Sidecar, frame: wire.Frame, configuration: bytes | None) -> None:
+    """Refuse a container that is not what was planned."""
+    if sidecar.planned is None:
+        return
+    if configuration is None:
+        raise SupervisorError("nobody has brought its configuration", hint="run `terok-sandbox setup`")
+    bundle, container_id = Path(frame.text("bundle")), frame.text("container_id")
+    check_made(configuration, sidecar.planned, SandboxConfig.load, bundle=bundle, container_id=container_id)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

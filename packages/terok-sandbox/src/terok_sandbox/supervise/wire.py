@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise.hook import BUILD, PROTOCOL
+from terok_sandbox.unix_sockets import address, peer_uid
 
 __all__ = [
     "BUILD",
@@ -36,7 +35,6 @@ __all__ = [
 
 MAX_FRAME: Final = 65536
 MAX_DESCRIPTORS: Final = 8
-_ADDRESS_LIMIT: Final = 107
 
 
 class WireError(SupervisorError):
@@ -130,8 +128,8 @@ def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, 
     listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         path.unlink(missing_ok=True)
-        with _address(path) as address:
-            listener.bind(address)
+        with address(path) as name:
+            listener.bind(name)
         path.chmod(mode)
         listener.listen(backlog)
     except BaseException:
@@ -145,8 +143,8 @@ def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) ->
     channel = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         channel.settimeout(timeout)
-        with _address(path) as address:
-            channel.connect(address)
+        with address(path) as name:
+            channel.connect(name)
     except BaseException:
         channel.close()
         raise
@@ -160,22 +158,3 @@ def answers(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def peer_uid(channel: socket.socket) -> int:
-    """Return the user id of the process at the other end, as seen from here."""
-    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int(struct.unpack("=iII", credentials)[1])
-
-
-@contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """Give an address for *path* that fits a socket address however long the path is."""
-    if len(os.fsencode(path)) <= _ADDRESS_LIMIT:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)

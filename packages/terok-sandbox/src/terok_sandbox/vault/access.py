@@ -2,8 +2,8 @@
 
 The hot path does no key derivation and no parsing. What is cached is dropped as soon as another process commits to the
 database (`PRAGMA data_version`), the routes file changes, or the session file goes away: revoking a token, storing a
-new key and locking the vault take effect with the next request, at the
-latest FRESH_SECONDS after the change.
+new key and locking the vault take effect with the next request, at the latest FRESH_SECONDS after the change. What is
+open is ended by `standing`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, Vault
 from terok_sandbox.vault.quarantine import Quarantine, Stamp, stamp_of
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
-from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import MAX_SECRET, Patterns
 from terok_sandbox.vault.store import CredentialDB, TokenRow
 from terok_sandbox.vault.tokens import token_digest
 from terok_sandbox.vault.unlock import read_session
@@ -47,7 +47,7 @@ class Credential:
 
 def credential_of(data: Mapping[str, Any]) -> Credential:
     """Return a stored object as a credential."""
-    return Credential(data, Patterns(_secrets(data)))
+    return Credential(data, Patterns(secrets_of(data)))
 
 
 class VaultAccess:
@@ -66,6 +66,7 @@ class VaultAccess:
         self._fresh_until = 0.0
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
+        self._within_reach: dict[str, Patterns] = {}
         self._routes: dict[str, Route] = {}
         self._routes_stamp: Stamp | None = None
         self.places: frozenset[str] = frozenset()
@@ -113,12 +114,29 @@ class VaultAccess:
             self._credentials[key] = None if data is None else credential_of(data)
         return self._credentials[key]
 
+    def patterns(self, container: str, credential: Credential) -> Patterns | Refusal:
+        """Return what recognizes the secrets of every credential that a container has a token for, `credential` too."""
+        found = self._within_reach.get(container)
+        if found is None:
+            database = self._opened()
+            keys = {(row.credential_set, row.provider) for row in database.list_tokens(container)}
+            stored = [database.load_credential(*key) or {} for key in sorted(keys)]
+            found = self._within_reach[container] = Patterns(secret for data in stored for secret in secrets_of(data))
+        # One that was refreshed a moment ago may not be among those that were read before.
+        found = found.joined(credential.patterns)
+        return found if found.searchable else _UNSEARCHABLE
+
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
         """Take no note: what is stored is all there is."""
 
     def route(self, provider: str) -> Route | None:
         """Return a provider's route, or None."""
         return self._routes.get(provider)
+
+    @property
+    def unlocked(self) -> bool:
+        """Whether the vault was open when it was looked at last."""
+        return self._db is not None
 
     def database(self) -> CredentialDB:
         """Return the open vault; VaultLocked if it is not. Call `ready` first."""
@@ -162,8 +180,7 @@ class VaultAccess:
     def _refresh(self) -> None:
         version = self._opened().data_version()
         if version != self._version:
-            self._tokens.clear()
-            self._credentials.clear()
+            self._forget()
             self._version = version
         stamp = stamp_of(self._routes_path)
         if stamp != self._routes_stamp or stamp is None:
@@ -176,13 +193,27 @@ class VaultAccess:
         database, self._db = self._db, None
         self._version = -1
         self._fresh_until = 0.0
-        self._tokens.clear()
-        self._credentials.clear()
+        self._forget()
         if database is not None:
             database.close()
 
+    def _forget(self) -> None:
+        self._tokens.clear()
+        self._credentials.clear()
+        self._within_reach.clear()
 
-def _secrets(data: Mapping[str, Any]) -> list[str]:
+
+_UNSEARCHABLE: Final = Refusal(
+    502,
+    "credential_unusable",
+    "a credential of this container has a secret that answers cannot be searched for: it has blanks or characters "
+    f"outside ASCII, or more than {MAX_SECRET}",
+    hint="`terok-sandbox vault list` shows the credentials; store that one again",
+)
+
+
+def secrets_of(data: Mapping[str, Any]) -> list[str]:
+    """Return the secrets of a stored object."""
     names = ("key", "token", "access_token", "refresh_token", "id_token", "client_secret")
     return [value for name in names if isinstance(value := data.get(name), str)]
 

@@ -80,7 +80,11 @@ VERBS: Final = (
                 "set",
                 help="store an API key, read from standard input or asked for",
                 handler=f"{_HANDLERS}:store",
-                args=(ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"), _SET),
+                args=(
+                    ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"),
+                    _SET,
+                    ArgDef("--yes", action="store_true", help="replace a stored credential without asking"),
+                ),
             ),
             CommandDef(
                 "remove",
@@ -90,7 +94,7 @@ VERBS: Final = (
             ),
             CommandDef(
                 "revoke",
-                help="revoke a container's phantom tokens, effective with its next request",
+                help="revoke a container's phantom tokens; what it has open with them ends within a second",
                 handler=f"{_HANDLERS}:revoke",
                 args=(ArgDef("container", metavar="CONTAINER", help="container name"),),
             ),
@@ -108,7 +112,7 @@ VERBS: Final = (
             ),
             CommandDef(
                 "lock",
-                help="forget the session's passphrase; running containers lose access with their next request",
+                help="forget the session's passphrase; what running containers have open ends within a second",
                 handler=f"{_HANDLERS}:lock",
                 args=(
                     ArgDef(

@@ -133,11 +133,12 @@ def translated(path: Path) -> Iterator[None]:
 
 def _check_file(path: Path, *, create: bool) -> None:
     """Look at the file before SQLite does; with `create`, make an owner-only empty one if there is none."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags, made = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, False
     try:
         if create:
             with suppress(FileExistsError):
                 os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600))
+                made = True
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise VaultMissing(
@@ -159,7 +160,7 @@ def _check_file(path: Path, *, create: bool) -> None:
             f"{path} is an unencrypted SQLite database",
             hint="move it away; the vault only opens files it encrypted itself",
         )
-    if status.st_size % _PAGE_BYTES:
+    if status.st_size % _PAGE_BYTES or not (status.st_size or made):
         raise CorruptDatabase(
             f"the vault {path} is truncated ({status.st_size} bytes)",
             hint="restore it from a backup, or move it away and store the keys anew",

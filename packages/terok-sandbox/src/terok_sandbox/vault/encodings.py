@@ -1,14 +1,18 @@
-"""Compressed bodies: offered to the upstream as far as they can be searched, passed on as they came, searched as text.
+"""Compressed bodies: never asked for, searched as text all the same, and passed on as they came.
 
-The client gets the very bytes the upstream sent, each piece only after what it decodes to has been searched. A secret
-in compressed data cannot be overwritten in place, so it ends the answer instead.
+How well a service compresses its answer depends on all that is in it: on a secret that is repeated there, too. So the
+upstream is asked for answers without coding. One that comes compressed all the same, by its head or by its first bytes,
+passes on with the very bytes that came: the first HELD of them when the whole body has been searched, all others when
+the text they decode to has been. A secret in compressed data cannot be overwritten in place, so it ends the answer.
 """
 
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
+from collections import deque
 from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.scrub import Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,28 +20,17 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.scrub import Patterns
 
 SEARCHABLE: Final = frozenset({"gzip", "x-gzip", "deflate"})
-MAX_HELD: Final = 1024 * 1024
+HELD: Final = 1024 * 1024
 _DECODED_STEP: Final = 64 * 1024
+_GZIP: Final = b"\x1f\x8b\x08"
 
 
 class UnreadableEncodingError(ValueError):
-    """The body has an encoding in which secrets cannot be searched."""
+    """The body has an encoding in which secrets cannot be searched, or not the one that it declares."""
 
 
 class ReflectedSecretError(ValueError):
     """The body holds a real secret in a form that cannot be overwritten."""
-
-
-@lru_cache(maxsize=128)
-def offered(accepted: str) -> str:
-    """Return the Accept-Encoding to send for a client's: what it takes and we can search, else `identity`."""
-    kept = []
-    for item in accepted.split(","):
-        name, _, parameters = item.strip().lower().partition(";")
-        name = name.strip()
-        if name in SEARCHABLE and name not in kept and parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00"):
-            kept.append(name)
-    return ", ".join(kept) or "identity"
 
 
 class Decoder:
@@ -52,7 +45,7 @@ class Decoder:
         """Yield the decoded pieces of `data`.
 
         Raises:
-            ValueError: the data is not of the encoding.
+            UnreadableEncodingError: the data is not of the encoding.
 
         """
         piece = b""
@@ -61,7 +54,7 @@ class Decoder:
                 piece = self._zlib.decompress(data, _DECODED_STEP)
             except zlib.error as exc:
                 if not (self._wants_zlib and not self._started):
-                    raise ValueError("the body is not in the encoding it declares") from exc
+                    raise UnreadableEncodingError("the body is not in the encoding it declares") from exc
                 # Some servers mean raw deflate.
                 self._zlib, self._wants_zlib = zlib.decompressobj(wbits=-zlib.MAX_WBITS), False
                 continue
@@ -77,46 +70,131 @@ class Decoder:
 
 
 class EncodedSearch:
-    """Searches an encoded body that arrives in pieces; `seen` gets the decoded text."""
+    """Searches an encoded body that arrives in pieces; `seen` gets the decoded text.
 
-    def __init__(self, encoding: str, patterns: Patterns, seen: Callable[[bytes], None]) -> None:
+    With `declared` false the data only looks like the encoding: where it no longer does, it is searched as it is.
+    """
+
+    def __init__(
+        self, encoding: str, patterns: Patterns, seen: Callable[[bytes], None], *, declared: bool = True
+    ) -> None:
         if encoding not in SEARCHABLE:
             raise UnreadableEncodingError(encoding)
-        self._decoder = Decoder(encoding)
-        self._patterns = patterns
+        self._decoder: Decoder | None = Decoder(encoding)
+        self._declared = declared
         self._seen = seen
-        self._text = b""
-        self._raw = b""
-        self._held = b""
+        self._text = Scrubber(patterns)
+        self._raw = Scrubber(patterns)
+        self.decoded = 0
+        self._held: deque[tuple[bytes, int]] = deque()
+        """Pieces, each with the number of decoded bytes after it."""
+        self._waiting = 0
+        self._early = True
 
     def feed(self, data: bytes) -> bytes:
         """Return the encoded bytes that may be passed on after `data` has arrived.
 
         Raises:
             ReflectedSecretError: a secret was found.
-            ValueError: the data is not of its encoding.
+            UnreadableEncodingError: the data is not of its encoding.
 
         """
-        self._raw = self._search(self._raw, data)
-        for piece in self._decoder.feed(data):
-            self._text = self._search(self._text, piece)
-            self._seen(piece)
-        held = self._held + data
-        if self._patterns.undecided(self._text) or self._patterns.undecided(self._raw):
-            if len(held) > MAX_HELD:
-                raise ValueError("the body decodes to nothing")
-            self._held = held
-            return b""
-        self._held = b""
-        return held
+        if self._decoder is not None:
+            try:
+                self._decode(self._decoder, data)
+            except ValueError:
+                if self._declared:
+                    raise
+                self._text.finish()
+                self._decoder = None
+        raw = self._raw.feed(data)
+        self._check()
+        self._held.append((raw, self.decoded))
+        self._waiting += len(raw)
+        self._early = self._early and self._waiting <= HELD and self._decoder is not None
+        return b"" if self._early else self._let_go(self.decoded - self._text.size)
 
     def finish(self) -> bytes:
-        """Return what is left when the body has ended."""
-        held, self._held = self._held, b""
-        return held
+        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        self._text.finish()
+        raw = self._raw.finish()
+        self._check()
+        return self._let_go(self.decoded) + raw
 
-    def _search(self, tail: bytes, piece: bytes) -> bytes:
-        window = tail + piece
-        if self._patterns.clean(window) is not window:
+    def _decode(self, decoder: Decoder, data: bytes) -> None:
+        for piece in decoder.feed(data):
+            self.decoded += len(piece)
+            self._text.feed(piece)
+            self._seen(piece)
+
+    def _check(self) -> None:
+        if self._text.found or self._raw.found:
             raise ReflectedSecretError
-        return window[max(0, len(window) - self._patterns.longest) :]
+
+    def _let_go(self, searched: int) -> bytes:
+        free = []
+        while self._held and self._held[0][1] <= searched:
+            free.append(self._held.popleft()[0])
+        out = b"".join(free)
+        self._waiting -= len(out)
+        if self._waiting > 2 * HELD:
+            raise UnreadableEncodingError("the body decodes to nothing")
+        return out
+
+
+class BodySearch:
+    """Searches one body of any coding; `seen` gets its text, without secrets or decoded."""
+
+    def __init__(self, encoding: str, patterns: Patterns, seen: Callable[[bytes], None]) -> None:
+        self._patterns = patterns
+        self._seen = seen
+        self._first = b""
+        self.declared = encoding not in ("", "identity")
+        self._search: EncodedSearch | Scrubber | None = None
+        if self.declared:
+            self._search = EncodedSearch(encoding, patterns, seen)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be passed on after `data` has arrived; raises like EncodedSearch."""
+        if self._search is None:
+            data = self._first + data
+            if len(data) < len(_GZIP) and _GZIP.startswith(data):
+                self._first = data
+                return b""
+            return self._shown(self._begin(data).feed(data))
+        return self._shown(self._search.feed(data))
+
+    def finish(self) -> bytes:
+        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        if self._search is None:
+            return self._first  # one or two bytes
+        return self._shown(self._search.finish())
+
+    @property
+    def decoded(self) -> int:
+        """How much has been decoded so far."""
+        return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
+
+    def coded(self, data: bytes) -> bool:
+        """Whether the body is one with a coding, now that `data` has arrived."""
+        if self._search is None:
+            return (self._first + data[: len(_GZIP)]).startswith(_GZIP)
+        return not self.plain
+
+    @property
+    def plain(self) -> bool:
+        """Whether the body is known to be one without coding."""
+        return isinstance(self._search, Scrubber)
+
+    def _begin(self, first: bytes) -> EncodedSearch | Scrubber:
+        """Choose how to search by the first bytes."""
+        if first.startswith(_GZIP):
+            self._search = EncodedSearch("gzip", self._patterns, self._seen, declared=False)
+        else:
+            self._search = Scrubber(self._patterns)
+        return self._search
+
+    def _shown(self, clean: bytes) -> bytes:
+        if clean and self.plain:
+            self._seen(clean)
+        return clean

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.ledger import Ledger
@@ -36,6 +37,20 @@ class Exchange:
     outcome: str = UNDECIDED
     started: float = field(default_factory=time.monotonic)
     traffic: Traffic = field(default_factory=Traffic)
+    stopped: Refusal | None = None
+    """Why it was ended while it was under way."""
+    over: bool = False
+    task: asyncio.Task[Any] | None = None
+
+    def stop(self, refusal: Refusal) -> None:
+        """End it from outside: its task is cancelled with the next turn of the loop, unless it is over by then."""
+        if self.stopped is None and not self.over and self.task is not None:
+            self.stopped, self.outcome = refusal, refusal.reason
+            self.task.get_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if not self.over and self.task is not None:
+            self.task.cancel()
 
 
 class Record:
@@ -67,6 +82,7 @@ class Record:
 
     def over(self, exchange: Exchange) -> None:
         """Write the row of a released request that has come to its end, whatever end."""
+        exchange.over = True
         exchange.traffic.end(exchange.outcome)
         self._note(
             "response",

@@ -12,11 +12,10 @@ from terok_util import register_secret, safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import unlock as unlocking
-from terok_sandbox.vault.errors import BadCredential, VaultError, VaultLocked, WrongPassphrase
+from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.tiers import tier_named
 from terok_sandbox.vault.routes import load_routes
-from terok_sandbox.vault.scrub import MIN_SECRET
 from terok_sandbox.vault.status import VaultStatus
 from terok_sandbox.vault.store import CredentialDB
 
@@ -64,13 +63,24 @@ def list_entries(*, json: bool = False, include_tokens: bool = False) -> int:
     return 0
 
 
-def store(*, provider: str, credential_set: str = "default") -> int:
+def store(*, provider: str, credential_set: str = "default", yes: bool = False) -> int:
     """Store an API key from standard input or, on a terminal, asked for without echo."""
+    from terok_sandbox.vault.api_key import check_key
+
     cfg = SandboxConfig.load()
     session = unlocking.provision_session(cfg, interactive=True)
-    key = _read_key(provider)
+    key = unlocking.read_secret(f"API key for {safe_text(provider)}: ", "key")
     with unlocking.open_vault(cfg) as database:
-        database.store_credential(credential_set, provider, {"type": "api_key", "key": key})
+        check_key(key, cfg, database)
+        register_secret(key)
+        old, new = database.load_credential(credential_set, provider), {"type": "api_key", "key": key}
+        place = f"{safe_text(provider)} in the set {safe_text(credential_set)}"
+        if old not in (None, new) and not yes and not unlocking.confirmed(f"replace the credential of {place}?"):
+            raise VaultError(
+                f"there is another credential of {place}; it is kept",
+                hint="replace it with --yes, or store this one in a set of its own with --set NAME",
+            )
+        database.store_credential(credential_set, provider, new)
     _say(f"stored the key of {provider} in the set {credential_set}")
     with suppress(VaultError):
         if provider not in (known := load_routes(cfg.routes_path)):
@@ -148,17 +158,6 @@ def _opens(cfg: SandboxConfig) -> bool:
     except (VaultLocked, WrongPassphrase):
         return False
     return True
-
-
-def _read_key(provider: str) -> str:
-    key = unlocking.read_secret(f"API key for {safe_text(provider)}: ", "key")
-    if len(key) < MIN_SECRET or not key.isascii() or not key.isprintable() or " " in key:
-        raise BadCredential(
-            f"that is not an API key: {MIN_SECRET} or more printable ASCII characters without spaces are expected",
-            hint="give the bare key, without quotes or the name of a header",
-        )
-    register_secret(key)
-    return key
 
 
 def _table(titles: Sequence[str], keys: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:

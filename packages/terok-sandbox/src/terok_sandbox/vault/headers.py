@@ -28,8 +28,6 @@ class Fate(Enum):
     UPGRADE = auto()
     EXPECT = auto()
     SUBPROTOCOL = auto()
-    ENCODING = auto()
-    """What the client can decode: offered to the upstream as far as the proxy can search it."""
     INVALID = auto()
 
 
@@ -45,7 +43,6 @@ _READ: Final = {
     "upgrade": Fate.UPGRADE,
     "expect": Fate.EXPECT,
     "sec-websocket-protocol": Fate.SUBPROTOCOL,
-    "accept-encoding": Fate.ENCODING,
 }
 HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}
@@ -68,8 +65,9 @@ _DROPPED: Final = HOP_BY_HOP | {
     "range",
     "if-range",
     "x-ms-range",
-    # An answer in UTF-16 or UTF-7 would hide them.
+    # An answer in UTF-16 or UTF-7 would hide them, a compressed one could tell by its length.
     "accept-charset",
+    "accept-encoding",
     # Part of a WebSocket handshake, which the proxy makes anew.
     "sec-websocket-key",
     "sec-websocket-version",
@@ -108,7 +106,7 @@ def fate(name: bytes) -> Fate:
     alias = canonical(plain)
     if alias in _READ:
         # A length, host or encoding under an alias is an attempt to be read differently further on.
-        harmless = alias in TOKEN_HEADERS or alias in ("authorization", "accept-encoding")
+        harmless = alias in TOKEN_HEADERS or alias == "authorization"
         return Fate.DROP if harmless else Fate.INVALID
     if alias in _DROPPED or _CREDENTIAL.fullmatch(alias) or _FORWARDED.fullmatch(alias):
         return Fate.DROP

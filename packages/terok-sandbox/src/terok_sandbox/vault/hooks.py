@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 class ResponseObserver(Protocol):
     """Follows one exchange. An exception raised in here is logged and ends the observation, never the exchange."""
 
+    def ask(self, data: bytes, *, last: bool) -> Refusal | None:
+        """Take a piece of the request's body, or one whole message of a WebSocket's client, before it leaves.
+
+        Return why the `last` piece must not: it is held back then, and the refusal answered.
+        """
+
+    def move(self, size: int) -> Refusal | None:
+        """Count bytes that passed, either way; return why the exchange must end."""
+
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the answer's head; names in lower case, of repeated headers the last. 101 for a WebSocket."""
 
@@ -41,6 +50,9 @@ class Meter(Protocol):
 
         `ongoing` asks for the next message of a WebSocket that was admitted before.
         """
+
+    def overrun(self, route: Route) -> Refusal | None:
+        """Return why what is under way on a route must end, or None. Asked twice a second."""
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
         """Return the observer of a request that is about to go out; None if nothing is to be counted."""

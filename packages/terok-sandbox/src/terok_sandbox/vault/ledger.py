@@ -75,7 +75,10 @@ class Ledger:
 
 def _write_out(path: Path) -> None:
     """Write the file's data out. This works on the file, whichever descriptor wrote to it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # moved away: the next row finds that out, and says so
     try:
         os.fdatasync(descriptor)
     finally:

@@ -9,9 +9,7 @@ thread.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +17,6 @@ from urllib.parse import urlsplit
 
 from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
 
-from terok_sandbox.vault.dial import environment_proxy, proxy_authorization
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.store import CredentialDB
 
@@ -116,9 +113,11 @@ def _ask(spec: OAuthRefresh, refresh_token: str, provider: str) -> dict[str, Any
     """Ask the token endpoint and return the fields of the credential that change."""
     body = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": spec.client_id}
     body |= {key: value for key in ("scope", "client_secret") if (value := getattr(spec, key))}
+    from http.client import HTTPException
+
     try:
         status, text = _post(spec.token_url, json.dumps(body).encode())
-    except (OSError, http.client.HTTPException) as exc:
+    except (OSError, HTTPException) as exc:
         raise RefreshError(f"the token endpoint of {provider} cannot be reached ({type(exc).__name__})") from exc
     try:
         answer = json.loads(text)
@@ -152,6 +151,11 @@ def _fields(answer: dict[str, Any], provider: str) -> dict[str, Any]:
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
     """Post JSON and return status and body; follows no redirect. https goes through the environment's HTTP proxy."""
+    import http.client
+    import ssl
+
+    from terok_sandbox.vault.dial import environment_proxy, proxy_authorization
+
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":

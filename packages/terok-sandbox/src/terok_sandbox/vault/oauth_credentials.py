@@ -24,6 +24,8 @@ EARLY_SECONDS: Final = 600.0
 """A token that lives no longer than this is refreshed before it is used."""
 RETRY_SECONDS: Final = 30.0
 """How long a failed refresh is not tried again."""
+PATIENCE_SECONDS: Final = 3.0
+"""How long a request waits for a refresh when the token that is there can be used."""
 REST_SECONDS: Final = 60.0
 """How long a token that has not expired is used after a refresh: a path that always answers 401 must not cause more."""
 
@@ -61,7 +63,8 @@ class FreshCredentials:
         given, rests = self._rests.get(key, (None, 0.0))
         if given == token and time.monotonic() < rests and (expires is None or expires > now):
             return stored
-        usable = not rejected and expires is not None and expires > now
+        # One that has not expired is used while there is no better one; whether it is still good, the provider says.
+        usable = expires > now if expires is not None else not rejected
         failed = self._failed.get(key)
         if failed is not None and failed[0] == token and time.monotonic() < failed[1]:
             return stored if usable else failed[2]
@@ -70,7 +73,10 @@ class FreshCredentials:
             task = self._running[key] = asyncio.create_task(self._refresh(key, token))
             task.add_done_callback(lambda _: self._running.pop(key, None))
         # One client that leaves must not take the refresh away from the others.
-        result = await asyncio.shield(task)
+        done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS if usable else None)
+        if not done:
+            return stored
+        result = task.result()
         return stored if usable and isinstance(result, Refusal) else result
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:

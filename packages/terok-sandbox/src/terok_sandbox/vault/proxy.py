@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
@@ -19,10 +18,12 @@ from terok_sandbox.vault.exchange import UNDECIDED, Exchange, Record
 from terok_sandbox.vault.ledger import MAX_PATH
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
-from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, screen, swap, token_in_url
+from terok_sandbox.vault.standing import Grant, Standing
+from terok_sandbox.vault.swap import Presented, Screened, screen, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
+from terok_sandbox.vault.traffic import HeldBackError
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
-from terok_sandbox.vault.websocket import BROKEN, bridge, handshake_headers, new_key, requested_key, switching
+from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
 from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal, read_request
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from terok_sandbox.vault.access import Credential, VaultAccess
+    from terok_sandbox.vault.access import VaultAccess
     from terok_sandbox.vault.hooks import Credentials, Meter
-    from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
     from terok_sandbox.vault.wire.body import Body
     from terok_sandbox.vault.wire.leg import Leg, Watch
@@ -49,18 +49,6 @@ HEAD_SECONDS: Final = 20.0
 BODY_STALL_SECONDS: Final = 300.0
 LINGER_SECONDS: Final = 2.0
 SMALL_UPLOAD: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    """A request that may go out."""
-
-    screened: Screened
-    request: UpstreamRequest
-    presented: str
-    token: TokenRow
-    route: Route
-    credential: Credential
 
 
 class VaultProxy:
@@ -83,11 +71,13 @@ class VaultProxy:
         self._container = container
         self._meter = meter
         self._credentials: Credentials = credentials or access
+        self._standing = Standing(access, meter)
         self._upstream = UpstreamClient(watch)
         self._record = Record(audit_path, container)
 
     async def close(self) -> None:
         """Close upstream connections, the vault and the audit."""
+        self._standing.close()
         self._upstream.close()
         self._access.close()
         self._record.close()
@@ -150,20 +140,32 @@ class VaultProxy:
         if self._meter is not None:
             path = screened.target.path
             exchange.traffic.observer = self._meter.observe(grant.token, grant.route, screened.method, path)
+        self._standing.add(exchange, grant)
         try:
             if screened.websocket:
                 await self._bridge(client, reply, head, grant, exchange)
                 return False
             return await self._forward(client, reply, grant, exchange)
         except asyncio.CancelledError:
+            if exchange.stopped is not None and client.open:
+                return self._stop(client, reply, exchange, exchange.stopped)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "client_left"
             raise
         finally:
+            self._standing.remove(exchange)
             self._record.over(exchange)
 
-    async def _decide(self, head: RequestHead, exchange: Exchange) -> _Grant | Refusal:
-        screened = screen(head.method, head.target, head.fields, self._access.places)
+    def _stop(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
+        """End what was under way when it lost its permission."""
+        if exchange.status == 101 and reply.begun:
+            client.write(frame(CLOSE, POLICY))
+            client.linger(LINGER_SECONDS)
+            return False
+        return self._fail(client, reply, exchange, refusal)
+
+    async def _decide(self, head: RequestHead, exchange: Exchange) -> Grant | Refusal:
+        screened = screen(head.method, head.target, head.fields, self._access.places, minor=head.minor)
         if isinstance(screened, Refusal):
             return screened
         exchange.path = screened.target.path[:MAX_PATH]
@@ -174,7 +176,7 @@ class VaultProxy:
         except VaultError as exc:
             return Refusal(503, "vault_unavailable", exc.message, exc.hint)
 
-    async def _judge(self, screened: Screened, exchange: Exchange) -> _Grant | Refusal:
+    async def _judge(self, screened: Screened, exchange: Exchange) -> Grant | Refusal:
         """Decide on a screened request."""
         found = self._recognize(screened, exchange)
         if isinstance(found, Refusal):
@@ -207,12 +209,15 @@ class VaultProxy:
         request = swap(screened, presented, route, credential.data)
         if isinstance(request, Refusal):
             return request
+        patterns = self._access.patterns(self._container, credential)
+        if isinstance(patterns, Refusal):
+            return patterns
         # Last, and nothing is waited for from here to the release: requests that come together are counted one by one.
         if self._meter is not None:
             refusal = self._meter.admit(row, route, screened.method, screened.target.path)
             if refusal is not None:
                 return refusal
-        return _Grant(screened, request, presented.token, row, route, credential)
+        return Grant(screened, request, presented.token, row, route, credential, patterns)
 
     def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
         known: tuple[Presented, TokenRow] | None = None
@@ -232,7 +237,7 @@ class VaultProxy:
         exchange.token_id = token_id(token_digest(screened.presented[0].token))
         return Refusal(401, "unknown_token", "the token is not known to the vault", hint=_USE_AS_GIVEN)
 
-    async def _forward(self, client: Leg, reply: Reply, grant: _Grant, exchange: Exchange) -> bool:
+    async def _forward(self, client: Leg, reply: Reply, grant: Grant, exchange: Exchange) -> bool:
         screened = grant.screened
         framing = request_body(screened.length, chunked=screened.chunked)
         try:
@@ -242,7 +247,7 @@ class VaultProxy:
             if answer.head.status == 401:
                 self._credentials.rejected(grant.token.provider, grant.token.credential_set, grant.credential)
             try:
-                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+                await reply.send(answer, grant.request, grant.patterns, exchange.traffic)
             except BaseException:
                 self._upstream.drop(answer)
                 raise
@@ -261,7 +266,7 @@ class VaultProxy:
         exchange.outcome = refusal.reason
         _log.warning("%s %s: %s", exchange.number, exchange.provider, refusal.reason)
         if reply.begun:
-            client.abort()
+            client.reset()
         else:
             exchange.status = refusal.status
             _send_refusal(client, reply, refusal)
@@ -272,17 +277,19 @@ class VaultProxy:
     ) -> bytes | AsyncIterator[bytes] | None:
         """Return the body: whole if it came with the head, so that both leave together; else as it arrives."""
         if framing is None:
+            exchange.traffic.ask(b"", last=True)
             return None
         if screened.expects_continue:
             client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = screened.length
         if length is not None and length <= SMALL_UPLOAD and (body := client.at_hand(length)) is not None:
             framing.feed(body)
+            exchange.traffic.ask(body, last=True)
             exchange.traffic.sent = length
             return body
         return _upload(client, framing, exchange)
 
-    async def _bridge(self, client: Leg, reply: Reply, head: RequestHead, grant: _Grant, exchange: Exchange) -> None:
+    async def _bridge(self, client: Leg, reply: Reply, head: RequestHead, grant: Grant, exchange: Exchange) -> None:
         screened = grant.screened
         client_key = requested_key(head)
         if client_key is None:
@@ -304,7 +311,7 @@ class VaultProxy:
             if answer.head.status != 101:
                 # The upstream's refusal is for the client to read; its connection ends with it.
                 reply.keep = False
-                await reply.send(answer, grant.request, grant.credential.patterns, exchange.traffic)
+                await reply.send(answer, grant.request, grant.patterns, exchange.traffic)
                 exchange.outcome = "complete"
                 client.close()
                 return
@@ -313,37 +320,26 @@ class VaultProxy:
             exchange.traffic.begin(answer.head)
 
             async def permitted() -> bool:
-                if (refusal := await self._again(grant)) is not None:
+                if (refusal := await self._standing.again(grant)) is not None:
                     exchange.outcome = refusal.reason
                 return refusal is None
 
-            orderly = await bridge(client, answer.leg, grant.credential.patterns, exchange.traffic, permitted)
+            orderly = await bridge(client, answer.leg, grant.patterns, exchange.traffic, permitted)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "complete" if orderly else "broken_off"
             client.close()
             answer.leg.close()
         except asyncio.CancelledError:
             if answer.leg.open and reply.begun:
-                answer.leg.write(frame(CLOSE, BROKEN, key=b"\0\0\0\0"))
+                code = BROKEN if exchange.stopped is None else POLICY
+                answer.leg.write(frame(CLOSE, code, key=b"\0\0\0\0"))
+            if exchange.stopped is not None:
+                answer.leg.abort()  # what waits there must not follow
             raise
         except (OSError, ValueError) as exc:
             self._fail(client, reply, exchange, _why(exc))
         finally:
             answer.leg.close()
-
-    async def _again(self, grant: _Grant) -> Refusal | None:
-        """Return why an open WebSocket may carry no further message: token revoked, vault locked, budget used up."""
-        try:
-            if (refusal := await self._access.ready()) is not None:
-                return refusal
-            if self._access.token(grant.presented) != grant.token:
-                return Refusal(401, "unknown_token", "the token has been revoked")
-        except VaultError as exc:
-            return Refusal(503, "vault_unavailable", exc.message, exc.hint)
-        if self._meter is None:
-            return None
-        path = grant.screened.target.path
-        return self._meter.admit(grant.token, grant.route, grant.screened.method, path, ongoing=True)
 
     async def _health(self, client: Leg, head: RequestHead) -> bool:
         reply = Reply(client, minor=head.minor, keep=False)
@@ -362,9 +358,7 @@ _OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-va
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
 _USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
 _BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the request body stopped arriving")
-_UNREADABLE: Final = Refusal(
-    502, "unreadable_encoding", "the provider's answer has an encoding in which the vault cannot search for secrets"
-)
+_UNREADABLE: Final = Refusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
 _REFLECTED: Final = Refusal(
     502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
 )
@@ -373,6 +367,10 @@ _REDIRECTED: Final = Refusal(502, "upstream_redirect", "the provider redirects t
 
 def _why(exc: BaseException) -> Refusal:
     """Say what an exchange failed of."""
+    if isinstance(exc.__cause__, HeldBackError):
+        exc = exc.__cause__
+    if isinstance(exc, HeldBackError):
+        return exc.refusal
     if isinstance(exc, UploadFailedError):
         stalled = isinstance(exc.__cause__, TimeoutError)
         return _BODY_TIMEOUT if stalled else malformed("the request body is not framed as HTTP")
@@ -393,5 +391,7 @@ def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:
 
 async def _upload(client: Leg, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
     async for piece in client.content(framing, BODY_STALL_SECONDS):
+        exchange.traffic.ask(piece, last=framing.done)
         exchange.traffic.sent += len(piece)
         yield piece
+    exchange.traffic.ask(b"", last=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.vault.encodings import EncodedSearch
+from terok_sandbox.vault.encodings import BodySearch
 from terok_sandbox.vault.headers import HOP_BY_HOP
-from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, content_length
 from terok_sandbox.vault.wire.head import ResponseHead, WireError, status_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.swap import UpstreamRequest
     from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 SMALL_BODY: Final = 64 * 1024
 """Bodies up to this size that have come with their head are passed on together with it."""
+STEP: Final = 512
+"""Bytes of a compressed body that are searched at a time: they decode to half a MiB at most."""
+PLAIN_STEP: Final = 128 * 1024
+TURN_SECONDS: Final = 0.01
+TURN: Final = 512 * 1024
+"""Decoded bytes that are searched before others get their turn."""
 WRITE_SECONDS: Final = 1200.0
 """How long a client may leave an answer unread."""
 _DROPPED: Final = frozenset(name.encode("ascii") for name in HOP_BY_HOP) | {
@@ -75,6 +83,20 @@ def relative_location(location: str, request: UpstreamRequest) -> str:
     return location if path.startswith("//") else path
 
 
+async def _searched(search: BodySearch, data: bytes) -> bytes:
+    """Search a piece; others get their turn while one with very much text or many escapes is looked through."""
+    step = STEP if search.coded(data) else PLAIN_STEP
+    if len(data) <= step:
+        return search.feed(data)
+    clean, before, since = [], search.decoded, time.monotonic()
+    for start in range(0, len(data), step):
+        clean.append(search.feed(data[start : start + step]))
+        if search.decoded - before >= TURN or time.monotonic() - since >= TURN_SECONDS:
+            await asyncio.sleep(0)
+            before, since = search.decoded, time.monotonic()
+    return b"".join(clean)
+
+
 class Reply:
     """Sends one answer to the client. `begun` tells whether anything of it has left."""
 
@@ -99,54 +121,44 @@ class Reply:
         if head.status < 200:
             raise WireError("an interim answer in place of a final one")
         length = content_length(head)
-        search = None
-        if answer.body is not None:
-            encoding = (head.get(b"content-encoding") or b"identity").strip().lower().decode("latin-1")
-            if encoding not in ("", "identity"):
-                search = EncodedSearch(encoding, patterns, traffic.feed)
+        encoding = (head.get(b"content-encoding") or b"").strip().lower().decode("latin-1")
+        search = None if answer.body is None else BodySearch(encoding, patterns, traffic.feed)
         fields = reply_fields(head, request, patterns)
         traffic.begin(head)
-        if answer.body is None:
-            known = length if head.status != 204 else None
+        if search is None:
+            known = length if head.status != 204 and not encoding else None
             self._write(self._head(head.status, fields, known, bodiless=True))
             return
-        body = None if search is not None else answer.small(SMALL_BODY, length)
+        body = answer.small(SMALL_BODY, length)
         if body is not None:
-            body = patterns.clean(body)
+            body = await _searched(search, body) + search.finish()
             traffic.received = len(body)
-            traffic.feed(body)
             self._write(self._head(head.status, fields, len(body)) + body)
             return
-        await self._stream(answer, fields, length, search or Scrubber(patterns), traffic)
+        await self._stream(answer, fields, length, search, traffic)
 
     async def _stream(
-        self,
-        answer: Answer,
-        fields: list[bytes],
-        length: int | None,
-        search: EncodedSearch | Scrubber,
-        traffic: Traffic,
+        self, answer: Answer, fields: list[bytes], length: int | None, search: BodySearch, traffic: Traffic
     ) -> None:
-        # The head waits for the first bytes: a body that cannot be read is still answered with a clean refusal.
-        head = self._head(answer.head.status, fields, length)
-        plain = isinstance(search, Scrubber)
-        if plain:
-            self._write(head)
-            head = b""
+        status, head = answer.head.status, b""
+        if length is None and not search.declared:
+            self._write(self._head(status, fields, None))
+        # Else the head waits until it is known how the body is coded: the length of a compressed one is passed on only
+        # after all of it has been searched, since it depends on what is repeated in there.
         async for piece in answer.content():
-            if clean := search.feed(piece):
+            clean = await _searched(search, piece)
+            if not self.begun and (clean or search.plain):
+                head = self._head(status, fields, length if search.plain else None)
+            if clean or head:
                 traffic.received += len(clean)
-                if plain:
-                    traffic.feed(clean)
-                self._write(head + (chunk(clean) if self._chunked else clean))
+                self._write(head + self._framed(clean))
                 head = b""
                 await self._client.drain(WRITE_SECONDS)
         rest = search.finish()
         traffic.received += len(rest)
-        if plain and rest:
-            traffic.feed(rest)
-        ending = chunk(rest) if self._chunked and rest else rest
-        self._write(head + ending + (LAST_CHUNK if self._chunked else b""))
+        if not self.begun:
+            head = self._head(status, fields, len(rest))
+        self._write(head + self._framed(rest) + (LAST_CHUNK if self._chunked else b""))
 
     def refuse(self, status: int, fields: Iterator[tuple[str, str]] | list[tuple[str, str]], body: bytes) -> None:
         """Send an answer of our own; the connection ends after it."""
@@ -165,6 +177,9 @@ class Reply:
         if not self.keep:
             framing += b"Connection: close\r\n"
         return b"".join([status_line(status), *fields, framing, b"\r\n"])
+
+    def _framed(self, data: bytes) -> bytes:
+        return chunk(data) if self._chunked and data else data
 
     def _write(self, data: bytes) -> None:
         if data:

@@ -10,8 +10,10 @@ The file is generated from the agent roster. One object per provider::
         "path_upstreams": {"/backend-api": "https://…"},  longest matching path prefix wins
         "oauth_refresh": {"token_url": …, "client_id": …, "scope": …},   refreshes credentials with a refresh_token
         "rules": ["git-read", {"methods": […], "path": …}],     what may be asked for; default everything (see `rules`)
-        "token_in": ["bearer", "basic", "x-api-key"]      where the client may present its token; default: the usual
-    }}                                                    places; other headers may be named
+        "token_in": ["bearer", "basic", "x-api-key"],     where the client may present its token; default: the usual
+                                                          places; other headers may be named
+        "billed": false                                   requests cost nothing; default true: under a limit of cost,
+    }}                                                    what cannot be priced is refused
 
 An error names the file, the provider and the key; nothing of a file with an error is used.
 """
@@ -43,7 +45,15 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 _RESERVED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "cookie", "te"})
 _PLACEMENT_KEYS = frozenset({"header", "prefix", "extra_headers"})
-_ROUTE_KEYS = _PLACEMENT_KEYS | {"upstream", "by_type", "path_upstreams", "rules", "token_in", "oauth_refresh"}
+_ROUTE_KEYS = _PLACEMENT_KEYS | {
+    "upstream",
+    "by_type",
+    "path_upstreams",
+    "rules",
+    "token_in",
+    "oauth_refresh",
+    "billed",
+}
 PLACES: Final = TOKEN_HEADERS | {"bearer", "basic"}
 """Where every route accepts its token unless it says otherwise."""
 _HINT = "run `terok-executor setup` to write the routes again, or correct the provider's YAML file"
@@ -81,6 +91,8 @@ class Route:
     token_in: frozenset[str] = PLACES
     """`bearer`, `basic` and header names in lower case."""
     oauth_refresh: OAuthRefresh | None = None
+    billed: bool = True
+    """Whether requests may cost something."""
 
     def allows(self, method: str, target: Target) -> bool:
         """Tell whether the rules permit a request."""
@@ -163,7 +175,14 @@ class _Reader:
             rules=self.rules(entry["rules"]) if "rules" in entry else None,
             token_in=self.places(entry["token_in"]) if "token_in" in entry else PLACES,
             oauth_refresh=self.oauth(entry["oauth_refresh"]) if "oauth_refresh" in entry else None,
+            billed=self.flag(entry, "billed"),
         )
+
+    def flag(self, entry: dict[str, Any], key: str) -> bool:
+        value = entry.get(key, True)
+        if not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
 
     def rules(self, value: Any) -> tuple[Rule, ...]:
         try:

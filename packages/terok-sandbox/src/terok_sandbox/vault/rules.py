@@ -62,7 +62,7 @@ def path_pattern(text: object) -> re.Pattern[str]:
     if not isinstance(text, str) or not _PATTERN.fullmatch(text) or "***" in text:
         raise RuleError("must be a path like /v1/files/* of printable characters")
     pieces = re.split(r"(\*\*|\*)", text)
-    wild = {"**": ".*", "*": "(?:(?!%2[Ff]|%5[Cc])[^/])*"}
+    wild = {"**": ".*", "*": "(?:(?!%2[Ff5]|%5[Cc])[^/])*"}
     return re.compile("".join(wild.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
 
 

@@ -1,160 +1,122 @@
 """Removing real secrets from what an upstream sends back.
 
-A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container.
-Secrets are recognized as they are and inside base64 at any of the three alignments (a reflected Basic credential),
-either of them percent-encoded or JSON-escaped as well, and overwritten with `*` of the same length: lengths stay true.
+A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container. The
+secrets are looked for in the spellings of `spellings` and overwritten with `*`, byte for byte: lengths stay true.
 
-Only whole text as it is can be searched: `encodings` looks into compressed bodies, and `Range` is never asked for.
+A container can make a service send any text it likes. So nothing but a whole secret may change what it sees: where a
+body is cut and how long its end waits follow from the text alone, never from a comparison with a secret.
 """
 
 from __future__ import annotations
 
-import base64
-import ctypes
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote
+
+from terok_sandbox.vault.spellings import LINE, WINDOW, Needles, Spelled, escaped_letters
 
 MIN_SECRET: Final = 8
 """Secrets shorter than this are not searched: they would match by accident."""
-MAX_SECRETS: Final = 8
-LARGE: Final = 2 * 1024
-"""Data from this size on is looked through by libc first, two to four times as fast as Python."""
-_PROBE: Final = 256
-"""Bytes of a pattern that libc looks for at most: with more it would be slower."""
-_LEAST_PROBE: Final = 24
-_PLAIN: Final = re.compile(rb"[A-Za-z0-9]+")
-
-
-def _libc_search() -> Callable[[bytes, int, bytes, int], int | None] | None:
-    try:
-        search = ctypes.PyDLL(None).memmem
-    except (AttributeError, OSError):
-        return None
-    search.restype = ctypes.c_void_p
-    search.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
-    return search
-
-
-_search: Final = _libc_search()
+MAX_SECRET: Final = 8 * 1024
+"""Longer secrets are not sent: what could begin one would have to wait for too long."""
+_SEARCHABLE: Final = re.compile(rf"[\x21-\x7e]{{0,{MAX_SECRET}}}")
+_SHOWN: Final = re.compile(rb"[\x21-\x7e]")
+_SOLID: Final = re.compile(rb"[\x21-\x7e]+")
+# Read backwards: a run of visible characters, which may go on before a line end that follows a line of base64.
+_BEFORE: Final = rb"(?=\r?[A-Za-z0-9+/_-]{%d})" % LINE
+_TAIL: Final = re.compile(rb"(?:\r(?=[A-Za-z0-9+/_-]{%d}))?[!-~]*(?:\n%b\r?[!-~]+)*" % (LINE, _BEFORE))
+_LOOK_BACK: Final = 256
 
 
 class Patterns:
-    """The byte strings that betray a set of secrets. Immutable; shared by all responses of a credential."""
+    """Recognizes a set of secrets. Immutable; shared by all answers that are searched for them."""
+
+    longest: Final = WINDOW
+    """How many bytes a spelling has at most, whatever the secret."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        found: dict[bytes, None] = {}
-        for secret in list(secrets)[:MAX_SECRETS]:
-            if len(secret) >= MIN_SECRET:
-                found.update(dict.fromkeys(_spellings(secret)))
-        # The longest first: a shorter one overwritten in it would hide it.
-        self.all: tuple[bytes, ...] = tuple(sorted(found, key=len, reverse=True))
-        self.longest = max((len(pattern) for pattern in self.all), default=0)
-        self._probes = [(probe, len(probe)) for probe in dict.fromkeys(map(_probe, self.all))]
-        self._starts: dict[bytes, list[bytes]] = {}
-        for pattern in self.all:
-            self._starts.setdefault(pattern[:4], []).append(pattern)
-        self._shortest = frozenset(start[:size] for start in self._starts for size in (1, 2, 3))
+        self.secrets: tuple[str, ...] = tuple(dict.fromkeys(one for one in secrets if len(one) >= MIN_SECRET))
+        self.searchable = all(_SEARCHABLE.fullmatch(one) for one in self.secrets)
+        """Whether every secret is found in a stream: none is too long or has blanks or characters outside ASCII."""
+        self._needles = Needles(self.secrets, MIN_SECRET)
+
+    def joined(self, other: Patterns) -> Patterns:
+        """Return what recognizes the secrets of both."""
+        if set(other.secrets) <= set(self.secrets):
+            return self
+        return Patterns((*self.secrets, *other.secrets))
 
     def clean(self, data: bytes) -> bytes:
-        """Return `data` with every complete occurrence overwritten; the same object if there is none."""
-        if _search is not None and (size := len(data)) >= LARGE:
-            for probe, length in self._probes:
-                if _search(data, size, probe, length):
-                    break
-            else:
-                return data
-        for pattern in self.all:
-            if pattern in data:
-                data = data.replace(pattern, b"*" * len(pattern))
-        return data
+        """Return `data` with every whole occurrence overwritten; the same object if there is none."""
+        spans = self._spans(data)
+        if not spans:
+            return data
+        cleaned = bytearray(data)
+        for start, end in spans:
+            # Line ends stay: a wrapped text is still one.
+            cleaned[start:end] = _SHOWN.sub(b"*", data[start:end])
+        return bytes(cleaned)
 
-    def undecided(self, data: bytes) -> int:
-        """Return how many bytes at the end of `data` could be the beginning of an occurrence."""
-        tail, most = data[max(0, len(data) - self.longest + 1) :], 0
-        for start, patterns in self._starts.items():
-            at = tail.find(start)
-            while at >= 0 and len(tail) - at > most:
-                rest = tail[at:]
-                if any(pattern.startswith(rest) for pattern in patterns):
-                    most = len(rest)
-                at = tail.find(start, at + 1)
-        return most or next((size for size in (3, 2, 1) if tail[-size:] in self._shortest and size <= len(tail)), 0)
+    def finds(self, data: bytes) -> bool:
+        """Tell whether a whole secret is in `data`."""
+        return bool(self._spans(data))
+
+    def _spans(self, data: bytes) -> list[tuple[int, int]]:
+        if not (self._needles.hinted(data) or escaped_letters(data)):
+            return []
+        return Spelled(data).find(self._needles.all)
 
 
 class Scrubber:
     """Cleans one body that arrives in pieces.
 
-    Holds back only the bytes that may be the beginning of a secret, fewer than the longest spelling: everything else
-    leaves with the piece it came in, so events of a stream are not delayed.
+    Holds back the visible characters at the end, up to the last blank or line end, since they may be the beginning of
+    any secret, and lets them go together with what follows. Of a longer run WINDOW bytes wait. So lines and events
+    leave with the piece they came in.
     """
 
     def __init__(self, patterns: Patterns) -> None:
         self._patterns = patterns
-        self._held = b""
+        self._held: list[bytes] = []
+        self.size = 0
+        """How many bytes are held back."""
+        self.found = False
+        """Whether a secret has been overwritten."""
 
     def feed(self, data: bytes) -> bytes:
         """Return what may be passed on after `data` has arrived."""
-        if self._held:
-            data = self._held + data
-            self._held = b""
-        data = self._patterns.clean(data)
-        keep = self._patterns.undecided(data)
-        if keep:
-            self._held = data[-keep:]
-            return data[:-keep]
-        return data
+        self._held.append(data)
+        self.size += len(data)
+        if self.size < 2 * WINDOW and _SOLID.fullmatch(data):
+            return b""
+        data = b"".join(self._held)
+        keep = undecided(data)
+        if keep >= 2 * WINDOW:
+            # What begins before the last WINDOW bytes and is not complete is no spelling.
+            return self._let_go(self._clean(data), WINDOW)
+        return self._clean(self._let_go(data, keep))
 
     def finish(self) -> bytes:
         """Return what is left when the body has ended."""
-        held, self._held = self._held, b""
-        return held
+        return self._clean(self._let_go(b"".join(self._held), 0))
+
+    def _clean(self, data: bytes) -> bytes:
+        cleaned = self._patterns.clean(data)
+        self.found = self.found or cleaned is not data
+        return cleaned
+
+    def _let_go(self, data: bytes, keep: int) -> bytes:
+        cut = len(data) - keep
+        self._held, self.size = ([data[cut:]] if keep else []), keep
+        return data[:cut]
 
 
-def _probe(pattern: bytes) -> bytes:
-    """Return a part without which the pattern cannot be there; spellings that differ in a few characters share it."""
-    plain = max(_PLAIN.findall(pattern), key=len, default=b"")
-    return (plain if len(plain) >= _LEAST_PROBE else pattern)[:_PROBE]
-
-
-def _spellings(secret: str) -> Iterator[bytes]:
-    raw = secret.encode("utf-8")
-    yield raw
-    yield from _escaped(secret)
-    for alignment in range(3):
-        core = _base64_core(raw, alignment)
-        yield core
-        yield core.replace(b"+", b"-").replace(b"/", b"_")
-        yield from _escaped(core.decode("ascii"))
-
-
-def _escaped(text: str) -> Iterator[bytes]:
-    """Yield a text as URLs and JSON hold it, as different writers of them do."""
-    quoted = quote(text, safe="")
-    written = json.dumps(text)[1:-1]
-    spelled = (
-        quoted,
-        quote(text),
-        quoted.replace("%", "%25"),
-        _lower_escapes(quoted),
-        written,
-        written.replace("/", "\\/"),
-        written.replace("+", "\\u002B"),
-        written.replace("+", "\\u002b"),
-    )
-    yield from (one.encode("ascii") for one in spelled)
-
-
-def _base64_core(raw: bytes, alignment: int) -> bytes:
-    """Return the base64 characters that depend on `raw` alone when it follows `alignment` other bytes."""
-    encoded = base64.b64encode(b"\0" * alignment + raw).rstrip(b"=")
-    first = (0, 2, 3)[alignment]
-    last = len(encoded) - (1 if (alignment + len(raw)) % 3 else 0)
-    return encoded[first:last]
-
-
-def _lower_escapes(quoted: str) -> str:
-    parts = quoted.split("%")
-    return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+def undecided(data: bytes) -> int:
+    """Return how many bytes at the end of `data` could be the beginning of a spelling of some secret."""
+    size = _LOOK_BACK
+    while True:
+        found = _TAIL.match(data[-size:][::-1])
+        length = found.end() if found else 0
+        if size >= len(data) or length < size - LINE - 2:
+            return length
+        size *= 8

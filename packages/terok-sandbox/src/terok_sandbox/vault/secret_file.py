@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 4096
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
+# The file may hold the only copy of the passphrase: no hint says to remove it.
+_CLOSE = "run `chmod 600 {path}`; if somebody may have read it, `terok-sandbox vault passphrase change` as well"
+_KEEP = f"move it to a safe place, it may hold the only copy of the passphrase, then {_UNLOCK_HINT}"
 
 
 def read_secret_file(path: Path, what: str) -> str | None:
@@ -22,6 +25,7 @@ def read_secret_file(path: Path, what: str) -> str | None:
         VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
 
     """
+    leave_no_core()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -35,11 +39,18 @@ def read_secret_file(path: Path, what: str) -> str | None:
         if status.st_uid != os.geteuid():
             raise _distrusted(path, what, "belongs to another user")
         if status.st_mode & 0o077:
-            raise _distrusted(path, what, "other users have access to it")
+            raise _distrusted(path, what, "other users have access to it", _CLOSE.format(path=path))
         data = os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
     return one_line(data, f"{what} {path}")
+
+
+def leave_no_core() -> None:
+    """Make this process one that leaves no core file: from now on it has secrets in its memory."""
+    from terok_sandbox.supervise.hygiene import not_dumpable
+
+    not_dumpable()
 
 
 def one_line(data: bytes, source: str) -> str:
@@ -55,5 +66,5 @@ def one_line(data: bytes, source: str) -> str:
     return text
 
 
-def _distrusted(path: Path, what: str, why: str) -> VaultError:
-    return VaultError(f"{what} {path} is not trusted: {why}", hint=f"remove it, then {_UNLOCK_HINT}")
+def _distrusted(path: Path, what: str, why: str, hint: str = _KEEP) -> VaultError:
+    return VaultError(f"{what} {path} is not trusted: {why}", hint=hint)

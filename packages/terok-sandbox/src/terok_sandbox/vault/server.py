@@ -73,7 +73,11 @@ class Server:
         try:
             await self._watch.loop.connect_accepted_socket(lambda: client, connection, **words)
             await self._handler(client)
-            seat.waits()
+        except BaseException:
+            client.reset()
+            raise
+        seat.waits()
+        try:
             await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
         finally:
             client.abort()

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from terok_sandbox.vault.encodings import offered
 from terok_sandbox.vault.headers import Fate, canonical, known
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.routes import Placement, Route
+from terok_sandbox.vault.scrub import MAX_SECRET
 from terok_sandbox.vault.target import Target, credential_in_url, read_target
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -32,7 +32,7 @@ MAX_HEADER_BYTES: Final = 64 * 1024
 _ODD_VALUE = re.compile(rb"[^\x20-\x7e\t]")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/=-]{1,1024}")
-_SECRET = re.compile(r"[\x21-\x7e]{1,16384}")
+_SECRET = re.compile(rf"[\x21-\x7e]{{1,{MAX_SECRET}}}")
 _KEY_PROTOCOL = re.compile(r"api-?key|bearer|token|auth", re.IGNORECASE)
 _OTHER_HALF = re.compile(r"[\x20-\x7e]{0,256}")
 
@@ -63,8 +63,6 @@ class Screened:
     expects_continue: bool
     websocket: bool
     subprotocols: tuple[str, ...]
-    encodings: str = "identity"
-    """What is offered to the upstream as Accept-Encoding."""
     closes: bool = False
     """Whether the client ends its connection after this request."""
 
@@ -104,7 +102,6 @@ class _Head:
         self.presented: list[Presented] = []
         self.connection: set[str] = set()
         self.subprotocols: list[str] = []
-        self.encodings = ""
         self._tokens_seen: set[str] = set()
 
     def add(self, what: Fate, name: str, place: str, value: str) -> None:
@@ -122,8 +119,6 @@ class _Head:
             # Browser-style clients put a key into a subprotocol name; like any client credential, it is dropped.
             items = (item.strip() for item in value.split(","))
             self.subprotocols += [item for item in items if item and not _KEY_PROTOCOL.search(item)]
-        elif what is Fate.ENCODING:
-            self.encodings += f",{value}"
         elif what is Fate.INVALID:
             raise _RefusedError(malformed("a header name is not one, or imitates a framing header"))
         elif what is not Fate.DROP:
@@ -140,12 +135,18 @@ class _Head:
 
 
 def screen(
-    method: str, raw_target: str, headers: Iterable[tuple[bytes, bytes]], places: frozenset[str] = frozenset()
+    method: str,
+    raw_target: str,
+    headers: Iterable[tuple[bytes, bytes]],
+    places: frozenset[str] = frozenset(),
+    *,
+    minor: int = 1,
 ) -> Screened | Refusal:
     """Check a request head and read the tokens it presents.
 
     `headers` are the raw name and value bytes in the order received, `raw_target` the request target as it came;
-    `places` are headers in lower case that hold tokens for some route, beside the usual ones.
+    `places` are headers in lower case that hold tokens for some route, beside the usual ones; the request is one of
+    HTTP/1.`minor`.
     """
     if method not in METHODS:
         return Refusal(405, "method_refused", "the request method is not one the vault forwards")
@@ -158,6 +159,8 @@ def screen(
         if isinstance(target, Refusal):
             return target
         length, chunked = _framing(head)
+        if chunked and minor == 0:
+            return malformed("an HTTP/1.0 request has a Transfer-Encoding")
         if method in BODILESS and (chunked or length):
             return malformed(f"a {method} request has a body")
         expect = head.single.get(Fate.EXPECT)
@@ -172,12 +175,11 @@ def screen(
         presented=tuple(head.presented),
         length=length,
         chunked=chunked,
-        expects_continue=expect is not None,
+        expects_continue=expect is not None and minor > 0,
         websocket=method == "GET"
         and "upgrade" in head.connection
         and head.single.get(Fate.UPGRADE, "").lower() == "websocket",
         subprotocols=tuple(head.subprotocols),
-        encodings=offered(head.encodings),
         closes="close" in head.connection,
     )
 
@@ -324,7 +326,8 @@ def _with_credential(
             continue
         result.append((name, value))
     result.extend(extra.values())
-    result.append(("Accept-Encoding", screened.encodings))
+    # How far an answer can be compressed depends on the secrets in it.
+    result.append(("Accept-Encoding", "identity"))
     result.append((placement.header, _credential_value(placement, presented, secret)))
     return tuple(result)
 

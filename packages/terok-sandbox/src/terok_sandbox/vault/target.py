@@ -59,11 +59,16 @@ class Target:
             yield unquote_to_bytes(pair.partition("=")[0]).decode("ascii", "replace")
 
     def parts(self) -> Iterator[str]:
-        """Yield the decoded path segments and query names and values, at most 256: where a token might stand."""
+        """Yield path segments and query names and values without up to three layers of escapes, of the first 256."""
         pieces = self.path.split("/") + re.split(r"[&=;]", self.query or "")
         for piece in pieces[:_MAX_PARTS]:
             if piece:
-                yield unquote_to_bytes(piece.replace("+", " ")).decode("utf-8", "replace")
+                read = piece.replace("+", " ").encode("ascii")
+                for _ in range(_MAX_DECODINGS):
+                    read = unquote_to_bytes(read)
+                    yield read.decode("utf-8", "replace")
+                    if b"%" not in read:
+                        break
 
 
 def read_target(raw: str, host: str) -> Target | Refusal:

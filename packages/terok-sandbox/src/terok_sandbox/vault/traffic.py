@@ -1,28 +1,74 @@
-"""What went through in one exchange: counted for the audit, shown to the meter."""
+"""What went through in one exchange: counted for the audit, shown to the meter, ended when that says so."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from terok_sandbox.vault.wire.head import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from terok_sandbox.vault.hooks import ResponseObserver
+    from terok_sandbox.vault.refusal import Refusal
     from terok_sandbox.vault.wire.head import ResponseHead
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Traffic:
-    """Body or message bytes that went through so far, as the container sees them."""
+class HeldBackError(WireError):
+    """The last piece of a request must not leave; `refusal` says why."""
 
-    sent: int = 0
-    received: int = 0
-    observer: ResponseObserver | None = field(default=None, repr=False)
-    _failed: bool = False
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Traffic:
+    """Body or message bytes that went through so far, as the container sees them.
+
+    Setting `sent` and `received` tells the meter by how much they have grown. `stop` is called when no more may pass.
+    """
+
+    __slots__ = ("_failed", "_received", "_sent", "observer", "stop")
+
+    def __init__(self) -> None:
+        self._sent = self._received = 0
+        self._failed = False
+        self.observer: ResponseObserver | None = None
+        self.stop: Callable[[Refusal], None] | None = None
+
+    @property
+    def sent(self) -> int:
+        """Bytes from the container."""
+        return self._sent
+
+    @sent.setter
+    def sent(self, value: int) -> None:
+        grown, self._sent = value - self._sent, value
+        self._moved(grown)
+
+    @property
+    def received(self) -> int:
+        """Bytes to the container."""
+        return self._received
+
+    @received.setter
+    def received(self, value: int) -> None:
+        grown, self._received = value - self._received, value
+        self._moved(grown)
+
+    def ask(self, data: bytes, *, last: bool) -> None:
+        """Show the meter a piece of the request's body, or a message, before it leaves.
+
+        Raises:
+            HeldBackError: the last piece must not leave.
+
+        """
+        refusal = self._tell(lambda observer: observer.ask(data, last=last))
+        if refusal is not None:
+            raise HeldBackError(refusal)
 
     def begin(self, head: ResponseHead) -> None:
         """Show the answer's head to the meter."""
@@ -43,11 +89,18 @@ class Traffic:
         self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
         self.observer = None
 
-    def _tell(self, call: Callable[[ResponseObserver], None]) -> None:
+    def _moved(self, size: int) -> None:
+        if self.observer is not None:
+            refusal = self._tell(lambda observer: observer.move(size))
+            if refusal is not None and self.stop is not None:
+                self.stop(refusal)
+
+    def _tell(self, call: Callable[[ResponseObserver], Refusal | None]) -> Refusal | None:
         if self.observer is None or self._failed:
-            return
+            return None
         try:
-            call(self.observer)
+            return call(self.observer)
         except Exception:  # noqa: BLE001 - counting must not break what is counted
             _log.exception("the meter failed; it sees no more of this exchange")
             self._failed = True
+        return None

@@ -7,7 +7,6 @@ commands a question on the terminal. Supervisors are given the path of the sessi
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from terok_util import TerokError, UsageError, ensure_dir, write_sensitive_file
 from terok_sandbox.vault.connection import generate_passphrase, is_generated, opens
 from terok_sandbox.vault.errors import VaultError, VaultLocked, VaultMissing, WrongPassphrase
 from terok_sandbox.vault.passphrase.change import provision_lock, settle
-from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
-from terok_sandbox.vault.passphrase.tiers import best_tier, tier_named
-from terok_sandbox.vault.secret_file import MAX_BYTES, one_line, read_secret_file
+from terok_sandbox.vault.passphrase.record import TIERS, TierName, read_record, update_record
+from terok_sandbox.vault.passphrase.tiers import FileTier, SystemdCredsTier, best_tier, tier_named
+from terok_sandbox.vault.secret_file import MAX_BYTES, leave_no_core, one_line, read_secret_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +34,6 @@ Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt
 COMMAND_SECONDS: Final = 30.0
 MAX_SECRET_BYTES: Final = 64 * 1024
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,10 @@ def _first(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interactive: boo
             return use(found)
         except WrongPassphrase:
             wrong.append(f"the {found.tier} tier")
-            _log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
+            import logging
+
+            log = logging.getLogger(__name__)
+            log.warning("the passphrase of %s does not open the vault; looking further", wrong[-1])
     if interactive and sys.stdin.isatty():
         return use(Resolved(ask_passphrase("Vault passphrase: "), "prompt"))
     if wrong:
@@ -146,22 +147,37 @@ def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: Ti
     _ensure_private_dir(cfg.vault_dir)
     settle(cfg)
     with provision_lock(cfg):
-        fresh = not cfg.db_path.exists() or cfg.db_path.stat().st_size == 0
-        try:
-            resolved = resolve(cfg, interactive=interactive and not fresh)
-        except VaultLocked:
-            if not fresh:
-                raise
-            resolved = Resolved(generate_passphrase(), "generated")
-        if fresh:
-            if resolved.tier == "session" and is_generated(resolved.passphrase):  # left by a vault that is gone
-                resolved = Resolved(generate_passphrase(), "generated")
+        if cfg.db_path.exists():
+            resolved = resolve(cfg, interactive=interactive)
+            CredentialDB(cfg.db_path, resolved.passphrase).close()
+        else:
+            resolved = _of_new_vault(cfg)
             # The passphrase is safe before anything is encrypted with it.
             _keep(cfg, resolved, tier)
-        CredentialDB(cfg.db_path, resolved.passphrase, create=True).close()
+            # Under its name only when it is whole: an empty file there is damage, not a vault that is being made.
+            coming = cfg.db_path.with_name(cfg.db_path.name + ".new")
+            coming.unlink(missing_ok=True)
+            CredentialDB(coming, resolved.passphrase, create=True).close()
+            coming.rename(cfg.db_path)
         if resolved.tier != "session":
             write_session(cfg, resolved.passphrase)
     return cfg.vault_session_file
+
+
+def _of_new_vault(cfg: SandboxConfig) -> Resolved:
+    """Return the passphrase for a vault that is not there yet.
+
+    One that is kept already is taken, and never written over: it may be the only one that opens a vault which somebody
+    is about to put back.
+    """
+    for tier in (tier_named(cfg, read_record(cfg).tier), SystemdCredsTier(cfg), FileTier(cfg)):
+        if tier is not None and (found := tier.read()) is not None:
+            return Resolved(found, tier.name)  # type: ignore[arg-type]
+    if cfg.credentials_passphrase_command:
+        return Resolved(_from_command(cfg.credentials_passphrase_command), "command")
+    if (found := read_session(cfg.vault_session_file)) is not None:
+        return Resolved(found, "generated" if is_generated(found) else "session")
+    return Resolved(generate_passphrase(), "generated")
 
 
 def _keep(cfg: SandboxConfig, resolved: Resolved, name: TierName | None) -> None:
@@ -170,6 +186,8 @@ def _keep(cfg: SandboxConfig, resolved: Resolved, name: TierName | None) -> None
         if tier is not None:
             tier.write(resolved.passphrase)
         update_record(cfg, tier="none" if tier is None else tier.name, acknowledged=False, locked=False)
+    elif resolved.tier in TIERS:
+        update_record(cfg, tier=resolved.tier, locked=False)
     if resolved.tier != "session":
         write_session(cfg, resolved.passphrase)
 
@@ -211,16 +229,27 @@ def ask_passphrase(question: str) -> str:
     """Ask on the terminal without echo."""
     import getpass
 
+    leave_no_core()
     try:
         return one_line(getpass.getpass(question).encode(), "the answer")
     except EOFError:
         raise VaultLocked("no passphrase was given", hint=_UNLOCK_HINT) from None
 
 
+def confirmed(question: str) -> bool:
+    """Ask for a yes on the terminal; False where there is none, and for anything but a yes."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def read_secret(question: str, what: str) -> str:
     """Read one line from standard input, or ask for it where standard input is a terminal; UsageError for more."""
     if sys.stdin.isatty():
         return ask_passphrase(question)
+    leave_no_core()
     text = sys.stdin.read(MAX_SECRET_BYTES + 1).strip()
     if not text or "\n" in text or len(text) > MAX_SECRET_BYTES:
         raise UsageError(f"standard input must hold the {what} and nothing else", hint=f"for instance: … < {what}.txt")

@@ -79,7 +79,8 @@ class UpstreamClient:
     ) -> Answer:
         """Send a request and return the answer's head.
 
-        Only an idempotent request without a streamed body is sent again, once, when a kept connection turns out dead.
+        Only an idempotent request without a streamed body is sent again, once, when a kept connection turns out dead
+        before any byte of an answer.
         A streamed body goes on being sent while the answer is read.
 
         Raises:
@@ -94,7 +95,7 @@ class UpstreamClient:
         if leg is not None:
             try:
                 return await self._exchange(leg, target, request, head, body, length)
-            except (ClosedError, BrokenOff):
+            except ClosedError:
                 if streamed or request.method not in _IDEMPOTENT:
                     raise
         return await self._exchange(await self._pool.dial(target), target, request, head, body, length)
@@ -166,8 +167,10 @@ def failure(exc: BaseException) -> Refusal:
 
 
 async def _answer_head(leg: Leg, upload: asyncio.Task[None] | None) -> ResponseHead:
-    for _ in range(MAX_INTERIM):
+    for count in range(MAX_INTERIM):
         data = await _head_or_failed_upload(leg, upload)
+        if data is None and count:
+            raise BrokenOff("the connection ended after an interim answer")
         if data is None:
             raise ClosedError
         head = read_response(data)

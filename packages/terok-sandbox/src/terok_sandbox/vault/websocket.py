@@ -9,11 +9,22 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.scrub import Patterns, Scrubber
-from terok_sandbox.vault.wire.frames import CLOSE, CONTINUATION, PING, PONG, FrameError, FrameReader, Piece, frame
+from terok_sandbox.vault.traffic import HeldBackError
+from terok_sandbox.vault.wire.frames import (
+    CLOSE,
+    CONTINUATION,
+    MAX_PIECES,
+    PING,
+    PONG,
+    FrameError,
+    FrameReader,
+    Piece,
+    frame,
+)
 from terok_sandbox.vault.wire.head import BrokenOff, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from terok_sandbox.vault.swap import Screened
     from terok_sandbox.vault.traffic import Traffic
@@ -23,6 +34,10 @@ if TYPE_CHECKING:
 
 MAX_OBSERVED: Final = 1024 * 1024
 """Bytes of a message that the meter is shown; what is longer is left out."""
+STEP: Final = 128 * 1024
+"""Bytes of a message that are searched before others get their turn."""
+EMPTY_FRAME: Final = 2
+"""Bytes that a frame without content counts for."""
 SILENCE_SECONDS: Final = 1200.0
 """How long neither side may say anything; pings count."""
 CLOSE_SECONDS: Final = 5.0
@@ -123,32 +138,43 @@ class _Way:
         self.reader = FrameReader(masked=patterns is None)
         self._traffic = traffic
         self._to_client = patterns is not None
-        self._patterns = patterns or Patterns(())
-        self._scrubber = Scrubber(self._patterns)
+        self._patterns = patterns
+        self._scrubber = None if patterns is None else Scrubber(patterns)
         self._message = bytearray()
         self.begun = False
 
     def take(self, piece: Piece) -> bool:
         """Pass a piece on; return whether it closes this way."""
         if piece.opcode in _CONTROL:
-            self._send(piece.opcode, self._patterns.clean(piece.data), last=True)
+            if piece.opcode != CLOSE:
+                self._count(len(piece.data) + EMPTY_FRAME)
+            data = piece.data if self._patterns is None else self._patterns.clean(piece.data)
+            self._send(piece.opcode, data, last=True)
             return piece.opcode == CLOSE
-        content = self._scrubber.feed(piece.data)
-        if piece.last:
-            content += self._scrubber.finish()
-        if self._to_client:
-            self._traffic.received += len(content)
-            self._show(content, last=piece.last)
-        else:
-            self._traffic.sent += len(content)
+        content = piece.data
+        if self._scrubber is not None:
+            content = self._scrubber.feed(content)
+            if piece.last:
+                content += self._scrubber.finish()
+        self._show(content, last=piece.last)
+        self._count(len(content) or EMPTY_FRAME)
         if content or piece.last:
             self._send(CONTINUATION if self.begun else piece.opcode, content, last=piece.last)
             self.begun = not piece.last
         return False
 
+    def _count(self, size: int) -> None:
+        if self._to_client:
+            self._traffic.received += size
+        else:
+            self._traffic.sent += size
+
     def _show(self, content: bytes, *, last: bool) -> None:
-        """Show the meter whole messages."""
+        """Show the meter whole messages, the client's piece by piece: the last one may be held back."""
         if self._traffic.observer is None:
+            return
+        if not self._to_client:
+            self._traffic.ask(content, last=last)
             return
         if len(self._message) <= MAX_OBSERVED:
             self._message += content[: MAX_OBSERVED + 1]
@@ -156,6 +182,12 @@ class _Way:
             if len(self._message) <= MAX_OBSERVED:
                 self._traffic.feed(bytes(self._message))
             self._message.clear()
+
+    def stop(self, why: HeldBackError) -> None:
+        """Close both sides because a message must not pass."""
+        self.end(POLICY, POLICY)
+        if self._traffic.stop is not None:
+            self._traffic.stop(why.refusal)
 
     def end(self, code: bytes, back: bytes = b"") -> None:
         """Close the sink with `code`, the source with `back`, as far as they are there."""
@@ -172,7 +204,7 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
     """Pass frames until a close frame has passed, and tell whether one has."""
     try:
         while data := await way.source.some(SILENCE_SECONDS):
-            for piece in way.reader.feed(data):
+            async for piece in _pieces(way.reader, data):
                 if permitted is not None and not way.begun and piece.opcode not in _CONTROL and not await permitted():
                     way.end(POLICY, POLICY)
                     return False
@@ -181,11 +213,30 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
                     return True
             await way.sink.drain(SILENCE_SECONDS)
         way.end(BROKEN)
+    except HeldBackError as exc:
+        way.stop(exc)
     except FrameError:
         way.end(BROKEN, PROTOCOL_ERROR)
     except (BrokenOff, TimeoutError, OSError):
         way.end(BROKEN)
     return False
+
+
+async def _pieces(reader: FrameReader, data: bytes) -> AsyncIterator[Piece]:
+    """Yield the pieces in `data`, large ones in parts; others get their turn between many of them."""
+    pieces = reader.feed(data)
+    while pieces:
+        for whole in pieces:
+            piece = whole
+            while len(piece.data) > STEP:
+                yield Piece(piece.opcode, piece.data[:STEP], last=False)
+                await asyncio.sleep(0)
+                piece = Piece(piece.opcode, piece.data[STEP:], piece.last)
+            yield piece
+        if len(pieces) < MAX_PIECES:
+            return
+        await asyncio.sleep(0)
+        pieces = reader.feed(b"")
 
 
 def _frame(opcode: int, data: bytes, *, last: bool, masked: bool) -> bytes:

@@ -87,7 +87,7 @@ async def _serve(
     agent = None
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
-        await agent.start(listeners["ssh-agent"])
+        agent.start(listeners["ssh-agent"])
     try:
         await stop.wait()
     finally:

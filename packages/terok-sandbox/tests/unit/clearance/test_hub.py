@@ -160,6 +160,30 @@ async def test_nobody_there_is_refused_at_once(case: Case) -> None:
         assert await asyncio.wait_for(case.hub.hold(refused("b.example")), 0.5) is None
 
 
+@pytest.mark.attack("OPS-1")
+async def test_a_question_is_waited_for_once_until_somebody_answers(case: Case) -> None:
+    async with ClearanceClient(case.socket, answers=True) as client:
+        await client.waiting()
+        held = [asyncio.create_task(case.hub.hold(refused())) for _ in range(2)]
+        event = await client.next_event()
+        assert event.request is not None
+        held[0].cancel()  # its time was over
+        await asyncio.wait(held[:1])
+        assert await asyncio.wait_for(case.hub.hold(refused()), 10) is None
+        assert await asyncio.wait_for(case.hub.hold(refused()), 10) is None
+        await client.decide(event.request.id, str(event.request.target), Verdict("deny"))
+        answered = await held[1]
+        assert answered is not None and answered.verdict == "deny", "who waits still hears of it"
+        case.hub.queue._answered.clear()  # as some seconds later
+        again = asyncio.create_task(case.hub.hold(refused()))
+        first = event.request.id
+        while (event := await client.next_event()).request is None or event.request.id == first:
+            pass
+        assert not again.done()
+        await client.decide(event.request.id, str(event.request.target), Verdict("allow"))
+        assert (await again) is not None
+
+
 async def test_what_no_verdict_opens_is_not_asked(case: Case) -> None:
     for request in (
         refused(tier="floor"),

@@ -50,9 +50,8 @@ class Repo:
         }
 
     def try_git(self, *args: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", "-C", str(self.path), *args], env=self.env, capture_output=True, text=True, timeout=60, **kwargs
-        )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | kwargs
+        return subprocess.run(["git", "-C", str(self.path), *args], env=self.env, text=True, timeout=60, **streams)
 
     def git(self, *args: str, **kwargs: object) -> str:
         done = self.try_git(*args, **kwargs)
@@ -103,9 +102,9 @@ def gate(upstream: Repo, tmp_path: Path) -> GitGate:
 
 
 @contextmanager
-def _serving(mirror: Path, limits: GateLimits | None = None) -> Iterator[str]:
+def _serving(mirror: Path, limits: GateLimits | None = None, who: str = "container") -> Iterator[str]:
     """Serve a mirror; yields its URL with the token."""
-    with GateServer(mirror, "proj", TOKEN, limits=limits) as server:
+    with GateServer(mirror, "proj", TOKEN, limits=limits, who=who) as server:
         yield server.url
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from terok_sandbox.gate.inspect.changes import ChangeReader
 from terok_sandbox.gate.inspect.contents import judge_attributes
 from terok_sandbox.gate.inspect.inspection import MAX_FINDINGS, inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
-from terok_sandbox.gate.inspect.paths import collisions, judge_path, leaves_tree
+from terok_sandbox.gate.inspect.paths import collisions, judge_length, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionPolicy, load_policy, parse_policy, save_policy
 from terok_sandbox.gate.inspect.rules import RULES
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.push_check import encode_answer, parse_question
+from terok_sandbox.gate.readings import Dump, Gunzip, readings
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving
@@ -30,7 +32,7 @@ LOREM = base64.b32encode(bytes(range(90))).decode()
 
 
 def found(path: str) -> set[str]:
-    return {finding.rule for finding in judge_path(path)}
+    return {finding.rule for judge in (judge_length, judge_path) for finding in judge(path)}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,24 @@ def found(path: str) -> set[str]:
         (".husky/pre-commit", "git-hook"),
         ("web/.vscode/tasks.json", "editor-task"),
         (".envrc", "shell-environment"),
+        ("lib/evil.pth", "shell-environment"),
+        ("a/.env.local", "shell-environment"),
+        ("nix/default.nix", "shell-environment"),
+        ("a/.config/fish/config.fish", "shell-environment"),
+        ("a/.devcontainer/devcontainer.json", "editor-task"),
+        (".github/CODEOWNERS", "workflow"),
+        (".github/prompts/x.prompt.md", "agent-settings"),
+        (".github/agents/x.md", "agent-settings"),
+        (".github/instructions/x.md", "agent-settings"),
+        (".github/copilot-instructions.md", "agent-settings"),
+        ("a/b/.codex/config.toml", "agent-settings"),
+        ("a/b/.opencode/agent/x.md", "agent-settings"),
+        ("docs/AGENTS.md", "agent-settings"),
+        (".mvn/jvm.config", "build-script"),
+        ("src/app.csproj", "build-script"),
+        ("web/vite.config.ts", "build-script"),
+        ("pyproject.toml", "build-script"),
+        ("requirements-dev.txt", "build-script"),
         (".claude/settings.json", "agent-settings"),
         (".mcp.json", "agent-settings"),
         ("sub/Makefile", "build-script"),
@@ -71,6 +91,9 @@ def test_usual_names_have_none() -> None:
         "github/workflows.md",
         "日本.txt",
         "gitignore~1x",
+        "src/hooks/use.ts",
+        "a/env.py",
+        "claude/notes.txt",
     ):
         assert found(path) == set()
 
@@ -136,6 +159,14 @@ SECRETS = {
     "Slack token": "xoxb-123456789012-123456789012-" + LOREM[:24],
     "Password in a URL": "postgres://app:xK9!mQ2zRt7p@db.example.org/x",
     "Private key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + LOREM[:64],
+    "OpenAI key": "sk-proj-" + LOREM[:60],
+    "API key": "sk-" + LOREM[:40],
+    "AWS secret key": "aws_secret_access_key = " + LOREM[50:90],
+    "Hugging Face token": "hf_" + LOREM[:36],
+    "NVIDIA key": "nvapi-" + LOREM[:64],
+    "Container registry token": "dckr_pat_" + LOREM[:27],
+    "Tailscale key": "tskey-auth-" + LOREM[:12] + "-" + LOREM[:30],
+    "Private key in base64": base64.b64encode(b"-----BEGIN PRIVATE KEY-----\n" + LOREM.encode()).decode(),
 }
 
 
@@ -145,7 +176,8 @@ def test_secrets(name: str) -> None:
     ((finding,)) = [*find_secrets("f", b"x" * 70_000 + b"\n" + text)]
     assert (finding.detail, finding.line) == (name, 3)
     assert SECRETS[name] not in repr(finding)
-    assert [*find_secrets("f", b"\0" + text)] == []
+    for hidden in (b"\0" + text, text.decode().encode("utf-16"), text.decode().encode("utf-32-be")):
+        assert [finding.detail for finding in find_secrets("f", hidden)] == [name]
 
 
 def test_no_secrets() -> None:
@@ -153,6 +185,16 @@ def test_no_secrets() -> None:
         b"AKIA" + b"A" * 16 + b" sk-ant-api03-" + b"x" * 60 + b" https://user:${PASSWORD}@host ghp_short AKIAIOSFODNN7"
     )
     assert [*find_secrets("f", text)] == []
+
+
+@pytest.mark.attack("ORA-1")
+def test_part_of_a_credential_changes_nothing(agent: Repo, gate: GitGate) -> None:
+    """ORA-1: only a whole credential shows in what the sender of a push reads."""
+    for number, text in enumerate((AWS[:-1], AWS[:10], "z" * 19)):
+        agent.commit("f", text + "\n")
+        assert "terok gate" not in agent.try_git("push", "origin", f"HEAD:refs/heads/b{number}").stderr
+    for cut in range(len(AWS)):
+        assert [*find_secrets("f", AWS[:cut].encode())] == []
 
 
 @given(st.binary(max_size=500))
@@ -167,6 +209,13 @@ def test_any_bytes(raw: bytes) -> None:
         parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
     with contextlib.suppress(PolicyError):
         parse_policy(raw)
+    for reading in readings():
+        reading(raw)
+        reading(b"00000000: 61 6" + raw)
+    for dump in (Dump(), Dump(swapped=True)):
+        dump(raw)
+        dump.end()
+    list(Gunzip().pieces(raw))
 
 
 @given(st.lists(st.text(max_size=700), max_size=200))
@@ -324,19 +373,15 @@ def test_saved_tips_count_too(agent: Repo, gate: GitGate) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.attack("RES-1")
-def test_a_few_trees_that_stand_for_a_billion_files(
-    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_few_trees_that_stand_for_a_billion_files(agent: Repo, gate: GitGate) -> None:
     save_policy(gate.path, InspectionPolicy().changed({}, limits={"changes": 2000}))
     listing = f"100644 blob {agent.git('rev-parse', 'HEAD:README')}"
     for _ in range(9):
         tree = agent.git("mktree", input="".join(f"{listing}\t{number}\n" for number in range(10)))
         listing = f"040000 tree {tree}"
     bomb = agent.git("commit-tree", "-m", "bomb", tree)
-    monkeypatch.setattr("terok_sandbox.gate.inspect.objects._MEMORY", 256 * 1024**2)
     done = agent.try_git("push", "origin", f"{bomb}:refs/heads/x")
-    assert "could not be inspected: git log failed" in done.stderr
-    assert "ut of memory" in done.stderr
+    assert "git needs more than 256 MiB of memory to describe a commit" in done.stderr
     assert "x" not in gate.branch_heads()
     twigs = agent.git("commit-tree", "-m", "many", f"{bomb}:0/0/0/0/0")
     assert "too many changes" in agent.try_git("push", "origin", f"{twigs}:refs/heads/x").stderr
@@ -346,12 +391,62 @@ def test_a_secret_in_a_message(agent: Repo, gate: GitGate) -> None:
     agent.commit("a", message=f"Use {AWS}")
     agent.commit("b")
     done = agent.try_git("push", "origin", "HEAD:refs/heads/x")
-    assert "AWS key in the message" in done.stderr
+    assert "AWS key in a commit or tag" in done.stderr
     assert AWS not in done.stderr
     agent.git("reset", "-q", "--hard", "HEAD~2")
     raw = agent.git("cat-file", "commit", "HEAD") + "x" * 5_000_000
     agent.git("update-ref", "refs/heads/long", agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=raw))
-    assert "message is longer than 4 MiB" in agent.try_git("push", "origin", "long").stderr
+    assert "too many bytes in messages" in agent.try_git("push", "origin", "long").stderr
+
+
+@pytest.mark.attack("GIT-3")
+def test_secrets_wherever_a_push_can_hold_them(agent: Repo, gate: GitGate) -> None:
+    def refused(*refs: str) -> str:
+        done = agent.try_git("push", "origin", *refs)
+        assert done.returncode != 0
+        assert AWS not in done.stderr
+        agent.git("reset", "-q", "--hard", "origin/main")
+        return done.stderr
+
+    agent.git("commit", "-q", "--allow-empty", "-m", "x", "--author", f"{AWS} <a@example.org>")
+    assert "AWS key in a commit or tag" in refused("HEAD:refs/heads/x")
+    raw = agent.git("cat-file", "commit", "HEAD")
+    coded = raw.replace("\n\n", f"\nencoding UTF-16\n\n{AWS}\n", 1) + "\n"
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=coded)
+    assert "AWS key in a commit or tag" in refused(f"{tip}:refs/heads/x")
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--stdin", input=raw.replace("\n\n", f"\nx-key {AWS}\n\n", 1))
+    assert "AWS key in a commit or tag" in refused(f"{tip}:refs/heads/x")
+    agent.git("tag", "-a", "note", "-m", f"Use {AWS}")
+    assert "AWS key in a commit or tag" in refused("note")
+    agent.git("tag", "-a", "outer", "-m", "x", "note")
+    assert "a tag of another tag" in refused("outer")
+    agent.commit(f"keys/{AWS}")
+    assert "AWS key in a path" in refused("HEAD:refs/heads/x")
+    os.symlink(f"keys/{AWS}", agent.path / "link")
+    agent.git("add", "link")
+    agent.git("commit", "-q", "-m", "link")
+    assert "link:1 (AWS key)" in refused("HEAD:refs/heads/x")
+    assert "has the form of a credential" in agent.try_git("push", "origin", f"HEAD:refs/heads/{AWS}").stderr
+    nul = agent.path / "nul"
+    nul.write_bytes(raw.encode() + b"\n\nhello\0" + AWS.encode())
+    tip = agent.git("hash-object", "-t", "commit", "-w", "--literally", "nul")
+    assert "nulInCommit" in refused(f"{tip}:refs/heads/x")
+    assert set(gate.branch_heads()) == {"main"}
+
+
+@pytest.mark.attack("GIT-5")
+def test_what_a_patch_does_not_show_is_flagged(agent: Repo, gate: GitGate) -> None:
+    """A zero byte hides a script from review: the reviewer is told, above all of programs and text."""
+    for name, content in (("run", b"#!/bin/sh\nrm -rf ~\n\0"), ("a.py", b"import os\n\0"), ("x.png", b"\x89PNG\0")):
+        agent.commit(name, content)
+    agent.git("update-index", "--chmod=+x", "run")
+    agent.git("commit", "-q", "-m", "run it")
+    said = agent.git("push", "origin", "HEAD:refs/heads/x", stderr=subprocess.STDOUT)
+    assert "run (a program)" in said
+    assert "a.py (text with a zero byte" in said
+    assert "x.png (binary data)" in said
+    report = gate.review("x").report
+    assert {finding.path for finding in report.flagged if finding.rule == "not-shown"} == {"run", "a.py", "x.png"}
 
 
 def test_a_higher_limit_is_searched(agent: Repo, gate: GitGate) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from terok_sandbox.gate.checkout import uncommitted
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 from terok_sandbox.gate.invoke import (
     VERBS,
@@ -115,6 +116,7 @@ OURS = [
     ("cat-file", "-p", "HEAD:a.foo"),
     ("cat-file", "-p", "1" * 40),
     ("commit-tree", "-m", "x", "HEAD^{tree}"),
+    ("diff-index", "--cached", "--name-only", "HEAD"),
     ("diff-tree", "-p", "HEAD~1", "HEAD"),
     ("fetch", "@other", "+refs/heads/*:refs/terok/upstream/*"),
     ("for-each-ref",),
@@ -122,6 +124,7 @@ OURS = [
     ("hash-object", "-w", "--stdin"),
     ("init",),
     ("log", "-p", "--all"),
+    ("ls-files", "--debug", "--stage"),
     ("ls-remote", "@other"),
     ("merge-base", "HEAD", "HEAD~1"),
     ("mktree",),
@@ -242,6 +245,8 @@ def test_no_configuration_runs_a_program(
 
     GitGate("evil", base=tmp_path / "mirrors", upstream=str(prepared.repo.path)).sync()
     assert not prepared.fired(), "reading the repository as upstream ran it"
+    assert isinstance(uncommitted(prepared.repo.path), tuple)
+    assert not prepared.fired(), "looking for what is not committed ran it"
 
 
 def test_every_verb_is_in_the_matrix() -> None:

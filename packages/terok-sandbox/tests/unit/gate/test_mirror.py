@@ -160,9 +160,6 @@ def test_unusual_upstreams(new_repo: Callable[..., Repo], tmp_path: Path, option
     if "--bare" in options:
         tree = repo.git("hash-object", "-t", "tree", "-w", "--stdin", input="")
         repo.git("update-ref", "refs/heads/main", repo.git("commit-tree", "-m", "x", tree))
-    elif options:
-        gate = GitGate("later", base=tmp_path / "gate", upstream=str(repo.path))
-        repo.commit("a")
     else:
         repo.commit("a")
     assert gate.sync().applied == ("main",)

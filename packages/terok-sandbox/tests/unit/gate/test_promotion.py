@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from terok_sandbox.gate.errors import GateError, MirrorError, PolicyError, Promo
 from terok_sandbox.gate.held import Search, find_held
 from terok_sandbox.gate.inspect.objects import Cutter
 from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.readings import Dump, narrow
 from terok_sandbox.gate.verdicts import read_verdicts
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
@@ -58,9 +61,19 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
     held = (Patterns([key]),)
     agent.git("checkout", "-q", "-b", "feature")
     coded = base64.b64encode(f"user:{key}".encode()).decode()
+    raw = b"some text before it " + key.encode() + b" and behind"
+    dump = subprocess.run(["od", "-A", "x", "-t", "x1z"], input=raw, capture_output=True, check=True).stdout
+    words = subprocess.run(["od", "-x"], input=raw, capture_output=True, check=True).stdout
     for path, content, message in (
         ("a.bin", f"\0{key}", "One"),
         ("b", coded, "Two"),
+        ("wrapped.py", "".join(f'    "{coded[at : at + 16]}"\n' for at in range(0, len(coded), 16)), "Wrapped"),
+        ("dump", dump, "Dumped"),
+        ("words", words, "Dumped in words"),
+        ("array.c", ", ".join(f"0x{byte:02X}" for byte in raw), "An array"),
+        ("lines.c", ",\n".join(f"0x{byte:02x}, 0x00" for byte in b"x") + raw.hex(), "Digits"),
+        ("wide", f"say {key}".encode("utf-16"), "Wide"),
+        ("packed.gz", gzip.compress(gzip.compress(raw)), "Packed"),
         ("c", "c", f"Say {key}"),
         (key, "d", "Four"),
     ):
@@ -71,10 +84,20 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
         with pytest.raises(PromotionRefused, match=f"vault is in ({path} in|the message of|the name of)"):
             promotion.promote(gate, "feature", accept_flags=True, held=held)
         agent.git("reset", "-q", "--hard", "HEAD~2")
+    agent.git(
+        "-c", f"user.name={key}", "commit", "-q", "--allow-empty", "--author", f"{key} <a@example.org>", "-m", "By"
+    )
+    agent.git("push", "-q", "-f", "origin", "feature")
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    with pytest.raises(PromotionRefused, match="vault is in the message"):
+        promotion.promote(gate, "feature", accept_flags=True, held=held)
+    agent.git("reset", "-q", "--hard", "HEAD~1")
     assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
     agent.commit("d", "fine", "Four")
     agent.git("push", "-q", "-f", "origin", "feature")
     promotion.record_review(gate, "feature", gate.review("feature"))
+    with pytest.raises(PromotionRefused, match="vault is in the name of the branch"):
+        promotion.promote(gate, "feature", to=f"x/{key}", accept_flags=True, held=held)
     assert promotion.promote(gate, "feature", accept_flags=True, held=held) == "feature"
 
 
@@ -105,11 +128,14 @@ def test_a_locked_vault_stops_a_library_call_without_a_question(
 
 @given(st.data())
 def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObject) -> None:
-    needles = data.draw(st.lists(st.binary(min_size=1, max_size=6), min_size=1, max_size=3))
+    secrets = data.draw(st.lists(st.text("ab+\n", min_size=8, max_size=12), min_size=1, max_size=3))
     objects = data.draw(st.lists(st.lists(st.sampled_from(b"abc\n\0"), max_size=40).map(bytes), max_size=5))
-    objects = [one + data.draw(st.sampled_from(needles))[: data.draw(st.integers(0, 6))] for one in objects]
+    objects = [
+        one + data.draw(st.sampled_from(secrets))[: data.draw(st.integers(0, 12))].encode() + one for one in objects
+    ]
+    patterns = Patterns(secrets)
     output = b"".join(b"%040d blob %d\n%b\n" % (number, len(one), one) for number, one in enumerate(objects))
-    search = Search(needles)
+    search = Search(patterns)
     taken = [b""] * len(objects)
 
     def take(number: int, size: int, piece: bytes) -> None:
@@ -123,9 +149,47 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
         step = data.draw(st.integers(1, 30))
         cutter.feed(output[at : at + step])
         at += step
+    search.end()
     assert (taken, cutter.ended) == (objects, len(objects))
-    wanted = [number for number, one in enumerate(objects) if any(needle in one for needle in needles)]
+    wanted = [number for number, one in enumerate(objects) if Search(patterns).holds(one)]
     assert search.found == (wanted[0] if wanted else None)
+
+
+def dumped(raw: bytes, width: int, per_group: int, *, offsets: bool, prefix: str, between: str) -> str:
+    lines = []
+    for at in range(0, len(raw), width):
+        row = raw[at : at + width]
+        groups = [prefix + row[one : one + per_group].hex() for one in range(0, len(row), per_group)]
+        shown = "".join(chr(byte) if 32 < byte < 127 else "." for byte in row)
+        lines.append(f"{at:08x}: {between.join(groups)}  {shown}" if offsets else f"    {between.join(groups)},")
+    return "\n".join(lines)
+
+
+@given(st.binary(min_size=8, max_size=100), st.sampled_from([1, 2]), st.integers(1, 40))
+def test_what_was_dumped_is_read(raw: bytes, per_group: int, step: int) -> None:
+    for text in (
+        dumped(raw, 16, per_group, offsets=True, prefix="", between=" "),
+        dumped(raw, 12, 1, offsets=False, prefix="0x", between=", "),
+        dumped(raw, 16, 1, offsets=False, prefix="", between=":"),
+        raw.hex(),
+    ):
+        dump = Dump()
+        read = b"".join(dump(text[at : at + step].encode()) for at in range(0, len(text), step)) + dump.end()
+        assert raw in read, text
+    wide = b"".join(bytes([byte, 0]) for byte in raw if byte)
+    assert narrow(wide) == raw.replace(b"\0", b"")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.attack("RES-1")
+@pytest.mark.parametrize(
+    "text", [b"0" * 4000 + b"g", b"0x" * 2000, b"00 " * 1300 + b"!", b"0000: " * 600, b"\\x00" * 900 + b"~"]
+)
+def test_no_line_takes_long_to_read(text: bytes) -> None:
+    dump = Dump()
+    for _ in range(200):
+        dump(text + b"\n")
+    dump.end()
 
 
 @pytest.mark.attack("GIT-4")
@@ -218,6 +282,55 @@ def test_many_upstream_branches(agent: Repo, gate: GitGate, upstream: Repo) -> N
     tip = gate.branch_heads()["feature"]
     with pytest.raises(GateError, match="bad object"):  # not: argument list too long
         find_held(gate.path, tip, known, (Patterns(["some text"]),))
+
+
+@pytest.mark.attack("GIT-1")
+def test_no_filter_of_a_checked_out_upstream_runs(agent: Repo, gate: GitGate, upstream: Repo, tmp_path: Path) -> None:
+    """GIT-1: an upstream that wants its files updated by a push gets none: its filters would read an agent's files."""
+    ran = tmp_path / "ran"
+    upstream.git("config", "receive.denyCurrentBranch", "updateInstead")
+    upstream.git("config", "filter.person.smudge", f"touch {ran}; cat")
+    agent.commit(".gitattributes", "* filter=person\n")
+    agent.commit("evil")
+    agent.git("push", "-q", "origin", "main")
+    promotion.record_review(gate, "main", gate.review("main"))
+    with pytest.raises(PromotionRefused, match="checked out") as refused:
+        gate.promote("main", accept_flags=True)
+    assert "--to" in str(refused.value.hint)
+    assert not ran.exists()
+    assert gate.promote("main", to="from-agent", accept_flags=True) == "from-agent"
+
+
+def test_an_upstream_that_has_moved_is_reviewed_all_the_same(
+    pushed: str, gate: GitGate, upstream: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(review_handlers, "base_directory", lambda: gate.path.parent)
+    upstream.path.rename(upstream.path.with_name("elsewhere"))
+    assert review_handlers.review(scope="proj-1") == 0
+    assert review_handlers.review(scope="proj-1", branch="feature") == 0
+    capsys.readouterr()
+    assert review_handlers.reject(scope="proj-1", branch="feature", note="no", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"branch": "feature", "tip": pushed}
+    for change in (lambda one: one.sync(), lambda one: one.upstream().advertised(timeout=9)):
+        with pytest.raises(GateError, match="is gone") as gone:
+            change(GitGate.open("proj-1", base=gate.path.parent))
+        assert "gate add" in str(gone.value.hint)
+
+
+def test_what_was_sent_is_known_to_be_there(pushed: str, gate: GitGate, upstream: Repo) -> None:
+    assert not promotion.is_promoted(gate, "feature", "feature")
+    promotion.record_review(gate, "feature", gate.review("feature"))
+    gate.promote("feature", accept_flags=True)
+    assert promotion.is_promoted(gate, "feature", "feature")
+    upstream.git("update-ref", "refs/heads/feature", "main")
+    assert not promotion.is_promoted(gate, "feature", "feature")
+
+
+def test_the_first_run_asks_the_vault_for_the_scope_s_keys(tmp_path: Path) -> None:
+    gate = GitGate("new-1", base=tmp_path / "gate", upstream="ssh://git@127.0.0.1:9/project")
+    with pytest.raises(GateError) as refused:
+        gate.sync()
+    assert "terok-sandbox ssh add new-1" in str(refused.value.hint)
 
 
 def test_a_local_project_has_nowhere_to_go(tmp_path: Path, agent: Repo) -> None:

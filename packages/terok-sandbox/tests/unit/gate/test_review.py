@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from terok_sandbox.gate import review_handlers
 from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.identities import Signature, person, remarks
 from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.review import review_branch
 
@@ -24,6 +30,36 @@ def test_what_a_branch_brings(agent: Repo, gate: GitGate, upstream: Repo) -> Non
     shown = review.patch + review.diffstat + "".join(commit.subject for commit in review.commits)
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+@pytest.mark.attack("UI-1")
+def test_who_commits_say_they_are_by(
+    agent: Repo, gate: GitGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A commit in the reviewer's name, one with another committer and one from the future are shown as such."""
+    config = tmp_path / "gitconfig"
+    config.write_text('[core]\n\tname = Nobody\n[user]\n\tname = "The Person"\n\temail = me@example.org # mine\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    for who, when in (("C <c@example.org>", "now"), ("the person <x@x>", "now"), ("A <ME@example.org>", "2098-01-01")):
+        agent.git("commit", "-q", "--allow-empty", "--author", who, "--date", when, "-m", "x")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    future, mine, plain = review_branch(gate.path, "work").commits
+    assert plain.remarks == ()
+    assert mine.remarks == ("in your name", "committed by C <c@example.org>")
+    assert future.remarks[:2] == mine.remarks
+    assert future.remarks[2].startswith("written in the future: 2098-01-01T")
+    monkeypatch.setattr(review_handlers, "base_directory", lambda: gate.path.parent)
+    review_handlers.review(scope="proj-1", branch="work")
+    assert "! in your name" in capsys.readouterr().out
+
+
+@given(st.binary(max_size=200), st.text(max_size=30))
+def test_any_configuration_and_any_date(raw: bytes, when: str) -> None:
+    with TemporaryDirectory() as place:
+        file = Path(place) / "config"
+        file.write_bytes(b"[user]\n" + raw)
+        person({"GIT_CONFIG_GLOBAL": str(file)})
+    assert remarks(Signature("a", "b", when), Signature("a", "b", "2020-01-01T00:00:00+00:00"), frozenset()) is not None
 
 
 def test_attributes_that_agents_push_hide_nothing(agent: Repo, gate: GitGate) -> None:

@@ -21,13 +21,12 @@ def test_the_copy_follows_what_containers_see_and_holds_nothing_else(
     agent: Repo, gate: GitGate, upstream: Repo, tmp_path: Path
 ) -> None:
     base = tmp_path / "clone-cache"
-    assert refresh_seed(gate.path, base) is None, "too small to be worth it"
     secret = agent.commit("regretted")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
     agent.git("reset", "-q", "--hard", "HEAD~1")
     agent.commit("work")
     agent.git("push", "-qf", "origin", "HEAD:refs/heads/work")
-    copy = refresh_seed(gate.path, base, worthwhile=0)
+    copy = refresh_seed(gate.path, base)
     assert copy == base / "proj-1.git"
     seen = {name: oid for name, oid in refs(agent, gate.path).items() if not name.startswith("refs/terok/")}
     assert refs(agent, copy) == seen
@@ -41,7 +40,7 @@ def test_the_copy_follows_what_containers_see_and_holds_nothing_else(
     gate.sync()
     gate.apply_pending_ops()
     before = copy.stat().st_ino
-    assert refresh_seed(gate.path, base, worthwhile=0) == copy
+    assert refresh_seed(gate.path, base) == copy
     assert copy.stat().st_ino == before
     assert "refs/heads/main" not in refs(agent, copy)
     assert upstream.clone(copy, "from-copy").git("rev-parse", "HEAD") == upstream.git("rev-parse", "HEAD")
@@ -50,23 +49,23 @@ def test_the_copy_follows_what_containers_see_and_holds_nothing_else(
 def test_a_damaged_or_fragmented_copy_is_made_anew(
     gate: GitGate, upstream: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = refresh_seed(gate.path, tmp_path / "cache", worthwhile=0)
+    copy = refresh_seed(gate.path, tmp_path / "cache")
     assert copy is not None
     (copy / "HEAD").write_text("damaged")
-    assert refresh_seed(gate.path, tmp_path / "cache", worthwhile=0) == copy
+    assert refresh_seed(gate.path, tmp_path / "cache") == copy
     upstream.clone(copy, "again").git("fsck", "--full")
     monkeypatch.setattr(seed, "_MAX_PACKS", 0)
     before = copy.stat().st_ino
-    assert refresh_seed(gate.path, tmp_path / "cache", worthwhile=0) == copy
+    assert refresh_seed(gate.path, tmp_path / "cache") == copy
     assert copy.stat().st_ino != before
     monkeypatch.setattr(seed, "run_git", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
-    assert refresh_seed(gate.path, tmp_path / "cache", worthwhile=0) is None, "a run goes on without"
+    assert refresh_seed(gate.path, tmp_path / "cache") is None, "a run goes on without"
 
 
 def test_a_workspace_is_made_of_the_copy(agent: Repo, gate: GitGate, upstream: Repo, url: str, tmp_path: Path) -> None:
     upstream.git("tag", "v1")
     gate.sync()
-    copy = refresh_seed(gate.path, tmp_path / "cache", worthwhile=0)
+    copy = refresh_seed(gate.path, tmp_path / "cache")
     assert copy is not None
     work = type(upstream)(tmp_path / "made/work", upstream.home)
     assert seed_workspace(copy, work.path, url)

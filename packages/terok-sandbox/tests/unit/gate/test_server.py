@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -67,6 +68,34 @@ def test_clone_fetch_push(agent: Repo, gate: GitGate, upstream: Repo) -> None:
     assert agent.git("rev-parse", "origin/main") == new
     agent.git("fetch", "-q", "--depth=1", "origin", "main")
     fsck(gate)
+
+
+def test_the_reflogs_say_which_container_pushed(upstream: Repo, gate: GitGate, serving: Serving) -> None:
+    for name in ("task-1", "task-2."):
+        with serving(gate.path, who=name) as url:
+            agent = upstream.clone(url, name)
+            agent.commit("file", name)
+            agent.git(
+                "push", "-q", "origin", f"HEAD:refs/heads/of-{name.strip('.')}", "HEAD:refs/heads/shared", "--force"
+            )
+    logs = [
+        upstream.try_git("--git-dir", str(gate.path), "log", "-g", "--format=%ge", ref).stdout.split()
+        for ref in ("of-task-1", "of-task-2", "shared")
+    ]
+    assert logs == [["task-1@container"], ["task-2.@container"], ["task-2.@container", "task-1@container"]]
+
+
+def test_a_commit_that_no_branch_holds_is_fetched_by_its_name(agent: Repo, gate: GitGate, upstream: Repo) -> None:
+    """A checkout on no branch: new work starts from its commit, which its mirror keeps."""
+    assert gate.sync().start == upstream.git("rev-parse", "main")
+    upstream.git("checkout", "-q", "--detach")
+    start = upstream.commit("README", "on no branch")
+    synced = gate.sync()
+    assert (synced.start, synced.default_branch) == (start, None)
+    assert any("on no branch" in note for note in synced.notes)
+    agent.git("fetch", "-q", "origin", start)
+    assert agent.git("rev-parse", "FETCH_HEAD") == start
+    assert "refs/terok" not in agent.git("ls-remote", "origin")
 
 
 @pytest.mark.parametrize("version", ["0", "1", "2"])
@@ -136,6 +165,16 @@ def test_the_token_is_needed(upstream: Repo, url: str) -> None:
 )
 def test_nothing_else_is_served(url: str, method: str, path: str, status: int) -> None:
     assert ask(url, method, path, bearer(), b"0000" if method == "POST" else None)[0] == status
+
+
+def test_large_file_storage_is_answered_as_it_expects(url: str) -> None:
+    for path, headers, status in (
+        ("/proj.git/info/lfs/objects/batch", bearer(), 501),
+        ("/proj.git/info/lfs/locks/verify", bearer(), 501),
+        ("/proj.git/info/lfs/objects/batch", {}, 401),
+    ):
+        got, body = ask(url, "POST", path, headers | {"Content-Type": "application/vnd.git-lfs+json"}, b"{}")
+        assert (got, sorted(json.loads(body))) == (status, ["message"])
 
 
 def test_head_names_the_default_branch(url: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.argv import DROPPED_CAPABILITIES, SUDO_CAPABILITIES, LaunchPaths, LaunchPlan, plan_launch
 from terok_sandbox.launch.facts import HostFacts
+from terok_sandbox.launch.resources import low_disk
 from terok_sandbox.launch.spec import PolicyTiers, RunSpec, Sharing, VolumeSpec, Wiring
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,8 +22,12 @@ PATHS = LaunchPaths(
     resolv_conf=Path("/s/containers/box/etc/resolv.conf"),
     hosts=Path("/s/containers/box/etc/hosts"),
     apt_conf=Path("/s/containers/box/etc/apt.conf"),
+    hostname=Path("/s/containers/box/etc/hostname"),
+    containerenv=Path("/s/containers/box/etc/containerenv"),
+    localtime=Path("/s/containers/box/etc/localtime"),
     env_file=Path("/r/run/box/env"),
     seccomp_dir=Path("/s/seccomp"),
+    log=Path("/state/box/output.log"),
 )
 OLD = HostFacts(
     podman="/usr/bin/podman",
@@ -72,7 +77,7 @@ CASES: dict[str, tuple[RunSpec, HostFacts, str]] = {
     "sealed": (replace(FULL, sealed=True), NEW, "filter"),
     "podman_4_2": (SPEC, replace(OLD, version=(4, 2, 0)), "filter"),
     "root": (SPEC, replace(OLD, rootless=False), "filter"),
-    "root_bridge": (replace(SPEC, workdir=None), replace(NEW, rootless=False, network="bridge"), "filter"),
+    "no_workdir": (replace(SPEC, workdir=None), NEW, "filter"),
 }
 
 
@@ -105,6 +110,15 @@ def test_without_a_network_program_only_airlock_works() -> None:
     with pytest.raises(PrerequisiteMissing):
         plan_launch(SPEC, bare, PATHS, enforcement="filter")
     assert "none" in plan_launch(SPEC, bare, PATHS, enforcement="airlock").argv
+
+
+def test_the_network_is_left_to_the_supervisor() -> None:
+    assert [plan_launch(SPEC, facts, PATHS, enforcement="filter").network for facts in (OLD, NEW)] == [
+        "slirp4netns",
+        "pasta",
+    ]
+    assert plan_launch(SPEC, NEW, PATHS, enforcement="airlock").network is None
+    assert plan_launch(replace(SPEC, runtime="krun"), NEW, PATHS, enforcement="filter").network is None
 
 
 TEXT = st.text(max_size=30) | st.sampled_from(
@@ -158,7 +172,7 @@ def test_no_value_becomes_another_argument(spec: RunSpec) -> None:
     assert [word for word in ours if word.startswith("--cap-drop")] == [f"--cap-drop={','.join(DROPPED_CAPABILITIES)}"]
     options = [value for flag, value in itertools.pairwise(ours) if flag == "--security-opt"]
     assert [option.startswith("seccomp=/s/seccomp/") for option in options] == [True]
-    assert ours.count("--volume") == 3 + len(spec.volumes)
+    assert ours.count("--volume") == 5 + (spec.timezone is not None) + len(spec.volumes)
     assert ours.count("--annotation") == 3 + len(spec.annotations)
 
 
@@ -166,8 +180,8 @@ ALLOWED_FLAGS = {
     *("--detach", "--name", "--hostname", "--pull", "--init", "--runtime", "--annotation", "--label", "--userns"),
     *("--cap-drop", "--http-proxy", "--sdnotify", "--systemd", "--log-driver", "--log-opt", "--network", "--memory"),
     *("--cpus", "--pids-limit", "--tmpfs", "--ulimit", "--shm-size", "--volume", "--env-file", "--workdir"),
-    *("--pid", "--ipc", "--uts", "--env-host", "--privileged", "--no-healthcheck"),
-    *("--rm", "--tz", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
+    *("--pid", "--ipc", "--uts", "--cgroupns", "--env-host", "--privileged", "--no-healthcheck"),
+    *("--rm", "--security-opt", "--device", "--group-add", "--umask", "--cpu-shares"),
 }
 
 
@@ -181,3 +195,21 @@ def test_policy_tiers_stay_out_of_the_arguments() -> None:
     plan = plan_launch(replace(SPEC, wiring=wiring, env={"TOKEN": "s3cret"}), NEW, PATHS, enforcement="filter")
     assert "secret" not in " ".join(plan.argv)
     assert "s3cret" not in " ".join(plan.argv)
+
+
+@pytest.mark.attack("RES-1")
+def test_memory_has_a_default_where_it_can_be_limited() -> None:
+    """RES-1: one container that takes all memory stops the host."""
+    facts = replace(NEW, memory=8 * 2**30)
+    argv = plan_launch(SPEC, facts, PATHS, enforcement="filter").argv
+    assert argv[argv.index("--memory") + 1] == f"{6 * 2**30}b"
+    argv = plan_launch(replace(SPEC, memory="1g"), facts, PATHS, enforcement="filter").argv
+    assert argv[argv.index("--memory") + 1] == "1g"
+    assert "--memory" not in plan_launch(SPEC, replace(OLD, memory=2**30), PATHS, enforcement="filter").argv
+
+
+@pytest.mark.attack("RES-1")
+def test_a_disk_that_is_nearly_full_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert low_disk([str(tmp_path / "missing")]) == ""
+    monkeypatch.setattr("terok_sandbox.launch.resources.LOW_DISK", 2**63)
+    assert str(tmp_path) in low_disk([str(tmp_path)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import GpuConfigError
-from terok_sandbox.launch.cdi import installed_cdi_devices, read_description
+from terok_sandbox.launch.cdi import cdi_grants, granted, installed_cdi_devices, read_description
 from terok_sandbox.launch.gpu import GPU_VENDORS, gpu_args, normalize_gpus
 
 NVIDIA = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=all")
@@ -80,3 +80,18 @@ def test_descriptions_are_read_from_their_directories(tmp_path: Path) -> None:
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_any_document_is_read(document: object) -> None:
     assert read_description(document) == set()
+
+
+def test_what_descriptions_grant_is_known(tmp_path: Path) -> None:
+    edits = {
+        "deviceNodes": [{"path": "/dev/nvidia0", "hostPath": "/dev/dxg"}, "x"],
+        "mounts": [{"hostPath": "/usr/lib/a.so", "containerPath": "/usr/lib/b.so"}],
+        "env": ["NVIDIA_VISIBLE_DEVICES=void"],
+    }
+    description = {"kind": "nvidia.com/gpu", "containerEdits": {"env": ["A=1"]}, "devices": [{"containerEdits": edits}]}
+    (tmp_path / "a.json").write_text(json.dumps(description))
+    (tmp_path / "b.json").write_text(json.dumps({**description, "kind": "vendor.com/net"}))
+    expected = {"/dev/nvidia0", "/dev/dxg", "/usr/lib/a.so", "/usr/lib/b.so", "NVIDIA_VISIBLE_DEVICES", "A"}
+    assert set(cdi_grants([tmp_path])) == expected
+    for damaged in (None, [], {"kind": "amd.com/gpu", "devices": ["x", None], "containerEdits": []}):
+        assert granted(damaged) == set()

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch import mounts
 from terok_sandbox.launch.mounts import check_mount_sources
+from terok_sandbox.launch.sockets import listening_below
 from terok_sandbox.launch.spec import VolumeSpec
 
 
@@ -150,3 +155,75 @@ def test_another_name_of_a_directory_does_not_hide_what_it_is(
 def test_a_missing_source_is_refused(config: SandboxConfig, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no such file"):
         check(config, tmp_path / "nowhere")
+
+
+@contextmanager
+def listening(path: Path, kind: int = socket.SOCK_STREAM) -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX, kind) as server:
+        server.bind(str(path))
+        if kind != socket.SOCK_DGRAM:
+            server.listen()
+        yield
+
+
+@pytest.mark.attack("SOCK-2")
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM])
+def test_a_directory_with_a_socket_of_the_host_is_refused(config: SandboxConfig, tmp_path: Path, kind: int) -> None:
+    """SOCK-2: a terminal multiplexer runs commands for whoever reaches its socket, also through a read-only mount."""
+    work = tmp_path / "work"
+    (work / "a/b").mkdir(parents=True)
+    (work / "link").symlink_to(tmp_path)
+    check(config, work)
+    with listening(work / "a/b/s", kind):
+        for source in (work, work / "a", work / "a/b"):
+            with pytest.raises(SpecError, match="a/b/s") as refused:
+                check(config, source, read_only=True)
+            assert refused.value.hint
+    check(config, work)
+    (work / "a/b/s").unlink()
+    long = work / ("n" * 100) / ("n" * 100)
+    long.mkdir(parents=True)
+    with chdir(long), listening(Path("s"), kind), pytest.raises(SpecError, match="listens"):
+        check(config, work)
+
+
+def test_a_socket_that_a_container_made_is_no_obstacle(config: SandboxConfig, tmp_path: Path) -> None:
+    script = (
+        "import socket, sys; s = socket.socket(1); s.bind(sys.argv[1]); s.listen(); print(1, flush=True); s.accept()"
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    words = ["unshare", "-Ur", "--pid", "--fork", "--kill-child", sys.executable, "-c", script, str(work / "s")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as inside:
+        assert inside.stdout is not None
+        inside.stdout.readline()
+        check(config, work)
+        inside.wait(10)
+    check(config, work)
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/var/tmp", "/run", "/run/user", "/var", "/"])
+def test_where_programs_meet_is_refused(config: SandboxConfig, place: str) -> None:
+    with pytest.raises(SpecError):
+        check(config, Path(place), read_only=True)
+
+
+def test_what_podman_keeps_is_refused(config: SandboxConfig, runtime_dir: Path, tmp_path: Path) -> None:
+    store = tmp_path / "disk/containers"
+    for path in (store / "overlay", runtime_dir / "libpod/tmp", runtime_dir / "containers"):
+        path.mkdir(parents=True)
+    for source in (store, store / "overlay", store.parent):
+        with pytest.raises(SpecError, match="Podman"):
+            check_mount_sources([VolumeSpec(source, "/x", read_only=True)], config, store=[str(store)])
+    for source in (runtime_dir / "libpod/tmp", runtime_dir / "containers"):
+        with pytest.raises(SpecError, match="Podman"):
+            check(config, source, read_only=True)
+
+
+def test_the_search_for_sockets_is_bounded(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / str(number)).touch()
+    assert listening_below(tmp_path, limit=5) is None
+    with pytest.raises(SpecError, match="more than 4") as refused:
+        listening_below(tmp_path, limit=4)
+    assert refused.value.hint

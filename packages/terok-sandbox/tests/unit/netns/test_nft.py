@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terok_sandbox.netns.nft import NftChannel, NftChannelError, NftCommandError, NftProcess, spawn_nft
+from terok_sandbox.netns.nft import NftChannel, NftChannelError, NftCommandError, Program, spawn_nft
 
-Started = tuple[NftProcess, NftChannel]
+Started = tuple[Program, NftChannel]
 TABLE = "add table inet terok; add set inet terok opened { type ipv4_addr . inet_service; flags timeout; }"
 
 

@@ -21,10 +21,12 @@ from terok_sandbox.errors import (
 from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.podman import PodmanRuntime, parents_archive
 from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
+from terok_sandbox.sidecar import Planned
 from terok_util.process import ToolNotFound
 
 Make = Callable[..., Any]
 MISSING = {"code": 125, "err": 'Error: inspecting object: no such container "box"\n'}
+ENDED = {"container": {"out": '[{"State": {"Status": "exited", "Pid": 0}}]'}}
 BROKEN = {"code": 125, "err": "Error: database is locked\n"}
 
 
@@ -47,6 +49,10 @@ def plan(podman: Any) -> LaunchPlan:
         resolv_conf="",
         apt_conf="",
         hosts="",
+        hostname="",
+        timezone=None,
+        planned=Planned("box", (), (), (), restricted=False, user_namespace=True),
+        network=None,
         warnings=(),
     )
 
@@ -172,14 +178,14 @@ def test_binary_streams(runtime: PodmanRuntime, fake_podman: Make, tmp_path: Pat
 
 
 def test_logs_are_followed_until_the_reader_has_enough(runtime: PodmanRuntime, fake_podman: Make) -> None:
-    fake = fake_podman(logs={"out": "one\ntwo\n", "err": "three\n"})
+    fake = fake_podman(**ENDED, logs={"out": "one\ntwo\n", "err": "three\n"})
     lines: list[str] = []
     runtime.container("box").follow_logs(lines.append, timeout=10)
     assert sorted(lines) == ["one", "three", "two"]
-    fake.says(logs={"out": "one\ntwo\n"})
+    fake.says(**ENDED, logs={"out": "one\ntwo\n"})
     with pytest.raises(ZeroDivisionError):
         runtime.container("box").follow_logs(lambda line: 1 / 0, timeout=10)  # type: ignore[arg-type, return-value]
-    fake.says(logs=BROKEN)
+    fake.says(**ENDED, logs=BROKEN)
     with pytest.raises(EngineError):
         runtime.container("box").follow_logs(lambda line: None, timeout=10)
 

@@ -32,7 +32,7 @@ INFO: dict[str, Any] = {
         ((5, 4, 2), True, True, False, "slirp4netns"),
         ((4, 9, 0), True, False, True, None),
         ((5, 4, 2), False, True, True, "slirp4netns"),
-        ((5, 4, 2), False, False, True, "bridge"),
+        ((5, 4, 2), False, False, True, None),
     ],
 )
 def test_network(version: tuple[int, int, int], rootless: bool, slirp: bool, pasta: bool, network: str | None) -> None:

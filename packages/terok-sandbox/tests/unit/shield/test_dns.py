@@ -9,6 +9,7 @@ from pathlib import Path
 import dns.asyncquery
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import pytest
 from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.errors import ShieldError
@@ -20,6 +21,7 @@ from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.resolver import Resolver
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.upstream import UpstreamError
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import PolicyTiers
 
 ALLOWED = PolicyTiers(project_allow=("+ www.example.com:443", "+ *.wild.example.com:443"))
@@ -57,7 +59,7 @@ async def world() -> World:
 @pytest.fixture
 async def server(world: World, tmp_path: Path) -> DnsServer:
     sightings = Sightings(AuditLog(tmp_path / "shield.jsonl"), clock=asyncio.get_running_loop().time)
-    resolver = Resolver(Policy.from_tiers(ALLOWED))
+    resolver = Resolver(Wall(Policy.from_tiers(ALLOWED)))
     return DnsServer(resolver, channel=world, upstream=world, sightings=sightings)  # type: ignore[arg-type]
 
 
@@ -106,6 +108,22 @@ async def test_a_refused_name_is_answered_and_recorded_only(
     assert world.log == []
     (row,) = read_audit(tmp_path / "shield.jsonl")
     assert (row["action"], row["name"]) == ("refused", "data.evil.example")
+
+
+@pytest.mark.parametrize(("name", "ttl"), [("new.example", 5), ("www.example.com", 60)])
+async def test_what_is_not_there_may_be_kept_for_a_while(address: tuple[str, int], name: str, ttl: int) -> None:
+    reply = await ask(address, name, "TXT")
+    [negative] = reply.authority
+    assert (negative.rdtype, negative.ttl, negative[0].minimum) == (dns.rdatatype.SOA, ttl, ttl)
+    assert reply.question[0].name.is_subdomain(negative.name)
+
+
+async def test_a_cached_answer_ends_with_the_policy_that_gave_it(server: DnsServer, address: tuple[str, int]) -> None:
+    for _ in range(3):
+        assert (await ask(address, "www.example.com")).rcode() == dns.rcode.NOERROR
+    server._resolver.wall = Wall(Policy())
+    server.forget()
+    assert (await ask(address, "www.example.com")).rcode() == dns.rcode.NXDOMAIN
 
 
 async def test_who_asks_can_be_found_while_the_question_is_held(server: DnsServer, address: tuple[str, int]) -> None:

@@ -345,6 +345,83 @@ async def test_a_clock_that_is_set_back_gives_no_verdict_a_longer_life(
     assert [one.target for one in live.verdicts] == ["a.example.com"]
 
 
+FULL = """
+import asyncio, os, sys
+from pathlib import Path
+from terok_sandbox.shield import live as timing
+from terok_sandbox.shield.errors import NotKept
+from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live
+from terok_sandbox.shield.policy import Policy
+
+path = Path(sys.argv[1]) / "live.json"
+timing.LOOK_SECONDS = 0.05
+commands = []
+class Channel:
+    async def run(self, command):
+        commands.append(command)
+
+def denials(*numbers):
+    return [LiveVerdict(f"host{number}.example.com", "deny", reason="r" * 100) for number in numbers]
+
+async def main():
+    live = LivePolicy(Policy(), path, channel=Channel())
+    await live.restore()
+    with (path.parent / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    for one in denials(1, 2):
+        await live.apply(one)
+    await live.set_posture("quarantine")
+    assert load_live(path) == LiveState("quarantine", tuple(denials(1, 2))), "there was room in the file"
+    await live.set_posture("up")
+    count = len(commands)
+    for number in range(100):
+        try:
+            await live.apply(*denials(number))
+        except NotKept as error:
+            assert "in force" in error.message
+    assert len(live.verdicts) == 100 and not live.kept
+    assert "refuse_quarantine" not in "".join(commands[count:])
+    kept = load_live(path)
+    assert 0 < len(kept.verdicts) < 100 and kept.posture == "up"
+    commands.clear()
+    try:
+        await live.apply(LiveVerdict("new.example.com", "allow"))
+        raise SystemExit("an allow that cannot be written down")
+    except NotKept:
+        raise SystemExit("it is in force")
+    except Exception as error:
+        assert "free some disk space" in error.hint
+    assert commands == []
+    try:
+        await live.set_posture("quarantine")
+    except NotKept:
+        pass
+    assert "refuse_quarantine" in commands[0]
+    assert load_live(path) == LiveState("quarantine"), "without room for its verdicts the posture is kept"
+    (path.parent / "filler").unlink()
+    expiry = asyncio.create_task(live.expire())
+    while not live.kept:
+        await asyncio.sleep(0.01)
+    expiry.cancel()
+    assert load_live(path) == LiveState("quarantine", live.verdicts) and len(live.verdicts) == 100
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.attack("BRK-1")
+def test_a_full_disk_keeps_nothing_open(tmp_path: Path) -> None:
+    mount = f"mount -t tmpfs -o size=64k,mode=700 none {tmp_path}"
+    command = ["unshare", "-Urm", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 async def test_a_live_denial_beats_an_override_also_for_answers() -> None:
     end = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     policy = Policy.from_tiers(PolicyTiers(override=(f"+ a.example.com:443 %reason=x %expires={end}",)))
@@ -373,7 +450,9 @@ def test_a_damaged_file_keeps_the_container_closed(tmp_path: Path) -> None:
     path = tmp_path / "live.json"
     save_live(path, LiveState("down"))
     assert load_live(path).posture == "down"
-    for spoiled in (b"", b"[]", b'{"schema": 2}', b'{"schema": 1, "posture": "open", "verdicts": []}', b"\xff"):
+    path.write_bytes(b"")
+    assert load_live(path) == LiveState("quarantine"), "what no room was left for is the strictest"
+    for spoiled in (b"\n", b"[]", b'{"schema": 2}', b'{"schema": 1, "posture": "open", "verdicts": []}', b"\xff"):
         path.write_bytes(spoiled)
         with pytest.raises(ShieldError, match="kept closed"):
             load_live(path)

@@ -11,6 +11,7 @@ from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.resolver import Forward, Reply, Resolver
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import PolicyTiers
 
 NOW = datetime(2029, 12, 31, 23, 59, tzinfo=UTC)
@@ -23,7 +24,7 @@ TIERS = PolicyTiers(
 
 @pytest.fixture
 def resolver() -> Resolver:
-    return Resolver(Policy.from_tiers(TIERS))
+    return Resolver(Wall(Policy.from_tiers(TIERS)))
 
 
 def ask(resolver: Resolver, name: str, rdtype: str = "A", **options: object) -> Reply | Forward:
@@ -110,7 +111,7 @@ def test_an_override_opens_private_addresses_until_it_ends(resolver: Resolver) -
 @pytest.mark.parametrize("target", ["api.vendor.example", "metadata.google.internal", "x.localhost", "denied.example"])
 def test_an_alias_of_a_closed_name_is_refused(resolver: Resolver, target: str) -> None:
     denied = LiveVerdict("denied.example", "deny").rule()
-    resolver.adopt(Policy.from_tiers(TIERS).with_live([denied]), "up")
+    resolver.wall = Wall(Policy.from_tiers(TIERS).with_live([denied]))
     answer = Answer(0, ("cdn.example.net", target), (ip_address("203.0.113.9"),), 60)
     opened = resolver.open(forwarded(resolver, "www.example.com"), answer, now=NOW)
     assert (opened.rcode, opened.addresses, opened.learned) == (3, (), ())
@@ -123,7 +124,7 @@ def test_an_answer_is_judged_by_the_policy_of_its_moment(resolver: Resolver) -> 
     answer = Answer(0, (), (ip_address("203.0.113.9"),), 60)
     denied = Policy.from_tiers(TIERS).with_live([LiveVerdict("www.example.com", "deny").rule()])
     for posture in ("up", "down"):
-        resolver.adopt(denied, posture)  # type: ignore[arg-type]
+        resolver.wall = Wall(denied, posture)  # type: ignore[arg-type]
         opened = resolver.open(forward, answer, now=NOW)
         assert (opened.rcode, opened.addresses, opened.learned) == (dns.rcode.NXDOMAIN, (), ())
         assert opened.events[0].tier == "live_deny"

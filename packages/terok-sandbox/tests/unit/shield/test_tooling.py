@@ -14,16 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import ShieldError
+from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.shield import handlers, registries, registry_hosts, shield, tooling
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.control_client import ShieldNotRunning, ask
+from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy, load_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy_file import Destination, parse_policy_file
 from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
 from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import SCHEMA, PolicyTiers, ShieldWiring, Sidecar
 
 TEXT = """
@@ -142,6 +145,12 @@ def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: 
             profile_lines([name], tmp_path)
 
 
+class Names:
+    async def ask(self, name: str, rdtype: int) -> Answer:
+        del name
+        return Answer(0, (), tuple(map(ip_address, ("203.0.113.9", "10.0.0.1"))) if rdtype == 1 else (), 60)
+
+
 class Silent:
     async def run(self, command: str) -> str:
         del command
@@ -164,7 +173,8 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
     async def serve() -> None:
         live = LivePolicy(Policy.from_tiers(wiring.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
         sightings = Sightings(AuditLog(wiring.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
-        task = asyncio.create_task(serve_control(sidecar, listen_control(sidecar), Controls("c1", live, sightings)))
+        controls = Controls("c1", live, sightings, resolve=lambda name: explain(Wall(live.policy), Names(), name))  # type: ignore[arg-type]
+        task = asyncio.create_task(serve_control(sidecar, listen_control(sidecar), controls))
         stop.loop, stop.task = asyncio.get_running_loop(), task
         asyncio.get_running_loop().call_later(0.1, ready.set)
         await asyncio.gather(task, return_exceptions=True)
@@ -199,6 +209,8 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert "live_allow      + b.example.com:22" in out
     assert 'log prefix "terok down"' in out
     assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
+    assert handlers.resolve(name="c1", host="A.Example.com.", as_json=False) == 0
+    assert "203.0.113.9: allow" in (out := capsys.readouterr().out) and "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
             ask(container.runtime_dir, verb, **fields)
@@ -220,11 +232,40 @@ async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
             return ""
 
     live = LivePolicy(Policy(), tmp_path / "live.json", channel=Watching())
-    controls = Controls("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0))
+    controls = Controls("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0), resolve=explain)  # type: ignore[arg-type]
     assert (await controls.answer(b'{"verb": "allow", "target": "203.0.113.9"}'))["ok"]
     assert recorded == [1]
     assert not (await controls.answer(b'{"verb": "allow", "target": "169.254.169.254"}'))["ok"]
     assert len(log.read_text().splitlines()) == 1, "what is refused leaves no row"
+
+
+@pytest.mark.attack("BRK-1")
+async def test_what_a_person_closes_is_closed_also_without_room_for_its_row(tmp_path: Path) -> None:
+    (tmp_path / "full").touch()
+    live = LivePolicy(Policy(), tmp_path / "live.json", channel=Silent())
+    sightings = Sightings(AuditLog(tmp_path / "full/audit.jsonl"), clock=lambda: 0.0)
+    controls = Controls("c1", live, sightings, resolve=explain)  # type: ignore[arg-type]
+    answer = await controls.answer(b'{"verb": "deny", "target": "a.example.com"}')
+    assert answer["ok"] and "audit.jsonl" in answer["unrecorded"]
+    assert (await controls.answer(b'{"verb": "posture", "posture": "quarantine"}'))["unrecorded"]
+    assert (live.posture, len(live.verdicts)) == ("quarantine", 1)
+    for opening in (b'{"verb": "posture", "posture": "up"}', b'{"verb": "allow", "target": "b.example.com"}'):
+        with pytest.raises(AuditError):
+            await controls.answer(opening)
+    assert (live.posture, len(live.verdicts)) == ("quarantine", 1)
+
+
+def test_a_policy_file_is_a_launch_s_policy(tmp_path: Path) -> None:
+    path, config = tmp_path / "site.policy", SandboxConfig(config_dir=tmp_path, shield_profiles=("base",))
+    override = '+ 10.0.0.7:5432 %reason="the database" %expires=2099-01-01T00:00:00Z'
+    path.write_text(f"+ a.example.com  # ours\n[override]\n{override}\n[security_deny]\n- b.example.com\n")
+    tiers = registry_hosts.profile_tiers(config, None, None, ["+ c.example.com"], path)
+    assert tiers == PolicyTiers((override,), ("- b.example.com",), (), ("+ a.example.com", "+ c.example.com"))
+    assert Wall(Policy.from_tiers(tiers)).destination("10.0.0.7", 5432).allowed
+    assert registry_hosts.profile_tiers(config, None, ("base",), (), path).project_allow[0] == "+ a.example.com"
+    path.write_text("expect allow a.example.com\n")
+    with pytest.raises(PolicyError, match=r"site\.policy:1: a\.example\.com:443 is deny, not allow"):
+        registry_hosts.profile_tiers(config, None, None, (), path)
 
 
 @pytest.mark.attack("OPS-2")

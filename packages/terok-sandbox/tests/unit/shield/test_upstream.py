@@ -24,8 +24,10 @@ def answered(query: dns.message.Message, address: str = "203.0.113.9") -> dns.me
 
 
 @asynccontextmanager
-async def name_server(behave: Behave) -> AsyncIterator[tuple[tuple[str, int], list[str]]]:
-    """Start a name server on UDP and TCP of one loopback port; TCP always answers in full."""
+async def name_server(
+    behave: Behave, *, late: float = 0, tcp: bool = True
+) -> AsyncIterator[tuple[tuple[str, int], list[str]]]:
+    """Start a name server on UDP (answering *late* seconds late) and TCP (in full) of one loopback port."""
     seen: list[str] = []
 
     class Protocol(asyncio.DatagramProtocol):
@@ -36,12 +38,13 @@ async def name_server(behave: Behave) -> AsyncIterator[tuple[tuple[str, int], li
             query = dns.message.from_wire(data)
             seen.append(f"{query.question[0]} edns={query.edns}")
             for wire in behave(query):
-                self.transport.sendto(wire, addr)  # type: ignore[attr-defined]
+                asyncio.get_running_loop().call_later(late, self.transport.sendto, wire, addr)  # type: ignore[attr-defined]
 
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         query = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big")))
         wire = answered(query, "203.0.113.10").to_wire()
-        writer.write(len(wire).to_bytes(2, "big") + wire)
+        if tcp:
+            writer.write(len(wire).to_bytes(2, "big") + wire)
         writer.close()
 
     server = await asyncio.start_server(stream, "127.0.0.1", 0)
@@ -73,6 +76,32 @@ async def test_strays_are_ignored_and_truncation_goes_to_tcp() -> None:
     async with name_server(truncated) as (address, _):
         answer = await Upstream(servers=(address,)).ask("www.example.com", 1)
     assert [str(one) for one in answer.addresses] == ["203.0.113.10"]
+
+
+async def test_what_fits_of_a_truncated_answer_counts_where_tcp_gives_none() -> None:
+    def cut(query: dns.message.Message) -> list[bytes]:
+        reply = answered(query)
+        reply.flags |= dns.flags.TC
+        return [reply.to_wire()]
+
+    async with name_server(cut, tcp=False) as (address, _):
+        answer = await Upstream(servers=(address,)).ask("www.example.com", 1)
+    assert [str(one) for one in answer.addresses] == ["203.0.113.9"]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_slow_server_is_listened_to_while_others_are_asked(
+    monkeypatch: pytest.MonkeyPatch, behind: bool
+) -> None:
+    monkeypatch.setattr(upstream, "_TRY", 0.05)
+    async with (
+        name_server(lambda query: []) as (silent, _),
+        name_server(lambda query: [answered(query).to_wire()], late=0.5) as (slow, seen),
+    ):
+        servers = (silent, slow) if behind else (slow, silent)
+        answer = await Upstream(servers=servers).ask("www.example.com", 1)
+    assert [str(one) for one in answer.addresses] == ["203.0.113.9"]
+    assert len(seen) == (1 if behind else 2), "the first one is asked once more, without EDNS"
 
 
 async def test_a_failing_server_is_followed_by_the_next_and_by_plain_queries() -> None:

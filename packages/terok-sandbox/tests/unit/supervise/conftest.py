@@ -28,10 +28,17 @@ class Lab(Supervised):
         wait_for(lambda: os.stat(f"/proc/{process.pid}/ns/net").st_ino != mine)
         return process
 
+    def bundle(self) -> str:
+        bundle = self.cfg.state_dir / "bundle"
+        bundle.mkdir(parents=True, exist_ok=True)
+        (bundle / "config.json").write_text("{}")
+        return str(bundle)
+
     def run_hook(
         self, path: Path, pid: int, *, container_id: str = "c0ffee", script: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        state = {"ociVersion": "1.0.2", "id": container_id, "pid": pid, "annotations": {hook.ANNOTATION: str(path)}}
+        state = {"ociVersion": "1.0.2", "id": container_id, "pid": pid, "bundle": self.bundle()}
+        state["annotations"] = {hook.ANNOTATION: str(path)}
         return subprocess.run(
             ["/usr/bin/python3", "-I", "-S", str(script or hook.__file__)],
             input=json.dumps(state),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from terok_sandbox.sidecar import GateWiring, Network, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.supervise import client, hook, wire
 
 DUMMY = Path(__file__).with_name("dummy_workers.py")
@@ -33,7 +33,7 @@ class Supervised:
         self.server = subprocess.Popen(argv)
         wait_for(lambda: wire.answers(self.cfg.forkserver_socket))
 
-    def wire(self, name: str = "box", *, vault: bool = True) -> Path:
+    def wire(self, name: str = "box", *, vault: bool = True, network: Network | None = None) -> Path:
         self.cfg.ensure_container_dirs(name)
         self.cfg.sidecar_dir.mkdir(parents=True, exist_ok=True)
         state = self.cfg.container_state_dir(name)
@@ -48,6 +48,7 @@ class Supervised:
             vault=VaultWiring(state / "db", state / "routes", state / "audit") if vault else None,
             gate=GateWiring(state / "mirror", "lab", "0" * 64),
             shield=ShieldWiring("filter", state / "gateway/shield", PolicyTiers()),
+            network=network,
         ).save(path)
         self.names.append(name)
         return path

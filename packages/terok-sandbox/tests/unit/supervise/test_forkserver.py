@@ -41,6 +41,22 @@ def test_only_one_fork_server_serves(lab: Lab) -> None:
             assert one.wait(10) == 0
 
 
+def test_a_dying_one_leaves_its_successor_s_socket(lab: Lab) -> None:
+    lab.serve()
+    old = lab.server
+    assert old is not None
+    for path in (lab.cfg.runtime_dir / "forkserver.lock", lab.cfg.forkserver_socket):
+        path.unlink()  # as when the runtime directory is made anew
+    try:
+        lab.serve()
+        old.terminate()
+        assert old.wait(10) == 0
+        assert client.forkserver_status(lab.cfg)["pid"] == lab.server.pid  # type: ignore[union-attr]
+    finally:
+        old.kill()
+        old.wait(10)
+
+
 def both(status: dict[str, Any]) -> bool:
     return len(status["workers"]) == 2 and all(one["pid"] for one in status["workers"].values())
 

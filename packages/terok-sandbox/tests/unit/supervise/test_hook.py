@@ -74,7 +74,7 @@ import os, signal
 signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
 os.execv("/usr/bin/python3", ["python3", "-I", "-S", {hook.__file__!r}])
 """
-    state = {"id": "x", "pid": os.getpid(), "annotations": {hook.ANNOTATION: str(path)}}
+    state = {"id": "x", "pid": os.getpid(), "bundle": lab.bundle(), "annotations": {hook.ANNOTATION: str(path)}}
     with supervisor_that(lambda channel: channel.recv(65536) and channel.recv(1), path):
         process = subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
         assert process.stdin is not None
@@ -188,7 +188,9 @@ def test_it_hands_over_the_namespace_and_the_process(lab: Lab) -> None:
     assert seen["version"] == wire.PROTOCOL
     assert seen["pid"] == os.getpid()
     assert seen["container_id"] == 'quote " and \n line'
-    assert seen["links"] == [os.readlink("/proc/self/ns/net"), "anon_inode:[pidfd]"]
+    bundle = lab.bundle()
+    assert seen["bundle"] == bundle
+    assert seen["links"] == [os.readlink("/proc/self/ns/net"), "anon_inode:[pidfd]", f"{bundle}/config.json"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,25 @@ def test_an_address_may_be_longer_than_the_kernel_allows(tmp_path: Path) -> None
         assert wire.peer_uid(client) == os.geteuid()
         assert (directory / "s.sock").stat().st_mode & 0o777 == 0o600
         assert listener.fileno() > 0
+
+
+@pytest.mark.attack("CNF-1")
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        ((), True),
+        (("podman", "unshare"), True),
+        (("unshare", "-Ur"), True),
+        (("unshare", "-Ur", "--pid", "--fork"), False),
+        (("unshare", "--map-user=1000", "--map-group=1000", "-U"), False),
+    ],
+)
+def test_a_peer_in_a_container_is_nobody(tmp_path: Path, words: tuple[str, ...], ours: bool) -> None:
+    """CNF-1: a control socket that got into a container is of no use there."""
+    listener = wire.listen(tmp_path / "s")
+    listener.settimeout(20)
+    script = "import socket, sys; s = socket.socket(1, 5); s.connect(sys.argv[1]); s.recv(1)"
+    child = subprocess.Popen([*words, sys.executable, "-c", script, str(tmp_path / "s")])
+    with listener, listener.accept()[0] as connection:
+        assert (wire.peer_uid(connection) == os.geteuid()) is ours
+    assert child.wait(20) == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import terok_sandbox.vault as vault
 
 PAGE = Path(__file__).parents[5] / "docs/security/vault-proxy.md"
-MODULES = ("proxy", "swap", "target", "access", "exchange", "upstream", "refusal", "quarantine")
+MODULES = ("proxy", "swap", "target", "access", "exchange", "upstream", "refusal", "quarantine", "standing",
+           "usage/meter")  # fmt: skip
 
 
 def test_every_code_is_documented_and_every_documented_code_exists() -> None:

@@ -8,6 +8,8 @@ import pytest
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.cli import VERBS
+from terok_sandbox.vault.connection import generate_passphrase
+from terok_sandbox.vault.tokens import TokenShape, mint
 from terok_sandbox.vault.unlock import open_vault, provision_session
 from terok_util import CommandTree, run_cli
 
@@ -48,6 +50,51 @@ def test_a_key_s_life(vault) -> None:
     assert vault("remove", "anthropic", "--set", "work")[0] == 0
     code, _, err = vault("remove", "anthropic", "--set", "work")
     assert code == 1 and "hint:" in err
+
+
+def test_a_key_is_replaced_only_after_a_yes(vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept() -> str:
+        with open_vault(SandboxConfig()) as database:
+            return database.load_credential("default", "anthropic")["key"]
+
+    other = KEY + "-other"
+    assert vault("set", "anthropic", stdin=KEY)[0] == 0 == vault("set", "anthropic", stdin=KEY)[0]
+    code, _, err = vault("set", "anthropic", stdin=other)
+    assert code == 1 and "--yes" in err and kept() == KEY and other not in err
+    for answer, code, left in (("\n", 1, KEY), ("no\n", 1, KEY), ("y\n", 0, other)):
+        terminal = io.StringIO(answer)
+        terminal.isatty = lambda: True  # type: ignore[method-assign]
+        monkeypatch.setattr("sys.stdin", terminal)
+        monkeypatch.setattr("getpass.getpass", lambda _: other)
+        words = ["vault", "set", "anthropic"]
+        assert run_cli(CommandTree(VERBS), prog="test", distribution="terok-sandbox", argv=words) == code
+        assert kept() == left
+    assert vault("set", "anthropic", "--yes", stdin=KEY)[0] == 0 and kept() == KEY
+
+
+def test_what_is_certainly_no_key_is_refused(vault) -> None:
+    assert vault("set", "anthropic", stdin=KEY)[0] == 0
+    cfg = SandboxConfig()
+    with open_vault(cfg) as database:
+        phantom = database.create_token("box", "anthropic", shape=TokenShape("sk-ant-", 40, "base62"))
+    texts = {
+        cfg.vault_session_file.read_text().strip(): "passphrase",
+        generate_passphrase(): "passphrase",
+        phantom: "phantom token",
+        mint(): "phantom token",
+        f'"{KEY}"': "quotes",
+        f"'{KEY}": "quotes",
+        f"ANTHROPIC_API_KEY={KEY}": "NAME=value",
+        "https://console.example.com/keys": "URL",
+        "short": "8 or more",
+        f"Bearer {KEY}": "without spaces",
+    }
+    for text, why in texts.items():
+        code, out, err = vault("set", "openai", stdin=text)
+        assert code == 1 and why in err and text not in out + err, text
+    assert len(json.loads(vault("list", "--json")[1])["credentials"]) == 1
+    for text in ("abcdefgh==", "AKIA/abc+def=", "ghp_0123456789"):
+        assert vault("set", "openai", "--yes", stdin=text)[0] == 0, "what ends like base64 is no assignment"
 
 
 def test_locking_and_unlocking(vault, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Recorder:
     credential: Refusal | None = None
     broken: bool = False
     room: int | None = None
+    asked: bytes = b""
+    held_back: Refusal | None = None
 
     def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
         self.told.append(("admit", token.provider, route.provider))
@@ -46,6 +48,16 @@ class Recorder:
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
         self.told.append(("observe", method, path))
         return self
+
+    def ask(self, data: bytes, *, last: bool) -> Refusal | None:
+        self.asked += data
+        return self.held_back if last else None
+
+    def move(self, size: int) -> Refusal | None:
+        return None
+
+    def overrun(self, route: Route) -> Refusal | None:
+        return None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         if self.broken:
@@ -110,7 +122,7 @@ async def test_an_exchange_is_observed(hooked: Hooked, provider: Provider, encod
     assert kinds == ["admit", "observe", "rejected", "begin", "feed", "end"]
     assert recorder.told[1] == ("observe", "POST", "/v1/x") and recorder.told[2][-1] == FRESH
     assert recorder.told[3][1] == 401 and recorder.told[4] == ("feed", b"hello")
-    assert recorder.told[5][1] == 3 and recorder.told[5][3] == "complete"
+    assert recorder.told[5][1] == 3 and recorder.told[5][3] == "complete" and recorder.asked == b"abc"
 
 
 async def test_refusals_of_the_hooks_are_answered_as_they_are(hooked: Hooked, provider: Provider) -> None:
@@ -178,3 +190,20 @@ async def test_the_messages_of_a_websocket_are_shown_whole_and_asked_for_one_by_
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
     fed = [item[1] for item in recorder.told if item[0] == "feed"]
     assert fed == [answer.encode()] * 2
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_the_last_piece_of_a_request_may_be_held_back(hooked: Hooked, provider: Provider, size: int) -> None:
+    client, recorder = hooked
+    arrived = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        arrived.append(await request.read())
+        return web.Response()
+
+    provider.handler = handler
+    recorder.held_back = Refusal(429, "budget_spent", "spent")
+    async with client.post("/v1/messages", data=b"x" * size) as response:
+        assert response.status == 429
+    assert recorder.asked == b"x" * size and not arrived

@@ -58,3 +58,21 @@ async def test_after_a_failed_write_out_nothing_is_released_until_one_succeeds(
         await until(refuses)
     await until(lambda: not refuses())
     log.close()
+
+
+async def test_a_log_that_is_moved_away_is_found_out_by_the_next_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "audit.jsonl", []
+    real = ledger._write_out
+    monkeypatch.setattr(ledger, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(ledger, "_write_out", lambda path: (real(path), synced.append(path)))
+    log = Ledger(path, "box")
+    log.write("request")
+    path.rename(tmp_path / "away")
+    await until(lambda: bool(synced))
+    await asyncio.sleep(0)
+    log.check()
+    log.write("request")
+    assert [row["action"] for row in read_audit(path)] == ["log_replaced", "request"]
+    log.close()

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from terok_sandbox.vault import oauth_credentials
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
@@ -142,6 +143,33 @@ async def test_what_the_vendor_says_is_passed_on(
     await fresh._access.ready()
     usable = await fresh.current("stub", "default")
     assert usable.data["access_token"] == "access-0"
+
+
+@pytest.mark.parametrize("answer", [(400, b'{"error": "invalid_grant"}'), (500, b"oops")])
+async def test_a_token_that_has_not_expired_stays_usable_when_its_refresh_fails(
+    files, fresh, endpoint: Endpoint, answer: tuple[int, bytes]
+) -> None:
+    endpoint.answer = answer
+    signed_in(files.db, 3000)
+    first = await fresh.current("stub", "default")
+    fresh.rejected("stub", "default", first)
+    for _ in range(3):
+        again = await fresh.current("stub", "default")
+        assert not isinstance(again, Refusal) and again.data["access_token"] == "access-0"
+
+
+async def test_a_refresh_that_hangs_does_not_keep_a_usable_token_back(
+    files, fresh, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oauth_credentials, "PATIENCE_SECONDS", 0.01)
+    endpoint.delay = 0.5
+    signed_in(files.db, 300)
+    assert (await fresh.current("stub", "default")).data["access_token"] == "access-0"
+    async with asyncio.timeout(20):
+        while (await fresh.current("stub", "default")).data["access_token"] != "access-1":
+            await asyncio.sleep(0.01)
+            await fresh._access.ready()
+    assert len(endpoint.asked) == 1
 
 
 async def test_keys_are_left_alone(files, fresh, endpoint: Endpoint) -> None:

@@ -8,6 +8,7 @@ import json
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.audit_chain import verify
 from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
 from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
@@ -23,7 +24,7 @@ async def test_a_request_goes_out_with_the_real_key(
     method, path, headers, body = provider.requests[0]
     assert (method, path, json.loads(body)) == ("POST", "/v1/messages?beta=true", {"a": 1})
     assert headers["x-api-key"] == SECRET and headers["User-Agent"] == "agent/1"
-    assert headers["Host"] in provider.url and headers["Accept-Encoding"] == "gzip, deflate"
+    assert headers["Host"] in provider.url and headers["Accept-Encoding"] == "identity"
     assert vault.token not in repr(provider.requests)
 
 
@@ -55,6 +56,24 @@ async def test_nothing_is_released_without_its_audit_row(
     async with client.get("/v1/x") as response:
         assert response.status == 503 and await error(response) == "audit_unavailable"
     assert not provider.requests
+
+
+async def test_an_exchanged_audit_is_noticed_before_the_next_release(
+    vault: Vault, client: aiohttp.ClientSession, provider: Provider
+) -> None:
+    async with client.get("/v1/x") as response:
+        assert response.status == 200
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.extend(str(row["action"]) for row in vault.audit())
+        return web.Response()
+
+    provider.handler = handler
+    vault.wiring.audit_path.rename(vault.wiring.audit_path.with_name("away"))
+    async with client.get("/v1/x") as response:
+        assert response.status == 200
+    assert "request" in seen and "log_replaced" in seen and not verify(vault.wiring.audit_path).ok
 
 
 @pytest.mark.attack(id="TOK-1")
@@ -146,13 +165,13 @@ async def test_a_quarantine_ends_what_is_open_and_answers_nothing_else(
     async def silent(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
         await answer.prepare(request)
-        await answer.write(b"a")
+        await answer.write(b"a\n")
         await asyncio.sleep(20)
         return answer
 
     provider.handler = silent
     async with client.get("/v1/x") as response:
-        assert await response.content.readany() == b"a"
+        assert await response.content.readany() == b"a\n"
         save_live(state, LiveState("quarantine"))
         with pytest.raises(aiohttp.ClientError):
             await response.content.readany()

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.vault.errors import VaultError, VaultLocked, VaultMissing, WrongPassphrase
+from terok_sandbox.vault.connection import generate_passphrase
+from terok_sandbox.vault.errors import CorruptDatabase, VaultError, VaultLocked, VaultMissing, WrongPassphrase
 from terok_sandbox.vault.passphrase.tiers import FileTier
 from terok_sandbox.vault.status import VaultStatus
 from terok_sandbox.vault.unlock import (
@@ -40,14 +43,79 @@ def test_provisioning_creates_once_and_then_finds(cfg: SandboxConfig) -> None:
         assert database.load_credential("default", "p") == {"key": "k"}
 
 
-def test_a_session_file_of_a_vault_that_is_gone_does_not_keep_the_new_one_from_its_tier(cfg: SandboxConfig) -> None:
+def test_a_new_vault_takes_the_passphrase_that_is_kept_and_writes_over_none(cfg: SandboxConfig) -> None:
     session = provision_session(cfg, tier="file")
-    left = session.read_text()
+    passphrase = session.read_text()
+    with open_vault(cfg) as database:
+        database.store_credential("default", "p", {"key": "k"})
+    backup = cfg.db_path.rename(cfg.db_path.with_name("backup"))
+    provision_session(cfg)
+    assert session.read_text() == (cfg.vault_dir / "passphrase").read_text() == passphrase
+    write_session(cfg, generate_passphrase())
+    cfg.db_path.unlink()
+    (cfg.vault_dir / "passphrase.json").unlink()
+    provision_session(cfg)
+    assert session.read_text() == (cfg.vault_dir / "passphrase").read_text() == passphrase, "the durable one counts"
+    backup.rename(cfg.db_path)
+    with open_vault(cfg) as database:
+        assert database.load_credential("default", "p") == {"key": "k"}, "the vault that was put back opens"
     shutil.rmtree(cfg.vault_dir)
     provision_session(cfg, tier="file")
-    assert session.read_text() != left
+    assert session.read_text() == passphrase
     drop_session(cfg)
     open_vault(cfg).close()
+
+
+def test_an_empty_database_is_damage_and_no_new_vault(cfg: SandboxConfig) -> None:
+    session = provision_session(cfg, tier="file")
+    passphrase = session.read_text()
+    os.truncate(cfg.db_path, 0)
+    for attempt in (provision_session, open_vault):
+        with pytest.raises(CorruptDatabase) as caught:
+            attempt(cfg)
+        assert "backup" in (caught.value.hint or "")
+    assert cfg.db_path.stat().st_size == 0 and VaultStatus.load(cfg).state == "error"
+    assert (cfg.vault_dir / "passphrase").read_text() == session.read_text() == passphrase
+
+
+def test_a_vault_whose_making_was_interrupted_is_made_anew(cfg: SandboxConfig) -> None:
+    cfg.vault_dir.mkdir(parents=True, mode=0o700)
+    cfg.db_path.with_name(cfg.db_path.name + ".new").touch(0o600)
+    provision_session(cfg)
+    open_vault(cfg).close()
+    assert not list(cfg.vault_dir.glob("*.new*"))
+
+
+def test_no_hint_about_a_file_of_the_passphrase_says_to_remove_it(cfg: SandboxConfig) -> None:
+    provision_session(cfg, tier="file")
+    drop_session(cfg)
+    kept = cfg.vault_dir / "passphrase"
+    kept.chmod(0o644)
+    with pytest.raises(VaultError) as caught:
+        open_vault(cfg)
+    assert f"chmod 600 {kept}" in (caught.value.hint or "") and "remove" not in (caught.value.hint or "")
+    kept.chmod(0o600)
+    open_vault(cfg).close()
+    real = kept.rename(kept.with_name("elsewhere"))
+    kept.symlink_to(real)
+    with pytest.raises(VaultError) as caught:
+        open_vault(cfg)
+    assert "safe place" in (caught.value.hint or "") and "remove" not in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("touch", ["passphrase", "key", "nothing"])
+def test_a_process_that_has_secrets_leaves_no_core(cfg: SandboxConfig, touch: str) -> None:
+    provision_session(cfg, tier="file")
+    program = (
+        "import ctypes, sys\n"
+        "from terok_sandbox.config import SandboxConfig\nfrom terok_sandbox.vault import unlock\n"
+        "if sys.argv[1] == 'passphrase': unlock.open_vault(SandboxConfig()).close()\n"
+        "if sys.argv[1] == 'key': unlock.read_secret('', 'key')\n"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, touch], input="sk-1234567890", text=True, capture_output=True,
+                          check=True)  # fmt: skip
+    assert done.stdout == ("1\n" if touch == "nothing" else "0\n"), "whether the process may be dumped"
 
 
 def test_a_vault_without_passphrase_is_locked_not_replaced(cfg: SandboxConfig) -> None:

@@ -6,11 +6,12 @@ Exit status: what the handler returns, 0 for none; a TerokError's `exit_code`, 2
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from terok_util.errors import TerokError
-from terok_util.lazy import load_reference
+from terok_util.lazy import defer_module, load_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ EXIT_INTERNAL = 70
 EXIT_IO = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
+_GARBAGE = (50_000, 20, 50)
+"""When to look for garbage: what is imported makes much that stays, and looking through it is a fifth of the time."""
+_LATE = (
+    *("asyncio", "configparser", "getpass", "inspect", "random", "secrets", "shutil", "socket", "ssl", "tarfile"),
+    *("tempfile", "traceback", "zipfile"),
+)
+"""Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
 
 
 def run_cli(
@@ -39,6 +47,7 @@ def run_cli(
     `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    gc.set_threshold(*_GARBAGE)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -61,6 +70,8 @@ def run_cli(
         _debug()
         message = f"internal error: {type(error).__name__}: {error}"
         return _report(prog, message, "set TEROK_DEBUG=1 to see where", EXIT_INTERNAL)
+    finally:
+        gc.freeze()  # the interpreter's end need not look through all of it once more
     return status
 
 
@@ -88,6 +99,8 @@ def _run(
         namespace = parser.parse_args(words)
     except SystemExit as end:  # --help has printed
         return end.code if isinstance(end.code, int) else 0
+    for name in _LATE if words else ():  # the help alone imports none of them
+        defer_module(name)
     return tree.dispatch(namespace)
 
 

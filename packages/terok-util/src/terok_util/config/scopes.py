@@ -30,23 +30,22 @@ class ConfigScope:
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False)
 
 
-def load_yaml_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
-    """Read a YAML file; a missing or empty file is an empty scope.
+def load_yaml_scope(level: str, path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
+    """Read a YAML file, or its `content` if that has been read; a missing or empty file is an empty scope.
 
     YAMLError (with file and line) when it is not YAML, ConfigError when it cannot be read or is not a mapping.
     """
     from terok_util import yaml
 
     source = Path(path)
-    text = _read(source)
-    document = yaml.load(text, name=str(source))
+    document = yaml.load(_text(source, read_config_file(source) if content is None else content), name=str(source))
     return ConfigScope(level, source, _mapping(source, yaml.plain(document)), yaml.lines(document))
 
 
 def load_json_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
     """Read a JSON file; otherwise like `load_yaml_scope`."""
     source = Path(path)
-    text = _read(source)
+    text = _text(source, read_config_file(source))
     try:
         document = json.loads(text) if text.strip() else None
     except json.JSONDecodeError as error:
@@ -56,13 +55,17 @@ def load_json_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
     return ConfigScope(level, source, _mapping(source, document))
 
 
-def _read(path: Path) -> str:
+def read_config_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a configuration file, none if it is missing; ConfigError when it cannot be read."""
     try:
-        raw = read_file(path, MAX_FILE_BYTES)
+        return read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
-        return ""
+        return b""
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"check: ls -l {path}") from error
+
+
+def _text(path: Path, raw: bytes) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

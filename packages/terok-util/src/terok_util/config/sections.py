@@ -22,12 +22,12 @@ SECTIONS = frozenset(
 """The sections of all wheels: each reads its own, and a name that nobody reads is refused."""
 
 
-def load_config_file(path: str | os.PathLike[str]) -> ConfigScope:
-    """Read the shared configuration file; a missing or empty one says nothing.
+def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
+    """Read the shared configuration file, or its `content` if that has been read; an empty one says nothing.
 
     ConfigError, with file and line, for a file that cannot be used and for sections that no wheel has.
     """
-    scope = load_yaml_scope("user", path)
+    scope = load_yaml_scope("user", path, content)
     for name in scope.data:
         if name not in SECTIONS:
             close = difflib.get_close_matches(name, SECTIONS, n=1)

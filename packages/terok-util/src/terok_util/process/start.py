@@ -35,6 +35,7 @@ class SpawnOptions(TypedDict, total=False):
     preexec                 runs in the child before exec; must not take locks that threads of ours may hold
     memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA); without it, what
                             our own hard limit allows, whatever we keep to ourselves
+    cpu                     seconds of a processor that it, and each process it starts, may use
     """
 
     stdin: int | IO[bytes] | None
@@ -46,6 +47,7 @@ class SpawnOptions(TypedDict, total=False):
     detach: bool
     preexec: Callable[[], None] | None
     memory: int | None
+    cpu: int | None
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> subprocess.Popen[bytes]:
@@ -55,7 +57,7 @@ def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions
     """
     command, words = _prepared(argv, options)
     try:
-        return _limited(subprocess.Popen(command, **words), options.get("memory"))
+        return _limited(subprocess.Popen(command, **words), options)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -68,7 +70,7 @@ async def spawn_async(
 
     command, words = _prepared(argv, options)
     try:
-        return _limited(await asyncio.create_subprocess_exec(*command, **words), options.get("memory"))
+        return _limited(await asyncio.create_subprocess_exec(*command, **words), options)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -92,13 +94,18 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
     }
 
 
-def _limited(child: Child, memory: int | None) -> Child:
+def _limited(child: Child, options: SpawnOptions) -> Child:
     # Set from here: code between fork and exec would make every start slow.
     own, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = most if memory is None else memory
-    if limit != own:
+    memory, cpu = options.get("memory"), options.get("cpu")
+    limits = {}
+    if (allowed := most if memory is None else memory) != own:
+        limits[resource.RLIMIT_DATA] = allowed
+    if cpu is not None:
+        limits[resource.RLIMIT_CPU] = cpu
+    for limit, value in limits.items():
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (limit, limit))
+            resource.prlimit(child.pid, limit, (value, value))
     return child
 
 

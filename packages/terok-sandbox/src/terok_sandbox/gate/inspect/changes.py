@@ -13,12 +13,16 @@ SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"
 NOTHING: Final = "000000"
 
-FORMAT: Final = "%H %P%n%B"
-MAX_FIELD: Final = 4 * 1024 * 1024
-"""Bytes of one commit message."""
+FORMAT: Final = "%H %P"
+MAX_FIELD: Final = 128 * 1024
+"""Bytes of a path, and of what precedes it: the names of a commit's parents are among it."""
 
-_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\n")
+_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
 _STRANGE: Final = "git described the changes in a form that is not understood"
+
+
+class TooMuch(GateError):
+    """A push brings more than it may of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,6 @@ class Commit:
 
     oid: str
     merge: bool
-    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,11 @@ class Change:
 
 
 class ChangeReader:
-    """Hands each commit to ``take``, then its changes; `GateError` when the bytes are not such an output."""
+    """Hands each commit to ``take``, then its changes.
+
+    `GateError` when the bytes are not such an output, `TooMuch` for a path that is longer than `MAX_FIELD`, before it
+    was read whole.
+    """
 
     def __init__(self, take: Callable[[Commit | Change], None]) -> None:
         self._take = take
@@ -63,17 +70,21 @@ class ChangeReader:
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         *fields, self._rest = (self._rest + data).split(b"\0")
-        if len(self._rest) > MAX_FIELD:
-            raise GateError(f"a commit's message is longer than {MAX_FIELD // 1024 // 1024} MiB")
         for field in fields:
             self._read(field)
+        self._bound(self._rest)
 
     def end(self) -> None:
         """Say that there are no more."""
         if self._rest or self._change:
             raise GateError(_STRANGE)
 
+    def _bound(self, field: bytes) -> None:
+        if len(field) > MAX_FIELD:
+            raise TooMuch("characters in a path" if self._change else "parents of a commit")
+
     def _read(self, field: bytes) -> None:
+        self._bound(field)
         if self._change:
             self._take(_change(self._commit, self._change, field))
             self._change = b""
@@ -81,7 +92,7 @@ class ChangeReader:
         field = field.removeprefix(b"\n")
         if match := _COMMIT.match(field):
             self._commit = match[1].decode()
-            self._take(Commit(self._commit, b" " in match[2], field[match.end() :]))
+            self._take(Commit(self._commit, b" " in match[2]))
         elif field.startswith(b":"):
             self._change = field
         elif field:

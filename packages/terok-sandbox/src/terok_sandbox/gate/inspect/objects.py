@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import FORMAT, Change, ChangeReader, Commit
 from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
-_MEMORY: Final = 2 * 1024**3
-"""Bytes. Git holds all changes of a commit before it tells of one, and few trees can stand for any number of files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of a mirror, and of a push's ``quarantine`` (a directory below the mirror's objects)."""
+    """The objects of a mirror, and of a push's ``quarantine`` (a directory below the mirror's objects).
+
+    ``allowed`` is what git may use: it holds all changes of a commit before it tells of one, and few trees can stand
+    for any number of files.
+    """
 
     mirror: Path
     quarantine: Path | None = None
+    allowed: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allowed", allowance(held_bytes(self.mirror, self.quarantine)))
 
     def new_commits(
         self, tips: Iterable[str], known: Iterable[str] | None, limit: int, take: Callable[[Commit | Change], None]
@@ -93,7 +100,7 @@ class Objects:
             input=data,
             max_output=_OUTPUT,
             sink=sink,
-            memory=_MEMORY,
+            memory=self.allowed.memory,
         ).stdout
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Final
 
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.inspect.autorun import autorun_rule
 from terok_sandbox.gate.inspect.rules import Finding
 
 MAX_PATH: Final = 4000
@@ -19,80 +19,16 @@ MAX_DEPTH: Final = 128
 _HFS_IGNORED: Final = dict.fromkeys(
     (0x200C, 0x200D, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF)
 )
+_LONG_NAME: Final = re.compile(rb"[^/]{%d}" % (MAX_COMPONENT + 1))
 _NTFS_SHORT: Final = re.compile(r"(git|gitmod|gitatt|gi[0-9a-f]{4})~\d+\Z")
 _OF_SHORT: Final = {"gitmod": ".gitmodules", "gitatt": ".gitattributes"}
 
-_RUN_BY_THEMSELVES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    (
-        "workflow",
-        (
-            *(".github/workflows/*", ".github/actions/*", ".gitea/workflows/*", ".forgejo/workflows/*"),
-            *(".gitlab-ci.yml", ".gitlab/ci/*", "*.gitlab-ci.yml", ".circleci/*", ".buildkite/*", ".woodpecker/*"),
-            *(".woodpecker.y*ml", ".drone.y*ml", ".travis.yml", "appveyor.yml", ".appveyor.yml", "*jenkinsfile"),
-            *("azure-pipelines*.y*ml", "bitbucket-pipelines.yml", ".cirrus.yml", ".teamcity/*", "*/action.y*ml"),
-            *("action.y*ml", ".github/dependabot.yml", ".tekton/*", "cloudbuild.yaml", "netlify.toml"),
-        ),
-    ),
-    (
-        "git-hook",
-        (
-            *(
-                ".githooks/*",
-                ".husky/*",
-                ".hooks/*",
-                "hooks/*",
-                "lefthook*.y*ml",
-                ".lefthook*",
-                ".pre-commit-config.y*ml",
-            ),
-            *(".pre-commit-hooks.y*ml", ".overcommit.yml", ".lintstagedrc*", ".gitconfig"),
-        ),
-    ),
-    (
-        "editor-task",
-        (
-            *(
-                ".vscode/*",
-                "*/.vscode/*",
-                "*.code-workspace",
-                ".idea/*",
-                "*/.idea/*",
-                ".devcontainer/*",
-                "*.sublime-project",
-            ),
-            *(".devcontainer.json", ".zed/*", ".fleet/*", ".exrc", "*/.exrc", ".vimrc", ".nvimrc", ".nvim.lua"),
-            *(".lvimrc", "*/.lvimrc", ".dir-locals.el", "*/.dir-locals.el", ".projectile", ".gitpod.y*ml", ".vs/*"),
-        ),
-    ),
-    (
-        "shell-environment",
-        (
-            *(".envrc", "*/.envrc", ".env.sh", ".bashrc", ".profile", ".zshrc", ".autoenv*", ".direnvrc", "shell.nix"),
-            *("flake.nix", "mise.toml", ".mise.toml", ".mise/*", ".rtx.toml", ".tool-versions", "devenv.nix", ".npmrc"),
-            *("*/.npmrc", ".yarnrc*", "pip.conf", ".cargo/config*", "*/.cargo/config*", "sitecustomize.py"),
-        ),
-    ),
-    (
-        "agent-settings",
-        (
-            *(".claude/*", "*/.claude/*", ".claude.json", ".mcp.json", "*/.mcp.json", "mcp.json", "claude*.md"),
-            *("*/claude.md", "agents.md", "*/agents.md", "gemini.md", "*/gemini.md", ".gemini/*", ".codex/*"),
-            *(".cursor/*", ".cursorrules", ".windsurf*", ".clinerules*", ".roo*", ".aider*", ".opencode/*"),
-            *("opencode.json*", ".github/copilot*", ".continue/*", ".vibe/*", ".kiro/*", ".junie/*", ".goosehints"),
-        ),
-    ),
-    (
-        "build-script",
-        (
-            *("makefile", "*/makefile", "gnumakefile", "*/gnumakefile", "justfile", "rakefile", "package.json"),
-            *("*/package.json", "setup.py", "*/setup.py", "conftest.py", "*/conftest.py", "noxfile.py", "tox.ini"),
-            *("build.rs", "*/build.rs", "build.gradle*", "*/build.gradle*", "gradlew*", "mvnw*", "gruntfile.js"),
-            *("gulpfile.js", "dockerfile", "*/dockerfile", "containerfile", "*/containerfile", "docker-compose*.y*ml"),
-            *("compose.y*ml", "configure", "cmakelists.txt", "vagrantfile", "taskfile.y*ml", ".justfile"),
-        ),
-    ),
-)
-"""Lower-case patterns; ``*`` matches any number of directories."""
+
+def judge_length(path: str) -> Iterator[Finding]:
+    """Yield a path that is longer or deeper than file systems bear; nothing else should be asked of it."""
+    raw = path.encode("utf-8", "surrogateescape")
+    if len(raw) > MAX_PATH or raw.count(b"/") >= MAX_DEPTH or _LONG_NAME.search(raw):
+        yield Finding("path-length", path[:MAX_PATH])
 
 
 def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
@@ -100,24 +36,19 @@ def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
 
     A symbolic ``link`` is taken for the directory that it may lead to.
     """
-    parts = path.split("/")
     if not _plain(path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
-    lengths = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
-    if sum(lengths) + len(parts) > MAX_PATH or len(parts) > MAX_DEPTH or max(lengths) > MAX_COMPONENT:
-        yield Finding("path-length", path)
-    if any(_is_git_like(part) for part in parts):
-        yield Finding("path-git", path)
     lower = folded(path)
-    spelled = (lower, f"{lower}/") if link else (lower,)
-    for rule, patterns in _RUN_BY_THEMSELVES:
-        if any(fnmatchcase(one, pattern) for pattern in patterns for one in spelled):
-            yield Finding(rule, path)
-            return
+    if not (lower.isascii() and "git" not in lower and "~" not in lower) and any(map(_is_git_like, path.split("/"))):
+        yield Finding("path-git", path)
+    if rule := autorun_rule(lower, link=link):
+        yield Finding(rule, path)
 
 
 def folded(name: str) -> str:
     """Return the name as a file system sees it that ignores case and Unicode form."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -161,7 +92,8 @@ def git_name(path: str) -> str:
 
 
 def _plain(path: str) -> bool:
-    return safe_text(path) == path and not path.startswith("-")
+    shown = (path.isascii() and path.isprintable()) or safe_text(path) == path
+    return shown and not path.startswith("-")
 
 
 def _is_git_like(part: str) -> bool:

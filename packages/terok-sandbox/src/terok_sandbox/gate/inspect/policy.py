@@ -24,7 +24,11 @@ _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limi
 
 @dataclass(frozen=True, slots=True)
 class InspectionLimits:
-    """Sizes in bytes, and counts, of one push; ``refs`` is what agents may have in the mirror, saved tips included."""
+    """Sizes in bytes, and counts, of one push.
+
+    ``refs`` is what agents may have in the mirror, saved tips included; ``mirror_bytes`` what the whole mirror may take
+    of the disk.
+    """
 
     file_bytes: int = 1024 * _MIB
     large_file_bytes: int = 20 * _MIB
@@ -33,6 +37,7 @@ class InspectionLimits:
     scanned_bytes: int = 64 * _MIB
     scanned_file_bytes: int = 1 * _MIB
     refs: int = 10_000
+    mirror_bytes: int = 20 * 1024 * _MIB
 
 
 @dataclass(frozen=True, slots=True)

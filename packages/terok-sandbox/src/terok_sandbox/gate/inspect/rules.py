@@ -55,6 +55,7 @@ _ALL: Final = (
     Rule("large-file", "flag", "a large file"),
     Rule("push-size", "refuse", "more commits or changes than one push may bring"),
     Rule("ref-target", "refuse", "a branch or tag that does not name a commit"),
+    Rule("not-shown", "flag", "content that a patch does not show"),
     Rule("not-scanned", "flag", "content that was too much to be searched for secrets"),
 )
 

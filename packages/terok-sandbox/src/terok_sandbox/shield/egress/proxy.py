@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from terok_util.streams import send_at_once
+
 from terok_sandbox.errors import AuditError
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 MAX_UNDECIDED: Final = 256
 """Connections that have no answer yet; more of them wait in the kernel's queue, in their order."""
+GIVES_WAY: Final = 1.0
+"""Seconds after which a connection without an answer is closed if another one needs its place."""
 MAX_TUNNELS: Final = 256
 HEAD_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 4.0
@@ -56,7 +60,8 @@ class EgressProxy:
         self._meter = meter or Meter()
         self._tunnels: set[_Tunnel] = set()
         self._connections: set[asyncio.Task[None]] = set()
-        self._undecided = asyncio.Semaphore(MAX_UNDECIDED)
+        self._undecided: dict[asyncio.Task[None], float] = {}
+        self._room = asyncio.Event()
         self._lingering = 0
 
     async def serve(self, listener: socket.socket) -> None:
@@ -75,17 +80,40 @@ class EgressProxy:
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         while True:
-            await self._undecided.acquire()
+            await self._make_room()
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:  # out of descriptors, or the client has gone already
-                self._undecided.release()
                 log.warning("cannot take a connection: %s", error)
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             task = asyncio.create_task(self._connection(client, failed))
             self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            self._undecided[task] = loop.time()
+            task.add_done_callback(self._ended)
+
+    async def _make_room(self) -> None:
+        """Wait until one more may be undecided; the oldest of too many has had its time."""
+        loop = asyncio.get_running_loop()
+        while len(self._undecided) >= MAX_UNDECIDED:
+            task, since = next(iter(self._undecided.items()))
+            left = since + GIVES_WAY - loop.time()
+            if left <= 0:
+                self._decided(task)
+                task.cancel()
+                continue
+            self._room.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._room.wait()
+
+    def _decided(self, task: asyncio.Task[None]) -> None:
+        self._undecided.pop(task, None)
+        self._room.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        self._decided(task)
 
     def reconsider(self) -> None:
         """End every tunnel that would not be allowed now: the policy has changed."""
@@ -95,8 +123,11 @@ class EgressProxy:
 
     async def _connection(self, client: socket.socket, failed: asyncio.Future[None]) -> None:
         with ExitStack() as undecided:
-            undecided.callback(self._undecided.release)
+            task = asyncio.current_task()
+            assert task is not None
+            undecided.callback(self._decided, task)
             reader, writer = await asyncio.open_connection(sock=client, limit=_CHUNK)
+            send_at_once(writer)
             try:
                 with suppress(TimeoutError, OSError, EOFError, asyncio.CancelledError):
                     await self._request(reader, writer, undecided)
@@ -293,7 +324,9 @@ async def _dial(route: Route, port: int) -> _Pair:
     for address in route.addresses:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await asyncio.open_connection(str(address), port, limit=_CHUNK)
+                pair = await asyncio.open_connection(str(address), port, limit=_CHUNK)
+            send_at_once(pair[1])
+            return pair
         except (OSError, TimeoutError) as error:
             problem = f"{address}: {getattr(error, 'strerror', None) or 'no answer in time'}"
     raise Unreachable(problem)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
+from terok_sandbox.shield.policy.names import folded
+
 MAX_HEAD: Final = 64 * 1024
 MAX_HEADERS: Final = 200
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -141,4 +143,4 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
     host = match[2]
     if any(byte < 0x21 or byte > 0x7E for byte in host):
         raise RequestError(400, "a malformed host")
-    return host.decode("ascii"), port
+    return folded(host.decode("ascii")), port

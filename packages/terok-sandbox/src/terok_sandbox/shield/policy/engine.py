@@ -110,7 +110,7 @@ class Policy:
         for rule in matching:
             if not rule.allow and rule.live(now) and (port is None or _covers(rule, protocol, port)):
                 return _by_rule(rule)
-        return _default(matching, now)
+        return _RESOLVER if port in RESOLVER_PORTS else _default(matching, now)
 
     def decide_address(
         self, address: Address | str, port: int, protocol: str = "tcp", *, now: datetime | None = None

@@ -15,6 +15,7 @@ from terok_sandbox.shield.errors import SpellingError
 MAX_NAME: Final = 253
 MAX_LABEL: Final = 63
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
+_BYTES: Final = re.compile(r"[a-z0-9-]{1,63}\Z")
 _NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _HINT: Final = "write lower-case letters, digits, hyphens and dots only, without a dot at the end"
 
@@ -44,6 +45,22 @@ def check_name(name: str) -> str:
             f"{name!r} can be read as an address", hint="write IPv4 addresses as four decimal numbers, like 192.0.2.7"
         )
     return name
+
+
+def folded(host: str) -> str:
+    """Return a host without what makes no difference to it: case, and the dot at its end."""
+    return host.lower().removesuffix(".")
+
+
+def folded_target(target: str) -> str:
+    """Return a policy target (``Host.example.:443/tcp``) with its host as :func:`folded` gives it."""
+    host, colon, rest = target.partition(":")
+    return folded(host) + colon + rest if ":" not in rest else target.lower()
+
+
+def is_spelled(name: str) -> bool:
+    """Whether *name* consists of the bytes that host names have; more lenient than :func:`check_name`."""
+    return len(name) <= MAX_NAME and all(map(_BYTES.match, name.split(".")))
 
 
 def is_floor_name(name: str) -> bool:

@@ -36,7 +36,8 @@ PASSING: Final = ("down", "disengaged")
 """Postures that let through what no rule allows; it is logged under their names."""
 
 Posture = Literal["up", "down", "disengaged", "quarantine"]
-POSTURES: Final[tuple[Posture, ...]] = ("up", "down", "disengaged", "quarantine")
+POSTURES: Final[tuple[Posture, ...]] = ("quarantine", "up", "down", "disengaged")
+"""Each lets through what the one before it does, and more."""
 UNJUDGED: Final = 0x74
 """Connection mark of what only a posture has let through: it is judged again packet by packet."""
 
@@ -79,7 +80,7 @@ def sets(stages: Collection[str]) -> dict[str, SetShape]:
     for version, key in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
         found[f"floor{version}"] = SetShape((key,), frozenset({"interval"}))
         found[f"private{version}"] = SetShape((key,), frozenset({"interval"}))
-        found[f"host{version}"] = SetShape((key,))
+        found[f"host{version}"] = SetShape((key,), frozenset({"interval"}))
         for name in ("learned_override", "learned"):
             found |= _service_sets(name, version, key, frozenset({"timeout"}), MAX_LEARNED)
         found |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_CUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.shield.errors import PolicyError
@@ -14,9 +14,9 @@ from terok_sandbox.shield.policy.addresses import (
     PRIVATE4,
     PRIVATE6,
     Network,
-    floor_reason,
+    floor_covers,
     nat64,
-    parse_address,
+    parse_network,
 )
 from terok_sandbox.shield.ruleset import layout
 
@@ -43,8 +43,9 @@ def render(
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 
-    *host_addresses* are all addresses of the host (canonical text); nothing but an address the container itself has
-    reaches them. Rules that have expired at *now* are left out, the others become elements that end by themselves.
+    *host_addresses* are all addresses and networks of the host (canonical text); nothing but an address the container
+    itself has reaches them. Rules that have expired at *now* are left out, the others become elements that end by
+    themselves.
     """
     now = now or datetime.now(UTC)
     elements = base_elements(host_addresses)
@@ -85,12 +86,10 @@ def base_elements(host_addresses: Sequence[str]) -> Elements:
 
 def host_elements(host_addresses: Sequence[str]) -> Elements:
     """Return the elements of the host sets; what the floor closes anyway is left out."""
-    addresses = {parse_address(text) for text in host_addresses}
-    addresses = {address for address in addresses if floor_reason(address) is None}
-    v4 = {address for address in addresses if isinstance(address, IPv4Address)}
-    v6 = {str(address) for address in addresses - v4}
-    v6 |= {str(nat64(IPv4Network(address)).network_address) for address in v4}
-    return {"host4": [str(address) for address in sorted(v4)], "host6": sorted(v6)}
+    own = [network for network in map(parse_network, host_addresses) if floor_covers(network) is None]
+    v4 = [network for network in own if isinstance(network, IPv4Network)]
+    v6 = [network for network in own if not isinstance(network, IPv4Network)]
+    return {"host4": _networks(v4), "host6": _networks([*v6, *map(nat64, v4)])}
 
 
 def _networks(networks: Iterable[Any]) -> list[str]:

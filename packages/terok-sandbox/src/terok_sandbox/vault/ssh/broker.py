@@ -49,7 +49,7 @@ class ContainerAgent:
         self._agent = Agent(AccessRing(access, scope), self._record)
         self._door = Door("ssh-agent", MAX_CONNECTIONS)
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: socket.socket) -> None:
         """Serve `listener` from now on."""
         self._door.open(listener, self._agent.serve)
 

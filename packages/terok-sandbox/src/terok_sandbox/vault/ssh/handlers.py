@@ -11,11 +11,12 @@ from terok_util import TerokError, UsageError, safe_text, write_sensitive_file
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import BadCredential, VaultError
-from terok_sandbox.vault.ssh.keys import KeyPair, KeyType, checked_comment, import_private, mint, public_line
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
+from terok_sandbox.vault.ssh.wire import public_line
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
 if TYPE_CHECKING:
+    from terok_sandbox.vault.ssh.keys import KeyPair, KeyType
     from terok_sandbox.vault.store import CredentialDB
 
 MAX_KEY_FILE = 64 * 1024
@@ -50,6 +51,8 @@ def list_keys(*, scope: str | None = None, json: bool = False) -> int:
 
 def add(*, scope: str, key_type: KeyType = "ed25519", comment: str | None = None) -> int:
     """Mint a key in the vault for a scope and print its public half."""
+    from terok_sandbox.vault.ssh.keys import mint
+
     return _keep(scope, mint(key_type), comment)
 
 
@@ -61,6 +64,8 @@ def import_key(*, scope: str, private_key: str, comment: str | None = None) -> i
             data = file.read(MAX_KEY_FILE)
     except OSError as exc:
         raise VaultError(f"{path}: cannot be read: {exc.strerror}") from exc
+    from terok_sandbox.vault.ssh.keys import import_private
+
     return _keep(scope, import_private(data), comment)
 
 
@@ -76,6 +81,8 @@ def export(*, scope: str, out_dir: str, key_id: int | None = None) -> int:
     target = directory / f"id_{key.key_type}_{key.key_id}"
     if target.exists():
         raise VaultError(f"{target} exists already", hint="choose another directory with --out-dir")
+    from terok_sandbox.vault.ssh.keys import KeyPair
+
     pair = KeyPair("rsa" if key.key_type == "rsa" else "ed25519", der, key.public_blob)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,6 +120,8 @@ def link(*, scope: str, key_id: int) -> int:
 
 def rename(*, fingerprint: str, comment: str) -> int:
     """Give a key another comment."""
+    from terok_sandbox.vault.ssh.keys import checked_comment
+
     with _vault() as database:
         if not SSHManager(database).rename(fingerprint, checked_comment(comment)):
             raise BadCredential(f"there is no key {fingerprint}", hint=_LIST)
@@ -139,6 +148,8 @@ def remove(*, scope: str | None = None, fingerprint: str | None = None, yes: boo
 
 
 def _keep(scope: str, pair: KeyPair, comment: str | None) -> int:
+    from terok_sandbox.vault.ssh.keys import checked_comment
+
     cfg = SandboxConfig.load()
     provision_session(cfg, interactive=True)
     with _vault() as database, database.transaction():

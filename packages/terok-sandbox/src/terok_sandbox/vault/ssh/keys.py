@@ -45,13 +45,6 @@ def fingerprint(public_blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(public_blob).digest()).decode().rstrip("=")
 
 
-def public_line(public_blob: bytes, comment: str) -> str:
-    """Return the line for authorized_keys and a forge's key form."""
-    length = int.from_bytes(public_blob[:4], "big")
-    name = public_blob[4 : 4 + length].decode("ascii")
-    return f"{name} {base64.b64encode(public_blob).decode()} {comment}".rstrip()
-
-
 def mint(key_type: KeyType = "ed25519") -> KeyPair:
     """Return a new key pair."""
     if key_type == "rsa":

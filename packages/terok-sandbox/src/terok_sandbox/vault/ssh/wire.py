@@ -5,6 +5,7 @@ A message is a 32-bit length and that many bytes, the first of which is its type
 
 from __future__ import annotations
 
+import base64
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -79,3 +80,10 @@ def _take(data: bytes) -> tuple[bytes | None, bytes]:
     if length > len(data) - 4:
         return None, b""
     return data[4 : 4 + length], data[4 + length :]
+
+
+def public_line(public_blob: bytes, comment: str) -> str:
+    """Return the line for authorized_keys and a forge's key form."""
+    length = int.from_bytes(public_blob[:4], "big")
+    name = public_blob[4 : 4 + length].decode("ascii")
+    return f"{name} {base64.b64encode(public_blob).decode()} {comment}".rstrip()

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.usage.prices import NANO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Each limit is inclusive; None is no limit. `bytes` counts bodies both ways, `wall_seconds` from the launch."""
+    """Each limit is inclusive; None is no limit.
+
+    `bytes` counts bodies and messages both ways, `wall_seconds` from the launch: these two also end what is under way.
+    """
 
     cost_usd: float | None = None
     tokens: int | None = None
@@ -60,12 +62,14 @@ class Totals:
     bytes: int = 0
     cost: int = 0
 
-    def add(self, other: Totals) -> None:
-        """Add `other`."""
-        self.requests += other.requests
-        self.tokens += other.tokens
-        self.bytes += other.bytes
-        self.cost += other.cost
+    def __add__(self, other: Totals) -> Totals:
+        """Return both together."""
+        return Totals(
+            self.requests + other.requests,
+            self.tokens + other.tokens,
+            self.bytes + other.bytes,
+            self.cost + other.cost,
+        )
 
 
 def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
@@ -74,6 +78,8 @@ def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
         return f"{used.requests} of {limits.requests} requests are used"
     if limits.tokens is not None and used.tokens >= limits.tokens:
         return f"{used.tokens} of {limits.tokens} tokens are used"
+    from terok_sandbox.vault.usage.prices import NANO  # here, as every configuration has limits and few read prices
+
     if limits.cost_usd is not None and used.cost >= limits.cost_usd * NANO:
         return f"{used.cost / NANO:.2f} of {limits.cost_usd:.2f} USD are spent"
     if limits.bytes is not None and used.bytes >= limits.bytes:

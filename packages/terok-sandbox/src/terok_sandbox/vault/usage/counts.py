@@ -9,20 +9,37 @@ MAX_COUNT: Final = 2**40
 MAX_MODEL: Final = 128
 
 
+MAX_HOLDERS: Final = 100_000
+MAX_VALUES: Final = 1_000_000
+
+
+def intricate(text: bytes) -> bool:
+    """Tell whether reading a JSON text would hold up everybody else for too long, for all the values in it."""
+    return text.count(b"{") + text.count(b"[") > MAX_HOLDERS or text.count(b",") > MAX_VALUES
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one exchange. `input` excludes what was read from or written to the vendor's prompt cache."""
+    """Tokens of one exchange. `input` excludes what was read from or written to the vendor's prompt cache.
+
+    `cache_write` are tokens kept for the usual time, `cache_write_1h` for an hour. `tier` is the service tier that was
+    used, `searches` how often the vendor looked into the web. `final` says that the vendor has finished counting.
+    """
 
     model: str = ""
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
+    tier: str = ""
+    searches: int = 0
+    final: bool = False
 
     @property
     def tokens(self) -> int:
         """All tokens together."""
-        return self.input + self.output + self.cache_read + self.cache_write
+        return self.input + self.output + self.cache_read + self.cache_write + self.cache_write_1h
 
 
 def usage_of(document: Any, before: Usage | None = None) -> Usage | None:
@@ -42,32 +59,67 @@ def usage_of(document: Any, before: Usage | None = None) -> Usage | None:
     if isinstance(model, str) and model:
         known = replace(known, model=model[:MAX_MODEL])
     if isinstance(holder.get("usageMetadata"), dict):
-        usage = holder["usageMetadata"]
-        counted = _inclusive(known, usage, "promptTokenCount", "candidatesTokenCount", usage, "cachedContentTokenCount")
-        made = _count(usage, "candidatesTokenCount", 0) + _count(usage, "thoughtsTokenCount", 0)
-        return replace(counted, output=made or known.output)
+        return _gemini(known, holder)
     if not isinstance(usage, dict):
         return known if known.model or before else None
+    known = replace(known, tier=_tier(holder, usage) or known.tier, final=document.get("type") != "message_start")
     if "prompt_tokens" in usage or "completion_tokens" in usage:
         return _inclusive(known, usage, "prompt_tokens", "completion_tokens", usage.get("prompt_tokens_details"))
     if "input_tokens_details" in usage or document.get("object") == "response" or "response" in document:
         return _inclusive(known, usage, "input_tokens", "output_tokens", usage.get("input_tokens_details"))
+    return _anthropic(known, usage)
+
+
+def _anthropic(known: Usage, usage: dict[str, Any]) -> Usage:
+    written = _count(usage, "cache_creation_input_tokens", known.cache_write + known.cache_write_1h)
+    kept, tools = usage.get("cache_creation"), usage.get("server_tool_use")
+    for_hour = _count(kept, "ephemeral_1h_input_tokens", 0) if isinstance(kept, dict) else known.cache_write_1h
     return replace(
         known,
         input=_count(usage, "input_tokens", known.input),
         output=_count(usage, "output_tokens", known.output),
         cache_read=_count(usage, "cache_read_input_tokens", known.cache_read),
-        cache_write=_count(usage, "cache_creation_input_tokens", known.cache_write),
+        cache_write=max(0, written - for_hour),
+        cache_write_1h=for_hour,
+        searches=_count(tools, "web_search_requests", known.searches) if isinstance(tools, dict) else known.searches,
+    )
+
+
+def _gemini(known: Usage, holder: dict[str, Any]) -> Usage:
+    usage = holder["usageMetadata"]
+    counted = _inclusive(known, usage, "promptTokenCount", "candidatesTokenCount", usage, "cachedContentTokenCount")
+    made = _count(usage, "candidatesTokenCount", 0) + _count(usage, "thoughtsTokenCount", 0)
+    candidates = holder.get("candidates")
+    ends = isinstance(candidates, list) and any(isinstance(one, dict) and "finishReason" in one for one in candidates)
+    return replace(
+        counted,
+        input=counted.input + _count(usage, "toolUsePromptTokenCount", 0),
+        output=made or known.output,
+        final=ends or known.final,
     )
 
 
 def _inclusive(
     known: Usage, usage: dict[str, Any], sent: str, made: str, details: object, read: str = "cached_tokens"
 ) -> Usage:
-    """Read the form in which cached tokens are part of the input; `details` says how many they are under `read`."""
-    total = _count(usage, sent, known.input + known.cache_read)
-    cached = min(_count(details, read, 0), total) if isinstance(details, dict) else 0
-    return replace(known, input=total - cached, cache_read=cached, output=_count(usage, made, known.output))
+    """Read the form in which cached tokens are part of the input; `details` says how many they are under `read`.
+
+    Some vendors leave what was thought in hiding out of the output and count it in the total only.
+    """
+    asked = _count(usage, sent, known.input + known.cache_read + known.cache_write)
+    cached = written = 0
+    if isinstance(details, dict):
+        cached = min(_count(details, read, 0), asked)
+        written = min(_count(details, "cache_write_tokens", 0), asked - cached)
+    output = max(_count(usage, made, known.output), _count(usage, "total_tokens", 0) - asked)
+    return replace(known, input=asked - cached - written, cache_read=cached, cache_write=written, output=output)
+
+
+def _tier(holder: dict[str, Any], usage: dict[str, Any]) -> str:
+    if usage.get("speed") == "fast":
+        return "fast"
+    tier = holder.get("service_tier", usage.get("service_tier"))
+    return tier[:16] if isinstance(tier, str) else ""
 
 
 def _count(usage: dict[str, Any], key: str, otherwise: int) -> int:

@@ -11,10 +11,8 @@ from terok_util import safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.usage.budget import Totals
-from terok_sandbox.vault.usage.journal import read_rows, totals_of
+from terok_sandbox.vault.usage.journal import TOKENS, settled_rows, totals_of
 from terok_sandbox.vault.usage.prices import NANO, load_prices
-
-_TOKENS = ("input", "output", "cache_read", "cache_write")
 
 
 def usage(*, container: str | None = None, json: bool = False) -> int:
@@ -22,10 +20,10 @@ def usage(*, container: str | None = None, json: bool = False) -> int:
     cfg = SandboxConfig.load()
     groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for path in sorted(cfg.usage_dir.glob("*/*.jsonl")):
-        for row in read_rows(path):
+        for row in settled_rows(path):
             key = (path.parent.name, path.stem, str(row.get("provider", "")), str(row.get("model", "")))
             if container in (None, path.stem):
-                _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(_TOKENS, 0)}), row)
+                _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(TOKENS, 0)}), row)
     names = ("project", "container", "provider", "model")
     rows = [dict(zip(names, key, strict=True)) | _shown(group) for key, group in sorted(groups.items())]
     prices = load_prices(cfg.prices_path)
@@ -38,7 +36,7 @@ def usage(*, container: str | None = None, json: bool = False) -> int:
     _say("CONTAINER  PROVIDER  MODEL  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD")
     for one in rows:
         cells = [one["container"], one["provider"], one["model"] or "-", one["requests"], one["input"], one["output"]]
-        cells += [one["cache_read"] + one["cache_write"], one["bytes"], _cost(one)]
+        cells += [one["cache_read"] + one["cache_write"] + one["cache_write_1h"], one["bytes"], _cost(one)]
         _say("  ".join(safe_text(str(cell)) for cell in cells) + (" (estimated)" if one["estimated"] else ""))
     dates = sorted({price.date for one in rows if (price := prices.find(one["model"])) and price.date})
     _say(f"prices as of {dates[0] if dates else '-'}; your own in {cfg.prices_path}")
@@ -50,8 +48,8 @@ def _cost(row: dict[str, Any]) -> str:
 
 
 def _add(group: dict[str, Any], row: dict[str, Any]) -> None:
-    group["totals"].add(totals_of(row))
-    for key in _TOKENS:
+    group["totals"] += totals_of(row)
+    for key in TOKENS:
         group[key] += row.get(key, 0) if isinstance(row.get(key), int) else 0
     group["estimated"] = group.get("estimated", False) or bool(row.get("estimated"))
     group["unknown"] = group.get("unknown", False) or bool(row.get("price_assumed"))

@@ -1,7 +1,10 @@
 """Usage on disk: one JSONL file per container, in one directory per project.
 
-A row is one exchange, appended in one write. Several brokers may write to a project at once; each reads what the others
-appended since it last looked. A line torn by a crash is skipped.
+A request that is billed by tokens is written down before it leaves, with the most it may cost (`pending_tokens`,
+`pending_nano` under a number `id`), and once more when it has ended, with what it did cost (`settles` that number).
+Any other request is one row. A row is appended in one write; a line torn by a crash is skipped. Several brokers may
+write to a project at once; each reads what the others have appended since it last looked. A file that has grown to
+MAX_BYTES is put together: one row for each task, provider and model.
 """
 
 from __future__ import annotations
@@ -10,17 +13,32 @@ import hashlib
 import json
 import os
 import re
+import secrets
+import time
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.usage.budget import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 MAX_FILES: Final = 10_000
+MAX_BYTES: Final = 1024 * 1024
+STALE_SECONDS: Final = 2 * 3600.0
+MAX_GROUPS: Final = 500
+"""Rows that a file is put together to; a container may invent names of models."""
+TOKENS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+_COUNTS: Final = (*TOKENS, "sent", "received", "cost_nano")
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
+
+Number = tuple[str, int]
+"""The run of a broker, and the number of a request in it."""
 
 
 def project_dir(base: Path, scope: str) -> Path:
@@ -30,42 +48,84 @@ def project_dir(base: Path, scope: str) -> Path:
     return base / (scope if _PLAIN.match(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
 
 
+class _Book:
+    """What one file says: of all tasks, of one of them, and what is still open."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.inode = 0
+        self.read_to = 0
+        self.total, self.of_task = Totals(), Totals()
+        self.open: dict[Number, tuple[Totals, bool, float]] = {}
+
+    def take(self, row: dict[str, Any]) -> None:
+        used, ours = totals_of(row), row["task"] == self.task
+        self.total += used
+        if ours:
+            self.of_task += used
+        if (number := number_of(row, "settles")) is not None:
+            self.open.pop(number, None)
+        elif (number := number_of(row, "id")) is not None:
+            self.open[number] = (pending_of(row), ours, _seconds(row.get("time")))
+
+
 class Journal:
     """Appends the exchanges of one container and adds up those of its project. Used from one thread."""
 
     def __init__(self, path: Path, task: str) -> None:
         self._path = path
         self._task = task
+        self._run = secrets.token_hex(4)
         self._fd = -1
-        self._read_to: dict[str, int] = {}
-        self.task_totals = Totals()
-        self.project_totals = Totals()
+        self._most = MAX_BYTES
+        self._books: dict[str, _Book] = {}
+        self.task_totals, self.project_totals = Totals(), Totals()
+        self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        line = json.dumps({"task": self._task, **row}, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({"task": self._task, "run": self._run, **row}, separators=(",", ":")).encode() + b"\n"
         try:
+            if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
+                self.close()
             if self._fd < 0:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self._path, flags, 0o600)
-                size = os.fstat(self._fd).st_size
-                if size and os.pread(self._fd, 1, size - 1) != b"\n":
-                    line = b"\n" + line
+            size = os.fstat(self._fd).st_size
+            if size and os.pread(self._fd, 1, size - 1) != b"\n":
+                line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
+            if size > self._most:
+                self._put_together(size)
         except OSError as exc:
             self.close()
             raise AuditError(f"{self._path}: {exc.strerror}", hint="free some disk space") from exc
 
     def refresh(self, *, project: bool) -> None:
-        """Take in what was appended since: of this container, and with `project` of all in the directory."""
-        names = [self._path.name]
+        """Take in what was appended since: of this container, and with `project` of all in the directory.
+
+        What an earlier broker of this container left open, and anybody for STALE_SECONDS, is as good as used: nobody
+        will settle it.
+        """
+        found = {self._path.name: self._path}
         if project and self._path.parent.is_dir():
             with os.scandir(self._path.parent) as entries:
-                names += [entry.name for entry in entries if entry.name.endswith(".jsonl")][:MAX_FILES]
-        for name in dict.fromkeys(names):
-            self._take(self._path.with_name(name))
+                names = [entry.name for entry in entries if entry.name.endswith(".jsonl")][:MAX_FILES]
+            found |= {name: self._path.with_name(name) for name in names}
+        for path in found.values():
+            self._take(path)
+        total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
+        stale = time.time() - STALE_SECONDS
+        for name, book in self._books.items():
+            total, of_task = total + book.total, of_task + book.of_task
+            for (run, _), (most, of_us, since) in book.open.items():
+                dead = (name == self._path.name and run != self._run) or since < stale
+                total, pending = (total + most, pending) if dead else (total, pending + most)
+                if of_us:
+                    of_task, ours = (of_task + most, ours) if dead else (of_task, ours + most)
+        self.task_totals, self.project_totals, self.task_pending, self.project_pending = of_task, total, ours, pending
 
     def close(self) -> None:
         """Close the file; the next row opens it again."""
@@ -74,32 +134,80 @@ class Journal:
             self._fd = -1
 
     def _take(self, path: Path) -> None:
-        start = self._read_to.get(path.name, 0)
         try:
+            status = path.stat()
+            book = self._books.get(path.name)
+            if book is None or book.inode != status.st_ino or book.read_to > status.st_size:
+                book = self._books[path.name] = _Book(self._task)
+                book.inode = status.st_ino
+            if book.read_to == status.st_size:
+                return
             with path.open("rb") as file:
-                file.seek(start)
+                file.seek(book.read_to)
                 data = file.read()
         except FileNotFoundError:
             return
         except OSError as exc:
             raise AuditError(f"{path}: cannot be read: {exc.strerror}") from exc
         whole = data.rfind(b"\n") + 1
-        self._read_to[path.name] = start + whole
+        book.read_to += whole
         for line in data[:whole].splitlines():
             if (row := parse_row(line)) is not None:
-                used = totals_of(row)
-                self.project_totals.add(used)
-                if row["task"] == self._task:
-                    self.task_totals.add(used)
+                book.take(row)
+
+    def _put_together(self, size: int) -> None:
+        """Make the file small again; without room for that on the disk it grows on for a while."""
+        lines = [json.dumps(row, separators=(",", ":")) + "\n" for row in put_together(read_rows(self._path))]
+        try:
+            atomic_write(self._path, "".join(lines), mode=0o600)
+            self._most = MAX_BYTES
+        except (OSError, TerokError):
+            self._most = 2 * size
+
+
+def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return few rows that say the same as many: sums by task, provider and model, and what is still open."""
+    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    still_open: dict[Number, dict[str, Any]] = {}
+    for row in rows:
+        if (number := number_of(row, "settles")) is not None:
+            still_open.pop(number, None)
+        elif (number := number_of(row, "id")) is not None:
+            still_open[number] = {**row, "requests": 0}
+        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")))
+        if key not in groups and len(groups) >= MAX_GROUPS:
+            key = (row["task"], key[1], "")
+        group = groups.setdefault(key, {"task": key[0], "provider": key[1], "model": key[2], "requests": 0})
+        group["time"] = row.get("time", "")
+        group["requests"] += totals_of(row).requests
+        for name in _COUNTS:
+            group[name] = group.get(name, 0) + _number(row, name)
+        for mark in ("estimated", "price_assumed"):
+            if row.get(mark):
+                group[mark] = True
+    return [*groups.values(), *still_open.values()]
+
+
+def settled_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what was used, row by row: what was never settled stands with the most it may have cost."""
+    still_open: dict[Number, dict[str, Any]] = {}
+    for row in read_rows(path):
+        if (number := number_of(row, "id")) is not None:
+            still_open[number] = row
+            continue
+        if (number := number_of(row, "settles")) is not None:
+            opened = still_open.pop(number, None)
+            row = {**row, "requests": 0 if opened is None else totals_of(opened).requests}  # noqa: PLW2901
+        yield row
+    for row in still_open.values():
+        most = pending_of(row)
+        yield {**row, "output": most.tokens, "cost_nano": most.cost, "estimated": True}
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the whole rows of a journal; a missing one has none."""
-    try:
-        with path.open("rb") as file:
-            yield from (row for line in file if (row := parse_row(line)) is not None)
-    except FileNotFoundError:
-        return
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        yield from (row for line in file if (row := parse_row(line)) is not None)
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
@@ -111,10 +219,28 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) and isinstance(row.get("task"), str) else None
 
 
+def number_of(row: dict[str, Any], key: str) -> Number | None:
+    """Return which request a row opens (`id`) or settles, None if it does not."""
+    return (str(row.get("run", "")), row[key]) if type(row.get(key)) is int else None
+
+
 def totals_of(row: dict[str, Any]) -> Totals:
-    """Return what one row adds."""
-    tokens = sum(_number(row, key) for key in ("input", "output", "cache_read", "cache_write"))
-    return Totals(1, tokens, _number(row, "sent") + _number(row, "received"), _number(row, "cost_nano"))
+    """Return what one row adds. A request counts with the row that opens it."""
+    requests = _number(row, "requests") if "requests" in row else int("settles" not in row)
+    tokens = sum(_number(row, key) for key in TOKENS)
+    return Totals(requests, tokens, _number(row, "sent") + _number(row, "received"), _number(row, "cost_nano"))
+
+
+def pending_of(row: dict[str, Any]) -> Totals:
+    """Return the most that the request of an opening row may use."""
+    return Totals(tokens=_number(row, "pending_tokens"), cost=_number(row, "pending_nano"))
+
+
+def _seconds(when: object) -> float:
+    try:
+        return datetime.fromisoformat(str(when).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _number(row: dict[str, Any], key: str) -> int:

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import Refusal
-from terok_sandbox.vault.usage.budget import Totals, reached
-from terok_sandbox.vault.usage.counts import Usage
-from terok_sandbox.vault.usage.journal import Journal
-from terok_sandbox.vault.usage.observe import AnswerReader, estimate, is_inference
+from terok_sandbox.vault.usage.asked import is_inference, is_unpriced
+from terok_sandbox.vault.usage.budget import Limits, Totals, reached
+from terok_sandbox.vault.usage.journal import TOKENS, Journal
+from terok_sandbox.vault.usage.observation import Observation, Opened
 from terok_sandbox.vault.usage.prices import load_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from terok_sandbox.sidecar import UsageWiring
     from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.budget import Limits
+    from terok_sandbox.vault.usage.asked import Asked
+    from terok_sandbox.vault.usage.counts import Usage
 
 _log = logging.getLogger(__name__)
 
 NO_RETRY: Final = (("x-should-retry", "false"),)
 LATER: Final = (("Retry-After", "2"),)
-BLIND: Final = 8
-"""How many requests may be under way together before the first of them has said what one uses."""
 MAX_HELD: Final = 64 * 1024 * 1024
-"""Bytes of documents kept until they are whole, all requests together; one for which there is no room is estimated."""
+"""Bytes of documents kept until they are whole, all requests together; of one for which there is no room only its
+size is known."""
 MAX_UNWRITTEN: Final = 1000
 """Exchanges kept for a journal that cannot be written."""
+_UNPRICED: Final = Refusal(
+    403,
+    "unpriced_request",
+    "what this request costs cannot be told from it or its answer, and the cost of this task is limited",
+    "leave it out, or limit tokens, requests or bytes instead of the cost in the `budget:` section",
+)
 
 
 class UsageMeter:
     """Usage and budget of one container. Used from one event loop; it never waits but for a local file.
 
-    A request in flight counts as a request. Under a limit of tokens or cost, those that are billed by tokens are each
-    expected to use as much as the largest one so far: one more that would then find the limit reached is asked to come
-    back later.
+    A request that is billed by tokens is written down with the most it may cost before its last byte leaves. Under a
+    limit of tokens or cost it leaves only if that has room beside what is under way already, or nothing is: a budget is
+    exceeded by one request at most.
     """
 
-    def __init__(self, wiring: UsageWiring, container: str) -> None:
+    def __init__(self, wiring: UsageWiring, container: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._wiring = wiring
         self._container = container
+        self.clock = clock
         self._journal = Journal(wiring.journal, wiring.task)
         try:
             self._prices = load_prices(wiring.prices)
@@ -57,87 +64,148 @@ class UsageMeter:
         except VaultError as exc:
             self._prices = load_prices()
             self._broken = exc.message
+        self._limits = (("task", wiring.task_limits), ("project", wiring.project_limits))
+        self._limited = any(limits.any for _, limits in self._limits)
+        self._costs = any(limits.cost_usd is not None for _, limits in self._limits)
+        self._least_bytes = min((limits.bytes for _, limits in self._limits if limits.bytes is not None), default=None)
         self.in_flight = 0
-        self.inferring = 0
-        """Those in flight that are billed by tokens."""
-        self.arrived = 0
-        """Bytes that the answers in flight have brought so far."""
+        """Requests under way that no row counts yet."""
+        self.moved = 0
+        """Bytes that what is under way has brought so far, both ways."""
         self.held = 0
-        self._largest = Totals()
+        self._numbers = itertools.count(1)
         self._unwritten: deque[dict[str, Any]] = deque(maxlen=MAX_UNWRITTEN)
 
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
 
+    @property
+    def crammed(self) -> bool:
+        """Whether no more may be kept of documents that are not whole yet."""
+        return self.held > MAX_HELD
+
     def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
         """Return why the request may not go out, in the vendor's error form, or None."""
-        task, project = self._wiring.task_limits, self._wiring.project_limits
-        if not task.any and not project.any:
+        if not self._limited:
+            return None
+        if self._costs and self._broken:
+            return Refusal(503, "prices_unusable", self._broken)
+        if self._costs and route.billed and not ongoing and is_unpriced(method, path):
+            return _UNPRICED
+        if (refusal := self._used_up(route, ongoing=ongoing)) is not None:
+            return refusal
+        return self._crowded(route, Totals()) if is_inference(method, path) else None
+
+    def overrun(self, route: Route) -> Refusal | None:
+        """Return why what is under way must end: a limit of bytes or time is passed."""
+        if not self._limited:
             return None
         try:
+            self._journal.refresh(project=self._wiring.project_limits.any)
+        except AuditError as exc:
+            _log.error("the budget cannot be looked at: %s", exc.message)
+        elapsed = time.time() - self._wiring.started
+        for whose, limits, used, _ in self._state():
+            over = None if limits.bytes is None else limits.bytes + 1
+            words = reached(
+                Limits(bytes=over, wall_seconds=limits.wall_seconds), Totals(bytes=used.bytes + self.moved), elapsed
+            )
+            if words:
+                return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
+        return None
+
+    def move(self, size: int, route: Route) -> Refusal | None:
+        """Count bytes of what is under way; return why no more may pass."""
+        self.moved += size
+        if self._least_bytes is None or self.moved <= self._room():
+            return None
+        return self.overrun(route)
+
+    def release(self, route: Route, wanted: Asked) -> Opened | Refusal:
+        """Write a request down with the most it may use; it must not leave if that is refused."""
+        if self._costs and wanted.background:
+            return _UNPRICED
+        usage, cost, known = wanted.dearest(self._prices, route.provider)
+        if self._limited and (
+            refusal := self._used_up(route, ongoing=True) or self._crowded(route, Totals(0, usage.tokens, 0, cost))
+        ):
+            return refusal
+        number = next(self._numbers)
+        self._unwritten.append(
+            {
+                "time": timestamp(),
+                "container": self._container,
+                "provider": route.provider,
+                "model": usage.model,
+                "id": number,
+                "pending_tokens": usage.tokens,
+                "pending_nano": cost,
+                **({} if known else {"price_assumed": True}),
+            }
+        )
+        try:
             self._write()
-            self._journal.refresh(project=project.any)
+        except AuditError as exc:
+            if self._limited:
+                self._unwritten.pop()
+                return Refusal(503, "usage_unavailable", exc.message, exc.hint)
+            _log.error("usage is not written down yet: %s", exc.message)
+        return Opened(number, wanted, usage, self.clock())
+
+    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
+        """Return the observer of a request that goes out."""
+        return Observation(self, route, method, path)
+
+    def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
+        """Return whose limits there are, what is used, and what is under way may use."""
+        used = (self._journal.task_totals, self._journal.project_totals)
+        pending = (self._journal.task_pending, self._journal.project_pending)
+        return [(whose, limits, used[at], pending[at]) for at, (whose, limits) in enumerate(self._limits)]
+
+    def _room(self) -> int:
+        return min(limits.bytes - used.bytes for _, limits, used, _ in self._state() if limits.bytes is not None)
+
+    def _used_up(self, route: Route, *, ongoing: bool = False) -> Refusal | None:
+        try:
+            self._write()
+            self._journal.refresh(project=self._wiring.project_limits.any)
         except AuditError as exc:
             return Refusal(503, "usage_unavailable", exc.message, exc.hint)
-        if self._broken and (task.cost_usd is not None or project.cost_usd is not None):
-            return Refusal(503, "prices_unusable", self._broken)
         elapsed = time.time() - self._wiring.started
-        for whose, limits, used in (
-            ("task", task, self._journal.task_totals),
-            ("project", project, self._journal.project_totals),
-        ):
-            requests, arrived = used.requests + self.in_flight - ongoing, used.bytes + self.arrived
-            now = Totals(requests, used.tokens, arrived, used.cost)
+        for whose, limits, used, _ in self._state():
+            now = used + Totals(requests=self.in_flight - ongoing, bytes=self.moved)
             if words := reached(limits, now, elapsed):
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
-            if not ongoing and is_inference(method, path) and self._crowded(limits, now):
+        return None
+
+    def _crowded(self, route: Route, wanted: Totals) -> Refusal | None:
+        """Refuse for now what has no room beside the most that what is under way may use."""
+        for whose, limits, used, pending in self._state():
+            costs = Limits(cost_usd=limits.cost_usd, tokens=limits.tokens)
+            if (pending.cost or pending.tokens) and reached(costs, used + pending + wanted, 0):
                 text = f"what is under way may use up the budget of this {whose}; try again when it has ended"
                 return budget_refusal(route, text, later=True)
         return None
 
-    def _crowded(self, limits: Limits, now: Totals) -> bool:
-        """Tell whether a limit may be reached by what is in flight."""
-        if limits.tokens is None and limits.cost_usd is None:
-            return False
-        if not self._largest.tokens:
-            return self.inferring >= BLIND
-        tokens, cost = (
-            now.tokens + self.inferring * self._largest.tokens,
-            now.cost + self.inferring * self._largest.cost,
-        )
-        return reached(limits, Totals(tokens=tokens, cost=cost), 0) is not None
-
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
-        """Return the observer of a request that goes out."""
-        return Observation(self, token.provider, method, path)
-
-    def count(self, change: int, *, metered: bool) -> None:
-        """Take note of a request that goes out (1) or has ended (-1)."""
-        self.in_flight += change
-        self.inferring += change if metered else 0
-
-    def record(self, provider: str, usage: Usage, *, sent: int, received: int, status: int, estimated: bool) -> None:
-        """Write one exchange down."""
-        cost, known = self._prices.cost(usage) if usage.tokens else (0, True)
-        self._largest.tokens = max(self._largest.tokens, usage.tokens)
-        self._largest.cost = max(self._largest.cost, cost)
+    def record(
+        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what was used."""
+        cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
         self._unwritten.append(
             {
                 "time": timestamp(),
                 "container": self._container,
                 "provider": provider,
                 "model": usage.model,
-                "input": usage.input,
-                "output": usage.output,
-                "cache_read": usage.cache_read,
-                "cache_write": usage.cache_write,
-                "sent": sent,
-                "received": received,
+                **{kind: getattr(usage, kind) for kind in TOKENS},
                 "cost_nano": cost,
                 "status": status,
+                **({"tier": usage.tier} if usage.tier else {}),
                 **({"estimated": True} if estimated else {}),
                 **({} if known else {"price_assumed": True}),
+                **(extra or {}),
             }
         )
         try:
@@ -152,72 +220,6 @@ class UsageMeter:
             self._unwritten.popleft()
 
 
-class Observation:
-    """Follows one exchange."""
-
-    def __init__(self, meter: UsageMeter, provider: str, method: str, path: str) -> None:
-        self._meter = meter
-        self._provider = provider
-        self._billed = is_inference("POST", path)
-        self._metered = self._billed and method == "POST"
-        self._reader = AnswerReader() if method == "POST" else None
-        self._status = 0
-        self._model, self._unsaid, self._arrived = "", 0, 0
-        meter.count(1, metered=self._metered)
-
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the answer's head."""
-        self._status = status
-        if status == 101:
-            self._reader = AnswerReader()
-        if self._reader is not None:
-            self._reader.begin(status, headers)
-
-    def feed(self, data: bytes) -> None:
-        """Take a piece of the body; an answer in a WebSocket is written down as soon as it says its usage."""
-        self._arrived += len(data)
-        self._meter.arrived += len(data)
-        if self._reader is None:
-            return
-        before = self._reader.held
-        self._reader.feed(data)
-        self._meter.held += self._reader.held - before
-        if self._meter.held > MAX_HELD:
-            self._meter.held -= self._reader.held
-            self._reader.give_up()
-        if self._status != 101:
-            return
-        self._unsaid += len(data)
-        if (usage := self._reader.usage) is not None and self._reader.said:
-            self._meter.record(self._provider, usage, sent=0, received=0, status=101, estimated=False)
-            self._reader.usage, self._model, self._unsaid = None, usage.model, 0
-
-    def end(self, sent: int, received: int, outcome: str) -> None:
-        """Write the exchange down, with an estimate where a good answer did not say, or not to its end, its usage."""
-        self._meter.count(-1, metered=self._metered)
-        self._meter.arrived -= self._arrived
-        usage, estimated = None, False
-        if self._status == 101:
-            if self._billed and self._unsaid:
-                usage, estimated = estimate(Usage(self._model), 0 if self._model else sent, self._unsaid), True
-        elif self._reader is not None:
-            self._meter.held -= self._reader.held
-            usage = self._reader.finish()
-            if usage is None or not self._reader.said:
-                if self._billed and 200 <= self._status < 300 and received:
-                    usage, estimated = estimate(usage, sent, received), True
-            elif outcome != "complete" and self._reader.spoken > usage.output:
-                usage, estimated = replace(usage, output=self._reader.spoken), True
-        self._meter.record(
-            self._provider,
-            usage or Usage(),
-            sent=sent,
-            received=received,
-            status=self._status,
-            estimated=estimated,
-        )
-
-
 def budget_refusal(route: Route, message: str, *, later: bool = False) -> Refusal:
     """Return a 429 in the error form of the route's vendor; its clients are told whether trying again is of use."""
     hint = "raise the limit in the `budget:` section of the project's or the sandbox's configuration"
@@ -226,5 +228,6 @@ def budget_refusal(route: Route, message: str, *, later: bool = False) -> Refusa
     document: dict[str, object] = {"error": {"message": text, "type": kind, "param": None, "code": kind}}
     if "anthropic" in route.provider or "anthropic" in route.upstream.origin:
         document = {"type": "error", "error": {"type": "rate_limit_error", "message": text}}
-    reason, headers = ("budget_busy", LATER) if later else ("budget_exceeded", NO_RETRY)
-    return Refusal(429, reason, message, hint, document=document, headers=headers)
+    if later:
+        return Refusal(429, "budget_busy", message, hint, document=document, headers=LATER)
+    return Refusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY)

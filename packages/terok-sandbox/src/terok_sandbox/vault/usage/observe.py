@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
-from terok_sandbox.vault.usage.counts import Usage, usage_of
+from terok_sandbox.vault.usage.counts import Usage, intricate, usage_of
 from terok_sandbox.vault.usage.sse import EventReader
 
 if TYPE_CHECKING:
@@ -14,23 +14,15 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 BYTES_PER_TOKEN: Final = 4
-"""For an answer that does not say its usage: what a token is taken to be."""
+"""Of what a model visibly says."""
 ENVELOPE: Final = 80
 """Bytes of a stream's event that are not what the model says, about."""
-_INFERENCE: Final = frozenset({"messages", "responses", "completions", "embeddings", "complete", "compact", "batches"})
-_VERBS: Final = (":generatecontent", ":streamgeneratecontent", ":embedcontent", ":batchgeneratecontent")
-
-
-def is_inference(method: str, path: str) -> bool:
-    """Tell whether a request is one that vendors bill by tokens, however its path is spelled."""
-    last = unquote(path).rstrip("/").rpartition("/")[2].lower()
-    return method == "POST" and (last in _INFERENCE or last.endswith(_VERBS))
 
 
 class AnswerReader:
     """Takes the body of one answer piece by piece, of a WebSocket message by message.
 
-    `usage` is what was found so far, `spoken` about how many tokens the events of a stream brought.
+    `usage` is what was found so far, `spoken` about how many tokens the answer visibly brought.
     """
 
     def __init__(self) -> None:
@@ -52,7 +44,7 @@ class AnswerReader:
         return len(self._document or b"")
 
     def give_up(self) -> None:
-        """Forget the document: nothing will be known about it."""
+        """Forget the document: nothing will be known about it but its size."""
         self._document = None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -73,7 +65,9 @@ class AnswerReader:
                 self.spoken += max(1, (len(event) - ENVELOPE) // BYTES_PER_TOKEN)
                 if b'"usage' in event or (self.usage is None and b'"model"' in event):
                     self._take(event)
-        elif self._messages:
+            return
+        self.spoken += len(data) // BYTES_PER_TOKEN
+        if self._messages:
             if b'"usage' in data:
                 self._take(data)
         elif self._document is not None:
@@ -83,21 +77,20 @@ class AnswerReader:
                 self._document += data
 
     def finish(self) -> Usage | None:
-        """Return the usage once nothing more comes."""
+        """Return the usage once nothing more comes; a document that says one says it to its end."""
         if self._document is not None:
             if b'"usage' in self._document or b'"model' in self._document:
                 self._take(bytes(self._document))
+                if self.usage is not None and self.said:
+                    self.usage = replace(self.usage, final=True)
             self._document = None
         return self.usage
 
     def _take(self, text: bytes) -> None:
+        if intricate(text):
+            return
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
             return
         self.usage = usage_of(document, self.usage)
-
-
-def estimate(usage: Usage | None, sent: int, received: int) -> Usage:
-    """Return a usage for an answer that did not say any, rather too high than too low."""
-    return Usage(usage.model if usage else "", input=sent // BYTES_PER_TOKEN, output=received // BYTES_PER_TOKEN)

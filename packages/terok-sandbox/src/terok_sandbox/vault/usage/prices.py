@@ -1,11 +1,12 @@
-"""What tokens cost: a table by model, each row with date and source, with the user's own prices over it."""
+"""What tokens cost: a table by model that is taken from a package (tools/prices.py), the user's own prices over it."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,97 +22,157 @@ if TYPE_CHECKING:
 TABLE: Final = Path(__file__).with_name("prices.json")
 MAX_FILE: Final = 1024 * 1024
 NANO: Final = 1_000_000_000
-_KINDS: Final = ("input", "output", "cache_read", "cache_write")
-_WORDS: Final = ("date", "source")
+LARGEST_CONTEXT: Final = 1_050_000
+"""Tokens that a model of which nothing is known may be given."""
+SEARCH_NANO: Final = NANO // 100
+"""What a vendor takes for one search of the web."""
+DEAR_TIERS: Final = frozenset({"priority", "fast"})
+DEAR_FACTOR: Final = 6
+"""What these tiers cost, in usual prices, where the table does not say it: the most that a vendor has taken."""
+_KINDS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+_OWN: Final = {*_KINDS, "date", "source"}
 # A version of the same model: a date, `latest`, a vendor's build number. Anything else may be priced differently.
 _VERSION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|latest|0))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens of each kind; when and where the vendor said so."""
+    """USD per million tokens of each kind; when and where the vendor said so.
 
-    input: float
-    output: float
-    cache_read: float
-    cache_write: float
+    `above` are the prices, as far as they differ, for prompts of more tokens than a number; the longest first. `tiers`
+    are those of the vendor's service tiers. `context` is the longest prompt.
+    """
+
+    kinds: Mapping[str, float]
+    above: tuple[tuple[int, Mapping[str, float]], ...] = ()
+    tiers: Mapping[str, Price] = field(default_factory=dict)
+    context: int = LARGEST_CONTEXT
     date: str = ""
     source: str = ""
 
+    def nano(self, usage: Usage) -> int:
+        """Return billionths of a USD."""
+        price, factor = self.tiers.get(usage.tier), 1
+        if price is None:
+            price, factor = self, DEAR_FACTOR if usage.tier in DEAR_TIERS else 1
+        prompt = usage.tokens - usage.output
+        step: Mapping[str, float] = next((dearer for start, dearer in price.above if prompt > start), {})
+        # USD per million tokens are thousands of nano-USD per token.
+        total: float = sum(getattr(usage, kind) * _kind({**price.kinds, **step}, kind) for kind in _KINDS)
+        return round(total * 1000) * factor + usage.searches * SEARCH_NANO
 
-@dataclass(frozen=True, slots=True)
+
+def _kind(kinds: Mapping[str, float], kind: str) -> float:
+    """Return the price of a kind; what a cache does costs as much as input where nothing else is said."""
+    found = kinds.get(kind)
+    if found is None:
+        found = kinds["input"] * (2 if kind == "cache_write_1h" else 1)
+    return found
+
+
 class Prices:
-    """Prices by model."""
+    """Prices by model. The packaged table stays text, one line per model: of its many entries few are ever read."""
 
-    models: Mapping[str, Price]
+    def __init__(self, text: bytes, own: Mapping[str, Price]) -> None:
+        start = text.index(b'"models"')
+        head = json.loads(text[:start].rstrip().rstrip(b",") + b"}")
+        self._lines, self._own = text[start:], own
+        self._date, self._sources = head["date"], head["sources"]
+        self._dearest = {vendor: Price(kinds) for vendor, kinds in head["dearest"].items()}
+        self._found: dict[str, Price | None] = {}
 
     def find(self, model: str) -> Price | None:
         """Return the price of a model, of which a version and a vendor's name before a slash may be given."""
+        if model not in self._found:
+            if len(self._found) > 1000:  # names come from outside
+                self._found.clear()
+            self._found[model] = self._search(model)
+        return self._found[model]
+
+    def cost(self, usage: Usage, vendor: str = "") -> tuple[int, bool]:
+        """Return billionths of a USD, and whether that is known.
+
+        A model without a price costs what the dearest of its vendor does, of an unknown vendor what the dearest of
+        all does.
+        """
+        price = self.find(usage.model)
+        if price is not None:
+            return price.nano(usage), True
+        return self._dearest.get(vendor, self._dearest[""]).nano(usage), False
+
+    def _search(self, model: str) -> Price | None:
         name = model.rpartition("/")[2]
         for spelled in dict.fromkeys((name, name.replace(".", "-"))):
             for length in range(len(spelled), 0, -1):
-                price = self.models.get(spelled[:length])
-                if price is not None and _VERSION.fullmatch(spelled, length):
+                if _VERSION.fullmatch(spelled, length) and (price := self._entry(spelled[:length])) is not None:
                     return price
         return None
 
-    def cost(self, usage: Usage) -> tuple[int, bool]:
-        """Return billionths of a USD, and whether that is known: a budget takes an unknown model for the dearest."""
-        price = self.find(usage.model)
-        asked = [price] if price is not None else list(self.models.values())
-        # USD per million tokens are thousands of nano-USD per token.
-        total = sum(getattr(usage, kind) * max((getattr(one, kind) for one in asked), default=0.0) for kind in _KINDS)
-        return round(total * 1000), price is not None
+    def _entry(self, name: str) -> Price | None:
+        if (own := self._own.get(name)) is not None:
+            return own
+        key = b"\n    %b: " % json.dumps(name).encode()
+        at = self._lines.find(key)
+        if at < 0:
+            return None
+        line = self._lines[at + len(key) : self._lines.index(b"\n", at + 1)]
+        entry = json.loads(line.rstrip(b","))
+        today = datetime.now(UTC).date().isoformat()
+        for day, later in entry.get("later", {}).items():
+            if day <= today:
+                entry |= later
+        return _packaged(entry, self._date, self._sources.get(entry["source"], entry["source"]))
+
+
+def _packaged(entry: Mapping[str, Any], date: str, source: str) -> Price:
+    steps = sorted(((int(start), kinds) for start, kinds in entry.get("above", {}).items()), reverse=True)
+    return Price(
+        {kind: entry[kind] for kind in _KINDS if kind in entry},
+        tuple(steps),
+        {name: _packaged({"input": entry["input"], **tier}, date, source)
+         for name, tier in entry.get("tiers", {}).items()},
+        entry.get("context", LARGEST_CONTEXT),
+        date,
+        source,
+    )  # fmt: skip
 
 
 def load_prices(override: Path | None = None) -> Prices:
-    """Return the packaged table with the entries of `override` (same form, if the file exists) in place of its own.
+    """Return the packaged table with the entries of `override`, if the file exists, in place of its own.
 
     Raises:
         VaultError: the file cannot be read, or an entry is no price.
 
     """
-    document = json.loads(TABLE.read_bytes())
-    models = _models(document, TABLE)
+    own: dict[str, Price] = {}
     if override is not None:
         try:
-            models |= _models(json.loads(read_file(override, MAX_FILE)), override)
+            own = _models(json.loads(read_file(override, MAX_FILE)), override)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, RecursionError) as exc:
             raise VaultError(f"{override}: cannot be read as JSON: {exc}", hint=_HINT) from exc
-    return Prices(models)
+    return Prices(TABLE.read_bytes(), own)
 
 
 def _models(document: Any, source: Path) -> dict[str, Price]:
     entries = document.get("models") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         raise VaultError(f"{source}: needs an object `models`", hint=_HINT)
-    named = document.get("sources", {})
-    if not isinstance(named, dict):
-        raise VaultError(f"{source}: `sources` is an object of names and addresses", hint=_HINT)
-    return {model: _price(model, entry, named, source) for model, entry in entries.items()}
+    return {model: _price(model, entry, source) for model, entry in entries.items()}
 
 
-def _price(model: str, entry: Any, named: Mapping[str, str], source: Path) -> Price:
-    if not isinstance(entry, dict) or not {"input", "output"} <= set(entry) <= {*_KINDS, *_WORDS}:
-        others = ", ".join(_KINDS[2:] + _WORDS)
+def _price(model: str, entry: Any, source: Path) -> Price:
+    if not isinstance(entry, dict) or not {"input", "output"} <= set(entry) <= _OWN:
+        others = ", ".join(sorted(_OWN - {"input", "output"}))
         raise VaultError(f"{source}: {model}: `input` and `output` are required, others are {others}", hint=_HINT)
-    said = [entry.pop(word, "") for word in _WORDS]
+    said = [entry.pop(word, "") for word in ("date", "source")]
     if not all(isinstance(word, str) for word in said):
         raise VaultError(f"{source}: {model}: date and source are text", hint=_HINT)
     for value in entry.values():
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise VaultError(f"{source}: {model}: a price is a number from 0 on", hint=_HINT)
-    base = float(entry["input"])
-    return Price(
-        base,
-        float(entry["output"]),
-        entry.get("cache_read", base),
-        entry.get("cache_write", base),
-        said[0],
-        named.get(said[1], said[1]),
-    )
+    return Price(entry, date=said[0], source=said[1])
 
 
 _HINT = 'for instance {"models": {"my-model": {"input": 1.5, "output": 6}}}, in USD per million tokens'

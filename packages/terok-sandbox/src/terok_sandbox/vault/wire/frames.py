@@ -14,6 +14,8 @@ PONG: Final = 0xA
 _DATA = frozenset({CONTINUATION, TEXT, BINARY})
 _CONTROL = frozenset({CLOSE, PING, PONG})
 MAX_LENGTH: Final = 1 << 40
+MAX_PIECES: Final = 256
+"""Pieces returned at once: frames without content are many in few bytes."""
 _MAX_HEAD = 14
 
 
@@ -45,16 +47,19 @@ class FrameReader:
         self._offset = 0
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Return what `data` completes; payload of data frames is passed as it comes.
+        """Return what `data` completes, MAX_PIECES at most; payload of data frames is passed as it comes.
+
+        With as many there may be more: feed b"" to get them.
 
         Raises:
             FrameError: not frames, or frames of an extension.
 
         """
-        self._data = self._data + data if self._data else data
-        self._at = 0
+        if data:
+            self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+            self._at = 0
         pieces: list[Piece] = []
-        while self._opcode >= 0 or self._head():
+        while len(pieces) < MAX_PIECES and (self._opcode >= 0 or self._head()):
             if self._opcode in _CONTROL and len(self._data) - self._at < self._remaining:
                 break
             taken = self._data[self._at : self._at + self._remaining]
@@ -69,7 +74,8 @@ class FrameReader:
                 if self._opcode in _DATA and self._final:
                     self._message = -1
                 self._opcode = -1
-        self._data = self._data[self._at :]
+        if self._at == len(self._data):
+            self._data, self._at = b"", 0
         return pieces
 
     def _head(self) -> bool:

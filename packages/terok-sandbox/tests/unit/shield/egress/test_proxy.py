@@ -18,9 +18,9 @@ import pytest
 from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.shield.asker import Request
 from terok_sandbox.shield.dns_wire import Answer
-from terok_sandbox.shield.egress.judge import Judge, Refused, Route
+from terok_sandbox.shield.egress.judge import MAX_HELD, Judge, Refused, Route
 from terok_sandbox.shield.egress.limits import Limits, Meter
-from terok_sandbox.shield.egress.proxy import EgressProxy
+from terok_sandbox.shield.egress.proxy import MAX_UNDECIDED, EgressProxy
 from terok_sandbox.shield.live import LivePolicy, LiveVerdict
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.sightings import Sightings
@@ -171,7 +171,9 @@ class Fixed:
         return self.allowed
 
     async def route(self, host: str, port: int, client: int) -> Route:
-        del host, port
+        del port
+        if host.startswith("held."):
+            await asyncio.Event().wait()
         self.client = client
         return self.given
 
@@ -271,6 +273,17 @@ async def test_plain_http_is_one_request(proxy: Any, upstream: tuple[int, list[b
     assert (await say(proxy, get.replace(b"Host: a", b"Host: b"))).startswith(b"HTTP/1.1 400 ")
 
 
+async def test_hosts_are_compared_without_case_and_the_dot_at_the_end(
+    proxy: Any, upstream: tuple[int, list[bytes]], tmp_path: Path
+) -> None:
+    host = b"A.Example.COM.:%d" % upstream[0]
+    hello = hello_source.hello("a.EXAMPLE.com")
+    assert (await say(proxy, b"CONNECT " + host + b" HTTP/1.1\r\n\r\n", hello)).endswith(b"pong")
+    get = b"GET http://" + host + b"/x HTTP/1.1\r\nHost: " + proxy.target + b"\r\n\r\n"
+    assert await say(proxy, get) == b"pong"
+    assert {row["name"] for row in read_audit(tmp_path / "audit.jsonl")} == {"a.example.com"}
+
+
 @pytest.mark.attack("HTTP-4")
 async def test_chunks_are_framed_anew(proxy: Any, upstream: tuple[int, list[bytes]]) -> None:
     target = proxy.target
@@ -365,6 +378,37 @@ async def test_nobody_is_dropped_in_a_crowd(proxy: Any) -> None:
         one.close()
     assert set(first) == {b"200", b"429"}
     assert len(first) > 300
+
+
+@pytest.mark.attack("RES-1")
+@pytest.mark.parametrize("head", [b"", b"CONNECT held.example.com:443 HTTP/1.1\r\n\r\n"])
+async def test_connections_that_get_nowhere_give_way(proxy: Any, head: bytes) -> None:
+    crowd = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(MAX_UNDECIDED)]
+    for one in crowd:
+        one.sendall(head)
+        one.shutdown(socket.SHUT_WR) if head else None
+    connect = b"CONNECT " + proxy.target + b" HTTP/1.1\r\n\r\n"
+    assert (await say(proxy, connect, hello_source.hello("a.example.com"))).endswith(b"pong")
+    for one in crowd:
+        one.close()
+
+
+@pytest.mark.attack("RES-1")
+async def test_only_so_many_wait_for_a_person(live: LivePolicy, names: Names) -> None:
+    class Person:
+        def blocked(self, request: Request) -> None: ...
+        async def hold(self, request: Request) -> None:
+            await asyncio.Event().wait()
+
+    judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
+    waiting = [asyncio.create_task(judge.route(f"n{number}.example", 443)) for number in range(MAX_HELD)]
+    await asyncio.sleep(0)
+    with pytest.raises(Refused):
+        await asyncio.wait_for(judge.route("one.more.example", 443), 5)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert judge._held == 0
 
 
 @pytest.mark.attack("NET-2")

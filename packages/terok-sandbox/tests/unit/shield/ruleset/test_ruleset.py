@@ -147,6 +147,8 @@ def test_the_kernel_holds_what_was_rendered(listing: dict[str, Any]) -> None:
     verify(listing, host_addresses=HOSTS)
     verify(json.dumps(listing))
     verify(in_namespace(LOAD, render(Policy(), host_addresses=[], now=NOW)), host_addresses=[])
+    whole = ["127.0.0.0/8", "192.0.2.0/24", "192.0.2.55", "2001:db8::/64", "2001:db8::55"]
+    verify(in_namespace(LOAD, render(Policy(), host_addresses=whole, now=NOW)), host_addresses=whole)
 
 
 @pytest.mark.attack("ADDR-2")

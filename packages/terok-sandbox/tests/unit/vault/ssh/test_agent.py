@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket as socketlib
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh import keys, wire
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS
 from terok_sandbox.vault.ssh.broker import AccessRing, ContainerAgent
 from terok_sandbox.vault.ssh.host_agent import host_agent
 from terok_sandbox.vault.ssh.store import SSHManager
@@ -57,7 +60,7 @@ def test_openssh_lists_and_signs_on_the_host(cfg: SandboxConfig, tmp_path: Path,
     with open_vault(cfg) as database:
         add(database, "proj", pair, "a comment")
         add(database, "other", keys.mint())
-    line = keys.public_line(pair.public_blob, "a comment")
+    line = wire.public_line(pair.public_blob, "a comment")
     (tmp_path / "key.pub").write_text(line + "\n")
     with host_agent(cfg, "proj") as socket:
         assert socket.stat().st_mode & 0o777 == 0o600
@@ -176,3 +179,36 @@ def test_what_is_imported(tmp_path: Path) -> None:
     for data in (b"", b"-----BEGIN OPENSSH PRIVATE KEY-----\n", key[:-60], b"\xff" * 100):
         with pytest.raises(BadCredential):
             keys.import_private(data)
+
+
+async def test_idle_connections_do_not_close_the_agent_for_others(files, tmp_path: Path) -> None:
+    add(files.db, "proj", keys.mint())
+    agent = ContainerAgent(VaultAccess(files.wiring), "proj", "box", tmp_path / "audit.jsonl")
+    path = tmp_path / "agent.sock"
+    listener = socketlib.socket(socketlib.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(256)
+    agent.start(listener)
+    request = wire.framed(bytes([11]))
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(request)
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+
+    async with asyncio.timeout(20):
+        used = await asyncio.open_unix_connection(path)
+        assert await ask(*used)
+        idle = []
+        for _ in range(3 * MAX_CONNECTIONS):
+            idle.append(await asyncio.open_unix_connection(path))
+            assert await ask(*used), "one that is used keeps its place"
+        idle.append(await asyncio.open_unix_connection(path))
+        assert await ask(*idle[-1])
+        assert await idle[0][0].read() == b"", "the one that has waited for longest made room"
+    for _, writer in (used, *idle):
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    agent.close()
+    listener.close()
+    files.db.close()

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox.vault.usage.asked import is_inference, is_unpriced
 from terok_sandbox.vault.usage.counts import Usage, usage_of
-from terok_sandbox.vault.usage.observe import AnswerReader, is_inference
+from terok_sandbox.vault.usage.observe import AnswerReader
 
 ANTHROPIC = {
     "type": "message",
@@ -45,6 +47,26 @@ WHOLE = [
     (MISTRAL, Usage("devstral-small-2507", 10, 7)),
     (GEMINI, Usage("gemini-2.5-pro", 10, 7, 100)),
     ({"response": GEMINI}, Usage("gemini-2.5-pro", 10, 7, 100)),
+    (
+        {
+            "model": "claude-opus-5-5",
+            "usage": {
+                "input_tokens": 10,
+                "cache_creation_input_tokens": 50,
+                "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+                "output_tokens": 7,
+                "speed": "fast",
+                "server_tool_use": {"web_search_requests": 3},
+            },
+        },
+        Usage("claude-opus-5-5", 10, 7, 0, 20, 30, "fast", 3),
+    ),
+    ({**RESPONSES, "service_tier": "priority"}, Usage("gpt-5-codex", 10, 7, 100, tier="priority")),
+    # What was thought in hiding stands in the total only.
+    (
+        {"model": "grok-4", "usage": {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 1017}},
+        Usage("grok-4", 10, 1007),
+    ),
 ]
 STREAMS: list[tuple[list[Any], Usage]] = [
     (
@@ -92,7 +114,7 @@ def test_whole_answers(document: dict[str, Any], usage: Usage) -> None:
     text = json.dumps(document).encode()
     for start in range(0, len(text), 7):
         reader.feed(text[start : start + 7])
-    assert reader.finish() == usage and reader.said
+    assert reader.finish() == replace(usage, final=True) and reader.said
 
 
 @pytest.mark.parametrize(("events", "usage"), STREAMS)
@@ -105,7 +127,8 @@ def test_streams(events: list[Any], usage: Usage, size: int) -> None:
     )
     for start in range(0, len(text), size):
         reader.feed(text[start : start + size])
-    assert reader.finish() == usage
+    found = reader.finish()
+    assert found is not None and replace(found, final=False) == usage
 
 
 JSON = st.recursive(
@@ -130,7 +153,7 @@ def test_anything_else_counts_as_nothing_bad(events: list[Any]) -> None:
     for event in events:
         usage = usage_of(event, usage)
     if usage is not None:
-        counts = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+        counts = (usage.input, usage.output, usage.cache_read, usage.cache_write, usage.cache_write_1h)
         assert all(type(count) is int and 0 <= count <= 2**41 for count in counts)
 
 
@@ -147,5 +170,6 @@ def test_what_is_billed() -> None:
     assert is_inference("POST", "/v1/messages") and is_inference("POST", "/backend-api/codex/responses")
     assert is_inference("POST", "/v1beta/models/gemini-2.5-pro:streamGenerateContent")
     assert is_inference("POST", "/v1/%6Dessages/") and is_inference("POST", "/v1/messages%2F")
-    assert is_inference("POST", "/v1/messages/batches") and is_inference("POST", "/v1/responses/compact")
+    assert is_unpriced("POST", "/v1/messages/batches") and is_inference("POST", "/v1/responses/compact")
+    assert is_inference("POST", "/v1/conversations") and is_inference("POST", "/v1/conversations/conv_0")
     assert not is_inference("GET", "/v1/messages") and not is_inference("POST", "/v1/messages/count_tokens")

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terok_sandbox.config import SandboxConfig
@@ -16,11 +17,13 @@ from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.usage import handlers
+from terok_sandbox.vault.usage.asked import Asked
 from terok_sandbox.vault.usage.budget import Limits, Totals, reached
 from terok_sandbox.vault.usage.counts import Usage
-from terok_sandbox.vault.usage.journal import Journal, project_dir, read_rows
+from terok_sandbox.vault.usage.journal import Journal, project_dir, settled_rows
 from terok_sandbox.vault.usage.meter import UsageMeter
-from terok_sandbox.vault.usage.prices import NANO, load_prices
+from terok_sandbox.vault.usage.observation import Observation, Opened
+from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
 
 ROUTES = parse_routes(json.dumps({n: {"upstream": f"https://api.{n}.com"} for n in ("anthropic", "openai")}).encode())
 ANSWER = {"type": "message", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 2000}}
@@ -39,11 +42,22 @@ def admit(meter: UsageMeter, route: Route, *, ongoing: bool = False) -> Refusal 
     return meter.admit(token(route.provider), route, "POST", "/v1/messages", ongoing=ongoing)
 
 
+ASKED = json.dumps({"model": "claude-sonnet-4-5", "max_tokens": 2000, "messages": "x" * 1900}).encode()
+
+
+def started(meter: UsageMeter, path: str = "/v1/messages", asked: bytes = ASKED) -> Observation:
+    observer = meter.observe(token(), ROUTES["anthropic"], "POST", path)
+    assert observer.ask(asked, last=True) is None
+    return observer
+
+
 def exchange(meter: UsageMeter, route: Route, answer: object = ANSWER, *, path: str = "/v1/messages") -> None:
     observer = meter.observe(token(route.provider), route, "POST", path)
+    assert observer.ask(ASKED, last=True) is None
     body = json.dumps(answer).encode()
     observer.begin(200, {"content-type": "application/json"})
     observer.feed(body)
+    observer.move(400 + len(body))
     observer.end(400, len(body), "complete")
 
 
@@ -53,13 +67,13 @@ def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
     exchange(meter, ROUTES["anthropic"], {"no": "usage"})
     exchange(meter, ROUTES["anthropic"], {"no": "usage"}, path="/v1/models")
     exchange(meter, ROUTES["anthropic"], path="/v1/conversations/conv_0")
-    first, guessed, free, elsewhere = read_rows(wiring.journal)
+    first, guessed, free, elsewhere = settled_rows(wiring.journal)
     assert elsewhere["cost_nano"] == first["cost_nano"], (
         "an answer that says its usage is counted wherever it comes from"
     )
     assert first["cost_nano"] == round((1000 * 3 + 2000 * 15) / 1e6 * NANO) and first["model"] == "claude-sonnet-4-5"
-    assert "estimated" not in first and guessed["estimated"] and guessed["input"] == 100
-    assert guessed["price_assumed"] and guessed["cost_nano"] > 0 and free["cost_nano"] == 0
+    assert "estimated" not in first and guessed["estimated"] and guessed["input"] == len(ASKED) // 2
+    assert guessed["cost_nano"] > 0 and free["cost_nano"] == 0 and free["price_assumed"], "nobody knows what it costs"
     assert wiring.journal.stat().st_mode & 0o777 == 0o600
 
 
@@ -81,8 +95,9 @@ def test_a_limit_stops_the_next_request_in_the_vendor_s_words(
     wiring = replace(wiring, **{f"{whose}_limits": limits})
     meter, route = UsageMeter(wiring, "box"), ROUTES["anthropic"]
     for _ in range(2):
-        assert limits.wall_seconds == 0 or admit(meter, route) is None
-        exchange(meter, route)
+        if limits.wall_seconds is None:
+            assert admit(meter, route) is None
+            exchange(meter, route)
     refusal = admit(meter, route)
     assert refusal is not None and refusal.status == 429 and words in refusal.message and whose in refusal.message
     body = json.loads(refusal.body())
@@ -118,103 +133,139 @@ def test_requests_in_flight_count(wiring: UsageWiring) -> None:
     assert meter.in_flight == 0 and admit(meter, route) is not None
 
 
-@pytest.mark.attack(id="HTTP-11")
+@pytest.mark.attack(id="BUD-1")
 @pytest.mark.parametrize("limits", [Limits(tokens=10_000), Limits(cost_usd=0.1)])
 def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring, limits: Limits) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=limits), "box"), ROUTES["anthropic"]
-    blind = [meter.observe(token(), route, "POST", "/v1/messages") for _ in range(8) if admit(meter, route) is None]
-    refusal = admit(meter, route)
-    assert len(blind) == 8 and refusal is not None and refusal.reason == "budget_busy"
+    under_way = [started(meter) for _ in range(3)]
+    late = meter.observe(token(), route, "POST", "/v1/messages")
+    assert late.ask(ASKED[:100], last=False) is None, "only the last piece asks"
+    refusal = late.ask(ASKED[100:], last=True)
+    assert refusal is not None and refusal.reason == "budget_busy", (
+        "3,000 tokens (0.033 USD) each, a fourth has no room"
+    )
     assert ("Retry-After", "2") in refusal.headers and json.loads(refusal.body())["type"] == "error"
+    late.end(0, 0, "budget_busy")
     assert meter.admit(token(), route, "GET", "/v1/models") is None
-    for observer in blind:
-        observer.end(0, 0, "client_left")
-    exchange(meter, route)
-    under_way = 0
-    while admit(meter, route) is None:
-        meter.observe(token(), route, "POST", "/v1/messages")
-        under_way += 1
-    assert under_way == 3, "3,000 tokens (0.033 USD) each are what the largest one has used so far"
-    assert UsageMeter(replace(wiring, task_limits=Limits(requests=99)), "box").inferring == 0
+    for observer in under_way:
+        observer.end(0, 0, "upstream_refused")
+    assert sum(row["cost_nano"] for row in settled_rows(wiring.journal)) == 0, "no provider has got them"
+    assert isinstance(meter.release(route, Asked(Usage(output=999_999), ("gpt-5-pro",))), Opened), "the first one goes"
+    assert meter.admit(token(), route, "POST", "/v1/messages").reason == "budget_busy"
 
 
 @pytest.mark.attack(id="HTTP-11")
 def test_each_answer_in_a_websocket_is_counted_when_it_is_there(wiring: UsageWiring) -> None:
-    meter = UsageMeter(replace(wiring, task_limits=Limits(tokens=300)), "box")
+    now = [0.0]
+    meter = UsageMeter(replace(wiring, task_limits=Limits(tokens=300)), "box", clock=lambda: now[0])
     assert admit(meter, ROUTES["openai"]) is None
     observer = meter.observe(token("openai"), ROUTES["openai"], "GET", "/v1/responses")
     observer.begin(101, {})
     done = {"object": "response", "model": "gpt-5", "usage": {"input_tokens": 100, "output_tokens": 60}}
+    asked = json.dumps({"type": "response.create", "model": "gpt-5", "max_output_tokens": 100, "input": "x" * 200})
     for _ in range(2):
         assert admit(meter, ROUTES["openai"], ongoing=True) is None
+        assert observer.ask(asked.encode(), last=True) is None
         observer.feed(b'{"type":"response.created","response":{"model":"gpt-5","usage":null}}')
         observer.feed(b'{"type":"response.output_text.delta","delta":"words"}')
         observer.feed(json.dumps({"type": "response.completed", "response": done}).encode())
     refusal = admit(meter, ROUTES["openai"], ongoing=True)
     assert refusal is not None and "320 of 300 tokens" in refusal.message
+    assert observer.ask(b'{"type":"conversation.item.create"}', last=True) is None, "it asks for no answer"
+    refusal = observer.ask(asked.encode(), last=True)
+    assert refusal is not None and "320 of 300 tokens" in refusal.message
     observer.feed(b"x" * 400)
     observer.end(10, 1000, "budget_exceeded")
-    rows = list(read_rows(wiring.journal))
-    assert [(row["model"], row["input"], row["output"]) for row in rows] == [("gpt-5", 100, 60)] * 2 + [
-        ("gpt-5", 0, 100)
+    rows = list(settled_rows(wiring.journal))
+    assert [(row["model"], row["input"], row["output"]) for row in rows] == [
+        ("gpt-5", 100, 60),
+        ("gpt-5", 100, 60),
+        ("gpt-5", 0, 100),
+        ("", 0, 0),
     ]
-    assert rows[2]["estimated"] and rows[2]["received"] == 1000 and meter.in_flight == 0
+    assert rows[2]["estimated"] and rows[3]["received"] == 1000 and meter.in_flight == 0
+
+
+@pytest.mark.attack(id="BUD-1")
+def test_a_websocket_that_ends_before_its_answer_pays_for_it(wiring: UsageWiring) -> None:
+    meter = UsageMeter(wiring, "box")
+    observer = meter.observe(token("openai"), ROUTES["openai"], "GET", "/v1/responses")
+    observer.begin(101, {})
+    asked = {"type": "response.create", "model": "gpt-5", "max_output_tokens": 1000, "previous_response_id": "resp_1"}
+    assert observer.ask(json.dumps(asked).encode(), last=True) is None
+    observer.end(100, 0, "client_left")
+    first, last = settled_rows(wiring.journal)
+    assert (first["input"], first["output"], first["estimated"]) == (400_000, 1000, True) and last["cost_nano"] == 0
 
 
 @pytest.mark.attack(id="HTTP-11")
 def test_a_client_that_leaves_before_the_last_count_saves_nothing(wiring: UsageWiring) -> None:
-    meter, route = UsageMeter(wiring, "box"), ROUTES["anthropic"]
+    now = [0.0]
+    meter = UsageMeter(wiring, "box", clock=lambda: now[0])
     start = {"type": "message_start", "message": {**ANSWER, "usage": {"input_tokens": 10, "output_tokens": 1}}}
     delta = {
         "type": "content_block_delta",
         "index": 0,
         "delta": {"type": "text_delta", "text": "words and words " * 10},
     }
-    for outcome in ("client_left", "complete"):
-        observer = meter.observe(token(), route, "POST", "/v1/messages")
+    end = {"type": "message_delta", "usage": {"output_tokens": 1900}}
+    asked = json.dumps({"model": "claude-sonnet-4-5", "max_tokens": 30_000}).encode()
+    for outcome, seconds, last in (("client_left", 0, ()), ("complete", 0, ()), ("client_left", 8, ()),
+                                   ("client_left", 900, ()), ("client_left", 900, (end,))):  # fmt: skip
+        now[0] = 0
+        observer = started(meter, asked=asked)
         observer.begin(200, {"content-type": "text/event-stream"})
-        for event in (start, *[delta] * 50):
+        for event in (start, *[delta] * 50, *last):
             observer.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+        now[0] = seconds
         observer.end(100, 10_000, outcome)
-    left, complete = read_rows(wiring.journal)
-    assert left["input"] == complete["input"] == 10 and 1500 < left["output"] < 3000 and left["estimated"]
-    assert complete["output"] == 1 and "estimated" not in complete
+    left, cut, thinking, long, counted = settled_rows(wiring.journal)
+    assert left["input"] == cut["input"] == 10 and 1500 < left["output"] == cut["output"] < 3000
+    assert left["estimated"] and cut["estimated"]
+    assert thinking["output"] == left["output"] + 4000, "what is thought in hiding is assumed"
+    assert long["output"] == 30_000, "but not more than was asked for"
+    assert counted["output"] == 1900 and "estimated" not in counted, "the vendor had finished counting"
 
 
 def test_what_is_on_its_way_counts_for_a_limit_of_bytes(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(bytes=1000)), "box"), ROUTES["anthropic"]
     observer = meter.observe(token(), route, "GET", "/large")
     observer.begin(200, {})
-    observer.feed(b"x" * 999)
-    assert admit(meter, route) is None
-    observer.feed(b"x")
+    assert observer.move(999) is None and admit(meter, route) is None
+    assert observer.move(1) is None, "the limit is inclusive"
     refusal = admit(meter, route)
     assert refusal is not None and "1000 of 1000 bytes" in refusal.message
+    refusal = observer.move(1)
+    assert refusal is not None and "bytes" in refusal.message and meter.overrun(route) is not None
     observer.end(0, 500, "complete")
-    assert admit(meter, route) is None and meter.arrived == 0
+    assert admit(meter, route) is None and meter.moved == 0
 
 
 def test_documents_on_their_way_take_bounded_memory(wiring: UsageWiring, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("terok_sandbox.vault.usage.meter.MAX_HELD", 1000)
     meter, body = UsageMeter(wiring, "box"), json.dumps({**ANSWER, "filling": "x" * 600}).encode()
-    observers = [meter.observe(token(), ROUTES["anthropic"], "POST", "/v1/messages") for _ in range(3)]
+    observers = [started(meter, asked=b'{"max_tokens":9}') for _ in range(3)]
     for observer in observers:
         observer.begin(200, {"content-type": "application/json"})
         observer.feed(body)
         assert meter.held == len(body)
     for observer in observers:
         observer.end(100, len(body), "complete")
-    assert [row.get("estimated", False) for row in read_rows(wiring.journal)] == [False, True, True] and meter.held == 0
+    assert [row.get("estimated", False) for row in settled_rows(wiring.journal)] == [False, True, True]
+    assert meter.held == 0
 
 
 def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=5)), "box"), ROUTES["anthropic"]
     wiring.journal.mkdir(parents=True)
-    exchange(meter, route)
+    late = meter.observe(token(), route, "POST", "/v1/messages")
+    refusal = late.ask(ASKED, last=True)
+    assert refusal is not None and refusal.reason == "usage_unavailable", "nothing leaves that is not written down"
+    late.end(0, 0, "usage_unavailable")
     refusal = admit(meter, route)
     assert refusal is not None and (refusal.status, refusal.reason) == (503, "usage_unavailable")
     wiring.journal.rmdir()
-    assert admit(meter, route) is None and len(list(read_rows(wiring.journal))) == 1
+    assert admit(meter, route) is None and len(list(settled_rows(wiring.journal))) == 1
 
 
 def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:
@@ -241,17 +292,44 @@ def test_prices(tmp_path: Path, wiring: UsageWiring) -> None:
     prices = load_prices()
     assert prices.find("claude-opus-4-5-20251101") != prices.find("claude-opus-4-20250514")
     assert prices.find("anthropic/claude-sonnet-4.5") == prices.find("claude-sonnet-4-5")
-    dear, known = prices.cost(Usage("never heard of", 1))
-    assert dear >= prices.cost(Usage("gpt-5", 1))[0] and not known
+    for vendor in ("", "openai", "nobody"):
+        dear, known = prices.cost(Usage("never heard of", 1, 1), vendor)
+        assert dear >= prices.cost(Usage("o1-pro", 1, 1))[0] > 700_000 and not known
+    assert prices.cost(Usage("claude-next", 0, 1), "anthropic")[0] < prices.cost(Usage("never heard of", 0, 1))[0]
     assert prices.find("gpt-4o-2024-08-06") == prices.find("openai/gpt-4o") and prices.find("codestral-latest")
-    for other in ("gpt-5.7-ultra", "claude-opus-4-9", "gpt-4o-audio", "gpt", ""):
+    for other in ("gpt-9-ultra", "claude-opus-4-9", "gpt-4o-audio", "gpt", ""):
         assert prices.find(other) is None, f"the price of {other} is nobody's guess"
-    assert all(
-        re.fullmatch(r"20\d\d-\d\d-\d\d", one.date) and one.source[:8] == "https://" for one in prices.models.values()
-    )
+    names = [json.loads(line.split(b": ")[0]) for line in TABLE.read_bytes().split(b'"models"')[1].splitlines()[1:-2]]
+    assert len(names) > 1000
+    for name in names:
+        price = prices.find(name)
+        assert price is not None and re.fullmatch(r"20\d\d-\d\d-\d\d", price.date) and price.source[:8] == "https://"
+        assert "input" in price.kinds and "output" in price.kinds
+
+
+def test_what_a_price_depends_on() -> None:
+    prices, million = load_prices(), 1_000_000
+
+    def usd(model: str, **counts: Any) -> float:
+        cost, known = prices.cost(Usage(model, **counts))
+        assert known, model
+        return cost / NANO
+
+    assert usd("gemini-2.5-pro", input=200_000) == 0.25 and usd("gemini-2.5-pro", input=200_001) == 0.5000025
+    assert usd("gemini-2.5-pro", input=100_000, cache_read=100_001, output=1000) == 0.25 + 0.02500025 + 0.015
+    assert usd("gpt-5-pro", input=million, output=million) == 135.0
+    assert usd("gpt-5.4", output=million) == 15.0 and usd("gpt-5.4", output=million, tier="priority") == 30.0
+    assert usd("gpt-5.4", output=million, tier="flex") == 7.5 and usd("gpt-5.4", output=million, tier="default") == 15.0
+    assert usd("claude-opus-5-5", cache_write=million) == 5.0 and usd("claude-opus-5-5", cache_write_1h=million) == 8.0
+    assert usd("claude-opus-5-5", output=million, tier="fast") == 40.0 and usd("claude-opus-5-5", searches=100) == 1.0
+    assert usd("claude-opus-4-6", output=1000, tier="fast") == 0.15, "a tier that the table does not know is dear"
+
+
+def test_own_prices(tmp_path: Path, wiring: UsageWiring) -> None:
     own = tmp_path / "prices.json"
     own.write_text('{"models": {"gpt-5": {"input": 1, "output": 2}}}')
     assert load_prices(own).cost(Usage("gpt-5", 1, 1, 1)) == (4000, True)
+    assert load_prices(own).cost(Usage("gpt-5-mini", 1)) == (250, True)
     for text in ("{", "[]", '{"models": {"x": {"input": -1, "output": 1}}}', '{"models": {"x": {"input": 1}}}'):
         own.write_text(text)
         with pytest.raises(VaultError, match="prices"):

@@ -1,0 +1,77 @@
+"""What a mirror takes of the disk: measure it, give back what nothing needs, remove it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from terok_util import FileLock, TerokError, remove_tree
+
+from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.layout import record_file, sweep_quarantine
+from terok_sandbox.sidecar import Sidecar
+
+_SECONDS: Final = 3600.0
+_LOCK_SECONDS: Final = 120.0
+_PUSHING: Final = "1.hour.ago"
+"""What a push under way has brought is not reachable yet."""
+
+
+def disk_use(mirror: Path) -> int:
+    """Return the bytes that the objects of a mirror take, those of pushes under way among them."""
+    found = 0
+    for place, _, names in os.walk(mirror / "objects"):
+        for name in names:
+            try:
+                found += os.lstat(f"{place}/{name}").st_blocks * 512
+            except FileNotFoundError:
+                continue  # a push has ended meanwhile
+    return found
+
+
+def collect_garbage(mirror: Path, days: int) -> tuple[int, int]:
+    """Remove objects that no ref has reached for ``days``; return the disk's use before and after, in bytes.
+
+    Saved tips are refs: `prune_backups` comes first if they shall go too.
+    """
+    before = disk_use(mirror)
+    with FileLock(mirror.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+        sweep_quarantine(mirror)
+        expiry = f"{days}.days.ago"
+        run_git("reflog", "expire", f"--expire={expiry}", f"--expire-unreachable={expiry}", "--all", git_dir=mirror)
+        words = ("--quiet", "-A", "-d", f"--unpack-unreachable={_PUSHING}")
+        run_git("repack", *words, git_dir=mirror, timeout=_SECONDS)
+        run_git("prune", f"--expire={_PUSHING}", git_dir=mirror, timeout=_SECONDS)
+    return before, disk_use(mirror)
+
+
+def users_of(mirror: Path, sidecars: Iterable[Path]) -> list[str]:
+    """Return the containers that have this mirror as their gate; one whose sidecar cannot be read may have."""
+    found = []
+    for path in sidecars:
+        try:
+            gate = Sidecar.load(path).gate
+        except TerokError:
+            found.append(f"{path.stem} (its sidecar cannot be read)")
+            continue
+        if gate is not None and gate.mirror == mirror:
+            found.append(path.stem)
+    return sorted(found)
+
+
+def remove_mirror(mirror: Path) -> None:
+    """Remove a mirror, and all that is remembered of it."""
+    if not (mirror.exists() or record_file(mirror).exists()):
+        raise MirrorError(f"there is no mirror at {mirror}", hint="see `terok-sandbox gate list`")
+    with FileLock(mirror.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+        if mirror.exists():
+            going = mirror.with_name(f".{mirror.name}.old")
+            if going.exists():
+                remove_tree(going)
+            mirror.rename(going)  # from here on there is none, however long the rest takes
+            remove_tree(going)
+        for suffix in (".json", ".verdicts.json", ".verdicts.lock", ".lock"):
+            mirror.with_suffix(suffix).unlink(missing_ok=True)

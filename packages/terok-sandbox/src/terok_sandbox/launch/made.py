@@ -1,0 +1,259 @@
+"""What Podman made of a launch, compared with what was planned, before the container's first process runs.
+
+Podman adds what any ``containers.conf`` asks for to every container: mounts, devices, variables, shared namespaces. The
+runtime's configuration (``config.json``) shows all of it, also at a start that no command of the sandbox is behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError
+
+from terok_sandbox.errors import SupervisorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.sidecar import Planned
+
+    Config = Callable[[], SandboxConfig]
+
+MAX_CONFIG: Final = 4 * 1024 * 1024
+_DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NAMESPACES: Final = frozenset({"pid", "ipc", "uts", "mount", "cgroup", "network"})
+_KERNEL: Final = {
+    "/proc": {"proc"},
+    "/sys": {"sysfs"},
+    "/sys/fs/cgroup": {"cgroup", "cgroup2"},
+    "/dev": {"tmpfs"},
+    "/dev/pts": {"devpts"},
+    "/dev/mqueue": {"mqueue"},
+    "/dev/shm": {"tmpfs"},  # noqa: S108 - where the container sees it
+}
+"""File systems of the kernel's own that every container has, by where it sees them."""
+_PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
+"""What Podman keeps for a container and mounts there writable: shared memory (bounded), and what a ``mounts.conf`` of
+the distribution gives to every container."""
+_NOBODY: Final = 65534
+"""Who owns root's files as seen from Podman's own user namespace."""
+_INIT: Final = ("/run/podman-init", "/dev/init")
+_HIDDEN: Final = {"maskedPaths": "/proc/kcore", "readonlyPaths": "/proc/sys"}
+_SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the image of a container asks for: ``NAME=VALUE`` of its variables, and where it wants volumes."""
+
+    env: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Something that nobody planned: what it is, the settings of ``containers.conf`` that ask for it, their word."""
+
+    what: str
+    settings: tuple[str, ...]
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A container as Podman has made it; ``store`` is the directory of its storage, ``id`` the container's."""
+
+    config: Mapping[str, Any]
+    id: str
+    store: Path
+    image: Image = field(default_factory=Image)
+
+
+def check_made(data: bytes, planned: Planned, config: Config, *, bundle: Path, container_id: str) -> None:
+    """Raise SupervisorError when the ``config.json`` in *data* has anything that *planned* has not.
+
+    *bundle* is the directory it lies in. The message names the ``containers.conf`` that asks, where one is found.
+    *config* is called only when something was found.
+    """
+    try:
+        document: Any = json.loads(data) if len(data) <= MAX_CONFIG else None
+        made = Made(document, container_id, bundle.parents[2], image_of(bundle, container_id))
+        found = next(excesses(made, planned, config), None)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise SupervisorError("its configuration for the runtime cannot be read", hint=_RELAUNCH) from error
+    if found is None:
+        return
+    from terok_sandbox.launch.asked import who_asks
+
+    place = who_asks(found.settings, found.word, config().receipt_path)
+    hint = f"take it out of {place[0]}, {place[1]}" if place else f"see {', '.join(found.settings)} in containers.conf"
+    raise SupervisorError(f"{found.what} that its launch did not ask for", hint=f"{hint}, then {_RELAUNCH}")
+
+
+_RELAUNCH: Final = "remove it with `terok-sandbox rm NAME` and launch it again"
+
+
+def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
+    """Yield whatever *made* has beyond *planned*, or lacks of its confinement."""
+    yield from _namespaces(made.config, planned)
+    yield from _privileges(made.config, planned)
+    yield from _devices(made.config, planned)
+    yield from _mounts(made, planned, config)
+    if planned.env is not None:
+        yield from _environment(made, planned, frozenset(planned.env))
+
+
+def digest(setting: str) -> str:
+    """Return what stands for ``NAME=VALUE`` in a plan."""
+    return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def image_of(bundle: Path, container_id: str) -> Image:
+    """Return what the image of a container asks for, from Podman's storage around *bundle*.
+
+    Nothing, where it cannot be found (an additional image store): then nothing of it is allowed either.
+    """
+    containers = bundle.parents[1]
+    images = containers.with_name(containers.name.removesuffix("containers") + "images")
+    for name in ("containers.json", "volatile-containers.json"):
+        try:
+            rows = json.loads((containers / name).read_bytes())
+            image = next(str(row["image"]) for row in rows if row["id"] == container_id)
+            key = base64.b64encode(f"sha256:{image}".encode()).decode()
+            settings = json.loads((images / Path(image).name / f"={key}").read_bytes())["config"]
+            return Image(frozenset(settings.get("Env") or ()), frozenset(settings.get("Volumes") or ()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+            continue
+    return Image()
+
+
+def _namespaces(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
+    found = {str(one["type"]): one.get("path") for one in document["linux"]["namespaces"]}
+    wanted = _NAMESPACES | ({"user"} if planned.user_namespace else set())
+    for kind in sorted(wanted - set(found)):
+        yield Excess(f"it would share the host's {kind} namespace, a thing", (f"{_SETTING.get(kind, kind)}ns",))
+    for kind, path in found.items():
+        if path and not (kind == "network" and planned.own_network):
+            yield Excess(f"it would join another's {kind} namespace, a thing", (f"{_SETTING.get(kind, kind)}ns",))
+
+
+_SETTING: Final = {"network": "net", "user": "user"}
+
+
+def _privileges(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
+    process, linux = document["process"], document["linux"]
+    allowed = {f"CAP_{name}" for name in planned.capabilities}
+    held = {name for key in _SETS for name in (process.get("capabilities") or {}).get(key) or ()}
+    if more := sorted(held - allowed):
+        yield Excess(f"it would have the capability {more[0]}", ("default_capabilities",))
+    if planned.restricted and (process.get("noNewPrivileges") is not True or process["user"]["uid"] == 0):
+        yield Excess("it would have privileges", ("no_new_privileges",))
+    if (linux.get("seccomp") or {}).get("defaultAction", "SCMP_ACT_ALLOW") == "SCMP_ACT_ALLOW":
+        yield Excess("it would have system calls", ("seccomp_profile",))
+    for key, path in _HIDDEN.items():
+        if path not in (linux.get(key) or ()):
+            yield Excess(f"it would see {path} in a way", ("privileged",))
+    if planned.labels and not process.get("selinuxLabel"):
+        yield Excess("it would run without an SELinux label, a thing", ("label",))
+
+
+def _devices(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
+    for device in document["linux"].get("devices") or ():
+        if device["path"] not in planned.devices:
+            yield Excess(f"it would have the device {device['path']}", ("devices",), device["path"])
+
+
+def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
+    wanted = {destination: (source, mode) for source, destination, mode in planned.mounts}
+    seen = set()
+    for mount in made.config["mounts"]:
+        source, destination = str(mount.get("source", "")), str(mount["destination"])
+        kind, options = str(mount.get("type") or "bind"), set(mount.get("options") or ())
+        settings = ("volumes", "mounts", "devices", "tz", "init_path")
+        excess = Excess(f"it would have the mount {source} at {destination}", settings, destination)
+        if destination in seen:
+            yield excess
+        elif destination in wanted:
+            expected, mode = wanted[destination]
+            same = kind == "tmpfs" == expected or os.path.realpath(source) == os.path.realpath(expected)
+            if not same or (mode == "ro" and "ro" not in options):
+                yield excess
+        elif not (_usual(made, source, destination, kind, options) or _granted(source, destination, planned)) and (
+            planned.env is not None or not _harmless(made, source, destination, kind, options, config)
+        ):
+            yield excess
+        seen.add(destination)
+    if missing := sorted(set(wanted) - seen):
+        yield Excess(f"it would be without the mount {missing[0]}, a thing", ("volumes",), missing[0])
+
+
+def _usual(made: Made, source: str, destination: str, kind: str, options: set[str]) -> bool:
+    """Tell whether a mount is one that Podman gives to every container, or a volume of the image."""
+    if kind != "bind":
+        return kind in _KERNEL.get(destination, ())
+    if destination in _INIT:
+        return "ro" in options and _is_roots(source)
+    if destination in _PODMANS:
+        return source.endswith(f"-containers/{made.id}/userdata/{_PODMANS[destination]}")
+    return destination in made.image.volumes and _volume(made, source, r"[0-9a-f]{64}")
+
+
+def _granted(source: str, destination: str, planned: Planned) -> bool:
+    return source in planned.devices and destination in planned.devices
+
+
+def _harmless(made: Made, source: str, destination: str, kind: str, options: set[str], config: Config) -> bool:
+    """Judge a mount of somebody who starts the container themselves as one of a launch would be."""
+    from terok_sandbox.launch.mounts import check_mount_sources
+    from terok_sandbox.launch.paths import check_container_path
+    from terok_sandbox.launch.spec import VolumeSpec
+
+    try:
+        check_container_path(destination)
+        if kind == "bind" and not _volume(made, source, r"[A-Za-z0-9][A-Za-z0-9_.-]*"):
+            check_mount_sources(
+                [VolumeSpec(Path(source), destination, read_only="ro" in options)], config(), store=[str(made.store)]
+            )
+    except TerokError:
+        return False
+    return kind in ("bind", "tmpfs")
+
+
+def _volume(made: Made, source: str, name: str) -> bool:
+    return re.fullmatch(rf"{re.escape(str(made.store))}/volumes/{name}/_data", source) is not None
+
+
+def _is_roots(path: str) -> bool:
+    """Tell whether a program of the host is root's, as this user cannot make one."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - follows links, as the runtime does
+    except OSError:
+        return False
+    return info.st_uid in (0, _NOBODY) and not info.st_mode & 0o022
+
+
+def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Iterator[Excess]:
+    for setting in made.config["process"].get("env") or ():
+        name, _, value = setting.partition("=")
+        usual = {
+            "PATH": setting == _DEFAULT_PATH,
+            "TERM": value == "xterm",
+            "HOME": value.startswith("/"),
+            "HOSTNAME": value == planned.hostname,
+            "container": value in ("podman", "oci"),
+        }.get(name, name in planned.devices)
+        if not (usual or setting in made.image.env or digest(setting) in digests):
+            yield Excess(f"it would have the variable {name}", ("env",), name)
+
+
+def borrowed(planned: Planned) -> Planned:
+    """Return the plan of a container that somebody starts with arguments of their own besides ours."""
+    return replace(planned, env=None)

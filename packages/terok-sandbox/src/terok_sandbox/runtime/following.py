@@ -1,0 +1,155 @@
+"""Follows a running container's output in the file that Podman's monitor writes, and sees its end at once.
+
+`podman logs --follow` looks at that file four times a second, and tells of a container's end half a second late.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from terok_util.process.lines import LineSplitter
+from terok_util.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Self
+
+SOONEST: Final = 0.02
+LATEST: Final = 0.2
+"""Seconds between two looks at the file: soon after something was said, later while nothing is."""
+_CHUNK: Final = 65536
+_LONGEST: Final = 1024 * 1024
+"""Bytes of one entry; the monitor writes at most a few thousand."""
+
+
+class Monitored(NamedTuple):
+    """A container that runs or has ended: its log, its first process, and the monitor that is the parent of that.
+
+    ``pid`` is 0 and ``exit_code`` known once it has ended.
+    """
+
+    log: Path
+    pid: int
+    monitor: int
+    exit_code: int | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Monitored | None:
+        """Read what ``podman container inspect`` says; ``None`` if it never ran, or its log cannot be read here."""
+        try:
+            state, kept = row["State"], row["HostConfig"]["LogConfig"]
+            code = int(state["ExitCode"]) if state["Status"] in ("exited", "stopped") else None
+            pid = 0 if code is not None else int(state["Pid"])
+            found = cls(Path(str(kept["Path"])), pid, int(state.get("ConmonPid") or 0), code)
+            usable = kept["Type"] == "k8s-file" and (pid or code is not None) and os.access(found.log, os.R_OK)
+        except (KeyError, TypeError, ValueError):
+            return None
+        return found if usable else None
+
+    def open(self) -> int | None:
+        """Return a descriptor of the first process that can be read when it has ended; ``None`` if it has already."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except OSError:
+            return None
+        if _parent(self.pid) == self.monitor:
+            return descriptor
+        os.close(descriptor)  # the number is another process's by now
+        return None
+
+
+class LogFile:
+    """Reads entries ``TIME STREAM TAG TEXT`` as they are written, and calls *on_line* for every line of the output.
+
+    A line comes in several entries (tag ``P``) until its end (tag ``F``). When the file has reached its limit, the
+    monitor puts a new one in its place.
+    """
+
+    def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._rest = b""
+        self._streams = {name: LineSplitter(lambda line: on_line(redact(line))) for name in (b"stdout", b"stderr")}
+
+    def read(self) -> bool:
+        """Take what is new; tell whether there was anything."""
+        some = False
+        while True:
+            if self._file is None and not self._open():
+                return some
+            assert self._file is not None
+            while data := os.read(self._file, _CHUNK):
+                some = True
+                self._take(data)
+            if not self._replaced():
+                return some
+            self._close()
+
+    def end(self) -> None:
+        """Take what is left, and hand over a last line without an end."""
+        self.read()
+        for lines in self._streams.values():
+            lines.end()
+
+    def __enter__(self) -> Self:
+        """Return itself; the file is closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._close()
+
+    def _take(self, data: bytes) -> None:
+        *entries, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-_LONGEST:]
+        for entry in entries:
+            _, _, said = entry.partition(b" ")
+            stream, _, said = said.partition(b" ")
+            tag, _, text = said.partition(b" ")
+            if stream in self._streams:
+                self._streams[stream].feed(text if tag == b"P" else text + b"\n")
+
+    def _open(self) -> bool:
+        try:
+            self._file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        return True
+
+    def _replaced(self) -> bool:
+        assert self._file is not None
+        try:
+            return self._path.stat().st_ino != os.fstat(self._file).st_ino
+        except OSError:
+            return False
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._rest = None, b""
+
+
+def follow(log: LogFile, process: int, *, deadline: float) -> bool:
+    """Hand over what is written until the process behind a pidfd has ended; ``False`` if the deadline comes first.
+
+    *deadline* is ``time.monotonic``'s. What is written last may be missing still: see `LogFile.end`.
+    """
+    poller = select.poll()
+    poller.register(process, select.POLLIN)
+    pause = SOONEST
+    while (left := deadline - time.monotonic()) > 0:
+        if poller.poll(min(pause, left) * 1000):
+            return True
+        pause = SOONEST if log.read() else min(pause * 1.5, LATEST)
+    return False
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,59 @@
+"""Unix sockets: addresses of any length, and who is at the other end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_ADDRESS_LIMIT: Final = 107
+"""Bytes the kernel allows."""
+
+
+def peer_uid(channel: socket.socket) -> int:
+    """Return the user id of the process at the other end, as seen from here; -1 for one that may be in a container."""
+    pid, uid = peer(channel)
+    return uid if is_in_container(pid) is False else -1
+
+
+def peer(channel: socket.socket) -> tuple[int, int]:
+    """Return process and user id of whoever connected, or called listen, at the other end."""
+    pid, uid, _ = struct.unpack("=iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+def is_in_container(pid: int) -> bool | None:
+    """Tell whether a process is in another process or user namespace than this one; ``None`` when it has ended.
+
+    Podman's own user namespace, in which the hook runs, is none of a container: it maps its root to this user.
+    """
+    try:
+        theirs, mine = _namespaces(str(pid)), _namespaces("self")
+    except (OSError, ValueError, StopIteration):
+        return None
+    podmans = theirs[1][:1] == [["0", str(os.geteuid()), "1"]]
+    return theirs[0] != mine[0] or not (theirs[1] == mine[1] or podmans)
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """Give an address for *path* that fits a socket address however long the path is."""
+    if len(os.fsencode(path)) <= _ADDRESS_LIMIT:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+def _namespaces(process: str) -> tuple[int, list[list[str]]]:
+    """Return how deep in process namespaces a process is, and how its user ids are mapped: both may be read of any."""
+    place = Path("/proc", process)
+    depth = next(len(line.split()) for line in (place / "status").read_text().splitlines() if line.startswith("NSpid:"))
+    return depth, [line.split() for line in (place / "uid_map").read_text().splitlines()]

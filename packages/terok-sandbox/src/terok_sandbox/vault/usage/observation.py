@@ -1,0 +1,194 @@
+"""Following one exchange: what it may cost while it is under way, what it did cost when it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from terok_sandbox.vault.usage.asked import MAX_BODY, Asked, asked, is_inference, is_unpriced
+from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.observe import AnswerReader
+from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from terok_sandbox.vault.refusal import Refusal
+    from terok_sandbox.vault.routes import Route
+    from terok_sandbox.vault.usage.meter import UsageMeter
+
+TOKENS_PER_SECOND: Final = 500
+"""What a model may think in hiding, at most, while its answer is under way."""
+NEVER_LEFT: Final = frozenset(
+    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
+     "upstream_proxy"}
+)  # fmt: skip
+"""Outcomes with which no provider has got the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request that was written down before it left: its number there, what it asked for, and when that was."""
+
+    number: int
+    asked: Asked
+    usage: Usage
+    at: float
+
+
+class Observation:
+    """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
+
+    def __init__(self, meter: UsageMeter, route: Route, method: str, path: str) -> None:
+        self._meter = meter
+        self.route = route
+        self._method, self._path = method, path
+        self._billed = is_inference("POST", path)
+        self._metered = self._billed and method == "POST"
+        self._body: bytearray | None = bytearray()
+        self._size = 0
+        self._reader = AnswerReader() if method == "POST" else None
+        self._status = 0
+        self._model, self._unsaid, self._moved = "", 0, 0
+        self._opened: list[Opened] = []
+        self._done = self._counted = False
+        meter.in_flight += 1
+
+    def ask(self, data: bytes, *, last: bool) -> Refusal | None:
+        """Take a piece of the request's body, or a message; return why its last piece must not leave."""
+        if not self._billed or self._done:
+            return None
+        self._size += len(data)
+        if self._body is not None:
+            self._hold(len(data))
+            self._body += data
+            if len(self._body) > MAX_BODY or self._meter.crammed:
+                self._hold(-len(self._body))
+                self._body = None
+        return self._release() if last else None
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the answer's head."""
+        self._status = status
+        if status == 101:
+            self._reader = AnswerReader()
+        if self._reader is not None:
+            self._reader.begin(status, headers)
+
+    def move(self, size: int) -> Refusal | None:
+        """Count bytes that passed, either way; return why no more may."""
+        self._moved += size
+        return self._meter.move(size, self.route)
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the body; an answer in a WebSocket is written down as soon as it says its usage."""
+        if self._reader is None:
+            return
+        before = self._reader.held
+        self._reader.feed(data)
+        self._hold(self._reader.held - before)
+        if self._meter.crammed:
+            self._hold(-self._reader.held)
+            self._reader.give_up()
+        if self._status != 101:
+            return
+        self._unsaid += len(data)
+        if (usage := self._reader.usage) is not None and self._reader.said:
+            self._settle(usage, estimated=False)
+            self._reader.usage, self._model, self._unsaid = None, usage.model, 0
+            self._reader.spoken = 0
+
+    def end(self, sent: int, received: int, outcome: str) -> None:
+        """Write the exchange down, with an assumption where it did not say, or not to its end, what it used."""
+        self._meter.in_flight -= not self._counted
+        self._meter.moved -= self._moved
+        self._hold(-len(self._body or b""))
+        if self._status == 101:
+            while self._opened:  # the answers that are still on their way
+                self._settle(self._assumed(None, "client_left"), estimated=True)
+            if self._billed and self._unsaid:
+                self._settle(self._assumed(Usage(self._model), outcome), estimated=True)
+            self._record(Usage(), sent, received)
+            return
+        usage, estimated = Usage(), False
+        if self._reader is not None:
+            self._hold(-self._reader.held)
+            said = self._reader.finish()
+            usage = said or Usage()
+            if self._assume(said, outcome):
+                usage, estimated = self._assumed(said, outcome), True
+        self._record(usage, sent, received, estimated=estimated)
+
+    def _release(self) -> Refusal | None:
+        """Write down, before it leaves, what has been asked for."""
+        body = None if self._body is None else bytes(self._body)
+        self._hold(-len(self._body or b""))
+        self._body = bytearray()
+        if self._method != "POST" and not _wants_answer(body):
+            return None
+        wanted = asked(self._path, body, self._size, LARGEST_CONTEXT)
+        opened = self._meter.release(self.route, wanted)
+        if not isinstance(opened, Opened):
+            return opened
+        self._opened.append(opened)
+        if self._method == "POST":
+            self._done = self._counted = True  # the row counts it from here on
+            self._meter.in_flight -= 1
+        return None
+
+    def _assume(self, said: Usage | None, outcome: str) -> bool:
+        """Tell whether the exchange cost something that its answer did not say, or not to its end."""
+        if not self._metered or not self._opened or outcome in NEVER_LEFT:
+            return False
+        if self._status and not 200 <= self._status < 300:
+            return False
+        return said is None or not said.tokens or not said.final
+
+    def _assumed(self, said: Usage | None, outcome: str) -> Usage:
+        """Return what an answer is taken to have used that was begun, or of which nothing was seen."""
+        opened = self._opened[0] if self._opened else None
+        spoken = 0 if self._reader is None else self._reader.spoken
+        most = opened.usage if opened is not None else Usage(self._model, output=spoken)
+        usage = most
+        if said is not None:
+            counted = said if said.tokens - said.output else most
+            usage = replace(counted, model=said.model or most.model, output=most.output, final=False)
+        nothing_seen = self._status == 0 or (self._status == 101 and not self._unsaid)
+        if nothing_seen or (opened is not None and opened.asked.later):
+            return usage
+        hidden = 0 if opened is None else round((self._meter.clock() - opened.at) * TOKENS_PER_SECOND)
+        told = max(spoken, said.output if said is not None else 0)
+        return replace(usage, output=max(told, min(usage.output, told + hidden)))
+
+    def _settle(self, usage: Usage, *, estimated: bool) -> None:
+        """Write down one answer of a WebSocket."""
+        opened = self._opened.pop(0) if self._opened else None
+        self._meter.record(
+            self.route.provider,
+            usage,
+            status=101,
+            estimated=estimated,
+            extra={"settles": opened.number} if opened is not None else {},
+        )
+        self._unsaid = 0
+
+    def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
+        extra = {"settles": self._opened[0].number} if self._opened else {}
+        unpriced = self.route.billed and is_unpriced(self._method, self._path)
+        self._meter.record(
+            self.route.provider,
+            usage,
+            status=self._status,
+            estimated=estimated,
+            extra={"sent": sent, "received": received, **extra, **({"price_assumed": True} if unpriced else {})},
+        )
+
+    def _hold(self, change: int) -> None:
+        self._meter.held += change
+
+
+def _wants_answer(message: bytes | None) -> bool:
+    """Tell whether a message in a WebSocket asks for an answer; one that cannot be read may."""
+    if message is None:
+        return True
+    return b"response.create" in message or b"\\u00" in message

@@ -1,0 +1,343 @@
+"""BUD-1: what the provider bills is what the ledger says, however an exchange ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from terok_sandbox.sidecar import UsageWiring
+from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.proxy import VaultProxy
+from terok_sandbox.vault.server import Server
+from terok_sandbox.vault.usage.budget import Limits
+from terok_sandbox.vault.usage.journal import Journal, settled_rows
+from terok_sandbox.vault.usage.meter import UsageMeter
+from terok_sandbox.vault.usage.prices import NANO
+from terok_sandbox.vault.wire.leg import Watch
+
+from .conftest import CONTAINER, Provider, Vault
+
+IN, OUT = 5, 25
+"""USD per million tokens of `claude-opus-5`."""
+BODY = {"model": "claude-opus-5", "max_tokens": 4000, "messages": [{"role": "user", "content": "x" * 4000}]}
+
+
+@dataclass
+class Bill:
+    """A provider that bills every request it has got whole, and answers as it is told."""
+
+    how: str = "complete"
+    nano: int = 0
+    seen: int = 0
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def charge(self, used: int, made: int) -> None:
+        self.nano += (used * IN + made * OUT) * 1000
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        asked = json.loads(await request.read())
+        self.seen += 1
+        used, made = len(asked["messages"][0]["content"]) // 4, asked["max_tokens"]
+        self.charge(used, made)
+        self.reached.set()
+        usage = {"input_tokens": used, "output_tokens": made}
+        if self.how == "silent":
+            await self.go_on.wait()
+        if self.how == "wordless":
+            return web.json_response({"model": asked["model"], "content": []})
+        if self.how == "complete":
+            return web.json_response({"type": "message", "model": asked["model"], "usage": usage})
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        begun = {"type": "message_start", "message": {"model": asked["model"], "usage": {**usage, "output_tokens": 1}}}
+        await stream.write(b"data: " + json.dumps(begun).encode() + b"\n\n")
+        await self.go_on.wait()
+        end = {"type": "message_delta", "usage": {"output_tokens": made}}
+        await stream.write(b"data: " + json.dumps(end).encode() + b"\n\n")
+        return stream
+
+
+@dataclass
+class Shop:
+    """A proxy with a meter between a client and a provider with a bill."""
+
+    vault: Vault
+    bill: Bill
+    usage: UsageWiring
+    client: aiohttp.ClientSession
+    meter: UsageMeter
+
+    def ledger(self) -> int:
+        return sum(row["cost_nano"] for row in settled_rows(self.usage.journal))
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(20):
+            while sum(row["action"] == "response" for row in self.vault.audit()) < sum(
+                row["action"] == "request" and row["verdict"] == "released" for row in self.vault.audit()
+            ):
+                await asyncio.sleep(0.01)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
+    closing: list[Any] = []
+
+    async def opened(limits: Limits, **routes: Any) -> Shop:
+        files.routes(stub={"upstream": provider.url, "header": "x-api-key", **routes})
+        usage = UsageWiring(files.wiring.audit_path.with_name("usage.jsonl"), "task", time.time(), task_limits=limits)
+        watch, meter, bill = Watch(), UsageMeter(usage, CONTAINER), Bill()
+        provider.handler = bill.answer
+        proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER,
+                           audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
+        server = Server(proxy.serve, watch)
+        listener = socket.create_server(("127.0.0.1", 0))
+        server.listen(listener)
+        files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = aiohttp.ClientSession(
+            files.url, headers={"x-api-key": files.token}, connector=aiohttp.TCPConnector(limit=0)
+        )
+
+        async def close() -> None:
+            bill.go_on.set()
+            await client.close()
+            listener.close()
+            await server.shutdown(0.1)
+            await proxy.close()
+            meter.close()
+            watch.stop()
+            files.db.close()
+
+        closing.append(close)
+        return Shop(files, bill, usage, client, meter)
+
+    yield opened
+    for close in closing:
+        await close()
+
+
+async def leave(shop: Shop, body: Any = BODY) -> int:
+    """Ask, and hang up before the head of the answer; return the status if there is one all the same."""
+    asking = asyncio.create_task(shop.client.post("/v1/messages", json=body))
+    reached = asyncio.create_task(shop.bill.reached.wait())
+    await asyncio.wait((asking, reached), return_when=asyncio.FIRST_COMPLETED)
+    reached.cancel()
+    if asking.done():
+        async with asking.result() as answer:
+            return answer.status
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    shop.bill.reached.clear()
+    await shop.settled()
+    return 0
+
+
+@pytest.mark.attack(id="BUD-1")
+async def test_a_client_that_leaves_before_the_head_pays_in_full(shop: Open) -> None:
+    it = await shop(Limits(cost_usd=0.30))
+    it.bill.how = "silent"
+    left = 0
+    while await leave(it) == 0:
+        left += 1
+        assert left < 20, "nothing stops requests that nobody waits for"
+    assert it.bill.nano <= it.ledger(), "BUD-1: the ledger says less than the bill"
+    assert it.bill.nano < 0.30 * NANO + 0.12 * NANO, "more than one request beyond the limit"
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("how", ["complete", "wordless", "stream", "left", "cut"])
+async def test_the_ledger_is_the_bill(shop: Open, how: str) -> None:
+    it = await shop(Limits())
+    it.bill.how = {"left": "stream", "cut": "stream"}.get(how, how)
+    if how != "left":
+        it.bill.go_on.set()
+    for _ in range(3):
+        async with it.client.post("/v1/messages", json=BODY) as answer:
+            assert answer.status == 200
+            if how != "left":
+                await answer.read()
+            else:
+                await answer.content.readany()
+                answer.close()
+    await it.settled()
+    if how in ("complete", "stream", "cut"):
+        assert it.ledger() == it.bill.nano, "BUD-1: the ledger is not the bill"
+    else:
+        assert it.ledger() > 3 * 1000 * IN * 1000, "what is not said is assumed, never 0"
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_fifty_requests_at_once_exceed_a_budget_by_one_at_most(shop: Open, chunked: bool) -> None:
+    it = await shop(Limits(cost_usd=0.30))
+    it.bill.how = "silent"
+    body = json.dumps({**BODY, "filling": "y" * 300_000 if chunked else ""}).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 50_000):
+            yield body[start : start + 50_000]
+            await asyncio.sleep(0)
+
+    async def ask() -> int:
+        async with it.client.post("/v1/messages", data=pieces() if chunked else body) as answer:
+            return answer.status
+
+    asking = [asyncio.create_task(ask()) for _ in range(50)]
+    async with asyncio.timeout(20):
+        while sum(task.done() for task in asking) + it.bill.seen < 50:
+            await asyncio.sleep(0.01)
+    it.bill.go_on.set()
+    it.bill.how = "complete"
+    statuses = await asyncio.gather(*asking)
+    assert set(statuses) == {200, 429} and statuses.count(200) == it.bill.seen
+    await it.settled()
+    assert it.ledger() == it.bill.nano <= 0.30 * NANO + 0.105 * NANO
+    assert it.meter.in_flight == it.meter.moved == it.meter.held == 0
+
+
+@pytest.mark.attack(id="BUD-1")
+async def test_a_broker_that_dies_takes_no_cost_with_it(shop: Open) -> None:
+    it = await shop(Limits(cost_usd=0.05))
+    it.bill.how = "silent"
+    asking = asyncio.create_task(it.client.post("/v1/messages", json=BODY))
+    await it.bill.reached.wait()
+    journal = Journal(it.usage.journal, "task")
+    journal.refresh(project=False)
+    assert journal.task_totals.cost >= it.bill.nano, "what the dead broker had released counts as used"
+    journal.close()
+    asking.cancel()
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("way", ["up", "down", "ping", "empty"])
+async def test_a_limit_of_bytes_ends_what_is_under_way(shop: Open, provider: Provider, way: str) -> None:
+    limit = 300_000 if way in ("up", "down") else 20_000
+    it = await shop(Limits(bytes=limit))
+    passed = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal passed
+        if way == "down":
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            while True:
+                await stream.write(b"x" * 10_000)
+                passed += 10_000
+        if way == "up":
+            async for piece in request.content.iter_any():
+                passed += len(piece)
+            return web.Response()
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        async for message in socket:
+            passed += len(message.data) + 2
+        return socket
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 10_000
+
+    provider.handler = handler
+    async with asyncio.timeout(30):
+        with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            if way == "down":
+                async with it.client.get("/large") as answer:
+                    await answer.read()
+            elif way == "up":
+                async with it.client.post("/upload", data=endless()) as answer:
+                    assert answer.status == 429
+                    raise ConnectionResetError
+            else:
+                async with it.client.ws_connect("/socket", autoping=False) as socket:
+                    while not socket.closed:
+                        await (socket.ping(b"p" * 100) if way == "ping" else socket.send_bytes(b""))
+                        await asyncio.sleep(0)
+        await it.settled()
+    assert it.vault.audit()[-1]["outcome"] == "budget_exceeded"
+    sent, received = (it.vault.audit()[-1][key] for key in ("sent_bytes", "bytes"))
+    assert limit <= sent + received < limit + 4 * 1024 * 1024
+
+
+@pytest.mark.attack(id="BUD-1")
+@pytest.mark.parametrize("way", ["wait", "socket"])
+async def test_a_limit_of_time_ends_what_is_under_way(shop: Open, provider: Provider, way: str) -> None:
+    it = await shop(Limits(wall_seconds=1.0))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if way == "wait":
+            await it.bill.go_on.wait()
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for _ in socket:
+            pass
+        return socket
+
+    provider.handler = handler
+    async with asyncio.timeout(20):
+        if way == "wait":
+            async with it.client.get("/slow") as answer:
+                assert answer.status == 429 and "seconds have passed" in await answer.text()
+        else:
+            async with it.client.ws_connect("/socket") as socket:
+                assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
+        await it.settled()
+    assert it.vault.audit()[-1]["outcome"] == "budget_exceeded"
+
+
+@pytest.mark.attack(id="BUD-1")
+async def test_what_cannot_be_priced_is_refused_under_a_limit_of_cost_only(shop: Open, provider: Provider) -> None:
+    it = await shop(Limits(cost_usd=1.0))
+
+    async def status(path: str, body: Any) -> int:
+        async with it.client.post(path, json=body) as answer:
+            if answer.status == 403:
+                assert (await answer.json())["error"]["code"] == "unpriced_request"
+            return answer.status
+
+    it.bill.how = "complete"
+    assert await status("/v1/images/generations", BODY) == await status("/v1/messages/batches", BODY) == 403
+    assert await status("/v1/responses", {**BODY, "background": True}) == 403
+    assert await status("/v1/messages/count_tokens", BODY) == await status("/v1/messages", BODY) == 200
+    it.vault.routes(stub={"upstream": provider.url, "header": "x-api-key", "billed": False})
+    assert await status("/graphql", BODY) == 200
+
+
+@pytest.mark.attack(id="BUD-1")
+async def test_a_websocket_s_request_is_paid_for_when_its_client_leaves(shop: Open, provider: Provider) -> None:
+    it = await shop(Limits(cost_usd=0.30))
+    heard = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal heard
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for _ in socket:
+            heard += 1
+        return socket
+
+    provider.handler = handler
+    asked = {"type": "response.create", "model": "gpt-5", "max_output_tokens": 20_000, "input": "x" * 1000}
+    for _ in range(6):
+        try:
+            async with it.client.ws_connect("/v1/responses") as socket:
+                await socket.send_json(asked)
+                await socket.send_json(asked)
+                while not socket.closed and heard < 1:
+                    await asyncio.sleep(0.01)
+        except aiohttp.WSServerHandshakeError as exc:
+            assert exc.status == 429
+            break
+        await it.settled()
+    cost = heard * 20_000 * 10 * 1000
+    assert 0 < cost <= it.ledger() and cost <= 0.30 * NANO + 0.21 * NANO, (heard, it.ledger())

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from terok_sandbox.audit import timestamp
+from terok_sandbox.vault.usage import journal as module
+from terok_sandbox.vault.usage.budget import Totals
+from terok_sandbox.vault.usage.journal import MAX_GROUPS, Journal, read_rows, settled_rows
+
+
+def opened(number: int, cost: int = 100) -> dict[str, object]:
+    return {
+        "time": timestamp(),
+        "provider": "p",
+        "model": "m",
+        "id": number,
+        "pending_tokens": 10,
+        "pending_nano": cost,
+    }
+
+
+def settled(number: int, model: str = "m") -> dict[str, object]:
+    return {"provider": "p", "model": model, "settles": number, "input": 3, "output": 4, "cost_nano": 7, "sent": 50}
+
+
+def shown(path: Path) -> Totals:
+    return sum((module.totals_of(row) for row in settled_rows(path)), Totals())
+
+
+def test_what_is_open_is_pending_and_what_is_settled_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "box.jsonl"
+    it = Journal(path, "task")
+    it.append(opened(1))
+    it.append(opened(2))
+    it.append(settled(1))
+    it.refresh(project=True)
+    assert it.task_totals == it.project_totals == Totals(2, 7, 50, 7)
+    assert it.task_pending == it.project_pending == Totals(0, 10, 0, 100)
+    assert shown(path) == Totals(2, 17, 50, 107), "what was never settled is shown with the most it may have cost"
+    other = Journal(path.with_name("other.jsonl"), "another")
+    other.refresh(project=True)
+    assert other.project_pending.cost == 100 and other.task_pending == Totals(), "others of the project see it"
+    again = Journal(path, "task")
+    again.refresh(project=True)
+    assert again.task_totals == Totals(2, 17, 50, 107) and again.task_pending == Totals(), "a dead broker's is used"
+
+
+def test_what_nobody_settles_for_hours_is_used(tmp_path: Path) -> None:
+    gone, it = Journal(tmp_path / "gone.jsonl", "other"), Journal(tmp_path / "box.jsonl", "task")
+    gone.append(opened(1) | {"time": "2020-01-01T00:00:00.000Z"})
+    gone.append(opened(2))
+    it.refresh(project=True)
+    assert (it.project_totals.cost, it.project_pending.cost) == (100, 100)
+    gone.append(settled(1))
+    it.refresh(project=True)
+    assert (it.project_totals.cost, it.project_pending.cost) == (7, 100)
+
+
+def test_a_journal_that_has_grown_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 20_000)
+    path, largest = tmp_path / "box.jsonl", 0
+    it, reader = Journal(path, "task"), Journal(path.with_name("other.jsonl"), "task")
+    it.append(opened(0))
+    for number in range(1, 2000):
+        it.append(opened(number))
+        it.append(settled(number, model=f"model-{number % 3}"))
+        largest = max(largest, path.stat().st_size)
+        if number % 50 == 0:
+            for journal in (it, reader):
+                journal.refresh(project=True)
+                expected = Totals(number + 1, number * 7, number * 50, number * 7)
+                assert journal.project_totals == journal.task_totals == expected
+                assert journal.project_pending == Totals(0, 10, 0, 100)
+    assert largest < 20_500 and path.stat().st_mode & 0o777 == 0o600
+    assert shown(path) == Totals(2000, 1999 * 7 + 10, 1999 * 50, 1999 * 7 + 100)
+    it.append(settled(0))
+    assert shown(path) == Totals(2000, 2000 * 7, 2000 * 50, 2000 * 7)
+
+
+def test_invented_names_of_models_do_not_make_it_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 400_000)
+    path = tmp_path / "box.jsonl"
+    it = Journal(path, "task")
+    for number in range(5000):
+        it.append({"provider": "p", "model": f"invented-{number}", "input": 1, "cost_nano": 2, "estimated": True})
+    rows = list(read_rows(path))
+    assert path.stat().st_size < 401_000 and len(rows) < 5000
+    assert sum(row.get("input", 0) for row in rows) == 5000 and len(module.put_together(rows)) == MAX_GROUPS + 1
+    assert all(row["estimated"] for row in rows)
+    text = path.read_text()
+    path.write_text(text + "torn")
+    it.append({"provider": "p", "input": 1})
+    assert json.loads(path.read_text().splitlines()[-1])["input"] == 1

@@ -1,0 +1,178 @@
+"""Read verbs of every command line against a bare interpreter, and against `podman ps` where Podman is asked.
+
+    tools/bench cli [--rounds N] [WORD …]
+
+Processor time of a command and of what it runs, each time right after the bare one; the median of the turns' ratios
+counts, so that what else the machine does hardly does. A vault with credentials, a mirror with a branch to review and a
+running container are made first. WORDs choose the verbs whose names have one of them. Budgets: ARCHITECTURE, section 6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from terok_executor.stub import Script, running_stub
+
+BIN = Path(sys.executable).parent
+BASE = "mmdebstrap:trixie"
+BARE = (sys.executable, "-c", "pass")
+PODMAN = ("podman", "ps", "--all", "--format", "json")
+OF_BARE, OF_PODMAN = 5.0, 4.0
+PREFIX = f"bench-{os.getpid()}"
+RUNS, LIVES = f"{PREFIX}-ran", f"{PREFIX}-runs"
+COMMIT = "echo more >> README.md && git add -A && git commit -q -m More"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command line; ``podman`` if its answer is Podman's."""
+
+    words: tuple[str, ...]
+    podman: bool = False
+
+    @property
+    def name(self) -> str:
+        """The command line as a person writes it."""
+        return " ".join(self.words).replace(f"{PREFIX}-", "")
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What is run."""
+        return (str(BIN / self.words[0]), *self.words[1:])
+
+
+def verbs(scope: str) -> list[Verb]:
+    """Return every verb that reads, on what `scene` has made; *scope* is the mirror's name."""
+    branch = f"terok/{RUNS}"
+    bare = [
+        *("terok-executor agents list", "terok-executor agents list --all", "terok-executor agents schema agent"),
+        *("terok-executor auth list", "terok-executor auth status demo", "terok-executor show-config"),
+        *("terok-executor completions bash", "terok-sandbox vault status", "terok-sandbox vault list"),
+        *("terok-sandbox vault audit", "terok-sandbox vault usage", "terok-sandbox vault passphrase show"),
+        *("terok-sandbox ssh list", "terok-sandbox gate list", f"terok-sandbox gate path {scope}"),
+        *(f"terok-sandbox gate branches {scope}", f"terok-sandbox gate review {scope}"),
+        *(f"terok-sandbox gate review {scope} {branch}", f"terok-sandbox gate ops {scope}"),
+        *(f"terok-sandbox gate backups {scope}", f"terok-sandbox gate policy {scope}"),
+        *(f"terok-sandbox gate access {scope}", f"terok-sandbox shield status {LIVES}"),
+        *(f"terok-sandbox shield rules {LIVES}", f"terok-sandbox shield logs {LIVES}"),
+        *(f"terok-sandbox shield why example.org --container {LIVES}", "terok-sandbox shield profiles"),
+        *(f"terok-sandbox shield check example.org --container {LIVES}", "terok-sandbox clearance list"),
+        *("terok-sandbox supervisor status", f"terok-sandbox supervisor status {LIVES}"),
+        *(f"terok review {scope}", f"terok review {scope} {branch}", "terok vault status", "terok auth list"),
+    ]
+    asking = [
+        *("terok-sandbox list", "terok-sandbox doctor", "terok-executor list", "terok-executor list --sizes"),
+        *(f"terok-executor doctor {LIVES}", "terok-executor doctor", f"terok-executor logs {RUNS}"),
+        f"terok-executor preflight claude --base {BASE}",
+    ]
+    return [Verb(tuple(text.split())) for text in bare] + [Verb(tuple(text.split()), podman=True) for text in asking]
+
+
+def quietly(*argv: str, stdin: str = "") -> str:
+    """Run a command that has to succeed and return what it prints."""
+    done = subprocess.run(argv, input=stdin, check=False, capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+@contextmanager
+def stub_provider(name: str, key: str) -> Iterator[None]:
+    """Play the model of provider *name* while the block runs, as a file of the user's has it."""
+    file = Path(os.environ["TEROK_ROOT"]) / f"config/providers/{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists():
+        raise SystemExit(f"{file} is in the way")
+    with running_stub(Script((COMMIT,)), api_key=key) as stub:
+        file.write_text(f"upstream: {stub.url}\n")
+        try:
+            yield
+        finally:
+            file.unlink()
+
+
+def repository(directory: Path) -> Path:
+    """Make a small repository of one commit and return its directory."""
+    directory.mkdir()
+    (directory / "README.md").write_text("# Project\n")
+    git = ("git", "-C", str(directory), "-c", "user.name=A Person", "-c", "user.email=person@example.test")
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Start"]):
+        quietly(*git, *words)
+    return directory
+
+
+@contextmanager
+def scene() -> Iterator[str]:
+    """Make what the verbs have to tell of, and yield the name of the mirror."""
+    quietly("terok-executor", "setup")
+    quietly("terok-executor", "build", "demo", "--base", BASE)
+    key = "real-" + secrets.token_urlsafe(36)
+    quietly("terok-executor", "auth", "demo", stdin=key + "\n")
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-cli-") as folder:
+            project = repository(Path(folder) / PREFIX)
+            with stub_provider("demo", key):
+                run = ("terok-executor", "run", "demo", str(project), "-p", "x", "--base", BASE, "--name", RUNS)
+                quietly(*run, "--branch", f"terok/{RUNS}")
+            image = "localhost/terok-base:trixie"
+            quietly("terok-sandbox", "run", "--name", LIVES, "--detach", image, "sleep", "infinity")
+            lines = quietly("terok-sandbox", "gate", "list").splitlines()
+            yield next(word for line in lines for word in line.split() if PREFIX in word)
+    finally:
+        for name in (RUNS, LIVES):
+            subprocess.run(["terok-executor", "rm", name], check=False, capture_output=True, timeout=60)
+
+
+def cost(argv: tuple[str, ...]) -> tuple[float, subprocess.CompletedProcess[bytes]]:
+    """Run a command to its end and return the processor time it took, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(argv, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done
+
+
+def compared(verb: Verb, rounds: int) -> tuple[float, float]:
+    """Return the median ratio of a verb to what it is measured by, and its own least time in seconds."""
+    measure, ratios, least = PODMAN if verb.podman else BARE, [], float("inf")
+    for number in range(rounds + 1):
+        theirs, _ = cost(measure)
+        mine, done = cost(verb.argv)
+        if done.returncode > 3 or b"error:" in done.stderr:
+            raise SystemExit(f"{verb.name} ended with {done.returncode}: {done.stderr.decode()[:200]}")
+        if number:  # the first turn warms caches
+            ratios.append(mine / theirs)
+            least = min(least, mine)
+    return statistics.median(ratios), least
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tools/bench cli", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="turns, each with every command")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only the verbs with one of these in their name")
+    chosen = parser.parse_args()
+    with scene() as scope:
+        wanted = [verb for verb in verbs(scope) if not chosen.words or any(word in verb.name for word in chosen.words)]
+        missed = 0
+        for verb in wanted:
+            ratio, least = compared(verb, chosen.rounds)
+            measure, budget = ("podman", OF_PODMAN) if verb.podman else ("bare", OF_BARE)
+            missed += ratio > budget
+            said = "MISSED" if ratio > budget else "ok"
+            print(f"{said:7} {verb.name:58} {least * 1e3:7.1f} ms {ratio:6.2f} x {measure:7} budget {budget:g}")
+    print(f"load {os.getloadavg()[0]:.1f}, {missed} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
