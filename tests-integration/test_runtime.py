@@ -10,6 +10,7 @@ from support import ROOT, Shell
 from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.podman import PodmanRuntime
 from terok_sandbox.runtime.protocol import ContainerRuntime
+from terok_sandbox.sidecar import Planned
 
 sys.path.insert(0, str(ROOT / "packages/terok-sandbox/tests/unit/runtime"))
 import conformance
@@ -26,7 +27,10 @@ def plan(runtime: ContainerRuntime, image: str, name: str) -> LaunchPlan:
         options=words,
         sealed=False,
         copies=(),
-        **dict.fromkeys(("env_file", "resolv_conf", "hosts", "apt_conf"), ""),
+        **dict.fromkeys(("env_file", "resolv_conf", "hosts", "apt_conf", "hostname"), ""),
+        timezone=None,
+        planned=Planned(name, (), (), (), restricted=False, user_namespace=True),
+        network=None,
         warnings=(),
     )
 

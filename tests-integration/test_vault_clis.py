@@ -314,6 +314,34 @@ def test_curl_git_and_a_websocket_use_a_key_they_never_see(ready: Shell, box: st
     assert inside(ready, box, ask) == "200"
 
 
+@pytest.mark.attack("ORA-1")
+def test_a_container_cannot_tell_from_an_echo_how_much_of_a_guess_is_right(
+    ready: Shell, box: str, web: type[Web]
+) -> None:
+    """Guess the next character of the key, look at how the answer is cut: this read a key in seconds."""
+    (script := Path(ready.cwd) / "oracle.py").write_text(ORACLE)
+    ready("podman", "cp", str(script), f"{box}:/tmp/oracle.py")
+    spellings = (
+        str,
+        lambda text: text.encode().hex(),
+        lambda text: base64.b64encode(b"x:" + text.encode()).decode(),
+        lambda text: "".join(f"%{ord(sign):02x}" for sign in text),
+    )
+    guesses = [
+        spelled(web.key[:known] + sign)
+        for spelled in spellings
+        for known in range(0, len(web.key), 5)
+        for sign in (web.key[known], "~")
+    ]
+    done = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps(guesses), timeout=300)
+    seen = done.json()
+    assert [text for _, text in seen] == [f"it was: {guess}and so on\n" for guess in guesses]
+    for right, wrong in zip(seen[::2], seen[1::2], strict=True):
+        assert right[0] == wrong[0], (right, wrong)
+    whole = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps([web.key]))
+    assert whole.json()[0][1] == f"it was: {'*' * len(web.key)}and so on\n"
+
+
 # Opens connections and says nothing, while and after which one asks properly.
 CROWD = r"""
 import resource, socket, ssl, sys
@@ -356,31 +384,3 @@ def test_a_silent_crowd_costs_bounded_memory_and_keeps_nobody_out(ready: Shell, 
 def most_memory(pid: int) -> int:
     """Return the most memory a process ever had, in MiB."""
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
-
-
-@pytest.mark.attack("ORA-1")
-def test_a_container_cannot_tell_from_an_echo_how_much_of_a_guess_is_right(
-    ready: Shell, box: str, web: type[Web]
-) -> None:
-    """Guess the next character of the key, look at how the answer is cut: this read a key in seconds."""
-    (script := Path(ready.cwd) / "oracle.py").write_text(ORACLE)
-    ready("podman", "cp", str(script), f"{box}:/tmp/oracle.py")
-    spellings = (
-        str,
-        lambda text: text.encode().hex(),
-        lambda text: base64.b64encode(b"x:" + text.encode()).decode(),
-        lambda text: "".join(f"%{ord(sign):02x}" for sign in text),
-    )
-    guesses = [
-        spelled(web.key[:known] + sign)
-        for spelled in spellings
-        for known in range(0, len(web.key), 5)
-        for sign in (web.key[known], "~")
-    ]
-    done = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps(guesses), timeout=300)
-    seen = done.json()
-    assert [text for _, text in seen] == [f"it was: {guess}and so on\n" for guess in guesses]
-    for right, wrong in zip(seen[::2], seen[1::2], strict=True):
-        assert right[0] == wrong[0], (right, wrong)
-    whole = ready("podman", "exec", "-i", box, "python3", "/tmp/oracle.py", stdin=json.dumps([web.key]))
-    assert whole.json()[0][1] == f"it was: {'*' * len(web.key)}and so on\n"

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from terok_executor.stub import Script, running_stub
+from job import quietly, repository, stub_provider
 
 BIN = Path(sys.executable).parent
 BASE = "mmdebstrap:trixie"
@@ -31,7 +31,6 @@ PODMAN = ("podman", "ps", "--all", "--format", "json")
 OF_BARE, OF_PODMAN = 5.0, 4.0
 PREFIX = f"bench-{os.getpid()}"
 RUNS, LIVES = f"{PREFIX}-ran", f"{PREFIX}-runs"
-COMMIT = "echo more >> README.md && git add -A && git commit -q -m More"
 
 
 @dataclass(frozen=True)
@@ -79,39 +78,6 @@ def verbs(scope: str) -> list[Verb]:
     return [Verb(tuple(text.split())) for text in bare] + [Verb(tuple(text.split()), podman=True) for text in asking]
 
 
-def quietly(*argv: str, stdin: str = "") -> str:
-    """Run a command that has to succeed and return what it prints."""
-    done = subprocess.run(argv, input=stdin, check=False, capture_output=True, text=True, timeout=900)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
-
-
-@contextmanager
-def stub_provider(name: str, key: str) -> Iterator[None]:
-    """Play the model of provider *name* while the block runs, as a file of the user's has it."""
-    file = Path(os.environ["TEROK_ROOT"]) / f"config/providers/{name}.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists():
-        raise SystemExit(f"{file} is in the way")
-    with running_stub(Script((COMMIT,)), api_key=key) as stub:
-        file.write_text(f"upstream: {stub.url}\n")
-        try:
-            yield
-        finally:
-            file.unlink()
-
-
-def repository(directory: Path) -> Path:
-    """Make a small repository of one commit and return its directory."""
-    directory.mkdir()
-    (directory / "README.md").write_text("# Project\n")
-    git = ("git", "-C", str(directory), "-c", "user.name=A Person", "-c", "user.email=person@example.test")
-    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Start"]):
-        quietly(*git, *words)
-    return directory
-
-
 @contextmanager
 def scene() -> Iterator[str]:
     """Make what the verbs have to tell of, and yield the name of the mirror."""
@@ -121,7 +87,7 @@ def scene() -> Iterator[str]:
     quietly("terok-executor", "auth", "demo", stdin=key + "\n")
     try:
         with tempfile.TemporaryDirectory(prefix="bench-cli-") as folder:
-            project = repository(Path(folder) / PREFIX)
+            project = repository(Path(folder) / PREFIX, files=1)
             with stub_provider("demo", key):
                 run = ("terok-executor", "run", "demo", str(project), "-p", "x", "--base", BASE, "--name", RUNS)
                 quietly(*run, "--branch", f"terok/{RUNS}")

@@ -38,7 +38,6 @@ BLOCK = (b'{"type":"content_block_delta","delta":{"text":"some words of an answe
 MEMORY_STREAMS = 200
 EVENTS = 200
 BODY_BYTES = 20 * 1024 * 1024
-LEAST_OF_NGINX = {"down": 0.5, "up": 0.6}
 
 
 class Provider(asyncio.Protocol):
@@ -374,14 +373,7 @@ def measure(arguments: argparse.Namespace, stack: ExitStack, folder: Path, repor
     size = arguments.megabytes * 1_000_000
     for what, way in (("down", download), ("up", upload)):
         speeds = best(ports, lambda port, way=way: way(port, token, size))
-        # Client, provider and proxy want a processor each. With fewer, the direct connection fills them all, and no
-        # proxy comes near it: then a share of what nginx does is asked, which searches answers for nothing.
-        enough = (os.cpu_count() or 1) > 3
-        ratio = speeds["vault"] / speeds["direct"]
-        report.row(f"streaming {what}, of direct", ratio, "x", show(speeds, "MB/s"), least=0.6 if enough else 0)
-        if "nginx" in speeds:
-            least = 0 if enough else LEAST_OF_NGINX[what]
-            report.row(f"streaming {what}, of nginx", speeds["vault"] / speeds["nginx"], "x", "", least=least)
+        report.row(f"streaming {what}, of direct", speeds["vault"] / speeds["direct"], "x", show(speeds, "MB/s"))
 
     if (seen := under_streams(ports["vault"], token, broker)) is not None:
         detail = f"{seen[0]:.0f} MiB before, {seen[1]:.0f} MiB during"

@@ -13,6 +13,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Unpack
 
 from terok_executor.container_care import WEB_MARKER, ContainerCare
+from terok_executor.delivery import read_delivery
 from terok_executor.errors import ExecutorError
 from terok_executor.follow import Outcome, follow, stopped_on_failure
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
@@ -278,7 +279,7 @@ class AgentRunner(ContainerCare):
             exit_code=outcome.exit_code,
             timed_out=outcome.timed_out,
             duration=duration,
-            delivery=self.delivery(name),
+            delivery=read_delivery(self.sandbox, name, ended=not outcome.timed_out),
         )
 
 

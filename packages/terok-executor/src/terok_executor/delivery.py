@@ -67,15 +67,18 @@ def parse_delivery(lines: Sequence[str]) -> Delivery:
     return Delivery(state, given[:MAX_LINES], left[:MAX_LINES])
 
 
-def read_delivery(sandbox: Sandbox, name: str) -> Delivery:
-    """Return how the work of a container stands; complete where it lies elsewhere, or there is none."""
+def read_delivery(sandbox: Sandbox, name: str, *, ended: bool = False) -> Delivery:
+    """Return how the work of a container stands; complete where it lies elsewhere, or there is none.
+
+    Podman is not asked whether the container has ``ended`` if that is known.
+    """
     directory = task_dir(name)
     record = load_record(directory)
-    container = sandbox.runtime.container(name)
-    if record is None or not record.holds_work or container.state == ContainerState.MISSING:
+    if record is None or not record.holds_work:
         return NOTHING_LEFT
-    if container.running:
-        return Delivery()
+    container = sandbox.runtime.container(name)
+    if not ended and (state := container.state) != ContainerState.EXITED:
+        return NOTHING_LEFT if state in (ContainerState.MISSING, ContainerState.CREATED) else Delivery()
     if record.sealed:
         lines = container.logs(tail=MAX_LINES).splitlines()
         return parse_delivery([line for line in lines if line.startswith(_PREFIX)])  # what git says stands in between

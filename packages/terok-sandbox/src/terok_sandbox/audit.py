@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
+import json.encoder
 import os
 import re
 import stat
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
+from time import time_ns
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from terok_sandbox.errors import AuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MAX_TEXT: Final = 4096
@@ -35,13 +37,31 @@ REPLACED: Final = "log_replaced"
 
 _ROW_END = re.compile(rb',"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\r?\n?\Z')
 _CHAIN_BYTES: Final = len(',"prev":"","hash":""}\n') + 2 * 64
-_log = logging.getLogger(__name__)
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Return what writes a row as JSON; `JSONEncoder.encode` makes the encoder below anew for each row."""
+    plain = json.JSONEncoder(separators=(",", ":"), default=str)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    write = make(None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+    return lambda row: "".join(write(row, 0))
+
+
+_encode = _encoder()
 
 
 def timestamp() -> str:
     """Return the time now as RFC 3339 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    milliseconds = time_ns() // 1_000_000
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Return a second since the epoch as RFC 3339 in UTC; many rows fall into one."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 class AuditLog:
@@ -138,7 +158,9 @@ class AuditLog:
         """Go on in the file that has the log's name now, with a row that shows the break."""
         if not self._path.parent.is_dir():
             raise AuditError(f"{self._path}: its directory is gone", hint="run `terok-sandbox doctor`")
-        _log.error("%s was moved away or exchanged while it was written to", self._path)
+        import logging
+
+        logging.getLogger(__name__).error("%s was moved away or exchanged while it was written to", self._path)
         head = self._head
         self.close()
         self._open()

@@ -119,7 +119,8 @@ class Planned:
     ``mounts`` are (source, destination, ``ro`` or ``rw``), a tmpfs with the source ``tmpfs``. ``env`` has the SHA-256
     of each ``NAME=VALUE``, so that the file still names no secret; ``None`` for a container that somebody starts with
     arguments of their own, whose variables and further mounts are theirs to choose. ``devices`` are what a description
-    of the asked GPUs grants: paths of nodes and mounts, and names of variables.
+    of the asked GPUs grants: paths of nodes and mounts, and names of variables. ``image_stores`` are places besides
+    Podman's storage where the image may be.
     """
 
     hostname: str
@@ -131,6 +132,7 @@ class Planned:
     own_network: bool = False
     labels: bool = False
     devices: tuple[str, ...] = ()
+    image_stores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,7 @@ def _planned(raw: dict[str, Any]) -> Planned:
         env=None if raw["env"] is None else _lines(raw, "env"),
         capabilities=_lines(raw, "capabilities"),
         devices=_lines(raw, "devices"),
+        image_stores=_lines(raw, "image_stores"),
         **{flag: raw[flag] for flag in flags},
     )
 

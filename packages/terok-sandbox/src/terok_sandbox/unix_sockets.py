@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+_NO_ID: Final = str(2**32 - 1)
 _ADDRESS_LIMIT: Final = 107
 """Bytes the kernel allows."""
 
@@ -29,14 +30,16 @@ def peer(channel: socket.socket) -> tuple[int, int]:
 def is_in_container(pid: int) -> bool | None:
     """Tell whether a process is in another process or user namespace than this one; ``None`` when it has ended.
 
-    Podman's own user namespace, in which the hook runs, is none of a container: it maps its root to this user.
+    Podman's own user namespace, in which the hook runs, is none of a container: it maps its root to this user. Nor is
+    one around this process's own, whose ids have no name here.
     """
     try:
         theirs, mine = _namespaces(str(pid)), _namespaces("self")
     except (OSError, ValueError, StopIteration):
         return None
-    podmans = theirs[1][:1] == [["0", str(os.geteuid()), "1"]]
-    return theirs[0] != mine[0] or not (theirs[1] == mine[1] or podmans)
+    first = theirs[1][0] if theirs[1] else []
+    outside = theirs[1] == mine[1] or first == ["0", str(os.geteuid()), "1"] or first[1:2] == [_NO_ID]
+    return theirs[0] != mine[0] or not outside
 
 
 @contextmanager

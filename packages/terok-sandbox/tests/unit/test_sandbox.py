@@ -300,6 +300,12 @@ def test_a_container_that_ended_at_once_was_supervised_only_if_its_log_says_so()
     assert not was_supervised(log, "bbcdef0123456789", moment)
     assert not was_supervised("x" + log, "abcdef0123456789", moment)
     assert not was_supervised("", "", moment)
+    assert not was_supervised(log, "abcdef0123456789", moment, to_its_end=True)
+    other = log + "2025-01-02T03:04:06Z supervisor[2]: the container has ended\n"
+    assert not was_supervised(other, "abcdef0123456789", moment, to_its_end=True), "another supervisor's container"
+    ended = log + "2025-01-02T03:04:06Z supervisor[1]: gateway[9] ended\n2025-01-02T03:04:06Z supervisor[1]: "
+    assert was_supervised(ended + "the container has ended\n", "abcdef0123456789", moment, to_its_end=True)
+    assert not was_supervised(ended + "the container has ended\n", "", moment, to_its_end=True)
 
 
 def test_a_container_of_somebody_else_s_making(lab: Lab) -> None:

@@ -1,21 +1,17 @@
-"""``login``, ``start``, ``doctor``, ``stop`` and ``rm``: containers of earlier runs."""
+"""``login``, ``start``, ``stop`` and ``rm``: containers of earlier runs."""
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 import time
 
-from terok_util import safe_text
 from terok_util.process import exec_replace
 
 from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
-from terok_executor.cli.listing import records
 from terok_executor.delivery import check_delivered
-from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import ContainerState, Finding, doctor_exit_code, examine
+from terok_executor.integrations.sandbox import ContainerState
 from terok_executor.paths import task_dir
 
 
@@ -44,27 +40,6 @@ def start(name: str, prompt: str | None, prompt_file: str | None, json: bool) ->
     started = time.monotonic()
     runner.resume(name, prompt=read_prompt(prompt, prompt_file))
     return follow_to_end(runner, name, started=started, json=json, remove=False)
-
-
-def doctor(name: str | None, json: bool) -> int:
-    """Check the containers that run: no real key in their mounts, tokens and addresses as they were made."""
-    runner = AgentRunner()
-    config = runner.sandbox.config
-    names = [name] if name is not None else [record.container for record in records()]
-    findings: list[Finding] = []
-    for one in names:
-        if name is not None:
-            _require(runner, one)
-        if runner.runtime.container(one).running:
-            checks = agent_doctor_checks(config, runner.roster, one)
-            findings += examine(checks, runtime=runner.runtime, container=one)
-    if json:
-        print(json_module.dumps([finding.as_dict() for finding in findings], indent=2))
-    for finding in findings if not json else ():
-        found = finding.as_dict()
-        words = (found["severity"].upper(), found["container"], found["category"], found["label"], found["detail"])
-        print("  ".join(safe_text(str(word)) for word in words) + (f"; {found['hint']}" if found["hint"] else ""))
-    return doctor_exit_code(findings)
 
 
 def stop(name: str, timeout: int) -> int:

@@ -17,9 +17,9 @@ from terok_executor.result import RunResult
 
 
 def catch_termination() -> None:
-    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: a batch system or a closed terminal stops the container too.
+    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: nothing stays behind when a batch system or a terminal ends us.
 
-    Whoever has them ignored, as `nohup` does, keeps it so.
+    A signal that is ignored (``nohup``) stays ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

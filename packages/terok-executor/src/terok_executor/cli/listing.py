@@ -1,10 +1,11 @@
-"""``list`` and ``logs``: what there is of earlier runs, asked of Podman and the records alone."""
+"""``list``, ``logs`` and ``doctor``: what there is of earlier runs, asked of Podman and the records alone."""
 
 from __future__ import annotations
 
 import json as json_module
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from terok_util import safe_text
 
@@ -13,6 +14,9 @@ from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, PodmanRuntime
 from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.paths import mounts_dir, task_dir
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import Finding
 
 MAX_LINE = 16384
 """Bytes of a line that are shown at once."""
@@ -42,6 +46,34 @@ def list_containers(sizes: bool, json: bool) -> int:
     keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
     print_table((key.upper() for key in keys), ([str(row[key]) for key in keys] for row in rows))
     return 0
+
+
+def doctor(name: str | None, json: bool) -> int:
+    """Check the containers that run: no real key in their mounts, tokens and addresses as they were made."""
+    from terok_executor.integrations.sandbox import SandboxConfig, doctor_exit_code, examine
+
+    names = [name] if name is not None else [record.container for record in records()]
+    for one in names:
+        task_dir(one)  # refuses what is no name
+    runtime = PodmanRuntime()
+    states = {one.name: one.state for one in runtime.containers_with_prefix("")}
+    if name is not None and name not in states:
+        raise RequestError(f"there is no container {name}", hint="see `terok-executor list`")
+    findings: list[Finding] = []
+    for one in names:
+        if states.get(one) is ContainerState.RUNNING:
+            from terok_executor.doctor import agent_doctor_checks
+            from terok_executor.roster.roster import AgentRoster
+
+            checks = agent_doctor_checks(SandboxConfig.load(), AgentRoster.shared(), one)
+            findings += examine(checks, runtime=runtime, container=one)
+    if json:
+        print(json_module.dumps([finding.as_dict() for finding in findings], indent=2))
+    for finding in findings if not json else ():
+        found = finding.as_dict()
+        words = (found["severity"].upper(), found["container"], found["category"], found["label"], found["detail"])
+        print("  ".join(safe_text(str(word)) for word in words) + (f"; {found['hint']}" if found["hint"] else ""))
+    return doctor_exit_code(findings)
 
 
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from terok_util import remove_tree
+
 from terok_executor.image_settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig
-from terok_executor.paths import state_dir, user_roster_dir
+from terok_executor.paths import cache_dir, state_dir, user_roster_dir
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import ImagePodman
@@ -29,6 +31,8 @@ def uninstall(keep_images: bool) -> int:
     from terok_executor.integrations.sandbox import run_uninstall
 
     left = remove_images(ImagePodman.find()) if not keep_images else 0
+    if cache_dir().exists():
+        remove_tree(cache_dir())
     run_uninstall(SandboxConfig.load(), _report)
     return int(bool(left))
 

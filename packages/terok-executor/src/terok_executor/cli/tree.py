@@ -230,7 +230,7 @@ START = CommandDef(
 DOCTOR = CommandDef(
     "doctor",
     help="check running containers: keys, tokens, addresses",
-    handler=f"{_CLI}.containers:doctor",
+    handler=f"{_CLI}.listing:doctor",
     args=(ArgDef("name", metavar="NAME", nargs="?", help="one container (default: all that run)"), _JSON),
 )
 STOP = CommandDef(

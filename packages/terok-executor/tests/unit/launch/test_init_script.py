@@ -446,12 +446,14 @@ def test_what_was_rewritten_or_overtaken_after_a_push_is_handed_over(task: Task)
     ("command", "said"),
     [
         ("git init -q inner; cd inner; git commit -q --allow-empty -m x", "inner, which is one of its own"),
-        ("rm -rf .git", "it is no repository any more"),
+        ("rm -rf .git", "what is in"),
+        ("echo '[broken' >>.git/config", "bad config"),
+        ("cp README copy; chmod -R a-w .git/objects", "what is not committed in"),
         ("echo x >closed; chmod 0 closed", "some of what is not committed"),
     ],
 )
 def test_what_cannot_be_handed_over_is_said(task: Task, command: str, said: str) -> None:
-    """LOSS-1: a repository within the repository, no repository any more, a file that cannot be read."""
+    """LOSS-1: a repository within the repository, none any more, files that cannot be read, objects not written."""
     done = task.run("sh", "-c", command)
     assert done.returncode == 75
     assert said in done.stdout
@@ -463,6 +465,15 @@ def test_a_report_counts_for_its_own_start_only(task: Task) -> None:
     assert task.run("true").returncode == 0
     process = subprocess.Popen(["sh", str(task.bin / "terok-init"), "sh", "-c", "kill -9 $PPID"], env=task.env)
     assert process.wait(timeout=20) == -signal.SIGKILL
+    assert not (task.dir / "delivery").exists()
+
+
+def test_a_report_that_cannot_be_written_is_no_report(task: Task) -> None:
+    """LOSS-1: as on a full disk."""
+    done = task.run("sh", "-c", f"{COMMIT}; mkdir '{task.dir}/delivery.new'")
+    assert done.returncode == 75
+    assert "could not be noted" in done.stdout
+    assert "Traceback" not in done.stderr
     assert not (task.dir / "delivery").exists()
 
 

@@ -15,6 +15,7 @@ from terok_util.text import safe_text
 from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sidecar import PolicyTiers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,6 @@ def run(
     """Launch an image; unless detached, follow its output and return its exit code."""
     if detach and remove:
         raise UsageError("--rm needs somebody to wait for the end", hint="leave out --detach")
-    from terok_sandbox.shield.registry_hosts import profile_tiers
-
     sandbox = Sandbox(warn=warn)
     spec = RunSpec(
         container_name=name,
@@ -73,7 +72,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(sandbox.config, image, profiles, [allow_line(one) for one in allow or ()], policy),
+            tiers=_tiers(sandbox, image, profiles, [allow_line(one) for one in allow or ()], policy),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -84,6 +83,16 @@ def run(
         print(name)
         return 0
     return _follow(sandbox, name, remove=remove)
+
+
+def _tiers(
+    sandbox: Sandbox, image: str, profiles: Sequence[str] | None, lines: Sequence[str], policy: str | None
+) -> PolicyTiers:
+    if policy is None and not (sandbox.config.shield_profiles if profiles is None else profiles):
+        return PolicyTiers(project_allow=tuple(lines))
+    from terok_sandbox.shield.registry_hosts import profile_tiers
+
+    return profile_tiers(sandbox.config, image, profiles, lines, policy)
 
 
 def start(*, names: Sequence[str]) -> None:

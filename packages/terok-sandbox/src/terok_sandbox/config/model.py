@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.seccomp import OptOut
     from terok_sandbox.sidecar import Enforcement, SecurityClass
     from terok_sandbox.vault.usage.budget import Budget
+
+
+CACHE: Final = "cache"
+"""Below the state directory: values that are made anew when it is removed."""
 
 
 def _state_dir() -> Path:
@@ -199,7 +203,7 @@ def _settings(file: Path) -> dict[str, Any]:
         here.parents[1] / "shield/upstream.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
-    kept = _state_dir() / "cache" / "config.json"
+    kept = _state_dir() / CACHE / "config.json"
     found: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_util.process import ProcessFailed
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
 _DISK_FULL: Final = "No space left on device"
-_HOST_KEY: Final = "Host key verification failed"
+_HOST_KEY: Final = b"Host key verification failed"
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 _TOLERATED: Final = (
@@ -125,6 +126,8 @@ class Upstream:
             text = "; ".join(safe_text(line, limit=300) for line in [*refused, *remote[-3:]] if line)
             hint = _CHECKED_OUT if "checked out" in text else _HINT
             raise PromotionRefused(f"the upstream {self.source.address} did not take the branch: {text}", hint=hint)
+        if _HOST_KEY in done.stderr:
+            raise self._other_host_key()
         text = "; ".join(safe_text(line, limit=300) for line in words[-3:]) or f"exit status {done.returncode}"
         raise self._unreachable(GitFailed(f"git push failed: {text}", status=done.returncode))
 
@@ -153,7 +156,8 @@ class Upstream:
         )
 
     def _unreachable(self, error: GitFailed | GitTimeout) -> UpstreamUnreachable:
-        if _HOST_KEY in error.message:
+        cause = error.__cause__
+        if isinstance(cause, ProcessFailed) and _HOST_KEY in cause.completed.stderr:
             return self._other_host_key()
         what = "check that the repository is intact with 'git fsck'"
         if self.source.kind != "path":

@@ -185,6 +185,7 @@ def plan_launch(
             own_network=spec.runtime == "krun",
             labels=facts.selinux,
             devices=tuple(cdi_grants) if spec.gpus else (),
+            image_stores=facts.image_stores,
         ),
         network=None if enforcement == "airlock" or spec.runtime == "krun" else facts.network,
         warnings=tuple(warnings),

@@ -19,7 +19,8 @@ class HostFacts:
     ``podman`` is the absolute path of the program; ``controllers`` are the cgroup controllers this user may set limits
     with; ``network`` is ``None`` when no program for a container's network is installed; ``init`` says whether Podman
     has an init program to put into containers; ``selinux`` whether mounts need a label; ``store`` is where Podman keeps
-    images, containers and volumes, and what runs; ``memory`` is the host's in bytes, 0 if unknown.
+    images, containers and volumes, and what runs; ``image_stores`` are further places of images; ``memory``
+    is the host's in bytes, 0 if unknown.
     """
 
     podman: str
@@ -32,6 +33,7 @@ class HostFacts:
     selinux: bool
     store: tuple[str, ...] = ()
     memory: int = 0
+    image_stores: tuple[str, ...] = ()
 
 
 def choose_network(version: tuple[int, int, int], *, rootless: bool, slirp: bool, pasta: bool) -> Network | None:

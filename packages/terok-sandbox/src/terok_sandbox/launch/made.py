@@ -12,6 +12,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ from terok_util import TerokError
 from terok_sandbox.errors import SupervisorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.sidecar import Planned
@@ -60,7 +61,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """Something that nobody planned: what it is, the settings of ``containers.conf`` that ask for it, their word."""
+    """Something nobody planned, the settings of ``containers.conf`` that ask for such things, and its name there."""
 
     what: str
     settings: tuple[str, ...]
@@ -85,7 +86,7 @@ def check_made(data: bytes, planned: Planned, config: Config, *, bundle: Path, c
     """
     try:
         document: Any = json.loads(data) if len(data) <= MAX_CONFIG else None
-        made = Made(document, container_id, bundle.parents[2], image_of(bundle, container_id))
+        made = Made(document, container_id, bundle.parents[2], image_of(bundle, container_id, planned.image_stores))
         found = next(excesses(made, planned, config), None)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise SupervisorError("its configuration for the runtime cannot be read", hint=_RELAUNCH) from error
@@ -95,7 +96,7 @@ def check_made(data: bytes, planned: Planned, config: Config, *, bundle: Path, c
 
     place = who_asks(found.settings, found.word, config().receipt_path)
     hint = f"take it out of {place[0]}, {place[1]}" if place else f"see {', '.join(found.settings)} in containers.conf"
-    raise SupervisorError(f"{found.what} that its launch did not ask for", hint=f"{hint}, then {_RELAUNCH}")
+    raise SupervisorError(f"its launch did not ask for {found.what}", hint=f"{hint}, then {_RELAUNCH}")
 
 
 _RELAUNCH: Final = "remove it with `terok-sandbox rm NAME` and launch it again"
@@ -116,19 +117,21 @@ def digest(setting: str) -> str:
     return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def image_of(bundle: Path, container_id: str) -> Image:
-    """Return what the image of a container asks for, from Podman's storage around *bundle*.
+def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> Image:
+    """Return what the image of a container asks for, from Podman's storage around *bundle* or one of *stores*.
 
-    Nothing, where it cannot be found (an additional image store): then nothing of it is allowed either.
+    Nothing, where it cannot be found: then nothing of it is allowed either.
     """
     containers = bundle.parents[1]
-    images = containers.with_name(containers.name.removesuffix("containers") + "images")
-    for name in ("containers.json", "volatile-containers.json"):
+    images = containers.name.removesuffix("containers") + "images"
+    for name, store in product(
+        ("containers.json", "volatile-containers.json"), (containers.parent, *map(Path, stores))
+    ):
         try:
             rows = json.loads((containers / name).read_bytes())
             image = next(str(row["image"]) for row in rows if row["id"] == container_id)
             key = base64.b64encode(f"sha256:{image}".encode()).decode()
-            settings = json.loads((images / Path(image).name / f"={key}").read_bytes())["config"]
+            settings = json.loads((store / images / Path(image).name / f"={key}").read_bytes())["config"]
             return Image(frozenset(settings.get("Env") or ()), frozenset(settings.get("Volumes") or ()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
             continue
@@ -139,13 +142,10 @@ def _namespaces(document: Mapping[str, Any], planned: Planned) -> Iterator[Exces
     found = {str(one["type"]): one.get("path") for one in document["linux"]["namespaces"]}
     wanted = _NAMESPACES | ({"user"} if planned.user_namespace else set())
     for kind in sorted(wanted - set(found)):
-        yield Excess(f"it would share the host's {kind} namespace, a thing", (f"{_SETTING.get(kind, kind)}ns",))
+        yield Excess(f"the host's {kind} namespace", (f"{kind.removesuffix('work')}ns",))
     for kind, path in found.items():
         if path and not (kind == "network" and planned.own_network):
-            yield Excess(f"it would join another's {kind} namespace, a thing", (f"{_SETTING.get(kind, kind)}ns",))
-
-
-_SETTING: Final = {"network": "net", "user": "user"}
+            yield Excess(f"another's {kind} namespace", (f"{kind.removesuffix('work')}ns",))
 
 
 def _privileges(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
@@ -153,22 +153,22 @@ def _privileges(document: Mapping[str, Any], planned: Planned) -> Iterator[Exces
     allowed = {f"CAP_{name}" for name in planned.capabilities}
     held = {name for key in _SETS for name in (process.get("capabilities") or {}).get(key) or ()}
     if more := sorted(held - allowed):
-        yield Excess(f"it would have the capability {more[0]}", ("default_capabilities",))
+        yield Excess(f"the capability {more[0]}", ("default_capabilities",))
     if planned.restricted and (process.get("noNewPrivileges") is not True or process["user"]["uid"] == 0):
-        yield Excess("it would have privileges", ("no_new_privileges",))
+        yield Excess("the means to gain privileges", ("no_new_privileges",))
     if (linux.get("seccomp") or {}).get("defaultAction", "SCMP_ACT_ALLOW") == "SCMP_ACT_ALLOW":
-        yield Excess("it would have system calls", ("seccomp_profile",))
+        yield Excess("system calls without a filter", ("seccomp_profile",))
     for key, path in _HIDDEN.items():
         if path not in (linux.get(key) or ()):
-            yield Excess(f"it would see {path} in a way", ("privileged",))
+            yield Excess(f"{path} as it is on the host", ("privileged",))
     if planned.labels and not process.get("selinuxLabel"):
-        yield Excess("it would run without an SELinux label, a thing", ("label",))
+        yield Excess("running without an SELinux label", ("label",))
 
 
 def _devices(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
     for device in document["linux"].get("devices") or ():
         if device["path"] not in planned.devices:
-            yield Excess(f"it would have the device {device['path']}", ("devices",), device["path"])
+            yield Excess(f"the device {device['path']}", ("devices",), device["path"])
 
 
 def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
@@ -178,7 +178,7 @@ def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
         source, destination = str(mount.get("source", "")), str(mount["destination"])
         kind, options = str(mount.get("type") or "bind"), set(mount.get("options") or ())
         settings = ("volumes", "mounts", "devices", "tz", "init_path")
-        excess = Excess(f"it would have the mount {source} at {destination}", settings, destination)
+        excess = Excess(f"the mount {source} at {destination}", settings, destination)
         if destination in seen:
             yield excess
         elif destination in wanted:
@@ -192,7 +192,7 @@ def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
             yield excess
         seen.add(destination)
     if missing := sorted(set(wanted) - seen):
-        yield Excess(f"it would be without the mount {missing[0]}, a thing", ("volumes",), missing[0])
+        yield Excess(f"running without the mount {missing[0]}", ("volumes",), missing[0])
 
 
 def _usual(made: Made, source: str, destination: str, kind: str, options: set[str]) -> bool:
@@ -251,7 +251,7 @@ def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Itera
             "container": value in ("podman", "oci"),
         }.get(name, name in planned.devices)
         if not (usual or setting in made.image.env or digest(setting) in digests):
-            yield Excess(f"it would have the variable {name}", ("env",), name)
+            yield Excess(f"the variable {name}", ("env",), name)
 
 
 def borrowed(planned: Planned) -> Planned:

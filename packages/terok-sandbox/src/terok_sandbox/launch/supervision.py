@@ -74,6 +74,8 @@ class HookSupervision:
                 problem = "its supervisor has no container"
             except SupervisorError as error:
                 problem = error.message
+            if was_supervised(_tail(log), known_id, since, to_its_end=True):
+                return ""
             try:
                 ended = container.state is ContainerState.EXITED
                 if ended and was_supervised(_tail(log), known_id or container.id, since):
@@ -105,14 +107,21 @@ def hook_heard(log: Path) -> Iterator[None]:
         raise
 
 
-def was_supervised(log: str, container_id: str, since: float) -> bool:
-    """Tell whether a supervisor's log says that it took the container, not before the second of *since*."""
+def was_supervised(log: str, container_id: str, since: float, *, to_its_end: bool = False) -> bool:
+    """Tell whether a supervisor's log says that it took the container, not before the second of *since*.
+
+    With *to_its_end* the same supervisor has to say that the container has ended: then Podman need not be asked.
+    """
+    until = r"[\s\S]*^\S+ supervisor\[(?P=who)\]: the container has ended$" if to_its_end else ""
     taken = re.compile(
-        rf"^(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) supervisor\[\d+\]: supervises {re.escape(container_id[:12])} ",
+        r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) supervisor\[(?P<who>\d+)\]: supervises "
+        + re.escape(container_id[:12])
+        + " "
+        + until,
         re.MULTILINE,
     )
     earliest = datetime.fromtimestamp(int(since), UTC)
-    return bool(container_id) and any(datetime.fromisoformat(time) >= earliest for time in taken.findall(log))
+    return bool(container_id) and any(datetime.fromisoformat(found[1]) >= earliest for found in taken.finditer(log))
 
 
 def _tail(log: Path) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import atomic_write, ensure_dir
+from terok_util.process import ToolNotFound, find_tool
 
 from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.facts import HostFacts, choose_network
@@ -19,7 +19,7 @@ from terok_sandbox.runtime.engine import ask, find_podman
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
@@ -52,6 +52,7 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         runtime = str(host["ociRuntime"]["name"])
         selinux = host["security"].get("selinuxEnabled") is True
         store = tuple(str(info["store"][key]) for key in ("graphRoot", "runRoot") if info.get("store", {}).get(key))
+        images = _image_stores(info.get("store", {}).get("graphOptions") or {})
         memory = int(info["host"].get("memTotal") or 0)
         slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -67,7 +68,15 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
         selinux=selinux,
         store=store,
         memory=memory,
+        image_stores=images,
     )
+
+
+def _image_stores(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return the directories that a storage driver's options name as stores of images."""
+    named = [value for key, value in options.items() if key.lower().endswith(("imagestore", "imagestores"))]
+    texts = [str(one) for value in named for one in (value if isinstance(value, list) else [value])]
+    return tuple(path for text in texts for path in text.split(",") if path.startswith("/"))
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
@@ -88,7 +97,7 @@ def _cache_key(podman: str) -> list[Any]:
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     files = [
         podman,
-        *(path for tool in ("slirp4netns", "pasta") if (path := shutil.which(tool))),
+        *(path for tool in ("slirp4netns", "pasta") if (path := _place(tool))),
         os.environ.get("CONTAINERS_CONF") or f"{home}/containers/containers.conf",
         "/etc/containers/containers.conf",
         os.environ.get("CONTAINERS_STORAGE_CONF") or f"{home}/containers/storage.conf",
@@ -96,6 +105,13 @@ def _cache_key(podman: str) -> list[Any]:
         *INIT_PROGRAMS,
     ]
     return [FORMAT, os.geteuid(), _BOOT_ID.read_text().strip(), [_identity(path) for path in files]]
+
+
+def _place(tool: str) -> str | None:
+    try:
+        return find_tool(tool)
+    except ToolNotFound:
+        return None
 
 
 def _identity(path: str) -> list[Any]:
@@ -118,6 +134,7 @@ def _read_cache(path: Path, key: list[Any]) -> HostFacts | None:
                 "controllers": frozenset(raw["controllers"]),
                 "version": tuple(raw["version"]),
                 "store": tuple(raw["store"]),
+                "image_stores": tuple(raw["image_stores"]),
             }
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
+from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
 from terok_sandbox.setup.containers_conf import add_hook_dir, conf_path, remove_hook_dir
 from terok_sandbox.setup.hooks import install_hooks, remove_hooks
@@ -186,6 +187,8 @@ def _stop_forkserver(config: SandboxConfig) -> str:
 
 def _forget_facts(config: SandboxConfig) -> str:
     config.host_facts_path.unlink(missing_ok=True)
+    if (kept := config.state_dir / CACHE).exists():
+        remove_tree(kept)
     return "forgotten"
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from terok_util.text import safe_text
 
 from terok_sandbox.audit import follow_audit, read_audit
-from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.errors import NotInForce
 from terok_sandbox.shield.ruleset import Posture, render
 from terok_sandbox.shield.shield import Shield
@@ -92,6 +91,8 @@ def rules(*, name: str, as_json: bool) -> None:
 
 def preview(*, name: str, posture: Posture | None, as_json: bool = False) -> None:
     """Print the nft table of the next start."""
+    from terok_sandbox.netns.host_addresses import host_addresses
+
     shield = Shield(name)
     shown = posture or shield.live.posture
     text = render(shield.policy, host_addresses=host_addresses(), posture=shown)

@@ -53,8 +53,8 @@ class Uplink:
         self.due = None
         try:
             self._start()
-        except TerokError as error:
-            self._log.note(error.message)
+        except (TerokError, OSError) as error:
+            self._log.note(f"the container has no network: {error}")
             self.due = time.monotonic() + _BACKOFF
         return self._program is not None
 

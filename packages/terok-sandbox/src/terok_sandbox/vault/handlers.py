@@ -15,9 +15,6 @@ from terok_sandbox.vault import unlock as unlocking
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.tiers import tier_named
-from terok_sandbox.vault.routes import load_routes
-from terok_sandbox.vault.status import VaultStatus
-from terok_sandbox.vault.store import CredentialDB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +24,8 @@ LOCKED_EXIT: Final = 2
 
 def status(*, json: bool = False) -> int:
     """Show the vault's state; exit code 0 when unlocked or not there yet, 2 when locked, 1 on an error."""
+    from terok_sandbox.vault.status import VaultStatus
+
     now = VaultStatus.load(SandboxConfig.load())
     if json:
         _print_json(asdict(now))
@@ -66,6 +65,7 @@ def list_entries(*, json: bool = False, include_tokens: bool = False) -> int:
 def store(*, provider: str, credential_set: str = "default", yes: bool = False) -> int:
     """Store an API key from standard input or, on a terminal, asked for without echo."""
     from terok_sandbox.vault.api_key import check_key
+    from terok_sandbox.vault.routes import load_routes
 
     cfg = SandboxConfig.load()
     session = unlocking.provision_session(cfg, interactive=True)
@@ -78,7 +78,7 @@ def store(*, provider: str, credential_set: str = "default", yes: bool = False) 
         if old not in (None, new) and not yes and not unlocking.confirmed(f"replace the credential of {place}?"):
             raise VaultError(
                 f"there is another credential of {place}; it is kept",
-                hint="replace it with --yes, or store this one in a set of its own with --set NAME",
+                hint="replace it with --yes, or store this one in a set of its own with --credential-set NAME",
             )
         database.store_credential(credential_set, provider, new)
     _say(f"stored the key of {provider} in the set {credential_set}")
@@ -115,6 +115,8 @@ def revoke(*, container: str) -> int:
 
 def unlock(*, recover: bool = False) -> int:
     """Put the passphrase into the session file; without a vault, create one."""
+    from terok_sandbox.vault.store import CredentialDB
+
     cfg = SandboxConfig.load()
     if not cfg.db_path.exists():
         unlocking.provision_session(cfg)

@@ -19,14 +19,14 @@ from terok_sandbox.vault.ledger import MAX_PATH
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
 from terok_sandbox.vault.standing import Grant, Standing
-from terok_sandbox.vault.swap import Presented, Screened, screen, swap, token_in_url
+from terok_sandbox.vault.swap import Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.traffic import HeldBackError
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
 from terok_sandbox.vault.wire.body import request_body
 from terok_sandbox.vault.wire.frames import CLOSE, frame
-from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal, read_request
+from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal
 from terok_sandbox.vault.wire.leg import HeadTooLarge
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class VaultProxy:
                     return None
                 if data == HTTP2_PREFACE:
                     return self._turn_away_http2(client)
-                head = read_request(data)
+                head, screened = read_screened(data, self._access.places)
             except HeadTooLarge:
                 return self._turn_away(
                     client, Refusal(431, "headers_too_large", "the request has too many or too large headers")
@@ -104,7 +104,7 @@ class VaultProxy:
                 return self._turn_away(client, Refusal(408, "head_timeout", "the request head did not come to its end"))
             except WireError as exc:
                 return self._turn_away(client, malformed(str(exc)))
-            if not await self._answer(client, head):
+            if not await self._answer(client, head, screened):
                 return None
 
     def _turn_away(self, client: Leg, refusal: Refusal) -> None:
@@ -118,14 +118,14 @@ class VaultProxy:
         client.write(http2_refusal(refusal.message))
         client.linger(LINGER_SECONDS)
 
-    async def _answer(self, client: Leg, head: RequestHead) -> bool:
+    async def _answer(self, client: Leg, head: RequestHead, screened: Screened | Refusal) -> bool:
         """Answer one request; return whether the connection goes on."""
         if head.target == HEALTH_PATH:
             return await self._health(client, head)
         exchange = self._record.begin()
         exchange.method = head.method[:16]
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
-        grant = await self._decide(head, exchange)
+        grant = await self._decide(screened, exchange)
         if isinstance(grant, Refusal):
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
@@ -148,6 +148,8 @@ class VaultProxy:
             return await self._forward(client, reply, grant, exchange)
         except asyncio.CancelledError:
             if exchange.stopped is not None and client.open:
+                if exchange.task is not None:
+                    exchange.task.uncancel()
                 return self._stop(client, reply, exchange, exchange.stopped)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "client_left"
@@ -164,8 +166,7 @@ class VaultProxy:
             return False
         return self._fail(client, reply, exchange, refusal)
 
-    async def _decide(self, head: RequestHead, exchange: Exchange) -> Grant | Refusal:
-        screened = screen(head.method, head.target, head.fields, self._access.places, minor=head.minor)
+    async def _decide(self, screened: Screened | Refusal, exchange: Exchange) -> Grant | Refusal:
         if isinstance(screened, Refusal):
             return screened
         exchange.path = screened.target.path[:MAX_PATH]

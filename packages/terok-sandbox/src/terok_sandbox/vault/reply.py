@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.encodings import BodySearch
 from terok_sandbox.vault.headers import HOP_BY_HOP
+from terok_sandbox.vault.spellings import may_take_long
 from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, content_length
 from terok_sandbox.vault.wire.head import ResponseHead, WireError, status_line
 
@@ -86,7 +87,7 @@ def relative_location(location: str, request: UpstreamRequest) -> str:
 async def _searched(search: BodySearch, data: bytes) -> bytes:
     """Search a piece; others get their turn while one with very much text or many escapes is looked through."""
     step = STEP if search.coded(data) else PLAIN_STEP
-    if len(data) <= step:
+    if len(data) <= step or (step == PLAIN_STEP and not may_take_long(data)):
         return search.feed(data)
     clean, before, since = [], search.decoded, time.monotonic()
     for start in range(0, len(data), step):

@@ -74,10 +74,10 @@ class Server:
             await self._watch.loop.connect_accepted_socket(lambda: client, connection, **words)
             await self._handler(client)
         except BaseException:
-            client.reset()
+            client.reset()  # an answer that was begun must not look complete
             raise
-        seat.waits()
         try:
+            seat.waits()
             await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
         finally:
             client.abort()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from terok_sandbox.vault.errors import VaultError, VaultLocked
 from terok_sandbox.vault.passphrase.record import Record, read_record
-from terok_sandbox.vault.unlock import Tier, passphrase_is_kept, resolve
+from terok_sandbox.vault.unlock import Tier, open_resolved, passphrase_is_kept
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
@@ -37,16 +37,14 @@ class VaultStatus:
     @classmethod
     def load(cls, cfg: SandboxConfig) -> VaultStatus:
         """Look at the vault; never asks and never raises for one that does not open."""
-        from terok_sandbox.vault.store import CredentialDB
-
         path = str(cfg.db_path)
         if not cfg.db_path.exists():
             return cls("unprovisioned", path)
         record = Record()
         try:
             record = read_record(cfg)
-            resolved = resolve(cfg)
-            with CredentialDB(cfg.db_path, resolved.passphrase) as database:
+            resolved, database = open_resolved(cfg)
+            with database:
                 rows, tokens = tuple(database.list_credentials()), database.list_tokens()
         except VaultLocked as exc:
             return cls("locked", path, durable_tier=record.tier, problem=exc.message, hint=exc.hint)

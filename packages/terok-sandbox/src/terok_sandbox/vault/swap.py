@@ -17,6 +17,7 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from terok_sandbox.vault.headers import Fate, canonical, known
@@ -24,11 +25,14 @@ from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.routes import Placement, Route
 from terok_sandbox.vault.scrub import MAX_SECRET
 from terok_sandbox.vault.target import Target, credential_in_url, read_target
+from terok_sandbox.vault.wire.head import RequestHead, read_request
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_HEADERS: Final = 128
 MAX_HEADER_BYTES: Final = 64 * 1024
+SMALL_HEAD: Final = 4096
+"""Bytes of a request head up to which what follows from it is remembered."""
 _ODD_VALUE = re.compile(rb"[^\x20-\x7e\t]")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/=-]{1,1024}")
@@ -132,6 +136,22 @@ class _Head:
         if place in self._tokens_seen:
             raise _RefusedError(malformed(f"the header {place} occurs twice"))
         self._tokens_seen.add(place)
+
+
+def read_screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | Refusal]:
+    """Read a request head and check it, see `read_request` and `screen`; WireError for one that is none.
+
+    A client says the same head again and again: what follows from its bytes alone is remembered for the last ones.
+    """
+    return (_screened_again if len(head) <= SMALL_HEAD else _screened)(head, places)
+
+
+def _screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | Refusal]:
+    read = read_request(head)
+    return read, screen(read.method, read.target, read.fields, places, minor=read.minor)
+
+
+_screened_again = lru_cache(maxsize=64)(_screened)
 
 
 def screen(

@@ -130,6 +130,13 @@ def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB
     return _first(cfg, lambda found: CredentialDB(cfg.db_path, found.passphrase), interactive=interactive)
 
 
+def open_resolved(cfg: SandboxConfig) -> tuple[Resolved, CredentialDB]:
+    """Open the credential database, once, and return the passphrase that did it too; asks nobody, raises as above."""
+    from terok_sandbox.vault.store import CredentialDB
+
+    return _first(cfg, lambda found: (found, CredentialDB(cfg.db_path, found.passphrase)), interactive=False)
+
+
 def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: TierName | None = None) -> Path:
     """Make sure that a vault exists, opens, and has a session file; return the session file's path.
 

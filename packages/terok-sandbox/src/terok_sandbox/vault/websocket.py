@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.spellings import may_take_long
 from terok_sandbox.vault.traffic import HeldBackError
 from terok_sandbox.vault.wire.frames import (
     CLOSE,
@@ -228,7 +229,7 @@ async def _pieces(reader: FrameReader, data: bytes) -> AsyncIterator[Piece]:
     while pieces:
         for whole in pieces:
             piece = whole
-            while len(piece.data) > STEP:
+            while len(piece.data) > STEP and may_take_long(piece.data):
                 yield Piece(piece.opcode, piece.data[:STEP], last=False)
                 await asyncio.sleep(0)
                 piece = Piece(piece.opcode, piece.data[STEP:], piece.last)

@@ -162,6 +162,10 @@ def test_the_image_is_found_in_the_storage(tmp_path: Path) -> None:
     (containers / "volatile-containers.json").write_text(json.dumps([{"id": "c1", "image": image}]))
     assert image_of(bundle, "c1") == Image(frozenset({"A=1"}), frozenset({"/data"}))
     assert image_of(bundle, "c2") == Image()
+    (tmp_path / "further").mkdir()
+    images.rename(tmp_path / "further/overlay-images")
+    assert image_of(bundle, "c1") == Image()
+    assert image_of(bundle, "c1", [str(tmp_path / "further")]).volumes == {"/data"}
 
 
 def test_the_file_that_asks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,3 +85,15 @@ def test_versions() -> None:
     assert parse_version("4.3") == (4, 3, 0)
     with pytest.raises(ValueError, match="no version"):
         parse_version("v5")
+
+
+def test_where_podman_keeps_things_is_known() -> None:
+    options = {
+        "overlay.imagestore": "/srv/a,/srv/b",
+        "overlay.additionalImageStores": ["/srv/c"],
+        "overlay.mountopt": "x",
+    }
+    store = {"graphRoot": "/g", "runRoot": "/r", "graphOptions": options}
+    host = {**INFO["host"], "memTotal": 2**33}
+    facts = read_info(json.dumps({**INFO, "host": host, "store": store}).encode(), "/usr/bin/podman", init=True)
+    assert (facts.store, facts.image_stores, facts.memory) == (("/g", "/r"), ("/srv/a", "/srv/b", "/srv/c"), 2**33)

@@ -138,3 +138,19 @@ def test_a_peer_in_a_container_is_nobody(tmp_path: Path, words: tuple[str, ...],
     with listener, listener.accept()[0] as connection:
         assert (wire.peer_uid(connection) == os.geteuid()) is ours
     assert child.wait(20) == 0
+
+
+@pytest.mark.parametrize("words", [("podman", "unshare"), ("unshare", "-Ur")])
+def test_a_peer_around_one_s_own_namespace_is_no_container(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A fork server that was started within Podman's own namespace is stopped from outside."""
+    script = (
+        "import sys; from pathlib import Path; from terok_sandbox.supervise import wire;"
+        "listener = wire.listen(Path(sys.argv[1])); listener.setblocking(True); print(1, flush=True);"
+        "print(wire.peer_uid(listener.accept()[0]))"
+    )
+    inside = [*words, sys.executable, "-c", script, str(tmp_path / "s")]
+    with subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        with wire.connect(tmp_path / "s", timeout=10):
+            assert server.stdout.readline() == "0\n"

@@ -102,7 +102,7 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
         proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER,
                            audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
         server = Server(proxy.serve, watch)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         server.listen(listener)
         files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = aiohttp.ClientSession(
@@ -112,8 +112,8 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
         async def close() -> None:
             bill.go_on.set()
             await client.close()
-            listener.close()
             await server.shutdown(0.1)
+            listener.close()
             await proxy.close()
             meter.close()
             watch.stop()

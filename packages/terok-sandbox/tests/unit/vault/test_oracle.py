@@ -195,8 +195,8 @@ async def opened(folder: Path, url: str, secrets: dict[str, str]) -> tuple[tuple
     server.listen(listener)
 
     async def close() -> None:
-        listener.close()
         await server.shutdown(0.1)
+        listener.close()
         await proxy.close()
         watch.stop()
         db.close()

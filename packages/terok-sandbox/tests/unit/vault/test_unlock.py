@@ -186,3 +186,22 @@ def test_a_session_file_must_be_trustworthy(tmp_path: Path) -> None:
         file.write_text(content)
         with pytest.raises(VaultError):
             read_session(file)
+
+
+def test_the_status_opens_the_vault_once(cfg: SandboxConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's own passphrase is stretched at every opening, which takes a quarter of a second."""
+    from terok_sandbox.vault import connection, store
+
+    write_session(cfg, "a person's own passphrase")
+    provision_session(cfg)
+    opened: list[Path] = []
+    real = connection.connect
+
+    def counting(path: Path, passphrase: str, *, create: bool = False) -> object:
+        opened.append(path)
+        return real(path, passphrase, create=create)
+
+    for module in (connection, store):
+        monkeypatch.setattr(module, "connect", counting)
+    assert VaultStatus.load(cfg).state == "unlocked"
+    assert opened == [cfg.db_path]

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -30,6 +28,10 @@ SETTINGS = (
 )
 HEADS, TAGS = "refs/heads/", "refs/tags/"
 WIP_MESSAGE = "Work in progress: what was not committed when the task ended"
+
+
+class FailedError(Exception):
+    """Git does not say what was asked of it."""
 
 
 class Delivery:
@@ -57,10 +59,16 @@ class Delivery:
             check=False,
         )
 
+    def output(self, *words: str, at: Path | None = None, **env: str) -> str:
+        """Return what git prints; FailedError if it fails, since what it does not say might be work."""
+        done = self.git(*words, at=at, **env)
+        if done.returncode:
+            raise FailedError(last_words(done.stderr))
+        return done.stdout
+
     def lines(self, *words: str) -> list[str]:
-        """Return the lines git prints; none if it fails."""
-        done = self.git(*words)
-        return done.stdout.splitlines() if done.returncode == 0 else []
+        """Return the lines git prints, see `output`."""
+        return self.output(*words).splitlines()
 
     def is_new(self, oid: str, *without: str) -> bool:
         """Say whether a commit, or one below it, was neither there at the start nor is below one of the others."""
@@ -79,10 +87,11 @@ class Delivery:
                 found[ref] = oid
         branches = tuple(oid for ref, oid in found.items() if ref.startswith(HEADS))
         for tree, head in self.trees().items():
-            at_end = self.uncommitted(tree, head)
+            at_end = self.uncommitted(tree, head) if tree.is_dir() else ""
             if at_end or (head and self.is_new(head, *branches)):
                 found[self.wip_name()] = at_end or head
-        for oid in self.lines("rev-list", "-g", "refs/stash", "--"):
+        stashed = self.lines("for-each-ref", "refs/stash")
+        for oid in self.lines("rev-list", "-g", "refs/stash", "--") if stashed else ():
             if oid not in self.known:
                 found[self.wip_name()] = oid
         return found
@@ -94,39 +103,43 @@ class Delivery:
             word, _, value = line.partition(" ")
             if word == "worktree":
                 tree = Path(value)
-            elif word == "HEAD" and tree.is_dir():
+            elif word == "HEAD":
                 found[tree] = value if value.strip("0") else ""
         return found
 
     def uncommitted(self, tree: Path, head: str) -> str:
         """Return a commit on top of ``head`` with what is not committed in a work tree; empty if that is nothing."""
-        status = self.git("status", "--porcelain", "--untracked-files=normal", at=tree)
-        if status.returncode:
-            self.left.append(f"what is not committed in {tree}: {last_words(status.stderr)}")
-        if status.returncode or not status.stdout:
+        try:
+            if not self.output("status", "--porcelain", "--untracked-files=normal", at=tree):
+                return ""
+            import shutil  # most tasks leave nothing, and these two take longer to import than all the rest
+            import tempfile
+
+            with tempfile.TemporaryDirectory() as place:
+                index = Path(place) / "index"
+                own = Path(tree, self.output("rev-parse", "--git-path", "index", at=tree).strip())
+                if own.is_file():
+                    shutil.copy2(own, index)
+                return self._snapshot(tree, head, str(index))
+        except (FailedError, OSError) as error:
+            self.left.append(f"what is not committed in {tree}: {error}")
             return ""
-        with tempfile.TemporaryDirectory() as place:
-            index = Path(place) / "index"
-            own = Path(tree, self.git("rev-parse", "--git-path", "index", at=tree).stdout.strip())
-            if own.is_file():
-                shutil.copy2(own, index)
-            return self._snapshot(tree, head, str(index))
 
     def _snapshot(self, tree: Path, head: str, index: str) -> str:
         added = self.git("add", "--all", "--ignore-errors", ".", at=tree, GIT_INDEX_FILE=index)
         if added.returncode:
             self.left.append(f"some of what is not committed in {tree}: {last_words(added.stderr)}")
-        before = gitlinks(self.git("ls-tree", "-r", "-z", head).stdout) if head else set()
-        staged = gitlinks(self.git("ls-files", "-s", "-z", at=tree, GIT_INDEX_FILE=index).stdout)
+        before = gitlinks(self.output("ls-tree", "-r", "-z", head)) if head else set()
+        staged = gitlinks(self.output("ls-files", "-s", "-z", at=tree, GIT_INDEX_FILE=index))
         for path in sorted(staged - before):  # a repository in the repository: git would keep its name alone
-            self.git("update-index", "--force-remove", path, at=tree, GIT_INDEX_FILE=index)
+            self.output("update-index", "--force-remove", path, at=tree, GIT_INDEX_FILE=index)
             if tree / path not in self.trees():
                 self.left.append(f"the repository {tree / path}, which is one of its own")
-        made = self.git("write-tree", at=tree, GIT_INDEX_FILE=index).stdout.strip()
-        if not made or (head and made == self.git("rev-parse", f"{head}^{{tree}}").stdout.strip()):
+        made = self.output("write-tree", at=tree, GIT_INDEX_FILE=index).strip()
+        if head and made == self.output("rev-parse", f"{head}^{{tree}}").strip():
             return ""
         parent = ["-p", head] if head else []
-        return self.git("commit-tree", *parent, "-m", WIP_MESSAGE, made).stdout.strip()
+        return self.output("commit-tree", *parent, "-m", WIP_MESSAGE, made).strip()
 
     def wip_name(self) -> str:
         """Return the next name for what has none."""
@@ -151,7 +164,7 @@ class Delivery:
         self.git("update-ref", "-d", "refs/terok/there")
         if fetched.returncode == 0 and self.git("merge-base", "--is-ancestor", oid, there).returncode == 0:
             return ""
-        if there in self.lines("rev-list", "-g", ref, "--"):  # it was ours, and was rewritten here
+        if there in self.git("rev-list", "-g", ref, "--").stdout.split():  # it was ours, and was rewritten here
             (why,) = self.push({ref: oid}, f"--force-with-lease={ref}:{there}").values()
             if not why:
                 return ""
@@ -230,20 +243,24 @@ def main(mode: str, gate: str) -> int:
     refs = task_dir / "base-refs"
     known = set(refs.read_text().split()) if refs.is_file() else set()
     delivery = Delivery(repo, gate, known, os.environ.get("TASK_ID", ""))
-    if delivery.git("rev-parse", "--git-dir").returncode:
-        work = {}
-        delivery.left.append(f"the workspace {repo}: it is no repository any more")
-    else:
+    work: dict[str, str] = {}
+    try:
         work = delivery.work()
+    except FailedError as error:
+        delivery.left.append(f"what is in {repo}: {error}")
     if mode == "push" and work:
         delivery.hand_over(work)
     elif work:
         delivery.left += map(said, work)
     lines = outcome(delivery)
     print(*lines, sep="\n", flush=True)
-    draft = task_dir / "delivery.new"
-    draft.write_text("\n".join(lines) + "\n", "ascii")
-    draft.replace(task_dir / "delivery")
+    try:
+        draft = task_dir / "delivery.new"
+        draft.write_text("\n".join(lines) + "\n", "ascii")
+        draft.replace(task_dir / "delivery")
+    except OSError as error:  # a full disk; without the file the host takes it that work is left
+        print(f">> how the hand-over went could not be noted: {error.strerror}", flush=True)
+        return 75
     return 75 if delivery.left else 0
 
 

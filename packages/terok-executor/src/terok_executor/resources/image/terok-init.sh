@@ -155,6 +155,6 @@ case "${CODE_REPO:+${TEROK_DELIVER:-1}}" in
     *) exit "$agent_rc" ;;
 esac
 export REPO_ROOT="$repo_root" TEROK_TASK_DIR="$task_dir"
-python3 -I "$beside/terok-deliver" "$deliver" "$gate_url" ||
+python3 -IS "$beside/terok-deliver" "$deliver" "$gate_url" ||
     { [ "$agent_rc" -ne 0 ] || [ "$deliver" = check ] || agent_rc=75; }
 exit "$agent_rc"

@@ -44,8 +44,11 @@ class Agent:
         self._ring = ring
         self._record = record
 
-    async def serve(self, connection: socket.socket, seat: Seat) -> None:
-        """Answer one connection until it ends, misbehaves or is idle for too long."""
+    async def enter(self, connection: socket.socket, seat: Seat) -> None:
+        """Answer a connection that a door has let in, until it ends, misbehaves or is idle for too long.
+
+        Between two messages a newcomer may get its seat, the one that has waited for longest first.
+        """
         async with streams(connection) as (reader, writer):
             while True:
                 seat.waits()

@@ -51,7 +51,7 @@ class ContainerAgent:
 
     def start(self, listener: socket.socket) -> None:
         """Serve `listener` from now on."""
-        self._door.open(listener, self._agent.serve)
+        self._door.open(listener, self._agent.enter)
 
     def close(self) -> None:
         """Stop listening."""

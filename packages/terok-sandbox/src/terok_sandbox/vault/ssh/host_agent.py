@@ -60,7 +60,7 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
                 path.chmod(0o600)
                 listener.listen()
                 door = Door("ssh-agent", MAX_CONNECTIONS)
-                door.open(listener, agent.serve)
+                door.open(listener, agent.enter)
                 started.set()
                 await stop.wait()
                 await door.empty()
