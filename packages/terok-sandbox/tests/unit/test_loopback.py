@@ -45,14 +45,12 @@ async def test_a_host_s_port_is_passed_on_until_the_container_is_in_quarantine()
 @pytest.mark.attack("ACC-1")
 async def test_connections_to_a_port_are_bounded() -> None:
     """ACC-1: what is open stays open, further ones are closed before the host hears of them."""
-    heard = 0
+    heard: list[asyncio.StreamWriter] = []
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal heard
-        heard += 1
+        heard.append(writer)
         while data := await reader.read(100):
             writer.write(data)
-        writer.close()
 
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         async with await asyncio.start_server(echo, "127.0.0.1", 0) as host:
@@ -62,8 +60,10 @@ async def test_connections_to_a_port_are_bounded() -> None:
             assert await rest(crowd[-1][0]) == b""
             crowd[0][1].write(b"still here")
             assert await asyncio.wait_for(crowd[0][0].readexactly(10), 10) == b"still here"
-            assert heard == MAX_CONNECTIONS
-            for _, writer in crowd:
-                writer.close()
+            assert len(heard) == MAX_CONNECTIONS
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            for writer in (*heard, *(writer for _, writer in crowd)):
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
