@@ -17,7 +17,7 @@ from terok_sandbox.supervise.supervision import Supervision, load
 
 with open(sys.argv[2], "r+b") as file:
     SHARED = mmap.mmap(file.fileno(), 8)
-wall = time.time
+wall, wall_ns = time.time, time.time_ns
 
 
 def offset() -> float:
@@ -33,11 +33,16 @@ class Jumping(dt.datetime):
 def install() -> None:
     """Put the clock in the place of the one that every module of the product has imported."""
     time.time = lambda: wall() + offset()
+    time.time_ns = lambda: wall_ns() + int(offset() * 1e9)
     for entry in (Supervision().broker, Supervision().gateway, Supervision().rules, Supervision().certificate):
         load(entry)
     for name, module in list(sys.modules.items()):
-        if name.startswith("terok") and getattr(module, "datetime", None) is dt.datetime:
+        if not name.startswith("terok"):
+            continue
+        if getattr(module, "datetime", None) is dt.datetime:
             module.datetime = Jumping
+        if getattr(module, "time_ns", None) is wall_ns:
+            module.time_ns = time.time_ns
 
 
 if __name__ == "__main__":

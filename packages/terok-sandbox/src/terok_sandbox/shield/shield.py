@@ -96,8 +96,8 @@ class Shield:
     def state(self) -> ShieldState:
         """Return the state of the running shield, of rules that nobody attends to, or of the next start."""
         try:
-            answer = self._ask("status")
-        except NoAnswer:
+            answer = self._status()
+        except (NoAnswer, SupervisorError):
             return self._unattended_state()
         verdicts = tuple(answer["verdicts"])
         return ShieldState(
@@ -109,6 +109,17 @@ class Shield:
             running=True,
             kept=answer["kept"],
         )
+
+    def _status(self) -> dict[str, Any]:
+        """Ask the gateway, also one that its supervisor is only starting."""
+        try:
+            return self._ask("status")
+        except ShieldNotRunning:
+            from terok_sandbox.shield.unattended import await_gateway
+            from terok_sandbox.supervise import client
+
+            client.status(self._config, self.name)
+            return await_gateway(lambda: self._ask("status"))
 
     def _unattended_state(self) -> ShieldState:
         from terok_sandbox.shield.unattended import first_process, posture_in_force
@@ -179,7 +190,7 @@ class Shield:
         try:
             return self._ask(verb, **fields)
         except NoAnswer as error:
-            missed = error
+            missed, hangs = error, not isinstance(error, ShieldNotRunning)
         from terok_sandbox.shield import unattended
 
         with unattended.first_process(self._config, self._sidecar) as target:
@@ -194,19 +205,19 @@ class Shield:
                 unkept, closed = error, True
             except (NetnsError, ShieldError) as error:
                 missed = NoAnswer(error.message, hint=error.hint)
-            answer = self._asked_again(target, closed, verb, fields, missed)
+            answer = self._asked_again(target, closed, verb, fields, missed, hangs=hangs)
         if unkept is not None:
             raise unkept
         return answer
 
     def _asked_again(
-        self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer
+        self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
         from terok_sandbox.shield.unattended import attend
 
         hint = f"run `terok-sandbox supervisor redo {self.name}`"
         try:
-            return attend(self._config, self._sidecar, target, lambda: self._ask(verb, **fields))
+            return attend(self._config, self._sidecar, target, lambda: self._ask(verb, **fields), hangs=hangs)
         except (NoAnswer, SupervisorError) as error:
             if not closed:
                 why = f"{self.name} runs, and what was asked for is not in force: {missed.message}; {error.message}"

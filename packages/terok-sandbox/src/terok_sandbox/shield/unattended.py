@@ -95,18 +95,27 @@ def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> No
     _with_rules(target, change)
 
 
-def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Callable[[], T]) -> T:
-    """Have the container supervised again, and return what *answers* does as soon as a gateway is there to ask.
+def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Callable[[], T], *, hangs: bool) -> T:
+    """Have the container attended to again, and return what *answers* does as soon as a gateway is there to ask.
 
-    Raises ``TerokError`` when none comes.
+    A gateway that *hangs* is ended first: it would go on with what it knew before. Raises ``TerokError`` when none
+    comes.
     """
-    from terok_sandbox.shield.control_client import ShieldNotRunning
-
     name = sidecar.container_name
     try:
         client.status(config, name)
     except client.NotRunningError:
         client.redo_handover(config, name, target.pid)
+    else:
+        if hangs:
+            client.end_worker(config, name, "gateway")
+    return await_gateway(answers)
+
+
+def await_gateway(answers: Callable[[], T]) -> T:
+    """Return what *answers* does as soon as a gateway is there to ask; raises ``TerokError`` when none comes."""
+    from terok_sandbox.shield.control_client import ShieldNotRunning
+
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -101,6 +102,27 @@ def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
         return False
     _wait_gone(path)
     return True
+
+
+def end_worker(cfg: SandboxConfig, name: str, worker: str) -> None:
+    """Kill a worker of container *name*, such as one that hangs; its supervisor starts another.
+
+    Raises :class:`SupervisorError` when the supervisor does not answer.
+    """
+
+    def pid() -> int:
+        return int(status(cfg, name)["workers"][worker]["pid"])
+
+    wanted = pid()
+    if not wanted:  # the next one is about to be started
+        return
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(wanted)
+        try:
+            if pid() == wanted:  # the number is still this worker's, so the handle is too
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
 
 
 def stop_forkserver(cfg: SandboxConfig) -> bool:
