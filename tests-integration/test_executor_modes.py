@@ -232,12 +232,12 @@ def test_a_base_can_be_an_archive(ready: Shell, tmp_path: Path) -> None:
     ready("podman", "import", str(tmp_path / "root.tar"), tiny)
     ready("podman", "save", "--quiet", "--format", "oci-archive", "--output", str(saved), tiny)
     program = (
-        "import sys\nfrom terok_executor.image.base import ensure_base\n"
+        "import sys\nfrom pathlib import Path\nfrom terok_executor.image.base import ensure_base\n"
         "from terok_executor.image.podman import ImagePodman\nfrom terok_executor.image.reference import parse_base\n"
         "base = parse_base(f'oci-archive:{sys.argv[1]}')\n"
-        "print(ensure_base(ImagePodman.find(), base, print), base.image)\n"
+        "print(ensure_base(ImagePodman.find(), base, print, Path(sys.argv[2])), base.image)\n"
     )
-    loaded, name = ready(sys.executable, "-c", program, str(saved)).out.split()[-2:]
+    loaded, name = ready(sys.executable, "-c", program, str(saved), str(tmp_path)).out.split()[-2:]
     try:
         assert loaded == ready("podman", "image", "inspect", "--format", "{{.Id}}", tiny).out.strip()
     finally:
