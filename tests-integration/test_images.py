@@ -46,7 +46,8 @@ def test_a_build_that_is_cut_short_leaves_nothing(
 ) -> None:
     """Containers, processes, files: with SIGKILL, which nobody sees coming, the next build removes them."""
     demo(CUT_SHORT)
-    files = Path(ready.environment["TEROK_ROOT"]) / "state/executor/build"
+    root = ready.environment["TEROK_ROOT"]
+    files = Path(ready.environment.get("TEROK_EXECUTOR_STATE_DIR", f"{root}/state/executor")) / "build"
     argv = ["terok-executor", "build", "demo", "--base", BASE]
     build = subprocess.Popen(argv, env=ready.environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
