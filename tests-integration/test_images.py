@@ -27,6 +27,8 @@ def demo(ready: Shell) -> Iterator[Callable[[str], int]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     yield path.write_text
     path.unlink()
+    for pid in sleeping():
+        os.kill(pid, signal.SIGKILL)
 
 
 def working(sh: Shell) -> list[dict[str, object]]:
