@@ -170,6 +170,13 @@ class BodySearch:
             return self._first  # one or two bytes
         return self._shown(self._search.finish())
 
+    def whole(self, data: bytes) -> bytes:
+        """Return what may be passed on of a body without coding that is all there, instead of `feed` and `finish`."""
+        clean = self._patterns.clean(data)
+        if clean:
+            self._seen(clean)
+        return clean
+
     @property
     def decoded(self) -> int:
         """How much has been decoded so far."""

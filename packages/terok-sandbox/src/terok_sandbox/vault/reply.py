@@ -132,7 +132,7 @@ class Reply:
             return
         body = answer.small(SMALL_BODY, length)
         if body is not None:
-            body = await _searched(search, body) + search.finish()
+            body = await _searched(search, body) + search.finish() if search.coded(body) else search.whole(body)
             traffic.received = len(body)
             self._write(self._head(head.status, fields, len(body)) + body)
             return

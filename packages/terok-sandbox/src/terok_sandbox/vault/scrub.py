@@ -22,10 +22,14 @@ MAX_SECRET: Final = 8 * 1024
 _SEARCHABLE: Final = re.compile(rf"[\x21-\x7e]{{0,{MAX_SECRET}}}")
 _SHOWN: Final = re.compile(rb"[\x21-\x7e]")
 _SOLID: Final = re.compile(rb"[\x21-\x7e]+")
+_GAPS: Final = bytes(not 0x21 <= code <= 0x7E for code in range(256))
+"""Maps visible characters to 0, all others to 1."""
 # Read backwards: a run of visible characters, which may go on before a line end that follows a line of base64.
 _BEFORE: Final = rb"(?=\r?[A-Za-z0-9+/_-]{%d})" % LINE
 _TAIL: Final = re.compile(rb"(?:\r(?=[A-Za-z0-9+/_-]{%d}))?[!-~]*(?:\n%b\r?[!-~]+)*" % (LINE, _BEFORE))
 _LOOK_BACK: Final = 256
+_FARTHEST: Final = 2 * WINDOW + LINE + 2
+"""From so many bytes it can be told that 2 * WINDOW are undecided."""
 
 
 class Patterns:
@@ -87,10 +91,11 @@ class Scrubber:
         """Return what may be passed on after `data` has arrived."""
         self._held.append(data)
         self.size += len(data)
-        if self.size < 2 * WINDOW and _SOLID.fullmatch(data):
+        solid = _solid(data)
+        if solid and self.size < 2 * WINDOW:
             return b""
         data = b"".join(self._held)
-        keep = undecided(data)
+        keep = len(data) if solid else undecided(data)
         if keep >= 2 * WINDOW:
             # What begins before the last WINDOW bytes and is not complete is no spelling.
             return self._let_go(self._clean(data), WINDOW)
@@ -98,7 +103,7 @@ class Scrubber:
 
     def finish(self) -> bytes:
         """Return what is left when the body has ended."""
-        return self._clean(self._let_go(b"".join(self._held), 0))
+        return b"" if not self.size else self._clean(self._let_go(b"".join(self._held), 0))
 
     def _clean(self, data: bytes) -> bytes:
         cleaned = self._patterns.clean(data)
@@ -112,11 +117,21 @@ class Scrubber:
 
 
 def undecided(data: bytes) -> int:
-    """Return how many bytes at the end of `data` could be the beginning of a spelling of some secret."""
+    """Return how many bytes at the end of `data` could be the beginning of a spelling of some secret.
+
+    Any number from 2 * WINDOW on says that there are as many at least.
+    """
     size = _LOOK_BACK
     while True:
         found = _TAIL.match(data[-size:][::-1])
         length = found.end() if found else 0
-        if size >= len(data) or length < size - LINE - 2:
+        if size >= min(len(data), _FARTHEST) or length < size - LINE - 2:
             return length
-        size *= 8
+        size = min(size * 8, _FARTHEST)
+
+
+def _solid(data: bytes) -> bool:
+    """Tell whether all of `data` is visible, and there is any."""
+    if not _SOLID.fullmatch(data, 0, _LOOK_BACK):
+        return False
+    return len(data) <= _LOOK_BACK or 1 not in data.translate(_GAPS)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from terok_sandbox.vault.encodings import Decoder
+from terok_sandbox.vault.encodings import BodySearch, Decoder
 from terok_sandbox.vault.scrub import Patterns, Scrubber, undecided
 from terok_sandbox.vault.spellings import LARGE, LINE, WINDOW
 
@@ -224,6 +224,26 @@ def held(text: bytes) -> int:
 def test_what_waits_follows_from_the_kind_of_text_alone(parts: list[bytes]) -> None:
     text = b"".join(parts)
     assert undecided(text) == held(text)
+
+
+@pytest.mark.parametrize("filling", [b"x", b"A" * 76 + b"\r\n", b"A" * 60 + b"\n"])
+@pytest.mark.parametrize("size", [WINDOW, 2 * WINDOW - 1, 2 * WINDOW, 2 * WINDOW + LINE + 3, 3 * WINDOW])
+def test_a_long_end_is_measured_up_to_twice_the_longest_spelling(filling: bytes, size: int) -> None:
+    text = b"words " + (filling * (size // len(filling) + 1))[:size]
+    assert min(undecided(text), 2 * WINDOW) == min(held(text), 2 * WINDOW)
+
+
+@pytest.mark.attack(id="HTTP-6")
+@given(secrets, st.sampled_from(sorted(SPELLINGS)), st.binary(max_size=30), st.booleans())
+def test_a_body_that_is_all_there_reads_as_one_that_comes_in_pieces(
+    secret: str, spelling: str, around: bytes, reflected: bool
+) -> None:
+    body = around + b" " + SPELLINGS[spelling](secret if reflected else secret[:-1]) + b" " + around
+    seen: list[bytes] = []
+    patterns = Patterns([secret])
+    pieces = BodySearch("", patterns, lambda text: None)
+    whole = BodySearch("", patterns, seen.append).whole(body)
+    assert whole == pieces.feed(b"") + pieces.feed(body) + pieces.finish() == b"".join(seen)
 
 
 @pytest.mark.attack(id="ORA-1")

@@ -176,7 +176,7 @@ class Leg(asyncio.Protocol):
                 return head
             if len(self._data) > MAX_HEAD:
                 raise HeadTooLarge("the head is too large")
-            if hopeless(self._data[max(0, start - 1) :], request=self.is_request):
+            if self._data and hopeless(self._data[max(0, start - 1) :], request=self.is_request):
                 raise WireError("the head has characters that no head has")
             if self.ended:
                 if self._data:
