@@ -100,7 +100,7 @@ def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Cal
 
     Raises ``TerokError`` when none comes.
     """
-    from terok_sandbox.shield.control_client import ShieldNotRunning
+    from terok_sandbox.shield.errors import ShieldNotRunning
 
     name = sidecar.container_name
     try:
