@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from terok_sandbox.shield.ruleset import Posture
+    from terok_sandbox.shield.postures import Posture
     from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import Target
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.shield.live_store import LiveVerdict
-    from terok_sandbox.shield.ruleset import Posture
+    from terok_sandbox.shield.postures import Posture
     from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import Target
 
