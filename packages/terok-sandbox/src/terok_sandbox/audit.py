@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import json.encoder
 import os
@@ -12,7 +13,6 @@ import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from time import time_ns
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -118,7 +118,7 @@ class AuditLog:
 
     def _write(self, body: str) -> None:
         signed = f'{body},"prev":"{self._head}"'.encode("ascii")
-        digest = sha256(signed).hexdigest()
+        digest = hashlib.sha256(signed).hexdigest()
         line = signed + f',"hash":"{digest}"}}\n'.encode("ascii")
         if os.write(self._fd, line) != len(line):
             raise AuditError(f"{self._path}: an audit row was written only in part", hint="free some disk space")

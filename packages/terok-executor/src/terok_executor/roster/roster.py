@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -199,5 +198,7 @@ def _shared() -> AgentRoster:
 
 
 def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}; {otherwise}"

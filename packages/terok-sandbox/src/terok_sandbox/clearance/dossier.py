@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import atomic_write
 
-from terok_sandbox.clearance.model import dossier_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -21,6 +19,8 @@ _MAX_DOSSIER: Final = 16 * 1024
 
 def read_dossier(path: Path) -> dict[str, str]:
     """Return the texts of a dossier file; a missing or unusable one is empty."""
+    from terok_sandbox.clearance.model import dossier_of
+
     try:
         with path.open("rb") as file:
             return dossier_of(json.loads(file.read(_MAX_DOSSIER)))
@@ -34,6 +34,8 @@ def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, st
     The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
     has none, and gets none. Raises ``OSError`` when it cannot be written.
     """
+    from terok_sandbox.clearance.model import dossier_of
+
     path = config.gateway_dir(container) / DOSSIER_FILE
     if path.exists():
         atomic_write(path, json.dumps(read_dossier(path) | dossier_of(dict(texts))) + "\n", mode=0o600)

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details, headline
-from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
+from terok_sandbox.clearance.waiting import SETTLE, hub_sockets, waiting
 from terok_sandbox.config import SandboxConfig
 
 if TYPE_CHECKING:
     from terok_sandbox.clearance.model import Action, ClearanceRequest, Scope
-
-SETTLE = 10.0
-"""Seconds the hubs of all containers have to say what waits."""
+    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 
 
 async def watch(*, as_json: bool, container: str | None) -> None:
     """Ask in this terminal, or print events as JSON lines."""
+    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+
     config = SandboxConfig.load()
     async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:
         if as_json:
@@ -35,17 +35,20 @@ async def watch(*, as_json: bool, container: str | None) -> None:
         await run_terminal(subscriber, write_line)
 
 
-async def list_waiting(*, as_json: bool, container: str | None) -> None:
+def list_waiting(*, as_json: bool, container: str | None) -> None:
     """Print what waits now."""
-    waiting = await _waiting(SandboxConfig.load(), container)
+    sockets = hub_sockets(SandboxConfig.load(), container)
+    if container is not None and not sockets:
+        raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
+    found = waiting(sockets)
     if as_json:
-        write_line(json.dumps([one.to_json() for one in waiting], indent=1))
+        write_line(json.dumps([one.to_json() for one in found], indent=1))
         return
-    for request in waiting:
+    for request in found:
         write_line(f"{request.id}  {headline(request)}")
         for line in details(request):
             write_line(f"    {line}")
-    if not waiting:
+    if not found:
         write_line("nothing waits")
 
 
@@ -84,6 +87,8 @@ def _verdict(action: Action, once: bool, minutes: int | None, task: bool, projec
 
 
 async def _decide(request_id: str, verdict: Verdict) -> None:
+    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+
     async with MultiSocketSubscriber(SandboxConfig.load(), answers=False) as subscriber:
         found = [one for one in await _settled(subscriber) if one.id == request_id]
         if len(found) != 1:
@@ -91,13 +96,6 @@ async def _decide(request_id: str, verdict: Verdict) -> None:
         await subscriber.decide(found[0], verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]
     write_line(f"{past} {verdict.span}: {found[0].container}: {found[0].target}")
-
-
-async def _waiting(config: SandboxConfig, container: str | None) -> tuple[ClearanceRequest, ...]:
-    async with MultiSocketSubscriber(config, answers=False, only=container) as subscriber:
-        if container is not None and not subscriber.sockets():
-            raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
-        return await _settled(subscriber)
 
 
 async def _settled(subscriber: MultiSocketSubscriber) -> tuple[ClearanceRequest, ...]:

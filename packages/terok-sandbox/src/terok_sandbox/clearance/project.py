@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
 from terok_sandbox.clearance.errors import ClearanceError
-from terok_sandbox.shield.policy import parse_tier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +38,8 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
     Raises :class:`ClearanceError`.
     """
+    from terok_sandbox.shield.policy import parse_tier
+
     path = verdicts_path(config, scope)
     reason = "".join(one if one.isprintable() and one != '"' else " " for one in verdict.reason).strip()
     line = f"{'+' if verdict.allowed else '-'} {target.line}" + (f' %reason="{reason}"' if reason else "")
@@ -68,5 +69,9 @@ def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:
 def with_project_verdicts(config: SandboxConfig, scope: str, tiers: PolicyTiers) -> PolicyTiers:
     """Return *tiers* with the project's verdicts in the tier of the project; raises ``PolicyError`` naming the file."""
     lines = read_project_verdicts(config, scope) if scope else ()
-    parse_tier(lines, "project_allow", source=str(verdicts_path(config, scope)) if lines else None)
-    return replace(tiers, project_allow=(*tiers.project_allow, *lines)) if lines else tiers
+    if not lines:
+        return tiers
+    from terok_sandbox.shield.policy import parse_tier
+
+    parse_tier(lines, "project_allow", source=str(verdicts_path(config, scope)))
+    return replace(tiers, project_allow=(*tiers.project_allow, *lines))

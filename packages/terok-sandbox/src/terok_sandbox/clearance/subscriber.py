@@ -10,6 +10,7 @@ from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.project import remember_for_project
+from terok_sandbox.clearance.waiting import MAX_WAITING, hub_sockets
 from terok_sandbox.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 POLL: Final = 1.0
 """Seconds between looks for new containers."""
-MAX_CONTAINERS: Final = 256
-MAX_WAITING: Final = 1024
 _LONGEST_BACKOFF: Final = 10.0
 _QUEUE: Final = 512
 
@@ -82,10 +81,7 @@ class MultiSocketSubscriber:
 
     def sockets(self) -> list[Path]:
         """Return the sockets of the containers that have one now."""
-        if self._only is not None:
-            path = self._config.clearance_socket(self._only)
-            return [path] if path.exists() else []
-        return sorted((self._config.runtime_dir / "run").glob("*/clearance/hub.sock"))[:MAX_CONTAINERS]
+        return hub_sockets(self._config, self._only)
 
     async def _look(self) -> None:
         while True:

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_sandbox.gate.access import access_for
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
-from terok_sandbox.gate.credentials import UpstreamAccess
 from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
 from terok_sandbox.gate.layout import (
     MirrorRecord,
@@ -42,12 +40,13 @@ from terok_sandbox.gate.refs import (
     read_refs,
 )
 from terok_sandbox.gate.source import known_repo, resolve_repo
-from terok_sandbox.gate.upstream import Advertised, Upstream
 
 if TYPE_CHECKING:
     from terok_util import FileLock
 
+    from terok_sandbox.gate.credentials import UpstreamAccess
     from terok_sandbox.gate.promotion import ReviewedBranch
+    from terok_sandbox.gate.upstream import Advertised, Upstream
 
 _LOCK_SECONDS = 120.0
 
@@ -148,6 +147,9 @@ class GitGate:
         """Return the upstream, with what it may be shown of our credentials; None for a project without one."""
         if self.source is None:
             return None
+        from terok_sandbox.gate.access import access_for
+        from terok_sandbox.gate.upstream import Upstream
+
         access = self.access
         if access is None:
             new = MirrorRecord(self.scope, self.source.address, self.default_branch)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import threading
 import time
 import zlib
@@ -139,7 +138,8 @@ def low_disk(store: Iterable[str]) -> str:
     """Return a line about a nearly full disk with one of *store*: nothing else limits what a container writes."""
     for path in store:
         with suppress(OSError):
-            free = shutil.disk_usage(path).free
+            room = os.statvfs(path)
+            free = room.f_bavail * room.f_frsize
             if free < LOW_DISK:
                 return f"{path}: only {free / 2**30:.1f} GiB are free, and containers write there without a limit"
     return ""

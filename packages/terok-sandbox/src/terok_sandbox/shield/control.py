@@ -20,7 +20,7 @@ from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.names import folded
-from terok_sandbox.shield.ruleset import POSTURES
+from terok_sandbox.shield.postures import POSTURES
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:

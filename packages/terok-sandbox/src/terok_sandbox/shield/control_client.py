@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET
-from terok_sandbox.shield.errors import NotKept, PolicyError
+from terok_sandbox.shield.errors import NoAnswer, NotKept, PolicyError, ShieldNotRunning
 from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 10.0
 _MAX_ANSWER: Final = 16 * 1024 * 1024
-
-
-class NoAnswer(ShieldError):
-    """A gateway was asked, and nobody knows what became of it."""
-
-
-class ShieldNotRunning(NoAnswer):
-    """The container has no running gateway."""
 
 
 def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@
     │   └── SpellingError          2   a host is not spelled the one accepted way
     ├── NotInForce                69   the container runs, and what was asked for does not hold
     ├── NotKept                   74   it holds, but a restart would undo it
+    ├── NoAnswer                   1   a gateway was asked, and nobody knows what became of it
+    │   └── ShieldNotRunning       1   the container has no running gateway
     └── RulesetMismatch            1   the kernel does not hold the rules that were loaded
 """
 
@@ -37,6 +39,14 @@ class NotKept(ShieldError):
     """What was asked for holds now, but a restart would undo it: it could not be written down."""
 
     exit_code: ClassVar[int] = 74
+
+
+class NoAnswer(ShieldError):
+    """A gateway was asked, and nobody knows what became of it."""
+
+
+class ShieldNotRunning(NoAnswer):
+    """The container has no running gateway."""
 
 
 class RulesetMismatch(ShieldError):

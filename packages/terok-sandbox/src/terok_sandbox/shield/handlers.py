@@ -7,14 +7,15 @@ import json
 import sys
 from collections import deque
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
-from terok_sandbox.audit import follow_audit, read_audit
 from terok_sandbox.shield.errors import NotInForce
-from terok_sandbox.shield.ruleset import Posture, render
 from terok_sandbox.shield.shield import Shield
+
+if TYPE_CHECKING:
+    from terok_sandbox.shield.postures import Posture
 
 
 def status(*, name: str, as_json: bool) -> int:
@@ -92,6 +93,7 @@ def rules(*, name: str, as_json: bool) -> None:
 def preview(*, name: str, posture: Posture | None, as_json: bool = False) -> None:
     """Print the nft table of the next start."""
     from terok_sandbox.netns.host_addresses import host_addresses
+    from terok_sandbox.shield.ruleset import render
 
     shield = Shield(name)
     shown = posture or shield.live.posture
@@ -116,12 +118,16 @@ def resolve(*, name: str, host: str, as_json: bool) -> int:
 
 def logs(*, name: str, tail: int, as_json: bool) -> None:
     """Print the newest rows of the audit log."""
+    from terok_sandbox.audit import read_audit
+
     for row in deque(read_audit(Shield(name).audit_path), maxlen=max(1, tail)):
         _show(row, as_json)
 
 
 def watch(*, name: str, as_json: bool) -> None:
     """Print rows as they are written, until interrupted or the container is removed."""
+    from terok_sandbox.audit import follow_audit
+
     for row in follow_audit(Shield(name).audit_path):
         _show(row, as_json)
 

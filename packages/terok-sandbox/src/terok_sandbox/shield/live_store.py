@@ -16,7 +16,7 @@ from terok_util import TerokError, write_sensitive_file
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy.grammar import Rule, parse_line
-from terok_sandbox.shield.ruleset.layout import POSTURES, Posture
+from terok_sandbox.shield.postures import POSTURES, Posture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import located, parse_line
-from terok_sandbox.shield.registries import expand, private_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,6 +73,9 @@ def profile_lines(
 
     *also* gives further targets of a symbol.
     """
+    from terok_sandbox.shield.policy.grammar import located, parse_line
+    from terok_sandbox.shield.registries import expand
+
     lines: dict[str, None] = {}
     for path, number, line in _rows(names, config_dir):
         with located(str(path), number):
@@ -89,6 +90,8 @@ def profile_overrides(
     names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
 ) -> tuple[str, ...]:
     """Return the ``override`` rules that registries on private addresses need; *also* as above."""
+    from terok_sandbox.shield.registries import private_overrides
+
     symbols = dict.fromkeys(line for _, _, line in _rows(names, config_dir) if line.startswith("@"))
     return tuple(line for symbol in symbols for line in private_overrides(symbol, also(symbol)))
 

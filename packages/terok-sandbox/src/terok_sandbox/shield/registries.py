@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
-from terok_util.process import run
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy.addresses import is_private
@@ -56,6 +55,8 @@ def _run(argv: Sequence[str]) -> str:
 
     Not in the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
     """
+    from terok_util.process import run
+
     try:
         return run(list(argv), timeout=TIMEOUT, cwd="/").text
     except TerokError:

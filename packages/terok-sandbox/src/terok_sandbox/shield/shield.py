@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
-from terok_sandbox.netns.host_addresses import host_addresses
-from terok_sandbox.shield.control_client import NoAnswer, ShieldNotRunning, ask
-from terok_sandbox.shield.errors import NotInForce, NotKept, PolicyError
+from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyError, ShieldNotRunning
 from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
-from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import Enforcement, Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from terok_sandbox.shield.ruleset import Posture
+    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import Target
 
 PATIENCE: Final = 4.0
@@ -91,6 +89,9 @@ class Shield:
     @property
     def wall(self) -> Wall:
         """What decides in the container: its policy, its posture, and the addresses of this host."""
+        from terok_sandbox.netns.host_addresses import host_addresses
+        from terok_sandbox.shield.wall import Wall
+
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, host_addresses())
 
     def state(self) -> ShieldState:
@@ -162,9 +163,13 @@ class Shield:
 
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: ``verdict``, ``reason``, and ``addresses`` with a verdict each."""
+        from terok_sandbox.shield.control_client import ask
+
         return ask(self._sidecar.runtime_dir, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
 
     def _ask(self, verb: str, **fields: Any) -> dict[str, Any]:
+        from terok_sandbox.shield.control_client import ask
+
         answer = ask(self._sidecar.runtime_dir, verb, timeout=PATIENCE, **fields)
         if unrecorded := answer.pop("unrecorded", ""):
             self._warn(f"{self.name}: it is in force, but not in the audit log: {unrecorded}")

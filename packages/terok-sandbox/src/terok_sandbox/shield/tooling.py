@@ -10,20 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
-from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import TIERS
-from terok_sandbox.shield.policy_file import Destination, parse_policy_file, read_policy_file
-from terok_sandbox.shield.profiles import list_profiles, profile_lines
-from terok_sandbox.shield.shield import Shield
-from terok_sandbox.shield.wall import Wall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from terok_sandbox.shield.policy import Decision
+    from terok_sandbox.shield.policy_file import Destination
+    from terok_sandbox.shield.wall import Wall
 
 _RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
@@ -31,6 +26,8 @@ _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed":
 
 def profiles(*, profile: str | None, as_json: bool) -> None:
     """List the profiles, or print the rules of one."""
+    from terok_sandbox.shield.profiles import list_profiles, profile_lines
+
     config = SandboxConfig.load()
     if profile is not None:
         for line in profile_lines([profile], config.config_dir):
@@ -46,8 +43,13 @@ def profiles(*, profile: str | None, as_json: bool) -> None:
 
 def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
     """Print the verdict on a host."""
+    from terok_sandbox.shield.policy_file import Destination
+
     destination = Destination.parse(target)
-    decision = destination.judge(_wall(container, policy, profiles))
+    return _tell(destination, destination.judge(_wall(container, policy, profiles)), as_json)
+
+
+def _tell(destination: Destination, decision: Decision, as_json: bool) -> int:
     if as_json:
         print(json.dumps(_as_json(destination, decision)))
     else:
@@ -65,18 +67,20 @@ def why(
     *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
 ) -> int:
     """Print the verdict with every rule that is about the host, and the newest rows of the log."""
+    from terok_sandbox.shield.policy_file import Destination
+
     destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
     matching = []
     for rule in wall.policy.matching(destination.host):
         covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
         matching.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
-    rows = read_audit(Shield(container).audit_path) if container is not None else ()
+    rows = _log(container) if container is not None else ()
     seen = list(deque((row for row in rows if destination.host in (row.get("name"), row.get("dest"))), maxlen=_RECENT))
     if as_json:
         decision = destination.judge(wall)
         print(json.dumps({**_as_json(destination, decision), "rules": matching, "seen": seen}))
         return 0 if decision.allowed else 1
-    code = check(target=target, container=container, policy=policy, profiles=profiles, as_json=False)
+    code = _tell(destination, destination.judge(wall), as_json=False)
     for one in matching:
         note = " (expired)" * bool(one["expired"]) + " (another port)" * bool(one["other_port"])
         print(safe_text(f"  {one['tier']:<15} {one['rule']}{note}"))
@@ -87,6 +91,8 @@ def why(
 
 def test(*, file: str, as_json: bool = False) -> int:
     """Check a policy file's expectations; 1 when one does not come true."""
+    from terok_sandbox.shield.policy_file import read_policy_file
+
     found = read_policy_file(file)
     if not found.expectations:
         raise PolicyError(f"{file}: holds no expectation", hint="write lines like: expect deny host.example.com:22")
@@ -104,9 +110,11 @@ def test(*, file: str, as_json: bool = False) -> int:
 
 def replay(*, name: str, file: str, as_json: bool) -> None:
     """Print the destinations of an audit log whose verdict a changed policy turns round."""
+    from terok_sandbox.shield.policy_file import read_policy_file
+    from terok_sandbox.shield.wall import Wall
+
     wall = Wall(read_policy_file(file).policy)
-    rows = read_audit(Shield(name).audit_path)
-    for destination, (before, count) in _decided(rows).items():
+    for destination, (before, count) in _decided(_log(name)).items():
         after = destination.judge(wall)
         if after.verdict == before:
             continue
@@ -117,7 +125,16 @@ def replay(*, name: str, file: str, as_json: bool) -> None:
             print(safe_text(f"{destination}: {before} → {after.verdict}: {after.reason} ({count} rows)"))
 
 
+def _log(container: str) -> Iterator[dict[str, Any]]:
+    from terok_sandbox.audit import read_audit
+    from terok_sandbox.shield.shield import Shield
+
+    return read_audit(Shield(container).audit_path)
+
+
 def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
+    from terok_sandbox.shield.policy_file import Destination
+
     found: dict[Destination, tuple[str, int]] = {}
     for row in rows:
         verdict, port = _VERDICTS.get(row.get("action")), row.get("port")
@@ -131,6 +148,8 @@ def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
 
 def _of_the_moment(row: dict[str, Any]) -> bool:
     """Whether a row is a refusal by a rate, a TLS name or one address: the policy had allowed the name."""
+    from terok_sandbox.shield.policy.grammar import TIERS
+
     by_rate = row.get("tier") == "egress" or (row.get("tier") in TIERS and str(row.get("rule")).startswith("+"))
     stripped = row.get("name") and row.get("dest") and not row.get("port")
     return row.get("action") == "refused" and bool(by_rate or stripped)
@@ -140,7 +159,14 @@ def _wall(container: str | None, file: str | None, names: Sequence[str] | None) 
     if sum(map(bool, (container, file, names))) != 1:
         raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
     if container:
+        from terok_sandbox.shield.shield import Shield
+
         return Shield(container).wall
+    from terok_sandbox.netns.host_addresses import host_addresses
+    from terok_sandbox.shield.policy_file import parse_policy_file, read_policy_file
+    from terok_sandbox.shield.profiles import profile_lines
+    from terok_sandbox.shield.wall import Wall
+
     config = SandboxConfig.load()
     if file:
         policy = read_policy_file(file).policy

@@ -11,6 +11,7 @@ from terok_util import TerokError
 
 from terok_sandbox.errors import ContainerNotFound, NetnsError, ShieldError, SupervisorError
 from terok_sandbox.netns.nft import NftChannel, spawn_nft
+from terok_sandbox.shield.errors import ShieldNotRunning
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LIVE_FILE, load_live
 from terok_sandbox.shield.policy import Policy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.shield.live_store import LiveVerdict
-    from terok_sandbox.shield.ruleset import Posture
+    from terok_sandbox.shield.postures import Posture
     from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import Target
 
@@ -114,8 +115,6 @@ def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Cal
 
 def await_gateway(answers: Callable[[], T]) -> T:
     """Return what *answers* does as soon as a gateway is there to ask; raises ``TerokError`` when none comes."""
-    from terok_sandbox.shield.control_client import ShieldNotRunning
-
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.connection import is_generated
 from terok_sandbox.vault.errors import BadCredential, VaultError
-from terok_sandbox.vault.scrub import MIN_SECRET
 from terok_sandbox.vault.tokens import DEFAULT_SHAPE
 from terok_sandbox.vault.unlock import resolve_passphrase
 
@@ -24,6 +23,8 @@ _BARE: Final = "give the bare key, without quotes, the name of a variable or of 
 
 def check_key(key: str, cfg: SandboxConfig, database: CredentialDB) -> None:
     """Raise BadCredential for a text that cannot be the key of a provider; an error never quotes it."""
+    from terok_sandbox.vault.scrub import MIN_SECRET
+
     if not MIN_SECRET <= len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
         raise BadCredential(
             f"that is not an API key: {MIN_SECRET} or more printable ASCII characters without spaces are expected",

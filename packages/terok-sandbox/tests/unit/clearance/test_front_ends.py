@@ -24,6 +24,7 @@ from terok_sandbox.clearance.project import (
     with_project_verdicts,
 )
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+from terok_sandbox.clearance.waiting import hub_sockets, waiting
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.asker import Request
 from terok_sandbox.shield.errors import PolicyError
@@ -76,6 +77,33 @@ async def test_one_front_end_for_all_containers(config: SandboxConfig) -> None:
                 pass
         assert subscriber.waiting == ()
     for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_what_waits_is_told_without_hubs_that_do_not_answer(config: SandboxConfig) -> None:
+    names = ("c1", "c2", "nonsense", "silent")
+    places = {name: (hub_for(config, name, "p")[0], bind(config.clearance_socket(name).parent)) for name in names}
+    served = []
+    for name in ("c1", "c2"):
+        hub, listener = places[name]
+        hub.blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
+        served.append(asyncio.create_task(hub.serve(listener)))
+
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"{}\n")
+        writer.close()
+        await writer.wait_closed()
+
+    served.append(await asyncio.start_unix_server(babble, sock=places["nonsense"][1]))
+    found = await asyncio.to_thread(waiting, hub_sockets(config), patience=0.5)
+    assert [(one.container, str(one.target)) for one in found] == [("c1", "c1.example.com"), ("c2", "c2.example.com")]
+    assert hub_sockets(config, "c2") == [config.clearance_socket("c2")]
+    assert hub_sockets(config, "gone") == []
+    places["silent"][1].close()
+    served.pop().close()
+    for task in served:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError, ShieldError
-from terok_sandbox.shield import handlers, registries, registry_hosts, shield, tooling
+from terok_sandbox.shield import control_client, handlers, registries, registry_hosts, tooling
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
-from terok_sandbox.shield.control_client import ShieldNotRunning, ask
+from terok_sandbox.shield.control_client import ask
 from terok_sandbox.shield.dns_wire import Answer
-from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.errors import PolicyError, ShieldNotRunning
 from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy, load_live
 from terok_sandbox.shield.policy import Policy
@@ -281,7 +281,7 @@ def test_a_shield_that_starts_meanwhile_takes_the_posture(
             raise ShieldNotRunning("not yet")
         return {}
 
-    monkeypatch.setattr(shield, "ask", asked)
+    monkeypatch.setattr(control_client, "ask", asked)
     handlers.quarantine(name="c1", as_json=False)
     assert said == ["posture quarantine up", "posture quarantine quarantine"]
 

@@ -26,8 +26,8 @@ EXIT_PIPE = 141
 _GARBAGE = (50_000, 20, 50)
 """When to look for garbage: what is imported makes much that stays, and looking through it is a fifth of the time."""
 _LATE = (
-    *("asyncio", "configparser", "getpass", "hashlib", "inspect", "random", "secrets", "shutil", "socket", "ssl"),
-    *("tarfile", "tempfile", "tomllib", "traceback", "zipfile"),
+    *("asyncio", "configparser", "getpass", "hashlib", "inspect", "ipaddress", "random", "secrets", "shutil"),
+    *("socket", "ssl", "tarfile", "tempfile", "tomllib", "traceback", "zipfile"),
 )
 """Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
 

@@ -7,12 +7,14 @@ recognizable in ``nft -j list``: its matches, the sets it refers to, the log gro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.policy.engine import RESOLVER_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from terok_sandbox.shield.postures import Posture
 
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100
@@ -35,9 +37,6 @@ REFUSING: Final = (
 PASSING: Final = ("down", "disengaged")
 """Postures that let through what no rule allows; it is logged under their names."""
 
-Posture = Literal["up", "down", "disengaged", "quarantine"]
-POSTURES: Final[tuple[Posture, ...]] = ("quarantine", "up", "down", "disengaged")
-"""Each lets through what the one before it does, and more."""
 UNJUDGED: Final = 0x74
 """Connection mark of what only a posture has let through: it is judged again packet by packet."""
 

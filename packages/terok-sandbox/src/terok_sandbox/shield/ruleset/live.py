@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.policy import Rule, Service
     from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.shield.postures import Posture
 
 CUT_SECONDS: Final = 86400
 """How long the flows to an address whose name was denied stay cut, unless an allowed name leads there again."""
@@ -57,7 +58,7 @@ def forget_command() -> str:
     return "; ".join(f"flush set {layout.TABLE} {name}" for name in names)
 
 
-def posture_command(posture: layout.Posture) -> str:
+def posture_command(posture: Posture) -> str:
     """Return one transaction that changes the posture."""
     commands = []
     for chain, rules in layout.posture_chains(posture).items():

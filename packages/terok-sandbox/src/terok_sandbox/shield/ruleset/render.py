@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from terok_sandbox.shield.policy import Policy, Rule
+    from terok_sandbox.shield.postures import Posture
 
 _MAX_TIMEOUT: Final = 1000 * 86400
 """Seconds; nft reads no larger number. A rule that lives longer is rendered again at the next start."""
@@ -39,7 +40,7 @@ def render(
     *,
     host_addresses: Sequence[str],
     now: datetime | None = None,
-    posture: layout.Posture = "up",
+    posture: Posture = "up",
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 

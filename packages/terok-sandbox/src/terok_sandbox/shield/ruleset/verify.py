@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from terok_sandbox.shield.policy.addresses import Network
+    from terok_sandbox.shield.postures import Posture
 
 _HINT: Final = "see `terok-sandbox doctor`; the container is kept closed"
 _VERDICTS: Final = frozenset({"accept", "drop", "continue", "return", "reject", "jump", "goto", "queue"})
@@ -24,7 +25,7 @@ def verify(
     listing: Mapping[str, Any] | str | bytes,
     *,
     host_addresses: Sequence[str] | None = None,
-    posture: layout.Posture = "up",
+    posture: Posture = "up",
 ) -> None:
     """Check what ``nft -j list table inet terok`` printed (text or parsed).
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.vault import unlock as unlocking
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.passphrase import change as changing
 from terok_sandbox.vault.passphrase.record import read_record, update_record
 from terok_sandbox.vault.passphrase.tiers import FileTier, KeyringTier, SystemdCredsTier
 
@@ -48,6 +46,8 @@ def show(*, json: bool = False) -> int:
 
 def reveal(*, allow_redirect: bool = False) -> int:
     """Print the passphrase, which is the recovery key; only to a terminal unless told otherwise."""
+    from terok_sandbox.vault import unlock as unlocking
+
     if not sys.stdout.isatty() and not allow_redirect:
         raise VaultError(
             "the recovery key is shown on a terminal only", hint="add --allow-redirect to write it to a pipe or file"
@@ -59,6 +59,8 @@ def reveal(*, allow_redirect: bool = False) -> int:
 
 def acknowledge() -> int:
     """Record that the recovery key was written down, proved by entering it."""
+    from terok_sandbox.vault import unlock as unlocking
+
     cfg = SandboxConfig.load()
     given = unlocking.read_secret("Recovery key, from where you keep it: ", "recovery key")
     if given != unlocking.resolve_passphrase(cfg):
@@ -72,6 +74,9 @@ def acknowledge() -> int:
 
 def change(*, ask: bool = False) -> int:
     """Encrypt the vault with a new passphrase, random unless asked for."""
+    from terok_sandbox.vault import unlock as unlocking
+    from terok_sandbox.vault.passphrase import change as changing
+
     cfg = SandboxConfig.load()
     new = unlocking.read_secret("New passphrase: ", "passphrase") if ask else None
     if new is not None and sys.stdin.isatty() and new != unlocking.ask_passphrase("New passphrase, again: "):
@@ -109,6 +114,8 @@ def forget() -> int:
 
 
 def _move(name: TierName, *, key: str = "auto") -> int:
+    from terok_sandbox.vault.passphrase import change as changing
+
     before = changing.move_to(SandboxConfig.load(), name, key=key)
     _say(f"the passphrase is kept in: {name} (before: {before})")
     return 0
