@@ -6,6 +6,7 @@ container can only raise its allowance by filling the disk, which has limits of 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,14 @@ def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
 
 def held_bytes(mirror: Path, quarantine: Path | None = None) -> int:
     """Return the size of a mirror's packs, and of what a push has brought into its ``quarantine``."""
-    found = sum(pack.stat().st_size for pack in mirror.glob("objects/pack/*.pack"))
-    if quarantine is not None:
-        found += sum(file.lstat().st_size for file in quarantine.rglob("*") if file.is_file())
-    return found
+    found = _size(f"{mirror}/objects/pack", ".pack")
+    return found if quarantine is None else found + _size(str(quarantine))
+
+
+def _size(directory: str, suffix: str = "") -> int:
+    return sum(
+        os.lstat(f"{place}/{name}").st_size
+        for place, _, names in os.walk(directory)
+        for name in names
+        if name.endswith(suffix)
+    )

@@ -124,6 +124,7 @@ def run_git(
     shown: Shown | None = None,
     timeout: float = 60.0,
     input: bytes | None = None,  # noqa: A002 - the name the process runner uses
+    stdin: int | None = None,
     check: bool = True,
     max_output: int = 16 * 1024 * 1024,
     sink: Callable[[bytes], None] | None = None,
@@ -135,7 +136,7 @@ def run_git(
     ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
     ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
     what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
-    which is not returned then. Git may allocate ``memory`` bytes.
+    which is not returned then. Git reads ``input``, else the descriptor ``stdin``. It may allocate ``memory`` bytes.
     With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
@@ -149,6 +150,7 @@ def run_git(
             argv,
             timeout=timeout,
             input=input,
+            stdin=stdin,
             env=env,
             cwd=Path("/"),
             check=check,

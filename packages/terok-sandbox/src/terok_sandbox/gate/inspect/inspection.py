@@ -99,11 +99,12 @@ def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: 
     limits = found.policy.limits
     brought = Brought(found, limits, objects.allowed.memory)
     try:
-        objects.new_commits(tips, known, limits.commits + 1, brought.take)
-        if brought.merges:
-            objects.joined(brought.merges, brought.join)
-        plain = not found.refuses("path-name")
-        judge_contents(objects, brought, tips if plain else [], tags, found)
+        with objects.reader() as read:
+            objects.new_commits(tips, known, limits.commits + 1, brought.take)
+            if brought.merges:
+                objects.joined(brought.merges, brought.join)
+            plain = not found.refuses("path-name")
+            judge_contents(read, brought, tips if plain else [], tags, found)
     except StopLooking:
         pass  # what was found is refused, and what is left could cost anything
     except TooMuch as error:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +18,8 @@ from terok_sandbox.gate.invoke import run_git
 
 _TIMEOUT: Final = 300.0
 _OUTPUT: Final = 256 * 1024 * 1024
+
+Reader = Callable[[Iterable[str], Callable[[int, int, bytes], None]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +64,84 @@ class Objects:
         told = self._git("cat-file", "--batch-check=%(objecttype)", data=_lines(names))
         return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
 
-    def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
-        """Hand over the content of each object named, in pieces, whatever its size.
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Yield what hands over the content of objects, once: of each one named, in pieces, whatever its size.
 
-        ``take`` gets the number of the name (from 0), the object's size (bytes; -1: there is no such object) and a
-        piece; an object without content has one empty piece. `GateError` when git ends too early.
+        Git starts at once, so that it is ready when the caller knows the names. ``take`` gets the number of the name
+        (from 0), the object's size (bytes; -1: there is no such object) and a piece; an object without content has one
+        empty piece. `GateError` when git ends too early; an exception of ``take`` ends git and passes through.
         """
-        cutter = Cutter(take)
-        data = _lines(names)
-        self._git("cat-file", "--batch", data=data, sink=cutter.feed)
-        if cutter.ended != data.count(b"\n"):
-            raise GateError("git ended in the middle of an object")
+        cutters: list[Cutter] = []
+        source, names_end = os.pipe()
 
-    def read_whole(
-        self, names: Iterable[str], wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]
-    ) -> None:
-        """Hand over the whole of each object that is ``wanted`` by its number and size, as `read` counts them."""
-        held = bytearray()
-        last, keep = -1, False
+        def feed(data: bytes) -> None:
+            cutters[0].feed(data)
 
-        def collect(number: int, size: int, piece: bytes) -> None:
-            nonlocal last, keep
-            if number != last:
-                last, keep = number, wanted(number, size)
-            if keep:
-                held.extend(piece)
-                if len(held) == size:
-                    take(number, bytes(held))
-                    held.clear()
+        def serve() -> None:
+            try:
+                self._git("cat-file", "--batch", stdin=source, sink=feed, timeout=2 * _TIMEOUT)
+            finally:
+                os.close(source)  # whoever still writes names sees that nobody reads them
 
-        self.read(names, collect)
+        with ThreadPoolExecutor(1) as thread, os.fdopen(names_end, "wb", buffering=0) as pipe:
+            served = thread.submit(serve)
 
-    def _git(self, verb: str, *args: str, data: bytes, sink: Callable[[bytes], None] | None = None) -> bytes:
+            def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
+                cutters.append(Cutter(take))
+                data = _lines(names)
+                _write(pipe, data)
+                served.result()
+                if cutters[0].ended != data.count(b"\n"):
+                    raise GateError("git ended in the middle of an object")
+
+            yield read
+
+    def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
+        """Hand over the content of each object named, see `reader`."""
+        with self.reader() as read:
+            read(names, take)
+
+    def _git(
+        self,
+        verb: str,
+        *args: str,
+        data: bytes | None = None,
+        stdin: int | None = None,
+        sink: Callable[[bytes], None] | None = None,
+        timeout: float = _TIMEOUT,
+    ) -> bytes:
         return run_git(
             verb,
             *args,
             git_dir=self.mirror,
             quarantine=self.quarantine,
             config={"core.bigFileThreshold": "32m"},  # git streams what is bigger
-            timeout=_TIMEOUT,
+            timeout=timeout,
             input=data,
+            stdin=stdin,
             max_output=_OUTPUT,
             sink=sink,
             memory=self.allowed.memory,
         ).stdout
+
+
+def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]) -> Callable[[int, int, bytes], None]:
+    """Return what takes objects in pieces and hands over the whole of each that is ``wanted`` by number and size."""
+    held = bytearray()
+    last, keep = -1, False
+
+    def collect(number: int, size: int, piece: bytes) -> None:
+        nonlocal last, keep
+        if number != last:
+            last, keep = number, wanted(number, size)
+        if keep:
+            held.extend(piece)
+            if len(held) == size:
+                take(number, bytes(held))
+                held.clear()
+
+    return collect
 
 
 class Cutter:
@@ -142,6 +182,13 @@ class Cutter:
         else:
             self._take(self.ended, -1, b"")
             self.ended += 1
+
+
+def _write(pipe: RawIOBase, data: bytes) -> None:
+    rest = memoryview(data)
+    with pipe, suppress(BrokenPipeError):  # a git that has ended says why
+        while rest:
+            rest = rest[pipe.write(rest) or 0 :]
 
 
 def _lines(names: Iterable[str]) -> bytes:

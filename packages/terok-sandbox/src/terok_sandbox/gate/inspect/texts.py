@@ -10,7 +10,7 @@ from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.brought import Brought, is_for_git
 from terok_sandbox.gate.inspect.changes import SYMLINK, Change, TooMuch
 from terok_sandbox.gate.inspect.contents import judge_attributes, judge_hidden
-from terok_sandbox.gate.inspect.objects import Objects, tree_names
+from terok_sandbox.gate.inspect.objects import Reader, tree_names, whole
 from terok_sandbox.gate.inspect.paths import collisions, leaves_tree
 from terok_sandbox.gate.inspect.policy import InspectionLimits
 from terok_sandbox.gate.inspect.rules import Finding
@@ -29,14 +29,14 @@ _MAX_MESSAGE: Final = 4 * _MIB
 _MAX_MESSAGES: Final = 128 * _MIB
 
 
-def judge_contents(objects: Objects, brought: Brought, tips: list[str], tags: list[str], found: Findings) -> None:
+def judge_contents(read: Reader, brought: Brought, tips: list[str], tags: list[str], found: Findings) -> None:
     """Read what a push brings and judge it; in the trees of ``tips``, names that may collide."""
     contents = _Contents(found, brought, _trees(tips, brought, found), [*brought.commits, *tags], brought.objects())
     names = [f"{tip}^{{commit}}:{directory}" for tip, directory in contents.trees]
     names += contents.notes
     names += (oid for oid, _, _ in contents.files)
     if names:
-        objects.read_whole(names, contents.wanted, contents.judge)
+        read(names, whole(contents.wanted, contents.judge))
     if contents.left_out:
         found.add([Finding("not-scanned", "", f"{contents.left_out} files")])
 
