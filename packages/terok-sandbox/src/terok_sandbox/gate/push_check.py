@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from terok_util import TerokError
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.allowance import allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.hook import MAX_REFS
 from terok_sandbox.gate.inspect.apart import Apart, limit_to
@@ -25,7 +25,6 @@ from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.names import misleading
 from terok_sandbox.gate.packed import packed_and_loose, ref_exists
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.settled import settle
 from terok_sandbox.gate.verdicts import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
@@ -107,15 +106,8 @@ def _said(mirror: Path, ask: int) -> bytes:
             return b""
     try:
         question = parse_question(raw, mirror)
-        objects = Objects(mirror, question.quarantine)
-        limit_to(objects.allowed)
-        with ThreadPoolExecutor(1) as thread:
-            settled = thread.submit(settle, question.quarantine) if question.quarantine else None
-            accepted, lines = answer(objects, question)
-            if settled is not None:
-                settled.result()  # refs must not name what a power failure could still take
-    except OSError as error:
-        return _unjudged(f"its objects cannot be kept: {error.strerror}")
+        limit_to(allowance(held_bytes(mirror, question.quarantine)))
+        accepted, lines = answer(mirror, question)
     except TerokError as error:
         return _unjudged(error.message)
     return encode_answer(accepted=accepted, lines=lines)
@@ -126,9 +118,8 @@ def _unjudged(why: str) -> bytes:
     return encode_answer(accepted=False, lines=[f"the push could not be inspected: {why}"])
 
 
-def answer(objects: Objects, question: Question) -> tuple[bool, list[str]]:
+def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
     """Inspect a push; return whether it is taken, and what its sender is told."""
-    mirror = objects.mirror
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
@@ -136,7 +127,7 @@ def answer(objects: Objects, question: Question) -> tuple[bool, list[str]]:
         return False, [wrong]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
-    report = inspect_push(objects, tips, policy, tags)
+    report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
     lines = push_lines(report)
     rejections = read_rejections(mirror)
     for branch in (ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)):

@@ -25,7 +25,6 @@ from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route
-from terok_sandbox.gate.settled import BY_GIT
 from terok_sandbox.sidecar import GateWiring
 
 if TYPE_CHECKING:
@@ -98,7 +97,6 @@ def backend_config(wiring: GateWiring) -> dict[str, str]:
     return {
         "core.hooksPath": str(hooks_path(wiring.mirror)),
         "core.logAllRefUpdates": "always",
-        "core.fsync": BY_GIT,
         "core.bigFileThreshold": "32m",  # bigger files are streamed, not held in memory and not searched for deltas
         "pack.windowMemory": "256m",
         "receive.fsck.nulInCommit": "error",  # git shows nothing of what follows it
