@@ -17,6 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
 """What reads the record of the laboratory network: one lane, so that no test finds the contacts of another."""
+BUILDS = ("test_images.py", "test_registries.py", "test_sandbox_alone.py")
+"""What builds from our images with `podman build`, or cuts builds short: one lane, as they share Podman's storage."""
 
 
 def pytest_configure() -> None:
@@ -61,7 +63,7 @@ class Lanes(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         place = nodeid.partition("::")[0].removeprefix("tests-integration/").partition("/")[0]
-        return "laboratory" if place in LABORATORY else place
+        return "laboratory" if place in LABORATORY else "builds" if place in BUILDS else place
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:

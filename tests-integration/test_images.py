@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,7 @@ def demo(ready: Shell) -> Iterator[Callable[[str], int]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     yield path.write_text
     path.unlink()
-    for pid in sleeping():
-        os.kill(pid, signal.SIGKILL)
+    end_sleeping()
 
 
 def working(sh: Shell) -> list[dict[str, object]]:
@@ -39,6 +39,12 @@ def working(sh: Shell) -> list[dict[str, object]]:
 def sleeping() -> list[int]:
     found = subprocess.run(["pgrep", "-u", str(os.getuid()), "-f", "^sleep 611|sleep 611; true$"], capture_output=True)
     return [int(pid) for pid in found.stdout.split()]
+
+
+def end_sleeping() -> None:
+    for pid in sleeping():
+        with suppress(ProcessLookupError):  # one may end the others
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.timeout(400)
@@ -61,8 +67,7 @@ def test_a_build_that_is_cut_short_leaves_nothing(
         build.kill()
         build.wait()
     if number is signal.SIGKILL:
-        for pid in sleeping():
-            os.kill(pid, signal.SIGKILL)
+        end_sleeping()
         demo("install: {run_as_root: []}\n")
         ready("terok-executor", "build", "demo", "--base", BASE, "--rebuild", timeout=600)
     assert working(ready) == []

@@ -25,7 +25,9 @@ def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
     """Give an empty directory for a build's files while nobody else builds; ``base`` is the image it begins with."""
     directory = ensure_dir(state_dir()) / "build"
     with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
-        known = _clear_up(podman, directory, ())
+        if directory.exists():  # a build that was killed has left it
+            _clear_up(podman, directory, ())
+        known = frozenset(one.id for one in podman.working_containers())
         ensure_dir(directory)
         try:
             yield directory
@@ -44,19 +46,13 @@ def remove_leavings(podman: ImagePodman) -> None:
 
 def _clear_up(
     podman: ImagePodman, directory: Path, images: tuple[str, ...], known: frozenset[str] = frozenset()
-) -> frozenset[str]:
-    """Remove working containers made of images of ours, or of *images* since *known* were there, and the directory.
-
-    Returns those that stay: they are somebody else's.
-    """
-    present = podman.working_containers()
+) -> None:
+    """Remove working containers of our images or of *images*, and the directory; *known* ones are somebody else's."""
+    present = [one for one in podman.working_containers() if one.id not in known]
     below = podman.facts_found(sorted({one.image_id for one in present})) if present else ()
     ours = {facts.id for facts in below if CONTENT_LABEL in facts.labels}
-    stay = set()
     for one in present:
-        mine = one.image.startswith(OURS) or one.image_id in ours or (one.image in images and one.id not in known)
-        if not mine or not podman.remove_container(one.id):
-            stay.add(one.id)
+        if one.image.startswith(OURS) or one.image_id in ours or one.image in images:
+            podman.remove_container(one.id)
     with suppress(TerokError):  # what belongs to somebody else in there is in nobody's way
         remove_tree(directory)
-    return frozenset(stay)
