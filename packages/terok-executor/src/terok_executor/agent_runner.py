@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 class AgentRunner(ContainerCare):
     """Runs agents and looks after their containers.
 
-    ``sandbox`` and ``runtime`` must share one backend, else ValueError. ``on_line`` gets progress lines of image builds
-    and launches; by default they go to standard error. ``image`` names a ready image instead of building one.
+    `sandbox` and `runtime` must share one backend, else ValueError. `on_line` gets progress lines of image builds
+    and launches; by default they go to standard error. `image` names a ready image instead of building one.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Run an agent on a repository without a terminal and return the container's name.
 
-        ``provider`` is the agent's name in the roster. ``repo`` is a directory or an https URL. The agent ends after
-        ``timeout`` seconds. With ``follow`` the output is printed and the call returns when the agent has ended.
+        `provider` is the agent's name in the roster. `repo` is a directory or an https URL. The agent ends after
+        `timeout` seconds. With `follow` the output is printed and the call returns when the agent has ended.
 
         Raises RosterError, RequestError, PrerequisiteError, BuildError, CredentialMissingError, and what the sandbox
         raises; nothing of a run that failed to start is left.
@@ -145,10 +145,10 @@ class AgentRunner(ContainerCare):
         hooks: LifecycleHooks | None = None,
         **options: Unpack[RunOptions],
     ) -> str:
-        """Serve an agent's web page on ``port`` of the host's loopback (a free one if None); returns the container.
+        """Serve an agent's web page on `port` of the host's loopback (a free one if None); returns the container.
 
-        `web_url` is the address to open: without the token in it nobody gets in. ``public_url`` is the address of a
-        proxy in front of it. ``provider`` is the agent; by default the first that has a page. The page is served by a
+        `web_url` is the address to open: without the token in it nobody gets in. `public_url` is the address of a
+        proxy in front of it. `provider` is the agent; by default the first that has a page. The page is served by a
         process of its own until the container ends. Errors as for `run_interactive`.
         """
         agent = provider or next((name for name, one in self.roster.agents.items() if one.web), "")
@@ -197,7 +197,7 @@ class AgentRunner(ContainerCare):
         hooks: LifecycleHooks | None = None,
         **options: Unpack[ToolOptions],
     ) -> str:
-        """Run a sidecar tool on a repository and return the container's name; with ``follow`` when it has ended.
+        """Run a sidecar tool on a repository and return the container's name; with `follow` when it has ended.
 
         The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
         """
@@ -226,7 +226,7 @@ class AgentRunner(ContainerCare):
         """Launch what the caller has put together and return its name.
 
         The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
-        that this host does not describe. ``runtime="krun"`` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
+        that this host does not describe. `runtime="krun"` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
         spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
         return launch_prepared(self.sandbox, spec, hooks)
@@ -242,7 +242,7 @@ class AgentRunner(ContainerCare):
     def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
         """Return the arguments that open a terminal in a container, a tmux session that outlives it.
 
-        With ``agent`` a new session starts with the container's agent in it, and a shell when that ends.
+        With `agent` a new session starts with the container's agent in it, and a shell when that ends.
         """
         inside = ["tmux", "new-session", "-A", "-s", "main"]
         record = load_record(task_dir(name))
@@ -266,7 +266,7 @@ class AgentRunner(ContainerCare):
         return follow(self.sandbox, name, on_line, timeout=record.timeout if record else 1800)
 
     def result(self, name: str, outcome: Outcome, *, duration: float) -> RunResult:
-        """Return what a run came to; ``duration`` is in seconds. ExecutorError if nothing is recorded of it."""
+        """Return what a run came to; `duration` is in seconds. ExecutorError if nothing is recorded of it."""
         record = load_record(task_dir(name))
         if record is None:
             raise ExecutorError(f"there is no record of a run named {name}", hint="see `terok-executor list`")

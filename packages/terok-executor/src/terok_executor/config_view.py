@@ -1,4 +1,4 @@
-"""The section ``image:`` of the shared ``config.yml``, which this wheel owns; sections of others pass."""
+"""The section `image:` of the shared `config.yml`, which this wheel owns; sections of others pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _base(text: str) -> str:
 
 
 class RawImageSection(BaseModel):
-    """What images are made of. ``agents`` is a selection; the snippets are for project images, which terok builds."""
+    """What images are made of. `agents` is a selection; the snippets are for project images, which terok builds."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -33,7 +33,7 @@ class RawImageSection(BaseModel):
 
 
 class ExecutorConfigView(BaseModel):
-    """The executor's view of ``config.yml``."""
+    """The executor's view of `config.yml`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -47,7 +47,7 @@ class ExecutorConfigView(BaseModel):
 
     @classmethod
     def parse(cls, file: Path, content: bytes) -> Self:
-        """Return what ``content``, that of ``file``, says; raises as `load` does."""
+        """Return what `content`, that of `file`, says; raises as `load` does."""
         scope = load_config_file(file, content)
         section = scope.data.get("image")
         try:
@@ -62,7 +62,7 @@ class ExecutorConfigView(BaseModel):
 
 
 def set_image_agents(selection: str, path: Path | None = None) -> Path:
-    """Write ``image.agents``, keeping comments and everything else; return the file. ConfigError if it is damaged."""
+    """Write `image.agents`, keeping comments and everything else; return the file. ConfigError if it is damaged."""
     file = path or config_file()
     ExecutorConfigView.load(file)
     document = (yaml.load(file) if file.exists() else None) or {}

@@ -25,7 +25,7 @@ READY_SECONDS = 120.0
 class ContainerCare:
     """Waits for containers, reads what they print, stops and removes them.
 
-    ``sandbox`` and ``runtime`` must share one backend, else ValueError.
+    `sandbox` and `runtime` must share one backend, else ValueError.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ContainerCare:
     ) -> None:
         """Wait until the start script has fetched the repository; ExecutorError if it does not within the time.
 
-        A container that does not get ready, or whose wait is interrupted, is stopped. ``since`` (RFC 3339) is when a
+        A container that does not get ready, or whose wait is interrupted, is stopped. `since` (RFC 3339) is when a
         container was started again, whose output has an older marker.
         """
         with stopped_on_failure(self.sandbox, name):
@@ -70,7 +70,7 @@ class ContainerCare:
     def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
         """Wait for the container to end and return its exit code.
 
-        Raises TimeoutError after ``timeout`` seconds (124 stays an exit code an agent may have), RuntimeError if Podman
+        Raises TimeoutError after `timeout` seconds (124 stays an exit code an agent may have), RuntimeError if Podman
         itself fails, FileNotFoundError without Podman.
         """
         try:
@@ -87,7 +87,7 @@ class ContainerCare:
         return self.runtime.container(name).logs(tail=tail, timestamps=timestamps, since=since)
 
     def capture_logs(self, name: str, dest: Path, *, timestamps: bool = True, timeout: float = 60.0) -> bool:
-        """Write the container's output to a file; return whether all of it arrived within ``timeout`` seconds.
+        """Write the container's output to a file; return whether all of it arrived within `timeout` seconds.
 
         No partial file is left behind.
         """
@@ -111,7 +111,7 @@ class ContainerCare:
         )
 
     def stop(self, name: str, *, timeout: int = STOP_SECONDS) -> None:
-        """Stop a container; its agent gets ``timeout`` seconds to end and to hand its commits to the gate."""
+        """Stop a container; its agent gets `timeout` seconds to end and to hand its commits to the gate."""
         container = self.runtime.container(name)
         try:
             container.stop(timeout)
@@ -128,7 +128,7 @@ class ContainerCare:
         """Remove a container and everything kept for it: tokens, logs, prompt, record.
 
         One that runs is stopped first, which hands its work over; UndeliveredError if work would be lost all the same.
-        With ``force`` neither is looked at. One that is gone is no error; ExecutorError if it resists.
+        With `force` neither is looked at. One that is gone is no error; ExecutorError if it resists.
         """
         directory = task_dir(name)
         if not force:

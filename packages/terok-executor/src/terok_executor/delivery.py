@@ -34,7 +34,7 @@ _GIVEN, _LEFT = "in the gate: ", "not handed over: "
 class Delivery:
     """What was handed over and what was not, in words.
 
-    ``state`` is ``unknown`` when the container has not said how its work stands: it still runs, or it was killed.
+    `state` is `unknown` when the container has not said how its work stands: it still runs, or it was killed.
     """
 
     state: Literal["complete", "incomplete", "unknown"] = "unknown"
@@ -70,7 +70,7 @@ def parse_delivery(lines: Sequence[str]) -> Delivery:
 def read_delivery(sandbox: Sandbox, name: str, *, ended: bool = False) -> Delivery:
     """Return how the work of a container stands; complete where it lies elsewhere, or there is none.
 
-    Podman is not asked whether the container has ``ended`` if that is known.
+    Podman is not asked whether the container has `ended` if that is known.
     """
     directory = task_dir(name)
     record = load_record(directory)

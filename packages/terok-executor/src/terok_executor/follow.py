@@ -24,7 +24,7 @@ WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a container ended; ``timed_out`` if the host had to end it, or the agent's own limit did."""
+    """How a container ended; `timed_out` if the host had to end it, or the agent's own limit did."""
 
     exit_code: int
     timed_out: bool
@@ -33,7 +33,7 @@ class Outcome:
 def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeout: float) -> Outcome:
     """Hand the container's output over line by line until it ends.
 
-    After ``timeout`` seconds and some slack it is stopped and counts as timed out. Any exception here, Ctrl-C
+    After `timeout` seconds and some slack it is stopped and counts as timed out. Any exception here, Ctrl-C
     included, stops it too and passes.
     """
     container = sandbox.runtime.container(name)

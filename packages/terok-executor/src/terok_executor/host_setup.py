@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ensure_sandbox_ready(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
-    """Set the host up as far as it is not yet; ``report`` is told each stage and its outcome.
+    """Set the host up as far as it is not yet; `report` is told each stage and its outcome.
 
     Raises RosterError before anything is done, then what the sandbox's set-up raises.
     """

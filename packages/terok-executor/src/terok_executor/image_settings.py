@@ -1,4 +1,4 @@
-"""What ``config.yml`` says of images, validated once and not by every command (`ExecutorConfigView` does that)."""
+"""What `config.yml` says of images, validated once and not by every command (`ExecutorConfigView` does that)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODE = [Path(__file__).parent / name for name in ("image_settings.py", "config_
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """Section ``image:``; see `RawImageSection`."""
+    """Section `image:`; see `RawImageSection`."""
 
     base_image: str = DEFAULT_BASE_IMAGE
     family: Family | None = None
@@ -47,5 +47,5 @@ class ImageSettings:
 
 
 def config_file() -> Path:
-    """Return where the user's ``config.yml`` is."""
+    """Return where the user's `config.yml` is."""
     return namespace_config_dir() / "config.yml"

@@ -21,7 +21,7 @@ _CHUNK = 64 * 1024
 
 
 def capture(process: ByteProcess, dest: Path, *, timeout: float) -> bool:
-    """Write the process's standard output to ``dest`` (0600); return whether all of it came within ``timeout`` seconds.
+    """Write the process's standard output to `dest` (0600); return whether all of it came within `timeout` seconds.
 
     Raises ExecutorError if the file cannot be written.
     """

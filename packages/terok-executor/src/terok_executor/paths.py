@@ -25,7 +25,7 @@ def cache_dir() -> Path:
 
 
 def mounts_dir() -> Path:
-    """Directory of what containers have mounted by themselves: ``<container>/home``, ``<container>/state/…``."""
+    """Directory of what containers have mounted by themselves: `<container>/home`, `<container>/state/…`."""
     return state_dir() / "run"
 
 
@@ -35,17 +35,17 @@ def task_dir(name: str) -> Path:
 
 
 def clone_cache_dir() -> Path:
-    """Directory of the copies of repositories that containers read, ``<scope>.git`` each."""
+    """Directory of the copies of repositories that containers read, `<scope>.git` each."""
     return state_dir() / "clone-cache"
 
 
 def user_roster_dir(kind: str) -> Path:
-    """Directory of the user's YAML files of one kind: ``agents`` or ``providers``."""
+    """Directory of the user's YAML files of one kind: `agents` or `providers`."""
     return namespace_config_dir() / kind
 
 
 def checked_container_name(name: str) -> str:
-    """Return ``name`` if a container may be called so, else raise ``RequestError``."""
+    """Return `name` if a container may be called so, else raise `RequestError`."""
     if not _CONTAINER_NAME.fullmatch(name):
         raise RequestError(
             f"invalid container name: {name!r}",

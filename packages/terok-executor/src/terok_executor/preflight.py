@@ -20,7 +20,7 @@ from terok_executor.roster.roster import AgentRoster
 class CheckResult:
     """One answer: what was looked at, whether it is as it has to be, and what to do if not.
 
-    A result that is not ``needed`` does not keep a run from starting.
+    A result that is not `needed` does not keep a run from starting.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Preflight:
         roster: AgentRoster | None = None,
         config: SandboxConfig | None = None,
     ) -> None:
-        """Name the agent (``provider``), and the model provider it is to use; RosterError if they do not fit."""
+        """Name the agent (`provider`), and the model provider it is to use; RosterError if they do not fit."""
         self._roster = roster or AgentRoster.load()
         self._agent = self._roster.agent(provider)
         self._provider = self._roster.bind(self._agent, bound_provider)

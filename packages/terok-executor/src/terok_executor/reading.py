@@ -12,9 +12,9 @@ from terok_executor.errors import RequestError
 def read_text(
     path: Path, limit: int, *, what: str = "", error: type[TerokError] = RequestError, hint: str | None = None
 ) -> str:
-    """Return the text of a UTF-8 file of at most ``limit`` bytes.
+    """Return the text of a UTF-8 file of at most `limit` bytes.
 
-    Raises ``error`` with ``hint``, whose message begins with ``what`` (the path by default), if there is none.
+    Raises `error` with `hint`, whose message begins with `what` (the path by default), if there is none.
     """
     return decoded(what or str(path), read_bytes(path, limit, what=what, error=error, hint=hint), error, hint)
 
@@ -22,7 +22,7 @@ def read_text(
 def read_bytes(
     path: Path, limit: int, *, what: str = "", error: type[TerokError] = RequestError, hint: str | None = None
 ) -> bytes:
-    """Return the content of a file of at most ``limit`` bytes; raises as `read_text` does."""
+    """Return the content of a file of at most `limit` bytes; raises as `read_text` does."""
     try:
         return read_file(path, limit)
     except OSError as failure:
@@ -30,7 +30,7 @@ def read_bytes(
 
 
 def decoded(what: str, data: bytes, error: type[TerokError] = RequestError, hint: str | None = None) -> str:
-    """Return UTF-8 as text; raises ``error``, with a message that begins with ``what``, for anything else."""
+    """Return UTF-8 as text; raises `error`, with a message that begins with `what`, for anything else."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -38,7 +38,7 @@ def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 def debian_sources(
     suite: str, sources: Path = Path("/etc/apt"), release: Path = Path("/etc/os-release")
 ) -> tuple[str, ...]:
-    """Return apt source lines for ``suite`` at the mirrors a Debian host itself uses.
+    """Return apt source lines for `suite` at the mirrors a Debian host itself uses.
 
     Empty where mmdebstrap's own default applies: on another distribution, or when no mirror is configured.
     """
@@ -59,7 +59,7 @@ def debian_sources(
 
 
 def archive_entries(text: str) -> list[tuple[str, str]]:
-    """Return (URI, suite) pairs of component ``main`` from a sources file in either of apt's formats."""
+    """Return (URI, suite) pairs of component `main` from a sources file in either of apt's formats."""
     found: list[tuple[str, str]] = []
     for line in text.splitlines():
         words = re.sub(r"\[[^]]*\]", "", line).split()

@@ -48,7 +48,7 @@ class Blocked:
 class VaultUse:
     """Requests the vault was asked for, those it refused, and the upstream's answers by status.
 
-    ``unreached`` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
+    `unreached` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
     """
 
     requests: int
@@ -59,7 +59,7 @@ class VaultUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """What the provider counted since the run began; ``cost_usd`` by the price list, ``estimated`` in part or whole."""
+    """What the provider counted since the run began; `cost_usd` by the price list, `estimated` in part or whole."""
 
     requests: int = 0
     input: int = 0
@@ -72,7 +72,7 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The outcome of one headless run; ``duration`` is in seconds, ``gate`` the mirror's path."""
+    """The outcome of one headless run; `duration` is in seconds, `gate` the mirror's path."""
 
     container: str
     agent: str
@@ -103,7 +103,7 @@ def collect_result(
     duration: float,
     delivery: Delivery,
 ) -> RunResult:
-    """Gather the outcome from the gate's branches (``heads``, as they are now) and the audit logs."""
+    """Gather the outcome from the gate's branches (`heads`, as they are now) and the audit logs."""
     state = config.container_state_dir(record.container)
     mirror = config.gate_base_path / f"{record.scope}.git" if record.scope else None
     return RunResult(
@@ -171,7 +171,7 @@ def _pushes(mirror: Path, branch: str) -> list[_Push]:
 
 
 def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ...]:
-    """Fold the shield's ``blocked`` and ``refused`` rows by destination, in order of first sight."""
+    """Fold the shield's `blocked` and `refused` rows by destination, in order of first sight."""
     firsts: dict[tuple[str, int | None, str, str], dict[str, Any]] = {}
     counts: dict[tuple[str, int | None, str, str], int] = {}
     for row in rows:
@@ -190,7 +190,7 @@ def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ..
 
 
 def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
-    """Count the vault's ``request`` and ``response`` rows."""
+    """Count the vault's `request` and `response` rows."""
     requests = refused = 0
     responses: dict[str, int] = {}
     unreached: dict[str, dict[str, int]] = {}

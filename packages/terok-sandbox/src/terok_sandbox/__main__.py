@@ -1,4 +1,4 @@
-"""``python -m terok_sandbox`` is the ``terok-sandbox`` command."""
+"""`python -m terok_sandbox` is the `terok-sandbox` command."""
 
 from __future__ import annotations
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 4096
 """Characters kept of a string field: rows quote names that a container chose."""
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Size at which a log is moved aside to ``<name>.1``, replacing the one before it."""
+"""Size at which a log is moved aside to `<name>.1`, replacing the one before it."""
 
 MAX_TAIL: Final = 8 * 1024 * 1024
 """How far from the end of a file its last whole row is looked for."""
 GENESIS: Final = "0" * 64
-"""``prev`` of a log's first row."""
+"""`prev` of a log's first row."""
 RESUMED: Final = "log_resumed"
 REPLACED: Final = "log_replaced"
 """The row behind which a file goes on that was taken away or exchanged under its writer."""
@@ -67,13 +67,13 @@ def _second(seconds: int) -> str:
 class AuditLog:
     """Append-only log of one container, its rows chained by SHA-256.
 
-    Each row ends with ``prev``, the hash of the row before it, and ``hash``, the SHA-256 of the row's own bytes up to
+    Each row ends with `prev`, the hash of the row before it, and `hash`, the SHA-256 of the row's own bytes up to
     there: a row changed, removed or put in between later no longer fits. A file that is moved away or exchanged while
     it is written to is noticed before the next row: that stands in the new file, behind one that says so and does not
     fit.
 
-    With ``durable=True`` a row is on disk when :meth:`append` returns; without, it is in the kernel's hands. The file
-    is created 0600 and must be a regular file of the caller: anything else is an :class:`AuditError`. A log has one
+    With `durable=True` a row is on disk when `append` returns; without, it is in the kernel's hands. The file
+    is created 0600 and must be a regular file of the caller: anything else is an `AuditError`. A log has one
     writing process as a rule; a second one waits its turn row by row and continues the same chain.
     """
 
@@ -87,10 +87,10 @@ class AuditLog:
         self._head = GENESIS
 
     def append(self, action: str, **fields: object) -> None:
-        """Write one row: ``time``, ``container``, ``action`` and *fields* (JSON values; text is cut at 4096).
+        """Write one row: `time`, `container`, `action` and `fields` (JSON values; text is cut at 4096).
 
-        A line torn by a crash is ended, and a ``log_resumed`` row says so before the new one. Raises
-        :class:`AuditError` when the row could not be written whole: a caller that must log before it acts then does
+        A line torn by a crash is ended, and a `log_resumed` row says so before the new one. Raises
+        `AuditError` when the row could not be written whole: a caller that must log before it acts then does
         not act.
         """
         row: dict[str, object] = {"time": timestamp(), "container": self._container, "action": action}
@@ -111,7 +111,7 @@ class AuditLog:
             raise AuditError(f"{self._path}: {error.strerror or error}", hint="free some disk space") from error
 
     def close(self) -> None:
-        """Close the file; a later :meth:`append` opens it again."""
+        """Close the file; a later `append` opens it again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -198,7 +198,7 @@ class AuditLog:
 
 
 def row_hash(line: bytes) -> str | None:
-    """Return the hash a row claims, ``None`` for a line without one."""
+    """Return the hash a row claims, `None` for a line without one."""
     match = _ROW_END.search(line)
     return None if match is None else match[2].decode("ascii")
 
@@ -235,14 +235,14 @@ def _last_lines(descriptor: int, size: int) -> tuple[bytes, bytes]:
 
 
 def rotated(path: Path) -> Path:
-    """Return where the older part of the log at *path* is kept."""
+    """Return where the older part of the log at `path` is kept."""
     return path.with_name(path.name + ".1")
 
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a log, oldest first, the part moved aside included; a missing log has no rows.
 
-    A line that is no JSON object (a row torn by a full disk) is yielded as ``{"action": "unreadable", "line": N}``,
+    A line that is no JSON object (a row torn by a full disk) is yielded as `{"action": "unreadable", "line": N}`,
     so that a loss is visible.
     """
     for part in (rotated(path), path):
@@ -256,7 +256,7 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def follow_audit(path: Path, *, poll: float = 0.25) -> Iterator[dict[str, Any]]:
-    """Yield the rows added to a log from now on, until its directory is gone; *poll* is in seconds.
+    """Yield the rows added to a log from now on, until its directory is gone; `poll` is in seconds.
 
     A part that is moved aside is read to its end first.
     """

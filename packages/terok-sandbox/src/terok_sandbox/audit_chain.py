@@ -108,7 +108,7 @@ class _Check:
 
 
 def verify(path: Path) -> ChainReport:
-    """Check the chain of the log at *path*, the part moved aside included; a missing log is an empty one.
+    """Check the chain of the log at `path`, the part moved aside included; a missing log is an empty one.
 
     Raises AuditError when a file cannot be read.
     """
@@ -131,7 +131,7 @@ def verify(path: Path) -> ChainReport:
 def select(
     path: Path, *, provider: str | None = None, since: datetime | None = None, tail: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one provider, from a point in time on, or the last *tail* of what is left."""
+    """Yield the rows of one provider, from a point in time on, or the last `tail` of what is left."""
     rows = (row for row in read_audit(path) if _matches(row, provider, since))
     return rows if tail is None else iter(deque(rows, maxlen=tail))
 

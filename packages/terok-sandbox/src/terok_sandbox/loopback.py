@@ -26,9 +26,9 @@ _CHUNK: Final = 64 * 1024
 
 
 async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[], bool]) -> None:
-    """Pass every connection to *listener* on to *port* of this host's loopback, until cancelled.
+    """Pass every connection to `listener` on to `port` of this host's loopback, until cancelled.
 
-    While *closed* says so, none is passed on, and no further byte of those there are.
+    While `closed` says so, none is passed on, and no further byte of those there are.
     """
 
     async def enter(connection: socket.socket, seat: Seat) -> None:
@@ -44,7 +44,7 @@ async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[]
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, closed: Callable[[], bool]
 ) -> None:
-    """Copy both ways until both have ended; nobody at *port* closes the connection, as a refusal would."""
+    """Copy both ways until both have ended; nobody at `port` closes the connection, as a refusal would."""
     with suppress(OSError):
         host_reader, host_writer = await asyncio.open_connection(LOOPBACK_HOST, port)
         send_at_once(host_writer)

@@ -62,7 +62,7 @@ class _Ready(Exception):
 class Sandbox:
     """Hardened containers of one user.
 
-    *runtime* and *supervision* default to Podman and the OCI hook; tests give fakes. *warn* is told, line by line, what
+    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is told, line by line, what
     a launch had to leave out.
     """
 
@@ -106,9 +106,9 @@ class Sandbox:
         return self._launch(spec, hooks or LifecycleHooks(), start=True)
 
     def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
-        """Create a container with its volumes copied in, without starting it (:meth:`start` does); returns its ID.
+        """Create a container with its volumes copied in, without starting it (`start` does); returns its ID.
 
-        Needs ``sealed`` in *spec*. Raises as :meth:`run` does.
+        Needs `sealed` in `spec`. Raises as `run` does.
         """
         if not spec.sealed:
             raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
@@ -134,7 +134,7 @@ class Sandbox:
         hooks.post_start()
 
     def stop(self, names: str | Iterable[str], timeout: int | None = None, hooks: LifecycleHooks | None = None) -> None:
-        """Stop containers, killing each after *timeout* seconds (default: the configuration's)."""
+        """Stop containers, killing each after `timeout` seconds (default: the configuration's)."""
         grace = self.config.shutdown_timeout if timeout is None else timeout
         if grace < 0:
             raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
@@ -154,11 +154,11 @@ class Sandbox:
         return [self._remove(name) for name in _names(names)]
 
     def pre_start_args(self, spec: RunSpec) -> list[str]:
-        """Return the podman arguments that make the caller's own ``podman run`` (or ``create``) a sandboxed one.
+        """Return the podman arguments that make the caller's own `podman run` (or `create`) a sandboxed one.
 
-        Of *spec* its image, command, environment and working directory are the caller's own business and not used.
+        Of `spec` its image, command, environment and working directory are the caller's own business and not used.
         The sidecar and the other files are written, and a supervisor waits: if the container is never started,
-        :meth:`cleanup` takes them back. Raises as :meth:`run` does.
+        `cleanup` takes them back. Raises as `run` does.
         """
         name = spec.container_name
         self.supervision.check_setup(self.config)
@@ -179,7 +179,7 @@ class Sandbox:
         return list(plan.options)
 
     def cleanup(self, name: str) -> None:
-        """Take back what :meth:`pre_start_args` made for a container that has ended or was never started.
+        """Take back what `pre_start_args` made for a container that has ended or was never started.
 
         Its tokens are revoked and its files removed; nothing to take back is no error. Raises LaunchError while the
         container runs.
@@ -194,15 +194,15 @@ class Sandbox:
         self.runtime.container(name).copy_in(source, destination)
 
     def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
-        """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after *timeout* seconds."""
+        """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after `timeout` seconds."""
         return self.runtime.container(name).wait(timeout)
 
     def stream_logs(
         self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None
     ) -> bool:
-        """Read the container's output until *ready_check* accepts a line; ``False`` if it ends or *timeout* comes.
+        """Read the container's output until `ready_check` accepts a line; `False` if it ends or `timeout` comes.
 
-        *since* (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
+        `since` (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
         """
 
         def see(line: str) -> None:
@@ -218,11 +218,11 @@ class Sandbox:
         return False
 
     def mint_gate_token(self) -> str:
-        """Return a new token for the git gate; the sidecar gets its hash through ``GateWiring.for_token``."""
+        """Return a new token for the git gate; the sidecar gets its hash through `GateWiring.for_token`."""
         return f"terok-g-{secrets.token_hex(16)}"
 
     def gate_url(self, name: str, token: str) -> str:
-        """Return the URL by which a container reaches the mirror served as *name*."""
+        """Return the URL by which a container reaches the mirror served as `name`."""
         return f"http://{token}@{LOOPBACK_HOST}:{LOOPBACK_GATE_PORT}/{name.removesuffix('.git')}.git"
 
     def shield(self, name: str) -> Shield:

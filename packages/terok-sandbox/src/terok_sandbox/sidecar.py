@@ -33,7 +33,7 @@ Network = Literal["slirp4netns", "pasta"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyTiers:
-    """Raw policy lines (``+ host:443 %reason=…``) by tier, strongest tier first."""
+    """Raw policy lines (`+ host:443 %reason=…`) by tier, strongest tier first."""
 
     override: tuple[str, ...] = ()
     security_deny: tuple[str, ...] = ()
@@ -45,8 +45,8 @@ class PolicyTiers:
 class UsageWiring:
     """Where usage is written down and what limits it.
 
-    ``task`` names this launch among all of the container's name, ``started`` is when it was (seconds since the epoch).
-    ``prices`` are the user's own prices, if the file exists.
+    `task` names this launch among all of the container's name, `started` is when it was (seconds since the epoch).
+    `prices` are the user's own prices, if the file exists.
     """
 
     journal: Path
@@ -59,9 +59,9 @@ class UsageWiring:
 
 @dataclass(frozen=True, slots=True)
 class VaultWiring:
-    """What the broker needs; ``passphrase_file`` is the tmpfs session file, ``None`` leaves other tiers to be tried.
+    """What the broker needs; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
 
-    Without ``usage`` nothing is counted or limited. ``ssh_scope`` names the scope whose SSH keys the container may sign
+    Without `usage` nothing is counted or limited. `ssh_scope` names the scope whose SSH keys the container may sign
     with. Sidecars written before there were these fields have neither.
     """
 
@@ -75,10 +75,10 @@ class VaultWiring:
 
 @dataclass(frozen=True, slots=True)
 class GateWiring:
-    """One bare mirror, served as ``/<name>.git`` to whoever knows the token with SHA-256 ``token_sha256`` (hex).
+    """One bare mirror, served as `/<name>.git` to whoever knows the token with SHA-256 `token_sha256` (hex).
 
-    ``upstream`` is the address that a container of the class ``online`` sees beside the gate; the class
-    ``gatekeeping`` has none.
+    `upstream` is the address that a container of the class `online` sees beside the gate; the class
+    `gatekeeping` has none.
     """
 
     mirror: Path
@@ -101,7 +101,7 @@ class ShieldWiring:
     audit_path: Path
     tiers: PolicyTiers
     resolvers: tuple[str, ...] = ()
-    """Name servers to ask, ``address`` or ``address:port``; without any the host's own are asked."""
+    """Name servers to ask, `address` or `address:port`; without any the host's own are asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ class HostPorts:
 class Planned:
     """What Podman is to make of a launch; everything else in the container's configuration stops its start.
 
-    ``mounts`` are (source, destination, ``ro`` or ``rw``), a tmpfs with the source ``tmpfs``. ``env`` has the SHA-256
-    of each ``NAME=VALUE``, so that the file still names no secret; ``None`` for a container that somebody starts with
-    arguments of their own, whose variables and further mounts are theirs to choose. ``devices`` are what a description
-    of the asked GPUs grants: paths of nodes and mounts, and names of variables. ``image_stores`` are places besides
+    `mounts` are (source, destination, `ro` or `rw`), a tmpfs with the source `tmpfs`. `env` has the SHA-256
+    of each `NAME=VALUE`, so that the file still names no secret; `None` for a container that somebody starts with
+    arguments of their own, whose variables and further mounts are theirs to choose. `devices` are what a description
+    of the asked GPUs grants: paths of nodes and mounts, and names of variables. `image_stores` are places besides
     Podman's storage where the image may be.
     """
 
@@ -139,11 +139,11 @@ class Planned:
 class Sidecar:
     """Everything a supervisor knows about its container.
 
-    ``runtime_dir`` and ``state_dir`` are the container's own directories; ``version`` is the package version that wrote
-    the file. ``loopback_ports`` are TCP ports of the host's loopback that the container reaches at its own. ``mounts``
+    `runtime_dir` and `state_dir` are the container's own directories; `version` is the package version that wrote
+    the file. `loopback_ports` are TCP ports of the host's loopback that the container reaches at its own. `mounts`
     are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
-    a container can write it can exchange for a link. ``network`` is the program that connects the container once it is
-    supervised; with ``None`` its supervisor opens no way out. ``planned`` is what its configuration is compared with.
+    a container can write it can exchange for a link. `network` is the program that connects the container once it is
+    supervised; with `None` its supervisor opens no way out. `planned` is what its configuration is compared with.
     Sidecars written before there were ports, mounts, a network or a plan have none.
     """
 
@@ -173,7 +173,7 @@ class Sidecar:
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Sidecar:
-        """Parse the file's text; raises :class:`SidecarError` for anything but a complete sidecar of this schema."""
+        """Parse the file's text; raises `SidecarError` for anything but a complete sidecar of this schema."""
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -190,7 +190,7 @@ class Sidecar:
         return _sidecar(document)
 
     def save(self, path: Path, *, durable: bool = True) -> None:
-        """Write the file at *path*, mode 0600, atomically; without *durable* it may not be on disk yet."""
+        """Write the file at `path`, mode 0600, atomically; without `durable` it may not be on disk yet."""
         try:
             write_sensitive_file(path, self.to_json(), durable=durable)
         except (OSError, TerokError) as error:
@@ -198,9 +198,9 @@ class Sidecar:
 
     @classmethod
     def load(cls, path: Path) -> Sidecar:
-        """Read the file at *path*.
+        """Read the file at `path`.
 
-        Refuses (:class:`SidecarError`) a symlink, anything but a regular file, a foreign owner, permissions for group
+        Refuses (`SidecarError`) a symlink, anything but a regular file, a foreign owner, permissions for group
         or others, more than 1 MiB, a name that is not the container's, and another schema.
         """
         try:

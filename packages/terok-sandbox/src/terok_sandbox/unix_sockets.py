@@ -28,7 +28,7 @@ def peer(channel: socket.socket) -> tuple[int, int]:
 
 
 def is_in_container(pid: int) -> bool | None:
-    """Tell whether a process is in another process or user namespace than this one; ``None`` when it has ended.
+    """Tell whether a process is in another process or user namespace than this one; `None` when it has ended.
 
     Podman's own user namespace, in which the hook runs, is none of a container: it maps its root to this user. Nor is
     one around this process's own, whose ids have no name here.
@@ -44,7 +44,7 @@ def is_in_container(pid: int) -> bool | None:
 
 @contextmanager
 def address(path: Path) -> Iterator[str]:
-    """Give an address for *path* that fits a socket address however long the path is."""
+    """Give an address for `path` that fits a socket address however long the path is."""
     if len(os.fsencode(path)) <= _ADDRESS_LIMIT:
         yield str(path)
         return

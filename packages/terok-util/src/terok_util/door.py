@@ -54,7 +54,7 @@ class Seat:
 
 
 class Door:
-    """Seats for at most *limit* connections of any number of listeners; *name* is what the log calls them."""
+    """Seats for at most `limit` connections of any number of listeners; `name` is what the log calls them."""
 
     def __init__(self, name: str, limit: int) -> None:
         self.waiting: dict[Seat, None] = {}
@@ -67,13 +67,13 @@ class Door:
         self._quiet_until = 0.0
 
     def open(self, listener: socket.socket, enter: Enter) -> None:
-        """Take connections of *listener*, which stays the caller's, until the door is closed."""
+        """Take connections of `listener`, which stays the caller's, until the door is closed."""
         listener.setblocking(False)
         self._listeners.append(listener)
         self._loop.add_reader(listener, self._accept, listener, enter)
 
     async def serve(self, listener: socket.socket, enter: Enter) -> None:
-        """Take connections of *listener* until cancelled."""
+        """Take connections of `listener` until cancelled."""
         self.open(listener, enter)
         try:
             await self._loop.create_future()
@@ -175,7 +175,7 @@ async def streams(
 
 
 class Protocols:
-    """Connections served by protocols that *make* returns; what handles their requests says when there is one."""
+    """Connections served by protocols that `make` returns; what handles their requests says when there is one."""
 
     def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
         self._make = make
@@ -197,7 +197,7 @@ class Protocols:
 
     @contextmanager
     def at_work(self, protocol: asyncio.Protocol) -> Iterator[None]:
-        """Keep the seat of *protocol*'s connection during the block."""
+        """Keep the seat of `protocol`'s connection during the block."""
         seat = self._seats.get(protocol)
         if seat is not None:
             seat.works()

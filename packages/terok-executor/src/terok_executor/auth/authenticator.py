@@ -24,7 +24,7 @@ API_KEY = "api-key"
 
 
 class Authenticator:
-    """Signs in to the provider that ``name`` stands for: a provider, or an agent for its own provider.
+    """Signs in to the provider that `name` stands for: a provider, or an agent for its own provider.
 
     Raises RosterError for an unknown name.
     """
@@ -56,7 +56,7 @@ class Authenticator:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The ways there are: ``oauth``, ``device`` and ``api-key``, as far as the provider has them."""
+        """The ways there are: `oauth`, `device` and `api-key`, as far as the provider has them."""
         container = tuple(self.agent.login.methods) if self.agent is not None and self.agent.login is not None else ()
         return (*container, *((API_KEY,) if "api_key" in self.provider.auth else ()))
 
@@ -68,9 +68,9 @@ class Authenticator:
     def session(
         self, method: str, *, label: str = "", mounts_dir: Path | None = None, timeout: float = LOGIN_SECONDS
     ) -> AuthSession:
-        """Return a sign-in by ``oauth`` or ``device``; an image with the agent is built if there is none.
+        """Return a sign-in by `oauth` or `device`; an image with the agent is built if there is none.
 
-        ``label`` goes into the container's name. ``mounts_dir`` is where its directories are made instead of the
+        `label` goes into the container's name. `mounts_dir` is where its directories are made instead of the
         user's RAM file system.
         """
         if method not in self.methods or method == API_KEY or self.agent is None or self.agent.login is None:
@@ -113,9 +113,9 @@ def authenticate(
     choose: Callable[[tuple[str, ...]], str] | None = None,
     read_key: Callable[[Provider], str] | None = None,
 ) -> AuthSession | None:
-    """Sign in to a provider: store the API key that ``read_key`` gives, or return the session to be driven.
+    """Sign in to a provider: store the API key that `read_key` gives, or return the session to be driven.
 
-    ``choose`` picks one of several methods; without it the first one counts. ``project_id`` is part of the container's
+    `choose` picks one of several methods; without it the first one counts. `project_id` is part of the container's
     name. Errors as for `Authenticator`.
     """
     authenticator = Authenticator(provider, credential_set=credential_set, image=image)

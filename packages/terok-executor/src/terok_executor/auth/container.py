@@ -69,7 +69,7 @@ class ContainerLogin:
         )
 
     def run(self, stdin: int, stdout: int) -> int:
-        """Run the vendor's command; both of its output streams go to ``stdout``."""
+        """Run the vendor's command; both of its output streams go to `stdout`."""
         return self._sandbox.runtime.exec_stdio(
             self.name, self._command, stdin=stdin, stdout=stdout, stderr=stdout, timeout=LOGIN_SECONDS
         )
@@ -116,7 +116,7 @@ class ContainerLogin:
 
 
 def extract_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:
-    """Return the credential a sign-in has left; ``directories`` are the host's, by their place in the container.
+    """Return the credential a sign-in has left; `directories` are the host's, by their place in the container.
 
     Raises LoginError if there is no credential file, CredentialShapeError if it is not as the roster says.
     """

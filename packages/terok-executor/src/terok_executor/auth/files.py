@@ -18,7 +18,7 @@ _ZEROS = bytes(65536)
 def read_inside(root: Path, relative: str, *, limit: int) -> bytes | None:
     """Return a regular file's bytes, or None if it is not there.
 
-    FileError if the file or a directory on the way is anything else, or if it is larger than ``limit`` bytes.
+    FileError if the file or a directory on the way is anything else, or if it is larger than `limit` bytes.
     """
     parts = PurePosixPath(relative).parts
     shown = root / relative
@@ -39,7 +39,7 @@ def read_inside(root: Path, relative: str, *, limit: int) -> bytes | None:
 
 
 def walk_inside(root: Path) -> Iterator[tuple[tuple[str, ...], int, list[str]]]:
-    """Yield each directory below ``root``: the names that lead to it, a descriptor, and what in it is no directory.
+    """Yield each directory below `root`: the names that lead to it, a descriptor, and what in it is no directory.
 
     Any depth works, with one descriptor. What cannot be opened is passed over, a missing root too. FileError if
     directories are moved meanwhile, which nobody does by accident.
@@ -90,7 +90,7 @@ def _instead(old: int, new: int) -> int:
 
 
 def shred_tree(root: Path) -> None:
-    """Overwrite every regular file below ``root`` that has no other name, and remove the tree.
+    """Overwrite every regular file below `root` that has no other name, and remove the tree.
 
     FileError if the tree cannot be removed; what cannot be overwritten is still removed.
     """

@@ -94,7 +94,7 @@ class _Reader:
 
 
 def set_key(text: str, path: tuple[str, ...], value: Any) -> str:
-    """Return the text with ``value`` at a path of keys; objects on the way are made.
+    """Return the text with `value` at a path of keys; objects on the way are made.
 
     ValueError, with line or key, if the text is no JSON or something else than an object is on the way.
     """

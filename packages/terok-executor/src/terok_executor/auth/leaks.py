@@ -23,7 +23,7 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A file with a secret in it. ``container`` is where it is, empty for this host; the secret is not shown."""
+    """A file with a secret in it. `container` is where it is, empty for this host; the secret is not shown."""
 
     path: str
     provider: str
@@ -59,7 +59,7 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
 
 
 def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
-    """Return the files below ``roots`` that hold a secret; with ``remove`` they are removed.
+    """Return the files below `roots` that hold a secret; with `remove` they are removed.
 
     A file that cannot be read counts as one without secrets: it is not this user's. FileError if somebody moves
     directories meanwhile.

@@ -23,12 +23,12 @@ _URL = re.compile(r"https?://[!-~]+")
 class AuthEvent:
     """One thing a front end shows.
 
-    ``url``      the page to open; ``text`` is its address
-    ``code``     ``text`` is to be typed there
-    ``input``    ``text`` says what `AuthSession.answer` is to be given
-    ``waiting``  nothing to do here until the person is done there
-    ``done``     the credential is in the vault; ``text`` says as what
-    ``failed``   nothing was stored; ``text`` says why, ``hint`` what to do
+    `url`      the page to open; `text` is its address
+    `code`     `text` is to be typed there
+    `input`    `text` says what `AuthSession.answer` is to be given
+    `waiting`  nothing to do here until the person is done there
+    `done`     the credential is in the vault; `text` says as what
+    `failed`   nothing was stored; `text` says why, `hint` what to do
     """
 
     kind: EventKind

@@ -14,7 +14,7 @@ MAX_TEXT = 512 * 1024
 
 
 def patch_text(name: str, text: str, changes: Mapping[str, Any]) -> str:
-    """Return the text of a file with ``changes`` set in it, maps key by key; its name says which format it has.
+    """Return the text of a file with `changes` set in it, maps key by key; its name says which format it has.
 
     An empty text becomes a file of the changes alone. Raises ConfigPatchError, naming file and key, if the file cannot
     be read or holds another kind of value where a map is to be; then nothing of it may be written.

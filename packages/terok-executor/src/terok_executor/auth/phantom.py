@@ -23,7 +23,7 @@ def public_part(credential: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> str | None:
-    """Return the text of the file with ``token`` as ``{phantom}`` and the values of ``known`` by their names.
+    """Return the text of the file with `token` as `{phantom}` and the values of `known` by their names.
 
     Keys whose value is not known are left out. None if the roster wants no such file.
     """

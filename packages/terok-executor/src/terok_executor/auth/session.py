@@ -43,7 +43,7 @@ class LoginDriver(Protocol):
 class AuthSession:
     """One sign-in. Iterate over `events`; `answer` and `cancel` may be called from another thread.
 
-    ``store`` puts the credential into the vault and returns what to tell the person. Nothing outlives the last event:
+    `store` puts the credential into the vault and returns what to tell the person. Nothing outlives the last event:
     the place where the sign-in ran is gone by then, whatever happened.
     """
 
@@ -65,7 +65,7 @@ class AuthSession:
         self._cancelled = threading.Event()
 
     def events(self) -> Generator[AuthEvent, None, None]:
-        """Run the sign-in and yield what happens; the last event is ``done`` or ``failed``. Only once per session."""
+        """Run the sign-in and yield what happens; the last event is `done` or `failed`. Only once per session."""
         if self.state != "new":
             raise LoginError("a sign-in runs only once", hint="begin another one")
         self.state = "running"
@@ -86,7 +86,7 @@ class AuthSession:
         yield ending
 
     def answer(self, text: str) -> None:
-        """Give what the ``input`` event asked for: a code, or the address that the page led back to."""
+        """Give what the `input` event asked for: a code, or the address that the page led back to."""
         text = text.strip()
         if not text or len(text) > 8192 or not text.isprintable():
             raise LoginError("that cannot be the code", hint="copy it again, as one line")
@@ -100,7 +100,7 @@ class AuthSession:
                 os.write(self._input, text.encode() + b"\n")
 
     def cancel(self) -> None:
-        """Give up; the events end with ``failed``."""
+        """Give up; the events end with `failed`."""
         self._cancelled.set()
 
     def _conversation(self) -> Iterator[AuthEvent]:

@@ -17,13 +17,13 @@ CredentialState = Literal["valid", "refreshes", "expired", "unroutable", "missin
 
 @dataclass(frozen=True, slots=True)
 class CredentialStatus:
-    """One stored credential. Times are RFC 3339, UTC; ``expires_at`` is None if the credential does not say.
+    """One stored credential. Times are RFC 3339, UTC; `expires_at` is None if the credential does not say.
 
-    ``valid``       works as far as is known
-    ``refreshes``   has expired or will; the vault gets a new access token when it is used
-    ``expired``     has expired, and nothing can refresh it
-    ``unroutable``  stored for a provider that the roster does not have, or that has no upstream
-    ``missing``     nothing is stored for this provider
+    `valid`       works as far as is known
+    `refreshes`   has expired or will; the vault gets a new access token when it is used
+    `expired`     has expired, and nothing can refresh it
+    `unroutable`  stored for a provider that the roster does not have, or that has no upstream
+    `missing`     nothing is stored for this provider
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""The command line: ``terok-executor``."""
+"""The command line: `terok-executor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``agents list``: what the roster holds."""
+"""`agents list`: what the roster holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 def list_agents(everything: bool, json: bool) -> int:
-    """Print the agents, and with ``everything`` the providers and tools."""
+    """Print the agents, and with `everything` the providers and tools."""
     rows = _rows(AgentRoster.load(), everything=everything)
     if json:
         print(json_module.dumps(rows, indent=2, ensure_ascii=False))

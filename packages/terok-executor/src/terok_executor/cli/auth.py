@@ -1,4 +1,4 @@
-"""``auth``: stores API keys, signs in, and shows or removes what is stored."""
+"""`auth`: stores API keys, signs in, and shows or removes what is stored."""
 
 from __future__ import annotations
 

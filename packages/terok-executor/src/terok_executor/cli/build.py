@@ -1,4 +1,4 @@
-"""``build``: makes images ahead of a run."""
+"""`build`: makes images ahead of a run."""
 
 from __future__ import annotations
 

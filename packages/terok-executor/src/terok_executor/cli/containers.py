@@ -1,4 +1,4 @@
-"""``login``, ``start``, ``stop`` and ``rm``: containers of earlier runs."""
+"""`login`, `start`, `stop` and `rm`: containers of earlier runs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from terok_executor.result import RunResult
 def catch_termination() -> None:
     """Unwind at SIGTERM and SIGHUP as at Ctrl-C: nothing stays behind when a batch system or a terminal ends us.
 
-    A signal that is ignored (``nohup``) stays ignored.
+    A signal that is ignored (`nohup`) stays ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -27,7 +27,7 @@ def catch_termination() -> None:
 
 
 def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool, remove: bool) -> int:
-    """Print what the container says, then the result; returns its exit code. ``started`` is ``time.monotonic``."""
+    """Print what the container says, then the result; returns its exit code. `started` is `time.monotonic`."""
     output = sys.stderr if json else sys.stdout
 
     def show(line: str) -> None:
@@ -86,7 +86,7 @@ def _terminated(number: int, _frame: object) -> None:
 
 
 def read_prompt(text: str | None, file: str | None) -> str:
-    """Return the prompt given as text, as a file or on standard input (``-``); RequestError if it cannot be read."""
+    """Return the prompt given as text, as a file or on standard input (`-`); RequestError if it cannot be read."""
     if file is None:
         return text or ""
     try:

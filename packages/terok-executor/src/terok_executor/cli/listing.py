@@ -1,4 +1,4 @@
-"""``list``, ``logs`` and ``doctor``: what there is of earlier runs, asked of Podman and the records alone."""
+"""`list`, `logs` and `doctor`: what there is of earlier runs, asked of Podman and the records alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_LINE = 16384
 
 
 def list_containers(sizes: bool, json: bool) -> int:
-    """Print every container with a run record, and its state; with ``sizes`` what its task takes up."""
+    """Print every container with a run record, and its state; with `sizes` what its task takes up."""
     from terok_executor.storage import TaskStorageInfo
 
     found = records()

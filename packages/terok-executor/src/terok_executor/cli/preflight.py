@@ -1,4 +1,4 @@
-"""``preflight``: whether a run would start, and what can be done about it."""
+"""`preflight`: whether a run would start, and what can be done about it."""
 
 from __future__ import annotations
 

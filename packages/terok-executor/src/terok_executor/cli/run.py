@@ -1,4 +1,4 @@
-"""``run``: one headless run, from request to result."""
+"""`run`: one headless run, from request to result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(
     json: bool,
     **plain: Any,
 ) -> int:
-    """Run the agent, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
+    """Run the agent, follow it to its end and return its exit code; `plain` is what a request has under its name."""
     _refuse_idle(
         interactive=interactive,
         web=plain["web"],

@@ -1,4 +1,4 @@
-"""``run-tool``: a sidecar tool on a repository."""
+"""`run-tool`: a sidecar tool on a repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from terok_executor.launch.tool_task import ToolRequest
 def run_tool(
     tool_args: list[str], base: str | None, family: str | None, no_gate: bool, remove: bool, json: bool, **plain: Any
 ) -> int:
-    """Run the tool, follow it to its end and return its exit code; ``plain`` is what a request has under its name."""
+    """Run the tool, follow it to its end and return its exit code; `plain` is what a request has under its name."""
     image = ImageSettings.load()
     request = ToolRequest(
         tool_args=tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args),

@@ -1,4 +1,4 @@
-"""``setup``, ``uninstall`` and ``show-config``."""
+"""`setup`, `uninstall` and `show-config`."""
 
 from __future__ import annotations
 

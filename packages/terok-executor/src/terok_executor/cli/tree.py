@@ -295,7 +295,7 @@ COMMANDS: tuple[CommandDef, ...] = (
 
 
 def standalone_commands() -> tuple[CommandDef, ...]:
-    """Return the whole tree of ``terok-executor``: our commands, ``sandbox``, and its ``vault`` once more."""
+    """Return the whole tree of `terok-executor`: our commands, `sandbox`, and its `vault` once more."""
     from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
 
     nodes = tuple(

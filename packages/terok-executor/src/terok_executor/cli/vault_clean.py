@@ -1,4 +1,4 @@
-"""``vault clean``: looks for the vault's secrets in files that containers can read, and removes them on request."""
+"""`vault clean`: looks for the vault's secrets in files that containers can read, and removes them on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terok_executor.paths import mounts_dir
 
 
 def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
-    """List, and with ``remove`` remove, files with secrets; exit code 1 if one is still there."""
+    """List, and with `remove` remove, files with secrets; exit code 1 if one is still there."""
     extra = [Path(path) for path in paths]
     for path in extra:
         if not path.is_dir():

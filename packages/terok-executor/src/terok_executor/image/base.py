@@ -22,7 +22,7 @@ def ensure_base(
 ) -> str:
     """Return the id of the base image, fetching or making it first if storage has none.
 
-    ``refresh`` makes or fetches it again; a local image is left alone. ``directory`` is for files on the way.
+    `refresh` makes or fetches it again; a local image is left alone. `directory` is for files on the way.
     Raises BuildError if that fails, PrerequisiteError if the host lacks the tool for it.
     """
     present = podman.facts(base.image)

@@ -88,7 +88,7 @@ class ImageBuilder:
     def build(self, agents: Iterable[Installed], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
         """Bring both images up to date and return their tags.
 
-        ``rebuild`` builds the agents anew, ``full_rebuild`` the base and tools too.
+        `rebuild` builds the agents anew, `full_rebuild` the base and tools too.
         Raises BuildError, or PrerequisiteError for a missing tool or an unusable CA bundle; tags move only on success.
         """
         chosen = tuple(agents)
@@ -104,9 +104,9 @@ class ImageBuilder:
         sidecar: str | None = None,
         build_dir: Path | None = None,
     ) -> ImageSet:
-        """Do what `build` does for names, or a selection such as ``all,-x``, of a roster (the shared one).
+        """Do what `build` does for names, or a selection such as `all,-x`, of a roster (the shared one).
 
-        ``sidecar`` names a sidecar tool whose image is built too. ``build_dir`` is a directory, new or empty, that the
+        `sidecar` names a sidecar tool whose image is built too. `build_dir` is a directory, new or empty, that the
         build contexts stay in; else ValueError before anything is done. RosterError for an unknown name.
         """
         if build_dir is not None and build_dir.exists() and (not build_dir.is_dir() or any(build_dir.iterdir())):
@@ -187,7 +187,7 @@ class ImageBuilder:
             return json.loads((output / "report.json").read_bytes())
 
     def present(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str | None:
-        """Return an up-to-date image in storage with these agents and perhaps others of ``known``; None without one."""
+        """Return an up-to-date image in storage with these agents and perhaps others of `known`; None without one."""
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
         contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
@@ -232,7 +232,7 @@ class ImageBuilder:
         return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
 
     def render_l1(self, chosen: Iterable[Installed], present: Mapping[str, str] | None = None) -> BuildContext:
-        """Return what the image with these agents, or with one sidecar tool, is built from; ``present`` as there."""
+        """Return what the image with these agents, or with one sidecar tool, is built from; `present` as there."""
         return render_l1(self.l0_tag(), build_tag(self.base), chosen, load_lock(), self.family, present)
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
@@ -256,7 +256,7 @@ class ImageBuilder:
         force: bool,
         made_of: BuildContext | None = None,
     ) -> tuple[str, bool]:
-        """Build an image unless there is one of the same content; ``made_of`` is a quicker way to the same."""
+        """Build an image unless there is one of the same content; `made_of` is a quicker way to the same."""
         content = context.content_hash(parent)
         present = podman.facts(tag)
         if present and not force and present.labels.get(CONTENT_LABEL) == content:

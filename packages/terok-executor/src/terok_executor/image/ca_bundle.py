@@ -16,7 +16,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----EN
 
 
 def host_bundle_path(environ: Mapping[str, str] | None = None) -> Path | None:
-    """Return the bundle named by ``SSL_CERT_FILE``, else the system's; None if the host has none."""
+    """Return the bundle named by `SSL_CERT_FILE`, else the system's; None if the host has none."""
     named = (os.environ if environ is None else environ).get("SSL_CERT_FILE")
     if named:
         return Path(named)

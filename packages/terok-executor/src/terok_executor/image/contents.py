@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Contents:
     """The labels of one base's images.
 
-    ``l0`` is the tag of the tools image, ``build`` that of the image in which stages run, ``bundle`` the host's CA
+    `l0` is the tag of the tools image, `build` that of the image in which stages run, `bundle` the host's CA
     bundle.
     """
 
@@ -39,7 +39,7 @@ class Contents:
     bundle: Path | None
 
     def of_l0(self, parent: str) -> str:
-        """Return the label of the tools image on the base whose id is ``parent``; errors as `read_certificates`."""
+        """Return the label of the tools image on the base whose id is `parent`; errors as `read_certificates`."""
         bundle = self.bundle
 
         def render() -> BuildContext:
@@ -51,7 +51,7 @@ class Contents:
         return self._kept("tools", parent, render, [_source(bundle)] if bundle else [])
 
     def of_l1(self, parent: str, agents: Sequence[Installed]) -> str:
-        """Return the label of the image with these agents on the tools image whose id is ``parent``."""
+        """Return the label of the image with these agents on the tools image whose id is `parent`."""
 
         def render() -> BuildContext:
             from terok_executor.image.render import render_l1

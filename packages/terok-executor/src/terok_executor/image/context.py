@@ -26,13 +26,13 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Everything ``podman build`` reads."""
+    """Everything `podman build` reads."""
 
     containerfile: str
     files: Mapping[str, ContextFile]
 
     def content_hash(self, parent: str) -> str:
-        """Return the SHA-256 (hex) of the layer's inputs; ``parent`` is the id of the image below."""
+        """Return the SHA-256 (hex) of the layer's inputs; `parent` is the id of the image below."""
         digest = hashlib.sha256()
         for part in (parent.encode(), self.containerfile.encode()):
             digest.update(len(part).to_bytes(8, "big") + part)

@@ -25,8 +25,8 @@ _MAX_BYTES = 4 * 1024 * 1024
 class Lock:
     """Checksums of npm packages, of what pip takes for a requirement, and of files.
 
-    npm packages are named ``NAME@VERSION``, files by their address. What pip takes goes by kind of machine, which is
-    ``MACHINE-PYTHON`` such as ``x86_64-3.13``, and by package, ``NAME==VERSION``.
+    npm packages are named `NAME@VERSION`, files by their address. What pip takes goes by kind of machine, which is
+    `MACHINE-PYTHON` such as `x86_64-3.13`, and by package, `NAME==VERSION`.
     """
 
     npm: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Lock:
 
 
 def package_names(stage: NpmStage, version: str, arch: str) -> list[str]:
-    """Return ``NAME@VERSION`` of every package of a stage."""
+    """Return `NAME@VERSION` of every package of a stage."""
     return [text.replace("{version}", version).replace("{arch}", arch) for text in stage.packages]
 
 
@@ -67,7 +67,7 @@ def download_urls(stage: DownloadStage, version: str) -> dict[str, str]:
 
 
 def pip_requirements(stage: PipStage, version: str) -> list[str]:
-    """Return ``NAME==VERSION`` of what a stage asks for."""
+    """Return `NAME==VERSION` of what a stage asks for."""
     return [text.replace("{version}", version) for text in stage.requirements]
 
 

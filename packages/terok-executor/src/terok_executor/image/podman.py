@@ -36,7 +36,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkingContainer:
-    """A container in which a step of a build runs; ``image`` is what the build calls the image below it."""
+    """A container in which a step of a build runs; `image` is what the build calls the image below it."""
 
     id: str
     image: str
@@ -163,7 +163,7 @@ class ImagePodman:
         timeout: float,
         output: Path | None = None,
     ) -> int:
-        """Build the context's Containerfile; return Podman's exit code. With ``output`` the files go there instead."""
+        """Build the context's Containerfile; return Podman's exit code. With `output` the files go there instead."""
         argv = [
             self.binary,
             "build",

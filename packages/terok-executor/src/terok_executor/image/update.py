@@ -17,7 +17,7 @@ from terok_executor.image.lock import ARCHITECTURES, LOCK_FILE, Lock, download_u
 from terok_executor.roster.types import Installed, Tool
 
 Ask = Callable[[str, str], str]
-"""Returns one field of what the registry says about ``NAME@VERSION``; empty text if it knows nothing."""
+"""Returns one field of what the registry says about `NAME@VERSION`; empty text if it knows nothing."""
 _SECONDS = 120.0
 _MAX_DOWNLOAD = 512 * 1024 * 1024
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,63}")
@@ -31,7 +31,7 @@ class Move:
     present: str
     newest: str
     kind: str = "agents"
-    """The directory of its file: ``agents`` or ``tools``."""
+    """The directory of its file: `agents` or `tools`."""
 
 
 def npm_registry() -> Ask:
@@ -69,7 +69,7 @@ def find_moves(agents: Iterable[Installed], ask: Ask) -> list[Move]:
 
 
 def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> dict[str, str]:
-    """Return the checksums of every package of the agents, at ``versions`` where that names one.
+    """Return the checksums of every package of the agents, at `versions` where that names one.
 
     BuildError if a package for this kind of machine has none; one for another kind is left unpinned.
     """
@@ -122,7 +122,7 @@ def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Loc
 def move_download(one: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
     """Return whether an agent or tool moves to what its maker names, and the lock that pins its files.
 
-    ``digest`` fetches an address and returns ``sha256:…`` of what is there; BuildError if nothing can be pinned.
+    `digest` fetches an address and returns `sha256:…` of what is there; BuildError if nothing can be pinned.
     """
     stage = one.install.download
     assert stage is not None
@@ -150,7 +150,7 @@ def fetch(url: str) -> Iterator[bytes]:
 
 
 def digest_of(url: str) -> str:
-    """Return ``sha256:…`` of what is at an address; BuildError as `fetch`."""
+    """Return `sha256:…` of what is at an address; BuildError as `fetch`."""
     total = hashlib.sha256()
     for piece in fetch(url):
         total.update(piece)
@@ -166,7 +166,7 @@ def _canonical(name: str) -> str:
 
 
 def write_moves(directory: Path, moves: Iterable[Move], pins: Lock, lock: Lock) -> None:
-    """Write versions into files of agents and tools below ``directory``, keeping comments, and the lock."""
+    """Write versions into files of agents and tools below `directory`, keeping comments, and the lock."""
     for move in moves:
         path = ensure_dir(directory / move.kind, mode=0o755) / f"{move.agent}.yaml"
         document = (yaml.load(path.read_text("utf-8")) if path.exists() else None) or {}

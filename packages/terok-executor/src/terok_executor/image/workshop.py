@@ -22,7 +22,7 @@ OURS = "localhost/terok-"
 
 @contextmanager
 def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
-    """Give an empty directory for a build's files while nobody else builds; ``base`` is the image it begins with."""
+    """Give an empty directory for a build's files while nobody else builds; `base` is the image it begins with."""
     directory = ensure_dir(state_dir()) / "build"
     with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
         if directory.exists():  # a build that was killed has left it
@@ -47,7 +47,7 @@ def remove_leavings(podman: ImagePodman) -> None:
 def _clear_up(
     podman: ImagePodman, directory: Path, images: tuple[str, ...], known: frozenset[str] = frozenset()
 ) -> None:
-    """Remove working containers of our images or of *images*, and the directory; *known* ones are somebody else's."""
+    """Remove working containers of our images or of `images`, and the directory; `known` ones are somebody else's."""
     present = [one for one in podman.working_containers() if one.id not in known]
     below = podman.facts_found(sorted({one.image_id for one in present})) if present else ()
     ours = {facts.id for facts in below if CONTENT_LABEL in facts.labels}

@@ -63,7 +63,7 @@ def start_agent(
 ) -> RunRecord:
     """Bring images, mirror, token and files up and launch the container; returns what was started.
 
-    ``image`` skips the image build. On any error the container, its token and its files are removed again.
+    `image` skips the image build. On any error the container, its token and its files are removed again.
     """
     config, request = sandbox.config, checked.request
     asked = _asked(checked, config)

@@ -19,7 +19,7 @@ _NAMED = "`config_files` of the agent's YAML file names it"
 
 @dataclass(frozen=True, slots=True)
 class ConfigPatch:
-    """Keys to set in a file: in what is at ``path`` already, else in a copy of ``source``, else in an empty one."""
+    """Keys to set in a file: in what is at `path` already, else in a copy of `source`, else in an empty one."""
 
     path: Path
     changes: Mapping[str, Any]

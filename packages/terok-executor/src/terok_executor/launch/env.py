@@ -29,7 +29,7 @@ SEED_MOUNT = "/var/lib/terok/seed.git"
 
 @dataclass(frozen=True, slots=True)
 class VaultLocation:
-    """Where a container finds the vault: what ``{vault_url}`` and ``{vault_socket}`` of a tool's templates mean."""
+    """Where a container finds the vault: what `{vault_url}` and `{vault_socket}` of a tool's templates mean."""
 
     vault_url: str = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
     vault_socket: str = CONTAINER_VAULT_SOCKET
@@ -42,12 +42,12 @@ VAULT_URL = VaultLocation().vault_url
 class ContainerEnvSpec:
     """What the environment depends on.
 
-    ``gate_url`` holds this container's gate token, None without one; ``upstream`` is what an ``online`` project has as
-    origin, and all there is to clone without a gate. ``seed`` is a copy of the repository on this host that the
-    workspace can be made from, ``start`` the commit that a new branch begins at. ``phantom_token`` stands for the
-    credential of ``provider``, whose type is ``credential_type`` and of which ``credential`` is what is no secret;
-    ``tool_tokens`` are those of the tools, by name. ``branch`` is the branch the agent works on if it is given,
-    ``work_branch`` the one made for it otherwise. ``workspace`` is a directory of the host.
+    `gate_url` holds this container's gate token, None without one; `upstream` is what an `online` project has as
+    origin, and all there is to clone without a gate. `seed` is a copy of the repository on this host that the
+    workspace can be made from, `start` the commit that a new branch begins at. `phantom_token` stands for the
+    credential of `provider`, whose type is `credential_type` and of which `credential` is what is no secret;
+    `tool_tokens` are those of the tools, by name. `branch` is the branch the agent works on if it is given,
+    `work_branch` the one made for it otherwise. `workspace` is a directory of the host.
     """
 
     task_id: str

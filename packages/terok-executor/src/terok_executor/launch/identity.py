@@ -28,7 +28,7 @@ _USER_SETTING = re.compile(r"\s*(name|email)\s*=\s*(.*?)\s*\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Authorship:
-    """A mode and the person it names; ``human`` may be None where the mode needs none."""
+    """A mode and the person it names; `human` may be None where the mode needs none."""
 
     mode: str = DEFAULT_AUTHORSHIP
     human: GitIdentity | None = None
@@ -78,7 +78,7 @@ def check_authorship(mode: str | None, name: str | None, email: str | None) -> A
 def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
     """Return the name and e-mail of the person's own git configuration; RequestError if there is none.
 
-    Only the configuration's own ``[user]`` section is read: nothing it includes, and no program is run.
+    Only the configuration's own `[user]` section is read: nothing it includes, and no program is run.
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("HOME") or "/")
@@ -107,7 +107,7 @@ def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
 
 
 def user_section(text: str) -> dict[str, str]:
-    """Return ``name`` and ``email`` of the ``[user]`` section of a git configuration."""
+    """Return `name` and `email` of the `[user]` section of a git configuration."""
     found: dict[str, str] = {}
     inside = False
     for line in text.splitlines():

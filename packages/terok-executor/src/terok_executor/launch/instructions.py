@@ -14,7 +14,7 @@ DEFAULT_KEY = "_default"
 MAX_BYTES = 256 * 1024
 
 Instructions = str | Sequence[str] | Mapping[str, "str | Sequence[str] | None"] | None
-"""A text, a list of texts, or either of them per agent with ``_default`` for the others."""
+"""A text, a list of texts, or either of them per agent with `_default` for the others."""
 
 
 def bundled_default_instructions() -> str:
@@ -25,8 +25,8 @@ def bundled_default_instructions() -> str:
 def resolve_instructions(value: Instructions, agent: str, *, appended: str = "") -> str:
     """Return the text one agent gets.
 
-    None stands for the bundled text; a text of one's own replaces it, and ``_inherit`` in a list stands for it. In a
-    map the agent's entry is taken, else ``_default``; an entry of None means no instructions. ``appended`` follows.
+    None stands for the bundled text; a text of one's own replaces it, and `_inherit` in a list stands for it. In a
+    map the agent's entry is taken, else `_default`; an entry of None means no instructions. `appended` follows.
     Raises RequestError for anything else or too much text.
     """
     if isinstance(value, Mapping):

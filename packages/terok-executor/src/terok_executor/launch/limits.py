@@ -15,7 +15,7 @@ _NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
 def run_budget(configured: Budget, limits: Iterable[str]) -> Budget | None:
     """Return the budget of a run with limits of its own; None, which means the configured one, if it has none.
 
-    Each limit is ``NAME=NUMBER``: cost (USD), tokens, requests, bytes or seconds. A limit of the run takes the place of
+    Each limit is `NAME=NUMBER`: cost (USD), tokens, requests, bytes or seconds. A limit of the run takes the place of
     the configured one of the task; what the project may use stays. RequestError for anything else.
     """
     wanted = dict(_limit(text) for text in limits)

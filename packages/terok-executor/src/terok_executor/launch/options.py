@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class RunOptions(TypedDict, total=False):
     """Options of a run, all of them optional.
 
-    ``bound_provider`` is the model provider to use instead of the agent's own, ``allow`` opens destinations
-    (``HOST:PORT``), ``tools`` are further programs with a token of their own, ``subagents`` Markdown files. ``gpu``
-    stands for ``gpus="all"``. The rest is explained at `HeadlessRequest`.
+    `bound_provider` is the model provider to use instead of the agent's own, `allow` opens destinations
+    (`HOST:PORT`), `tools` are further programs with a token of their own, `subagents` Markdown files. `gpu`
+    stands for `gpus="all"`. The rest is explained at `HeadlessRequest`.
     """
 
     branch: str | None

@@ -20,12 +20,12 @@ DEFAULT_PORT = 443
 
 
 def allow_lines(destinations: Iterable[str]) -> tuple[str, ...]:
-    """Return policy lines that open ``HOST`` (port 443) or ``HOST:PORT``; RequestError for anything else."""
+    """Return policy lines that open `HOST` (port 443) or `HOST:PORT`; RequestError for anything else."""
     return tuple(_allow(text) for text in destinations)
 
 
 def upstream_lines(repo: RepoSource) -> tuple[str, ...]:
-    """Return the policy line that opens the upstream of an ``online`` project; none for a directory."""
+    """Return the policy line that opens the upstream of an `online` project; none for a directory."""
     where = endpoint(repo)
     if where is None:
         return ()

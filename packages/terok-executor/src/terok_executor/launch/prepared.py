@@ -44,9 +44,9 @@ def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
 class PreparedOptions(TypedDict, total=False):
     """Options of a launch of what the caller has put together; `RunSpec` explains those it has too.
 
-    ``gpu`` stands for ``gpus="all"``. ``project_id`` and ``task_id`` say whose container it is, ``dossier_path`` is a
-    JSON file with words about it, ``wiring`` the services it has: by default the project's vault and no gate.
-    ``per_container`` is what `allocate_per_container_resources` said of the container, if the caller has asked it.
+    `gpu` stands for `gpus="all"`. `project_id` and `task_id` say whose container it is, `dossier_path` is a
+    JSON file with words about it, `wiring` the services it has: by default the project's vault and no gate.
+    `per_container` is what `allocate_per_container_resources` said of the container, if the caller has asked it.
     """
 
     gpu: bool

@@ -43,16 +43,16 @@ _BRANCH = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadlessRequest:
-    """What to run on what; ``timeout`` is in seconds, ``memory`` in Podman's notation, ``cpus`` a number of cores.
+    """What to run on what; `timeout` is in seconds, `memory` in Podman's notation, `cpus` a number of cores.
 
-    ``budget`` holds limits as `run_budget` reads them; with ``ssh_scope`` the container may sign with the SSH keys of
+    `budget` holds limits as `run_budget` reads them; with `ssh_scope` the container may sign with the SSH keys of
     that scope.
 
-    Without a prompt (None) the container waits for a person to log in, or with ``web`` serves a page; ``timeout`` and
-    ``max_turns`` mean nothing then. Without ``gate`` the container clones the upstream itself, and its commits stay in
-    it. ``workspace`` is a directory of the host to work in; ``repo`` may be None then. ``sealed`` copies files in
-    instead of mounting them. ``security_class`` says whether the container sees the upstream beside the gate (None: as
-    config.yml has it). ``gpus`` is ``all``, or what `RunSpec.gpus` takes.
+    Without a prompt (None) the container waits for a person to log in, or with `web` serves a page; `timeout` and
+    `max_turns` mean nothing then. Without `gate` the container clones the upstream itself, and its commits stay in
+    it. `workspace` is a directory of the host to work in; `repo` may be None then. `sealed` copies files in
+    instead of mounting them. `security_class` says whether the container sees the upstream beside the gate (None: as
+    config.yml has it). `gpus` is `all`, or what `RunSpec.gpus` takes.
     """
 
     agent: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def seed_workspace_from_clone_cache(workspace: Path, scope: str, origin_url: str, cfg: SandboxConfig) -> bool:
-    """Put the repository of the mirror ``scope`` into an empty directory, with ``origin_url`` as its origin.
+    """Put the repository of the mirror `scope` into an empty directory, with `origin_url` as its origin.
 
     Nothing is checked out: the container's start script does that, after it has fetched what is newer. No container may
     have the directory yet, since git runs in it. False, and the directory as it was, if there is no such mirror, it is

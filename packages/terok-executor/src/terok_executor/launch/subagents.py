@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class SubAgent:
-    """One definition; ``text`` is the whole file."""
+    """One definition; `text` is the whole file."""
 
     name: str
     description: str
@@ -25,7 +25,7 @@ class SubAgent:
 
 
 def parse_md_agent(path: Path) -> SubAgent:
-    """Read a definition; its front matter has to say ``description`` and may say ``name``, else the file's is taken.
+    """Read a definition; its front matter has to say `description` and may say `name`, else the file's is taken.
 
     Raises RequestError, naming the file, for anything else.
     """

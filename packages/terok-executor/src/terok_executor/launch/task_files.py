@@ -20,9 +20,9 @@ MAX_PROMPT_BYTES = 4 * 1024 * 1024
 class RunRecord:
     """What was asked for, kept until the container is removed.
 
-    ``started`` is RFC 3339 UTC, ``timeout`` seconds; ``heads`` are the gate's branches before the agent ran.
-    ``scope`` is the mirror's name, empty where there is none. ``continue_command`` takes up the conversation.
-    ``holds_work`` says that the workspace goes with the container. Records written before there was this field lack it.
+    `started` is RFC 3339 UTC, `timeout` seconds; `heads` are the gate's branches before the agent ran.
+    `scope` is the mirror's name, empty where there is none. `continue_command` takes up the conversation.
+    `holds_work` says that the workspace goes with the container. Records written before there was this field lack it.
     """
 
     container: str
@@ -51,7 +51,7 @@ def checked_prompt(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfigSpec:
-    """What a task's own directory holds: it is mounted at ``/home/dev/.terok``, where the start script looks."""
+    """What a task's own directory holds: it is mounted at `/home/dev/.terok`, where the start script looks."""
 
     tasks_root: Path
     task_id: str
@@ -61,9 +61,9 @@ class AgentConfigSpec:
 
 
 def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
-    """Write ``prompt.txt``, ``instructions.md`` and ``agents/NAME.md``, as far as there are any, 0600.
+    """Write `prompt.txt`, `instructions.md` and `agents/NAME.md`, as far as there are any, 0600.
 
-    Returns the directory, ``<tasks_root>/<task_id>/home``. Raises RequestError for a prompt no agent can be given.
+    Returns the directory, `<tasks_root>/<task_id>/home`. Raises RequestError for a prompt no agent can be given.
     """
     directory = spec.tasks_root / checked_container_name(spec.task_id) / "home"
     ensure_dir(directory)

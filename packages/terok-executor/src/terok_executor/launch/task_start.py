@@ -41,7 +41,7 @@ class Mirrored:
 
 
 def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
-    """Bring the repository's mirror up to date; says what a person who starts on ``branch`` ought to know of it."""
+    """Bring the repository's mirror up to date; says what a person who starts on `branch` ought to know of it."""
     gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address)
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
@@ -86,7 +86,7 @@ def launch_task(
 ) -> None:
     """Write the task's files and launch its container; on any error all of it is removed again.
 
-    ``make_spec`` is called when the task's directory is there, and may write into it.
+    `make_spec` is called when the task's directory is there, and may write into it.
     """
     name = record.container
     ensure_dir(state_dir())
@@ -108,7 +108,7 @@ def claim_name(sandbox: Sandbox, name: str, *, certain: bool = False) -> None:
     """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all.
 
     Podman, which refuses a second container of a name itself, is asked only if there are files of one, or to be
-    ``certain`` before work is done that takes long.
+    `certain` before work is done that takes long.
     """
     left = sandbox.config.sidecar_path(name).exists() or task_dir(name).exists()
     if (left or certain) and sandbox.runtime.container(name).state != ContainerState.MISSING:

@@ -16,7 +16,7 @@ _ZONE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
 def check_timezone(name: str | None, *, known: bool = True) -> str | None:
     """Return the name if it can be one of a time zone; RequestError otherwise.
 
-    If it has to be ``known``, it is one that this host has too. What the host itself is set to need not be.
+    If it has to be `known`, it is one that this host has too. What the host itself is set to need not be.
     """
     if name and (not _ZONE.fullmatch(name) or (known and not _known(name))):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
@@ -39,7 +39,7 @@ def host_timezone(
     named: Path = Path("/etc/timezone"),
     linked: Path = Path("/etc/localtime"),
 ) -> str | None:
-    """Return the IANA name from ``TZ``, ``/etc/timezone`` or the ``/etc/localtime`` link; None if none says."""
+    """Return the IANA name from `TZ`, `/etc/timezone` or the `/etc/localtime` link; None if none says."""
     candidates = [(os.environ if environ is None else environ).get("TZ", "").removeprefix(":")]
     with suppress(OSError, UnicodeDecodeError):
         candidates.append(named.read_text("ascii").strip())

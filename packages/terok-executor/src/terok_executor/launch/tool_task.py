@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest:
-    """Which tool to run on what; ``timeout`` is in seconds."""
+    """Which tool to run on what; `timeout` is in seconds."""
 
     tool: str
     repo: str

@@ -14,7 +14,7 @@ KINDS = ("agent", "provider", "tool")
 
 
 def schema_text(kind: str) -> str:
-    """Return the JSON Schema of one kind of file, ``agent``, ``provider`` or ``tool``, as it is shipped."""
+    """Return the JSON Schema of one kind of file, `agent`, `provider` or `tool`, as it is shipped."""
     from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml, RawToolYaml
 
     models: dict[str, type[BaseModel]] = {"agent": RawAgentYaml, "provider": RawProviderYaml, "tool": RawToolYaml}

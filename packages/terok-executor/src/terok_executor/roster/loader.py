@@ -135,7 +135,7 @@ def _hint(error: ValidationError) -> str | None:
 
 
 def _locate(sources: list[RosterSource], location: tuple[int | str, ...]) -> tuple[str, int]:
-    """Return the file and line that say the value at ``location``; the last file wins, as in the merge."""
+    """Return the file and line that say the value at `location`; the last file wins, as in the merge."""
     best = (sources[-1].origin, 1, 0)
     for source in reversed(sources):
         line, depth = _descend(source.data, location)

@@ -79,7 +79,7 @@ class AgentRoster:
         return found
 
     def collect_opencode_provider_env(self) -> dict[str, str]:
-        """Return ``TEROK_OC_<NAME>_*`` of every OpenAI-compatible provider: its label, address and default model.
+        """Return `TEROK_OC_<NAME>_*` of every OpenAI-compatible provider: its label, address and default model.
 
         The address is the provider's own; a container reaches it through the vault.
         """
@@ -118,11 +118,11 @@ class AgentRoster:
         return {**self.agents, **self.tools}
 
     def select(self, selection: str) -> list[Installed]:
-        """Return what a selection (``all``, ``a,b``, ``all,-x``) stands for; RosterError as `parse_selection`."""
+        """Return what a selection (`all`, `a,b`, `all,-x`) stands for; RosterError as `parse_selection`."""
         return [self.installs[name] for name in parse_selection(selection, self.agents, extra=self.tools)]
 
     def agent(self, name: str) -> Agent:
-        """Return the agent called ``name``; RosterError if there is none."""
+        """Return the agent called `name`; RosterError if there is none."""
         if name not in self.agents:
             raise RosterError(
                 f"unknown agent: {name!r}",
@@ -131,7 +131,7 @@ class AgentRoster:
         return self.agents[name]
 
     def provider(self, name: str) -> Provider:
-        """Return the provider called ``name``; RosterError if there is none."""
+        """Return the provider called `name`; RosterError if there is none."""
         if name not in self.providers:
             raise RosterError(
                 f"unknown provider: {name!r}",
@@ -140,7 +140,7 @@ class AgentRoster:
         return self.providers[name]
 
     def tool(self, name: str, *, kind: str = "tool") -> Tool:
-        """Return the tool called ``name``; RosterError if there is none of this kind."""
+        """Return the tool called `name`; RosterError if there is none of this kind."""
         known = {key: tool for key, tool in self.tools.items() if tool.kind == kind}
         if name not in known:
             raise RosterError(f"unknown {kind}: {name!r}", hint=_suggestion(name, known, "see `agents list --all`"))
@@ -166,7 +166,7 @@ class AgentRoster:
         return provider
 
     def credential_provider(self, name: str) -> Provider:
-        """Return the provider whose credential ``name`` stands for: a provider, or an agent's default provider."""
+        """Return the provider whose credential `name` stands for: a provider, or an agent's default provider."""
         if name in self.providers:
             return self.providers[name]
         if name in self.agents:

@@ -18,7 +18,7 @@ DEFAULT_TIMEOUT = 1800
 
 @dataclass(frozen=True, slots=True)
 class CLIOverrides:
-    """What a command line asked for; None leaves it to the configuration. ``timeout`` is in seconds."""
+    """What a command line asked for; None leaves it to the configuration. `timeout` is in seconds."""
 
     model: str | None = None
     max_turns: int | None = None
@@ -37,7 +37,7 @@ class AgentRunConfig:
 
 
 def resolve_provider_value(key: str, config: Mapping[str, Any], provider: str) -> Any:
-    """Return a setting for one agent or provider: a flat value, or the entry of a map, else its ``_default``.
+    """Return a setting for one agent or provider: a flat value, or the entry of a map, else its `_default`.
 
     An entry of None is an answer too: it switches the default off.
     """
@@ -48,7 +48,7 @@ def resolve_provider_value(key: str, config: Mapping[str, Any], provider: str) -
 
 
 def apply_config(agent: Agent, config: Mapping[str, Any], overrides: CLIOverrides) -> AgentRunConfig:
-    """Map ``model``, ``max_turns`` and ``timeout`` to one agent; what was asked for wins over ``config``.
+    """Map `model`, `max_turns` and `timeout` to one agent; what was asked for wins over `config`.
 
     A turn limit an agent has no option for becomes guidance in the prompt; such a model becomes a warning.
     Raises RequestError for limits below one.

@@ -42,14 +42,14 @@ class _Section(BaseModel):
 
 
 class RawGitIdentity(_Section):
-    """Section ``git_identity``."""
+    """Section `git_identity`."""
 
     name: Line | None = None
     email: Line = "noreply@terok.ai"
 
 
 class RawHeadless(_Section):
-    """Section ``headless``."""
+    """Section `headless`."""
 
     args: list[Argument] = []
     model_flag: Argument | None = None
@@ -57,20 +57,20 @@ class RawHeadless(_Section):
 
 
 class RawAutoApprove(_Section):
-    """Section ``auto_approve``."""
+    """Section `auto_approve`."""
 
     env: dict[EnvName, Line] = {}
     flags: list[Argument] = []
 
 
 class RawSession(_Section):
-    """Section ``session``."""
+    """Section `session`."""
 
     continue_args: list[Argument] = []
 
 
 class RawBinding(_Section):
-    """Section ``provider`` of an agent."""
+    """Section `provider` of an agent."""
 
     default: Segment
     token_env: dict[TokenKey, EnvName]
@@ -84,7 +84,7 @@ class RawBinding(_Section):
 
 
 class RawStagedFile(_Section):
-    """One entry of ``install.files``."""
+    """One entry of `install.files`."""
 
     path: AbsolutePath
     content: str | None = None
@@ -100,7 +100,7 @@ class RawStagedFile(_Section):
 
 
 class RawNpmStage(_Section):
-    """Section ``install.npm``; ``{version}`` and ``{arch}`` (``x64``, ``arm64``) stand for themselves in packages."""
+    """Section `install.npm`; `{version}` and `{arch}` (`x64`, `arm64`) stand for themselves in packages."""
 
     packages: list[Annotated[str, _match(r"(@[a-z0-9._-]+/)?[a-z0-9._{}-]+@[A-Za-z0-9._{}-]+", "NAME@VERSION")]] = []
     track: Annotated[str, _match(r"(@[a-z0-9._-]+/)?[a-z0-9._-]+|", "a package name")] = ""
@@ -110,7 +110,7 @@ class RawNpmStage(_Section):
 
 
 class RawPipStage(_Section):
-    """Section ``install.pip``: packages in a virtual environment of the image's own Python."""
+    """Section `install.pip`: packages in a virtual environment of the image's own Python."""
 
     requirements: list[Annotated[str, _match(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+{}-]+", "NAME==VERSION")]] = Field(
         min_length=1
@@ -119,9 +119,9 @@ class RawPipStage(_Section):
 
 
 class RawDownload(_Section):
-    """Section ``install.download``: one program in a file or an archive that its maker offers.
+    """Section `install.download`: one program in a file or an archive that its maker offers.
 
-    ``{version}`` and ``{arch}`` (``x64``, ``arm64``) stand for themselves in ``url``; ``track`` answers with the newest
+    `{version}` and `{arch}` (`x64`, `arm64`) stand for themselves in `url`; `track` answers with the newest
     version. It is installed by its checksum in the lock file, or not at all.
     """
 
@@ -132,7 +132,7 @@ class RawDownload(_Section):
 
 
 class RawInstall(_Section):
-    """Section ``install``."""
+    """Section `install`."""
 
     version: Annotated[str, _match(r"[A-Za-z0-9.+_-]*", "a version")] = ""
     packages: dict[Literal["deb", "rpm"], list[Annotated[str, _match(r"[a-z0-9][a-z0-9.+_-]*", "a package")]]] = {}
@@ -145,7 +145,7 @@ class RawInstall(_Section):
 
 
 class RawMount(_Section):
-    """One entry of ``mounts``."""
+    """One entry of `mounts`."""
 
     host_dir: Segment
     container_path: AbsolutePath
@@ -153,10 +153,10 @@ class RawMount(_Section):
 
 
 class RawConfigFile(_Section):
-    """One entry of ``config_files``: a file the agent finds in one of its mounts, written when a task starts.
+    """One entry of `config_files`: a file the agent finds in one of its mounts, written when a task starts.
 
-    ``content`` is the whole file; ``patch`` sets keys of a JSON, TOML or YAML file, which begins as the file ``from``
-    of this host. With ``credential`` the entry counts for a credential of that type only.
+    `content` is the whole file; `patch` sets keys of a JSON, TOML or YAML file, which begins as the file `from`
+    of this host. With `credential` the entry counts for a credential of that type only.
     """
 
     path: AbsolutePath
@@ -179,7 +179,7 @@ class RawConfigFile(_Section):
 
 
 class RawLogin(_Section):
-    """Section ``login``: how the agent's own sign-in runs in a container."""
+    """Section `login`: how the agent's own sign-in runs in a container."""
 
     methods: dict[Literal["oauth", "device"], Annotated[list[Argument], Field(min_length=1)]] = Field(min_length=1)
     urls: list[Annotated[str, _match(r"https?://[^\s/]+/[!-~]*", "the beginning of a URL, with a path")]] = Field(
@@ -193,7 +193,7 @@ class RawLogin(_Section):
 
 
 class RawCredentialFile(_Section):
-    """One entry of ``credential_files``: where a sign-in leaves a credential, and what a task finds there instead."""
+    """One entry of `credential_files`: where a sign-in leaves a credential, and what a task finds there instead."""
 
     path: AbsolutePath
     format: Literal["json", "toml", "yaml", "env"] = "json"
@@ -211,16 +211,16 @@ class RawCredentialFile(_Section):
 
 
 class RawWeb(_Section):
-    """Section ``web``: the command that serves a web page on a port of the container's loopback."""
+    """Section `web`: the command that serves a web page on a port of the container's loopback."""
 
     command: list[Argument] = Field(min_length=1)
     port: int = Field(default=8081, ge=1024, le=9400)
 
 
 class RawHelp(_Section):
-    """Section ``help``: an entry's line in the banner ``hilfe``; a text alone is its ``text``.
+    """Section `help`: an entry's line in the banner `hilfe`; a text alone is its `text`.
 
-    Agents stand under ``agent`` and the others under ``dev_tool`` unless ``section`` says otherwise.
+    Agents stand under `agent` and the others under `dev_tool` unless `section` says otherwise.
     """
 
     text: Line = ""
@@ -235,7 +235,7 @@ Help = Annotated[RawHelp, BeforeValidator(_help, json_schema_input_type=str | Ra
 
 
 class RawModelList(_Section):
-    """Section ``model_list``: where a JSON configuration file lists the models on offer."""
+    """Section `model_list`: where a JSON configuration file lists the models on offer."""
 
     file: AbsolutePath
     key: Annotated[str, _match(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", "a dotted key")]
@@ -243,7 +243,7 @@ class RawModelList(_Section):
 
 
 class RawAgentYaml(_Section):
-    """A file in ``agents/``."""
+    """A file in `agents/`."""
 
     roster_version: Literal[1] = 1
     kind: Literal["native", "harness"] = "native"
@@ -281,14 +281,14 @@ class RawAgentYaml(_Section):
 
 
 class RawAgentFile(_Section):
-    """Section ``agent_file``: what a front end reads about each agent of the image that speaks ACP."""
+    """Section `agent_file`: what a front end reads about each agent of the image that speaks ACP."""
 
     path: Annotated[str, _match(r"/[A-Za-z0-9_./-]*\{name\}[A-Za-z0-9_.-]*", "a path with {name} in its last part")]
     content: Template
 
 
 class RawToolYaml(_Section):
-    """A file in ``tools/``: a program besides the agent, with a credential of its own."""
+    """A file in `tools/`: a program besides the agent, with a credential of its own."""
 
     roster_version: Literal[1] = 1
     kind: Literal["tool", "sidecar", "frontend"] = "tool"
@@ -347,7 +347,7 @@ class RawAuthHeader(_Section):
 
 
 class RawTokenShape(_Section):
-    """Section ``token``: the form of the phantom tokens that stand for this provider's credentials."""
+    """Section `token`: the form of the phantom tokens that stand for this provider's credentials."""
 
     prefix: Annotated[str, _match(r"[A-Za-z0-9._-]{0,32}", "a token prefix")] = "terok-p-"
     length: int = Field(default=32, ge=32, le=256)
@@ -355,7 +355,7 @@ class RawTokenShape(_Section):
 
 
 class RawOAuthRefresh(_Section):
-    """Section ``oauth_refresh``: how the vault gets a new access token, as which client."""
+    """Section `oauth_refresh`: how the vault gets a new access token, as which client."""
 
     token_url: Upstream
     client_id: Argument
@@ -364,7 +364,7 @@ class RawOAuthRefresh(_Section):
 
 
 class RawProviderYaml(_Section):
-    """A file in ``providers/``."""
+    """A file in `providers/`."""
 
     roster_version: Literal[1] = 1
     label: Line | None = None

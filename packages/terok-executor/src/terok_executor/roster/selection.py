@@ -1,4 +1,4 @@
-"""Which agents an image gets: ``all``, ``a,b``, ``-x`` (all but x) or ``all,-x``."""
+"""Which agents an image gets: `all`, `a,b`, `-x` (all but x) or `all,-x`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALL = "all"
 def parse_selection(text: str, known: Iterable[str], extra: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the names a selection stands for, sorted; RosterError for an unknown name or an empty outcome.
 
-    ``extra`` names may be chosen too, but are not part of ``all``.
+    `extra` names may be chosen too, but are not part of `all`.
     """
     names, more = frozenset(known), frozenset(extra)
     words = [word.strip().lower() for word in text.split(",") if word.strip()]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 
 def match(pattern: str, what: str) -> AfterValidator:
-    """Return a check that a text is spelled by *pattern*; *what* says to a person what that is."""
+    """Return a check that a text is spelled by `pattern`; `what` says to a person what that is."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:

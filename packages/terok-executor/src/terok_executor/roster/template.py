@@ -1,6 +1,6 @@
 """Placeholders in an agent's configuration files and variables.
 
-``{name}`` stands for a value; a line that holds ``{name?}`` is left out where the value is empty. Other braces mean
+`{name}` stands for a value; a line that holds `{name?}` is left out where the value is empty. Other braces mean
 nothing here, so JSON and shell text can be written as it is.
 """
 
@@ -23,7 +23,7 @@ def placeholders(text: str) -> frozenset[str]:
 
 
 def needs(text: str, name: str) -> bool:
-    """Tell whether the template cannot do without a value for ``name``."""
+    """Tell whether the template cannot do without a value for `name`."""
     return any(match[1] == name and not match[2] for match in _PLACEHOLDER.finditer(text))
 
 

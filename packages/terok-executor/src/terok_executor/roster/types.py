@@ -36,7 +36,7 @@ class AutoApproveSpec:
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """How an agent takes up its last conversation: what stands in the place of ``headless.args`` then."""
+    """How an agent takes up its last conversation: what stands in the place of `headless.args` then."""
 
     continue_args: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ class ProviderBinding:
 
     default: str
     token_env: Mapping[str, str]
-    """Credential type to environment variable; ``_default`` covers the rest."""
+    """Credential type to environment variable; `_default` covers the rest."""
     base_url_env: str | None = None
 
     def token_variable(self, credential_type: str) -> str:
@@ -71,7 +71,7 @@ class NpmStage:
     """Packages fetched and commands run where npm exists, and the files taken from there into the image."""
 
     packages: tuple[str, ...]
-    """``NAME@VERSION``; ``{version}`` and ``{arch}`` are filled in."""
+    """`NAME@VERSION`; `{version}` and `{arch}` are filled in."""
     track: str
     """The package whose latest version `agents update` moves to."""
     node: bool
@@ -83,7 +83,7 @@ class NpmStage:
 
 @dataclass(frozen=True, slots=True)
 class PipStage:
-    """Packages (``NAME==VERSION``) installed into a virtual environment at ``directory``."""
+    """Packages (`NAME==VERSION`) installed into a virtual environment at `directory`."""
 
     requirements: tuple[str, ...]
     directory: str
@@ -91,9 +91,9 @@ class PipStage:
 
 @dataclass(frozen=True, slots=True)
 class DownloadStage:
-    """A program at ``url``, or ``member`` of a zip or tar archive there, that goes to ``target``.
+    """A program at `url`, or `member` of a zip or tar archive there, that goes to `target`.
 
-    ``{version}`` and ``{arch}`` are filled in; ``track`` is an address that answers with the newest version.
+    `{version}` and `{arch}` are filled in; `track` is an address that answers with the newest version.
     """
 
     url: str
@@ -108,7 +108,7 @@ class InstallSpec:
 
     version: str = ""
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Package family (``deb``, ``rpm``) to packages of the distribution."""
+    """Package family (`deb`, `rpm`) to packages of the distribution."""
     npm: NpmStage | None = None
     pip: PipStage | None = None
     download: DownloadStage | None = None
@@ -128,7 +128,7 @@ class MountSpec:
 
 @dataclass(frozen=True, slots=True)
 class HelpSpec:
-    """What the banner `hilfe` says: ``text`` under the heading of its ``section``, ``agent`` or ``dev_tool``."""
+    """What the banner `hilfe` says: `text` under the heading of its `section`, `agent` or `dev_tool`."""
 
     text: str
     section: str
@@ -138,7 +138,7 @@ class HelpSpec:
 class AgentFile:
     """What a front end reads about each agent of the image that it can show: a template of its path and content.
 
-    ``{name}`` stands for the agent's name in the path; in the content that, ``{label}``, ``{help}`` and ``{acp}``, the
+    `{name}` stands for the agent's name in the path; in the content that, `{label}`, `{help}` and `{acp}`, the
     command that speaks the Agent Client Protocol, stand for quoted strings as JSON and TOML write them.
     """
 
@@ -150,8 +150,8 @@ class AgentFile:
 class ConfigFile:
     """A file the agent reads, at a path inside one of its mounts.
 
-    ``content`` is a template of the whole file; ``patch`` holds keys and templates to set instead, in a copy of the
-    host's file ``source``. ``credential`` is the type of credential it is for, None for every type.
+    `content` is a template of the whole file; `patch` holds keys and templates to set instead, in a copy of the
+    host's file `source`. `credential` is the type of credential it is for, None for every type.
     """
 
     path: str
@@ -163,7 +163,7 @@ class ConfigFile:
 
 @dataclass(frozen=True, slots=True)
 class LoginSpec:
-    """An agent's own sign-in: ``methods`` (``oauth``, ``device``) to the command that does it in a container."""
+    """An agent's own sign-in: `methods` (`oauth`, `device`) to the command that does it in a container."""
 
     methods: Mapping[str, tuple[str, ...]]
     urls: tuple[str, ...]
@@ -182,7 +182,7 @@ class LoginSpec:
 class CredentialFile:
     """Where a sign-in leaves a credential: paths of keys by the name they are stored under.
 
-    ``phantom`` is what a task finds at the path instead; its leaves name stored values.
+    `phantom` is what a task finds at the path instead; its leaves name stored values.
     """
 
     path: str
@@ -197,7 +197,7 @@ class CredentialFile:
 class WebSpec:
     """A command that serves a web page on a port of the container's loopback.
 
-    ``{port}``, ``{public_url}`` and ``{agent}`` (the agent's name) are filled in.
+    `{port}`, `{public_url}` and `{agent}` (the agent's name) are filled in.
     """
 
     command: tuple[str, ...]
@@ -206,7 +206,7 @@ class WebSpec:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program besides the agent: in the agent's container, in one of its own (``sidecar``), or around the agent."""
+    """A program besides the agent: in the agent's container, in one of its own (`sidecar`), or around the agent."""
 
     name: str
     label: str
@@ -251,7 +251,7 @@ class Agent:
     acp: tuple[str, ...]
     """The command that speaks the Agent Client Protocol; empty if the agent has none."""
     model_list: Mapping[str, str] | None
-    """``file``, dotted ``key`` and ``form`` of the list of models in the agent's configuration, if it has one."""
+    """`file`, dotted `key` and `form` of the list of models in the agent's configuration, if it has one."""
     web: WebSpec | None
     install: InstallSpec
     mounts: tuple[MountSpec, ...]
@@ -290,7 +290,7 @@ class AuthHeader:
 
 @dataclass(frozen=True, slots=True)
 class PhantomShape:
-    """Form of a phantom token: ``prefix`` and ``length`` random characters of a named alphabet."""
+    """Form of a phantom token: `prefix` and `length` random characters of a named alphabet."""
 
     prefix: str
     length: int

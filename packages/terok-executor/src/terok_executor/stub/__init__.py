@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from terok_util import lazy_exports
 
 if TYPE_CHECKING:
-    from .background import running_stub as running_stub
-    from .errors import BadRequestError as BadRequestError
-    from .errors import ScriptError as ScriptError
-    from .errors import StubError as StubError
-    from .pause import Pause as Pause
-    from .record import Recorder as Recorder
-    from .record import RequestRecord as RequestRecord
-    from .script import Script as Script
-    from .server import StubProvider as StubProvider
+    from terok_executor.stub.background import running_stub as running_stub
+    from terok_executor.stub.errors import BadRequestError as BadRequestError
+    from terok_executor.stub.errors import ScriptError as ScriptError
+    from terok_executor.stub.errors import StubError as StubError
+    from terok_executor.stub.pause import Pause as Pause
+    from terok_executor.stub.record import Recorder as Recorder
+    from terok_executor.stub.record import RequestRecord as RequestRecord
+    from terok_executor.stub.script import Script as Script
+    from terok_executor.stub.server import StubProvider as StubProvider
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,

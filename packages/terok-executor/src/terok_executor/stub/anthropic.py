@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from . import reading
-from .script import Conversation, Reply, Text, output_size, usage_tokens
-from .sse import frame, pieces
-from .tools import OfferedTool
+from terok_executor.stub import reading
+from terok_executor.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok_executor.stub.sse import frame, pieces
+from terok_executor.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:

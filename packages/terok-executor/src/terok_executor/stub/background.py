@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from .pause import Pause
-from .script import Script
-from .server import StubProvider
+from terok_executor.stub.pause import Pause
+from terok_executor.stub.script import Script
+from terok_executor.stub.server import StubProvider
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
@@ -50,8 +50,8 @@ async def _serve(
         async with provider:
             started.set_result(stop)
             await stop.wait()
-    except Exception as exc:
+    except Exception as error:
         # The thread that asked for the stub raises it.
         if started.done():
             raise
-        started.set_exception(exc)
+        started.set_exception(error)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import reading
-from .script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, output_size, usage_tokens
-from .sse import frame
-from .tools import OfferedTool
+from terok_executor.stub import reading
+from terok_executor.stub.script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, output_size, usage_tokens
+from terok_executor.stub.sse import frame
+from terok_executor.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import reading
-from .openai_chat import CREATED, error, models
-from .script import Conversation, Reply, Text, output_size, usage_tokens
-from .sse import frame, pieces
-from .tools import OfferedTool
+from terok_executor.stub import reading
+from terok_executor.stub.openai_chat import CREATED, error, models
+from terok_executor.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok_executor.stub.sse import frame, pieces
+from terok_executor.stub.tools import OfferedTool
 
 __all__ = ["body", "error", "models", "read_request", "stream"]
 

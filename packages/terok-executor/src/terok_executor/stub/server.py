@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from . import anthropic, gemini, openai_chat, openai_responses
-from .errors import BadRequestError, StubError
-from .pause import Pause
-from .record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
-from .script import Conversation, Script, Text, next_reply
+from terok_executor.stub import anthropic, gemini, openai_chat, openai_responses
+from terok_executor.stub.errors import BadRequestError, StubError
+from terok_executor.stub.pause import Pause
+from terok_executor.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
+from terok_executor.stub.script import Conversation, Script, Text, next_reply
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CLIENT_GONE = 499
@@ -69,11 +69,11 @@ class StubProvider:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as exc:
+        except OSError as error:
             await self._runner.cleanup()
             raise StubError(
-                f"cannot listen on {self._host}:{self._port}: {exc.strerror}", hint="use port 0 to take a free one"
-            ) from exc
+                f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint="use port 0 to take a free one"
+            ) from error
         self._port = int(self._runner.addresses[0][1])
         return self
 
@@ -132,8 +132,8 @@ class StubProvider:
             return _json(404, _errors(request).error("not_found_error", "no such endpoint"))
         try:
             conversation = _conversation(protocol, raw)
-        except BadRequestError as exc:
-            return _json(400, protocol.error("invalid_request_error", str(exc)))
+        except BadRequestError as error:
+            return _json(400, protocol.error("invalid_request_error", str(error)))
         if counting:
             return _json(200, anthropic.count_tokens(conversation))
         self.seen.note_outputs(conversation)
@@ -142,8 +142,8 @@ class StubProvider:
     async def _answer_google(self, request: web.Request, raw: bytes, verb: str) -> web.StreamResponse:
         try:
             conversation = _conversation(gemini, raw)
-        except BadRequestError as exc:
-            return _json(400, gemini.error("invalid_argument", str(exc)))
+        except BadRequestError as error:
+            return _json(400, gemini.error("invalid_argument", str(error)))
         if verb == "countTokens":
             return _json(200, gemini.count_tokens(conversation))
         self.seen.note_outputs(conversation)
@@ -171,8 +171,8 @@ class StubProvider:
 def _conversation(protocol: ModuleType, raw: bytes) -> Conversation:
     try:
         body = json.loads(raw)
-    except (ValueError, RecursionError) as exc:
-        raise BadRequestError("the body is not JSON") from exc
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError("the body is not JSON") from error
     conversation: Conversation = protocol.read_request(body, size=len(raw))
     return conversation
 

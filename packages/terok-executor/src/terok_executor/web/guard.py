@@ -16,7 +16,7 @@ Verdict = Literal["pass", "enter", "unknown", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Guards one page, which is served on ``port`` of the host's loopback and perhaps published as ``public_url``."""
+    """Guards one page, which is served on `port` of the host's loopback and perhaps published as `public_url`."""
 
     port: int
     public_url: str = ""
@@ -33,10 +33,10 @@ class Guard:
         return self.public_url.rstrip("/") or f"http://127.0.0.1:{self.port}"
 
     def judge(self, method: str, target: str, headers: Mapping[str, str]) -> Verdict:
-        """Decide about a request; ``headers`` has lower-case names.
+        """Decide about a request; `headers` has lower-case names.
 
-        ``enter``: the token in the query is right, and belongs into a cookie. ``unknown``: no token, or a wrong one.
-        ``foreign``: the request comes from another site's page, or was sent to a name that is not the page's.
+        `enter`: the token in the query is right, and belongs into a cookie. `unknown`: no token, or a wrong one.
+        `foreign`: the request comes from another site's page, or was sent to a name that is not the page's.
         """
         if headers.get("host", "") not in self._hosts():
             return "foreign"
@@ -69,7 +69,7 @@ def cookies(header: str) -> dict[str, str]:
 
 
 def without_ours(header: str) -> str:
-    """Return a ``Cookie`` header without the tokens of any page of ours: no container may learn another's."""
+    """Return a `Cookie` header without the tokens of any page of ours: no container may learn another's."""
     parts = (part.strip() for part in header.split(";"))
     return "; ".join(part for part in parts if part and not part.startswith(COOKIE_PREFIX))
 

@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where a page is served; ``token`` lets in."""
+    """Where a page is served; `token` lets in."""
 
     port: int
     public_url: str

@@ -47,7 +47,7 @@ def open_socket(path: Path) -> int:
 
 @asynccontextmanager
 async def served(listener: socket.socket, guard: Guard, descriptor: int) -> AsyncIterator[None]:
-    """Serve on *listener* during the block; ``descriptor`` is the container's socket."""
+    """Serve on `listener` during the block; `descriptor` is the container's socket."""
 
     def made() -> asyncio.Protocol:
         return cast("web.Server", runner.server)()
@@ -65,7 +65,7 @@ async def served(listener: socket.socket, guard: Guard, descriptor: int) -> Asyn
 
 
 def application(guard: Guard, descriptor: int, connections: Protocols) -> web.Application:
-    """Return the server's application; ``descriptor`` is the container's socket."""
+    """Return the server's application; `descriptor` is the container's socket."""
 
     async def session(_app: web.Application) -> object:
         connector = UnixConnector(path=f"/proc/self/fd/{descriptor}", limit=64)

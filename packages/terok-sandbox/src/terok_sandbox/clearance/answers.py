@@ -25,7 +25,7 @@ MAX_ROWS: Final = 50
 
 
 class Answers:
-    """The file ``answers.jsonl``, replaced whole with every change. A row that cannot be written is only logged."""
+    """The file `answers.jsonl`, replaced whole with every change. A row that cannot be written is only logged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -17,7 +17,7 @@ _TARGET: Final = "graphical-session.target"
 
 
 def render_unit(program: str) -> str:
-    """Return the systemd user unit that runs *program* (an absolute path).
+    """Return the systemd user unit that runs `program` (an absolute path).
 
     It uses no sandboxing directive: those need capabilities that user units do not have on every system.
     """
@@ -38,7 +38,7 @@ WantedBy={_TARGET}
 
 
 def render_entry(program: str) -> str:
-    """Return the XDG autostart entry that runs *program* (an absolute path)."""
+    """Return the XDG autostart entry that runs `program` (an absolute path)."""
     return f"""\
 [Desktop Entry]
 Type=Application
@@ -51,7 +51,7 @@ X-GNOME-Autostart-enabled=true
 
 
 def install_autostart() -> list[Path]:
-    """Write what fits this system and return the paths; raises :class:`ClearanceError`."""
+    """Write what fits this system and return the paths; raises `ClearanceError`."""
     program = str(Path(sys.executable).with_name("terok-sandbox"))
     config = _config_home()
     try:
@@ -71,7 +71,7 @@ def install_autostart() -> list[Path]:
 
 
 def remove_autostart() -> list[Path]:
-    """Remove what :func:`install_autostart` wrote and return the paths."""
+    """Remove what `install_autostart` wrote and return the paths."""
     config = _config_home()
     present = [path for path in (*_unit_paths(config), config / "autostart" / ENTRY) if os.path.lexists(path)]
     for path in present:

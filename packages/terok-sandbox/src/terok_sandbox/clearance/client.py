@@ -26,7 +26,7 @@ _MAX_EVENTS: Final = 256
 class ClearanceClient:
     """Events and verdicts of one container. Use it as an asynchronous context manager; one event loop.
 
-    With ``answers=True`` it stands for a person who can answer: the gateway then holds names for a few seconds.
+    With `answers=True` it stands for a person who can answer: the gateway then holds names for a few seconds.
     """
 
     def __init__(self, path: Path, *, answers: bool = False) -> None:
@@ -42,7 +42,7 @@ class ClearanceClient:
         """Its name by the place of the socket, not by what the gateway says of itself."""
 
     async def __aenter__(self) -> Self:
-        """Connect and subscribe; raises :class:`HubUnavailable`."""
+        """Connect and subscribe; raises `HubUnavailable`."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 opened = await asyncio.open_unix_connection(self._path, limit=protocol.MAX_LINE * 2)
@@ -73,7 +73,7 @@ class ClearanceClient:
                 await self._writer.wait_closed()
 
     async def next_event(self) -> ClearanceEvent:
-        """Return the next event, the replay first; raises :class:`HubUnavailable` when the connection has ended."""
+        """Return the next event, the replay first; raises `HubUnavailable` when the connection has ended."""
         event = await self._events.get()
         if event is None:
             self._events.put_nowait(None)
@@ -90,14 +90,14 @@ class ClearanceClient:
         return found
 
     async def decide(self, request_id: str, target: str, verdict: Verdict) -> None:
-        """Give a verdict and wait until it is in force; raises :class:`ClearanceError` when it is refused."""
+        """Give a verdict and wait until it is in force; raises `ClearanceError` when it is refused."""
         reply = await self._ask("verdict", id=request_id, target=target, **verdict.to_json())
         if reply["type"] != "ok":
             message = safe_text(str(reply.get("message", "refused")), limit=1000)
             raise ClearanceError(message, hint=safe_text(str(reply.get("hint", "")), limit=300) or None)
 
     async def ping(self) -> None:
-        """Wait for a sign of life; raises :class:`HubUnavailable`."""
+        """Wait for a sign of life; raises `HubUnavailable`."""
         await self._ask("ping")
 
     async def _ask(self, kind: str, **fields: Any) -> dict[str, Any]:

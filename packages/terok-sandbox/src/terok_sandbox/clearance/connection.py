@@ -35,7 +35,7 @@ class Hub(Protocol):
         ...
 
     async def decide(self, request_id: str, target: str, verdict: Verdict) -> ClearanceRequest:
-        """Bring a verdict into force; raises ``TerokError``."""
+        """Bring a verdict into force; raises `TerokError`."""
         ...
 
 

@@ -37,7 +37,7 @@ class DesktopUnavailable(ClearanceError):
 class Desktop:
     """A connection to the session's notification daemon.
 
-    *on_action* gets notification id and action key, *on_closed* the id; both are called in the event loop.
+    `on_action` gets notification id and action key, `on_closed` the id; both are called in the event loop.
     """
 
     def __init__(self, on_action: Callable[[int, str], None], on_closed: Callable[[int], None]) -> None:
@@ -50,7 +50,7 @@ class Desktop:
         """Set when the daemon or the bus has gone."""
 
     async def connect(self) -> None:
-        """Connect and ask what the daemon can do; raises :class:`DesktopUnavailable`, never waits for one to come."""
+        """Connect and ask what the daemon can do; raises `DesktopUnavailable`, never waits for one to come."""
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 self._bus = await MessageBus(bus_type=BusType.SESSION).connect()
@@ -70,7 +70,7 @@ class Desktop:
     async def show(self, summary: str, body: str, actions: Sequence[tuple[str, str]], *, replaces: int = 0) -> int:
         """Show a notification that stays until it is answered, and return its id.
 
-        *actions* are pairs of key and label. Raises :class:`DesktopUnavailable`.
+        `actions` are pairs of key and label. Raises `DesktopUnavailable`.
         """
         hints = {"urgency": Variant("y", _CRITICAL), "category": Variant("s", "x-terok.clearance")}
         flat = [text for pair in actions for text in pair]

@@ -29,10 +29,10 @@ def read_dossier(path: Path) -> dict[str, str]:
 
 
 def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, str]) -> None:
-    """Replace *texts* in what questions say of a container, such as the name of its task.
+    """Replace `texts` in what questions say of a container, such as the name of its task.
 
     The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
-    has none, and gets none. Raises ``OSError`` when it cannot be written.
+    has none, and gets none. Raises `OSError` when it cannot be written.
     """
     from terok_sandbox.clearance.model import dossier_of
 

@@ -20,9 +20,9 @@ OUTCOMES: Final = ("allow", "deny", "expired")
 
 @dataclass(frozen=True, slots=True)
 class ClearanceEvent:
-    """A ``request`` (new, or seen again), how one was ``resolved``, the end of the replay, ``lost`` lines, or ``gone``.
+    """A `request` (new, or seen again), how one was `resolved`, the end of the replay, `lost` lines, or `gone`.
 
-    ``gone`` comes from a subscriber of several containers: the container's hub has left, its questions with it.
+    `gone` comes from a subscriber of several containers: the container's hub has left, its questions with it.
     """
 
     kind: Kind
@@ -34,7 +34,7 @@ class ClearanceEvent:
     count: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that ``--json`` prints."""
+        """Return the JSON object that `--json` prints."""
         row: dict[str, Any] = {"type": self.kind, "container": self.container}
         if self.request is not None:
             row["request"] = self.request.to_json()
@@ -47,7 +47,7 @@ class ClearanceEvent:
 
 
 def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> ClearanceEvent | None:
-    """Return the event of one line, ``None`` for a line that is none; raises :class:`BadMessage`."""
+    """Return the event of one line, `None` for a line that is none; raises `BadMessage`."""
     container = safe_text(container, limit=63)
     if kind == "request":
         request = ClearanceRequest.from_json(fields.get("request"))

@@ -41,17 +41,17 @@ UPKEEP_SECONDS: Final = 5.0
 
 
 class Effect(Protocol):
-    """Brings a verdict into force; ``LivePolicy`` is one."""
+    """Brings a verdict into force; `LivePolicy` is one."""
 
     async def apply(self, verdict: LiveVerdict) -> None:
-        """Return when the rules have followed; raises ``TerokError`` when they cannot."""
+        """Return when the rules have followed; raises `TerokError` when they cannot."""
         ...
 
 
 class ClearanceHub:
-    """The questions of one container. Implements the gateway's ``Asker``; one event loop.
+    """The questions of one container. Implements the gateway's `Asker`; one event loop.
 
-    *audit* gets a row before a verdict takes effect; *clock* is in seconds since the epoch; *pid* is the container's
+    `audit` gets a row before a verdict takes effect; `clock` is in seconds since the epoch; `pid` is the container's
     first process.
     """
 
@@ -74,7 +74,7 @@ class ClearanceHub:
         self._turn = asyncio.Lock()
 
     def restore(self) -> None:
-        """Continue where the last gateway stopped; raises :class:`ClearanceError`."""
+        """Continue where the last gateway stopped; raises `ClearanceError`."""
         self._journal.replay(self._clock())
         for request in self.queue.waiting:
             self._answers.asked(request)
@@ -85,7 +85,7 @@ class ClearanceHub:
         self._see(request)
 
     async def hold(self, request: Request) -> LiveVerdict | None:
-        """Wait for the verdict about *request*; at once ``None`` while no front end is there that could ask.
+        """Wait for the verdict about `request`; at once `None` while no front end is there that could ask.
 
         A question that was waited for in vain is not waited for again until somebody has answered it.
         """
@@ -107,7 +107,7 @@ class ClearanceHub:
     async def decide(self, request_id: str, target: str, verdict: Verdict) -> ClearanceRequest:
         """Record a verdict, bring it into force and release what waited for it.
 
-        Raises :class:`ClearanceError` when it does not match a waiting request, and ``TerokError`` when it cannot be
+        Raises `ClearanceError` when it does not match a waiting request, and `TerokError` when it cannot be
         recorded or take effect; the request goes on waiting then.
         """
         async with self._turn:
@@ -211,7 +211,7 @@ class ClearanceHub:
 
 
 def askable_target(blocked: Request) -> Target | None:
-    """Return what to ask about, ``None`` when no verdict could open it."""
+    """Return what to ask about, `None` when no verdict could open it."""
     if not blocked.askable:
         return None
     name, proto = blocked.name.lower(), blocked.proto or "tcp"
@@ -226,7 +226,7 @@ def askable_target(blocked: Request) -> Target | None:
 
 
 def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
-    """Return *verdict* as the shield takes it."""
+    """Return `verdict` as the shield takes it."""
     lasting = verdict.scope in ("task", "project")
     expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
     reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
@@ -234,7 +234,7 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
 
 
 def bind(directory: Path) -> socket.socket:
-    """Return the clearance listener in *directory*, which is made 0700; raises :class:`ClearanceError`."""
+    """Return the clearance listener in `directory`, which is made 0700; raises `ClearanceError`."""
     import socket as sockets
 
     from terok_util import ensure_dir

@@ -41,7 +41,7 @@ class Journal:
         self._fd = -1
 
     def replay(self, now: float) -> None:
-        """Bring the queue to where it was, then write the journal anew; raises :class:`ClearanceError`."""
+        """Bring the queue to where it was, then write the journal anew; raises `ClearanceError`."""
         try:
             replay(self._lines(), self._queue)
             self._queue.expire(now)
@@ -98,7 +98,7 @@ class Journal:
 
 
 def snapshot(queue: ClearanceQueue) -> Iterator[dict[str, Any]]:
-    """Yield the fewest rows that replay to *queue*."""
+    """Yield the fewest rows that replay to `queue`."""
     for domain in queue.domains:
         yield {"kind": "domain", "domain": domain}
     for request in queue.waiting:

@@ -10,7 +10,7 @@ from terok_util.text import safe_text
 _SECOND_LEVEL: Final = frozenset(
     {"ac", "co", "com", "edu", "gov", "ltd", "mil", "ne", "net", "or", "org", "plc", "sch"}
 )
-"""Below a two-letter country these are registries, not registrants (``example.co.uk``)."""
+"""Below a two-letter country these are registries, not registrants (`example.co.uk`)."""
 _SHARED: Final = frozenset(
     {
         *("github.io", "gitlab.io", "pages.dev", "workers.dev", "vercel.app", "netlify.app", "herokuapp.com"),
@@ -22,7 +22,7 @@ _SHARED: Final = frozenset(
 
 
 def registrable_domain(name: str) -> str:
-    """Return the part of *name* that somebody registered: what a person should read first.
+    """Return the part of `name` that somebody registered: what a person should read first.
 
     A short list of registries stands in for the public suffix list: where it errs, the result is a longer or shorter
     tail of the same name. Addresses and single labels are returned unchanged.
@@ -36,12 +36,12 @@ def registrable_domain(name: str) -> str:
 
 
 def is_punycode(name: str) -> bool:
-    """Whether a label of *name* encodes other letters than it shows."""
+    """Whether a label of `name` encodes other letters than it shows."""
     return any(label.startswith("xn--") for label in name.split("."))
 
 
 def decoded(name: str) -> str:
-    """Return *name* with its punycode labels decoded and made safe to show; a label that cannot be stays as it is."""
+    """Return `name` with its punycode labels decoded and made safe to show; a label that cannot be stays as it is."""
     labels = []
     for label in name.split("."):
         try:
@@ -52,7 +52,7 @@ def decoded(name: str) -> str:
 
 
 def scripts(text: str) -> tuple[str, ...]:
-    """Return the scripts that the letters of *text* come from, such as ``("CYRILLIC", "LATIN")``."""
+    """Return the scripts that the letters of `text` come from, such as `("CYRILLIC", "LATIN")`."""
     found = {unicodedata.name(char, "UNKNOWN").split(" ")[0].split("-")[0] for char in text if char.isalpha()}
     return tuple(sorted(found))
 

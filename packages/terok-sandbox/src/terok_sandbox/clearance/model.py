@@ -32,7 +32,7 @@ ONCE_SECONDS: Final = 60
 class Target:
     """What the container wanted to reach.
 
-    ``name`` or ``address`` is set, or both; ``port`` is ``None`` for a lookup.
+    `name` or `address` is set, or both; `port` is `None` for a lookup.
     """
 
     name: str = ""
@@ -64,10 +64,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ClearanceRequest:
-    """One question. Times are seconds since the epoch; ``why`` is the reason for the refusal.
+    """One question. Times are seconds since the epoch; `why` is the reason for the refusal.
 
-    ``domain`` is the registrable domain, ``punycode`` warns of look-alike letters, ``first_time`` says that the
-    container never asked for this domain before. ``program`` is what a front end found to have asked.
+    `domain` is the registrable domain, `punycode` warns of look-alike letters, `first_time` says that the
+    container never asked for this domain before. `program` is what a front end found to have asked.
     """
 
     id: str
@@ -118,7 +118,7 @@ class ClearanceRequest:
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
-        """Parse what :meth:`to_json` made; raises :class:`BadMessage`."""
+        """Parse what `to_json` made; raises `BadMessage`."""
         row = _mapping(raw)
         port = row.get("port")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
@@ -142,7 +142,7 @@ class ClearanceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An answer. ``minutes`` belongs to the scope ``minutes`` alone; ``reason`` reaches the agent."""
+    """An answer. `minutes` belongs to the scope `minutes` alone; `reason` reaches the agent."""
 
     action: Action
     scope: Scope = "once"
@@ -171,7 +171,7 @@ class Verdict:
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
-        """Parse and check; raises :class:`BadVerdict` for anything that is not one whole, unambiguous verdict."""
+        """Parse and check; raises `BadVerdict` for anything that is not one whole, unambiguous verdict."""
         if not isinstance(raw, dict):
             raise BadVerdict("a verdict is an object")
         action, scope, minutes = raw.get("action"), raw.get("scope", "once"), raw.get("minutes", 0)
@@ -188,7 +188,7 @@ class Verdict:
 
 
 def dossier_of(raw: object) -> dict[str, str]:
-    """Return a bounded mapping of safe texts; whatever else *raw* holds is left out."""
+    """Return a bounded mapping of safe texts; whatever else `raw` holds is left out."""
     if not isinstance(raw, dict):
         return {}
     pairs = [(key, value) for key, value in raw.items() if isinstance(key, str) and isinstance(value, str)]
@@ -202,7 +202,7 @@ def _mapping(raw: object) -> dict[str, Any]:
 
 
 def text_of(row: Mapping[str, Any], key: str, limit: int, *, empty: bool = True) -> str:
-    """Return a text field, made safe; raises :class:`BadMessage` when it is missing, no text or too long."""
+    """Return a text field, made safe; raises `BadMessage` when it is missing, no text or too long."""
     value = row.get(key)
     if not isinstance(value, str) or len(value) > limit or not (value or empty):
         raise BadMessage(f"{key}: missing or unusable")

@@ -54,12 +54,12 @@ class Bubble:
 
 
 def actions(nonce: str) -> list[tuple[str, str]]:
-    """Return the buttons of a notification; keys that do not hold its *nonce* do nothing."""
+    """Return the buttons of a notification; keys that do not hold its `nonce` do nothing."""
     return [(f"{nonce}:{key}", label) for key, label, _ in CHOICES]
 
 
 def chosen(key: str, nonce: str) -> Verdict | None:
-    """Return the verdict of the action *key*, ``None`` when it is not one of the notification with *nonce*."""
+    """Return the verdict of the action `key`, `None` when it is not one of the notification with `nonce`."""
     given, _, choice = key.partition(":")
     if not hmac.compare_digest(given.encode("utf-8", "replace"), nonce.encode()):
         return None
@@ -67,7 +67,7 @@ def chosen(key: str, nonce: str) -> Verdict | None:
 
 
 class Notifier:
-    """Turns events into notifications and pressed buttons into verdicts; *clock* is monotonic, in seconds."""
+    """Turns events into notifications and pressed buttons into verdicts; `clock` is monotonic, in seconds."""
 
     def __init__(self, subscriber: MultiSocketSubscriber, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._subscriber = subscriber
@@ -79,7 +79,7 @@ class Notifier:
         self.desktop = Desktop(self._pressed, self._closed)
 
     async def follow(self) -> None:
-        """Show events until the desktop is gone; raises :class:`DesktopUnavailable`."""
+        """Show events until the desktop is gone; raises `DesktopUnavailable`."""
         while True:
             await self._take(await self._subscriber.next_event())
 
@@ -170,7 +170,7 @@ class Notifier:
 
 
 async def run_notifier(config: SandboxConfig, stop: asyncio.Event) -> None:
-    """Serve until *stop*. Without a notification daemon it only looks for one: no name is held for nobody."""
+    """Serve until `stop`. Without a notification daemon it only looks for one: no name is held for nobody."""
     stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
         try:

@@ -54,6 +54,6 @@ def plain(text: str) -> str:
 
 
 def body(request: ClearanceRequest, *, markup: bool) -> str:
-    """Return the body of a notification; with *markup* the daemon reads it as such and it is escaped."""
+    """Return the body of a notification; with `markup` the daemon reads it as such and it is escaped."""
     lines = details(request)
     return "\n".join(escape(line) if markup else plain(line) for line in lines)

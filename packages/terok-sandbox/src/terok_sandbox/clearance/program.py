@@ -20,9 +20,9 @@ _MAX_DESCRIPTORS: Final = 1024
 
 
 def program_of(client: object) -> str:
-    """Return the name of the program behind *client*, empty when it is not found in time.
+    """Return the name of the program behind `client`, empty when it is not found in time.
 
-    *client* is ``[pid, protocol, port]``: the container's first process, as this host numbers it, and the port on the
+    `client` is `[pid, protocol, port]`: the container's first process, as this host numbers it, and the port on the
     container's loopback from which its resolver or proxy was asked.
     """
     match client:
@@ -48,7 +48,7 @@ def _program(pid: int, protocol: str, port: int) -> str:
 
 
 def _sockets(pid: int, protocol: str, port: int) -> set[str]:
-    """Return what the sockets on *port* in the network namespace of process *pid* are called below ``/proc``."""
+    """Return what the sockets on `port` in the network namespace of process `pid` are called below `/proc`."""
     found = set()
     for table in (protocol, f"{protocol}6"):
         with Path(f"/proc/{pid}/net/{table}").open() as file:

@@ -27,16 +27,16 @@ _LOCK_TIMEOUT: Final = 5.0
 
 
 def verdicts_path(config: SandboxConfig, scope: str) -> Path:
-    """Return the file of project *scope*; raises :class:`ClearanceError` for what is no project."""
+    """Return the file of project `scope`; raises `ClearanceError` for what is no project."""
     if not _SCOPE.match(scope):
         raise ClearanceError(f"{scope[:80]!r} is no project")
     return config.state_dir / "verdicts" / f"{scope}.policy"
 
 
 def remember_for_project(config: SandboxConfig, scope: str, target: Target, verdict: Verdict) -> None:
-    """Add *verdict* to the lines of project *scope*, in place of an earlier one about the same target.
+    """Add `verdict` to the lines of project `scope`, in place of an earlier one about the same target.
 
-    Raises :class:`ClearanceError`.
+    Raises `ClearanceError`.
     """
     from terok_sandbox.shield.policy import parse_tier
 
@@ -56,7 +56,7 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
 
 def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:
-    """Return the policy lines of project *scope*; raises :class:`ClearanceError` when they cannot be read."""
+    """Return the policy lines of project `scope`; raises `ClearanceError` when they cannot be read."""
     try:
         text = verdicts_path(config, scope).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:
 
 
 def with_project_verdicts(config: SandboxConfig, scope: str, tiers: PolicyTiers) -> PolicyTiers:
-    """Return *tiers* with the project's verdicts in the tier of the project; raises ``PolicyError`` naming the file."""
+    """Return `tiers` with the project's verdicts in the tier of the project; raises `PolicyError` naming the file."""
     lines = read_project_verdicts(config, scope) if scope else ()
     if not lines:
         return tiers

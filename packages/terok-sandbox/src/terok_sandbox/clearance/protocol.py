@@ -18,12 +18,12 @@ DIRECTORY: Final = "clearance"
 
 
 def encode(kind: str, **fields: Any) -> bytes:
-    """Return one line of type *kind*."""
+    """Return one line of type `kind`."""
     return json.dumps({"v": VERSION, "type": kind, **fields}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> tuple[str, dict[str, Any]]:
-    """Return type and fields of one line; raises :class:`BadMessage` for anything else."""
+    """Return type and fields of one line; raises `BadMessage` for anything else."""
     if len(line) > MAX_LINE:
         raise BadMessage(f"a line of more than {MAX_LINE} bytes")
     try:

@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What became of a sighting; ``verdict`` is there when it was answered before."""
+    """What became of a sighting; `verdict` is there when it was answered before."""
 
     kind: Kind
     request: ClearanceRequest | None = None
@@ -80,7 +80,7 @@ class ClearanceQueue:
     def see(self, target: Target, why: str, now: float, dossier: Callable[[], Mapping[str, str]] = dict) -> Seen:
         """Take note of a refusal; ask at most one question per target and no more than the limits allow.
 
-        *dossier* is called for a new question alone.
+        `dossier` is called for a new question alone.
         """
         if (answer := self.answer(target, now)) is not None:
             return Seen("answered", verdict=answer)
@@ -106,14 +106,14 @@ class ClearanceQueue:
         return Seen("new", request)
 
     def answer(self, target: Target, now: float) -> Verdict | None:
-        """Return the verdict that *target* was given just now."""
+        """Return the verdict that `target` was given just now."""
         verdict, until = self._answered.get(target.key, (None, 0.0))
         return verdict if now < until else None
 
     def check(self, request_id: str, target: str) -> ClearanceRequest:
-        """Return the waiting request that a verdict about *target* answers.
+        """Return the waiting request that a verdict about `target` answers.
 
-        Raises :class:`UnknownRequest` and :class:`TargetMismatch`.
+        Raises `UnknownRequest` and `TargetMismatch`.
         """
         request = self._waiting.get(request_id)
         if request is None:
@@ -125,7 +125,7 @@ class ClearanceQueue:
         return request
 
     def decide(self, request_id: str, target: str, verdict: Verdict, now: float) -> ClearanceRequest:
-        """Consume a request by its answer and return it; raises as :meth:`check` does."""
+        """Consume a request by its answer and return it; raises as `check` does."""
         request = self.check(request_id, target)
         self._forget(request)
         self._answered[request.target.key] = (verdict, now + self._limits.settle)
@@ -142,7 +142,7 @@ class ClearanceQueue:
         return late
 
     def relabel(self, dossier: Mapping[str, str]) -> list[ClearanceRequest]:
-        """Put *dossier* on the waiting requests that have another, and return these."""
+        """Put `dossier` on the waiting requests that have another, and return these."""
         stale = [one.id for one in self._waiting.values() if one.dossier != dossier]
         for request_id in stale:
             self._waiting[request_id] = replace(self._waiting[request_id], dossier=dict(dossier))
@@ -160,7 +160,7 @@ class ClearanceQueue:
         self.restore_domain(request.domain)
 
     def restore_domain(self, domain: str) -> None:
-        """Remember that *domain* was asked for."""
+        """Remember that `domain` was asked for."""
         self._domains[domain] = None
         if len(self._domains) > self._limits.remembered:
             self._domains.popitem(last=False)

@@ -69,7 +69,7 @@ class MultiSocketSubscriber:
     async def decide(self, request: ClearanceRequest, verdict: Verdict) -> None:
         """Give a verdict; one for the project is kept for its later containers too.
 
-        Raises :class:`ClearanceError`: unknown request, another target, no project, or what the shield refuses.
+        Raises `ClearanceError`: unknown request, another target, no project, or what the shield refuses.
         """
         found = self._waiting.get((request.container, request.id))
         if found is None:

@@ -33,7 +33,7 @@ _MAX_LINE: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One typed line: ``number`` and ``verdict`` belong to ``decide``."""
+    """One typed line: `number` and `verdict` belong to `decide`."""
 
     kind: Literal["decide", "list", "quit", "help", "nothing"]
     number: int = 0
@@ -41,7 +41,7 @@ class Command:
 
 
 def parse_command(line: str) -> Command:
-    """Read one line; raises :class:`BadVerdict` for an answer that cannot be given."""
+    """Read one line; raises `BadVerdict` for an answer that cannot be given."""
     words = line.strip().split(None, 2)
     if not words:
         return Command("nothing")
@@ -61,7 +61,7 @@ def parse_command(line: str) -> Command:
 
 
 def parse_scope(text: str) -> tuple[Scope, int, str]:
-    """Return scope, minutes and reason of what follows the number; raises :class:`BadVerdict`."""
+    """Return scope, minutes and reason of what follows the number; raises `BadVerdict`."""
     first, _, rest = text.partition(" ")
     if first in ("once", "task", "project"):
         scope: Scope = "once" if first == "once" else "task" if first == "task" else "project"
@@ -75,7 +75,7 @@ def parse_scope(text: str) -> tuple[Scope, int, str]:
 
 
 class Terminal:
-    """Numbers the questions as they come and gives the typed answers to *subscriber*."""
+    """Numbers the questions as they come and gives the typed answers to `subscriber`."""
 
     def __init__(self, subscriber: MultiSocketSubscriber, write: Callable[[str], None]) -> None:
         self._subscriber = subscriber
@@ -104,7 +104,7 @@ class Terminal:
             self._write(f"{event.container}: {event.count} lines were lost, type l for what waits")
 
     async def obey(self, line: str) -> bool:
-        """Do what one typed line says; ``False`` to leave."""
+        """Do what one typed line says; `False` to leave."""
         try:
             command = parse_command(line)
             if command.kind == "decide" and command.verdict is not None:
@@ -144,7 +144,7 @@ class Terminal:
 
 
 async def run_terminal(subscriber: MultiSocketSubscriber, write: Callable[[str], None], *, descriptor: int = 0) -> None:
-    """Ask until ``q`` or the end of standard input."""
+    """Ask until `q` or the end of standard input."""
     terminal = Terminal(subscriber, write)
     lines: asyncio.Queue[str | None] = asyncio.Queue(64)
     loop = asyncio.get_running_loop()

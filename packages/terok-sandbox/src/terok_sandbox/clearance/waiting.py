@@ -27,7 +27,7 @@ CONNECT_TIMEOUT: Final = 3.0
 
 
 def hub_sockets(config: SandboxConfig, only: str | None = None) -> list[Path]:
-    """Return the sockets of the containers that have one now, or of the container *only*."""
+    """Return the sockets of the containers that have one now, or of the container `only`."""
     if only is not None:
         path = config.clearance_socket(only)
         return [path] if path.exists() else []

@@ -1,4 +1,4 @@
-"""The ``terok-sandbox`` command."""
+"""The `terok-sandbox` command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line *argv* (default: the process's own) and return the exit status."""
+    """Run the command line `argv` (default: the process's own) and return the exit status."""
     from terok_util import run_cli
 
     from terok_sandbox.cli.tree import COMMANDS

@@ -35,7 +35,7 @@ def prepare(
     credentials: Sequence[str] | None,
     as_json: bool,
 ) -> None:
-    """Print the arguments and variables to give one's own ``podman run``."""
+    """Print the arguments and variables to give one's own `podman run`."""
     from terok_sandbox.shield.registry_hosts import profile_tiers
 
     sandbox = Sandbox(warn=warn)

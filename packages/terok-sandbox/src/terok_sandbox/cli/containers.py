@@ -137,7 +137,7 @@ def list_all(*, as_json: bool) -> None:
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:
-    """Return the variables of ``NAME=VALUE`` and ``NAME`` settings; the latter are taken from this process."""
+    """Return the variables of `NAME=VALUE` and `NAME` settings; the latter are taken from this process."""
     result = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -148,7 +148,7 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
 
 
 def parse_volume(text: str) -> VolumeSpec:
-    """Return the volume written as ``HOST:CONTAINER`` or ``HOST:CONTAINER:ro``."""
+    """Return the volume written as `HOST:CONTAINER` or `HOST:CONTAINER:ro`."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts) or parts[2:] not in ([], ["ro"]):
         raise UsageError(f"{text!r} is no volume", hint="write HOST:CONTAINER or HOST:CONTAINER:ro")
@@ -156,7 +156,7 @@ def parse_volume(text: str) -> VolumeSpec:
 
 
 def allow_line(target: str) -> str:
-    """Return the policy line that allows ``HOST:PORT``."""
+    """Return the policy line that allows `HOST:PORT`."""
     from terok_sandbox.shield.policy import parse_line
 
     line = f"+ {target}"

@@ -1,4 +1,4 @@
-"""The command tree of ``terok-sandbox``; handlers are imported when their command runs."""
+"""The command tree of `terok-sandbox`; handlers are imported when their command runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the sandbox keeps things, and the sections of ``config.yml`` it owns."""
+"""Where the sandbox keeps things, and the sections of `config.yml` it owns."""
 
 from __future__ import annotations
 

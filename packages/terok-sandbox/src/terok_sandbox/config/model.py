@@ -44,8 +44,8 @@ def _no_budget() -> Budget:
 class SandboxConfig:
     """Directories and settings of one user's sandbox.
 
-    ``SandboxConfig()`` takes the directories from the environment (``TEROK_ROOT``, XDG, or the system's for root) and
-    the defaults for the rest; :meth:`load` reads ``config.yml`` too. Constructing it creates nothing.
+    `SandboxConfig()` takes the directories from the environment (`TEROK_ROOT`, XDG, or the system's for root) and
+    the defaults for the rest; `load` reads `config.yml` too. Constructing it creates nothing.
     """
 
     state_dir: Path = field(default_factory=_state_dir)
@@ -56,13 +56,13 @@ class SandboxConfig:
     vault_dir: Path = field(default_factory=_vault_dir)
     """Credential database and routes."""
     services_mode: Literal["socket", "tcp"] = "socket"
-    """With ``tcp``, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
+    """With `tcp`, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
     shield_mode: Enforcement = "filter"
     """Egress enforcement of a launch that does not choose its own."""
     shield_profiles: tuple[str, ...] = ()
     """Allowlist profiles of launches that name none."""
     shield_resolvers: tuple[str, ...] = ()
-    """Name servers that containers' questions go to, ``address`` or ``address:port``; by default the host's."""
+    """Name servers that containers' questions go to, `address` or `address:port`; by default the host's."""
     credentials_passphrase_command: tuple[str, ...] | None = None
     """Argument vector of a program that prints the vault's passphrase."""
     budget: Budget = field(default_factory=_no_budget)
@@ -76,7 +76,7 @@ class SandboxConfig:
 
     @classmethod
     def load(cls) -> Self:
-        """Return the configuration with the settings of ``config.yml`` applied; raises ConfigError for a bad one."""
+        """Return the configuration with the settings of `config.yml` applied; raises ConfigError for a bad one."""
         return cls(**_settings(cls().config_file))
 
     @property
@@ -111,7 +111,7 @@ class SandboxConfig:
 
     @property
     def gate_base_path(self) -> Path:
-        """Directory of the bare mirrors, ``<scope>.git`` each."""
+        """Directory of the bare mirrors, `<scope>.git` each."""
         return self.state_dir / "gate"
 
     @property
@@ -150,7 +150,7 @@ class SandboxConfig:
         return self.state_dir / "sidecar"
 
     def sidecar_path(self, name: str) -> Path:
-        """Return the sidecar's path; *name* is a container name, anything else is a SandboxError."""
+        """Return the sidecar's path; `name` is a container name, anything else is a SandboxError."""
         return self.sidecar_dir / f"{checked_name(name)}.json"
 
     def container_state_dir(self, name: str) -> Path:
@@ -162,7 +162,7 @@ class SandboxConfig:
         return self.container_state_dir(name) / "gateway"
 
     def container_runtime_dir(self, name: str) -> Path:
-        """Return the directory of the supervisor's socket (host only) and of ``guest/`` (mounted read-only)."""
+        """Return the directory of the supervisor's socket (host only) and of `guest/` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
 
     def clearance_socket(self, name: str) -> Path:
@@ -170,7 +170,7 @@ class SandboxConfig:
         return self.container_runtime_dir(name) / "clearance" / "hub.sock"
 
     def guest_dir(self, name: str) -> Path:
-        """Return the directory that the container sees as ``/run/terok``."""
+        """Return the directory that the container sees as `/run/terok`."""
         return self.container_runtime_dir(name) / "guest"
 
     def ensure_container_dirs(self, name: str) -> None:
@@ -182,7 +182,7 @@ class SandboxConfig:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """Return the keyword arguments that ``config.yml`` sets; what it says is validated once, not by every command."""
+    """Return the keyword arguments that `config.yml` sets; what it says is validated once, not by every command."""
     if not file.exists():
         return {}
     from terok_util import remembered
@@ -219,7 +219,7 @@ def read_file(path: Path) -> bytes:
 
 
 def checked_name(name: str) -> str:
-    """Return *name* if it is a container name: ``[a-z0-9][a-z0-9_.-]{0,62}``; raises SandboxError otherwise."""
+    """Return `name` if it is a container name: `[a-z0-9][a-z0-9_.-]{0,62}`; raises SandboxError otherwise."""
     from terok_sandbox.sidecar import CONTAINER_NAME
 
     if not CONTAINER_NAME.match(name):

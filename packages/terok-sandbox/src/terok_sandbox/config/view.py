@@ -1,4 +1,4 @@
-"""The sections of ``config.yml`` that the sandbox owns, validated.
+"""The sections of `config.yml` that the sandbox owns, validated.
 
 Unknown sections and keys are refused; what is in the sections of other wheels is theirs.
 """
@@ -27,13 +27,13 @@ class Section(BaseModel):
 
 
 class CredentialsSection(Section):
-    """``credentials:`` where the vault lives and how it is unlocked."""
+    """`credentials:` where the vault lives and how it is unlocked."""
 
     passphrase_command: list[str] | None = Field(default=None, min_length=1)
 
 
 class ShieldSection(Section):
-    """``shield:`` how egress is enforced."""
+    """`shield:` how egress is enforced."""
 
     mode: Literal["filter", "airlock"] = "filter"
     profiles: list[str] = Field(default_factory=list, max_length=32)
@@ -53,7 +53,7 @@ class ShieldSection(Section):
 
 
 class GateSection(Section):
-    """``gate:`` what containers see of their project's upstream."""
+    """`gate:` what containers see of their project's upstream."""
 
     security_class: Literal["gatekeeping", "online"] = "gatekeeping"
 
@@ -69,27 +69,27 @@ class LimitsSection(Section):
 
 
 class BudgetSection(Section):
-    """``budget:`` what a task, and all tasks of a project together, may use of their providers."""
+    """`budget:` what a task, and all tasks of a project together, may use of their providers."""
 
     task: LimitsSection = LimitsSection()
     project: LimitsSection = LimitsSection()
 
 
 class ServicesSection(Section):
-    """``services:`` how containers reach vault and gate."""
+    """`services:` how containers reach vault and gate."""
 
     mode: Literal["socket", "tcp"] = "socket"
 
 
 class RunSection(Section):
-    """``run:`` how containers are run."""
+    """`run:` how containers are run."""
 
     shutdown_timeout: int = Field(default=10, ge=0, le=600)
     seccomp_opt_outs: list[Literal["nested", "perf", "debug", "32bit"]] = Field(default_factory=list)
 
 
 class SandboxConfigView(BaseModel):
-    """The sandbox's view of the shared ``config.yml``.
+    """The sandbox's view of the shared `config.yml`.
 
     Its sections without a setting are there so that what somebody writes into one is refused, not silently ignored.
     """
@@ -129,12 +129,12 @@ class SandboxConfigView(BaseModel):
 
 
 def read_view(path: Path) -> SandboxConfigView:
-    """Read *path*; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
+    """Read `path`; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
     return parse_view(path, read_file(path))
 
 
 def parse_view(path: Path, content: bytes) -> SandboxConfigView:
-    """Return the view of what *path* holds; raises as :func:`read_view` does."""
+    """Return the view of what `path` holds; raises as `read_view` does."""
     try:
         scope = load_config_file(path, content)
     except TerokError as error:

@@ -20,7 +20,7 @@ PROBE_TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """What a check found. ``error`` means that containers cannot be launched, or are not served as they should be."""
+    """What a check found. `error` means that containers cannot be launched, or are not served as they should be."""
 
     severity: Severity
     detail: str
@@ -32,9 +32,9 @@ class CheckVerdict:
 class DoctorCheck:
     """One thing to look at.
 
-    ``probe_cmd`` is run on the host when ``host_side``, else inside the container that is examined; ``evaluate`` gets
-    its exit code, standard output and standard error. Without a ``probe_cmd`` it gets ``(0, "", "")`` and looks for
-    itself. ``fix_cmd`` is a command that is safe to run unasked; its first word may be `terok-sandbox`.
+    `probe_cmd` is run on the host when `host_side`, else inside the container that is examined; `evaluate` gets
+    its exit code, standard output and standard error. Without a `probe_cmd` it gets `(0, "", "")` and looks for
+    itself. `fix_cmd` is a command that is safe to run unasked; its first word may be `terok-sandbox`.
     """
 
     category: str
@@ -47,7 +47,7 @@ class DoctorCheck:
 
 
 class Finding(NamedTuple):
-    """A check with its verdict; ``container`` is empty for what concerns the host."""
+    """A check with its verdict; `container` is empty for what concerns the host."""
 
     check: DoctorCheck
     verdict: CheckVerdict
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
 def examine(
     checks: Iterable[DoctorCheck], *, runtime: ContainerRuntime | None = None, container: str = ""
 ) -> list[Finding]:
-    """Make every check, those of the inside in *container*; a check that fails to answer is a finding too."""
+    """Make every check, those of the inside in `container`; a check that fails to answer is a finding too."""
     return [Finding(check, _verdict(check, runtime, container), container) for check in checks]
 
 

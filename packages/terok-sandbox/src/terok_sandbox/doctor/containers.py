@@ -28,7 +28,7 @@ _LIST_KEYS: Final = b"\0\0\0\1\x0b"
 _KEYS: Final = "\x0c"
 """Kinds of a request to an SSH agent, and of its answer."""
 _QUERY: Final = r"\x00\x1bAB\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01"
-"""A question for the address of ``localhost``, over TCP, with the ID ``AB``."""
+"""A question for the address of `localhost`, over TCP, with the ID `AB`."""
 
 
 def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorCheck]:

@@ -29,7 +29,7 @@ _KEY_USERS: Final = Path("/proc/key-users")
 
 
 def host_checks(runtime: ContainerRuntime | None) -> Iterator[DoctorCheck]:
-    """Yield the checks of this host, in the order in which they would be mended; of limits only with *runtime*."""
+    """Yield the checks of this host, in the order in which they would be mended; of limits only with `runtime`."""
     for item in check_prerequisites():
         yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
     if podman := shutil.which("podman"):
@@ -51,7 +51,7 @@ def host_checks(runtime: ContainerRuntime | None) -> Iterator[DoctorCheck]:
 
 
 def judge_podman(code: int, _out: str, err: str) -> CheckVerdict:
-    """Tell from the end of ``podman ps`` whether it can work, and whether its own remedy is due.
+    """Tell from the end of `podman ps` whether it can work, and whether its own remedy is due.
 
     It names that only when no process of any container is left whose namespace it could join: nothing is stopped by it.
     """
@@ -83,7 +83,7 @@ def judge_landlock(abi: int) -> CheckVerdict:
 
 
 def key_usage(lines: Iterable[str], uid: int) -> float | None:
-    """Return the larger share of the key and byte quotas that *uid* uses, from the lines of ``/proc/key-users``."""
+    """Return the larger share of the key and byte quotas that `uid` uses, from the lines of `/proc/key-users`."""
     for line in lines:
         owner, _, rest = line.partition(":")
         if owner.strip() == str(uid):

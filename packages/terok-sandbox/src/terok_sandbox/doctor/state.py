@@ -18,7 +18,7 @@ _SETUP: Final = ("terok-sandbox", "setup")
 
 
 def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> Iterator[DoctorCheck]:
-    """Yield the checks of the sandbox's own state; *rows* is the list of its containers.
+    """Yield the checks of the sandbox's own state; `rows` is the list of its containers.
 
     Without one, because Podman did not answer, nothing is taken for a container's remains.
     """

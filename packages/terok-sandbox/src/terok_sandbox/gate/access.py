@@ -19,7 +19,7 @@ _USERS = {"gitlab.com": "oauth2", "github.com": "x-access-token", "bitbucket.org
 
 
 def access_for(record: MirrorRecord, base: Path) -> UpstreamAccess:
-    """Return how the upstream of ``record`` is spoken to; nothing is opened before it is needed."""
+    """Return how the upstream of `record` is spoken to; nothing is opened before it is needed."""
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
         https=_vault_login(record.credential) if record.credential else lambda _: None,
@@ -29,7 +29,7 @@ def access_for(record: MirrorRecord, base: Path) -> UpstreamAccess:
 
 
 def _vault_login(name: str) -> Callable[[str], HttpsLogin]:
-    """Return a function that reads the credential ``[SET/]PROVIDER`` when an upstream asks for it."""
+    """Return a function that reads the credential `[SET/]PROVIDER` when an upstream asks for it."""
 
     def login(address: str) -> HttpsLogin:
         from terok_sandbox.config import SandboxConfig

@@ -22,14 +22,14 @@ _BYTES_PER_SECOND: Final = 4 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What each process may allocate (``memory``, bytes) and use of a processor (``seconds``)."""
+    """What each process may allocate (`memory`, bytes) and use of a processor (`seconds`)."""
 
     memory: int
     seconds: int
 
 
 def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
-    """Return the allowance for ``held`` bytes of packed objects; None stands for more than were counted."""
+    """Return the allowance for `held` bytes of packed objects; None stands for more than were counted."""
     if held is None:
         return Allowance(most_memory, _MOST_SECONDS)
     memory = min(_LEAST_MEMORY + _MEMORY_PER_BYTE * held, most_memory)
@@ -37,7 +37,7 @@ def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
 
 
 def held_bytes(mirror: Path, quarantine: Path | None = None) -> int:
-    """Return the size of a mirror's packs, and of what a push has brought into its ``quarantine``."""
+    """Return the size of a mirror's packs, and of what a push has brought into its `quarantine`."""
     found = _size(f"{mirror}/objects/pack", ".pack")
     return found if quarantine is None else found + _size(str(quarantine))
 

@@ -26,7 +26,7 @@ class Backend:
     """One running service of git, given as the coroutine that starts it.
 
     Use as an async context manager: leaving it, for whatever reason, ends the process and all that it started.
-    ``body`` yields the request's bytes; ``idle_timeout`` (seconds) is how long neither side may be silent.
+    `body` yields the request's bytes; `idle_timeout` (seconds) is how long neither side may be silent.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ def _inflate(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` to its end even when the caller is canceled meanwhile; the cancellation is raised after it."""
+    """Run `work` to its end even when the caller is canceled meanwhile; the cancellation is raised after it."""
     task = asyncio.get_running_loop().create_task(work)
     canceled: asyncio.CancelledError | None = None
     while not task.done():

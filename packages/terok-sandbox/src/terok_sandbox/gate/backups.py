@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"(?P<branch>.+)/(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{12}\
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A saved tip of a branch or, with the tag's full name as ``branch``, of a tag; `restore_backup` takes ``name``."""
+    """A saved tip of a branch or, with the tag's full name as `branch`, of a tag; `restore_backup` takes `name`."""
 
     name: str
     branch: str
@@ -42,7 +42,7 @@ def list_backups(mirror: Path) -> list[Backup]:
 
 
 def backups_in(refs: RefSet) -> list[Backup]:
-    """Return the saved tips among ``refs``, newest first."""
+    """Return the saved tips among `refs`, newest first."""
     found = []
     tags = {TAGS + name: tip for name, tip in refs.under(BACKUP_TAGS).items()}
     for name, tip in (refs.under(BACKUP) | tags).items():
@@ -53,7 +53,7 @@ def backups_in(refs: RefSet) -> list[Backup]:
 
 
 def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
-    """Set a branch (``to``, or the one it was saved from) or a tag to a saved tip and return its name.
+    """Set a branch (`to`, or the one it was saved from) or a tag to a saved tip and return its name.
 
     What it was at is saved first. `MirrorError` when there is no such backup, or somebody pushes meanwhile.
     """
@@ -78,7 +78,7 @@ def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
 def prune_backups(
     mirror: Path, older_than: timedelta = RETENTION, now: datetime | None = None, refs: RefSet | None = None
 ) -> list[Backup]:
-    """Remove and return the backups that are older than ``older_than``; ``refs`` are the mirror's, if known."""
+    """Remove and return the backups that are older than `older_than`; `refs` are the mirror's, if known."""
     limit = (now or datetime.now(UTC)) - older_than
     old = [backup for backup in backups_in(refs or read_refs(mirror)) if backup.saved < limit]
     errors = change_refs(mirror, [RefChange(_ref(backup.name), backup.tip, None) for backup in old])

@@ -1,4 +1,4 @@
-"""The verbs of ``gate``."""
+"""The verbs of `gate`."""
 
 from __future__ import annotations
 
@@ -151,4 +151,4 @@ VERBS: Final = (
         ),
     ),
 )
-"""Children of the ``gate`` group."""
+"""Children of the `gate` group."""

@@ -32,9 +32,9 @@ class HttpsLogin:
 class UpstreamAccess:
     """Where credentials come from when an upstream is spoken to.
 
-    ``https`` returns the login for an upstream's URL, or None for none. ``ssh_agent`` is a context manager that gives
-    the path of an agent's socket. With ``personal_ssh`` the person's own ssh configuration and keys are used instead.
-    ``known_hosts`` is the file that host keys are kept in.
+    `https` returns the login for an upstream's URL, or None for none. `ssh_agent` is a context manager that gives
+    the path of an agent's socket. With `personal_ssh` the person's own ssh configuration and keys are used instead.
+    `known_hosts` is the file that host keys are kept in.
     """
 
     known_hosts: Path
@@ -54,7 +54,7 @@ class Shown:
 
 @contextlib.contextmanager
 def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[Shown]:
-    """Give what a git call to ``address`` needs; `NoCredential` for an ssh upstream without an agent."""
+    """Give what a git call to `address` needs; `NoCredential` for an ssh upstream without an agent."""
     if kind == "ssh":
         with _ssh(address, access) as shown:
             yield shown

@@ -33,7 +33,7 @@ def disk_use(mirror: Path) -> int:
 
 
 def collect_garbage(mirror: Path, days: int) -> tuple[int, int]:
-    """Remove objects that no ref has reached for ``days``; return the disk's use before and after, in bytes.
+    """Remove objects that no ref has reached for `days`; return the disk's use before and after, in bytes.
 
     Saved tips are refs: `prune_backups` comes first if they shall go too.
     """

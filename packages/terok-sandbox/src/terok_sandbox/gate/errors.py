@@ -1,7 +1,7 @@
 """Errors of the gate.
 
 GateError
-├── GitFailed            git ended with an error; ``.status`` is its exit code
+├── GitFailed            git ended with an error; `.status` is its exit code
 ├── GitTimeout           git did not end in time
 ├── RepoNotUnderstood    a repository argument is neither a path nor a URL
 ├── UpstreamRefused      the upstream's address is one the gate does not use

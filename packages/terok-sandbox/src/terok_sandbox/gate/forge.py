@@ -14,7 +14,7 @@ from terok_sandbox.gate.errors import PromotionRefused
 from terok_sandbox.gate.source import RepoSource, endpoint
 
 Forge = Literal["github", "gitlab", "forgejo"]
-"""Kinds of API; ``forgejo`` is also Gitea's."""
+"""Kinds of API; `forgejo` is also Gitea's."""
 FORGES: Final[tuple[Forge, ...]] = get_args(Forge)
 
 _KNOWN: Final[Mapping[str, Forge]] = {"github.com": "github", "gitlab.com": "gitlab", "codeberg.org": "forgejo"}
@@ -24,7 +24,7 @@ _MAX_BODY: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What is asked for: to merge the branch ``head`` of the upstream into ``base``."""
+    """What is asked for: to merge the branch `head` of the upstream into `base`."""
 
     head: str
     base: str
@@ -34,7 +34,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """A POST of JSON; ``headers`` hold the token."""
+    """A POST of JSON; `headers` hold the token."""
 
     url: str
     body: bytes
@@ -56,7 +56,7 @@ def forge_of(source: RepoSource, chosen: str | None, scope: str) -> Forge:
 
 
 def opening(forge: Forge, source: RepoSource, wanted: PullRequest, token: str) -> ApiCall:
-    """Return the call that opens ``wanted`` on the forge where ``source`` lives."""
+    """Return the call that opens `wanted` on the forge where `source` lives."""
     host, path = _place(source)
     title, body = wanted.title[:_MAX_TITLE], wanted.body[:_MAX_BODY]
     fields = {"title": title, "head": wanted.head, "base": wanted.base, "body": body}

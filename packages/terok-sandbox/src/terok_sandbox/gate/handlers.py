@@ -1,5 +1,5 @@
 # ruff: noqa: T201 - what these print is their output
-"""What the verbs of ``gate`` do."""
+"""What the verbs of `gate` do."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _BLOCK: Final = 1024 * 1024
 def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
     """Return what betrays the credentials of the vault, nothing without a vault.
 
-    Raises `VaultLocked` when no passphrase is at hand; with ``interactive``, a person at the terminal is asked first.
+    Raises `VaultLocked` when no passphrase is at hand; with `interactive`, a person at the terminal is asked first.
     """
     from terok_sandbox.vault.access import credential_of
     from terok_sandbox.vault.unlock import open_vault
@@ -43,7 +43,7 @@ def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[
 def find_held(
     mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns], names: Iterable[str] = ()
 ) -> str:
-    """Return where ``names``, or commits of ``tip`` that ``known`` have not, hold a secret; empty if nowhere."""
+    """Return where `names`, or commits of `tip` that `known` have not, hold a secret; empty if nowhere."""
     from terok_sandbox.vault.scrub import Patterns
 
     secrets = [secret for one in patterns for secret in one.secrets]
@@ -78,7 +78,7 @@ def find_held(
 class Search:
     """Looks for secrets in objects that come in pieces, also across the edges of those, in all `readings`.
 
-    ``found`` is the number of the first object with a secret.
+    `found` is the number of the first object with a secret.
     """
 
     def __init__(self, patterns: Patterns) -> None:
@@ -101,13 +101,13 @@ class Search:
             self.found = self._number
 
     def holds(self, data: bytes) -> bool:
-        """Tell whether a secret is in ``data``, which is whole."""
+        """Tell whether a secret is in `data`, which is whole."""
         text = _Text(self._patterns, deep=_MAX_LAYERS)
         return text.holds(data) or text.ends()
 
 
 class _Text:
-    """One object, in all readings; ``deep`` is how many layers of gzip are opened."""
+    """One object, in all readings; `deep` is how many layers of gzip are opened."""
 
     def __init__(self, patterns: Patterns, deep: int) -> None:
         self._patterns = patterns

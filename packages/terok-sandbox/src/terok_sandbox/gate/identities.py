@@ -30,7 +30,7 @@ class Signature:
         return safe_text(f"{self.name} <{self.email}>")
 
     def is_of(self, person: frozenset[str]) -> bool:
-        """Tell whether it has a name or an address of the ``person``."""
+        """Tell whether it has a name or an address of the `person`."""
         return not person.isdisjoint({self.name.strip().casefold(), self.email.strip().casefold()})
 
 

@@ -3,7 +3,7 @@
 Git executes programs that configuration names: hooks, file-system monitors, pagers, diff drivers, credential
 helpers, ssh commands. Every call made here reads neither system nor user configuration, overrides each of those
 keys at command level (which wins over the repository's own file), reaches no transport that the caller did not
-name, starts in ``/`` and is limited to the plumbing the gate needs. Commands that cannot do without a
+name, starts in `/` and is limited to the plumbing the gate needs. Commands that cannot do without a
 work tree are not on the list, and none is given one, so attribute filters have nothing to run on.
 """
 
@@ -132,12 +132,12 @@ def run_git(
 ) -> Completed:
     """Run one git command and wait for it.
 
-    ``verb`` is one of `VERBS`; ``git_dir`` an absolute path of a repository (none: outside any repository).
-    ``protocols`` names the transports this call may use; ``config`` adds to `GUARD`; ``timeout`` is in seconds.
-    ``quarantine`` is a directory with objects of a push that are seen in addition to the repository's; ``shown`` is
-    what an upstream is shown of our credentials; ``sink`` takes the output piece by piece,
-    which is not returned then. Git reads ``input``, else the descriptor ``stdin``. It may allocate ``memory`` bytes.
-    With ``check``, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
+    `verb` is one of `VERBS`; `git_dir` an absolute path of a repository (none: outside any repository).
+    `protocols` names the transports this call may use; `config` adds to `GUARD`; `timeout` is in seconds.
+    `quarantine` is a directory with objects of a push that are seen in addition to the repository's; `shown` is
+    what an upstream is shown of our credentials; `sink` takes the output piece by piece,
+    which is not returned then. Git reads `input`, else the descriptor `stdin`. It may allocate `memory` bytes.
+    With `check`, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
     from terok_util import process
@@ -175,12 +175,12 @@ async def spawn_service(
     allowed: Allowance | None = None,
     who: str = "container",
 ) -> Process:
-    """Start the service for one HTTP request to ``mirror``, with pipes on all three streams.
+    """Start the service for one HTTP request to `mirror`, with pipes on all three streams.
 
-    ``config`` holds command-level settings beyond `GUARD`, ``protocol`` what the client asked for in the header
-    ``Git-Protocol``; with ``advertise`` the service only says what there is. Git and its hook inherit the descriptors
-    ``pass_fds`` and get ``variables``. ``allowed`` limits git, and each process that it starts, before it reads the
-    request. The reflogs say that ``who`` has pushed (`pusher`).
+    `config` holds command-level settings beyond `GUARD`, `protocol` what the client asked for in the header
+    `Git-Protocol`; with `advertise` the service only says what there is. Git and its hook inherit the descriptors
+    `pass_fds` and get `variables`. `allowed` limits git, and each process that it starts, before it reads the
+    request. The reflogs say that `who` has pushed (`pusher`).
     """
     from asyncio.subprocess import PIPE
 
@@ -226,7 +226,7 @@ def find_git() -> str:
 def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the whole environment of a git call: nothing of the caller's but its search path and, for https, proxies.
 
-    ``config`` is added to (and wins over) `GUARD`.
+    `config` is added to (and wins over) `GUARD`.
     """
     allowed = tuple(protocols)
     keep = _KEEP + (_KEEP_FOR_HTTPS if "https" in allowed else ())
@@ -261,7 +261,7 @@ def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, 
 
 
 def local_service(source: Path, service: Service) -> str:
-    """Return the command that serves the repository at ``source`` to a fetch or push of ours.
+    """Return the command that serves the repository at `source` to a fetch or push of ours.
 
     Git drops command-level configuration when it enters another repository on the same machine, so the guard is
     given again here; and this process may use no transport at all, so a repository that poses as a partial clone

@@ -1,7 +1,7 @@
 """Where a mirror lies on disk and how a new one is made.
 
-``<base>/<scope>.git`` is a bare repository with our configuration and our one hook. A mirror is built beside its place
-and renamed into it, so there is never half of one. ``<base>/<scope>.json`` remembers the upstream: what takes pushes
+`<base>/<scope>.git` is a bare repository with our configuration and our one hook. A mirror is built beside its place
+and renamed into it, so there is never half of one. `<base>/<scope>.json` remembers the upstream: what takes pushes
 may write inside the mirror, and must not choose whom our credentials are shown to.
 """
 
@@ -56,9 +56,9 @@ _CONFIG: Final = """\
 class MirrorRecord:
     """What a mirror remembers of itself.
 
-    ``credential`` is the name of a credential in the vault (``[SET/]PROVIDER``) for an https upstream, ``ssh_agent``
-    the socket of an agent for an ssh upstream; ``personal_ssh`` lets ssh use the person's own configuration and keys.
-    ``forge`` is the kind of API on the upstream's host, for pull requests.
+    `credential` is the name of a credential in the vault (`[SET/]PROVIDER`) for an https upstream, `ssh_agent`
+    the socket of an agent for an ssh upstream; `personal_ssh` lets ssh use the person's own configuration and keys.
+    `forge` is the kind of API on the upstream's host, for pull requests.
     """
 
     scope: str
@@ -72,7 +72,7 @@ class MirrorRecord:
 
 
 def mirror_path(base: Path, scope: str) -> Path:
-    """Return the place of the mirror of ``scope``; `MirrorError` for a scope that is not a plain name."""
+    """Return the place of the mirror of `scope`; `MirrorError` for a scope that is not a plain name."""
     if not SCOPE.match(scope):
         raise MirrorError(
             f"the scope {scope!r} is not usable", hint="scopes are lower case letters, digits, '-' and '_'"
@@ -116,7 +116,7 @@ def install_hook(mirror: Path) -> None:
 
 
 def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
-    """Remove what killed processes have left: quarantines and locks that nobody touched for ``idle`` seconds."""
+    """Remove what killed processes have left: quarantines and locks that nobody touched for `idle` seconds."""
     for lock in (mirror / "packed-refs.lock", mirror / "HEAD.lock", *mirror.glob("refs/**/*.lock")):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - lock.lstat().st_mtime > idle:
@@ -160,7 +160,7 @@ def read_record(mirror: Path) -> MirrorRecord:
 
 
 def write_record(mirror: Path, record: MirrorRecord) -> None:
-    """Remember ``record`` unless that is what the mirror remembers already."""
+    """Remember `record` unless that is what the mirror remembers already."""
     text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
     file = record_file(mirror)
     if not file.is_file() or file.read_text() != text:
@@ -171,7 +171,7 @@ _AGAIN: Final = "run `terok-sandbox gate add REPO` for its repository again; wha
 
 
 def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[MirrorRecord]:
-    """Return the records of all mirrors below ``base``, sorted by scope; ``unreadable`` is told of the others."""
+    """Return the records of all mirrors below `base`, sorted by scope; `unreadable` is told of the others."""
     found = []
     for mirror in sorted(base.glob("*.git")) if base.is_dir() else ():
         try:

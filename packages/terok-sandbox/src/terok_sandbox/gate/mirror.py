@@ -55,10 +55,10 @@ _LOCK_SECONDS = 120.0
 class GateSyncResult:
     """What a sync did.
 
-    ``applied`` are gate branches that were created or fast-forwarded; ``pending`` wait for a person; ``errors``
-    are refs that could not be changed (``success`` is False then); ``notes`` are worth a look, such as moved tags.
-    ``start`` is the commit that new work starts from, the upstream's and not what agents have pushed,
-    ``default_branch`` the branch it is on. Both are None where there is none.
+    `applied` are gate branches that were created or fast-forwarded; `pending` wait for a person; `errors`
+    are refs that could not be changed (`success` is False then); `notes` are worth a look, such as moved tags.
+    `start` is the commit that new work starts from, the upstream's and not what agents have pushed,
+    `default_branch` the branch it is on. Both are None where there is none.
     """
 
     path: Path
@@ -89,10 +89,10 @@ class ApplyPendingResult:
 
 
 class GitGate:
-    """The mirror of ``scope`` below ``base``.
+    """The mirror of `scope` below `base`.
 
-    ``upstream`` is an absolute path, an https URL without credentials or an ssh address; None means a project without
-    upstream. ``default_branch`` overrides the upstream's own choice, ``access`` what the mirror's record says of
+    `upstream` is an absolute path, an https URL without credentials or an ssh address; None means a project without
+    upstream. `default_branch` overrides the upstream's own choice, `access` what the mirror's record says of
     credentials.
     """
 
@@ -113,7 +113,7 @@ class GitGate:
 
     @classmethod
     def open(cls, scope: str, *, base: Path) -> GitGate:
-        """Return the existing mirror of ``scope`` with the upstream it remembers; `MirrorError` if there is none."""
+        """Return the existing mirror of `scope` with the upstream it remembers; `MirrorError` if there is none."""
         record = read_record(mirror_path(base, scope))
         gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
         if record.upstream is not None:
@@ -123,7 +123,7 @@ class GitGate:
     def sync(self, *, timeout: float = 1800.0) -> GateSyncResult:
         """Make the mirror if there is none, and bring it in step with its upstream.
 
-        Branches are created and fast-forwarded; anything else is reported as pending. ``timeout`` (seconds) bounds
+        Branches are created and fast-forwarded; anything else is reported as pending. `timeout` (seconds) bounds
         the transfer. Raises `UpstreamUnreachable`, and `MirrorError` when another sync holds the mirror.
         """
         with self._lock():
@@ -157,7 +157,7 @@ class GitGate:
         return Upstream(self.source, access)
 
     def seed(self, base: Path) -> Path | None:
-        """Return a copy of the mirror below ``base`` that a container may be given to read, if that is of use."""
+        """Return a copy of the mirror below `base` that a container may be given to read, if that is of use."""
         from terok_sandbox.gate.seed import refresh_seed
 
         return refresh_seed(self.path, base)
@@ -203,7 +203,7 @@ class GitGate:
         return self._pending(self._refs())
 
     def apply_pending_ops(self, branches: Iterable[str] | None = None) -> ApplyPendingResult:
-        """Carry out the pending operations (of ``branches`` only, if given; tags by their full name).
+        """Carry out the pending operations (of `branches` only, if given; tags by their full name).
 
         The old tip of each is saved under a backup ref in the same transaction, which fails if somebody has pushed
         to the branch since the operation was worked out.
@@ -318,7 +318,7 @@ class GitGate:
             raise MirrorError(f"the mirror at {self.path} cannot be prepared for a fetch: {errors[0]}")
 
     def _plan(self, refs: RefSet, before: RefSet) -> SyncPlan:
-        """Plan for the branches; ``before`` holds the snapshot as it was."""
+        """Plan for the branches; `before` holds the snapshot as it was."""
         proof = {**before.under(UPSTREAM), **refs.under(ATTIC)}
         return plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, MirrorHistory(self.path))
 

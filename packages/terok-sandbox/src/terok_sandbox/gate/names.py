@@ -15,10 +15,10 @@ _REMOTES: Final = frozenset({"gate", "upstream"})
 
 
 def misleading(ref: str, exists: Callable[[str], bool]) -> str:
-    """Return why nothing may be called ``ref`` (a full name), in words; empty if it may.
+    """Return why nothing may be called `ref` (a full name), in words; empty if it may.
 
     Git looks for a short name among tags before branches, and among both before what a clone knows of its remotes.
-    ``exists`` tells whether there is a ref of a full name.
+    `exists` tells whether there is a ref of a full name.
     """
     tag = ref.startswith(TAGS)
     name = ref.removeprefix(TAGS if tag else HEADS)

@@ -1,7 +1,7 @@
 """Create refs by the thousand, in one file.
 
 Git writes each new ref as a file of its own and waits for the disk each time; for 100,000 branches that takes
-minutes. ``packed-refs`` holds them in one file. Only refs that nobody else writes may be created this way: the
+minutes. `packed-refs` holds them in one file. Only refs that nobody else writes may be created this way: the
 hidden snapshot, and the branches of a mirror that no container has seen yet.
 """
 
@@ -23,13 +23,13 @@ _PATIENCE: Final = 10.0
 
 
 def is_ref_name(name: str) -> bool:
-    """Tell whether git takes ``name`` as the full name of a ref."""
+    """Tell whether git takes `name` as the full name of a ref."""
     size = len(name.encode("utf-8", "surrogateescape"))
     return name.startswith("refs/") and size <= _MAX_NAME and _FUNNY.search(name) is None
 
 
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
-    """Create ``refs`` (full name to object id), none of which exists, all at once.
+    """Create `refs` (full name to object id), none of which exists, all at once.
 
     Holds git's own lock on the file; `MirrorError` when somebody else does, or a name or id is not one.
     """
@@ -55,7 +55,7 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
 
 
 def _locked(lock: Path) -> int:
-    """Create ``lock``; a push that deletes a branch holds it for a moment."""
+    """Create `lock`; a push that deletes a branch holds it for a moment."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -18,10 +18,10 @@ MAX_JUDGED: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class PendingOp:
-    """A change to a branch or ``tag`` of the gate that a sync does not make by itself.
+    """A change to a branch or `tag` of the gate that a sync does not make by itself.
 
-    ``gate_only_commits`` counts the commits that leave the branch and that the upstream never had there;
-    ``lossless`` says that nothing of the gate's own is lost. ``upstream_tip`` is None for a deletion.
+    `gate_only_commits` counts the commits that leave the branch and that the upstream never had there;
+    `lossless` says that nothing of the gate's own is lost. `upstream_tip` is None for a deletion.
     """
 
     kind: Literal["force_update", "delete"]
@@ -55,11 +55,11 @@ class History(Protocol):
         """Count what each side has that the other has not."""
 
     def count(self, tip: str, without: Iterable[str]) -> int:
-        """Count the commits reachable from ``tip`` and from none of ``without``."""
+        """Count the commits reachable from `tip` and from none of `without`."""
 
 
 class RefNames:
-    """The branch names in use; git cannot hold both ``a`` and ``a/b``."""
+    """The branch names in use; git cannot hold both `a` and `a/b`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names: set[str] = set()
@@ -68,13 +68,13 @@ class RefNames:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Take ``name`` into use."""
+        """Take `name` into use."""
         self._names.add(name)
         for parent in _parents(name):
             self._below.setdefault(parent, name)
 
     def obstacle(self, name: str) -> str | None:
-        """Return a name in use that rules ``name`` out, if there is one."""
+        """Return a name in use that rules `name` out, if there is one."""
         above = next((parent for parent in _parents(name) if parent in self._names), None)
         return above or self._below.get(name)
 
@@ -83,8 +83,8 @@ class RefNames:
 class SyncPlan:
     """What to do with the gate's branches.
 
-    ``updates`` maps a branch to (old tip or None, new tip); ``resolved`` are branches whose saved proof is no
-    longer needed; ``gate_only`` are branches the upstream never had.
+    `updates` maps a branch to (old tip or None, new tip); `resolved` are branches whose saved proof is no
+    longer needed; `gate_only` are branches the upstream never had.
     """
 
     updates: Mapping[str, tuple[str | None, str]]
@@ -97,9 +97,9 @@ class SyncPlan:
 def plan_sync(
     heads: Mapping[str, str], upstream: Mapping[str, str], proof: Mapping[str, str], history: History
 ) -> SyncPlan:
-    """Compare the gate's ``heads`` with the ``upstream`` branches.
+    """Compare the gate's `heads` with the `upstream` branches.
 
-    ``proof`` gives, per branch, the last tip that the upstream was known to have before the one in ``upstream``:
+    `proof` gives, per branch, the last tip that the upstream was known to have before the one in `upstream`:
     it tells a rewritten branch from one that only moved on, and a deleted branch from one it never had.
     """
     updates: dict[str, tuple[str | None, str]] = {}

@@ -29,7 +29,7 @@ _TIMEOUT: Final = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class NewWork:
-    """A branch with commits that the upstream has not; ``state`` is ``new``, ``reviewed`` or ``rejected``."""
+    """A branch with commits that the upstream has not; `state` is `new`, `reviewed` or `rejected`."""
 
     branch: str
     tip: str
@@ -106,9 +106,9 @@ def promote(
 ) -> str:
     """Send a reviewed branch upstream and return the upstream branch that has it now.
 
-    ``to`` is the upstream's branch (the same name without it); ``held`` betrays secrets that must not leave
+    `to` is the upstream's branch (the same name without it); `held` betrays secrets that must not leave
     (`held_patterns`). Raises `PromotionRefused` when the branch was not
-    reviewed or has changed since, when it has findings and ``accept_flags`` is not set, when the upstream's branch
+    reviewed or has changed since, when it has findings and `accept_flags` is not set, when the upstream's branch
     is not what the review compared with, would lose commits or get some that the review did not show, when a secret
     would be sent, and when the upstream does not take it.
     """
@@ -153,7 +153,7 @@ def promote(
 
 
 def is_promoted(gate: GitGate, branch: str, target: str) -> bool:
-    """Tell whether the upstream's ``target`` is at the tip of ``branch``, also when asked now."""
+    """Tell whether the upstream's `target` is at the tip of `branch`, also when asked now."""
     upstream = gate.upstream()
     refs = read_refs(gate.path).refs
     tip = refs.get(HEADS + branch)
@@ -165,7 +165,7 @@ def is_promoted(gate: GitGate, branch: str, target: str) -> bool:
 def reject(gate: GitGate, branch: str, note: str) -> str:
     """Turn a branch down as it is, and return its tip.
 
-    The agent sees ``note`` in the output of its next push, and as a git note (``refs/notes/commits``) on the commit.
+    The agent sees `note` in the output of its next push, and as a git note (`refs/notes/commits`) on the commit.
     """
     tip = gate.branch_heads().get(branch)
     if tip is None:

@@ -40,7 +40,7 @@ class PreparedPullRequest:
 
 
 def prepare(gate: GitGate, branch: str, *, head: str, base: str | None, title: str | None) -> PreparedPullRequest:
-    """Say what would be opened for ``branch``, promoted as ``head``; ``base`` is the upstream's default without it.
+    """Say what would be opened for `branch`, promoted as `head`; `base` is the upstream's default without it.
 
     Raises `PromotionRefused` or `NoCredential` for what is missing, before anything is sent.
     """

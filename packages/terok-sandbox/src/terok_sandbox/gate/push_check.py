@@ -52,7 +52,7 @@ class Question:
 
 
 class PushCheck:
-    """Answers one push. An async context manager; ``inherited`` and ``variables`` go to the process that runs git."""
+    """Answers one push. An async context manager; `inherited` and `variables` go to the process that runs git."""
 
     def __init__(self, mirror: Path) -> None:
         self._mirror = mirror

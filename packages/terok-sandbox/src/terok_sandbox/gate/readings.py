@@ -43,7 +43,7 @@ def joined(piece: bytes) -> bytes:
 
 
 class Dump:
-    """Reads hexadecimal digits, also as dumps and lists in programs have them; ``swapped``: in words of two bytes."""
+    """Reads hexadecimal digits, also as dumps and lists in programs have them; `swapped`: in words of two bytes."""
 
     def __init__(self, *, swapped: bool = False) -> None:
         self._swapped = swapped

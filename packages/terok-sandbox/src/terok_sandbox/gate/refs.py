@@ -2,17 +2,17 @@
 
 | refs                              | role                                                                |
 |-----------------------------------|---------------------------------------------------------------------|
-| ``refs/heads/*``                  | what the container clones and pushes to                             |
-| ``refs/tags/*``                   | tags, created only                                                  |
-| ``refs/terok/upstream/*``         | branches of the upstream as last seen                               |
-| ``refs/terok/upstream-tags/*``    | its tags as last seen                                               |
-| ``refs/terok/detached``           | where its HEAD was last that was on no branch                       |
-| ``refs/terok/attic/*``            | what the upstream had before, while a pending operation rests on it |
-| ``refs/terok/attic-tags/*``       | the same of its tags                                                |
-| ``refs/terok/backup/<b>/<stamp>`` | tips saved before they were overwritten or deleted                  |
-| ``refs/terok/backup-tags/…``      | the same of tags                                                    |
+| `refs/heads/*`                  | what the container clones and pushes to                             |
+| `refs/tags/*`                   | tags, created only                                                  |
+| `refs/terok/upstream/*`         | branches of the upstream as last seen                               |
+| `refs/terok/upstream-tags/*`    | its tags as last seen                                               |
+| `refs/terok/detached`           | where its HEAD was last that was on no branch                       |
+| `refs/terok/attic/*`            | what the upstream had before, while a pending operation rests on it |
+| `refs/terok/attic-tags/*`       | the same of its tags                                                |
+| `refs/terok/backup/<b>/<stamp>` | tips saved before they were overwritten or deleted                  |
+| `refs/terok/backup-tags/…`      | the same of tags                                                    |
 
-All of ``refs/terok`` is hidden from the container.
+All of `refs/terok` is hidden from the container.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RefSet:
     refs: Mapping[str, str]
 
     def under(self, prefix: str) -> dict[str, str]:
-        """Return the refs below ``prefix``, without it in their names."""
+        """Return the refs below `prefix`, without it in their names."""
         return {name[len(prefix) :]: oid for name, oid in self.refs.items() if name.startswith(prefix)}
 
     def own(self) -> int:
@@ -65,14 +65,14 @@ class RefSet:
 
 @dataclass(frozen=True, slots=True)
 class RefChange:
-    """Set ``ref`` to ``new`` (None: delete it), provided it is at ``old`` (None: does not exist)."""
+    """Set `ref` to `new` (None: delete it), provided it is at `old` (None: does not exist)."""
 
     ref: str
     old: str | None
     new: str | None
 
     def instruction(self) -> bytes:
-        """Return the line that ``git update-ref --stdin -z`` takes for this change."""
+        """Return the line that `git update-ref --stdin -z` takes for this change."""
         if self.old is None:
             words = ["create " + self.ref, self.new or ""]
         elif self.new is None:
@@ -83,7 +83,7 @@ class RefChange:
 
 
 def read_refs(mirror: Path) -> RefSet:
-    """Return every ref of ``mirror``."""
+    """Return every ref of `mirror`."""
     done = run_git("for-each-ref", "--format=%(objectname) %(refname)", git_dir=mirror, max_output=_LISTING_BYTES)
     refs: dict[str, str] = {}
     for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"):
@@ -94,7 +94,7 @@ def read_refs(mirror: Path) -> RefSet:
 
 
 def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
-    """Apply ``changes`` and return what went wrong, one line each.
+    """Apply `changes` and return what went wrong, one line each.
 
     They are tried in large transactions; one that fails because a ref was overtaken (somebody pushed meanwhile) is
     halved until that ref is alone, so that one branch in use does not hold the others up.
@@ -107,7 +107,7 @@ def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
 
 
 def create_unseen(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
-    """Apply ``changes`` to refs that nobody else writes; many new ones are created in one file."""
+    """Apply `changes` to refs that nobody else writes; many new ones are created in one file."""
     todo = list(changes)
     new = {change.ref: change.new for change in todo if change.old is None and change.new is not None}
     if len(new) < _PACK_FROM:
@@ -118,12 +118,12 @@ def create_unseen(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
 
 
 def change_refs_together(mirror: Path, changes: Iterable[RefChange]) -> str | None:
-    """Apply all ``changes`` or none; return why not, or None."""
+    """Apply all `changes` or none; return why not, or None."""
     return _transaction(mirror, list(changes))
 
 
 def point_head(mirror: Path, branch: str) -> None:
-    """Make ``branch`` the one that a clone checks out; it need not exist yet."""
+    """Make `branch` the one that a clone checks out; it need not exist yet."""
     target = HEADS + branch
     if (mirror / "HEAD").read_text().strip() != f"ref: {target}":
         run_git("symbolic-ref", "HEAD", target, git_dir=mirror)
@@ -135,7 +135,7 @@ def head_branch(mirror: Path) -> str:
 
 
 def backup_ref(name: str, tip: str, now: datetime | None = None, *, tag: bool = False) -> str:
-    """Return the ref under which ``tip`` of a branch or ``tag`` is saved."""
+    """Return the ref under which `tip` of a branch or `tag` is saved."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     return f"{BACKUP_TAGS if tag else BACKUP}{name}/{stamp}-{tip[:12]}"
 
@@ -156,7 +156,7 @@ class MirrorHistory:
         return Divergence(ahead, behind, related=base.returncode == 0)
 
     def count(self, tip: str, without: Iterable[str]) -> int:
-        """Count the commits reachable from ``tip`` and from none of ``without``."""
+        """Count the commits reachable from `tip` and from none of `without`."""
         done = run_git("rev-list", "--count", tip, "--not", *without, git_dir=self.mirror)
         return int(done.stdout)
 

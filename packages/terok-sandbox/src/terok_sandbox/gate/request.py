@@ -28,7 +28,7 @@ _MAX_AUTHORIZATION: Final = 1024
 class GateRequest:
     """A request that may be served: the branch a clone checks out, a service's advertisement, or a call of it.
 
-    ``protocol`` is what the client asked for (``version=2``); ``gzip`` says that the body is compressed.
+    `protocol` is what the client asked for (`version=2`); `gzip` says that the body is compressed.
     """
 
     action: Action
@@ -43,7 +43,7 @@ class GateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that is not served, with its HTTP status; ``lfs`` says that a client of Git LFS asked."""
+    """A request that is not served, with its HTTP status; `lfs` says that a client of Git LFS asked."""
 
     status: int
     reason: str
@@ -71,9 +71,9 @@ def authorize(authorization: str | None, token_sha256: str) -> Refusal | None:
 
 
 def route(method: str, target: str, headers: Mapping[str, str], name: str) -> GateRequest | Refusal:
-    """Return what ``method`` on ``target`` (path and query as received) asks of the repository ``name``.
+    """Return what `method` on `target` (path and query as received) asks of the repository `name`.
 
-    ``headers`` is asked for lower-case names.
+    `headers` is asked for lower-case names.
     """
     root = f"/{name}.git/"
     tail = target.removeprefix(root) if target.startswith(root) else ""

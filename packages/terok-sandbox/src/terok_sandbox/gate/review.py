@@ -30,7 +30,7 @@ EMPTY_TREE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CommitSummary:
-    """One commit; ``date`` is ISO 8601, and all text is safe to print. ``remarks`` say what stands out in it."""
+    """One commit; `date` is ISO 8601, and all text is safe to print. `remarks` say what stands out in it."""
 
     oid: str
     author: str
@@ -41,9 +41,9 @@ class CommitSummary:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a branch has that its base has not; ``base`` is a commit, or None when the two share nothing.
+    """What a branch has that its base has not; `base` is a commit, or None when the two share nothing.
 
-    ``whole`` is False when the patch is too large to be shown; ``patch`` says so then, and how to read it.
+    `whole` is False when the patch is too large to be shown; `patch` says so then, and how to read it.
     """
 
     branch: str
@@ -56,7 +56,7 @@ class Review:
 
 
 def review_branch(mirror: Path, branch: str) -> Review:
-    """Compare ``branch`` with where it left what `base_tip` names; `NoSuchBranch` when there is none."""
+    """Compare `branch` with where it left what `base_tip` names; `NoSuchBranch` when there is none."""
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
@@ -96,7 +96,7 @@ def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
 
 
 def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSummary, ...]:
-    """Return the newest `MAX_COMMITS` of those that ``tip`` has and ``start`` (None: nothing) has not."""
+    """Return the newest `MAX_COMMITS` of those that `tip` has and `start` (None: nothing) has not."""
     without = [f"^{start}"] if start else []
     form = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
     done = run_git("log", form, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)

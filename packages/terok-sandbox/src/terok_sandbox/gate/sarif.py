@@ -14,7 +14,7 @@ _LEVEL: Final = {"refuse": "error", "flag": "warning"}
 
 
 def to_sarif(report: Report, *, version: str) -> dict[str, Any]:
-    """Return the document for a report; ``version`` is this program's."""
+    """Return the document for a report; `version` is this program's."""
     results = [_result(finding, "refuse") for finding in report.refused]
     results += [_result(finding, "flag") for finding in report.flagged]
     rules = [{"id": rule.name, "shortDescription": {"text": rule.title}} for rule in RULES.values()]

@@ -1,6 +1,6 @@
 """A copy of a mirror that containers may read, so that a workspace need not come through the gate.
 
-``<base>/<scope>.git`` holds the branches and tags that the container may fetch anyway, and none of what the mirror
+`<base>/<scope>.git` holds the branches and tags that the container may fetch anyway, and none of what the mirror
 hides. It is mounted read-only, and the container copies from it: no alternates, no hard links, nothing shared that an
 agent can write. Only the host writes to it, from its own mirror.
 """
@@ -36,7 +36,7 @@ _CONFIG: Final = {
 
 
 def refresh_seed(mirror: Path, base: Path) -> Path | None:
-    """Bring the copy of ``mirror`` below ``base`` up to date and return it.
+    """Bring the copy of `mirror` below `base` up to date and return it.
 
     None when it cannot be made: a clone through the gate gives the same.
     """
@@ -55,9 +55,9 @@ def refresh_seed(mirror: Path, base: Path) -> Path | None:
 
 
 def seed_workspace(seed: Path, workspace: Path, origin: str) -> bool:
-    """Make the repository of a ``workspace`` out of the copy at ``seed``, with ``origin`` as its remote.
+    """Make the repository of a `workspace` out of the copy at `seed`, with `origin` as its remote.
 
-    The directory is made if need be. Files are not checked out: ``git reset --hard`` does that, inside the container.
+    The directory is made if need be. Files are not checked out: `git reset --hard` does that, inside the container.
     False, and nothing is left behind, when the directory is not empty or the copy is of no use.
     """
     from terok_util import process

@@ -22,9 +22,9 @@ _STOP_SECONDS: Final = 30.0
 
 
 class GateServer:
-    """Serves ``mirror`` as ``/<name>.git`` to whoever knows ``token``, from a thread; a context manager.
+    """Serves `mirror` as `/<name>.git` to whoever knows `token`, from a thread; a context manager.
 
-    It listens on the loopback ``port`` (0: any free one); ``url`` holds the token.
+    It listens on the loopback `port` (0: any free one); `url` holds the token.
     """
 
     def __init__(

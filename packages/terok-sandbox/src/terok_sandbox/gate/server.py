@@ -49,10 +49,10 @@ log = logging.getLogger(__name__)
 class GateLimits:
     """What one container may use of its gate.
 
-    ``push_bytes`` is the largest pack a push may carry, ``push_memory`` (bytes) the most that a process which unpacks
-    one may allocate (`allowance`). Pushes leave ``free_bytes`` of the disk free.
-    ``calls`` run at once, ``pushes`` of them; more wait, for a call up to ``queue_seconds``. ``idle_seconds`` without
-    a byte in either direction end a call, ``call_seconds`` end it in any case.
+    `push_bytes` is the largest pack a push may carry, `push_memory` (bytes) the most that a process which unpacks
+    one may allocate (`allowance`). Pushes leave `free_bytes` of the disk free.
+    `calls` run at once, `pushes` of them; more wait, for a call up to `queue_seconds`. `idle_seconds` without
+    a byte in either direction end a call, `call_seconds` end it in any case.
     """
 
     push_bytes: int = 2 * 1024**3
@@ -74,7 +74,7 @@ async def serve_gate(
     limits: GateLimits | None = None,
     who: str = "container",
 ) -> None:
-    """Serve ``wiring``'s mirror on the listening ``sock`` to the container ``who`` until ``stop`` is set.
+    """Serve `wiring`'s mirror on the listening `sock` to the container `who` until `stop` is set.
 
     Calls that run at that moment are ended with all their processes. The socket itself is left open.
     """
@@ -272,7 +272,7 @@ def _preface(wanted: GateRequest) -> bytes:
 async def _counted(body: AsyncIterator[bytes], patience: float) -> tuple[int | None, AsyncIterator[bytes]]:
     """Return the size of a body, None if it has more than `_SMALL` bytes, and the body as it was.
 
-    TimeoutError when nothing comes for ``patience`` seconds.
+    TimeoutError when nothing comes for `patience` seconds.
     """
     first: list[bytes] = []
     size = 0

@@ -22,7 +22,7 @@ _USE_HTTPS_OR_CLONE = "use its https URL, or clone it and give the path of the c
 
 @dataclass(frozen=True, slots=True)
 class RepoSource:
-    """A repository as upstream: ``address`` is an absolute path, an https URL without credentials or an ssh address."""
+    """A repository as upstream: `address` is an absolute path, an https URL without credentials or an ssh address."""
 
     kind: Literal["path", "url", "ssh"]
     address: str
@@ -30,7 +30,7 @@ class RepoSource:
 
 
 def resolve_repo(text: str) -> RepoSource:
-    """Return what ``text`` (a path, absolute or not, or a URL) names.
+    """Return what `text` (a path, absolute or not, or a URL) names.
 
     Raises `RepoNotUnderstood` when it is neither, and `UpstreamRefused` for a URL with credentials in it or with
     a transport the gate does not speak.
@@ -47,16 +47,16 @@ def resolve_repo(text: str) -> RepoSource:
 
 
 def known_repo(address: str) -> RepoSource:
-    """Return what the ``address`` that a mirror remembers names; a directory need not be there any more."""
+    """Return what the `address` that a mirror remembers names; a directory need not be there any more."""
     if address.startswith("/"):
         return RepoSource("path", address, Path(address).name.removesuffix(".git"))
     return resolve_repo(address)
 
 
 def scope_for(repo: str) -> str:
-    """Return the mirror name of a repository: a readable slug and a hash, stable, ``[a-z0-9-]`` only.
+    """Return the mirror name of a repository: a readable slug and a hash, stable, `[a-z0-9-]` only.
 
-    The same directory has one scope however it is spelled; so has a URL with and without its ``.git``.
+    The same directory has one scope however it is spelled; so has a URL with and without its `.git`.
     """
     source = resolve_repo(repo)
     slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "repo"
@@ -75,7 +75,7 @@ def endpoint(source: RepoSource) -> tuple[str, int] | None:
 
 
 def local_git_dir(repo: Path) -> Path:
-    """Return what git itself would enter at ``repo``: its ``.git``, or ``repo`` when that is a bare repository."""
+    """Return what git itself would enter at `repo`: its `.git`, or `repo` when that is a bare repository."""
     if not repo.is_dir():
         raise RepoNotUnderstood(
             f"the directory {repo} is gone", hint="put it back, or make a mirror of its new place: gate add DIRECTORY"

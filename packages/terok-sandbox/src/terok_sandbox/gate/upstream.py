@@ -54,13 +54,13 @@ class Advertised:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One upstream, as the mirror sees it; ``access`` is what it may be shown of our credentials."""
+    """One upstream, as the mirror sees it; `access` is what it may be shown of our credentials."""
 
     source: RepoSource
     access: UpstreamAccess | None = None
 
     def advertised(self, *, timeout: float) -> Advertised:
-        """Return what the upstream offers; `UpstreamUnreachable` if it does not answer in ``timeout`` seconds."""
+        """Return what the upstream offers; `UpstreamUnreachable` if it does not answer in `timeout` seconds."""
         try:
             done = self._git("ls-remote", "--symref", timeout=timeout, max_output=_ADVERTISEMENT_BYTES)
         except (GitFailed, GitTimeout) as error:
@@ -76,7 +76,7 @@ class Upstream:
         return "sha256" if b"< object-format=sha256" in said else "sha1"
 
     def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
-        """Bring the objects ``oids``, and all that they need, into the mirror; no ref changes.
+        """Bring the objects `oids`, and all that they need, into the mirror; no ref changes.
 
         The upstream is asked for what it advertised and for nothing else; a branch that moved meanwhile and can no
         longer be had is `UpstreamUnreachable`. `MirrorError` when commits are missing that others build on.
@@ -105,7 +105,7 @@ class Upstream:
             )
 
     def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
-        """Set the upstream's ``branch`` to ``tip``, provided it is at ``expected`` (None: does not exist).
+        """Set the upstream's `branch` to `tip`, provided it is at `expected` (None: does not exist).
 
         Raises `PromotionRefused` when the upstream does not take it, `UpstreamUnreachable` when it is not reached.
         """
@@ -134,7 +134,7 @@ class Upstream:
     def _git(
         self, verb: str, *words: str, refspec: str = "", variables: Mapping[str, str] | None = None, **bounds: Any
     ) -> Completed:
-        """Run a command that speaks with the upstream; ``bounds`` as `run_git` takes them."""
+        """Run a command that speaks with the upstream; `bounds` as `run_git` takes them."""
         address = self.source.address
         if self.source.kind == "path":
             git_dir = local_git_dir(Path(address))
@@ -166,7 +166,7 @@ class Upstream:
 
 
 def parse_advertisement(output: bytes) -> Advertised:
-    """Read the output of ``git ls-remote --symref``; what is no name of a ref is left out, as git itself does."""
+    """Read the output of `git ls-remote --symref`; what is no name of a ref is left out, as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
     default = head = None

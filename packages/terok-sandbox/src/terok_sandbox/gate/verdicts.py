@@ -28,9 +28,9 @@ _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 class Verdict:
     """A decision about one branch at one commit.
 
-    ``target`` and ``target_tip`` are the upstream branch that the person compared with, as it was then (None: the
-    upstream had none); ``base`` is the commit after which everything was shown (None: everything); ``flags`` is how
-    many findings were shown; ``time`` is RFC 3339.
+    `target` and `target_tip` are the upstream branch that the person compared with, as it was then (None: the
+    upstream had none); `base` is the commit after which everything was shown (None: everything); `flags` is how
+    many findings were shown; `time` is RFC 3339.
     """
 
     branch: str

@@ -83,11 +83,11 @@ class LaunchPaths:
 class LaunchPlan:
     """A launch, ready to be carried out.
 
-    ``argv`` either runs the container detached or, when ``sealed``, creates it: ``copies`` are then to be copied in
-    before it is started. ``options`` are those of them that make a container of any image and command a sandboxed one.
-    The texts are the contents of the files named in :class:`LaunchPaths`; ``apt_conf`` is empty where there is none,
-    ``timezone`` names the zone that ``localtime`` describes, if one was asked for. ``planned`` is what Podman has to
-    make of it, ``network`` the program that connects the container once it is supervised. ``warnings`` are lines for
+    `argv` either runs the container detached or, when `sealed`, creates it: `copies` are then to be copied in
+    before it is started. `options` are those of them that make a container of any image and command a sandboxed one.
+    The texts are the contents of the files named in `LaunchPaths`; `apt_conf` is empty where there is none,
+    `timezone` names the zone that `localtime` describes, if one was asked for. `planned` is what Podman has to
+    make of it, `network` the program that connects the container once it is supervised. `warnings` are lines for
     the user.
     """
 
@@ -117,9 +117,9 @@ def plan_launch(
     cdi_devices: Collection[str] = (),
     cdi_grants: Collection[str] = (),
 ) -> LaunchPlan:
-    """Turn *spec* into a plan for the host described by *facts*, which has the GPU devices *cdi_devices*.
+    """Turn `spec` into a plan for the host described by `facts`, which has the GPU devices `cdi_devices`.
 
-    *cdi_grants* is what their descriptions give to a container.
+    `cdi_grants` is what their descriptions give to a container.
 
     Raises SpecError for refused values, GpuConfigError for GPUs that the host has not, and PrerequisiteMissing when it
     has no program for the container's network.

@@ -1,4 +1,4 @@
-"""Which ``containers.conf`` asks for something: the files that Podman reads, in its order."""
+"""Which `containers.conf` asks for something: the files that Podman reads, in its order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SYSTEM: Final = ("/usr/share/containers/containers.conf", "/etc/containers/cont
 
 
 def who_asks(settings: Sequence[str], word: str, receipt: Path) -> tuple[Path, str] | None:
-    """Return the last file whose section ``containers`` has one of *settings*, with *word* in it, and which."""
+    """Return the last file whose section `containers` has one of `settings`, with `word` in it, and which."""
     found = None
     for path in _files(receipt):
         section = _section(path)

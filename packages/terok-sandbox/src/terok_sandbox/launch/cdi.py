@@ -25,7 +25,7 @@ _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
 def installed_cdi_devices(directories: Iterable[Path] = DIRECTORIES) -> frozenset[str]:
-    """Return the full names (``nvidia.com/gpu=0``) of every described device; GpuConfigError for a broken file."""
+    """Return the full names (`nvidia.com/gpu=0`) of every described device; GpuConfigError for a broken file."""
     return frozenset(name for document in _descriptions(directories) for name in read_description(document))
 
 

@@ -1,7 +1,7 @@
 """Refusals: which launch values are never passed to podman.
 
 Nothing is quoted or repaired. A value that podman, a shell or a mount option could read in another way than it was
-meant is a :class:`SpecError`.
+meant is a `SpecError`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MEMORY: Final = re.compile(r"[1-9][0-9]{0,14}[bkmg]?\Z")
 
 
 def check_spec(spec: RunSpec) -> None:
-    """Raise :class:`SpecError` for the first value of *spec* that is refused."""
+    """Raise `SpecError` for the first value of `spec` that is refused."""
     check_container_name(spec.container_name)
     check_image_reference(spec.image)
     if spec.hostname is not None and not _HOSTNAME.match(spec.hostname):
@@ -78,7 +78,7 @@ def check_spec(spec: RunSpec) -> None:
 
 
 def check_container_name(name: str) -> str:
-    """Return *name* if it is that of a container; raises :class:`SpecError` otherwise.
+    """Return `name` if it is that of a container; raises `SpecError` otherwise.
 
     What could be the beginning of an ID is none: where there is no such container, Podman takes another one for it.
     """
@@ -91,7 +91,7 @@ def check_container_name(name: str) -> str:
 
 
 def check_image_reference(reference: str) -> None:
-    """Raise :class:`SpecError` unless *reference* has the shape of an image name or ID."""
+    """Raise `SpecError` unless `reference` has the shape of an image name or ID."""
     if len(reference) > 512 or not _IMAGE.match(reference):
         raise SpecError(
             f"{reference[:80]!r} is no image reference", hint="write it as NAME[:TAG] or REGISTRY/NAME[:TAG]"

@@ -3,7 +3,7 @@
 ============== ====================================================== =========================================
 argument       value                                                  example
 ============== ====================================================== =========================================
---label        KEY=VALUE, not beginning with ``ai.terok.``            --label team=a
+--label        KEY=VALUE, not beginning with `ai.terok.`            --label team=a
 --tmpfs        a container path with size, mode and exec options      --tmpfs /scratch:size=1g
 --ulimit       NAME=SOFT[:HARD]                                       --ulimit nofile=1024:4096
 --shm-size     a size                                                 --shm-size 256m
@@ -50,9 +50,9 @@ CONTROLLERS: Final = {"--cpuset-cpus": "cpuset", "--cpu-shares": "cpu", "--memor
 
 
 def check_extra_args(arguments: Sequence[str]) -> None:
-    """Raise :class:`SpecError` unless *arguments* are allowed flags, each with a harmless value.
+    """Raise `SpecError` unless `arguments` are allowed flags, each with a harmless value.
 
-    Both ``--flag value`` and ``--flag=value`` are understood.
+    Both `--flag value` and `--flag=value` are understood.
     """
     for flag, value in pairs(arguments):
         pattern = _VALUES.get(flag)
@@ -70,7 +70,7 @@ def check_extra_args(arguments: Sequence[str]) -> None:
 
 
 def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
-    """Split *arguments* into (flag, value); a flag without a value is a :class:`SpecError`."""
+    """Split `arguments` into (flag, value); a flag without a value is a `SpecError`."""
     result, words = [], iter(arguments)
     for word in words:
         flag, equals, value = word.partition("=")

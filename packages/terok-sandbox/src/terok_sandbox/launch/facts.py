@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import Network
 
 MIN_PODMAN: Final = (4, 3)
-"""Oldest Podman that works: the first with ``keep-id:uid=``."""
+"""Oldest Podman that works: the first with `keep-id:uid=`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """One host as seen by one user.
 
-    ``podman`` is the absolute path of the program; ``controllers`` are the cgroup controllers this user may set limits
-    with; ``network`` is ``None`` when no program for a container's network is installed; ``init`` says whether Podman
-    has an init program to put into containers; ``selinux`` whether mounts need a label; ``store`` is where Podman keeps
-    images, containers and volumes, and what runs; ``image_stores`` are further places of images; ``memory``
+    `podman` is the absolute path of the program; `controllers` are the cgroup controllers this user may set limits
+    with; `network` is `None` when no program for a container's network is installed; `init` says whether Podman
+    has an init program to put into containers; `selinux` whether mounts need a label; `store` is where Podman keeps
+    images, containers and volumes, and what runs; `image_stores` are further places of images; `memory`
     is the host's in bytes, 0 if unknown.
     """
 

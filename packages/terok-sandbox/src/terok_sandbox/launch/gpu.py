@@ -34,10 +34,10 @@ class GpuSelector(NamedTuple):
 
 
 def normalize_gpus(text: str) -> tuple[GpuSelector, ...]:
-    """Return the selectors of ``all``, ``VENDOR``, ``VENDOR:DEVICE`` or a comma-separated list of these.
+    """Return the selectors of `all`, `VENDOR`, `VENDOR:DEVICE` or a comma-separated list of these.
 
-    ``all`` becomes one selector with the vendor ``all``. A vendor asked for as a whole swallows its single devices;
-    the order is that of :data:`GPU_VENDORS`. Raises GpuConfigError for anything else.
+    `all` becomes one selector with the vendor `all`. A vendor asked for as a whole swallows its single devices;
+    the order is that of `GPU_VENDORS`. Raises GpuConfigError for anything else.
     """
     words = [word.strip() for word in text.split(",")]
     if len(words) > MAX_GPUS:
@@ -62,7 +62,7 @@ def normalize_gpus(text: str) -> tuple[GpuSelector, ...]:
 
 
 def gpu_args(wanted: str | None, cdi_devices: Collection[str], *, runtime: str) -> list[str]:
-    """Return the podman arguments for the GPUs *wanted* on a host with *cdi_devices* (``nvidia.com/gpu=0``, …).
+    """Return the podman arguments for the GPUs `wanted` on a host with `cdi_devices` (`nvidia.com/gpu=0`, …).
 
     Raises GpuConfigError for a device that is not among them: device nodes are never passed by themselves, since
     nothing would say which of them belong together.

@@ -1,7 +1,7 @@
 """What Podman made of a launch, compared with what was planned, before the container's first process runs.
 
-Podman adds what any ``containers.conf`` asks for to every container: mounts, devices, variables, shared namespaces. The
-runtime's configuration (``config.json``) shows all of it, also at a start that no command of the sandbox is behind.
+Podman adds what any `containers.conf` asks for to every container: mounts, devices, variables, shared namespaces. The
+runtime's configuration (`config.json`) shows all of it, also at a start that no command of the sandbox is behind.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _KERNEL: Final = {
 }
 """File systems of the kernel's own that every container has, by where it sees them."""
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
-"""What Podman keeps for a container and mounts there writable: shared memory (bounded), and what a ``mounts.conf`` of
+"""What Podman keeps for a container and mounts there writable: shared memory (bounded), and what a `mounts.conf` of
 the distribution gives to every container."""
 _NOBODY: Final = 65534
 """Who owns root's files as seen from Podman's own user namespace."""
@@ -53,7 +53,7 @@ _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the image of a container asks for: ``NAME=VALUE`` of its variables, and where it wants volumes."""
+    """What the image of a container asks for: `NAME=VALUE` of its variables, and where it wants volumes."""
 
     env: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """Something nobody planned, the settings of ``containers.conf`` that ask for such things, and its name there."""
+    """Something nobody planned, the settings of `containers.conf` that ask for such things, and its name there."""
 
     what: str
     settings: tuple[str, ...]
@@ -70,7 +70,7 @@ class Excess:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A container as Podman has made it; ``store`` is the directory of its storage, ``id`` the container's."""
+    """A container as Podman has made it; `store` is the directory of its storage, `id` the container's."""
 
     config: Mapping[str, Any]
     id: str
@@ -79,10 +79,10 @@ class Made:
 
 
 def check_made(data: bytes, planned: Planned, config: Config, *, bundle: Path, container_id: str) -> None:
-    """Raise SupervisorError when the ``config.json`` in *data* has anything that *planned* has not.
+    """Raise SupervisorError when the `config.json` in `data` has anything that `planned` has not.
 
-    *bundle* is the directory it lies in. The message names the ``containers.conf`` that asks, where one is found.
-    *config* is called only when something was found.
+    `bundle` is the directory it lies in. The message names the `containers.conf` that asks, where one is found.
+    `config` is called only when something was found.
     """
     try:
         document: Any = json.loads(data) if len(data) <= MAX_CONFIG else None
@@ -103,7 +103,7 @@ _RELAUNCH: Final = "remove it with `terok-sandbox rm NAME` and launch it again"
 
 
 def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
-    """Yield whatever *made* has beyond *planned*, or lacks of its confinement."""
+    """Yield whatever `made` has beyond `planned`, or lacks of its confinement."""
     yield from _namespaces(made.config, planned)
     yield from _privileges(made.config, planned)
     yield from _devices(made.config, planned)
@@ -113,12 +113,12 @@ def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
 
 
 def digest(setting: str) -> str:
-    """Return what stands for ``NAME=VALUE`` in a plan."""
+    """Return what stands for `NAME=VALUE` in a plan."""
     return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> Image:
-    """Return what the image of a container asks for, from Podman's storage around *bundle* or one of *stores*.
+    """Return what the image of a container asks for, from Podman's storage around `bundle` or one of `stores`.
 
     Nothing, where it cannot be found: then nothing of it is allowed either.
     """

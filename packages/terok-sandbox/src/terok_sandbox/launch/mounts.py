@@ -42,10 +42,10 @@ def check_mount_sources(
 ) -> tuple[tuple[str, str], ...]:
     """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
 
-    Raises :class:`SpecError` for a volume whose source is missing or would hand the container the host.
+    Raises `SpecError` for a volume whose source is missing or would hand the container the host.
 
     Refused are sockets and devices, directories with sockets on which programs of this host listen, the directories in
-    which programs meet, the kernel's own file systems, Podman's storage (*store*) and where it keeps what runs, and the
+    which programs meet, the kernel's own file systems, Podman's storage (`store`) and where it keeps what runs, and the
     sandbox's state: whoever writes there is no longer confined. What configures Podman and the sandbox, and their
     program, may be mounted read-only. All of this holds for a directory above too, and by whatever name it is reached.
     """
@@ -99,7 +99,7 @@ class _Place:
         return self.itself in other.above or other.itself in self.above
 
     def holds(self, other: _Place) -> bool:
-        """Tell whether *other* is this place or lies below it."""
+        """Tell whether `other` is this place or lies below it."""
         return self.itself in other.above
 
 

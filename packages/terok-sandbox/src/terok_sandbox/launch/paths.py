@@ -19,7 +19,7 @@ _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f:,\"\\]")
 
 
 def check_host_path(path: str) -> None:
-    """Raise :class:`SpecError` unless *path* is absolute and survives podman's ``HOST:CONTAINER:OPTIONS``."""
+    """Raise `SpecError` unless `path` is absolute and survives podman's `HOST:CONTAINER:OPTIONS`."""
     if not _absolute(path) or ".." in PurePosixPath(path).parts:
         raise SpecError(f"{path!r}: a mount needs an absolute host path")
     if _UNSAFE.search(path):
@@ -30,7 +30,7 @@ def check_host_path(path: str) -> None:
 
 
 def check_container_path(path: str) -> None:
-    """Raise :class:`SpecError` unless *path* is an absolute, normal container path outside what the sandbox manages."""
+    """Raise `SpecError` unless `path` is an absolute, normal container path outside what the sandbox manages."""
     if not _absolute(path) or _UNSAFE.search(path) or str(PurePosixPath(path)) != path or path == "/":
         raise SpecError(f"{path!r} is no plain absolute container path")
     pure = PurePosixPath(path)
@@ -42,5 +42,5 @@ def check_container_path(path: str) -> None:
 
 
 def _absolute(path: str) -> bool:
-    """Tell whether *path* begins with one slash; POSIX gives two a meaning of their own, and Python keeps them."""
+    """Tell whether `path` begins with one slash; POSIX gives two a meaning of their own, and Python keeps them."""
     return path.startswith("/") and not path.startswith("//")

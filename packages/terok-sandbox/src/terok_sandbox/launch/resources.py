@@ -58,7 +58,7 @@ class PerContainerResources:
 
 
 def allocate_per_container_resources(config: SandboxConfig, name: str) -> PerContainerResources:
-    """Return the directories of container *name*; SpecError when its socket paths would be too long."""
+    """Return the directories of container `name`; SpecError when its socket paths would be too long."""
     runtime_dir = config.container_runtime_dir(name)
     longest = os.fsencode(runtime_dir / _LONGEST_SOCKET)
     if len(longest) > MAX_SOCKET_PATH:
@@ -70,7 +70,7 @@ def allocate_per_container_resources(config: SandboxConfig, name: str) -> PerCon
 
 
 def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
-    """Return where the files of container *name* that podman is told about are."""
+    """Return where the files of container `name` that podman is told about are."""
     state_dir = config.container_state_dir(name)
     return LaunchPaths(
         sidecar=config.sidecar_path(name),
@@ -95,9 +95,9 @@ def make_sidecar(
     network: Network | None = None,
     planned: Planned | None = None,
 ) -> Sidecar:
-    """Return the sidecar that wires the container of *spec*, with *mounts* as they were judged, to its supervisor.
+    """Return the sidecar that wires the container of `spec`, with `mounts` as they were judged, to its supervisor.
 
-    *network* is the program that is to connect it, if that is the supervisor's business; *planned* is what Podman is
+    `network` is the program that is to connect it, if that is the supervisor's business; `planned` is what Podman is
     to make of it, if that is known.
     """
     name, wiring = spec.container_name, spec.wiring
@@ -135,7 +135,7 @@ def make_sidecar(
 
 
 def low_disk(store: Iterable[str]) -> str:
-    """Return a line about a nearly full disk with one of *store*: nothing else limits what a container writes."""
+    """Return a line about a nearly full disk with one of `store`: nothing else limits what a container writes."""
     for path in store:
         with suppress(OSError):
             room = os.statvfs(path)
@@ -173,7 +173,7 @@ def dossier_text(spec: RunSpec) -> str:
 
 
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
-    """Write everything that *plan* needs, with *mounts* as they were judged; LaunchError when that fails."""
+    """Write everything that `plan` needs, with `mounts` as they were judged; LaunchError when that fails."""
     sidecar = make_sidecar(config, spec, mounts, network=plan.network, planned=plan.planned)
     write_files(config, sidecar, plan, dossier_text(spec))
 
@@ -181,7 +181,7 @@ def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts:
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
     """Write everything podman and the supervisor read; LaunchError when that fails.
 
-    What outlives a reboot is on disk only after :func:`settling`.
+    What outlives a reboot is on disk only after `settling`.
     """
     paths = launch_paths(config, plan.name)
     try:
@@ -214,7 +214,7 @@ def _zone(name: str) -> bytes:
 
 @contextmanager
 def settling(config: SandboxConfig, name: str) -> Iterator[None]:
-    """Bring the files of container *name* to disk while the block runs; LaunchError when they cannot be."""
+    """Bring the files of container `name` to disk while the block runs; LaunchError when they cannot be."""
     paths = launch_paths(config, name)
     shown = (paths.resolv_conf, paths.hosts, paths.hostname, paths.containerenv, paths.localtime, paths.apt_conf)
     files = [file for file in (*shown, paths.sidecar) if file.exists()]
@@ -246,7 +246,7 @@ def _settle(path: Path) -> None:
 
 
 def revoke_tokens(config: SandboxConfig, name: str) -> None:
-    """Revoke every token of container *name*; raises VaultError when the vault cannot be opened."""
+    """Revoke every token of container `name`; raises VaultError when the vault cannot be opened."""
     if not config.db_path.exists():
         return
     with suppress(SandboxError):  # what cannot be read may have had tokens
@@ -259,7 +259,7 @@ def revoke_tokens(config: SandboxConfig, name: str) -> None:
 
 
 def remove_files(config: SandboxConfig, name: str) -> None:
-    """Remove everything the host keeps of container *name*; LaunchError when something stays."""
+    """Remove everything the host keeps of container `name`; LaunchError when something stays."""
     try:
         config.sidecar_path(name).unlink(missing_ok=True)
         remove_tree(config.container_runtime_dir(name))
@@ -270,7 +270,7 @@ def remove_files(config: SandboxConfig, name: str) -> None:
 
 @contextmanager
 def launch_lock(config: SandboxConfig, name: str, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
-    """Keep every other launch, start or removal of container *name* out; ContainerBusy after *timeout* seconds."""
+    """Keep every other launch, start or removal of container `name` out; ContainerBusy after `timeout` seconds."""
     directory = config.runtime_dir / "locks"
     ensure_dir(directory)
     bucket = zlib.crc32(name.encode()) % LOCKS  # a lock file cannot be removed safely, so their number is bounded

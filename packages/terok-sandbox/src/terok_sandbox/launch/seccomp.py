@@ -3,14 +3,14 @@
 What is taken away serves attacks on the kernel far more often than agents, and no common tool stops working without it:
 
 - new namespaces and the calls that build a file system tree in one;
-- the kernel's keyrings, BPF, ``io_uring``, performance events, ``userfaultfd``;
-- looking into other processes: ``ptrace``, ``process_vm_readv`` and relatives;
+- the kernel's keyrings, BPF, `io_uring`, performance events, `userfaultfd`;
+- looking into other processes: `ptrace`, `process_vm_readv` and relatives;
 - every socket family but Unix, IPv4, IPv6 and three protocols of netlink;
 - the processor's other instruction sets, such as 32-bit x86 on x86-64: the kernel has a second, less watched table of
   system calls for each. Without them a filter is built three times as fast, which every launch waits for.
 
-``clone3`` answers "no such system call", because its flags are out of a filter's reach: C libraries fall back to
-``clone``, whose flags are looked at. The same answer makes callers of ``io_uring`` fall back. ``socketcall``, the
+`clone3` answers "no such system call", because its flags are out of a filter's reach: C libraries fall back to
+`clone`, whose flags are looked at. The same answer makes callers of `io_uring` fall back. `socketcall`, the
 32-bit x86 way to a socket, hides its arguments too and is refused even where 32-bit programs are kept.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 OptOut = Literal["nested", "perf", "debug", "32bit"]
 """What a launch may ask to keep of Podman's own profile.
 
-``nested``: namespaces and mounts, for containers in the container or a browser's own sandbox. ``perf``: performance
-events, as far as the kernel grants them. ``debug``: debuggers and tracers of the container's own processes. ``32bit``:
+`nested`: namespaces and mounts, for containers in the container or a browser's own sandbox. `perf`: performance
+events, as far as the kernel grants them. `debug`: debuggers and tracers of the container's own processes. `32bit`:
 programs for the processor's other instruction sets, which are killed otherwise.
 """
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
@@ -38,7 +38,7 @@ EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 NAMESPACE_FLAGS: Final = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
 _CLONE_NEWTIME: Final = 0x80
-"""Only for ``unshare``: of ``clone`` the bit belongs to a signal number."""
+"""Only for `unshare`: of `clone` the bit belongs to a signal number."""
 
 MOUNT_CALLS: Final = (
     *("mount", "umount", "umount2", "move_mount", "mount_setattr", "open_tree", "open_tree_attr", "pivot_root"),
@@ -60,7 +60,7 @@ _S390: Final = {"arches": ["s390", "s390x"]}
 
 
 def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profile:
-    """Return the profile *base* (the contents of Podman's ``seccomp.json``) without what is listed above.
+    """Return the profile `base` (the contents of Podman's `seccomp.json`) without what is listed above.
 
     Raises SetupError for a base that allows what it does not name: nothing could be taken away from it reliably.
     """
@@ -81,7 +81,7 @@ def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profi
 
 
 def profile_name(opt_outs: Iterable[str]) -> str:
-    """Return the file name of the profile with *opt_outs*."""
+    """Return the file name of the profile with `opt_outs`."""
     return "+".join(sorted(set(opt_outs))) + ".json" if opt_outs else "default.json"
 
 
@@ -122,7 +122,7 @@ def _instruction_sets(known: object, opt_outs: Collection[OptOut]) -> object:
 
 
 def _no_namespaces() -> list[Profile]:
-    """Let ``clone`` and ``unshare`` pass with no namespace among their flags; s390 has them in the second argument."""
+    """Let `clone` and `unshare` pass with no namespace among their flags; s390 has them in the second argument."""
     return [
         *({**rule, "excludes": _S390} for rule in _flags_without("clone", 0, NAMESPACE_FLAGS)),
         *({**rule, "includes": _S390} for rule in _flags_without("clone", 1, NAMESPACE_FLAGS)),

@@ -19,10 +19,10 @@ _KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
 
 
 def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
-    """Return a socket below *source* on which a program outside of containers listens, ``None`` if there is none.
+    """Return a socket below `source` on which a program outside of containers listens, `None` if there is none.
 
     Links are not followed. What this user may not read is passed over: it is closed to the container too, or is its
-    own. Raises SpecError for more than *limit* files.
+    own. Raises SpecError for more than `limit` files.
     """
     left, waiting = limit, [str(source)]
     while waiting:
@@ -44,7 +44,7 @@ def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
 
 
 def is_listening(path: Path) -> bool:
-    """Tell whether a program outside of containers listens on the socket at *path*.
+    """Tell whether a program outside of containers listens on the socket at `path`.
 
     A socket that nobody listens on any more is a mere name, and a container can leave some in whatever it has mounted.
     """

@@ -1,6 +1,6 @@
 """Values a launch is asked for with.
 
-Constructing them checks nothing: :func:`terok_sandbox.launch.check.check_spec` judges a whole spec, so that every
+Constructing them checks nothing: `terok_sandbox.launch.check.check_spec` judges a whole spec, so that every
 refusal happens in one place.
 """
 
@@ -29,7 +29,7 @@ class Sharing(Enum):
 class VolumeSpec:
     """A host path that the container sees.
 
-    In a sealed launch it is copied in instead of mounted, unless ``live``.
+    In a sealed launch it is copied in instead of mounted, unless `live`.
     """
 
     host_path: Path
@@ -39,7 +39,7 @@ class VolumeSpec:
     live: bool = False
 
     def to_mount_arg(self, *, labels: bool = True) -> str:
-        """Return the value of podman's ``--volume``; *labels* says whether the host has SELinux."""
+        """Return the value of podman's `--volume`; `labels` says whether the host has SELinux."""
         options = [*([self.sharing.value] if labels else []), "ro" if self.read_only else "rw"]
         return f"{self.host_path}:{self.container_path}:{','.join(options)}"
 
@@ -48,10 +48,10 @@ class VolumeSpec:
 class Wiring:
     """What the supervisor offers the container.
 
-    ``scope`` names the project that credentials and mirror belong to. ``vault`` and ``gate`` decide which services are
-    there. ``enforcement`` and ``budget`` of ``None`` take the configuration's. ``tiers`` are policy lines, strongest
-    tier first. ``ssh_scope`` names the scope whose SSH keys the container may sign with. ``dossier`` says who asks when
-    a person is asked: short texts by name, such as ``task`` and ``agent``.
+    `scope` names the project that credentials and mirror belong to. `vault` and `gate` decide which services are
+    there. `enforcement` and `budget` of `None` take the configuration's. `tiers` are policy lines, strongest
+    tier first. `ssh_scope` names the scope whose SSH keys the container may sign with. `dossier` says who asks when
+    a person is asked: short texts by name, such as `task` and `agent`.
     """
 
     scope: str = ""
@@ -68,22 +68,22 @@ class Wiring:
 class RunSpec:
     """One container to launch.
 
-    ``env`` travels in a 0600 file, never in an argument; its values are single lines. ``command`` of ``()`` runs
-    the image's own. ``task_dir`` is the host directory of the task, if it has one. ``memory`` is podman's notation
-    (``4g``; three quarters of the host's unless given), ``cpus`` a number of CPUs, ``pids`` a number of processes
+    `env` travels in a 0600 file, never in an argument; its values are single lines. `command` of `()` runs
+    the image's own. `task_dir` is the host directory of the task, if it has one. `memory` is podman's notation
+    (`4g`; three quarters of the host's unless given), `cpus` a number of CPUs, `pids` a number of processes
     (4096 unless given); each needs a cgroup controller and is left out, with a warning, where the host has none.
-    ``gpus`` is ``all``, a vendor (``nvidia``, ``amd``, ``intel``), one device of it (``nvidia:0``), or several of
-    these with commas between. ``timezone`` is ``local`` or a name such as ``Europe/Berlin``. ``init`` puts a small
-    first process into the container that reaps orphans. ``ephemeral`` lets Podman remove the container when it has
-    ended; the sandbox's own files of it go with `terok-sandbox rm` or `terok-sandbox doctor --fix`. ``opt_outs``
-    keeps parts of Podman's seccomp profile that ours takes away: ``nested`` (namespaces, mounts), ``perf``,
-    ``debug`` (ptrace). ``unrestricted`` lets ``sudo`` work inside; otherwise the container runs as uid 1000 with no
-    capabilities and no new privileges. ``sealed`` copies volumes in instead of mounting them. ``workdir`` of
-    ``None`` leaves the image's. ``runtime`` names an OCI runtime (``crun``, ``runc``, ``krun``); with ``krun`` the
+    `gpus` is `all`, a vendor (`nvidia`, `amd`, `intel`), one device of it (`nvidia:0`), or several of
+    these with commas between. `timezone` is `local` or a name such as `Europe/Berlin`. `init` puts a small
+    first process into the container that reaps orphans. `ephemeral` lets Podman remove the container when it has
+    ended; the sandbox's own files of it go with `terok-sandbox rm` or `terok-sandbox doctor --fix`. `opt_outs`
+    keeps parts of Podman's seccomp profile that ours takes away: `nested` (namespaces, mounts), `perf`,
+    `debug` (ptrace). `unrestricted` lets `sudo` work inside; otherwise the container runs as uid 1000 with no
+    capabilities and no new privileges. `sealed` copies volumes in instead of mounting them. `workdir` of
+    `None` leaves the image's. `runtime` names an OCI runtime (`crun`, `runc`, `krun`); with `krun` the
     container is a microVM whose SSH port Podman publishes on the host's loopback, see
-    :class:`terok_sandbox.KrunRuntime`. ``loopback_ports`` are TCP ports of the host's loopback, up to eight, that
-    the container reaches at its own. ``annotations`` are limited to ``SAFE_ANNOTATION_KEYS``, ``extra_args`` to the
-    podman arguments of :mod:`terok_sandbox.launch.extra`.
+    `terok_sandbox.KrunRuntime`. `loopback_ports` are TCP ports of the host's loopback, up to eight, that
+    the container reaches at its own. `annotations` are limited to `SAFE_ANNOTATION_KEYS`, `extra_args` to the
+    podman arguments of `terok_sandbox.launch.extra`.
     """
 
     container_name: str
@@ -117,9 +117,9 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleHooks:
-    """Callables without arguments, called around a launch; an exception of ``pre_start`` cancels it.
+    """Callables without arguments, called around a launch; an exception of `pre_start` cancels it.
 
-    ``post_ready`` is called by whoever waits for the container's own initialization, which Sandbox does not.
+    `post_ready` is called by whoever waits for the container's own initialization, which Sandbox does not.
     """
 
     pre_start: Callable[[], None] = _nothing

@@ -34,16 +34,16 @@ class Supervision(Protocol):
         """Raise SetupRequired or SetupDowngrade unless the host is set up for this version."""
 
     def prepare(self, config: SandboxConfig, name: str) -> None:
-        """Have a supervisor wait for container *name*, whose sidecar is written; raises SupervisorError."""
+        """Have a supervisor wait for container `name`, whose sidecar is written; raises SupervisorError."""
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong with the supervision of a container started after *since* (epoch), empty if nothing.
+        """Return what is wrong with the supervision of a container started after `since` (epoch), empty if nothing.
 
-        *known_id* is its ID where that is known.
+        `known_id` is its ID where that is known.
         """
 
     def end(self, config: SandboxConfig, name: str) -> None:
-        """End the supervisor of container *name*; none is no error."""
+        """End the supervisor of container `name`; none is no error."""
 
 
 class HookSupervision:
@@ -95,7 +95,7 @@ class HookSupervision:
 
 @contextmanager
 def hook_heard(log: Path) -> Iterator[None]:
-    """Put the hook's own words, which crun swallows, in place of a start's failure; *log* is where it leaves them."""
+    """Put the hook's own words, which crun swallows, in place of a start's failure; `log` is where it leaves them."""
     from terok_sandbox.runtime.engine import hook_refusal
 
     log.unlink(missing_ok=True)
@@ -108,9 +108,9 @@ def hook_heard(log: Path) -> Iterator[None]:
 
 
 def was_supervised(log: str, container_id: str, since: float, *, to_its_end: bool = False) -> bool:
-    """Tell whether a supervisor's log says that it took the container, not before the second of *since*.
+    """Tell whether a supervisor's log says that it took the container, not before the second of `since`.
 
-    With *to_its_end* the same supervisor has to say that the container has ended: then Podman need not be asked.
+    With `to_its_end` the same supervisor has to say that the container has ended: then Podman need not be asked.
     """
     until = r"[\s\S]*^\S+ supervisor\[(?P=who)\]: the container has ended$" if to_its_end else ""
     taken = re.compile(

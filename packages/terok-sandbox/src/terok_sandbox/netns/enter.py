@@ -39,9 +39,9 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(netns_fd: int) -> None:
-    """Move this single-threaded process into the namespace of *netns_fd*, for good, with CAP_NET_ADMIN there.
+    """Move this single-threaded process into the namespace of `netns_fd`, for good, with CAP_NET_ADMIN there.
 
-    The capability is made ambient, so that a tool this process executes has it too. Raises :class:`NetnsError`.
+    The capability is made ambient, so that a tool this process executes has it too. Raises `NetnsError`.
     """
     enter_owner(netns_fd)
     _call("enter the network namespace", _libc.setns(netns_fd, _CLONE_NEWNET))
@@ -50,7 +50,7 @@ def enter(netns_fd: int) -> None:
 
 
 def enter_owner(netns_fd: int) -> None:
-    """Move this single-threaded process into the user namespace that owns *netns_fd*, with every capability there."""
+    """Move this single-threaded process into the user namespace that owns `netns_fd`, with every capability there."""
     try:
         owner = fcntl.ioctl(netns_fd, _NS_GET_USERNS)
     except OSError as error:
@@ -84,7 +84,7 @@ def limit_shares() -> Callable[[], None]:
 
 
 def become_uplink_by_descriptor(netns_fd: int, parent: int) -> None:
-    """Become the root of the user namespace that owns *netns_fd*: on the host that is one of the subordinate ids."""
+    """Become the root of the user namespace that owns `netns_fd`: on the host that is one of the subordinate ids."""
     enter_owner(netns_fd)
     os.setgroups([])
     os.setresgid(0, 0, 0)
@@ -93,9 +93,9 @@ def become_uplink_by_descriptor(netns_fd: int, parent: int) -> None:
 
 
 def become_uplink_by_path(netns_fd: int, parent: int, path: Path) -> None:
-    """Show the namespace of *netns_fd* at *path*, an empty file, in a mount namespace of this process's own.
+    """Show the namespace of `netns_fd` at `path`, an empty file, in a mount namespace of this process's own.
 
-    For a program that closes what it inherits. It keeps the user id, so that it reaches *path*, and gets the
+    For a program that closes what it inherits. It keeps the user id, so that it reaches `path`, and gets the
     capabilities with which it can enter.
     """
     enter_owner(netns_fd)
@@ -114,7 +114,7 @@ def _is_current_user_namespace(descriptor: int) -> bool:
 
 
 def _end_with(parent: int) -> None:
-    """Get SIGKILL when *parent* ends, also after an exec; end at once if it already has.
+    """Get SIGKILL when `parent` ends, also after an exec; end at once if it already has.
 
     Comes after every change of identity: those clear it.
     """
@@ -124,7 +124,7 @@ def _end_with(parent: int) -> None:
 
 
 def _raise_ambient(*capabilities: int) -> None:
-    """Let *capabilities* survive an exec by a user id that is not 0 in the namespace."""
+    """Let `capabilities` survive an exec by a user id that is not 0 in the namespace."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
     data = ctypes.create_string_buffer(24)
     _call("read the capabilities", _libc.capget(header, data))

@@ -1,4 +1,4 @@
-"""The addresses that are this host's own, as the kernel lists them: those of interfaces, and of the table ``local``."""
+"""The addresses that are this host's own, as the kernel lists them: those of interfaces, and of the table `local`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LENGTHS: Final[dict[int, int]] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 def host_addresses() -> list[str]:
     """Return what is this host's own, sorted: IPv4 and IPv6 addresses, and networks that it answers for as a whole.
 
-    Raises :class:`NetnsError`.
+    Raises `NetnsError`.
     """
     found: set[str] = set()
     try:
@@ -56,7 +56,7 @@ def host_addresses() -> list[str]:
 
 
 async def address_changes() -> AsyncIterator[list[str]]:
-    """Yield what :func:`host_addresses` gives, now and whenever it may have changed; raises :class:`NetnsError`."""
+    """Yield what `host_addresses` gives, now and whenever it may have changed; raises `NetnsError`."""
     loop = asyncio.get_running_loop()
     with _netlink(_IFADDR_AND_ROUTE_GROUPS) as changes:
         changes.setblocking(False)
@@ -101,14 +101,14 @@ def _collect(data: bytes, found: set[str]) -> bool:
 
 
 def _address(message: bytes) -> str | None:
-    """Return the address of one ``ifaddrmsg``: the local end, also of a point-to-point link."""
+    """Return the address of one `ifaddrmsg`: the local end, also of a point-to-point link."""
     by_kind = _attributes(message[8:])
     packed = by_kind.get(_IFA_LOCAL) or by_kind.get(_IFA_ADDRESS) or b""
     return str(ipaddress.ip_address(packed)) if len(packed) == _LENGTHS.get(message[0]) else None
 
 
 def _route(message: bytes) -> str | None:
-    """Return where one ``rtmsg`` of the table ``local`` leads, if it ends at this host."""
+    """Return where one `rtmsg` of the table `local` leads, if it ends at this host."""
     family, bits, table, kind = message[0], message[1], message[4], message[7]
     packed = _attributes(message[12:]).get(_RTA_DST, b"")
     if table != _TABLE_LOCAL or kind not in _OWN or len(packed) != _LENGTHS.get(family) or bits > 8 * len(packed):

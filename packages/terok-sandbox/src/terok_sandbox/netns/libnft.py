@@ -31,13 +31,13 @@ def _load() -> ctypes.CDLL | None:
 
 _library: Final = _load()
 AVAILABLE: Final = _library is not None
-"""Whether this host has the library; else the program ``nft`` does the same."""
+"""Whether this host has the library; else the program `nft` does the same."""
 
 
 def load_and_list(ruleset: str, listing: str) -> str:
-    """Load *ruleset* in one transaction, then return what the command *listing* prints as JSON.
+    """Load `ruleset` in one transaction, then return what the command `listing` prints as JSON.
 
-    For a short-lived process: nothing is freed. Raises :class:`NetnsError` with nft's own words.
+    For a short-lived process: nothing is freed. Raises `NetnsError` with nft's own words.
     """
     library = _library
     context = library and library.nft_ctx_new(0)

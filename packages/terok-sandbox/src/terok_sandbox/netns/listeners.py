@@ -48,15 +48,15 @@ VAULT_LISTENERS: Final = (
 
 
 def loopback_listener(port: int) -> ListenerSpec:
-    """Return the listener behind which the gateway passes connections on to *port* of the host's loopback."""
+    """Return the listener behind which the gateway passes connections on to `port` of the host's loopback."""
     return ListenerSpec(f"loopback-{port}", port)
 
 
 def bind_listener(spec: ListenerSpec, *, deadline: float) -> socket.socket:
-    """Bind *spec* on 127.0.0.1 of the current namespace, non-blocking.
+    """Bind `spec` on 127.0.0.1 of the current namespace, non-blocking.
 
-    A port that is taken is tried again until *deadline* (``time.monotonic``): the workers of a supervisor that died may
-    still be going. Raises :class:`NetnsError`.
+    A port that is taken is tried again until `deadline` (`time.monotonic`): the workers of a supervisor that died may
+    still be going. Raises `NetnsError`.
     """
     kind = socket.SOCK_DGRAM if spec.kind == "udp" else socket.SOCK_STREAM
     listener = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

@@ -1,6 +1,6 @@
-"""A long-lived ``nft -i`` inside a container's namespaces, for set updates in a fraction of a millisecond.
+"""A long-lived `nft -i` inside a container's namespaces, for set updates in a fraction of a millisecond.
 
-``nft -i`` says nothing when a command succeeds, so every command is followed by a ``describe`` whose one line of output
+`nft -i` says nothing when a command succeeds, so every command is followed by a `describe` whose one line of output
 never changes: whatever arrives before that line is what the command had to say.
 """
 
@@ -51,16 +51,16 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NftChannelFds:
-    """The two pipe ends of an ``nft -i``: commands go to ``stdin``, what it says comes from ``stdout``."""
+    """The two pipe ends of an `nft -i`: commands go to `stdin`, what it says comes from `stdout`."""
 
     stdin: int
     stdout: int
 
 
 def spawn_nft(netns_fd: int) -> tuple[Program, NftChannelFds]:
-    """Start ``nft -i`` inside the namespace of *netns_fd*; it ends when its standard input is closed.
+    """Start `nft -i` inside the namespace of `netns_fd`; it ends when its standard input is closed.
 
-    The caller owns the returned descriptors. Raises :class:`NetnsError` or ``ProcessError``.
+    The caller owns the returned descriptors. Raises `NetnsError` or `ProcessError`.
     """
     nft = find_tool("nft", hint="install the package nftables")
     commands, command_end = os.pipe2(os.O_CLOEXEC)
@@ -85,7 +85,7 @@ def spawn_nft(netns_fd: int) -> tuple[Program, NftChannelFds]:
 
 
 class NftChannel:
-    """Ordered, bounded commands to one ``nft -i`` from one event loop; owns both descriptors."""
+    """Ordered, bounded commands to one `nft -i` from one event loop; owns both descriptors."""
 
     def __init__(self, fds: NftChannelFds, *, timeout: float = 2.0) -> None:
         self._fds: NftChannelFds | None = fds
@@ -101,9 +101,9 @@ class NftChannel:
         return self._fds is not None
 
     async def run(self, command: str) -> str:
-        """Run one command (a single line; ``;`` separates parts of one transaction) and return what nft printed.
+        """Run one command (a single line; `;` separates parts of one transaction) and return what nft printed.
 
-        Raises :class:`NftCommandError` when nft refuses it and :class:`NftChannelError` when the channel is gone.
+        Raises `NftCommandError` when nft refuses it and `NftChannelError` when the channel is gone.
         """
         line = command.encode()
         if b"\n" in line or b"\r" in line or b"\0" in line or len(line) > _MAX_COMMAND:
@@ -121,7 +121,7 @@ class NftChannel:
         return output
 
     async def add_elements(self, set_name: str, elements: Iterable[str], *, table: str = "inet terok") -> None:
-        """Add *elements* (``"192.0.2.1 . 443 timeout 60s"``) to a set, in one transaction."""
+        """Add `elements` (`"192.0.2.1 . 443 timeout 60s"`) to a set, in one transaction."""
         joined = ", ".join(elements)
         if joined:
             await self.run(f"add element {table} {set_name} {{ {joined} }}")

@@ -1,4 +1,4 @@
-"""An NFLOG netlink socket: copies of packets that a ``log group`` rule of this network namespace has marked."""
+"""An NFLOG netlink socket: copies of packets that a `log group` rule of this network namespace has marked."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _NLMSG_ERROR: Final = 2
 
 
 def open_packet_log(group: int = NFLOG_GROUP, *, deadline: float = 0.0) -> socket.socket:
-    """Return a non-blocking socket bound to NFLOG *group* of the current network namespace.
+    """Return a non-blocking socket bound to NFLOG `group` of the current network namespace.
 
     The kernel delivers at most 10 ms or 32 packets late; when the reader is slow it drops copies, it never blocks the
-    container. A group that has a reader is tried again until *deadline* (``time.monotonic``): it may be the worker of a
-    supervisor that died. Raises :class:`NetnsError`.
+    container. A group that has a reader is tried again until `deadline` (`time.monotonic`): it may be the worker of a
+    supervisor that died. Raises `NetnsError`.
     """
     while True:
         try:

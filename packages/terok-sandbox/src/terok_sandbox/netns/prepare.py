@@ -1,6 +1,6 @@
 """Make a container's network namespace safe before its first process runs, and bring the listeners out of it.
 
-A forked child is sent the namespace, enters it, brings ``lo`` up, loads the ruleset in one transaction, reads it back
+A forked child is sent the namespace, enters it, brings `lo` up, loads the ruleset in one transaction, reads it back
 and verifies it, binds the listeners and the packet log, and hands the descriptors to its parent. Whatever fails, the
 parent gets an error and no descriptor.
 """
@@ -40,7 +40,7 @@ _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 1
 
 Verify = Callable[[str], object]
-"""Takes what ``nft -j list table inet terok`` printed; raises a TerokError when that is not the intended protection."""
+"""Takes what `nft -j list table inet terok` printed; raises a TerokError when that is not the intended protection."""
 Draft = Callable[[], tuple[str, Verify]]
 """Returns a ruleset (nft syntax, one transaction) and its check."""
 
@@ -60,7 +60,7 @@ class Prepared:
 
 
 class Preparation:
-    """A child that calls *draft*, then waits for a network namespace to load that ruleset and bind *listeners*.
+    """A child that calls `draft`, then waits for a network namespace to load that ruleset and bind `listeners`.
 
     It can be made before there is a namespace, as fork and draft take a while; the memory they take goes with the
     child. Must be made by a single-threaded process.
@@ -75,7 +75,7 @@ class Preparation:
                 _child(child_end, draft, listeners)
 
     def run(self, netns_fd: int, *, timeout: float = TIMEOUT) -> Prepared:
-        """Prepare the namespace of *netns_fd*, once, within *timeout* seconds; raises :class:`NetnsError`."""
+        """Prepare the namespace of `netns_fd`, once, within `timeout` seconds; raises `NetnsError`."""
         with suppress(OSError):  # a child that has failed already has left its word
             socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
         return _prepared(*_receive(self._channel, timeout), self._names)

@@ -1,7 +1,7 @@
 """The way out of a container's network namespace: the program that connects it to the host's network.
 
 It is started behind the verified rules and ends with the process that started it, so that a container nobody supervises
-has no interface but ``lo``, whatever Podman was told.
+has no interface but `lo`, whatever Podman was told.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _PASTA: Final = (
 
 
 def start_uplink(network: Network, netns_fd: int, directory: Path, *, timeout: float, error_fd: int) -> Program:
-    """Connect the namespace of *netns_fd* and return the program that does once it is ready.
+    """Connect the namespace of `netns_fd` and return the program that does once it is ready.
 
-    *directory* is the container's own; what the program says goes to *error_fd*. Must be called by a single-threaded
-    process. Raises :class:`NetnsError` and leaves no program when it is not ready within *timeout* seconds.
+    `directory` is the container's own; what the program says goes to `error_fd`. Must be called by a single-threaded
+    process. Raises `NetnsError` and leaves no program when it is not ready within `timeout` seconds.
     """
     start = _start_slirp4netns if network == "slirp4netns" else _start_pasta
     with ExitStack() as opened:
@@ -95,7 +95,7 @@ def _start_pasta(netns_fd: int, directory: Path, error_fd: int, opened: ExitStac
 
 
 def _await(process: Program, ready: int, timeout: float, network: Network) -> None:
-    """Wait until the program has written to *ready*; the end of either comes first when it fails."""
+    """Wait until the program has written to `ready`; the end of either comes first when it fails."""
     deadline = time.monotonic() + timeout
     pidfd = os.pidfd_open(process.pid)
     try:

@@ -69,7 +69,7 @@ def podman(
 def ask(arguments: Sequence[str], *, timeout: float = PROBE_TIMEOUT, container: str = "", image: str = "") -> Completed:
     """Run podman and insist on success.
 
-    ``container`` or ``image`` names what the question is about, so that "there is none" becomes ContainerNotFound or
+    `container` or `image` names what the question is about, so that "there is none" becomes ContainerNotFound or
     ImageNotFound; any other failure is an EngineError.
     """
     completed = podman(arguments, timeout=timeout)
@@ -90,7 +90,7 @@ def failure(completed: Completed, verb: str, *, container: str = "", image: str 
 
 
 def start_failure(completed: Completed, name: str, image: str = "") -> LaunchError | EngineError:
-    """Return the error of a failed ``podman run`` or ``start``: the hook's own words if it was the hook."""
+    """Return the error of a failed `podman run` or `start`: the hook's own words if it was the hook."""
     said = completed.err_text
     if refusal := hook_refusal(said):
         return refusal
@@ -106,7 +106,7 @@ def start_failure(completed: Completed, name: str, image: str = "") -> LaunchErr
 
 
 def hook_refusal(said: str) -> LaunchError | None:
-    """Return the hook's refusal to start a container, if *said* has it."""
+    """Return the hook's refusal to start a container, if `said` has it."""
     match = _HOOK.search(said)
     if match is None:
         return None

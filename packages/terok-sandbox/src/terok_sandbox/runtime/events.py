@@ -24,8 +24,8 @@ MAX_LINE = 256 * 1024
 class ContainerEvent(NamedTuple):
     """One thing that happened to a container.
 
-    ``time`` is seconds since the epoch; ``status`` the engine's word for it (``create``, ``start``, ``died``,
-    ``remove``, …); ``exit_code`` is known for ``died``.
+    `time` is seconds since the epoch; `status` the engine's word for it (`create`, `start`, `died`,
+    `remove`, …); `exit_code` is known for `died`.
     """
 
     time: float
@@ -39,7 +39,7 @@ class EventStream(Protocol):
     """Events from the moment of the subscription on; to be closed."""
 
     def get(self, timeout: float) -> ContainerEvent | None:
-        """Return the next event, ``None`` after *timeout* seconds; EngineError when no more will come."""
+        """Return the next event, `None` after `timeout` seconds; EngineError when no more will come."""
 
     def close(self) -> None:
         """End the subscription; doing so twice is harmless."""
@@ -52,7 +52,7 @@ class EventStream(Protocol):
 
 
 def read_event(line: bytes) -> ContainerEvent | None:
-    """Return the event of one line of ``podman events --format json``, ``None`` for what is no container event."""
+    """Return the event of one line of `podman events --format json`, `None` for what is no container event."""
     try:
         document = json.loads(line)
         if document["Type"] != "container":
@@ -77,7 +77,7 @@ def _moment(document: dict[str, Any]) -> float:
 
 
 class PodmanEvents:
-    """The events of containers whose name begins with *prefix*, from a ``podman events`` process."""
+    """The events of containers whose name begins with `prefix`, from a `podman events` process."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
@@ -90,11 +90,11 @@ class PodmanEvents:
         self._buffer = b""
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when :meth:`get` may have something."""
+        """Return a descriptor that is readable when `get` may have something."""
         return self._stdout()
 
     def get(self, timeout: float) -> ContainerEvent | None:
-        """Return the next event, ``None`` after *timeout* seconds; EngineError when podman has ended."""
+        """Return the next event, `None` after `timeout` seconds; EngineError when podman has ended."""
         deadline = time.monotonic() + timeout
         while True:
             line, newline, rest = self._buffer.partition(b"\n")

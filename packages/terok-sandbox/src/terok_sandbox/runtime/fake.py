@@ -144,14 +144,14 @@ class FakeContainer:
         return record.exit_code
 
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
-        """Return the output the test gave it; *timestamps* and *since* change nothing."""
+        """Return the output the test gave it; `timestamps` and `since` change nothing."""
         lines = self._record().output.splitlines(keepends=True)
         return "".join(lines[0 if tail is None else max(0, len(lines) - tail) :])
 
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> None:
-        """Call *on_line* for every line there is."""
+        """Call `on_line` for every line there is."""
         for line in self.logs(tail=tail).splitlines():
             on_line(line)
 
@@ -227,7 +227,7 @@ class FakeEvents:
         self._next = len(runtime.history)
 
     def get(self, timeout: float) -> ContainerEvent | None:
-        """Return the next event there is, else ``None`` at once."""
+        """Return the next event there is, else `None` at once."""
         if self._history is None:
             raise EngineError("the stream of events is closed")
         for event in self._history[self._next :]:
@@ -257,9 +257,9 @@ def fake_id(name: str) -> str:
 class FakeRuntime:
     """A container engine in memory.
 
-    *images* maps references to labels; ``known_images`` can be changed later. ``failures`` maps an operation
-    (``launch``, ``start``, ``stop``, ``inspect``, ``list``, ``remove``, ``exec``) to the message it fails with.
-    ``plans`` collects what was launched; ``on_exec`` answers ``exec``.
+    `images` maps references to labels; `known_images` can be changed later. `failures` maps an operation
+    (`launch`, `start`, `stop`, `inspect`, `list`, `remove`, `exec`) to the message it fails with.
+    `plans` collects what was launched; `on_exec` answers `exec`.
     """
 
     def __init__(self, images: Mapping[str, Mapping[str, str]] | None = None, *, facts: HostFacts = FAKE_FACTS) -> None:
@@ -311,7 +311,7 @@ class FakeRuntime:
         self.history.append(ContainerEvent(time.time(), name, fake_id(name), status, exit_code))
 
     def containers_with_prefix(self, prefix: str) -> list[ContainerSummary]:
-        """Return all containers whose name begins with *prefix*."""
+        """Return all containers whose name begins with `prefix`."""
         self.answer("list")
         return [
             ContainerSummary(name, self.container(name).id, record.state, record.image, record.labels)
@@ -340,7 +340,7 @@ class FakeRuntime:
         return self.container(plan.name).id
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
-        """Return what ``on_exec`` says."""
+        """Return what `on_exec` says."""
         self.answer("exec")
         if self.container(container).id and not self.container(container).running:
             raise EngineError(f"container {container} does not run")
@@ -357,7 +357,7 @@ class FakeRuntime:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Write what ``on_exec`` says to *stdout* if that is a file object; returns its exit code."""
+        """Write what `on_exec` says to `stdout` if that is a file object; returns its exit code."""
         result = self.exec(container, command)
         if not isinstance(stdout, int):
             stdout.write(result.stdout.encode())
@@ -377,7 +377,7 @@ class FakeRuntime:
 
 
 class FakeSupervision:
-    """Supervision in memory: remembers what was asked; ``prepared=False`` makes every verification fail."""
+    """Supervision in memory: remembers what was asked; `prepared=False` makes every verification fail."""
 
     def __init__(self, *, prepared: bool = True) -> None:
         self.prepared = prepared
@@ -391,7 +391,7 @@ class FakeSupervision:
         self.calls.append(("prepare", name))
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong, nothing if ``prepared``."""
+        """Return what is wrong, nothing if `prepared`."""
         self.calls.append(("verify", container.name))
         return "" if self.prepared else "the supervisor has not prepared the container"
 

@@ -29,7 +29,7 @@ _LONGEST: Final = 1024 * 1024
 class Monitored(NamedTuple):
     """A container that runs or has ended: its log, its first process, and the monitor that is the parent of that.
 
-    ``pid`` is 0 and ``exit_code`` known once it has ended.
+    `pid` is 0 and `exit_code` known once it has ended.
     """
 
     log: Path
@@ -39,7 +39,7 @@ class Monitored(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Monitored | None:
-        """Read what ``podman container inspect`` says; ``None`` if it never ran, or its log cannot be read here."""
+        """Read what `podman container inspect` says; `None` if it never ran, or its log cannot be read here."""
         try:
             state, kept = row["State"], row["HostConfig"]["LogConfig"]
             code = int(state["ExitCode"]) if state["Status"] in ("exited", "stopped") else None
@@ -51,7 +51,7 @@ class Monitored(NamedTuple):
         return found if usable else None
 
     def open(self) -> int | None:
-        """Return a descriptor of the first process that can be read when it has ended; ``None`` if it has already."""
+        """Return a descriptor of the first process that can be read when it has ended; `None` if it has already."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except OSError:
@@ -63,9 +63,9 @@ class Monitored(NamedTuple):
 
 
 class LogFile:
-    """Reads entries ``TIME STREAM TAG TEXT`` as they are written, and calls *on_line* for every line of the output.
+    """Reads entries `TIME STREAM TAG TEXT` as they are written, and calls `on_line` for every line of the output.
 
-    A line comes in several entries (tag ``P``) until its end (tag ``F``). When the file has reached its limit, the
+    A line comes in several entries (tag `P`) until its end (tag `F`). When the file has reached its limit, the
     monitor puts a new one in its place.
     """
 
@@ -134,9 +134,9 @@ class LogFile:
 
 
 def follow(log: LogFile, process: int, *, deadline: float) -> bool:
-    """Hand over what is written until the process behind a pidfd has ended; ``False`` if the deadline comes first.
+    """Hand over what is written until the process behind a pidfd has ended; `False` if the deadline comes first.
 
-    *deadline* is ``time.monotonic``'s. What is written last may be missing still: see `LogFile.end`.
+    `deadline` is `time.monotonic`'s. What is written last may be missing still: see `LogFile.end`.
     """
     poller = select.poll()
     poller.register(process, select.POLLIN)

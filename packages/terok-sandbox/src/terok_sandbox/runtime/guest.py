@@ -1,6 +1,6 @@
 """The way into a microVM: SSH over a port that Podman publishes on the host's loopback.
 
-``podman exec`` reaches the process that runs the virtual machine, not the guest in it.
+`podman exec` reaches the process that runs the virtual machine, not the guest in it.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class GuestTransport(Protocol):
         tty: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Return the host command that runs *command* in the guest of *container*; its exit code is the command's."""
+        """Return the host command that runs `command` in the guest of `container`; its exit code is the command's."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestKeys:
     """Keys for one guest: ours to log in with, and the guest's own, which we know before we ever connect.
 
-    ``identity`` and ``known_hosts`` stay on the host. ``authorized_keys`` and ``host_key`` are for the guest's sshd.
+    `identity` and `known_hosts` stay on the host. `authorized_keys` and `host_key` are for the guest's sshd.
     """
 
     directory: Path
@@ -80,12 +80,12 @@ class GuestKeys:
         return self.directory / "guest" / "ssh_host_ed25519_key"
 
     def connection(self, endpoint: GuestEndpoint) -> str:
-        """Return where the socket of the one connection to *endpoint* is, which commands share; it has no quotes."""
+        """Return where the socket of the one connection to `endpoint` is, which commands share; it has no quotes."""
         return str(self.directory / f"c{endpoint.port}")
 
     @classmethod
     def make(cls, directory: Path) -> GuestKeys:
-        """Make new keys below *directory*; raises LaunchError when they cannot be written."""
+        """Make new keys below `directory`; raises LaunchError when they cannot be written."""
         keys = cls(directory)
         try:
             ensure_dir(directory)
@@ -101,7 +101,7 @@ class GuestKeys:
 
 
 class SshTransport:
-    """SSH with one key, to a guest whose key is known; *resolve* finds the endpoint of a container."""
+    """SSH with one key, to a guest whose key is known; `resolve` finds the endpoint of a container."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class SshTransport:
         tty: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Return the ``ssh`` command; no configuration, agent, password or other key of the user takes part."""
+        """Return the `ssh` command; no configuration, agent, password or other key of the user takes part."""
         endpoint = self._resolve(container)
         options = {
             "BatchMode": "yes",
@@ -163,7 +163,7 @@ class SshTransport:
 def service_ports(config: SandboxConfig) -> Callable[[str], dict[int, int]]:
     """Return what finds the forwards of a container: ports in the guest, the same as everywhere, to ports of this host.
 
-    None, unless it was launched with ``services_mode`` ``tcp``. Give it to :class:`SshTransport`.
+    None, unless it was launched with `services_mode` `tcp`. Give it to `SshTransport`.
     """
 
     def find(container: str) -> dict[int, int]:
@@ -183,7 +183,7 @@ def published_endpoint(container: str) -> GuestEndpoint:
 
 
 def read_endpoint(text: str, container: str) -> GuestEndpoint:
-    """Return the loopback endpoint among the lines ``ADDRESS:PORT`` of ``podman port``."""
+    """Return the loopback endpoint among the lines `ADDRESS:PORT` of `podman port`."""
     for line in text.splitlines():
         host, _, port = line.strip().rpartition(":")
         if host == "127.0.0.1" and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536:

@@ -34,7 +34,7 @@ class KrunContainer(PodmanContainer):
 
 
 class KrunRuntime(PodmanRuntime):
-    """Podman with microVMs; commands inside go through *transport*."""
+    """Podman with microVMs; commands inside go through `transport`."""
 
     def __init__(self, transport: GuestTransport, config: SandboxConfig | None = None) -> None:
         super().__init__(config)
@@ -45,7 +45,7 @@ class KrunRuntime(PodmanRuntime):
         return KrunContainer(name, self._transport)
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
-        """Run *command* in the guest and collect its output; EngineError when the guest cannot be reached."""
+        """Run `command` in the guest and collect its output; EngineError when the guest cannot be reached."""
         argv = self._transport.argv(container, command)
         try:
             done = run(argv, timeout=timeout, check=False)
@@ -68,9 +68,9 @@ class KrunRuntime(PodmanRuntime):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Run *command* in the guest on the caller's binary streams; returns its exit code.
+        """Run `command` in the guest on the caller's binary streams; returns its exit code.
 
-        *env* is set by arguments that every process of the host can read: no secrets.
+        `env` is set by arguments that every process of the host can read: no secrets.
         """
         argv = self._transport.argv(container, command, env=env)
         what = f"{command[0]} in {container}"

@@ -18,7 +18,7 @@ BARE: Final = "running without its wall"
 
 
 class SandboxRow(NamedTuple):
-    """One container; ``missing`` as its state means that only its files are left."""
+    """One container; `missing` as its state means that only its files are left."""
 
     name: str
     state: str

@@ -100,7 +100,7 @@ class PodmanContainer:
 
     @property
     def started_at(self) -> float | None:
-        """When it was last started (seconds since the epoch), ``None`` if never; raises ContainerNotFound."""
+        """When it was last started (seconds since the epoch), `None` if never; raises ContainerNotFound."""
         return read_time(str(self._inspect()["State"]["StartedAt"]))
 
     @property
@@ -116,11 +116,11 @@ class PodmanContainer:
             raise engine.start_failure(completed, self.name)
 
     def stop(self, timeout: int = 10) -> None:
-        """Stop it, with SIGKILL after *timeout* seconds."""
+        """Stop it, with SIGKILL after `timeout` seconds."""
         ask(["stop", "--time", str(timeout), self.name], timeout=timeout + STOP_SLACK, container=self.name)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended and return its exit code; EngineTimeout after *timeout* seconds (24 days if None)."""
+        """Wait until it has ended and return its exit code; EngineTimeout after `timeout` seconds (24 days if None)."""
         return self._wait(LONGEST if timeout is None else timeout)
 
     def _wait(self, limit: float, *options: str) -> int:
@@ -147,7 +147,7 @@ class PodmanContainer:
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call *on_line* for every line until the container ends; EngineTimeout after *timeout* seconds.
+        """Call `on_line` for every line until the container ends; EngineTimeout after `timeout` seconds.
 
         Returns its exit code if that came to be known on the way.
         """
@@ -193,7 +193,7 @@ class PodmanContainer:
         return spawn([find_podman(), *arguments], stdout=PIPE, stderr=STDOUT if merge_stderr else PIPE)
 
     def copy_in(self, source: Path, destination: str) -> None:
-        """Copy *source* to *destination*; of a directory its contents."""
+        """Copy `source` to `destination`; of a directory its contents."""
         what = f"{source}/." if source.is_dir() else str(source)
         arguments = ["cp", what, f"{self.name}:{destination}"]
         try:
@@ -253,7 +253,7 @@ class PodmanRuntime:
         return PodmanImage(ref)
 
     def containers_with_prefix(self, prefix: str) -> list[ContainerSummary]:
-        """Return all containers whose name begins with *prefix*, running or not."""
+        """Return all containers whose name begins with `prefix`, running or not."""
         completed = ask(["ps", "--all", "--format", "json", "--filter", f"name=^{re.escape(prefix)}"])
         try:
             rows = json.loads(completed.stdout or b"[]") or []
@@ -262,7 +262,7 @@ class PodmanRuntime:
             raise EngineError("the answer of `podman ps` cannot be read") from error
 
     def images(self, *, dangling_only: bool = False) -> list[ImageSummary]:
-        """Return the images in local storage; *dangling_only* those without a tag."""
+        """Return the images in local storage; `dangling_only` those without a tag."""
         filters = ["--filter", "dangling=true"] if dangling_only else []
         completed = ask(["images", "--format", "json", *filters])
         try:
@@ -271,7 +271,7 @@ class PodmanRuntime:
             raise EngineError("the answer of `podman images` cannot be read") from error
 
     def events(self, prefix: str = "") -> EventStream:
-        """Subscribe to what happens to containers whose name begins with *prefix*."""
+        """Subscribe to what happens to containers whose name begins with `prefix`."""
         from terok_sandbox.runtime.events import PodmanEvents
 
         return PodmanEvents(prefix)
@@ -284,7 +284,7 @@ class PodmanRuntime:
         return completed.text.strip().rpartition("\n")[2]
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
-        """Run *command* inside a running container and collect its output."""
+        """Run `command` inside a running container and collect its output."""
         completed = podman(["exec", container, *command], timeout=timeout)
         said = completed.err_text
         engine_said = completed.returncode == _ENGINE_EXIT or "container state improper" in said
@@ -303,9 +303,9 @@ class PodmanRuntime:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Run *command* inside a running container on the caller's binary streams; returns its exit code.
+        """Run `command` inside a running container on the caller's binary streams; returns its exit code.
 
-        *env* is set by arguments that every process of the host can read: no secrets.
+        `env` is set by arguments that every process of the host can read: no secrets.
         """
         settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
         argv = [find_podman(), "exec", "--interactive", *settings, container, *command]
@@ -317,7 +317,7 @@ class PodmanRuntime:
         return [_remove(name) for name in containers]
 
     def reserve_port(self, host: str = "127.0.0.1") -> AbstractContextManager[PortReservation]:
-        """Hold a free TCP port of *host* until released."""
+        """Hold a free TCP port of `host` until released."""
         return reserve_port(host)
 
 
@@ -330,7 +330,7 @@ def run_on_streams(
     stderr: int | IO[bytes],
     timeout: float | None,
 ) -> int:
-    """Run *argv* on the caller's streams and return its exit code; EngineTimeout naming *what* after *timeout* s."""
+    """Run `argv` on the caller's streams and return its exit code; EngineTimeout naming `what` after `timeout` s."""
     child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
     try:
         if not _ended(child.pid, timeout):
@@ -342,7 +342,7 @@ def run_on_streams(
 
 
 def read_time(text: str) -> float | None:
-    """Read a time as podman writes it, RFC 3339 with nanoseconds; ``None`` for the year 1, which means never."""
+    """Read a time as podman writes it, RFC 3339 with nanoseconds; `None` for the year 1, which means never."""
     if text.startswith("0001-"):
         return None
     try:
@@ -352,7 +352,7 @@ def read_time(text: str) -> float | None:
 
 
 def parents_archive(path: str) -> bytes:
-    """Return a tar of the directories above *path* that an image may lack: not those at the top, nor a home."""
+    """Return a tar of the directories above `path` that an image may lack: not those at the top, nor a home."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for directory in reversed(PurePosixPath(path).parents):
@@ -389,7 +389,7 @@ def _summary(row: dict[str, Any]) -> ContainerSummary:
 
 
 def _ended(pid: int, timeout: float | None) -> bool:
-    """Wait until our child *pid* has ended, at most *timeout* seconds."""
+    """Wait until our child `pid` has ended, at most `timeout` seconds."""
     descriptor = os.pidfd_open(pid)
     try:
         poller = select.poll()

@@ -47,7 +47,7 @@ class PodmanImage:
 
 
 def read_image(row: dict[str, Any]) -> ImageSummary:
-    """Read one row of ``podman images --format json``; raises KeyError, TypeError or ValueError for another shape."""
+    """Read one row of `podman images --format json`; raises KeyError, TypeError or ValueError for another shape."""
     return ImageSummary(
         id=str(row["Id"]),
         tags=tuple(str(name) for name in row.get("Names") or ()),
@@ -58,7 +58,7 @@ def read_image(row: dict[str, Any]) -> ImageSummary:
 
 
 def first_row(data: bytes, what: str) -> dict[str, Any]:
-    """Read the first object of the JSON list that ``podman WHAT`` printed; raises EngineError."""
+    """Read the first object of the JSON list that `podman WHAT` printed; raises EngineError."""
     try:
         document = json.loads(data)[0]
     except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PortReservation:
-    """A bound, unconnected socket. :meth:`release` right before whoever needs the port binds it."""
+    """A bound, unconnected socket. `release` right before whoever needs the port binds it."""
 
     def __init__(self, held: socket.socket) -> None:
         self._held = held
@@ -26,7 +26,7 @@ class PortReservation:
 
 @contextmanager
 def reserve_port(host: str = "127.0.0.1") -> Iterator[PortReservation]:
-    """Hold a free TCP port of the address *host*; raises SandboxError when there is none."""
+    """Hold a free TCP port of the address `host`; raises SandboxError when there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as held:
         try:

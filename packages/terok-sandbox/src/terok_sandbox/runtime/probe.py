@@ -42,7 +42,7 @@ def host_facts(config: SandboxConfig) -> HostFacts:
 
 
 def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFacts:
-    """Read the answer of ``podman info --format json``; raises EngineError when it lacks what is needed."""
+    """Read the answer of `podman info --format json`; raises EngineError when it lacks what is needed."""
     try:
         info = json.loads(data)
         host = info["host"]
@@ -80,7 +80,7 @@ def _image_stores(options: dict[str, Any]) -> tuple[str, ...]:
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """Return the three numbers at the start of a version such as ``4.3.1`` or ``5.0.0-rc1``; ValueError if none."""
+    """Return the three numbers at the start of a version such as `4.3.1` or `5.0.0-rc1`; ValueError if none."""
     match = re.match(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?", text)
     if match is None:
         raise ValueError(f"{text!r} is no version")
@@ -88,12 +88,12 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def has_init() -> bool:
-    """Tell whether podman finds the program that ``--init`` puts into a container."""
+    """Tell whether podman finds the program that `--init` puts into a container."""
     return any(os.access(path, os.X_OK) for path in INIT_PROGRAMS)
 
 
 def _cache_key(podman: str) -> list[Any]:
-    """Everything the facts depend on, as far as a few ``stat`` calls tell."""
+    """Everything the facts depend on, as far as a few `stat` calls tell."""
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     files = [
         podman,

@@ -1,6 +1,6 @@
 """What the rest of the program may ask of a container engine.
 
-A question that the engine could not answer raises :class:`~terok_sandbox.errors.EngineError`; it is never answered
+A question that the engine could not answer raises `terok_sandbox.errors.EngineError`; it is never answered
 with "there is nothing".
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ContainerState(StrEnum):
-    """Life of a container; ``MISSING`` is the engine's own statement that it does not exist."""
+    """Life of a container; `MISSING` is the engine's own statement that it does not exist."""
 
     MISSING = "missing"
     CREATED = "created"
@@ -47,7 +47,7 @@ class ExecResult(NamedTuple):
 
 
 class RemoveResult(NamedTuple):
-    """Outcome of removing one container; ``error`` is empty when it is gone."""
+    """Outcome of removing one container; `error` is empty when it is gone."""
 
     name: str
     error: str = ""
@@ -69,7 +69,7 @@ class ContainerSummary(NamedTuple):
 
 
 class ImageSummary(NamedTuple):
-    """One row of an image listing: ``size`` in bytes, ``created`` in seconds since the epoch."""
+    """One row of an image listing: `size` in bytes, `created` in seconds since the epoch."""
 
     id: str
     tags: tuple[str, ...]
@@ -87,14 +87,14 @@ class MountSummary(NamedTuple):
 
 
 class ByteProcess(Protocol):
-    """A running child with byte pipes: what ``subprocess.Popen[bytes]`` is."""
+    """A running child with byte pipes: what `subprocess.Popen[bytes]` is."""
 
     pid: int
     stdout: IO[bytes] | None
     stderr: IO[bytes] | None
 
     def poll(self) -> int | None:
-        """Return the exit code, ``None`` while it runs."""
+        """Return the exit code, `None` while it runs."""
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end and return the exit code."""
@@ -143,7 +143,7 @@ class Container(Protocol):
 
     @property
     def started_at(self) -> float | None:
-        """When it was last started (seconds since the epoch), ``None`` if never; raises ContainerNotFound."""
+        """When it was last started (seconds since the epoch), `None` if never; raises ContainerNotFound."""
 
     @property
     def rw_size(self) -> int:
@@ -153,10 +153,10 @@ class Container(Protocol):
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
 
     def stop(self, timeout: int = 10) -> None:
-        """Stop it, with SIGKILL after *timeout* seconds; one that does not run is no error."""
+        """Stop it, with SIGKILL after `timeout` seconds; one that does not run is no error."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended and return its exit code; EngineTimeout (a TimeoutError) after *timeout* seconds."""
+        """Wait until it has ended and return its exit code; EngineTimeout (a TimeoutError) after `timeout` seconds."""
 
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return its output so far, both streams, at most the last 16 MiB."""
@@ -164,7 +164,7 @@ class Container(Protocol):
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call *on_line* for every line until it ends; an exception of *on_line* ends the following and passes.
+        """Call `on_line` for every line until it ends; an exception of `on_line` ends the following and passes.
 
         Returns the exit code if that came to be known on the way.
         """
@@ -181,10 +181,10 @@ class Container(Protocol):
         """Start a process that writes its output; the caller ends it."""
 
     def copy_in(self, source: Path, destination: str) -> None:
-        """Copy *source* to *destination*; of a directory its contents."""
+        """Copy `source` to `destination`; of a directory its contents."""
 
     def login_command(self, command: Sequence[str] = ()) -> list[str]:
-        """Return the arguments that open a terminal inside, by default in a tmux session named ``main``."""
+        """Return the arguments that open a terminal inside, by default in a tmux session named `main`."""
 
 
 class Image(Protocol):
@@ -224,13 +224,13 @@ class ContainerRuntime(Protocol):
         """Return the handle of an image."""
 
     def containers_with_prefix(self, prefix: str) -> list[ContainerSummary]:
-        """Return all containers whose name begins with *prefix*, running or not."""
+        """Return all containers whose name begins with `prefix`, running or not."""
 
     def images(self, *, dangling_only: bool = False) -> list[ImageSummary]:
-        """Return the images in local storage; *dangling_only* those without a tag."""
+        """Return the images in local storage; `dangling_only` those without a tag."""
 
     def events(self, prefix: str = "") -> EventStream:
-        """Subscribe to what happens to containers whose name begins with *prefix*."""
+        """Subscribe to what happens to containers whose name begins with `prefix`."""
 
     def launch(self, plan: LaunchPlan) -> str:
         """Carry out the arguments of a launch plan; returns the container's ID.
@@ -239,7 +239,7 @@ class ContainerRuntime(Protocol):
         """
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
-        """Run *command* inside a running container and collect its output."""
+        """Run `command` inside a running container and collect its output."""
 
     def exec_stdio(
         self,
@@ -252,10 +252,10 @@ class ContainerRuntime(Protocol):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Run *command* inside a running container on the caller's binary streams; returns its exit code."""
+        """Run `command` inside a running container on the caller's binary streams; returns its exit code."""
 
     def force_remove(self, containers: Iterable[str]) -> list[RemoveResult]:
         """Kill and remove containers; one that does not exist counts as removed."""
 
     def reserve_port(self, host: str = "127.0.0.1") -> AbstractContextManager[PortReservation]:
-        """Hold a free TCP port of *host* until released."""
+        """Hold a free TCP port of `host` until released."""

@@ -1,6 +1,6 @@
-"""The one edit of the user's ``containers.conf``: our directory in ``[engine] hooks_dir``.
+"""The one edit of the user's `containers.conf`: our directory in `[engine] hooks_dir`.
 
-A per-run ``--hooks-dir`` would be forgotten by ``podman start``. Comments, order and other entries stay as they are.
+A per-run `--hooks-dir` would be forgotten by `podman start`. Comments, order and other entries stay as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEADER: Final = re.compile(r"\s*\[\s*engine\s*\]\s*(#.*)?$")
 
 
 def conf_path() -> Path:
-    """Return the file podman reads the user's settings from (``CONTAINERS_CONF`` wins, root has the system's)."""
+    """Return the file podman reads the user's settings from (`CONTAINERS_CONF` wins, root has the system's)."""
     if named := os.environ.get("CONTAINERS_CONF"):
         return Path(named)
     if os.geteuid() == 0:
@@ -34,14 +34,14 @@ def conf_path() -> Path:
 
 
 def later_files(path: Path) -> list[Path]:
-    """Return the files that podman reads after *path*, in its order: what they set takes the place of what it sets."""
+    """Return the files that podman reads after `path`, in its order: what they set takes the place of what it sets."""
     named, override = os.environ.get("CONTAINERS_CONF"), os.environ.get("CONTAINERS_CONF_OVERRIDE")
     drop_ins = [] if named else sorted(Path(f"{path}.d").glob("*.conf"))
     return [*drop_ins, *([Path(override)] if override else [])]
 
 
 def names_hook_dir(path: Path, directory: Path) -> bool | None:
-    """Tell whether the ``hooks_dir`` that *path* sets has *directory*, ``None`` if it sets none or only adds to it.
+    """Tell whether the `hooks_dir` that `path` sets has `directory`, `None` if it sets none or only adds to it.
 
     Raises SetupError for a file that cannot be read.
     """
@@ -53,24 +53,24 @@ def names_hook_dir(path: Path, directory: Path) -> bool | None:
 
 
 def add_hook_dir(path: Path, directory: Path) -> bool:
-    """Make podman search *directory* for hooks; returns whether the file had to be changed."""
+    """Make podman search `directory` for hooks; returns whether the file had to be changed."""
     before = _read(path)
     text = with_hook_dir(before, str(directory), present=True, where=path)
     return _write(path, before, text)
 
 
 def remove_hook_dir(path: Path, directory: Path) -> bool:
-    """Take *directory* out again; a setting that only setup made goes with it. Returns whether the file changed."""
+    """Take `directory` out again; a setting that only setup made goes with it. Returns whether the file changed."""
     before = _read(path)
     text = with_hook_dir(before, str(directory), present=False, where=path)
     return _write(path, before, text)
 
 
 def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str = "containers.conf") -> str:
-    """Return the text of a ``containers.conf`` with *directory* in ``hooks_dir``, or without it.
+    """Return the text of a `containers.conf` with `directory` in `hooks_dir`, or without it.
 
     Taking it out undoes putting it in. Raises SetupError for a text that is no TOML, that has something else than a
-    table ``engine`` or a list ``hooks_dir``, or whose table is written in a way that is not edited here.
+    table `engine` or a list `hooks_dir`, or whose table is written in a way that is not edited here.
     """
     engine = _parse(text, where).get("engine", {})
     current = engine.get("hooks_dir", []) if isinstance(engine, dict) else None
@@ -108,7 +108,7 @@ def _with_entries(text: str, directory: str, *, present: bool, where: Path | str
 
 
 def _with_setting(text: str, directory: str) -> str:
-    """Add the setting as one marked line at the head of ``[engine]``, which is made at the end if need be."""
+    """Add the setting as one marked line at the head of `[engine]`, which is made at the end if need be."""
     entries = ", ".join(json.dumps(entry) for entry in (*DEFAULT_HOOK_DIRS, directory))
     line = f"hooks_dir = [{entries}] # {MARK}\n"
     lines = text.splitlines(keepends=True)

@@ -41,7 +41,7 @@ def hook_python() -> str:
 
 
 def descriptor(script: Path) -> str:
-    """Return the OCI hook descriptor for *script*: createRuntime, for containers that carry our annotation."""
+    """Return the OCI hook descriptor for `script`: createRuntime, for containers that carry our annotation."""
     # imported, because only an imported module's compiled form is kept
     program = f"import sys; sys.path.append({str(script.parent)!r}); from {MODULE} import main; sys.exit(main())"
     document = {
@@ -107,7 +107,7 @@ def digests(script: bytes, text: str) -> dict[str, str]:
 
 
 def _link(path: Path, target: str) -> None:
-    """Make *path* a symbolic link to *target*, at one stroke."""
+    """Make `path` a symbolic link to `target`, at one stroke."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     new.symlink_to(target)

@@ -24,7 +24,7 @@ MIN_SUBIDS: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Prerequisite:
-    """One thing looked at. ``hint`` says what to do when it is not ``ok``; one that is not ``required`` only warns."""
+    """One thing looked at. `hint` says what to do when it is not `ok`; one that is not `required` only warns."""
 
     name: str
     ok: bool
@@ -43,7 +43,7 @@ def check_prerequisites() -> list[Prerequisite]:
 
 
 def subid_count(lines: Iterable[str], user: str, uid: int) -> int:
-    """Return how many IDs the lines of ``/etc/subuid`` or ``/etc/subgid`` give *user*; unreadable lines give none."""
+    """Return how many IDs the lines of `/etc/subuid` or `/etc/subgid` give `user`; unreadable lines give none."""
     total = 0
     for line in lines:
         owner, _, rest = line.strip().partition(":")
@@ -54,7 +54,7 @@ def subid_count(lines: Iterable[str], user: str, uid: int) -> int:
 
 
 def _find(name: str) -> str | None:
-    """Return the path of a program, ``None`` if it is not installed."""
+    """Return the path of a program, `None` if it is not installed."""
     try:
         return find_tool(name)
     except ProcessError:

@@ -23,9 +23,9 @@ MAX_SIZE: Final = 4 * 1024 * 1024
 
 
 def base_path() -> Path:
-    """Return the profile that Podman would use: what ``containers.conf`` names, else the installed one.
+    """Return the profile that Podman would use: what `containers.conf` names, else the installed one.
 
-    Raises PrerequisiteMissing when there is none. ``unconfined`` in ``containers.conf`` is not followed.
+    Raises PrerequisiteMissing when there is none. `unconfined` in `containers.conf` is not followed.
     """
     named = _configured(conf_path()) or _configured(Path("/etc/containers/containers.conf"))
     for path in ([named] if named else []) + list(INSTALLED):
@@ -56,7 +56,7 @@ def remove_profiles(config: SandboxConfig) -> bool:
 
 
 def problem_with_profiles(config: SandboxConfig, inputs: object) -> str:
-    """Return what distinguishes the profiles from those that the receipt's *inputs* list, empty if nothing does."""
+    """Return what distinguishes the profiles from those that the receipt's `inputs` list, empty if nothing does."""
     recorded = inputs if isinstance(inputs, dict) else {}
     for opt_outs in all_opt_outs():
         name = profile_name(opt_outs)

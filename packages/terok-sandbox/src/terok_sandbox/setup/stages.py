@@ -42,7 +42,7 @@ def require(checks: Sequence[Prerequisite]) -> None:
 def run_setup(
     config: SandboxConfig, report: Callable[[str, str], None], *, passphrase_tier: TierName | None = None
 ) -> None:
-    """Set this user's host up; *report* is told stage and outcome of each.
+    """Set this user's host up; `report` is told stage and outcome of each.
 
     The receipt is removed first and written last, so that an interrupted setup is seen as none.
     """

@@ -45,7 +45,7 @@ def check_setup(config: SandboxConfig) -> None:
 
 
 def refuse_downgrade(receipt: dict[str, Any]) -> None:
-    """Raise SetupDowngrade when *receipt* was written by a newer version than this."""
+    """Raise SetupDowngrade when `receipt` was written by a newer version than this."""
     found = str(receipt.get("version", ""))
     if _numbers(found) > _numbers(VERSION):
         raise SetupDowngrade(

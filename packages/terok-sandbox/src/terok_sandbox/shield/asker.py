@@ -1,6 +1,6 @@
 """What the gateway asks of whoever answers for people: it reports what was blocked and may wait for a verdict.
 
-Clearance implements :class:`Asker`; a verdict reaches the gateway through :meth:`LivePolicy.apply`, never as a return
+Clearance implements `Asker`; a verdict reaches the gateway through `LivePolicy.apply`, never as a return
 value that is trusted by itself: after a hold the policy in force is asked again.
 """
 
@@ -22,13 +22,13 @@ class RuleChannel(Protocol):
     """Takes single-line nft commands, each one transaction."""
 
     async def run(self, command: str) -> str:
-        """Run *command*; raises ``NetnsError`` when it is refused or the channel is gone."""
+        """Run `command`; raises `NetnsError` when it is refused or the channel is gone."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Something that was blocked. ``name`` is empty for an address without a known name, ``dest`` for a bare name.
+    """Something that was blocked. `name` is empty for an address without a known name, `dest` for a bare name.
 
     All text may have been chosen by the container: escape it before showing it.
     """
@@ -57,10 +57,10 @@ class Asker(Protocol):
         ...
 
     async def hold(self, request: Request) -> LiveVerdict | None:
-        """Wait for a verdict on a name that is about to be refused; ``None`` when there is none in time.
+        """Wait for a verdict on a name that is about to be refused; `None` when there is none in time.
 
         It is called once for each waiting question; the same name may be asked several times at once. The caller ends
-        the wait after :data:`HOLD_SECONDS` by cancelling it; the same question is then not waited for again, until
+        the wait after `HOLD_SECONDS` by cancelling it; the same question is then not waited for again, until
         somebody has answered it.
         """
         ...

@@ -21,12 +21,12 @@ _ZONES: Final = 256
 
 
 def below(name: str, zone: str) -> str:
-    """Return the labels of *name* below *zone*."""
+    """Return the labels of `name` below `zone`."""
     return name.removesuffix("." + zone)
 
 
 def shape_refusal(labels: str) -> str | None:
-    """Return why *labels* (what stands below a wildcard zone) look like data instead of a host name."""
+    """Return why `labels` (what stands below a wildcard zone) look like data instead of a host name."""
     parts = labels.split(".")
     if len(labels) > MAX_BELOW or max(map(len, parts)) > MAX_LABEL:
         return "the name is too long for a wildcard rule"
@@ -38,19 +38,19 @@ def shape_refusal(labels: str) -> str | None:
 
 
 def information(text: str) -> float:
-    """Return the Shannon information of *text* in bits, from its own letter frequencies."""
+    """Return the Shannon information of `text` in bits, from its own letter frequencies."""
     total = len(text)
     return sum(count * math.log2(total / count) for count in Counter(text).values())
 
 
 class ZoneBudget:
-    """A token bucket of new names for each wildcard zone; *now* is a monotonic clock in seconds."""
+    """A token bucket of new names for each wildcard zone; `now` is a monotonic clock in seconds."""
 
     def __init__(self) -> None:
         self._zones: OrderedDict[str, _Zone] = OrderedDict()
 
     def refusal(self, name: str, zone: str, now: float) -> str | None:
-        """Count *name* and return why it must wait, or ``None``."""
+        """Count `name` and return why it must wait, or `None`."""
         bucket = self._zones.get(zone)
         if bucket is None:
             bucket = self._zones[zone] = _Zone(now)

@@ -1,4 +1,4 @@
-"""The verbs of ``shield``."""
+"""The verbs of `shield`."""
 
 from __future__ import annotations
 
@@ -132,4 +132,4 @@ VERBS: Final = (
         args=(_NAME, ArgDef("file", metavar="POLICYFILE", help="the changed policy"), _JSON),
     ),
 )
-"""Children of the ``shield`` group."""
+"""Children of the `shield` group."""

@@ -1,8 +1,8 @@
 """The gateway's control socket: a person's verdicts and posture changes, as JSON lines from the same user.
 
-A request is one object in one line, ``{"verb": "deny", "target": "host.example"}``; the answer is one line too, with
-``"ok": true`` and the result or ``"ok": false``, ``error`` and ``hint``. The socket lies in the container's runtime
-directory, of which the container sees only ``guest/``.
+A request is one object in one line, `{"verb": "deny", "target": "host.example"}`; the answer is one line too, with
+`"ok": true` and the result or `"ok": false`, `error` and `hint`. The socket lies in the container's runtime
+directory, of which the container sees only `guest/`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Controls:
         resolve: Callable[[str], Awaitable[tuple[Decision, list[tuple[Address, Decision]]]]],
         enforcement: str = "filter",
     ) -> None:
-        """*resolve* gives the verdict on a name, and on each address that an allowed one has."""
+        """`resolve` gives the verdict on a name, and on each address that an allowed one has."""
         self._container = container
         self._live = live
         self._sightings = sightings
@@ -91,7 +91,7 @@ class Controls:
     async def _recorded(
         self, act: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
     ) -> Answer:
-        """Write the row and *act*; what closes is done first, and also without room for its row, which is said."""
+        """Write the row and `act`; what closes is done first, and also without room for its row, which is said."""
         if not closes:
             self._sightings.note(action, **fields)
             await act()
@@ -161,7 +161,7 @@ class Controls:
 
 
 def listen_control(sidecar: Sidecar) -> socket.socket:
-    """Return the control listener; raises :class:`ShieldError`.
+    """Return the control listener; raises `ShieldError`.
 
     A gateway listens before it reads what is kept on disk: whoever finds no listener may write that file, and tries
     the listener once more afterwards.
@@ -175,7 +175,7 @@ def listen_control(sidecar: Sidecar) -> socket.socket:
 
 
 async def serve_control(sidecar: Sidecar, listener: socket.socket, controls: Controls) -> None:
-    """Serve *listener* until cancelled; raises ``NetnsError`` when the rules cannot be changed any more."""
+    """Serve `listener` until cancelled; raises `NetnsError` when the rules cannot be changed any more."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     connections: set[asyncio.Task[None]] = set()

@@ -22,7 +22,7 @@ _MAX_ANSWER: Final = 16 * 1024 * 1024
 def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any) -> dict[str, Any]:
     """Send one request and return the answer's fields.
 
-    Raises :class:`NoAnswer` without one, and :class:`ShieldError` for a refusal.
+    Raises `NoAnswer` without one, and `ShieldError` for a refusal.
     """
     line = json.dumps({"verb": verb, **fields}).encode() + b"\n"
     if len(line) > MAX_LINE:

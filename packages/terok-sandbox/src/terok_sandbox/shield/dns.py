@@ -76,7 +76,7 @@ class DnsServer:
         opened: Callable[[str, Iterable[Learned]], None] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """Serve with *resolver*; *asker* may hold refusals, *opened* hears of addresses just before they open."""
+        """Serve with `resolver`; `asker` may hold refusals, `opened` hears of addresses just before they open."""
         self._resolver = resolver
         self._channel = channel
         self._upstream = upstream
@@ -91,7 +91,7 @@ class DnsServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def answer(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
-        """Return the reply to one query, ``None`` for silence. Raises ``NftChannelError`` when the rules are gone."""
+        """Return the reply to one query, `None` for silence. Raises `NftChannelError` when the rules are gone."""
         outcome = self.answer_now(wire, tcp=tcp)
         return await self._answer_later(outcome, tcp=tcp) if isinstance(outcome, Forward | Held) else outcome
 
@@ -110,7 +110,7 @@ class DnsServer:
         return await self._forwarded(outcome, tcp=tcp)
 
     async def _hold(self, name: str, request: Request) -> None:
-        """Wait until there is a verdict on *name*, or the time is over; all who ask for it wait together."""
+        """Wait until there is a verdict on `name`, or the time is over; all who ask for it wait together."""
         waiting = self._held.get(name)
         if waiting is None:
             waiting = self._held[name] = asyncio.create_task(self._await_verdict(request))
@@ -144,7 +144,7 @@ class DnsServer:
     ) -> bytes | Forward | Held | None:
         """Return the reply if it needs neither an upstream nor a verdict, else what to ask.
 
-        *port* is where a datagram came from, 0 if that is not known.
+        `port` is where a datagram came from, 0 if that is not known.
         """
         tick = self._clock()
         outcome = self._resolver.judge(wire, tick=tick, tcp=tcp)
@@ -211,7 +211,7 @@ class DnsServer:
         )
 
     async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
-        """Serve both sockets until cancelled, then close them; raises ``NetnsError`` when the rules are gone."""
+        """Serve both sockets until cancelled, then close them; raises `NetnsError` when the rules are gone."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         allowance = Allowance(loop.time)
@@ -230,7 +230,7 @@ class DnsServer:
     def _datagram(
         self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
     ) -> bytes | None:
-        """Answer a datagram at once where possible, else by *send*; beyond the limit of running queries never."""
+        """Answer a datagram at once where possible, else by `send`; beyond the limit of running queries never."""
         kept = self._ready.get(wire[2:])
         if kept is not None and kept[1] > self._clock():
             return wire[:2] + kept[0]

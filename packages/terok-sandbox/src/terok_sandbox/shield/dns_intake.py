@@ -26,7 +26,7 @@ _MAX_QUERY: Final = 4096
 
 
 class Allowance:
-    """The processor time that is left; *clock* is monotonic, in seconds."""
+    """The processor time that is left; `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float], *, burst: float = BURST, share: float = SHARE) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class Allowance:
         self._at = clock()
 
     def spend(self, seconds: float) -> float:
-        """Take off *seconds*; return for how long nothing more is to be done, 0 while some is left."""
+        """Take off `seconds`; return for how long nothing more is to be done, 0 while some is left."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._share) - seconds
         self._at = now
@@ -44,9 +44,9 @@ class Allowance:
 
 
 class Intake:
-    """Gives every datagram of *udp* to *answer* and sends back what it returns.
+    """Gives every datagram of `udp` to `answer` and sends back what it returns.
 
-    *answer* takes the bytes, the port they came from, and how to answer later.
+    `answer` takes the bytes, the port they came from, and how to answer later.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ _MAX_EXPLANATION: Final = 200
 
 
 class MalformedQueryError(Exception):
-    """Bytes that are no question; ``reply`` is what to send back, if anything."""
+    """Bytes that are no question; `reply` is what to send back, if anything."""
 
     def __init__(self, reply: bytes | None) -> None:
         super().__init__("malformed query")
@@ -71,7 +71,7 @@ class MalformedQueryError(Exception):
 
 
 class BadAnswerError(Exception):
-    """An upstream's bytes are no answer to our question; ``mismatch`` says that they may be someone else's."""
+    """An upstream's bytes are no answer to our question; `mismatch` says that they may be someone else's."""
 
     def __init__(self, what: str, *, mismatch: bool = False) -> None:
         super().__init__(what)
@@ -79,7 +79,7 @@ class BadAnswerError(Exception):
 
 
 class TruncatedError(BadAnswerError):
-    """The answer did not fit into a datagram; ``part`` is what of it did."""
+    """The answer did not fit into a datagram; `part` is what of it did."""
 
     def __init__(self, part: Answer) -> None:
         super().__init__("truncated")
@@ -88,10 +88,10 @@ class TruncatedError(BadAnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question; ``name`` is in lower case, ``None`` when its labels hold bytes that no host name has.
+    """One question; `name` is in lower case, `None` when its labels hold bytes that no host name has.
 
-    ``shown`` is the name for people, ``section`` what a reply repeats, ``payload`` the largest datagram that an EDNS
-    client takes, ``None`` for one without EDNS.
+    `shown` is the name for people, `section` what a reply repeats, `payload` the largest datagram that an EDNS
+    client takes, `None` for one without EDNS.
     """
 
     ident: bytes
@@ -114,7 +114,7 @@ class Answer:
 
 
 def read_question(wire: bytes) -> Question:
-    """Parse a query; raises :class:`MalformedQueryError` for anything that is not one question of class IN."""
+    """Parse a query; raises `MalformedQueryError` for anything that is not one question of class IN."""
     if len(wire) < HEADER or wire[2] & _QR:
         raise MalformedQueryError(None)
     if wire[2] & 0x78:
@@ -152,7 +152,7 @@ def _labels(wire: bytes) -> tuple[list[bytes], int]:
 
 
 def _edns(wire: bytes, at: int) -> tuple[int | None, int]:
-    """Return payload and version of the OPT record at *at*, if there is one; nothing may follow."""
+    """Return payload and version of the OPT record at `at`, if there is one; nothing may follow."""
     if wire[10:HEADER] == b"\0\0":
         if at != len(wire):
             raise ValueError("more than a question")
@@ -194,7 +194,7 @@ def write_reply(
     """Build a reply that repeats the question as it was spelled.
 
     Where a datagram ends it holds as many addresses as fit and is marked as truncated (TC). A negative answer may be
-    kept for *ttl* seconds, as the SOA record in it says. *explain* is an extended DNS error (code, text) for clients
+    kept for `ttl` seconds, as the SOA record in it says. `explain` is an extended DNS error (code, text) for clients
     that speak EDNS.
     """
     options = _option(rcode, explain) if question.payload is not None else b""
@@ -246,9 +246,9 @@ def write_upstream_query(name: str, rdtype: int, identity: int, *, edns: bool) -
 
 
 def read_answer(wire: bytes, name: str, rdtype: int, identity: int) -> Answer:
-    """Parse an upstream's answer to the question (*name*, *rdtype*, *identity*).
+    """Parse an upstream's answer to the question (`name`, `rdtype`, `identity`).
 
-    Only the chain that starts at *name* counts. Raises :class:`BadAnswerError`, :class:`TruncatedError`.
+    Only the chain that starts at `name` counts. Raises `BadAnswerError`, `TruncatedError`.
     """
     if len(wire) < HEADER or wire[:2] != identity.to_bytes(2, "big") or not wire[2] & 0x80:
         raise BadAnswerError("an answer to another question", mismatch=True)
@@ -287,7 +287,7 @@ def _follow(message: dns.message.Message, owner: dns.name.Name, rdtype: int) -> 
 
 
 def _canonical_or_service(name: dns.name.Name) -> str | None:
-    """Return a host name in lower case, also with the underscores that delivery networks use; ``None`` for others."""
+    """Return a host name in lower case, also with the underscores that delivery networks use; `None` for others."""
     labels = [label.lower() for label in name.labels[:-1]]
     if not labels or any(byte not in _HOST_BYTES and byte != 0x5F for label in labels for byte in label):
         return None

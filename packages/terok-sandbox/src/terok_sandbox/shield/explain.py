@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 async def explain(wall: Wall, upstream: Upstream, name: str) -> tuple[Decision, list[tuple[Address, Decision]]]:
-    """Return the verdict on *name* (canonical spelling) and on each address that an allowed one has now.
+    """Return the verdict on `name` (canonical spelling) and on each address that an allowed one has now.
 
-    In an airlock the proxy resolves: for the first port that the name is allowed on. Raises ``UpstreamError``.
+    In an airlock the proxy resolves: for the first port that the name is allowed on. Raises `UpstreamError`.
     """
     port = None
     if wall.enforcement == "airlock":

@@ -1,6 +1,6 @@
 """Verdicts given while a container runs: a durable tier over the policy it was launched with, and its posture.
 
-:class:`LivePolicy` is the gateway's one holder of both. Resolver and egress proxy ask it for the policy in force;
+`LivePolicy` is the gateway's one holder of both. Resolver and egress proxy ask it for the policy in force;
 what a change takes away is closed in the rules, and the flows that used it end.
 """
 
@@ -47,8 +47,8 @@ class LivePolicy:
     """The policy in force: launch tiers, live verdicts and posture of one container.
 
     What a change opens is written before it is in the rules; what only closes is in the rules first, and stays there
-    when it cannot be written (:class:`NotKept`): it is written as soon as there is room. Either is on disk before it is
-    confirmed; for an allow nobody waits that long. *channel* may be ``None`` where there are no rules to change. Not
+    when it cannot be written (`NotKept`): it is written as soon as there is room. Either is on disk before it is
+    confirmed; for an allow nobody waits that long. `channel` may be `None` where there are no rules to change. Not
     thread-safe: one event loop.
     """
 
@@ -80,7 +80,7 @@ class LivePolicy:
 
     @property
     def posture(self) -> Posture:
-        """The state of the wall: ``up``, ``down``, ``disengaged`` or ``quarantine``."""
+        """The state of the wall: `up`, `down`, `disengaged` or `quarantine`."""
         return self._state.posture
 
     @property
@@ -95,24 +95,24 @@ class LivePolicy:
         return self._unkept is None
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have *changed* called when policy or posture change, and once more when the rules have followed."""
+        """Have `changed` called when policy or posture change, and once more when the rules have followed."""
         self._watchers.append(changed)
 
     def opened(self, name: str, learned: Iterable[Learned]) -> None:
-        """Remember what opens in the rules for *name*, so that a later denial can close it; raises ``ShieldError``."""
+        """Remember what opens in the rules for `name`, so that a later denial can close it; raises `ShieldError`."""
         self._openings.add(name, learned)
 
     def check(self, verdict: LiveVerdict) -> None:
-        """Raise :class:`PolicyError` for a target that cannot be read, or an allow that a stronger rule makes void."""
+        """Raise `PolicyError` for a target that cannot be read, or an allow that a stronger rule makes void."""
         verdict.rule()
         if verdict.verdict == "allow":
             self._check_allow(verdict)
 
     async def apply(self, verdict: LiveVerdict) -> None:
-        """Put *verdict* in force, in place of an earlier one about the same target.
+        """Put `verdict` in force, in place of an earlier one about the same target.
 
-        A denial has closed the target and ended its flows when this returns. Raises as :meth:`check` does, and
-        ``NetnsError`` when the rules are gone.
+        A denial has closed the target and ended its flows when this returns. Raises as `check` does, and
+        `NetnsError` when the rules are gone.
         """
         self.check(verdict)
         async with self._turn:
@@ -127,7 +127,7 @@ class LivePolicy:
             await settled
 
     async def revoke(self, target: str) -> bool:
-        """Take back the verdict about *target* and end the flows it has allowed; whether there was one."""
+        """Take back the verdict about `target` and end the flows it has allowed; whether there was one."""
         async with self._turn:
             kept = tuple(one for one in self.verdicts if one.target != target)
             if len(kept) == len(self.verdicts):
@@ -180,7 +180,7 @@ class LivePolicy:
                     await self._change(LiveState(self.posture, self.verdicts), cut=False)
 
     async def _change(self, state: LiveState, *, cut: bool = True, forget: bool = False) -> asyncio.Task[None]:
-        """Bring *state* into force and return the task that brings it to disk; without *cut* only time has passed."""
+        """Bring `state` into force and return the task that brings it to disk; without `cut` only time has passed."""
         old, now = self._state, datetime.now(UTC)
         opens = cut and _opens(old, state)
         if opens:
@@ -220,7 +220,7 @@ class LivePolicy:
             self._unkept = error
 
     async def _settle(self, unkept: ShieldError | None) -> None:
-        """Bring the file to disk; raises :class:`NotKept` when it could not even be written."""
+        """Bring the file to disk; raises `NotKept` when it could not even be written."""
         try:
             if unkept is not None:
                 raise unkept
@@ -288,7 +288,7 @@ class LivePolicy:
 
 
 def _opens(old: LiveState, new: LiveState) -> bool:
-    """Whether anything that *old* closes may be open in *new*."""
+    """Whether anything that `old` closes may be open in `new`."""
     if POSTURES.index(new.posture) > POSTURES.index(old.posture):
         return True
     denied = {one.target for one in new.verdicts if one.verdict == "deny"}

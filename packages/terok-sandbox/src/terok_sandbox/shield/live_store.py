@@ -31,7 +31,7 @@ Scope = Literal["once", "minutes", "task", "project"]
 
 @dataclass(frozen=True, slots=True)
 class LiveVerdict:
-    """A person's answer. ``target`` is a policy target (``host.example:443/tcp``), ``expires`` is aware or ``None``."""
+    """A person's answer. `target` is a policy target (`host.example:443/tcp`), `expires` is aware or `None`."""
 
     target: str
     verdict: Literal["allow", "deny"]
@@ -40,11 +40,11 @@ class LiveVerdict:
     reason: str = ""
 
     def live(self, now: datetime) -> bool:
-        """Whether it has not expired at *now*."""
+        """Whether it has not expired at `now`."""
         return self.expires is None or now < self.expires
 
     def rule(self) -> Rule:
-        """Return it as a rule of its live tier; raises :class:`PolicyError` for a target that cannot be read."""
+        """Return it as a rule of its live tier; raises `PolicyError` for a target that cannot be read."""
         reason = "".join(one if one.isprintable() and one != '"' else " " for one in self.reason)[:300]
         line = f"{'+' if self.verdict == 'allow' else '-'} {self.target}"
         if len(self.target.split()) != 1 or self.target.startswith("#"):
@@ -71,7 +71,7 @@ class LiveVerdict:
 
     @classmethod
     def from_json(cls, raw: object) -> LiveVerdict:
-        """Read what :meth:`as_json` gave; raises :class:`PolicyError` for anything else."""
+        """Read what `as_json` gave; raises `PolicyError` for anything else."""
         if not isinstance(raw, dict) or set(raw) != {"target", "verdict", "scope", "expires", "reason"}:
             raise PolicyError("not a verdict: keys are missing or unknown")
         texts = (raw["target"], raw["reason"])
@@ -105,9 +105,9 @@ class LiveState:
 
 
 def load_live(path: Path) -> LiveState:
-    """Read the file at *path*; a missing one means up and no verdicts, an empty one quarantine.
+    """Read the file at `path`; a missing one means up and no verdicts, an empty one quarantine.
 
-    Raises :class:`ShieldError` for a damaged or foreign file: what a denial in it has closed must not open.
+    Raises `ShieldError` for a damaged or foreign file: what a denial in it has closed must not open.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -132,9 +132,9 @@ def load_live(path: Path) -> LiveState:
 
 
 def save_live(path: Path, state: LiveState) -> None:
-    """Write *state* to *path*, mode 0600, atomically; raises :class:`ShieldError`.
+    """Write `state` to `path`, mode 0600, atomically; raises `ShieldError`.
 
-    It outlives this process from here on, and a power cut after :func:`settle_live`. Without room for a new file the
+    It outlives this process from here on, and a power cut after `settle_live`. Without room for a new file the
     old one is written over. Where that fails too, a quarantine empties the file, which says the same without verdicts.
     """
     verdicts = [one.as_json() for one in state.verdicts]
@@ -152,7 +152,7 @@ def save_live(path: Path, state: LiveState) -> None:
 
 
 def _write_over(path: Path, data: bytes) -> None:
-    """Write *data* into the blocks that the file has; a reader of a half-written one finds it damaged, thus closed."""
+    """Write `data` into the blocks that the file has; a reader of a half-written one finds it damaged, thus closed."""
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
@@ -163,7 +163,7 @@ def _write_over(path: Path, data: bytes) -> None:
 
 
 def settle_live(path: Path) -> None:
-    """Bring the file at *path* to disk, which takes tens of milliseconds; raises :class:`ShieldError`."""
+    """Bring the file at `path` to disk, which takes tens of milliseconds; raises `ShieldError`."""
     try:
         for one, kind in ((path, 0), (path.parent, os.O_DIRECTORY)):
             descriptor = os.open(one, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind)

@@ -42,7 +42,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A refused packet: where it was going, and which layer refused it. ``port`` is ``None`` without ports."""
+    """A refused packet: where it was going, and which layer refused it. `port` is `None` without ports."""
 
     dest: Address
     port: int | None
@@ -99,7 +99,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def parse_packet(packet: bytes) -> tuple[Address, int | None, str] | None:
-    """Return destination, destination port and protocol of an IPv4 or IPv6 packet, ``None`` if it is neither."""
+    """Return destination, destination port and protocol of an IPv4 or IPv6 packet, `None` if it is neither."""
     version = packet[0] >> 4 if packet else 0
     if version == 4 and len(packet) >= 20 and (packet[0] & 15) >= 5:
         dest: Address = IPv4Address(packet[16:20])
@@ -130,7 +130,7 @@ def _skip_extensions(number: int, rest: bytes) -> tuple[int, bytes]:
 
 
 def drain(log: socket.socket, limit: int = 64) -> Iterator[Blocked]:
-    """Yield what a non-blocking NFLOG socket holds now, at most *limit* datagrams."""
+    """Yield what a non-blocking NFLOG socket holds now, at most `limit` datagrams."""
     for _ in range(limit):
         try:
             data, sender = log.recvfrom(MAX_MESSAGE)

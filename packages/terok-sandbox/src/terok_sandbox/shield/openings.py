@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 FILE: Final = "shield-opened.jsonl"
 MAX_OPENINGS: Final = 16_384
 KEPT_SECONDS: Final = 86_400.0
-"""With :data:`MAX_OPENINGS` younger than this no further address opens: what is forgotten could not be closed again."""
+"""With `MAX_OPENINGS` younger than this no further address opens: what is forgotten could not be closed again."""
 _RENEWED: Final = 3600.0
 
 Opening = tuple[str, "Address", Service]
 
 
 class Openings:
-    """Name, address and service, by when they were last opened, to an hour; *clock* is in seconds since the epoch."""
+    """Name, address and service, by when they were last opened, to an hour; `clock` is in seconds since the epoch."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -48,7 +48,7 @@ class Openings:
         return iter(tuple(self._seen))
 
     def add(self, name: str, learned: Iterable[Learned]) -> None:
-        """Remember what opens for *name*; raises :class:`ShieldError` when it cannot: it must stay closed then."""
+        """Remember what opens for `name`; raises `ShieldError` when it cannot: it must stay closed then."""
         now = self._clock()
         found = dict.fromkeys((name, one.address, one.service) for one in learned)
         fresh = [one for one in found if not 0 <= now - self._seen.get(one, float("-inf")) < _RENEWED]

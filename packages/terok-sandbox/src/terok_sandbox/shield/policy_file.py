@@ -1,7 +1,7 @@
 """Policy files: rules by tier, and what the writer expects of them.
 
-A line is a rule, a tier in brackets (``[override]``; rules before the first one are ``project_allow``), a registry like
-``@pip`` or an expectation: ``expect allow host.example:443``, ``expect deny 192.0.2.1:22/udp``.
+A line is a rule, a tier in brackets (`[override]`; rules before the first one are `project_allow`), a registry like
+`@pip` or an expectation: `expect allow host.example:443`, `expect deny 192.0.2.1:22/udp`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Destination:
 
     @classmethod
     def parse(cls, text: str) -> Destination:
-        """Read ``host[:port][/protocol]``, port 443 when none is given; raises :class:`PolicyError`."""
+        """Read `host[:port][/protocol]`, port 443 when none is given; raises `PolicyError`."""
         match = _DESTINATION.match(text)
         if match is None or not 0 < int(match["port"] or 443) < 65536:
             raise PolicyError(
@@ -52,7 +52,7 @@ class Destination:
         return cls(folded(host), int(match["port"] or 443), match["protocol"] or "tcp")
 
     def judge(self, wall: Wall, *, now: datetime | None = None) -> Decision:
-        """Return what *wall* says about it."""
+        """Return what `wall` says about it."""
         if self.port is None:
             return wall.resolves(self.host, now=now).decision
         return wall.destination(self.host, self.port, self.protocol, now=now)
@@ -89,9 +89,9 @@ class PolicyFile:
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
-    """Parse a policy file; raises :class:`PolicyError` naming *source* and the line.
+    """Parse a policy file; raises `PolicyError` naming `source` and the line.
 
-    *expand* turns a registry (``@pip``) into rule lines; without it such lines are refused.
+    `expand` turns a registry (`@pip`) into rule lines; without it such lines are refused.
     """
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
@@ -115,7 +115,7 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
 
 
 def read_policy_file(path: str | Path) -> PolicyFile:
-    """Read a policy file, registries as this machine has them; raises :class:`PolicyError`."""
+    """Read a policy file, registries as this machine has them; raises `PolicyError`."""
     from terok_sandbox.shield.profiles import MAX_BYTES
     from terok_sandbox.shield.registries import expand
 

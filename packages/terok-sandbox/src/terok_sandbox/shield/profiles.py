@@ -28,7 +28,7 @@ def _nothing(symbol: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile's description; ``checked`` is when its hosts were last compared with ``sources``."""
+    """A profile's description; `checked` is when its hosts were last compared with `sources`."""
 
     name: str
     origin: str
@@ -57,7 +57,7 @@ def list_profiles(config_dir: Path) -> list[Profile]:
 
 
 def profile_path(name: str, config_dir: Path) -> Path:
-    """Return a profile's file; raises :class:`PolicyError` when there is none."""
+    """Return a profile's file; raises `PolicyError` when there is none."""
     if _NAME.match(name):
         for directory in (user_directory(config_dir), BUNDLED):
             path = directory / f"{name}{SUFFIX}"
@@ -69,9 +69,9 @@ def profile_path(name: str, config_dir: Path) -> Path:
 def profile_lines(
     names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
 ) -> tuple[str, ...]:
-    """Return the rules of *names* for the ``project_allow`` tier, registries read from this machine.
+    """Return the rules of `names` for the `project_allow` tier, registries read from this machine.
 
-    *also* gives further targets of a symbol.
+    `also` gives further targets of a symbol.
     """
     from terok_sandbox.shield.policy.grammar import located, parse_line
     from terok_sandbox.shield.registries import expand
@@ -89,7 +89,7 @@ def profile_lines(
 def profile_overrides(
     names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
 ) -> tuple[str, ...]:
-    """Return the ``override`` rules that registries on private addresses need; *also* as above."""
+    """Return the `override` rules that registries on private addresses need; `also` as above."""
     from terok_sandbox.shield.registries import private_overrides
 
     symbols = dict.fromkeys(line for _, _, line in _rows(names, config_dir) if line.startswith("@"))

@@ -1,6 +1,6 @@
 """Package registries by symbol: which hosts this machine's own tools are configured to use.
 
-``@pip`` and its like stand for names and ports that are read from the tools when a container is launched, so that a
+`@pip` and its like stand for names and ports that are read from the tools when a container is launched, so that a
 site's mirror is allowed where the site uses one, and nothing else. A registry that the site configured and that lives
 on a private address becomes an override for its name and port alone.
 """
@@ -84,7 +84,7 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
 
 
 def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None = None) -> Registry:
-    """Read npm's registry, and those of scopes in the user's ``.npmrc``."""
+    """Read npm's registry, and those of scopes in the user's `.npmrc`."""
     main = URL.findall(ask(["npm", "config", "get", "registry", "--logs-max=0"]))
     rc = _text((home or Path.home()) / ".npmrc")
     scoped = npm_scopes(rc)
@@ -93,7 +93,7 @@ def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None =
 
 
 def npm_scopes(npmrc: str) -> list[str]:
-    """Return the registries that the text of an ``.npmrc`` names."""
+    """Return the registries that the text of an `.npmrc` names."""
     return re.findall(r"^(?:@[^:\s]+:)?registry\s*=\s*(\S+)", npmrc, re.MULTILINE)
 
 
@@ -154,9 +154,9 @@ READERS: Final[dict[str, Callable[[], Registry]]] = {
 
 
 def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the rule lines of a symbol such as ``@pip``, and of the targets *also*; a missing tool gives none.
+    """Return the rule lines of a symbol such as `@pip`, and of the targets `also`; a missing tool gives none.
 
-    Raises :class:`PolicyError` for an unknown symbol.
+    Raises `PolicyError` for an unknown symbol.
     """
     return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(read(symbol).urls), *also]))
 
@@ -166,7 +166,7 @@ def private_overrides(
 ) -> tuple[str, ...]:
     """Return override lines for those of a symbol's hosts that the site configured on private addresses.
 
-    *also* are targets to which the site's own registry was seen to send clients.
+    `also` are targets to which the site's own registry was seen to send clients.
     """
     registry = read(symbol)
     if not registry.configured:
@@ -182,7 +182,7 @@ def private_overrides(
 
 
 def targets(urls: Iterable[str]) -> list[str]:
-    """Return ``name:port`` for every URL with a canonical host name, each once."""
+    """Return `name:port` for every URL with a canonical host name, each once."""
     found: dict[str, None] = {}
     for url in urls:
         with suppress(ValueError, SpellingError):
@@ -193,7 +193,7 @@ def targets(urls: Iterable[str]) -> list[str]:
 
 
 def read(symbol: str) -> Registry:
-    """Return the registry of a symbol, asked of its tool anew after :data:`RECENT`; raises :class:`PolicyError`."""
+    """Return the registry of a symbol, asked of its tool anew after `RECENT`; raises `PolicyError`."""
     reader = READERS.get(symbol.strip())
     if reader is None:
         raise PolicyError(f"there is no registry {symbol[:40]!r}", hint=f"one of {' '.join(READERS)}")

@@ -1,6 +1,6 @@
 """Further hosts of package registries: those an image is configured for, and those a registry sends its clients to.
 
-The first are read once for each image, in a container without a network; the second are learned by ``setup`` through
+The first are read once for each image, in a container without a network; the second are learned by `setup` through
 the clients themselves. Neither opens a private address by itself.
 """
 
@@ -54,9 +54,9 @@ def profile_tiers(
     lines: Sequence[str] = (),
     policy: str | Path | None = None,
 ) -> PolicyTiers:
-    """Return the policy of a launch of *image*: a *policy* file, what *profiles* stand for here and there, and *lines*.
+    """Return the policy of a launch of `image`: a `policy` file, what `profiles` stand for here and there, and `lines`.
 
-    Profiles of None are the configured ones, or none beside a policy file. Raises :class:`PolicyError` for an unknown
+    Profiles of None are the configured ones, or none beside a policy file. Raises `PolicyError` for an unknown
     one, a rule that cannot be read, or an expectation of the file that does not come true.
     """
     own = PolicyTiers() if policy is None else policy_tiers(policy)
@@ -77,7 +77,7 @@ def profile_tiers(
 
 
 def policy_tiers(path: str | Path) -> PolicyTiers:
-    """Return the rules of a policy file; raises :class:`PolicyError` as :func:`profile_tiers` does."""
+    """Return the rules of a policy file; raises `PolicyError` as `profile_tiers` does."""
     found = read_policy_file(path)
     for one, decision in found.unmet():
         text = f"{path}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
@@ -89,7 +89,7 @@ def policy_tiers(path: str | Path) -> PolicyTiers:
 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
-    """Return ``name:port`` of what *image* has *symbol* use; nothing for an image that cannot be read."""
+    """Return `name:port` of what `image` has `symbol` use; nothing for an image that cannot be read."""
     from terok_sandbox.runtime.podman_image import PodmanImage
 
     with suppress(TerokError, OSError, ValueError, KeyError, RecursionError):
@@ -102,7 +102,7 @@ def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
 
 
 def read_image(image: str) -> dict[str, list[str]]:
-    """Return the registry URLs of *image* by symbol; raises ``TerokError``."""
+    """Return the registry URLs of `image` by symbol; raises `TerokError`."""
     script = f"env; echo; cd / && tar -cf - {' '.join(_IMAGE_FILES)} 2>/dev/null"
     options = ("--network", "none", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--pull", "never")
     argv = ["run", "--rm", *options, "--user", "0", "--entrypoint", "/bin/sh", image, "-c", script]
@@ -120,7 +120,7 @@ def read_image(image: str) -> dict[str, list[str]]:
 
 
 def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str]]:
-    """Return the registry URLs by symbol that the files below *root* and the environment *variables* name."""
+    """Return the registry URLs by symbol that the files below `root` and the environment `variables` name."""
     lowered = {key.lower(): value for key, value in variables.items()}
     pip, npm = f"{lowered.get('pip_index_url', '')} {lowered.get('pip_extra_index_url', '')}", ""
     for file in (one for name in _IMAGE_FILES for one in [root / name] if one.is_file()):
@@ -142,9 +142,9 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
 
 
 def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
-    """Ask the registries of :data:`LEARNED` where they send clients, and remember it; return what was learned.
+    """Ask the registries of `LEARNED` where they send clients, and remember it; return what was learned.
 
-    What was learned within a week from the same URLs is not asked again. *ask* runs a command and returns its output.
+    What was learned within a week from the same URLs is not asked again. `ask` runs a command and returns its output.
     """
     known, ask = _load(config), ask or _run
     found = {symbol: read(symbol) for symbol in LEARNED}
@@ -164,7 +164,7 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
 
 
 def redirect_targets(config: SandboxConfig, symbol: str) -> list[str]:
-    """Return ``name:port`` of where the registries of *symbol* were seen to send clients."""
+    """Return `name:port` of where the registries of `symbol` were seen to send clients."""
     row = _load(config).get(symbol, {})
     if not row or row.get("urls") != list(read(symbol).urls):
         return []

@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer with these bytes (``None``: stay silent). ``askable`` is a name that a verdict could still open."""
+    """Answer with these bytes (`None`: stay silent). `askable` is a name that a verdict could still open."""
 
     wire: bytes | None
     event: Event | None = None
@@ -84,7 +84,7 @@ class Resolver:
         self._budget = ZoneBudget()
 
     def judge(self, wire: bytes, *, tick: float, now: datetime | None = None, tcp: bool = False) -> Reply | Forward:
-        """Decide about a query; *tick* is a monotonic clock in seconds."""
+        """Decide about a query; `tick` is a monotonic clock in seconds."""
         try:
             question = dns_wire.read_question(wire)
         except MalformedQueryError as error:

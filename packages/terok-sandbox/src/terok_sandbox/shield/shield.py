@@ -35,10 +35,10 @@ class _NotRunning(ShieldNotRunning):
 
 @dataclass(frozen=True, slots=True)
 class ShieldState:
-    """Posture, enforcement, number of rules and live verdicts; without ``running``, what the next start restores.
+    """Posture, enforcement, number of rules and live verdicts; without `running`, what the next start restores.
 
-    Without ``attended`` no gateway answers for a container that runs: ``posture`` is what its rules in the kernel have
-    (``none``: it has no rules). Without ``kept`` a restart would not continue with it.
+    Without `attended` no gateway answers for a container that runs: `posture` is what its rules in the kernel have
+    (`none`: it has no rules). Without `kept` a restart would not continue with it.
     """
 
     container: str
@@ -55,7 +55,7 @@ class Shield:
     """The wall of a sandboxed container, which need not run. Raises ShieldError if there is no such container.
 
     What changes it is in force, and kept over restarts, when the call returns. NotKept says that it is in force only,
-    NotInForce that the container runs without it. *warn* is told what else is not as it should be.
+    NotInForce that the container runs without it. `warn` is told what else is not as it should be.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Shield:
         self._settle("reset")
 
     def allow(self, target: str, *, minutes: float | None = None, reason: str = "") -> dict[str, Any]:
-        """Open ``host[:port]`` in a running container, for a time or for good; return the verdict as recorded."""
+        """Open `host[:port]` in a running container, for a time or for good; return the verdict as recorded."""
         return self._verdict("allow", target, minutes, reason)
 
     def deny(self, target: str, *, minutes: float | None = None, reason: str = "") -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Shield:
         self._changed("revoke", target=folded_target(target))
 
     def resolve(self, host: str) -> dict[str, Any]:
-        """Ask a running container's resolver: ``verdict``, ``reason``, and ``addresses`` with a verdict each."""
+        """Ask a running container's resolver: `verdict`, `reason`, and `addresses` with a verdict each."""
         from terok_sandbox.shield.control_client import ask
 
         return ask(self._sidecar.runtime_dir, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
@@ -188,9 +188,9 @@ class Shield:
                 self._ask(verb, **fields)
 
     def _changed(self, verb: str, *, closes: Posture | LiveVerdict | None = None, **fields: Any) -> dict[str, Any]:
-        """Ask the gateway; without an answer close what *closes* says without it, and have another one started.
+        """Ask the gateway; without an answer close what `closes` says without it, and have another one started.
 
-        Raises :class:`ShieldNotRunning` when the container does not run, :class:`NotInForce` when it does.
+        Raises `ShieldNotRunning` when the container does not run, `NotInForce` when it does.
         """
         try:
             return self._ask(verb, **fields)

@@ -47,7 +47,7 @@ class Sightings:
     """Writes the shield's audit rows: one per destination and reason in 30 s, at most 10 a second after a burst of 100.
 
     What is allowed has a rate of its own, so that a flood of refusals does not hide it. Rows that were left out are
-    counted in the ``suppressed`` field of the next one, and what they were about is written when it is seen again.
+    counted in the `suppressed` field of the next one, and what they were about is written when it is seen again.
     """
 
     def __init__(self, audit: AuditLog, *, clock: Callable[[], float], asker: Asker | None = None) -> None:
@@ -98,11 +98,11 @@ class Sightings:
             self._asker.blocked(request)
 
     def name_address(self, address: Address, name: str) -> None:
-        """Remember that *name* resolved to *address*, opened or not."""
+        """Remember that `name` resolved to `address`, opened or not."""
         _remember(self._names, address, name)
 
     def _write_once(self, key: Hashable, action: str, **fields: object) -> bool:
-        """Write a row unless *key* made one lately; what the rate left out made none."""
+        """Write a row unless `key` made one lately; what the rate left out made none."""
         now = self._clock()
         if now - self._seen.get(key, float("-inf")) < REPEAT:
             self._suppressed += 1

@@ -38,7 +38,7 @@ PATIENCE: Final = 5.0
 
 @contextmanager
 def first_process(config: SandboxConfig, sidecar: Sidecar) -> Iterator[Target | None]:
-    """Give the container's first process, ``None`` if it does not run; raises ``EngineError`` when nobody knows."""
+    """Give the container's first process, `None` if it does not run; raises `EngineError` when nobody knows."""
     target = None
     with suppress(SupervisorError):  # it has ended, or was started by somebody else since
         target = reopen_target(read_record(sidecar.runtime_dir / RECORD_FILE))
@@ -61,7 +61,7 @@ def _pid(config: SandboxConfig, name: str) -> int:
 
 
 def posture_in_force(target: Target) -> Posture | Literal["none"]:
-    """Return the posture that the rules in the kernel have, ``none`` where there are no rules of ours."""
+    """Return the posture that the rules in the kernel have, `none` where there are no rules of ours."""
 
     async def look(channel: NftChannel) -> str:
         return "".join([await channel.run(f"list chain {TABLE} {one}") for one in posture_chains("up")])
@@ -78,7 +78,7 @@ def posture_in_force(target: Target) -> Posture | Literal["none"]:
 def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
     """Bring a posture or a denial into the kernel's rules, then to disk.
 
-    Raises ``NetnsError`` when the rules cannot be changed, ``NotKept`` or another ``ShieldError`` when they have been,
+    Raises `NetnsError` when the rules cannot be changed, `NotKept` or another `ShieldError` when they have been,
     but a restart would undo it.
     """
     path = sidecar.gateway_dir / LIVE_FILE
@@ -97,9 +97,9 @@ def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> No
 
 
 def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Callable[[], T], *, hangs: bool) -> T:
-    """Have the container attended to again, and return what *answers* does as soon as a gateway is there to ask.
+    """Have the container attended to again, and return what `answers` does as soon as a gateway is there to ask.
 
-    A gateway that *hangs* is ended first: it would go on with what it knew before. Raises ``TerokError`` when none
+    A gateway that `hangs` is ended first: it would go on with what it knew before. Raises `TerokError` when none
     comes.
     """
     name = sidecar.container_name
@@ -114,7 +114,7 @@ def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Cal
 
 
 def await_gateway(answers: Callable[[], T]) -> T:
-    """Return what *answers* does as soon as a gateway is there to ask; raises ``TerokError`` when none comes."""
+    """Return what `answers` does as soon as a gateway is there to ask; raises `TerokError` when none comes."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -126,7 +126,7 @@ def await_gateway(answers: Callable[[], T]) -> T:
 
 
 def _with_rules(target: Target, work: Callable[[NftChannel], Awaitable[T]]) -> T:
-    """Run *work* with a channel to the rules of the container's network namespace."""
+    """Run `work` with a channel to the rules of the container's network namespace."""
 
     async def go() -> T:
         channel = NftChannel(fds)

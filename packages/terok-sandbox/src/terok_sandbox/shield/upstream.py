@@ -36,7 +36,7 @@ class UpstreamError(Exception):
 
 
 def parse_resolv_conf(text: str) -> tuple[Server, ...]:
-    """Return the first three name servers of a resolv.conf; IPv6 zones (``fe80::1%eth0``) are kept."""
+    """Return the first three name servers of a resolv.conf; IPv6 zones (`fe80::1%eth0`) are kept."""
     servers = []
     for line in text.splitlines():
         words = line.split("#")[0].split(";")[0].split()
@@ -49,7 +49,7 @@ def parse_resolv_conf(text: str) -> tuple[Server, ...]:
 
 
 def parse_server(text: str) -> Server:
-    """Return the name server written as ``address``, ``address:port`` or ``[IPv6]:port``; raises SpellingError."""
+    """Return the name server written as `address`, `address:port` or `[IPv6]:port`; raises SpellingError."""
     host, port = text, "53"
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
@@ -73,7 +73,7 @@ class Upstream:
         self._checked = float("-inf")
 
     async def ask(self, name: str, rdtype: int) -> Answer:
-        """Return the first usable answer; raises :class:`UpstreamError`.
+        """Return the first usable answer; raises `UpstreamError`.
 
         A server that says nothing is followed by the next one after a moment, but goes on being listened to.
         """

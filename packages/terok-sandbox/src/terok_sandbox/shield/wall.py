@@ -58,7 +58,7 @@ def is_local(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """Judges what is asked for; *own* are the host's addresses and networks, which nothing opens."""
+    """Judges what is asked for; `own` are the host's addresses and networks, which nothing opens."""
 
     policy: Policy
     posture: Posture = "up"
@@ -80,7 +80,7 @@ class Wall:
         return self._named(name, port, None)
 
     def destination(self, host: str, port: int, protocol: str = "tcp", *, now: datetime | None = None) -> Decision:
-        """Judge a name or address with a port; the addresses of a name are judged again by :meth:`answer`."""
+        """Judge a name or address with a port; the addresses of a name are judged again by `answer`."""
         try:
             address = parse_address(host)
         except SpellingError:
@@ -93,7 +93,7 @@ class Wall:
         return self.posture == "disengaged" and self.enforcement == "filter"
 
     def answer(self, name: str, address: Address, port: int | None, *, now: datetime | None = None) -> Decision:
-        """Judge an address of a name that may be reached, on *port* or (``None``) at all."""
+        """Judge an address of a name that may be reached, on `port` or (`None`) at all."""
         if self.owns(address):
             return self._passing(_HOST)
         verdicts = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
@@ -102,7 +102,7 @@ class Wall:
         return self._passing(next((one for one in verdicts if one.allowed), verdicts[0]))
 
     def opaque(self, name: str, port: int) -> bool:
-        """Whether a rule lets the proxy carry to *name* what is not TLS."""
+        """Whether a rule lets the proxy carry to `name` what is not TLS."""
         return any(grant.rule.opaque for grant in self._grants(name, port, None))
 
     def owns(self, address: Address) -> bool:

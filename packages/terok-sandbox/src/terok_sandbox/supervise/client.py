@@ -48,7 +48,7 @@ class NotRunningError(SupervisorError):
 def ensure_forkserver(cfg: SandboxConfig) -> None:
     """Make sure that a fork server answers, starting one if need be; two callers at once are fine.
 
-    Raises :class:`SupervisorError` when none answers in time.
+    Raises `SupervisorError` when none answers in time.
     """
     if wire.answers(cfg.forkserver_socket):
         return
@@ -70,31 +70,31 @@ def renew_forkserver(cfg: SandboxConfig) -> None:
 
 
 def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
-    """Have a supervisor ready for the container of *sidecar_path*, so that the OCI hook finds it.
+    """Have a supervisor ready for the container of `sidecar_path`, so that the OCI hook finds it.
 
-    Replaces a fork server of another build. Raises :class:`SupervisorError`.
+    Replaces a fork server of another build. Raises `SupervisorError`.
     """
     _ask_current(cfg, "supervise", sidecar=str(sidecar_path), replace=True)
 
 
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
-    """Return what the supervisor of container *name* says of itself.
+    """Return what the supervisor of container `name` says of itself.
 
     ``{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
-    "confined"}}}``, where ``took_ms`` is what the handover took in milliseconds and ``confined`` what Landlock covers.
-    Raises :class:`NotRunningError` when there is no
+    "confined"}}}`, where `took_ms` is what the handover took in milliseconds and `confined`` what Landlock covers.
+    Raises `NotRunningError` when there is no
     supervisor.
     """
     return _ask(cfg.container_runtime_dir(name) / CONTROL_SOCKET, "status")
 
 
 def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
-    """Return ``{"pid", "supervisors": {container name: pid}}``; raises :class:`NotRunningError`."""
+    """Return `{"pid", "supervisors": {container name: pid}}`; raises `NotRunningError`."""
     return _ask(cfg.forkserver_socket, "status")
 
 
 def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
-    """Have the supervisor of container *name* end with its workers; ``False`` when there is none."""
+    """Have the supervisor of container `name` end with its workers; `False` when there is none."""
     path = cfg.container_runtime_dir(name) / CONTROL_SOCKET
     try:
         _ask(path, "stop")
@@ -105,9 +105,9 @@ def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
 
 
 def end_worker(cfg: SandboxConfig, name: str, worker: str) -> None:
-    """Kill a worker of container *name*, such as one that hangs; its supervisor starts another.
+    """Kill a worker of container `name`, such as one that hangs; its supervisor starts another.
 
-    Raises :class:`SupervisorError` when the supervisor does not answer.
+    Raises `SupervisorError` when the supervisor does not answer.
     """
 
     def pid() -> int:
@@ -126,7 +126,7 @@ def end_worker(cfg: SandboxConfig, name: str, worker: str) -> None:
 
 
 def stop_forkserver(cfg: SandboxConfig) -> bool:
-    """Have the fork server end; its supervisors live on. ``False`` when there is none."""
+    """Have the fork server end; its supervisors live on. `False` when there is none."""
     try:
         answer = _ask(cfg.forkserver_socket, "stop")
     except NotRunningError:
@@ -136,9 +136,9 @@ def stop_forkserver(cfg: SandboxConfig) -> bool:
 
 
 def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
-    """Supervise the running container *name*, whose first process is *pid*, again; returns milliseconds taken.
+    """Supervise the running container `name`, whose first process is `pid`, again; returns milliseconds taken.
 
-    For a container whose supervisor and fork server are both gone. Raises :class:`SupervisorError`.
+    For a container whose supervisor and fork server are both gone. Raises `SupervisorError`.
     """
     from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import open_target
@@ -181,7 +181,7 @@ def _configuration(name: str) -> tuple[str, str, int]:
 
 
 def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of *environment* that supervisors need; nothing whose name speaks of a secret."""
+    """Return the part of `environment` that supervisors need; nothing whose name speaks of a secret."""
     return {name: value for name, value in environment.items() if name in _KEPT or _is_own_setting(name)}
 
 

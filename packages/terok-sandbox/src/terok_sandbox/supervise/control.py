@@ -17,14 +17,14 @@ from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
 
 Handler = Callable[[wire.Frame], dict[str, Any]]
-"""Takes a request and returns the fields of the ``ok`` answer; a TerokError becomes an ``error`` answer."""
+"""Takes a request and returns the fields of the `ok` answer; a TerokError becomes an `error` answer."""
 
 _REQUEST_TIMEOUT: Final = 5.0
 _MAX_CONNECTIONS: Final = 32
 
 
 class ControlServer:
-    """Serves requests on *listener* through *selector*, whose events carry a callback as their data."""
+    """Serves requests on `listener` through `selector`, whose events carry a callback as their data."""
 
     def __init__(self, listener: socket.socket, selector: selectors.BaseSelector, handler: Handler) -> None:
         self._listener = listener
@@ -95,14 +95,14 @@ class ControlServer:
 
 
 def ready(selector: selectors.BaseSelector, timeout: float | None) -> Iterator[Callable[[], object]]:
-    """Yield the callbacks of what is ready within *timeout* seconds, without those that an earlier one has removed."""
+    """Yield the callbacks of what is ready within `timeout` seconds, without those that an earlier one has removed."""
     for key, _ in selector.select(timeout):
         if selector.get_map().get(key.fd) is key:
             yield key.data
 
 
 def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None]) -> None:
-    """Have *stop* called at SIGTERM and SIGINT, also when they arrive right before a wait."""
+    """Have `stop` called at SIGTERM and SIGINT, also when they arrive right before a wait."""
     wake, woken = socket.socketpair()
     wake.setblocking(False)
     woken.setblocking(False)
@@ -113,7 +113,7 @@ def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None])
 
 
 def check_version(frame: wire.Frame) -> None:
-    """Raise :class:`SupervisorError` when the peer speaks another protocol version."""
+    """Raise `SupervisorError` when the peer speaks another protocol version."""
     if frame.version != wire.PROTOCOL:
         raise SupervisorError(
             f"the hook or client speaks protocol {frame.version} ({frame.build}), "

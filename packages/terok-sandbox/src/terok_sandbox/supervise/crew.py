@@ -85,7 +85,7 @@ class _Member:
 class Crew:
     """Starts what the sidecar wires (the gateway always), and keeps it running.
 
-    *others* returns the children of this process that are not the crew's: what else turns up is ended.
+    `others` returns the children of this process that are not the crew's: what else turns up is ended.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Crew:
         self._assignment: Assignment | None = None
 
     def assign(self, assignment: Assignment) -> None:
-        """Have the workers for *assignment* started by ``start_due``, at once when something arrives for one."""
+        """Have the workers for `assignment` started by `start_due`, at once when something arrives for one."""
         self._assignment = assignment
         names = ["gateway"] if assignment.sidecar.vault is None else ["broker", "gateway"]
         due = time.monotonic() + _HEAD_START
@@ -125,11 +125,11 @@ class Crew:
         return bool(due)
 
     def next_due(self) -> float | None:
-        """Return when the next worker is to be started (``time.monotonic``)."""
+        """Return when the next worker is to be started (`time.monotonic`)."""
         return min((one.due for one in self._members.values() if one.due is not None), default=None)
 
     def status(self) -> dict[str, Any]:
-        """Return ``{name: {"pid", "restarts", "confined"}}``; the pid is 0 while a worker waits to be restarted."""
+        """Return `{name: {"pid", "restarts", "confined"}}`; the pid is 0 while a worker waits to be restarted."""
         return {
             one.name: {"pid": one.pid, "restarts": one.restarts, "confined": one.confinement()}
             for one in self._members.values()
@@ -145,7 +145,7 @@ class Crew:
         return found
 
     def stop(self, grace: float) -> None:
-        """Stop every worker: SIGTERM, up to *grace* seconds, then SIGKILL to its whole process group."""
+        """Stop every worker: SIGTERM, up to `grace` seconds, then SIGKILL to its whole process group."""
         if self._assignment is None:
             return
         for member in self._members.values():
@@ -262,7 +262,7 @@ class Crew:
             self._log.note(f"ended {ended} processes that a worker left")
 
     def _reap(self, member: _Member, patience: float) -> bool:
-        """Collect *member* if it ends within *patience* seconds."""
+        """Collect `member` if it ends within `patience` seconds."""
         with selectors.DefaultSelector() as waiting:
             waiting.register(member.pidfd, selectors.EVENT_READ)
             if not waiting.select(patience):

@@ -1,6 +1,6 @@
 """The fork server: one process per user that has imported what workers need and forks a supervisor per container.
 
-It holds no secret and reads nothing a container wrote. Run as ``python -m terok_sandbox.supervise.forkserver``. It ends
+It holds no secret and reads nothing a container wrote. Run as `python -m terok_sandbox.supervise.forkserver`. It ends
 when a client of another build asks, or when its own sources have changed on disk; the supervisors it made live on.
 """
 
@@ -61,7 +61,7 @@ class _Child:
 
 
 class ForkServer:
-    """Serves ``supervise``, ``status`` and ``stop`` on *listener*; single-threaded."""
+    """Serves `supervise`, `status` and `stop` on `listener`; single-threaded."""
 
     def __init__(
         self, runtime_dir: Path, listener: socket.socket, supervision: Supervision, *, owns_socket: bool = True
@@ -210,7 +210,7 @@ class ForkServer:
 
 
 def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
-    """Be the fork server of *runtime_dir*; returns when replaced, stopped, or when another one serves it already."""
+    """Be the fork server of `runtime_dir`; returns when replaced, stopped, or when another one serves it already."""
     supervision = supervision or Supervision()
     ensure_dir(runtime_dir)
     lock = os.open(runtime_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -247,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool:
-    """Wait for the one before to go; ``False`` when another one serves. On systemd's socket that is this one."""
+    """Wait for the one before to go; `False` when another one serves. On systemd's socket that is this one."""
     deadline = time.monotonic() + _LOCK_PATIENCE
     while True:
         try:

@@ -45,7 +45,7 @@ class Target:
         return not poll.poll(0)
 
     def is_same_container(self, other: Target) -> bool:
-        """Whether *other* is this container too: the same process, or a new start of the same container."""
+        """Whether `other` is this container too: the same process, or a new start of the same container."""
         same_process = (self.pid, self.start_time) == (other.pid, other.start_time)
         return same_process or (self.container_id != "" and self.container_id == other.container_id)
 
@@ -65,7 +65,7 @@ class ProcessId:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """``supervisor.json``: enough for another supervisor to take over."""
+    """`supervisor.json`: enough for another supervisor to take over."""
 
     pid: int
     sidecar: str
@@ -75,12 +75,12 @@ class Record:
     workers: dict[str, ProcessId] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write the record at *path*, 0600, atomically."""
+        """Write the record at `path`, 0600, atomically."""
         atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
 
 
 def start_time(pid: int) -> int:
-    """Return when *pid* started, in clock ticks since boot; raises OSError (ProcessLookupError) when it is gone."""
+    """Return when `pid` started, in clock ticks since boot; raises OSError (ProcessLookupError) when it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except FileNotFoundError as error:
@@ -89,7 +89,7 @@ def start_time(pid: int) -> int:
 
 
 def receive_configuration(frame: Frame) -> bytes | None:
-    """Take and read the last descriptor of a ``handover``, the runtime's configuration, if there is one."""
+    """Take and read the last descriptor of a `handover`, the runtime's configuration, if there is one."""
     if len(frame.descriptors) < 3:
         return None
     with os.fdopen(frame.descriptors.pop(), "rb") as file:
@@ -97,7 +97,7 @@ def receive_configuration(frame: Frame) -> bytes | None:
 
 
 def receive_target(frame: Frame) -> Target:
-    """Take the descriptors of a ``handover``; raises :class:`SupervisorError` when they do not fit the process."""
+    """Take the descriptors of a `handover`; raises `SupervisorError` when they do not fit the process."""
     pid, container_id = frame.number("pid"), frame.text("container_id")
     if len(frame.descriptors) != 2:
         raise SupervisorError("handover: two descriptors are needed, the network namespace and the process")
@@ -119,7 +119,7 @@ def receive_target(frame: Frame) -> Target:
 
 
 def open_target(pid: int, container_id: str = "") -> Target:
-    """Open process and network namespace by number, as the hook would; raises :class:`SupervisorError`."""
+    """Open process and network namespace by number, as the hook would; raises `SupervisorError`."""
     opened: list[int] = []
     try:
         opened.append(os.pidfd_open(pid))
@@ -140,7 +140,7 @@ def open_target(pid: int, container_id: str = "") -> Target:
 
 
 def reopen_target(record: Record) -> Target:
-    """Find the container of *record* again; raises :class:`SupervisorError` when it is not what was recorded."""
+    """Find the container of `record` again; raises `SupervisorError` when it is not what was recorded."""
     target = open_target(record.container.pid, record.container_id)
     if target.start_time != record.container.start_time or target.netns_id != record.netns:
         target.close()
@@ -149,7 +149,7 @@ def reopen_target(record: Record) -> Target:
 
 
 def read_record(path: Path) -> Record:
-    """Return the record at *path*; raises :class:`SupervisorError` when there is none that can be used."""
+    """Return the record at `path`; raises `SupervisorError` when there is none that can be used."""
     try:
         document: Any = json.loads(path.read_bytes())
         if document.pop("schema") != _RECORD_SCHEMA:
@@ -163,7 +163,7 @@ def read_record(path: Path) -> Record:
 
 
 def save_record(record: Record, path: Path) -> bool:
-    """Write *record*; ``False`` when that fails (a full disk), which only costs the way back after a crash."""
+    """Write `record`; `False` when that fails (a full disk), which only costs the way back after a crash."""
     with suppress(OSError, TerokError):
         record.save(path)
         return True

@@ -1,6 +1,6 @@
 """OCI createRuntime hook: hand the container's network namespace to its supervisor, or stop the container.
 
-Runs under ``python3 -I -S`` with the standard library alone; ``setup`` copies it. It works under runc and crun, in
+Runs under `python3 -I -S` with the standard library alone; `setup` copies it. It works under runc and crun, in
 Podman's user namespace and outside of one. Whatever goes wrong ends the start of the container.
 """
 
@@ -102,7 +102,7 @@ def leave_word(name: str, said: str) -> None:
 
 
 def read_state(descriptor: int) -> Document:
-    """Return the OCI state (bounded); it has a ``pid``, an ``id`` and the annotation."""
+    """Return the OCI state (bounded); it has a `pid`, an `id` and the annotation."""
     data = b""
     while chunk := os.read(descriptor, 65536):
         data += chunk
@@ -124,7 +124,7 @@ def read_state(descriptor: int) -> Document:
 
 
 def read_sidecar(path: str) -> Document:
-    """Return the sidecar at *path* once its place, owner, mode, schema, container name and mounts are right."""
+    """Return the sidecar at `path` once its place, owner, mode, schema, container name and mounts are right."""
     if not path.startswith("/") or os.path.normpath(path) != path or len(path) > 4096:
         raise RefusedError("the sidecar's path is not absolute and plain", RELAUNCH)
     try:
@@ -194,7 +194,7 @@ def explained(reply: Document) -> tuple[str, str]:
 
 
 def ask(directory: str, name: str, request: Document, descriptors: list[int], deadline: float) -> Document | None:
-    """Send *request* to the socket *name* in *directory*; ``None`` means that nobody listens (any more)."""
+    """Send `request` to the socket `name` in `directory`; `None` means that nobody listens (any more)."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise RefusedError("its supervisor did not answer in time", START)
@@ -231,7 +231,7 @@ class Reading:
 
 
 def parse(data: bytes) -> Document | None:
-    """Return the JSON object in *data*, ``None`` when it is not one."""
+    """Return the JSON object in `data`, `None` when it is not one."""
     try:
         text = data.decode().strip(" \t\r\n")
         document, end = make_scanner(Reading())(text, 0)

@@ -49,7 +49,7 @@ def not_dumpable() -> None:
 
 
 def bound(memory: int) -> None:
-    """Let this process write to *memory* bytes of its own at most, and open as many descriptors as its user may.
+    """Let this process write to `memory` bytes of its own at most, and open as many descriptors as its user may.
 
     The kernel refuses what would be more, which Python makes a MemoryError. Programs started by `terok_util.process`
     have their own limits.
@@ -72,9 +72,9 @@ def adopt_orphans() -> None:
 
 
 def end_orphans(known: set[int], *, patience: float = 1.0) -> int:
-    """Kill and reap every child of this process that is not in *known*, and what those have started.
+    """Kill and reap every child of this process that is not in `known`, and what those have started.
 
-    Returns how many there were. Takes at most *patience* seconds: a process stuck in the kernel is left.
+    Returns how many there were. Takes at most `patience` seconds: a process stuck in the kernel is left.
     """
     ended = 0
     deadline = time.monotonic() + patience
@@ -96,7 +96,7 @@ def _children() -> set[int]:
 
 
 def die_with_parent(parent: int) -> None:
-    """Get SIGTERM when *parent* ends; end at once if it already has."""
+    """Get SIGTERM when `parent` ends; end at once if it already has."""
     prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(0)
@@ -124,7 +124,7 @@ def reseed() -> None:
 
 
 def keep_only(descriptors: Iterable[int]) -> None:
-    """Close every descriptor that is neither in *descriptors* nor standard; raises when one is left.
+    """Close every descriptor that is neither in `descriptors` nor standard; raises when one is left.
 
     Python objects of the parent that own a closed descriptor must stay referenced until the process ends (the frames
     below the fork do that): collected, they would close a number that has a new owner.
@@ -151,7 +151,7 @@ def _is_open(number: int) -> bool:
 
 
 def null_standard_streams(error_fd: int | None = None) -> None:
-    """Point standard input and output at /dev/null, and standard error at *error_fd* or /dev/null."""
+    """Point standard input and output at /dev/null, and standard error at `error_fd` or /dev/null."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.dup2(null if error_fd is None else error_fd, 1)

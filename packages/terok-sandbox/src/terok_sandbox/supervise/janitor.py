@@ -3,7 +3,7 @@
 A container counts as gone only when Podman, asked for it by name under the container's launch lock, says that there is
 none, and only while Podman looks at the storage that `terok-sandbox setup` saw: an error, a time-out or another storage
 is never read as "gone". What is younger than an hour may belong to a container that is still to come. Run as
-``python -m terok_sandbox.supervise.janitor`` it sweeps once; every start of a fork server does that, so that a reboot
+`python -m terok_sandbox.supervise.janitor` it sweeps once; every start of a fork server does that, so that a reboot
 or a `podman rm` behind our back is made good.
 """
 
@@ -38,7 +38,7 @@ GRACE: Final = 3600.0
 
 @dataclass(slots=True)
 class Swept:
-    """Names of containers by what became of their remains; ``failed`` says why."""
+    """Names of containers by what became of their remains; `failed` says why."""
 
     removed: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Swept:
 
 
 def sweep(config: SandboxConfig, runtime: ContainerRuntime, *, grace: float = GRACE) -> Swept:
-    """Clear away the remains, older than *grace* seconds, of every container that is gone.
+    """Clear away the remains, older than `grace` seconds, of every container that is gone.
 
     Raises EngineError, having touched nothing, when Podman does not answer or is not the one that setup saw.
     """
@@ -165,7 +165,7 @@ def _tokens(config: SandboxConfig) -> list[TokenRow]:
 
 
 def _revoke(config: SandboxConfig, name: str) -> None:
-    """Revoke the tokens of *name*: before its files go, so that a failure leaves a trace to find it by."""
+    """Revoke the tokens of `name`: before its files go, so that a failure leaves a trace to find it by."""
     if config.db_path.exists():
         from terok_sandbox.vault.unlock import open_vault
 

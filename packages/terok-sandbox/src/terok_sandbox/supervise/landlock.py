@@ -1,7 +1,7 @@
 """The kernel's Landlock: what this kernel offers of it, and a process that locks itself into a lane with it.
 
 A lane names what stays reachable; rights a kernel does not know yet are left out, so that an older kernel confines less
-instead of not at all. Needs no privilege, only ``no_new_privs``.
+instead of not at all. Needs no privilege, only `no_new_privs`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 class Lane:
     """What a process keeps; a path stands for everything below it, and one that does not exist for nothing.
 
-    ``connect`` holds the TCP ports it may connect to, ``None`` leaves them all; it can bind none.
+    `connect` holds the TCP ports it may connect to, `None` leaves them all; it can bind none.
     """
 
     read: tuple[Path, ...] = ()
@@ -64,7 +64,7 @@ def supported() -> int:
 
 
 def describe(abi: int) -> str:
-    """Return in one line what confinement at *abi* covers."""
+    """Return in one line what confinement at `abi` covers."""
     if abi <= 0:
         return "not supported by this kernel"
     parts = ["files"]
@@ -76,12 +76,12 @@ def describe(abi: int) -> str:
 
 
 def rights(abi: int) -> int:
-    """Return every file system right that *abi* can deny."""
+    """Return every file system right that `abi` can deny."""
     return _FIRST_RIGHTS | sum(right for since, right in _RIGHTS_SINCE if abi >= since)
 
 
 def rules(lane: Lane, abi: int) -> dict[Path, int]:
-    """Return the rights to grant by path, as far as *abi* knows them."""
+    """Return the rights to grant by path, as far as `abi` knows them."""
     granted: dict[Path, int] = {}
     everything = rights(abi) & ~EXECUTE & ~_SPECIAL_FILES & ~IOCTL_DEV
     kinds: list[tuple[Iterable[Path], int]] = [
@@ -97,7 +97,7 @@ def rules(lane: Lane, abi: int) -> dict[Path, int]:
 
 
 def enter(lane: Lane) -> str:
-    """Lock this process and its future children into *lane*, for good; returns what that covers.
+    """Lock this process and its future children into `lane`, for good; returns what that covers.
 
     Without Landlock nothing happens, and the answer says so. Raises OSError when the kernel has it and refuses.
     """

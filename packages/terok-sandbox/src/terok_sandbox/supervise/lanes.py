@@ -34,7 +34,7 @@ DNS_PORT: Final = 53
 
 
 def lane_for(worker: str, sidecar: Sidecar) -> Lane:
-    """Return the lane of the worker ``broker`` or ``gateway`` of the container of *sidecar*."""
+    """Return the lane of the worker `broker` or `gateway` of the container of `sidecar`."""
     common = [*existing(SYSTEM), *interpreter(), *targets(INDIRECT)]
     if worker == "broker":
         return _broker(sidecar, common)
@@ -48,7 +48,7 @@ def interpreter() -> list[Path]:
 
 
 def targets(paths: Iterable[str]) -> list[Path]:
-    """Return the directories to which symlinked *paths* lead: a rule holds for a file, and files get replaced."""
+    """Return the directories to which symlinked `paths` lead: a rule holds for a file, and files get replaced."""
     found = []
     for path in paths:
         real = os.path.realpath(path)
@@ -58,7 +58,7 @@ def targets(paths: Iterable[str]) -> list[Path]:
 
 
 def existing(paths: Iterable[str]) -> list[Path]:
-    """Return the resolved *paths* that exist, each once."""
+    """Return the resolved `paths` that exist, each once."""
     return list(dict.fromkeys(Path(real) for path in paths if os.path.exists(real := os.path.realpath(path))))  # noqa: PTH110
 
 

@@ -16,14 +16,14 @@ from terok_sandbox.sidecar import Sidecar
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``text`` is loaded in one transaction; ``verify`` raises when the kernel's JSON listing is not what was meant."""
+    """`text` is loaded in one transaction; `verify` raises when the kernel's JSON listing is not what was meant."""
 
     text: str
     verify: Callable[[str], object]
 
 
 def rules_for(sidecar: Sidecar) -> Rules:
-    """Return the rules of *sidecar*; raises ShieldError for a policy that cannot be read."""
+    """Return the rules of `sidecar`; raises ShieldError for a policy that cannot be read."""
     addresses = host_addresses()
     live = load_live(sidecar.gateway_dir / LIVE_FILE)
     now = datetime.now(UTC)

@@ -18,11 +18,11 @@ FORKSERVER_SOCKET: Final = "forkserver.sock"
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """Entry points (``module:function``) and times in seconds.
+    """Entry points (`module:function`) and times in seconds.
 
-    ``broker`` and ``gateway`` take a ``WorkerContext`` and return an exit code; ``rules`` takes a ``Sidecar`` and
-    returns ``Rules``; ``certificate`` takes the directories of the vault's audit and of what the container sees; what
-    the gateway needs for a gate (``gate``) is imported with the first container that has one.
+    `broker` and `gateway` take a `WorkerContext` and return an exit code; `rules` takes a `Sidecar` and
+    returns `Rules`; `certificate` takes the directories of the vault's audit and of what the container sees; what
+    the gateway needs for a gate (`gate`) is imported with the first container that has one.
     """
 
     broker: str = "terok_sandbox.vault.worker:serve"
@@ -44,7 +44,7 @@ class Supervision:
 
 
 def load(entry: str) -> Callable[..., Any]:
-    """Import and return what a ``module:function`` names; raises ImportError or AttributeError."""
+    """Import and return what a `module:function` names; raises ImportError or AttributeError."""
     module, _, name = entry.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function

@@ -167,7 +167,7 @@ class Supervisor:
         return {"took_ms": self._took_ms}
 
     def _take(self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None) -> None:
-        """Make *target* the supervised container, or leave none: what there was before has ended or is replaced."""
+        """Make `target` the supervised container, or leave none: what there was before has ended or is replaced."""
         self._release()
         try:
             self._sidecar = Sidecar.load(self._path)
@@ -341,7 +341,7 @@ class Supervisor:
 
 
 def end_workers(workers: dict[str, handover.ProcessId], *, grace: float) -> None:
-    """End what a dead supervisor has left: its workers got SIGTERM when it died, and have *grace* seconds."""
+    """End what a dead supervisor has left: its workers got SIGTERM when it died, and have `grace` seconds."""
     deadline = time.monotonic() + grace
     for worker in workers.values():
         with suppress(OSError):

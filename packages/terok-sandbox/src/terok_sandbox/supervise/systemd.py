@@ -1,6 +1,6 @@
 """The fork server as a socket unit of the user's systemd: there from login on, also for a bare `podman start`.
 
-Where no user systemd runs, or in a private installation below ``TEROK_ROOT``, which would take the unit of the user's
+Where no user systemd runs, or in a private installation below `TEROK_ROOT`, which would take the unit of the user's
 own one away, nothing is installed, and the fork server is started on demand.
 """
 
@@ -126,7 +126,7 @@ def unit_dir() -> Path:
 
 
 def activated(environment: Mapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that systemd has passed to this process, ``None`` when it has not.
+    """Return the listening socket that systemd has passed to this process, `None` when it has not.
 
     Raises SetupError for a socket of another kind: requests could not be told apart on it.
     """
@@ -161,13 +161,13 @@ def _systemctl(*arguments: str) -> None:
 
 
 def _literal(text: str) -> str:
-    """Return *text* with nothing in it for systemd to expand; a line break would start another setting."""
+    """Return `text` with nothing in it for systemd to expand; a line break would start another setting."""
     if "\n" in text or "\r" in text:
         raise SetupError("a path with a line break cannot be used in a unit file", hint="choose another TEROK_ROOT")
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, dollar: str = "$$") -> str:
-    """Return *text* as one word; a dollar sign, which only commands expand, becomes *dollar*."""
+    """Return `text` as one word; a dollar sign, which only commands expand, becomes `dollar`."""
     escaped = _literal(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", dollar)
     return f'"{escaped}"'

@@ -26,7 +26,7 @@ _BACKOFF: Final = 1.0
 
 
 class Uplink:
-    """The program of one container, or none; whoever holds this has *selector* and watches ``due``."""
+    """The program of one container, or none; whoever holds this has `selector` and watches `due`."""
 
     def __init__(self, selector: selectors.BaseSelector, log: LogFile, *, error_fd: int, timeout: float) -> None:
         self._selector = selector
@@ -37,10 +37,10 @@ class Uplink:
         self._program: Program | None = None
         self._pidfd = -1
         self.due: float | None = None
-        """When the program is to be started again (``time.monotonic``)."""
+        """When the program is to be started again (`time.monotonic`)."""
 
     def open(self, network: Network | None, netns_fd: int, directory: Path) -> None:
-        """Connect the namespace of *netns_fd*; *directory* is the container's own. Raises NetnsError."""
+        """Connect the namespace of `netns_fd`; `directory` is the container's own. Raises NetnsError."""
         self.close()
         if network is not None:
             self._wanted = (network, netns_fd, directory)

@@ -1,7 +1,7 @@
 """Frames between clients, hook, fork server and supervisors: one JSON object per SOCK_SEQPACKET message.
 
-Descriptors travel beside it (SCM_RIGHTS). Every frame has ``v`` (protocol version), ``build`` (package version) and
-``type``; the rest depends on the type. A frame that is truncated, too large or not such an object is refused, and its
+Descriptors travel beside it (SCM_RIGHTS). Every frame has `v` (protocol version), `build` (package version) and
+`type`; the rest depends on the type. A frame that is truncated, too large or not such an object is refused, and its
 descriptors are closed.
 """
 
@@ -43,7 +43,7 @@ class WireError(SupervisorError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One received message; whoever receives it owns ``descriptors``."""
+    """One received message; whoever receives it owns `descriptors`."""
 
     kind: str
     fields: dict[str, Any]
@@ -52,14 +52,14 @@ class Frame:
     descriptors: list[int] = field(default_factory=list)
 
     def text(self, key: str) -> str:
-        """Return a text field; raises :class:`WireError` when it is missing or no text."""
+        """Return a text field; raises `WireError` when it is missing or no text."""
         value = self.fields.get(key)
         if not isinstance(value, str) or "\0" in value:
             raise WireError(f"{self.kind}: {key} is missing")
         return value
 
     def number(self, key: str) -> int:
-        """Return an integer field; raises :class:`WireError` when it is missing or no integer."""
+        """Return an integer field; raises `WireError` when it is missing or no integer."""
         value = self.fields.get(key)
         if type(value) is not int:
             raise WireError(f"{self.kind}: {key} is missing")
@@ -72,7 +72,7 @@ class Frame:
 
 
 def encode(kind: str, **fields: Any) -> bytes:
-    """Return the bytes of one frame; raises :class:`WireError` when it would be too large."""
+    """Return the bytes of one frame; raises `WireError` when it would be too large."""
     data = json.dumps({"v": PROTOCOL, "build": BUILD, "type": kind, **fields}).encode()
     if len(data) > MAX_FRAME:
         raise WireError(f"{kind}: the frame would have {len(data)} bytes, {MAX_FRAME} are allowed")
@@ -80,7 +80,7 @@ def encode(kind: str, **fields: Any) -> bytes:
 
 
 def decode(data: bytes) -> Frame:
-    """Parse one frame; raises :class:`WireError` for whatever is not one."""
+    """Parse one frame; raises `WireError` for whatever is not one."""
     if len(data) > MAX_FRAME:
         raise WireError("the frame is too large")
     try:
@@ -105,7 +105,7 @@ def send(channel: socket.socket, kind: str, *, descriptors: Sequence[int] = (), 
 
 
 def receive(channel: socket.socket) -> Frame | None:
-    """Receive one frame, ``None`` at the end; raises :class:`WireError` for a bad one, OSError from the socket."""
+    """Receive one frame, `None` at the end; raises `WireError` for a bad one, OSError from the socket."""
     data, descriptors, flags, _ = socket.recv_fds(channel, MAX_FRAME + 1, MAX_DESCRIPTORS)
     try:
         for descriptor in descriptors:
@@ -124,7 +124,7 @@ def receive(channel: socket.socket) -> Frame | None:
 
 
 def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, backlog: int = 64) -> socket.socket:
-    """Return a non-blocking listener at *path*, replacing a socket that is there; raises OSError."""
+    """Return a non-blocking listener at `path`, replacing a socket that is there; raises OSError."""
     listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         path.unlink(missing_ok=True)
@@ -139,7 +139,7 @@ def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, 
 
 
 def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) -> socket.socket:
-    """Connect to the listener at *path*; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
+    """Connect to the listener at `path`; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
     channel = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         channel.settimeout(timeout)
@@ -152,7 +152,7 @@ def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) ->
 
 
 def answers(path: Path) -> bool:
-    """Tell whether somebody listens at *path*."""
+    """Tell whether somebody listens at `path`."""
     try:
         connect(path, timeout=1.0).close()
     except OSError:

@@ -28,7 +28,7 @@ _EXIT_NO_MEMORY = 71
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a worker gets. Listeners are bound and listening; ``nft`` and ``nflog`` are the gateway's."""
+    """What a worker gets. Listeners are bound and listening; `nft` and `nflog` are the gateway's."""
 
     sidecar: Sidecar
     listeners: Mapping[str, socket.socket]
@@ -60,9 +60,9 @@ def become_worker(
     report_fd: int,
     memory: int,
 ) -> NoReturn:
-    """Turn this freshly forked process into the worker *name*; never returns to the supervisor's code.
+    """Turn this freshly forked process into the worker `name`; never returns to the supervisor's code.
 
-    What it is confined to is written to *report_fd*, which is then closed. A worker that needs more than *memory* bytes
+    What it is confined to is written to `report_fd`, which is then closed. A worker that needs more than `memory` bytes
     ends: what it was doing fails, nothing is let through, and the supervisor starts the next one.
     """
     code = _EXIT_CRASH
@@ -103,7 +103,7 @@ class _EndWithoutMemory(logging.Handler):
 
 
 def confine(name: str, sidecar: Sidecar) -> str:
-    """Lock this process into the lane of worker *name*; returns what that covers.
+    """Lock this process into the lane of worker `name`; returns what that covers.
 
     It runs after the last descriptor was inherited and before the first byte from the container is read. A kernel that
     cannot, or will not, leaves the worker unconfined and the answer says so: namespaces and rules do not depend on it.

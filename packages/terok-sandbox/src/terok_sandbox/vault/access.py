@@ -86,13 +86,13 @@ class VaultAccess:
                 return refusal
         try:
             self._refresh()
-        except RoutesError as exc:
-            return Refusal(503, "routes_unusable", exc.message, exc.hint)
-        except VaultBusy as exc:
-            return _unavailable(exc)
-        except VaultError as exc:
+        except RoutesError as error:
+            return Refusal(503, "routes_unusable", error.message, error.hint)
+        except VaultBusy as error:
+            return _unavailable(error)
+        except VaultError as error:
             self._close()
-            return _unavailable(exc)
+            return _unavailable(error)
         self._fresh_until = now + FRESH_SECONDS
         return None
 
@@ -161,9 +161,9 @@ class VaultAccess:
             try:
                 # A passphrase that a person chose costs a quarter of a second to derive: not on the event loop.
                 self._db = await asyncio.to_thread(self._open_blocking)
-            except VaultError as exc:
-                refusal = _unavailable(exc)
-                _log.warning("vault not available: %s", exc.message)
+            except VaultError as error:
+                refusal = _unavailable(error)
+                _log.warning("vault not available: %s", error.message)
                 self._failed = (time.monotonic() + RETRY_SECONDS, refusal)
                 return refusal
             self._failed = None
@@ -218,5 +218,5 @@ def secrets_of(data: Mapping[str, Any]) -> list[str]:
     return [value for name in names if isinstance(value := data.get(name), str)]
 
 
-def _unavailable(exc: VaultError) -> Refusal:
-    return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+def _unavailable(error: VaultError) -> Refusal:
+    return Refusal(503, "vault_unavailable", error.message, error.hint)

@@ -64,8 +64,8 @@ def connect(path: Path, passphrase: str, *, create: bool = False) -> Any:
             connection.execute(f"PRAGMA key = {key}")
             try:
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            except dbapi2.DatabaseError as exc:
-                if "not a database" not in str(exc):
+            except dbapi2.DatabaseError as error:
+                if "not a database" not in str(error):
                     raise
                 raise WrongPassphrase(
                     f"the passphrase does not open the vault {path}",
@@ -112,23 +112,23 @@ def translated(path: Path) -> Iterator[None]:
     """Raise VaultError's children for the database errors of the block."""
     try:
         yield
-    except dbapi2.OperationalError as exc:
-        text = str(exc)
+    except dbapi2.OperationalError as error:
+        text = str(error)
         if "locked" in text or "busy" in text:
             raise VaultBusy(
                 f"the vault {path} was held by another process for more than {BUSY_SECONDS:g} s",
                 hint="run the command again; `terok-sandbox vault status` shows whether the vault answers",
-            ) from exc
+            ) from error
         if "disk" in text and "full" in text:
-            raise VaultError(f"no space left to write the vault {path}", hint="free some space and retry") from exc
-        raise VaultError(f"the vault {path} cannot be used: {text}") from exc
-    except dbapi2.IntegrityError as exc:
-        raise VaultError(f"the vault {path} refused a row: {exc}") from exc
-    except dbapi2.DatabaseError as exc:
+            raise VaultError(f"no space left to write the vault {path}", hint="free some space and retry") from error
+        raise VaultError(f"the vault {path} cannot be used: {text}") from error
+    except dbapi2.IntegrityError as error:
+        raise VaultError(f"the vault {path} refused a row: {error}") from error
+    except dbapi2.DatabaseError as error:
         raise CorruptDatabase(
-            f"the vault {path} is damaged: {exc}",
+            f"the vault {path} is damaged: {error}",
             hint="restore it from a backup, or move it away and store the keys anew",
-        ) from exc
+        ) from error
 
 
 def _check_file(path: Path, *, create: bool) -> None:
@@ -144,8 +144,8 @@ def _check_file(path: Path, *, create: bool) -> None:
         raise VaultMissing(
             f"there is no vault at {path}", hint="store a first credential with `terok-sandbox vault set PROVIDER`"
         ) from None
-    except OSError as exc:
-        raise VaultError(f"the vault {path} cannot be opened: {exc.strerror}") from exc
+    except OSError as error:
+        raise VaultError(f"the vault {path} cannot be opened: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)
         head = os.read(descriptor, _SALT_BYTES)

@@ -114,8 +114,8 @@ class Pool:
                     tls = self._context() if target.tls else None
                     return await self._connect(target.host, target.port, tls, target.host)
                 return await self._through_proxy(target, target.proxy)
-        except TimeoutError as exc:
-            raise ConnectTimeoutError from exc
+        except TimeoutError as error:
+            raise ConnectTimeoutError from error
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -157,9 +157,9 @@ class Pool:
             if secured is None:
                 raise ProxyFailedError("the HTTP proxy closed the connection")
             leg.connection_made(secured)
-        except WireError as exc:
+        except WireError as error:
             leg.abort()
-            raise ProxyFailedError("the HTTP proxy does not speak HTTP") from exc
+            raise ProxyFailedError("the HTTP proxy does not speak HTTP") from error
         except BaseException:
             leg.abort()
             raise

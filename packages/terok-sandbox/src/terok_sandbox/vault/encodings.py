@@ -52,9 +52,9 @@ class Decoder:
         while data or len(piece) == _DECODED_STEP:
             try:
                 piece = self._zlib.decompress(data, _DECODED_STEP)
-            except zlib.error as exc:
+            except zlib.error as error:
                 if not (self._wants_zlib and not self._started):
-                    raise UnreadableEncodingError("the body is not in the encoding it declares") from exc
+                    raise UnreadableEncodingError("the body is not in the encoding it declares") from error
                 # Some servers mean raw deflate.
                 self._zlib, self._wants_zlib = zlib.decompressobj(wbits=-zlib.MAX_WBITS), False
                 continue

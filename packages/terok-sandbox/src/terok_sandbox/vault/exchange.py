@@ -70,9 +70,9 @@ class Record:
         try:
             self._ledger.check()
             self._ledger.write("request", **_asked(exchange), verdict="released")
-        except AuditError as exc:
-            _log.error("nothing is released without its audit row: %s", exc.message)
-            return Refusal(503, "audit_unavailable", "the audit cannot be written", exc.hint)
+        except AuditError as error:
+            _log.error("nothing is released without its audit row: %s", error.message)
+            return Refusal(503, "audit_unavailable", "the audit cannot be written", error.hint)
         return None
 
     def refused(self, exchange: Exchange, refusal: Refusal) -> None:
@@ -103,8 +103,8 @@ class Record:
     def _note(self, action: str, **fields: object) -> None:
         try:
             self._ledger.write(action, **fields)
-        except AuditError as exc:
-            _log.error("%s", exc.message)
+        except AuditError as error:
+            _log.error("%s", error.message)
 
 
 def _asked(exchange: Exchange) -> dict[str, str]:

@@ -93,8 +93,8 @@ def refresh(
             fresh = data | _ask(spec, token, subject.provider)
             _store(database, subject, fresh)
             return fresh
-    except LockTimeout as exc:
-        raise RefreshError(f"another process is still refreshing the credential of {subject.provider}") from exc
+    except LockTimeout as error:
+        raise RefreshError(f"another process is still refreshing the credential of {subject.provider}") from error
 
 
 def _store(database: CredentialDB, subject: Subject, fresh: dict[str, Any]) -> None:
@@ -117,8 +117,8 @@ def _ask(spec: OAuthRefresh, refresh_token: str, provider: str) -> dict[str, Any
 
     try:
         status, text = _post(spec.token_url, json.dumps(body).encode())
-    except (OSError, HTTPException) as exc:
-        raise RefreshError(f"the token endpoint of {provider} cannot be reached ({type(exc).__name__})") from exc
+    except (OSError, HTTPException) as error:
+        raise RefreshError(f"the token endpoint of {provider} cannot be reached ({type(error).__name__})") from error
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):

@@ -91,9 +91,9 @@ class FreshCredentials:
         credential_set, provider = key
         try:
             data = await asyncio.to_thread(self._refresh_blocking, credential_set, provider, stale)
-        except VaultError as exc:
-            _log.warning("credential of %s in the set %s: %s", provider, credential_set, exc.message)
-            refusal = _refusal(exc, provider)
+        except VaultError as error:
+            _log.warning("credential of %s in the set %s: %s", provider, credential_set, error.message)
+            refusal = _refusal(error, provider)
             self._failed[key] = (stale, time.monotonic() + RETRY_SECONDS, refusal)
             return refusal
         _log.info("the credential of %s in the set %s is fresh", provider, credential_set)
@@ -111,8 +111,8 @@ class FreshCredentials:
             log = AuditLog(self._wiring.audit_path, container=self._container, durable=True)
             try:
                 log.append("oauth-refresh", provider=provider, credential_set=credential_set, verdict="released")
-            except AuditError as exc:
-                raise RefreshError(exc.message, hint=exc.hint) from exc
+            except AuditError as error:
+                raise RefreshError(error.message, hint=error.hint) from error
             finally:
                 log.close()
 
@@ -120,9 +120,9 @@ class FreshCredentials:
         return refresh(subject, passphrase, route.oauth_refresh, stale, record)
 
 
-def _refusal(exc: VaultError, provider: str) -> Refusal:
-    if isinstance(exc, SignInNeeded):
-        return Refusal(401, "sign_in_needed", exc.message, f"run `terok-executor auth {provider}` on the host")
-    if isinstance(exc, RefreshError):
-        return Refusal(502, "refresh_failed", exc.message, exc.hint or "the next request tries again")
-    return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+def _refusal(error: VaultError, provider: str) -> Refusal:
+    if isinstance(error, SignInNeeded):
+        return Refusal(401, "sign_in_needed", error.message, f"run `terok-executor auth {provider}` on the host")
+    if isinstance(error, RefreshError):
+        return Refusal(502, "refresh_failed", error.message, error.hint or "the next request tries again")
+    return Refusal(503, "vault_unavailable", error.message, error.hint)

@@ -102,8 +102,8 @@ class VaultProxy:
                     client.close()
                     return None
                 return self._turn_away(client, Refusal(408, "head_timeout", "the request head did not come to its end"))
-            except WireError as exc:
-                return self._turn_away(client, malformed(str(exc)))
+            except WireError as error:
+                return self._turn_away(client, malformed(str(error)))
             if not await self._answer(client, head, screened):
                 return None
 
@@ -174,8 +174,8 @@ class VaultProxy:
             return refusal
         try:
             return await self._judge(screened, exchange)
-        except VaultError as exc:
-            return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+        except VaultError as error:
+            return Refusal(503, "vault_unavailable", error.message, error.hint)
 
     async def _judge(self, screened: Screened, exchange: Exchange) -> Grant | Refusal:
         """Decide on a screened request."""
@@ -254,8 +254,8 @@ class VaultProxy:
                 raise
             self._upstream.release(answer)
             exchange.outcome = "complete"
-        except (OSError, ValueError) as exc:
-            return self._fail(client, reply, exchange, _why(exc))
+        except (OSError, ValueError) as error:
+            return self._fail(client, reply, exchange, _why(error))
         if reply.keep and (framing is None or framing.done):
             return True
         # An answer that came before the end of the upload: let the client read it.
@@ -301,8 +301,8 @@ class VaultProxy:
             answer = await self._upstream.upgrade(
                 grant.request.with_headers(handshake_headers(key, screened.subprotocols))
             )
-        except (OSError, ValueError) as exc:
-            self._fail(client, reply, exchange, _why(exc))
+        except (OSError, ValueError) as error:
+            self._fail(client, reply, exchange, _why(error))
             return
         try:
             exchange.status = answer.head.status
@@ -337,8 +337,8 @@ class VaultProxy:
             if exchange.stopped is not None:
                 answer.leg.abort()  # what waits there must not follow
             raise
-        except (OSError, ValueError) as exc:
-            self._fail(client, reply, exchange, _why(exc))
+        except (OSError, ValueError) as error:
+            self._fail(client, reply, exchange, _why(error))
         finally:
             answer.leg.close()
 
@@ -366,18 +366,18 @@ _REFLECTED: Final = Refusal(
 _REDIRECTED: Final = Refusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
 
 
-def _why(exc: BaseException) -> Refusal:
+def _why(error: BaseException) -> Refusal:
     """Say what an exchange failed of."""
-    if isinstance(exc.__cause__, HeldBackError):
-        exc = exc.__cause__
-    if isinstance(exc, HeldBackError):
-        return exc.refusal
-    if isinstance(exc, UploadFailedError):
-        stalled = isinstance(exc.__cause__, TimeoutError)
+    if isinstance(error.__cause__, HeldBackError):
+        error = error.__cause__
+    if isinstance(error, HeldBackError):
+        return error.refusal
+    if isinstance(error, UploadFailedError):
+        stalled = isinstance(error.__cause__, TimeoutError)
         return _BODY_TIMEOUT if stalled else malformed("the request body is not framed as HTTP")
-    if isinstance(exc, UnreadableEncodingError):
+    if isinstance(error, UnreadableEncodingError):
         return _UNREADABLE
-    return _REFLECTED if isinstance(exc, ReflectedSecretError) else failure(exc)
+    return _REFLECTED if isinstance(error, ReflectedSecretError) else failure(error)
 
 
 def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:

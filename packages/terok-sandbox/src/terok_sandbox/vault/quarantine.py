@@ -38,8 +38,8 @@ class Quarantine:
     def _read(self, path: Path) -> Refusal | None:
         try:
             return _REFUSED if load_live(path).posture == "quarantine" else None
-        except ShieldError as exc:
-            return Refusal(403, "quarantined", exc.message, exc.hint)
+        except ShieldError as error:
+            return Refusal(403, "quarantined", error.message, error.hint)
 
 
 def stamp_of(path: str | None) -> Stamp | None:

@@ -121,8 +121,8 @@ def load_routes(path: Path) -> dict[str, Route]:
         data = read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         raise RoutesError(f"{path}: there is no routes file", hint=_HINT) from None
-    except OSError as exc:
-        raise RoutesError(f"{path}: cannot be read: {exc.strerror}", hint=_HINT) from exc
+    except OSError as error:
+        raise RoutesError(f"{path}: cannot be read: {error.strerror}", hint=_HINT) from error
     return parse_routes(data, source=str(path))
 
 
@@ -130,8 +130,8 @@ def parse_routes(data: bytes, *, source: str = "routes.json") -> dict[str, Route
     """Check the text of a routes file; `source` is named in errors."""
     try:
         document = json.loads(data, object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as exc:
-        raise RoutesError(f"{source}: not valid JSON: {exc}", hint=_HINT) from exc
+    except (ValueError, RecursionError) as error:
+        raise RoutesError(f"{source}: not valid JSON: {error}", hint=_HINT) from error
     if not isinstance(document, dict):
         raise RoutesError(f"{source}: must be an object with one entry per provider", hint=_HINT)
     routes = {}
@@ -187,14 +187,14 @@ class _Reader:
     def rules(self, value: Any) -> tuple[Rule, ...]:
         try:
             return read_rules(value)
-        except RuleError as exc:
-            raise self.error("rules", str(exc)) from exc
+        except RuleError as error:
+            raise self.error("rules", str(error)) from error
 
     def oauth(self, value: Any) -> OAuthRefresh:
         try:
             return read_oauth(value)
-        except ValueError as exc:
-            raise self.error("oauth_refresh", str(exc)) from exc
+        except ValueError as error:
+            raise self.error("oauth_refresh", str(error)) from error
 
     def places(self, value: Any) -> frozenset[str]:
         if not isinstance(value, list) or not value or not all(isinstance(place, str) for place in value):

@@ -30,8 +30,8 @@ def read_secret_file(path: Path, what: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    except OSError as exc:
-        raise _distrusted(path, what, exc.strerror or "cannot be opened") from exc
+    except OSError as error:
+        raise _distrusted(path, what, error.strerror or "cannot be opened") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

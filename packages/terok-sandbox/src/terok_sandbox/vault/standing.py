@@ -72,8 +72,8 @@ class Standing:
                 return refusal
             if self._access.token(grant.presented) != grant.token:
                 return _REVOKED
-        except VaultError as exc:
-            return Refusal(503, "vault_unavailable", exc.message, exc.hint)
+        except VaultError as error:
+            return Refusal(503, "vault_unavailable", error.message, error.hint)
         if self._meter is None:
             return None
         path = grant.screened.target.path

@@ -46,10 +46,10 @@ class VaultStatus:
             resolved, database = open_resolved(cfg)
             with database:
                 rows, tokens = tuple(database.list_credentials()), database.list_tokens()
-        except VaultLocked as exc:
-            return cls("locked", path, durable_tier=record.tier, problem=exc.message, hint=exc.hint)
-        except VaultError as exc:
-            return cls("error", path, durable_tier=record.tier, problem=exc.message, hint=exc.hint)
+        except VaultLocked as error:
+            return cls("locked", path, durable_tier=record.tier, problem=error.message, hint=error.hint)
+        except VaultError as error:
+            return cls("error", path, durable_tier=record.tier, problem=error.message, hint=error.hint)
         return cls(
             "unlocked",
             path,

@@ -186,8 +186,8 @@ def screen(
         expect = head.single.get(Fate.EXPECT)
         if expect is not None and expect.lower() != "100-continue":
             return Refusal(417, "expectation_refused", "the only Expect value understood is 100-continue")
-    except _RefusedError as exc:
-        return exc.refusal
+    except _RefusedError as error:
+        return error.refusal
     return Screened(
         method=method,
         target=target,

@@ -268,16 +268,16 @@ def _from_command(command: tuple[str, ...]) -> str:
 
     try:
         done = process.run(list(command), timeout=COMMAND_SECONDS, max_output=MAX_BYTES)
-    except TerokError as exc:
+    except TerokError as error:
         raise VaultError(
             f"the passphrase command {command[0]!r} failed",
             hint="run it by hand; it must print the passphrase and exit 0",
-        ) from exc
+        ) from error
     return one_line(done.stdout, f"the passphrase command {command[0]!r}")
 
 
 def _ensure_private_dir(path: Path) -> None:
     try:
         ensure_dir(path, 0o700)
-    except (OSError, TerokError) as exc:
-        raise VaultError(f"the directory {path} cannot be made: {exc}") from exc
+    except (OSError, TerokError) as error:
+        raise VaultError(f"the directory {path} cannot be made: {error}") from error

@@ -160,9 +160,9 @@ def request_head(request: UpstreamRequest, target: Endpoint, body: object, lengt
     return "".join(lines).encode("ascii")
 
 
-def failure(exc: BaseException) -> Refusal:
+def failure(error: BaseException) -> Refusal:
     """Say in one short class what went wrong with an upstream, without quoting anything that was sent."""
-    reason, what = _classify(exc)
+    reason, what = _classify(error)
     return Refusal(502, reason, f"the provider could not be reached: {what}")
 
 
@@ -204,8 +204,8 @@ async def _upload(leg: Leg, body: AsyncIterator[bytes], length: int | None) -> N
             piece = await anext(pieces)
         except StopAsyncIteration:
             break
-        except (WireError, TimeoutError, OSError) as exc:
-            raise UploadFailedError from exc
+        except (WireError, TimeoutError, OSError) as error:
+            raise UploadFailedError from error
         leg.write(chunk(piece) if length is None else piece)
         await leg.drain(WRITE_SECONDS)
     if length is None:
@@ -238,10 +238,10 @@ _KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...],
 )
 
 
-def _classify(exc: BaseException) -> tuple[str, str]:
+def _classify(error: BaseException) -> tuple[str, str]:
     for kind, reason, what in _KINDS:
-        if isinstance(exc, kind):
+        if isinstance(error, kind):
             return reason, what
-    if isinstance(exc, OSError) and exc.errno == errno.ECONNREFUSED:
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
         return "upstream_refused", "it refuses connections"
     return "upstream_unreachable", "the connection failed"

@@ -214,8 +214,8 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
                     return True
             await way.sink.drain(SILENCE_SECONDS)
         way.end(BROKEN)
-    except HeldBackError as exc:
-        way.stop(exc)
+    except HeldBackError as error:
+        way.stop(error)
     except FrameError:
         way.end(BROKEN, PROTOCOL_ERROR)
     except (BrokenOff, TimeoutError, OSError):

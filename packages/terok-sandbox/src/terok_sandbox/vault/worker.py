@@ -80,8 +80,8 @@ async def _serve(
             continue
         try:
             tls = server_context(wiring.audit_path.parent) if name == "vault-tls" else None
-        except OSError as exc:
-            _log.error("no https, its certificate cannot be used; the next start of the container makes one: %s", exc)
+        except OSError as error:
+            _log.error("no https, its certificate cannot be used; the next start of the container makes one: %s", error)
             continue
         server.listen(listeners[name], tls)
     agent = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from terok_util import safe_text
 
-from .observed import Observed, Refusal
+from terok.demo.observed import Observed, Refusal
 
 AGENT_UID = 1000
 FORBIDDEN_CAPABILITIES = {

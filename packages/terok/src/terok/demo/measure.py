@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import TerokError, safe_text
 
+from terok.demo import rows, scene
+from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
+from terok.demo.places import KEY, STAND_IN, environment_value, search_container
+from terok.demo.processes import Process, container_processes, is_own_address
 from terok.integrations.executor import load_record, task_dir
 from terok.integrations.sandbox import GitGate, Sidecar, read_audit, review_branch
 
-from . import rows, scene
-from .observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
-from .places import KEY, STAND_IN, environment_value, search_container
-from .processes import Process, container_processes, is_own_address
-
 if TYPE_CHECKING:
+    from terok.demo.run import Stage
+    from terok.demo.target import Target
     from terok.integrations.executor import Recorder
     from terok.integrations.sandbox import SandboxConfig
-
-    from .run import Stage
-    from .target import Target
 
 SAMPLE_SECONDS = 0.5
 ACT_SECONDS = 600.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .processes import Process
+from terok.demo.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from terok.demo.observed import KeySearch, SearchedPlace
+from terok.demo.processes import Process
+from terok.demo.search import ByteSearch
 from terok.errors import DemoError
-
-from .observed import KeySearch, SearchedPlace
-from .processes import Process
-from .search import ByteSearch
 
 KEY, STAND_IN = "key", "stand-in"
 EXPORT_SECONDS = 600.0
@@ -76,8 +75,8 @@ def search_tar(stream: IO[bytes], search: ByteSearch, *, deadline: float) -> int
     try:
         with tarfile.open(fileobj=_Searched(stream, search, deadline), mode="r|", bufsize=PIECE) as archive:
             return sum(1 for _ in archive)
-    except (tarfile.TarError, EOFError, ValueError, OSError) as exc:
-        raise DemoError(f"the container's file system could not be read to its end: {exc}") from exc
+    except (tarfile.TarError, EOFError, ValueError, OSError) as error:
+        raise DemoError(f"the container's file system could not be read to its end: {error}") from error
 
 
 class _Searched(io.BufferedIOBase):
@@ -142,8 +141,8 @@ def _inspect(name: str, template: str) -> Any:
     answer = run(["podman", "container", "inspect", "--format", template, name], timeout=PROBE_SECONDS).stdout
     try:
         return json.loads(answer) or []
-    except ValueError as exc:
-        raise DemoError(f"podman described {name} in a way that makes no sense") from exc
+    except ValueError as error:
+        raise DemoError(f"podman described {name} in a way that makes no sense") from error
 
 
 def _regular_files(roots: Sequence[Path]) -> Iterator[Path | None]:

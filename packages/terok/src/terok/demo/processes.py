@@ -37,7 +37,7 @@ def container_processes(first: int, *, proc: Path = PROC) -> tuple[Process, ...]
 
 
 def is_own_address(pid: int, address: str, *, proc: Path = PROC) -> bool:
-    """Tell whether the IPv4 *address* is local in the network namespace of process `pid`."""
+    """Tell whether the IPv4 `address` is local in the network namespace of process `pid`."""
     try:
         routes = (proc / str(pid) / "net" / "fib_trie").read_text()
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .checks import Check
+from terok.demo.checks import Check
 
 WIDTH = 100
 TITLE_WIDTH = 20

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from terok_util import FileLock, TerokError, ensure_dir, register_secret, remove_tree
 
+from terok.demo import measure, scene
+from terok.demo.target import Target, open_target
 from terok.errors import DemoError
 from terok.integrations.executor import (
     DEFAULT_BASE_IMAGE,
@@ -27,13 +29,9 @@ from terok.integrations.executor import (
 )
 from terok.integrations.sandbox import SandboxConfig, mirror_path, open_vault, project_dir, scope_for
 
-from . import measure, scene
-from .target import Target, open_target
-
 if TYPE_CHECKING:
+    from terok.demo.observed import Observed
     from terok.integrations.executor import Provider, Recorder
-
-    from .observed import Observed
 
 Say = Callable[[str], None]
 

@@ -35,7 +35,7 @@ class FailedError(Exception):
 
 
 class Delivery:
-    """What has reached the gate and what is left; ``refs`` are names in the gate with their commits."""
+    """What has reached the gate and what is left; `refs` are names in the gate with their commits."""
 
     def __init__(self, repo: Path, gate: str, known: set[str], task: str) -> None:
         self.repo = repo
@@ -108,7 +108,7 @@ class Delivery:
         return found
 
     def uncommitted(self, tree: Path, head: str) -> str:
-        """Return a commit on top of ``head`` with what is not committed in a work tree; empty if that is nothing."""
+        """Return a commit on top of `head` with what is not committed in a work tree; empty if that is nothing."""
         try:
             if not self.output("status", "--porcelain", "--untracked-files=normal", at=tree):
                 return ""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Says what is in this container: terok-info agents | provider | models [--sync].
 
-``models`` asks the provider through the vault; ``--sync`` writes the answer into the agent's own configuration.
+`models` asks the provider through the vault; `--sync` writes the answer into the agent's own configuration.
 """
 
 import json

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Apart:
-    """A fork of this process that runs ``work`` and ends; it has ``descriptors`` and no others of ours.
+    """A fork of this process that runs `work` and ends; it has `descriptors` and no others of ours.
 
     It gets SIGTERM when this thread ends.
     """
@@ -67,7 +67,7 @@ class Apart:
 
 
 def limit_to(allowed: Allowance) -> None:
-    """Let this process allocate and use what is ``allowed`` beyond what it has and has used already."""
+    """Let this process allocate and use what is `allowed` beyond what it has and has used already."""
     pages = int(Path("/proc/self/statm").read_bytes().split()[5])
     memory = pages * resource.getpagesize() + allowed.memory
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

@@ -149,9 +149,9 @@ _BY_PLACE: Final = tuple((rule, re.compile(pattern)) for rule, pattern in _PLACE
 
 
 def autorun_rule(path: str, *, link: bool = False) -> str | None:
-    """Return the rule for a file at ``path`` (lower case) that runs by itself, None for one that does not.
+    """Return the rule for a file at `path` (lower case) that runs by itself, None for one that does not.
 
-    A symbolic ``link`` is taken for the directory that it may lead to.
+    A symbolic `link` is taken for the directory that it may lead to.
     """
     *above, name = path.split("/")
     for directory in (*above, name) if link else above:

@@ -31,9 +31,9 @@ class StopLooking(Exception):
 class Brought:
     """What a push brings, up to its limits.
 
-    ``added`` are new names, by the directory they are in: no more than `MAX_DIRECTORIES` of those, then ``crowded``
-    is set. ``for_git`` are the objects of files that git itself reads. What is held takes less than two thirds of
-    ``memory`` (bytes).
+    `added` are new names, by the directory they are in: no more than `MAX_DIRECTORIES` of those, then `crowded`
+    is set. `for_git` are the objects of files that git itself reads. What is held takes less than two thirds of
+    `memory` (bytes).
     """
 
     found: Findings

@@ -1,4 +1,4 @@
-"""Read what ``git log -z --root --raw`` with `FORMAT` says of commits, as it comes."""
+"""Read what `git log -z --root --raw` with `FORMAT` says of commits, as it comes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One path that a commit changes. ``before`` are its modes in the parents; ``oid`` is what it is afterwards."""
+    """One path that a commit changes. `before` are its modes in the parents; `oid` is what it is afterwards."""
 
     commit: str
     path: str
@@ -55,7 +55,7 @@ class Change:
 
 
 class ChangeReader:
-    """Hands each commit to ``take``, then its changes.
+    """Hands each commit to `take`, then its changes.
 
     `GateError` when the bytes are not such an output, `TooMuch` for a path that is longer than `MAX_FIELD`, before it
     was read whole.

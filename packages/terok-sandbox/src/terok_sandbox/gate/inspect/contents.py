@@ -30,7 +30,7 @@ _BUILT_IN: Final = frozenset(
 
 
 def judge_attributes(path: str, content: bytes) -> Iterator[Finding]:
-    """Yield each line of a ``.gitattributes`` that names a filter, diff or merge program."""
+    """Yield each line of a `.gitattributes` that names a filter, diff or merge program."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.lstrip(b" \t\r").startswith(b"#"):
             continue

@@ -21,7 +21,7 @@ _NO_MEMORY: Final = "ut of memory"  # git's last words begin with a letter of ei
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an inspection found, apart by what the policy says of it; ``commits`` is how many were looked at."""
+    """What an inspection found, apart by what the policy says of it; `commits` is how many were looked at."""
 
     commits: int = 0
     refused: tuple[Finding, ...] = ()
@@ -43,7 +43,7 @@ class Findings:
     seen: set[tuple[str, str, str]] = field(default_factory=set)
 
     def add(self, found: Iterable[Finding], commit: str = "") -> bool:
-        """Take findings, which are about ``commit``; tell whether one of them is refused."""
+        """Take findings, which are about `commit`; tell whether one of them is refused."""
         refused = False
         for finding in found:
             key = (finding.rule, finding.path, f"{finding.detail}{finding.line or ''}")
@@ -62,7 +62,7 @@ class Findings:
         self.refused.append(finding)
 
     def refuses(self, rule: str) -> bool:
-        """Tell whether something that ``rule`` has found is refused."""
+        """Tell whether something that `rule` has found is refused."""
         return any(finding.rule == rule for finding in self.refused)
 
     def report(self, commits: int) -> Report:
@@ -71,9 +71,9 @@ class Findings:
 
 
 def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy, tags: Iterable[str] = ()) -> Report:
-    """Inspect all commits that ``tips`` would bring into a mirror. Blocks; bounded by the policy's limits.
+    """Inspect all commits that `tips` would bring into a mirror. Blocks; bounded by the policy's limits.
 
-    ``tags`` are the ones among them that tags name: git itself sees to it that a branch names a commit.
+    `tags` are the ones among them that tags name: git itself sees to it that a branch names a commit.
     """
     wanted, tagged = sorted(set(tips)), sorted(set(tags))
     found = Findings(policy)
@@ -91,7 +91,7 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
 
 
 def inspect_range(objects: Objects, tip: str, base: str | None, policy: InspectionPolicy) -> Report:
-    """Inspect the commits of ``tip`` that ``base`` (None: nothing) has not."""
+    """Inspect the commits of `tip` that `base` (None: nothing) has not."""
     return _inspect(objects, [tip], [base] if base else [], Findings(policy), [])
 
 

@@ -24,9 +24,9 @@ Reader = Callable[[Iterable[str], Callable[[int, int, bytes], None]], None]
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of a mirror, and of a push's ``quarantine`` (a directory below the mirror's objects).
+    """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects).
 
-    ``allowed`` is what git may use: it holds all changes of a commit before it tells of one, and few trees can stand
+    `allowed` is what git may use: it holds all changes of a commit before it tells of one, and few trees can stand
     for any number of files.
     """
 
@@ -40,10 +40,10 @@ class Objects:
     def new_commits(
         self, tips: Iterable[str], known: Iterable[str] | None, limit: int, take: Callable[[Commit | Change], None]
     ) -> None:
-        """Hand over at most ``limit`` commits reachable from ``tips`` and not from ``known`` (None: from any ref).
+        """Hand over at most `limit` commits reachable from `tips` and not from `known` (None: from any ref).
 
         Each is followed by what it changes; of a merge, what none of its parents has that way.
-        An exception of ``take`` ends git and passes through.
+        An exception of `take` ends git and passes through.
         """
         without = ["--not", "--all"] if known is None else []
         data = _lines([*tips, *(f"^{oid}" for oid in known or ())])
@@ -68,9 +68,9 @@ class Objects:
     def reader(self) -> Iterator[Reader]:
         """Yield what hands over the content of objects, once: of each one named, in pieces, whatever its size.
 
-        Git starts at once, so that it is ready when the caller knows the names. ``take`` gets the number of the name
+        Git starts at once, so that it is ready when the caller knows the names. `take` gets the number of the name
         (from 0), the object's size (bytes; -1: there is no such object) and a piece; an object without content has one
-        empty piece. `GateError` when git ends too early; an exception of ``take`` ends git and passes through.
+        empty piece. `GateError` when git ends too early; an exception of `take` ends git and passes through.
         """
         cutters: list[Cutter] = []
         source, names_end = os.pipe()
@@ -127,7 +127,7 @@ class Objects:
 
 
 def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]) -> Callable[[int, int, bytes], None]:
-    """Return what takes objects in pieces and hands over the whole of each that is ``wanted`` by number and size."""
+    """Return what takes objects in pieces and hands over the whole of each that is `wanted` by number and size."""
     held = bytearray()
     last, keep = -1, False
 
@@ -145,7 +145,7 @@ def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]
 
 
 class Cutter:
-    """Cuts what ``git cat-file --batch`` writes into pieces, see `Objects.read`; ``ended`` counts the objects."""
+    """Cuts what `git cat-file --batch` writes into pieces, see `Objects.read`; `ended` counts the objects."""
 
     def __init__(self, take: Callable[[int, int, bytes], None]) -> None:
         self._take = take

@@ -34,7 +34,7 @@ def judge_length(path: str) -> Iterator[Finding]:
 def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
     """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself.
 
-    A symbolic ``link`` is taken for the directory that it may lead to.
+    A symbolic `link` is taken for the directory that it may lead to.
     """
     if not _plain(path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
@@ -64,7 +64,7 @@ def collisions(names: list[str]) -> list[tuple[str, str]]:
 
 
 def leaves_tree(link: str, target: str) -> bool:
-    """Tell whether a symbolic link at ``link`` with ``target`` leads out of the tree or into ``.git``.
+    """Tell whether a symbolic link at `link` with `target` leads out of the tree or into `.git`.
 
     So does one that climbs after a name: the name may be a link itself, and what is above its target is elsewhere.
     """
@@ -84,7 +84,7 @@ def leaves_tree(link: str, target: str) -> bool:
 
 
 def git_name(path: str) -> str:
-    """Return a path's last name as HFS+, NTFS or a file system without case takes it: ``GITMOD~1`` is one of git's."""
+    """Return a path's last name as HFS+, NTFS or a file system without case takes it: `GITMOD~1` is one of git's."""
     name = path.rsplit("/", 1)[-1].translate(_HFS_IGNORED).casefold()
     name = name.split(":")[0].rstrip(" .")  # NTFS drops these, and what follows a colon names a stream
     short = _NTFS_SHORT.match(name)
@@ -97,5 +97,5 @@ def _plain(path: str) -> bool:
 
 
 def _is_git_like(part: str) -> bool:
-    """Tell whether such a file system takes a name for ``.git``, or for a path into it."""
+    """Tell whether such a file system takes a name for `.git`, or for a path into it."""
     return any(git_name(piece) == ".git" for piece in part.split("\\"))

@@ -26,7 +26,7 @@ _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limi
 class InspectionLimits:
     """Sizes in bytes, and counts, of one push.
 
-    ``refs`` is what agents may have in the mirror, saved tips included; ``mirror_bytes`` what the whole mirror may take
+    `refs` is what agents may have in the mirror, saved tips included; `mirror_bytes` what the whole mirror may take
     of the disk.
     """
 
@@ -42,7 +42,7 @@ class InspectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class InspectionPolicy:
-    """``verdicts`` replaces defaults by rule name; ``exceptions`` are ``RULE:GLOB``, paths that a rule lets pass."""
+    """`verdicts` replaces defaults by rule name; `exceptions` are `RULE:GLOB`, paths that a rule lets pass."""
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     exceptions: tuple[str, ...] = ()

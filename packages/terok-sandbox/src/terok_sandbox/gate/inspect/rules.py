@@ -24,8 +24,8 @@ class Rule:
 class Finding:
     """One thing that a rule found.
 
-    ``path`` is as git spells it (undecodable bytes as surrogates), empty when the finding is about the push as a
-    whole; ``line`` counts from 1. ``detail`` never holds the found secret.
+    `path` is as git spells it (undecodable bytes as surrogates), empty when the finding is about the push as a
+    whole; `line` counts from 1. `detail` never holds the found secret.
     """
 
     rule: str

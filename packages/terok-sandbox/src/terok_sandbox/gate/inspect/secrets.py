@@ -27,7 +27,7 @@ _OVERLAP: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class SecretRule:
-    """One of ``markers`` must occur before ``pattern`` is tried; its first group must reach ``entropy`` bits."""
+    """One of `markers` must occur before `pattern` is tried; its first group must reach `entropy` bits."""
 
     name: str
     markers: tuple[bytes, ...]

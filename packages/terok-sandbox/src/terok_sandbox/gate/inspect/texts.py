@@ -30,7 +30,7 @@ _MAX_MESSAGES: Final = 128 * _MIB
 
 
 def judge_contents(read: Reader, brought: Brought, tips: list[str], tags: list[str], found: Findings) -> None:
-    """Read what a push brings and judge it; in the trees of ``tips``, names that may collide."""
+    """Read what a push brings and judge it; in the trees of `tips`, names that may collide."""
     contents = _Contents(found, brought, _trees(tips, brought, found), [*brought.commits, *tags], brought.objects())
     names = [f"{tip}^{{commit}}:{directory}" for tip, directory in contents.trees]
     names += contents.notes
@@ -58,7 +58,7 @@ def _trees(tips: list[str], brought: Brought, found: Findings) -> list[tuple[str
 
 @dataclass(slots=True)
 class _Contents:
-    """Judges directories, then commits and tags (``notes``), then the objects of files, as they come.
+    """Judges directories, then commits and tags (`notes`), then the objects of files, as they come.
 
     All are counted from 0, in one row.
     """

@@ -20,7 +20,7 @@ class HelloError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """``name`` is the server name as sent, ``None`` without one; ``encrypted`` says that another may be hidden."""
+    """`name` is the server name as sent, `None` without one; `encrypted` says that another may be hidden."""
 
     name: str | None
     encrypted: bool
@@ -48,7 +48,7 @@ class _Reader:
 
 
 def read_hello(data: bytes) -> Hello | None:
-    """Return the hello that *data* begins with, ``None`` while more bytes are needed; raises :class:`HelloError`."""
+    """Return the hello that `data` begins with, `None` while more bytes are needed; raises `HelloError`."""
     message, at = b"", 0
     for _ in range(_MAX_RECORDS):
         if len(data) > at and data[at] != _HANDSHAKE:

@@ -43,7 +43,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What may be dialed. ``opaque`` says that a rule allows a tunnel which is not TLS."""
+    """What may be dialed. `opaque` says that a rule allows a tunnel which is not TLS."""
 
     addresses: tuple[Address, ...]
     opaque: bool
@@ -51,7 +51,7 @@ class Route:
 
 
 class Judge:
-    """Judges hosts by *live*; *host_addresses* are the machine's own, which nothing opens."""
+    """Judges hosts by `live`; `host_addresses` are the machine's own, which nothing opens."""
 
     def __init__(
         self,
@@ -68,14 +68,14 @@ class Judge:
         self._held = 0
 
     def decide(self, host: str, port: int) -> Decision:
-        """Return the verdict on a host as it was spelled; addresses of a name are judged by :meth:`route`."""
+        """Return the verdict on a host as it was spelled; addresses of a name are judged by `route`."""
         return self._wall().destination(host, port)
 
     def _wall(self, policy: Policy | None = None) -> Wall:
         return Wall(policy or self._live.policy, self._live.posture, "airlock", self._host_addresses())
 
     def holds(self, host: str, port: int, address: str) -> bool:
-        """Whether a tunnel to *host* at *address* (empty while there is none) may go on; it outlives an expiry."""
+        """Whether a tunnel to `host` at `address` (empty while there is none) may go on; it outlives an expiry."""
         wall = self._wall(self._live.lasting)
         if not wall.destination(host, port).allowed:
             return False
@@ -86,9 +86,9 @@ class Judge:
         return True
 
     async def route(self, host: str, port: int, client: int = 0) -> Route:
-        """Return what may be dialed for *host*; raises :class:`Refused` and :class:`Unreachable`.
+        """Return what may be dialed for `host`; raises `Refused` and `Unreachable`.
 
-        *client* is the port that the one who asks is connected from.
+        `client` is the port that the one who asks is connected from.
         """
         decision = self.decide(host, port)
         if not decision.allowed and decision.tier == "default" and self._held < MAX_HELD:

@@ -33,7 +33,7 @@ class _Budget:
 
 
 class Meter:
-    """Counts use by host; *now* is a monotonic clock in seconds.
+    """Counts use by host; `now` is a monotonic clock in seconds.
 
     Rates of the hosts asked for longest ago are forgotten. Bytes never are: asking for other hosts must not refill a
     budget, so a container that has used very many hosts reaches no further one.
@@ -46,7 +46,7 @@ class Meter:
         self._budgets: dict[str, _Budget] = {}
 
     def connection(self, host: str, now: float) -> str | None:
-        """Count a connection; return why it must not be made, or ``None``."""
+        """Count a connection; return why it must not be made, or `None`."""
         rate = self._rates.setdefault(host, _Rate(self._limits.burst, now))
         self._rates.move_to_end(host)
         if len(self._rates) > _RATES:

@@ -65,7 +65,7 @@ class EgressProxy:
         self._lingering = 0
 
     async def serve(self, listener: socket.socket) -> None:
-        """Serve until cancelled; raises ``AuditError`` when decisions cannot be recorded any more."""
+        """Serve until cancelled; raises `AuditError` when decisions cannot be recorded any more."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         accepting = asyncio.create_task(self._accept(listener, failed))
         try:
@@ -280,7 +280,7 @@ _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _read(source: asyncio.StreamReader) -> bytes:
-    """Read what comes next. Before Python 3.12 ``wait_for`` would lose a cancellation that comes with the data."""
+    """Read what comes next. Before Python 3.12 `wait_for` would lose a cancellation that comes with the data."""
     async with asyncio.timeout(IDLE_SECONDS):
         return await source.read(_CHUNK)
 
@@ -319,7 +319,7 @@ def _wrong(hello: Hello, host: str, *, named: bool) -> str:
 
 
 async def _dial(route: Route, port: int) -> _Pair:
-    """Connect to the first judged address that answers; raises :class:`Unreachable`."""
+    """Connect to the first judged address that answers; raises `Unreachable`."""
     problem = "no address"
     for address in route.addresses:
         try:

@@ -1,7 +1,7 @@
 """The head of a proxy request: CONNECT, or plain HTTP in absolute form. Bytes in, value out, no I/O.
 
 What two parsers could read differently is refused: bare line feeds, folded lines, white space before a colon, a second
-``Host`` or ``Content-Length``, both lengths at once. What is sent on is written anew from what was read.
+`Host` or `Content-Length`, both lengths at once. What is sent on is written anew from what was read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REFUSED_METHODS: Final = frozenset({b"TRACE", b"TRACK"})
 
 
 class RequestError(Exception):
-    """A request that is refused; ``status`` is the HTTP status to answer with."""
+    """A request that is refused; `status` is the HTTP status to answer with."""
 
     def __init__(self, status: int, what: str) -> None:
         super().__init__(what)
@@ -35,9 +35,9 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request head. ``forward`` is what to send upstream (empty for CONNECT).
+    """A request head. `forward` is what to send upstream (empty for CONNECT).
 
-    ``body`` is the length of what follows in bytes, ``None`` when it comes in chunks.
+    `body` is the length of what follows in bytes, `None` when it comes in chunks.
     """
 
     connect: bool
@@ -49,7 +49,7 @@ class Head:
 
 
 def split_head(data: bytes) -> tuple[bytes, bytes] | None:
-    """Return (head, rest), ``None`` while the head has not ended; raises :class:`RequestError` when it is too long."""
+    """Return (head, rest), `None` while the head has not ended; raises `RequestError` when it is too long."""
     end = data.find(b"\r\n\r\n")
     if end < 0 and len(data) <= MAX_HEAD:
         return None
@@ -59,7 +59,7 @@ def split_head(data: bytes) -> tuple[bytes, bytes] | None:
 
 
 def parse_head(head: bytes) -> Head:
-    """Parse a head that ends with one CRLF; raises :class:`RequestError`."""
+    """Parse a head that ends with one CRLF; raises `RequestError`."""
     if b"\n" in head.replace(b"\r\n", b"") or b"\r" in head.replace(b"\r\n", b"") or b"\0" in head:
         raise RequestError(400, "a bare line end in the request head")
     first, *lines = head.removesuffix(b"\r\n").split(b"\r\n")
@@ -108,7 +108,7 @@ def _plain(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> 
 
 
 def _named(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
-    """Return the headers that ``Connection`` says are for this hop; never those that frame or address the request."""
+    """Return the headers that `Connection` says are for this hop; never those that frame or address the request."""
     values = [value for name, value in headers if name.lower() == b"connection"]
     named = {word.strip().lower() for value in values for word in value.split(b",")}
     return named - {b"host", b"content-length", b"transfer-encoding"}

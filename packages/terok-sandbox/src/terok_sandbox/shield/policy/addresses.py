@@ -45,13 +45,13 @@ PRIVATE6: Final = tuple(IPv6Network(n) for n in ("fc00::/7", "fec0::/10"))
 
 ISATAP_MASK: Final = 0xFDFFFFFF << 32
 ISATAP_BITS: Final = 0x00005EFE << 32
-"""Interface identifiers ``[02]00:5efe:a.b.c.d`` under any prefix: tunnels an IPv4 address, closed like the others."""
+"""Interface identifiers `[02]00:5efe:a.b.c.d` under any prefix: tunnels an IPv4 address, closed like the others."""
 
 
 def parse_address(text: str) -> Address:
-    """Return the address that *text* spells canonically.
+    """Return the address that `text` spells canonically.
 
-    Raises :class:`SpellingError` for zones (``%eth0``), decimal, octal, hexadecimal and short forms, and brackets.
+    Raises `SpellingError` for zones (`%eth0`), decimal, octal, hexadecimal and short forms, and brackets.
     """
     try:
         if "%" in text:
@@ -64,7 +64,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_network(text: str) -> Network:
-    """Return the network (or single address) that *text* spells; raises :class:`SpellingError`."""
+    """Return the network (or single address) that `text` spells; raises `SpellingError`."""
     base, slash, length = text.partition("/")
     address = parse_address(base)
     if not slash:
@@ -78,19 +78,19 @@ def parse_network(text: str) -> Network:
 
 
 def judged_as(address: Address) -> Address:
-    """Return the address that policy is about: the IPv4 address inside a NAT64 one, else *address* itself."""
+    """Return the address that policy is about: the IPv4 address inside a NAT64 one, else `address` itself."""
     if isinstance(address, IPv6Address) and address in NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
 
 def nat64(network: IPv4Network) -> IPv6Network:
-    """Return where an IPv6-only host reaches *network*."""
+    """Return where an IPv6-only host reaches `network`."""
     return IPv6Network((int(NAT64.network_address) | int(network.network_address), 96 + network.prefixlen))
 
 
 def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that a transition mechanism would unwrap from *address*, if any."""
+    """Return the IPv4 address that a transition mechanism would unwrap from `address`, if any."""
     number = int(address)
     if any(address in network for network in _MAPPED) or number & ISATAP_MASK == ISATAP_BITS:
         return IPv4Address(number & 0xFFFFFFFF)
@@ -102,7 +102,7 @@ def embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
 
 
 def floor_reason(address: Address) -> str | None:
-    """Return why nothing opens *address*, or ``None``. The host's own addresses are not known here."""
+    """Return why nothing opens `address`, or `None`. The host's own addresses are not known here."""
     address = judged_as(address)
     if isinstance(address, IPv4Address):
         return next((f"{what} address" for network, what in FLOOR4.items() if address in network), None)
@@ -116,7 +116,7 @@ def floor_reason(address: Address) -> str | None:
 
 
 def is_private(address: Address) -> bool:
-    """Whether only an override opens *address*."""
+    """Whether only an override opens `address`."""
     address = judged_as(address)
     if isinstance(address, IPv4Address):
         return any(address in network for network in PRIVATE4)
@@ -124,7 +124,7 @@ def is_private(address: Address) -> bool:
 
 
 def floor_covers(network: Network) -> str | None:
-    """Return why a rule for *network* could never take effect, or ``None``."""
+    """Return why a rule for `network` could never take effect, or `None`."""
     if isinstance(network, IPv4Network):
         return next((what for floor, what in FLOOR4.items() if network.subnet_of(floor)), None)
     if network.subnet_of(NAT64):

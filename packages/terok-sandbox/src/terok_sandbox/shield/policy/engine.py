@@ -5,7 +5,7 @@ The first tier with a matching rule decides; inside a tier a deny rule wins::
     floor > host addresses > live_deny > override > security_deny > resolver ports > private ranges
           > provider_allow > project_allow > live_allow > deny
 
-A name is judged by its rules alone, and each address it resolves to once more (:meth:`Policy.judge_answer`), so that an
+A name is judged by its rules alone, and each address it resolves to once more (`Policy.judge_answer`), so that an
 allowed name cannot lead to an address that is closed.
 """
 
@@ -56,7 +56,7 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether the verdict is ``allow``."""
+        """Whether the verdict is `allow`."""
         return self.verdict == "allow"
 
 
@@ -81,11 +81,11 @@ class Policy:
 
     @classmethod
     def from_tiers(cls, tiers: Tiers) -> Policy:
-        """Parse raw lines; one bad line is a :class:`~terok_sandbox.shield.errors.PolicyError` and no policy at all."""
+        """Parse raw lines; one bad line is a `terok_sandbox.shield.errors.PolicyError` and no policy at all."""
         return cls(tuple(rule for tier in LAUNCH_TIERS for rule in parse_tier(getattr(tiers, tier), tier)))
 
     def with_live(self, rules: Sequence[Rule]) -> Policy:
-        """Return this policy with *rules* as its live tiers; the other tiers' indexes are shared, not built again."""
+        """Return this policy with `rules` as its live tiers; the other tiers' indexes are shared, not built again."""
         other = object.__new__(Policy)
         kept = tuple(rule for rule in self.rules if rule.tier in LAUNCH_TIERS)
         live: dict[Tier, TierIndex] = {
@@ -98,7 +98,7 @@ class Policy:
     def decide_name(
         self, name: str, port: int | None = None, protocol: str = "tcp", *, now: datetime | None = None
     ) -> Decision:
-        """Judge a name for one port, or with ``port=None`` for "may it be resolved at all"."""
+        """Judge a name for one port, or with `port=None` for "may it be resolved at all"."""
         now = now or datetime.now(UTC)
         if refused := _refused_name(name):
             return refused
@@ -184,7 +184,7 @@ class Policy:
         return _by_rule(grant.rule)
 
     def refused_alias(self, chain: Iterable[str], *, now: datetime | None = None) -> Decision | None:
-        """Return why an answer that leads through the names of *chain* is refused: one is closed on purpose."""
+        """Return why an answer that leads through the names of `chain` is refused: one is closed on purpose."""
         for name in chain:
             decision = self.decide_name(name, now=now)
             if is_floor_name(name) or decision.tier in ("live_deny", "security_deny"):
@@ -195,7 +195,7 @@ class Policy:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
     def _matching_address(self, address: Address) -> list[Rule]:
-        """Return the rules for *address* and for the IPv4 address inside, strongest tier first."""
+        """Return the rules for `address` and for the IPv4 address inside, strongest tier first."""
         forms = dict.fromkeys((address, judged_as(address)))
         return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
 

@@ -4,8 +4,8 @@ One rule per line::
 
     +|- target[:port][/protocol] [%reason="text"] [%expires=2030-01-31T12:00:00Z] [%from="where"] [%tls=off] [# comment]
 
-``target`` is a name, ``*.name`` (every name below, not the name itself), an address or a CIDR; IPv6 stands in brackets
-when a port follows. ``port`` is a number or ``*`` for every port, ``protocol`` is ``tcp`` or ``udp``. What is left out
+`target` is a name, `*.name` (every name below, not the name itself), an address or a CIDR; IPv6 stands in brackets
+when a port follows. `port` is a number or `*` for every port, `protocol` is `tcp` or `udp`. What is left out
 is read narrowly: an allow rule without a port opens TCP 80 and 443, without a protocol TCP; a deny rule closes all.
 """
 
@@ -68,9 +68,9 @@ WEB: Final = (Service("tcp", 443, 443), Service("tcp", 80, 80))
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line. Either ``name`` or ``network`` is set; ``wildcard`` says that ``name`` stands for all below it.
+    """One line. Either `name` or `network` is set; `wildcard` says that `name` stands for all below it.
 
-    ``opaque`` (``%tls=off``) lets the egress proxy of an airlock carry what is not TLS, such as SSH.
+    `opaque` (`%tls=off`) lets the egress proxy of an airlock carry what is not TLS, such as SSH.
     """
 
     allow: bool
@@ -85,12 +85,12 @@ class Rule:
     opaque: bool = False
 
     def live(self, now: datetime) -> bool:
-        """Whether the rule has not expired at *now*."""
+        """Whether the rule has not expired at `now`."""
         return self.expires is None or now < self.expires
 
 
 def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -> tuple[Rule, ...]:
-    """Parse the lines of one tier; raises :class:`PolicyError` that names *source* (default: the tier) and the line."""
+    """Parse the lines of one tier; raises `PolicyError` that names `source` (default: the tier) and the line."""
     if isinstance(lines, str) or not hasattr(lines, "__len__"):
         raise PolicyError(f"{source or tier}: not a list of lines", hint=_GRAMMAR_HINT)
     if len(lines) > MAX_LINES:
@@ -100,14 +100,14 @@ def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -
 
 
 def parse_line(line: str, *, tier: Tier = "project_allow", source: str | None = None, number: int = 1) -> Rule | None:
-    """Parse one line; ``None`` for a blank line or a comment. Raises :class:`PolicyError` naming source and line."""
+    """Parse one line; `None` for a blank line or a comment. Raises `PolicyError` naming source and line."""
     with located(source or tier, number):
         return _parse(line, tier)
 
 
 @contextmanager
 def located(source: str, number: int) -> Iterator[None]:
-    """Name source and line in a :class:`PolicyError` that is raised within."""
+    """Name source and line in a `PolicyError` that is raised within."""
     try:
         yield
     except PolicyError as error:

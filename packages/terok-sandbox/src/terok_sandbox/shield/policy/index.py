@@ -29,7 +29,7 @@ class TierIndex:
                 (self._wildcards if rule.wildcard else self._names)[rule.name].append(rule)
 
     def for_name(self, name: str) -> list[Rule]:
-        """Return the rules for *name*, the most specific first."""
+        """Return the rules for `name`, the most specific first."""
         found = list(self._names.get(name, ()))
         if self._wildcards:
             for parent in parents(name):
@@ -37,7 +37,7 @@ class TierIndex:
         return found
 
     def for_address(self, address: Address) -> list[Rule]:
-        """Return the rules whose network holds *address*."""
+        """Return the rules whose network holds `address`."""
         number, bits = int(address), address.max_prefixlen
         found: list[Rule] = []
         for (version, length), networks in self._networks.items():

@@ -1,8 +1,8 @@
 """Host names in their one accepted spelling.
 
 A name that two parsers could read differently is refused instead of being normalized: no upper case, no byte outside
-``[a-z0-9.-]``, no trailing dot, no empty label, no Unicode (write the ``xn--`` form), nothing that a lenient parser
-could take for an IPv4 address (``127.1``, ``0x7f000001``, ``2130706433``).
+`[a-z0-9.-]`, no trailing dot, no empty label, no Unicode (write the `xn--` form), nothing that a lenient parser
+could take for an IPv4 address (`127.1`, `0x7f000001`, `2130706433`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FLOOR_NAMES: Final = frozenset(
 
 
 def check_name(name: str) -> str:
-    """Return *name* unchanged, or raise :class:`SpellingError` saying what is wrong with it."""
+    """Return `name` unchanged, or raise `SpellingError` saying what is wrong with it."""
     if not name or len(name) > MAX_NAME:
         raise SpellingError(f"a host name has 1 to {MAX_NAME} characters, this one has {len(name)}", hint=_HINT)
     labels = name.split(".")
@@ -53,23 +53,23 @@ def folded(host: str) -> str:
 
 
 def folded_target(target: str) -> str:
-    """Return a policy target (``Host.example.:443/tcp``) with its host as :func:`folded` gives it."""
+    """Return a policy target (`Host.example.:443/tcp`) with its host as `folded` gives it."""
     host, colon, rest = target.partition(":")
     return folded(host) + colon + rest if ":" not in rest else target.lower()
 
 
 def is_spelled(name: str) -> bool:
-    """Whether *name* consists of the bytes that host names have; more lenient than :func:`check_name`."""
+    """Whether `name` consists of the bytes that host names have; more lenient than `check_name`."""
     return len(name) <= MAX_NAME and all(map(_BYTES.match, name.split(".")))
 
 
 def is_floor_name(name: str) -> bool:
-    """Whether no rule may open *name* (canonical spelling)."""
+    """Whether no rule may open `name` (canonical spelling)."""
     return name in FLOOR_NAMES or name.endswith(".localhost")
 
 
 def parents(name: str) -> list[str]:
-    """Return the domains above *name*, nearest first: ``a.b.c`` has ``b.c`` and ``c``."""
+    """Return the domains above `name`, nearest first: `a.b.c` has `b.c` and `c`."""
     found = []
     while "." in name:
         name = name.partition(".")[2]

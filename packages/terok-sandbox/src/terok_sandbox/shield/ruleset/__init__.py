@@ -1,4 +1,4 @@
-"""The nft table ``inet terok``: rendered from policy, verified by reading it back, fed with learned addresses."""
+"""The nft table `inet terok`: rendered from policy, verified by reading it back, fed with learned addresses."""
 
 from __future__ import annotations
 

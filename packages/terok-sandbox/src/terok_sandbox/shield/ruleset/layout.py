@@ -1,7 +1,7 @@
 """The table's sets, chains and rules as data: rendering prints it, verification compares it.
 
-Order in ``output`` is the tier stack of the policy engine. Each rule carries its shape, that is what must be
-recognizable in ``nft -j list``: its matches, the sets it refers to, the log group and the verdict.
+Order in `output` is the tier stack of the policy engine. Each rule carries its shape, that is what must be
+recognizable in `nft -j list`: its matches, the sets it refers to, the log group and the verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100
 LOG_PREFIX: Final = "terok "
-"""What follows it in a packet's log prefix is the layer that refused: ``floor``, ``host``, ``default``, a tier."""
+"""What follows it in a packet's log prefix is the layer that refused: `floor`, `host`, `default`, a tier."""
 
 MAX_LEARNED: Final = 16384
 MAX_CUT: Final = 4 * MAX_LEARNED
@@ -62,7 +62,7 @@ class RuleShape:
 
 @dataclass(frozen=True, slots=True)
 class ChainShape:
-    """A chain; ``hook`` is set for base chains, whose policy is always drop."""
+    """A chain; `hook` is set for base chains, whose policy is always drop."""
 
     rules: tuple[RuleShape, ...]
     hook: str | None = None
@@ -74,7 +74,7 @@ def families(name: str) -> tuple[str, str]:
 
 
 def sets(stages: Collection[str]) -> dict[str, SetShape]:
-    """Return every set of the table when *stages* of the policy have elements."""
+    """Return every set of the table when `stages` of the policy have elements."""
     found: dict[str, SetShape] = {}
     for version, key in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
         found[f"floor{version}"] = SetShape((key,), frozenset({"interval"}))
@@ -97,7 +97,7 @@ def _service_sets(name: str, version: str, key: str, flags: frozenset[str], size
 
 
 def chains(stages: Collection[str], posture: Posture = "up") -> dict[str, ChainShape]:
-    """Return every chain of the table when *stages* of the policy have elements; helpers come before their users."""
+    """Return every chain of the table when `stages` of the policy have elements; helpers come before their users."""
     found = {"refuse": ChainShape((_TCP_RESET, _ICMP_REFUSAL))}
     for layer in REFUSING:
         if layer in stages or layer not in STAGES:
@@ -175,7 +175,7 @@ def _jump(chain: str) -> RuleShape:
 
 
 def _replies(name: str) -> list[RuleShape]:
-    """Return rules that drop what the peers in the sets *name* send."""
+    """Return rules that drop what the peers in the sets `name` send."""
     rules = []
     for ip, version in (("ip", "4"), ("ip6", "6")):
         for suffix, port in (("", " . th sport"), ("_any", "")):

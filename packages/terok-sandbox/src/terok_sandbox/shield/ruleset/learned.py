@@ -32,18 +32,18 @@ class Learned:
 
 
 def clamp_ttl(ttl: int) -> int:
-    """Return the time to live that is told to the container for an answer of *ttl* seconds."""
+    """Return the time to live that is told to the container for an answer of `ttl` seconds."""
     return max(MIN_TTL, min(MAX_TTL, ttl))
 
 
 def lifetime(ttl: int, remaining: float | None = None) -> int:
-    """Return how many seconds the address of an answer stays open; *remaining* is what its rule has left."""
+    """Return how many seconds the address of an answer stays open; `remaining` is what its rule has left."""
     seconds = clamp_ttl(ttl) + GRACE
     return seconds if remaining is None else max(1, min(seconds, int(remaining)))
 
 
 def set_and_key(name: str, address: Address, service: Service) -> tuple[str, str]:
-    """Return which set of the family *name* holds *address* with *service*, and the element's key there."""
+    """Return which set of the family `name` holds `address` with `service`, and the element's key there."""
     any_port = service.first != service.last
     key = f"{address} . {service.protocol}{'' if any_port else f' . {service.first}'}"
     return f"{name}{'_any' if any_port else ''}{address.version}", key

@@ -22,7 +22,7 @@ CUT_SECONDS: Final = 86400
 
 
 def live_command(rules: Iterable[Rule], now: datetime) -> str:
-    """Return one transaction that makes the live sets hold *rules* (tiers ``live_deny`` and ``live_allow``)."""
+    """Return one transaction that makes the live sets hold `rules` (tiers `live_deny` and `live_allow`)."""
     commands = []
     for stage in layout.LIVE_STAGES:
         own = [rule for rule in rules if rule.tier == stage and rule.network is not None and rule.live(now)]

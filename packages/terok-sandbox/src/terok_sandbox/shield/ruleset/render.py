@@ -1,4 +1,4 @@
-"""Policy and host addresses in, the complete ``table inet terok`` out, as one nft transaction."""
+"""Policy and host addresses in, the complete `table inet terok` out, as one nft transaction."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def render(
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 
-    *host_addresses* are all addresses and networks of the host (canonical text); nothing but an address the container
-    itself has reaches them. Rules that have expired at *now* are left out, the others become elements that end by
+    `host_addresses` are all addresses and networks of the host (canonical text); nothing but an address the container
+    itself has reaches them. Rules that have expired at `now` are left out, the others become elements that end by
     themselves.
     """
     now = now or datetime.now(UTC)

@@ -27,11 +27,11 @@ def verify(
     host_addresses: Sequence[str] | None = None,
     posture: Posture = "up",
 ) -> None:
-    """Check what ``nft -j list table inet terok`` printed (text or parsed).
+    """Check what `nft -j list table inet terok` printed (text or parsed).
 
     Hooks, policies, sets, the order and shape of every rule and the elements of the fixed sets must be those of
-    :func:`~terok_sandbox.shield.ruleset.render.render`; with *host_addresses*, those of the host sets too. Raises
-    :class:`RulesetMismatch`.
+    `terok_sandbox.shield.ruleset.render.render`; with `host_addresses`, those of the host sets too. Raises
+    `RulesetMismatch`.
     """
     objects = _objects(listing)
     tables = [value for kind, value in objects if kind == "table"]
@@ -89,7 +89,7 @@ def _verify_chains(objects: list[tuple[str, dict[str, Any]]], expected: Mapping[
 
 
 def _shape(expression: object) -> tuple[tuple[str, ...], str, bool] | None:
-    """Return (matches, verdict, logs to our group), or ``None`` for anything that we never write."""
+    """Return (matches, verdict, logs to our group), or `None` for anything that we never write."""
     matches: list[str] = []
     verdict, logs = "", False
     for statement in expression if isinstance(expression, list) else [{}]:

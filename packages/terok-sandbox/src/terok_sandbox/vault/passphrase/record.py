@@ -46,8 +46,8 @@ def read_record(cfg: SandboxConfig) -> Record:
         record = Record(**document)
     except FileNotFoundError:
         return Record()
-    except (OSError, ValueError, TypeError, RecursionError) as exc:
-        raise VaultError(f"{path} is damaged: {exc}", hint=_DAMAGED) from exc
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise VaultError(f"{path} is damaged: {error}", hint=_DAMAGED) from error
     flags = (record.acknowledged, record.locked, record.rekeying)
     if record.tier not in TIERS or not all(isinstance(flag, bool) for flag in flags):
         raise VaultError(f"{path} is damaged", hint=_DAMAGED)

@@ -105,19 +105,19 @@ class SystemdCredsTier:
             sealed = path.read_bytes()
         except FileNotFoundError:
             return None
-        except OSError as exc:
-            raise self._unsealable(path) from exc
+        except OSError as error:
+            raise self._unsealable(path) from error
         try:
             return self._creds("decrypt", sealed).decode("ascii")
-        except (TerokError, UnicodeDecodeError) as exc:
-            raise self._unsealable(path) from exc
+        except (TerokError, UnicodeDecodeError) as error:
+            raise self._unsealable(path) from error
 
     def write(self, passphrase: str, *, coming: bool = False) -> None:
         """Keep a value."""
         try:
             _write(self._at(coming), self._creds("encrypt", passphrase.encode()).decode("ascii"))
-        except TerokError as exc:
-            raise VaultError("systemd-creds could not seal the passphrase", hint=_OTHER_TIER) from exc
+        except TerokError as error:
+            raise VaultError("systemd-creds could not seal the passphrase", hint=_OTHER_TIER) from error
 
     def clear(self, *, coming: bool = False) -> None:
         """Forget a value."""
@@ -169,8 +169,8 @@ class KeyringTier:
         """Keep a value."""
         try:
             self._tool(["store", "--label=terok vault"], _slot(coming), passphrase.encode())
-        except TerokError as exc:
-            raise VaultError("the keyring did not take the passphrase", hint=_OTHER_TIER) from exc
+        except TerokError as error:
+            raise VaultError("the keyring did not take the passphrase", hint=_OTHER_TIER) from error
         if self.read(coming=coming) != passphrase:
             raise VaultError("the keyring does not give back what it was given", hint=_OTHER_TIER)
 
@@ -215,5 +215,5 @@ def _slot(coming: bool) -> str:
 def _write(path: Path, text: str) -> None:
     try:
         write_sensitive_file(path, text)
-    except (OSError, TerokError) as exc:
-        raise VaultError(f"{path}: cannot be written: {exc}") from exc
+    except (OSError, TerokError) as error:
+        raise VaultError(f"{path}: cannot be written: {error}") from error

@@ -70,8 +70,8 @@ class Agent:
                 return wire.identities_answer([(key.public_blob, key.comment) for key in keys])
             if isinstance(request, Sign):
                 return await self._sign(request)
-        except (VaultError, AuditError) as exc:
-            _log.warning("ssh agent: %s", exc.message)
+        except (VaultError, AuditError) as error:
+            _log.warning("ssh agent: %s", error.message)
         return FAILURE
 
     async def _sign(self, request: Sign) -> bytes:

@@ -62,8 +62,8 @@ def import_key(*, scope: str, private_key: str, comment: str | None = None) -> i
     try:
         with path.open("rb") as file:
             data = file.read(MAX_KEY_FILE)
-    except OSError as exc:
-        raise VaultError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except OSError as error:
+        raise VaultError(f"{path}: cannot be read: {error.strerror}") from error
     from terok_sandbox.vault.ssh.keys import import_private
 
     return _keep(scope, import_private(data), comment)
@@ -88,8 +88,8 @@ def export(*, scope: str, out_dir: str, key_id: int | None = None) -> int:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_sensitive_file(target, pair.openssh_private())
         target.with_suffix(".pub").write_text(public_line(key.public_blob, key.comment) + "\n")
-    except (OSError, TerokError) as exc:
-        raise VaultError(f"{target}: cannot be written: {exc}") from exc
+    except (OSError, TerokError) as error:
+        raise VaultError(f"{target}: cannot be written: {error}") from error
     _say(str(target))
     return 0
 

@@ -64,13 +64,13 @@ def import_private(data: bytes, password: bytes | None = None) -> KeyPair:
             key = serialization.load_ssh_private_key(data, password)
         else:
             key = serialization.load_pem_private_key(data, password)  # type: ignore[assignment]
-    except TypeError as exc:
+    except TypeError as error:
         raise BadCredential(
             "the private key is protected by a password",
             hint="remove it from a copy with `ssh-keygen -p`, import that, and delete it",
-        ) from exc
-    except (ValueError, UnsupportedAlgorithm) as exc:
-        raise BadCredential("that is no private key in OpenSSH or PEM form") from exc
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadCredential("that is no private key in OpenSSH or PEM form") from error
     if not isinstance(key, _Private):
         raise BadCredential("only ed25519 and RSA keys are kept", hint="mint one with `terok-sandbox ssh add SCOPE`")
     return _pair(key)

@@ -99,9 +99,9 @@ class Journal:
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
             if size > self._most:
                 self._put_together(size)
-        except OSError as exc:
+        except OSError as error:
             self.close()
-            raise AuditError(f"{self._path}: {exc.strerror}", hint="free some disk space") from exc
+            raise AuditError(f"{self._path}: {error.strerror}", hint="free some disk space") from error
 
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
@@ -147,8 +147,8 @@ class Journal:
                 data = file.read()
         except FileNotFoundError:
             return
-        except OSError as exc:
-            raise AuditError(f"{path}: cannot be read: {exc.strerror}") from exc
+        except OSError as error:
+            raise AuditError(f"{path}: cannot be read: {error.strerror}") from error
         whole = data.rfind(b"\n") + 1
         book.read_to += whole
         for line in data[:whole].splitlines():

@@ -61,9 +61,9 @@ class UsageMeter:
         try:
             self._prices = load_prices(wiring.prices)
             self._broken = ""
-        except VaultError as exc:
+        except VaultError as error:
             self._prices = load_prices()
-            self._broken = exc.message
+            self._broken = error.message
         self._limits = (("task", wiring.task_limits), ("project", wiring.project_limits))
         self._limited = any(limits.any for _, limits in self._limits)
         self._costs = any(limits.cost_usd is not None for _, limits in self._limits)
@@ -103,8 +103,8 @@ class UsageMeter:
             return None
         try:
             self._journal.refresh(project=self._wiring.project_limits.any)
-        except AuditError as exc:
-            _log.error("the budget cannot be looked at: %s", exc.message)
+        except AuditError as error:
+            _log.error("the budget cannot be looked at: %s", error.message)
         elapsed = time.time() - self._wiring.started
         for whose, limits, used, _ in self._state():
             over = None if limits.bytes is None else limits.bytes + 1
@@ -146,11 +146,11 @@ class UsageMeter:
         )
         try:
             self._write()
-        except AuditError as exc:
+        except AuditError as error:
             if self._limited:
                 self._unwritten.pop()
-                return Refusal(503, "usage_unavailable", exc.message, exc.hint)
-            _log.error("usage is not written down yet: %s", exc.message)
+                return Refusal(503, "usage_unavailable", error.message, error.hint)
+            _log.error("usage is not written down yet: %s", error.message)
         return Opened(number, wanted, usage, self.clock())
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
@@ -170,8 +170,8 @@ class UsageMeter:
         try:
             self._write()
             self._journal.refresh(project=self._wiring.project_limits.any)
-        except AuditError as exc:
-            return Refusal(503, "usage_unavailable", exc.message, exc.hint)
+        except AuditError as error:
+            return Refusal(503, "usage_unavailable", error.message, error.hint)
         elapsed = time.time() - self._wiring.started
         for whose, limits, used, _ in self._state():
             now = used + Totals(requests=self.in_flight - ongoing, bytes=self.moved)
@@ -210,8 +210,8 @@ class UsageMeter:
         )
         try:
             self._write()
-        except AuditError as exc:
-            _log.error("usage is not written down yet: %s", exc.message)
+        except AuditError as error:
+            _log.error("usage is not written down yet: %s", error.message)
 
     def _write(self) -> None:
         """Append what is not in the journal yet; AuditError if it cannot be written."""

@@ -150,8 +150,8 @@ def load_prices(override: Path | None = None) -> Prices:
             own = _models(json.loads(read_file(override, MAX_FILE)), override)
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, RecursionError) as exc:
-            raise VaultError(f"{override}: cannot be read as JSON: {exc}", hint=_HINT) from exc
+        except (OSError, ValueError, RecursionError) as error:
+            raise VaultError(f"{override}: cannot be read as JSON: {error}", hint=_HINT) from error
     return Prices(TABLE.read_bytes(), own)
 
 
