@@ -17,7 +17,6 @@ from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
 from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, RunSpec, Wiring, open_vault
-from terok_executor.launch.command import INIT, KILL_AFTER_SECONDS
 from terok_executor.launch.env import WORKSPACE, task_volumes, tool_parts
 from terok_executor.launch.policy import allow_lines
 from terok_executor.launch.request import MAX_TIMEOUT, NAME_PREFIX, HeadlessRequest, check_branch, check_repo
@@ -25,6 +24,7 @@ from terok_executor.launch.task_files import RunRecord, write_config_files
 from terok_executor.launch.task_start import claim_name, launch_task, mirror
 from terok_executor.launch.timezone import check_timezone, host_timezone
 from terok_executor.paths import checked_container_name, task_dir
+from terok_executor.roster.types import INIT, KILL_AFTER_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
