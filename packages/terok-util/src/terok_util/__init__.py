@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from terok_util.redaction import register_secret as register_secret
     from terok_util.text import safe_text as safe_text
     from terok_util.text import sanitize_tty as sanitize_tty
+    from terok_util.values import lean_dataclass as lean_dataclass
     from terok_util.yaml import YAMLError as YAMLError
 else:
     __getattr__, __dir__, __all__ = lazy_exports(
@@ -72,6 +73,7 @@ else:
             ".redaction": "redact register_secret",
             ".files.remember": "remembered",
             ".text": "safe_text sanitize_tty",
+            ".values": "lean_dataclass",
             ".yaml": "YAMLError",
             "process": ".process:",
             "yaml": ".yaml:",

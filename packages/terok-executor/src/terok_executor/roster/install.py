@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
+
+from terok_util import lean_dataclass
 
 from terok_executor.roster.spelling import NOT_EMPTY, AbsolutePath, Argument, PlainUrl, Section, Segment, spelled
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class StagedFile(Section):
     """A file placed into the image: literal content, or a resource of this package."""
 
@@ -25,7 +27,7 @@ class StagedFile(Section):
             raise ValueError("exactly one of content and resource is needed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class NpmStage(Section):
     """Packages fetched and commands run where npm exists, and the files taken from there into the image.
 
@@ -44,7 +46,7 @@ class NpmStage(Section):
     """Path in the build stage to path in the image."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PipStage(Section):
     """Packages installed into a virtual environment, at `directory`, of the image's own Python."""
 
@@ -54,7 +56,7 @@ class PipStage(Section):
     directory: AbsolutePath
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadStage(Section):
     """A program at `url`, or `member` of a zip or tar archive there, that goes to `target`.
 
@@ -68,7 +70,7 @@ class DownloadStage(Section):
     target: AbsolutePath
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class InstallSpec(Section):
     """What an agent or tool adds to an image."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Literal
+
+from terok_util import lean_dataclass
 
 from terok_executor.roster.spelling import (
     NOT_EMPTY,
@@ -23,7 +25,7 @@ from terok_executor.roster.spelling import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AuthHeader(Section):
     """How a credential of one type is sent; an empty block means a bearer token.
 
@@ -35,7 +37,7 @@ class AuthHeader(Section):
     extra_headers: Mapping[HeaderName, HeaderText] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PhantomShape(Section):
     """Form of the phantom tokens that stand for this provider's credentials."""
 
@@ -44,7 +46,7 @@ class PhantomShape(Section):
     alphabet: Literal["hex", "base62", "base64url"] = "hex"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class RefreshSpec(Section):
     """Where, and as which client, the vault gets a new access token."""
 
@@ -78,7 +80,7 @@ class RouteRules:
         return {"anyOf": [preset, {"type": "array", "items": {"anyOf": [preset, rule]}}]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Section):
     """A file in `providers/`: one model provider."""
 

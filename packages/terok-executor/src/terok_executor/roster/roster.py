@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
+
+from terok_util import lean_dataclass
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     """The agents as this process first read them, by name."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AgentRoster:
     """A snapshot of all agents, providers and tools."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from terok_util import lean_dataclass
 
 from terok_executor.errors import RequestError
 from terok_executor.roster.template import MODEL_PATTERN
@@ -14,7 +15,7 @@ DEFAULT_KEY = "_default"
 DEFAULT_TIMEOUT = 1800
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CLIOverrides:
     """What a command line asked for; None leaves it to the configuration. `timeout` is in seconds."""
 
@@ -23,7 +24,7 @@ class CLIOverrides:
     timeout: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AgentRunConfig:
     """What one run uses: options the agent has, text for the prompt where it has none, warnings for the rest."""
 

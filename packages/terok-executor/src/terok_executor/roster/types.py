@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
+
+from terok_util import lean_dataclass
 
 from terok_executor.errors import RequestError
 from terok_executor.roster.install import DownloadStage as DownloadStage
@@ -49,7 +51,7 @@ INIT = "/usr/local/bin/terok-init"
 KILL_AFTER_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class GitIdentity(Section):
     """Name and e-mail an agent commits as."""
 
@@ -57,7 +59,7 @@ class GitIdentity(Section):
     email: Line = "noreply@terok.ai"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class HeadlessSpec(Section):
     """How an agent is run without a terminal; the prompt arrives on its standard input."""
 
@@ -66,7 +68,7 @@ class HeadlessSpec(Section):
     max_turns_flag: Argument | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AutoApproveSpec(Section):
     """What makes an agent act without asking: the container is the wall, not the question."""
 
@@ -74,14 +76,14 @@ class AutoApproveSpec(Section):
     flags: tuple[Argument, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class SessionSpec(Section):
     """How an agent takes up its last conversation: what stands in the place of `headless.args` then."""
 
     continue_args: tuple[Argument, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ProviderBinding(Section):
     """How an agent is told about the provider it talks to."""
 
@@ -101,7 +103,7 @@ class ProviderBinding(Section):
         return variables.get(credential_type) or variables["_default"]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class MountSpec(Section):
     """A directory of the host that an agent keeps its own state in."""
 
@@ -110,7 +112,7 @@ class MountSpec(Section):
     label: Line
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class HelpSpec(Section):
     """An entry's line in the banner `terok-help`, under the heading of its `section`; a text alone is its `text`."""
 
@@ -118,7 +120,7 @@ class HelpSpec(Section):
     section: Literal["agent", "dev_tool"] = "agent"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AgentFile(Section):
     """What a front end reads about each agent of the image that it can show: a template of its path and content.
 
@@ -139,7 +141,7 @@ def _as_written(name: str) -> str:
     return "from" if name == "source" else name
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ConfigFile(Section):
     """A file the agent finds in one of its mounts, written when a task starts.
 
@@ -176,7 +178,7 @@ class ConfigFile(Section):
                 waiting += node.values() if isinstance(node, Mapping) else node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSpec(Section):
     """An agent's own sign-in: `methods` to the command that does it in a container."""
 
@@ -196,7 +198,7 @@ class LoginSpec(Section):
     env: Mapping[EnvName, Line] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CredentialFile(Section):
     """Where a sign-in leaves a credential: paths of keys by the name they are stored under.
 
@@ -217,7 +219,7 @@ class CredentialFile(Section):
             raise ValueError(f"fields needs {needed} for the type {self.type}")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class WebSpec(Section):
     """A command that serves a web page on a port of the container's loopback.
 
@@ -228,7 +230,7 @@ class WebSpec(Section):
     port: Annotated[int, Limits(ge=1024, le=9400)] = 8081
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ModelList(Section):
     """Where a JSON configuration file of an agent lists the models on offer."""
 
@@ -237,7 +239,7 @@ class ModelList(Section):
     form: Literal["map", "list"] = "map"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Tool(Section):
     """A file in `tools/`: a program besides the agent, with a credential of its own.
 
@@ -267,7 +269,7 @@ class Tool(Section):
         _check_placeholders(_templates(self.env, self.config_files), TOOL_PLACEHOLDERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
     """A file in `agents/`: one agent CLI."""
 
