@@ -81,3 +81,15 @@ class ArgDef:
 
     def __repr__(self) -> str:
         return f"ArgDef({self.name!r})"
+
+
+def whole_number(text: str) -> int:
+    """Parse a number of things, 0 or more; the `type` of an option that counts."""
+    if not text.isdecimal() or not text.isascii():
+        raise ValueError(f"invalid number {text!r}: use 0, 1, 2, …")
+    return int(text)
+
+
+JSON = ArgDef("--json", action="store_true", dest="as_json", help="print JSON")
+"""For commands that print with `terok_util.commands.output.show`."""
+TAIL = ArgDef("--tail", type=whole_number, metavar="N", help="only the last N lines")
