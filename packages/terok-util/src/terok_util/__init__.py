@@ -62,33 +62,4 @@ if TYPE_CHECKING:
     from terok_util.token_bucket import TokenBucket as TokenBucket
     from terok_util.yaml import YAMLError as YAMLError
 else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".commands.args": "JSON TAIL ArgDef whole_number",
-            ".commands.complete": "COMPLETIONS",
-            ".commands.defs": "CommandDef",
-            ".commands.front": "run_cli",
-            ".commands.output": "show show_row table",
-            ".commands.tree": "CommandTree",
-            ".config.merge": "deep_merge",
-            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope read_config_file",
-            ".config.sections": "config_error load_config_file",
-            ".config.stack": "ConfigStack Origin",
-            ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
-            ".files.locks": "FileLock",
-            ".files.reading": "ExposedFile open_private read_file read_private read_tail",
-            ".files.trees": "remove_tree",
-            ".files.writing": "atomic_write ensure_dir ensure_dir_writable sync_path write_sensitive_file",
-            ".logs": "RedactionFilter configure_logging",
-            ".paths": "is_host_root namespace_config_dir namespace_runtime_dir namespace_state_dir",
-            ".podman": "podman_userns_args",
-            ".redaction": "redact register_secret",
-            ".files.remember": "remembered",
-            ".text": "last_line safe_text sanitize_tty",
-            ".token_bucket": "TokenBucket",
-            ".yaml": "YAMLError",
-            "process": ".process:",
-            "yaml": ".yaml:",
-        },
-    )
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)
