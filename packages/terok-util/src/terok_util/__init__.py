@@ -8,12 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from terok_util import process as process
     from terok_util import yaml as yaml
-    from terok_util.commands.args import JSON as JSON
-    from terok_util.commands.args import TAIL as TAIL
-    from terok_util.commands.args import ArgDef as ArgDef
-    from terok_util.commands.args import whole_number as whole_number
     from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
+    from terok_util.commands.defs import JSON as JSON
+    from terok_util.commands.defs import TAIL as TAIL
+    from terok_util.commands.defs import ArgDef as ArgDef
     from terok_util.commands.defs import CommandDef as CommandDef
+    from terok_util.commands.defs import whole_number as whole_number
     from terok_util.commands.front import run_cli as run_cli
     from terok_util.commands.output import show as show
     from terok_util.commands.output import show_row as show_row
