@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from terok_util.commands.output import show_row as show_row
     from terok_util.commands.output import table as table
     from terok_util.commands.tree import CommandTree as CommandTree
-    from terok_util.config.merge import deep_merge as deep_merge
     from terok_util.config.scopes import ConfigScope as ConfigScope
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from terok_util.config.sections import load_config_file as load_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
     from terok_util.config.stack import Origin as Origin
+    from terok_util.config.stack import deep_merge as deep_merge
     from terok_util.errors import ConfigError as ConfigError
     from terok_util.errors import FileError as FileError
     from terok_util.errors import LockTimeout as LockTimeout

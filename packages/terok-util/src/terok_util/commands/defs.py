@@ -34,29 +34,23 @@ class _Value:
 
 
 class ArgDef(_Value):
-    """An option or a positional argument.
+    """An option or a positional argument."""
 
-    Attributes:
-        name: `"task"`, or for options the alternatives `"-p/--prompt"`.
-        help: One line; `%` means itself, `%(default)s` the default.
-        type: A callable from str, or `"module:function"`; a ValueError in it is reported to the user.
-        default: The value when absent (None when not given).
-        action: argparse's name: `"store_true"`, `"append"`, `"count"`, …
-        dest: The keyword the handler gets; by default the longest alternative, dashes as underscores.
-        nargs: `"?"`, `"*"`, `"+"`, a number, or `argparse.REMAINDER`.
-        required: Whether the option must be given (positionals say it with nargs).
-        choices: The values allowed.
-        metavar: The value's name in the help.
-        group: Options of one command with the same group exclude each other.
-        completer: A callable(prefix=…, words=…) that returns an iterable of str, or `"module:function"`, for shell
-            completion; `words` are those of the command line before the one completed.
+    name: str  # "task", or for options the alternatives "-p/--prompt"
+    help: str  # one line; `%` means itself, `%(default)s` the default
+    type: Callable[[str], Any] | str | None  # or "module:function"; a ValueError in it is reported to the user
+    default: Any  # None unless given
+    action: str | None  # as argparse calls it: "store_true", "append", "count", …
+    dest: str  # the handler's keyword; by default the longest alternative, dashes as underscores
+    nargs: int | str | None  # "?", "*", "+", a number, or argparse.REMAINDER
+    required: bool  # the option must be given (positionals say it with nargs)
+    choices: tuple[Any, ...] | None
+    metavar: str | tuple[str, ...] | None  # the value's name in the help
+    group: str | None  # options of one command with the same group exclude each other
+    completer: Callable[..., Iterable[str]] | str | None
+    """Called with `prefix` and `words` (those in front of the one that is completed); returns candidates."""
 
-    """
-
-    __slots__ = (
-        "action", "choices", "completer", "default", "dest", "group", "help", "metavar", "name", "nargs", "required",
-        "type",
-    )  # fmt: skip
+    __slots__ = tuple(__annotations__)
 
     def __init__(
         self,
@@ -78,20 +72,6 @@ class ArgDef(_Value):
         choices = None if choices is None else tuple(choices)
         self._set_fields(locals())
 
-    if TYPE_CHECKING:
-        name: str
-        help: str
-        type: Callable[[str], Any] | str | None
-        default: Any
-        action: str | None
-        dest: str
-        nargs: int | str | None
-        required: bool
-        choices: tuple[Any, ...] | None
-        metavar: str | tuple[str, ...] | None
-        group: str | None
-        completer: Callable[..., Iterable[str]] | str | None
-
     @property
     def flags(self) -> tuple[str, ...]:
         """The alternatives of an option; empty for a positional."""
@@ -99,21 +79,22 @@ class ArgDef(_Value):
 
 
 class CommandDef(_Value):
-    """A node of a command tree. Two nodes are the same command only if they are the same object.
+    """A node of a command tree. Two nodes are the same command only if they are the same object."""
 
-    Attributes:
-        name: The verb.
-        help: One line for listings, and the description of its own help.
-        handler: A callable, or `"module:function"` imported when the command runs. It gets the arguments as keywords
-            and returns None or an exit code (int), or is a coroutine function that does.
-        args: Its ArgDefs.
-        group: Heading under which the parent's help lists the command.
-        epilog: Text after its help, printed as it is.
-        source: Where the command comes from, for readers of listings (a wheel, an extension).
+    name: str  # the verb
+    help: str  # one line for listings, and the description of its own help
+    handler: Handler | None
+    """A callable, or "module:function", imported when the command runs.
 
+    It gets the arguments as keywords and returns None or an exit code (int), or is a coroutine function that does.
     """
+    args: tuple[ArgDef, ...]
+    group: str | None  # the heading under which the parent's help lists the command
+    epilog: str | None  # text after its help, printed as it is
+    source: str | None  # where the command comes from, for readers of listings: a wheel, an extension
+    _children: tuple[CommandDef, ...] | Callable[[], Iterable[CommandDef]] | str
 
-    __slots__ = ("_children", "args", "epilog", "group", "handler", "help", "name", "source")
+    __slots__ = tuple(__annotations__)
 
     def __init__(
         self,
@@ -130,16 +111,6 @@ class CommandDef(_Value):
         args = tuple(args)
         _children = children if isinstance(children, str) or callable(children) else _checked_nodes(children)
         self._set_fields(locals())
-
-    if TYPE_CHECKING:
-        name: str
-        help: str
-        handler: Handler | None
-        args: tuple[ArgDef, ...]
-        group: str | None
-        epilog: str | None
-        source: str | None
-        _children: tuple[CommandDef, ...] | Callable[[], Iterable[CommandDef]] | str
 
     @property
     def children(self) -> tuple[CommandDef, ...]:
