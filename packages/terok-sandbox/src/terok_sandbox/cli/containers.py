@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 from terok_util import UsageError
 from terok_util.text import safe_text
 
-from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import PolicyTiers
+from terok_sandbox.values.launch import VolumeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from terok_sandbox.launch.seccomp import OptOut
+    from terok_sandbox.values.launch import OptOut
 
 
 def run(

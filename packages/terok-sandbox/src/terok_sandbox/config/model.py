@@ -13,9 +13,8 @@ from terok_sandbox.errors import ConfigError, SandboxError
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from terok_sandbox.launch.seccomp import OptOut
-    from terok_sandbox.sidecar import Enforcement, SecurityClass
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
+    from terok_sandbox.values.limits import Budget
 
 
 CACHE: Final = "cache"
@@ -35,7 +34,7 @@ def _vault_dir() -> Path:
 
 
 def _no_budget() -> Budget:
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.limits import Budget
 
     return Budget()
 
@@ -187,7 +186,7 @@ def _settings(file: Path) -> dict[str, Any]:
         return {}
     from terok_util import remembered
 
-    from terok_sandbox.vault.usage.budget import Budget, Limits
+    from terok_sandbox.values.limits import Budget, Limits
 
     data = read_file(file)
 
@@ -199,7 +198,7 @@ def _settings(file: Path) -> dict[str, Any]:
     here = Path(__file__)
     code = [
         here.with_name("view.py"),
-        here.parents[1] / "vault/usage/budget.py",
+        here.parents[1] / "values/limits.py",
         here.parents[1] / "shield/upstream.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}

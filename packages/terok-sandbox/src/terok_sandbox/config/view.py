@@ -12,7 +12,7 @@ from terok_util import TerokError, config_error, load_config_file
 
 from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
-from terok_sandbox.vault.usage.budget import Budget, Limits
+from terok_sandbox.values.limits import Budget, Limits
 
 if TYPE_CHECKING:
     from pathlib import Path

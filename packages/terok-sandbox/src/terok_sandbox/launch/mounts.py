@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.spec import VolumeSpec
+    from terok_sandbox.values.launch import VolumeSpec
 
 ENGINE_SOCKETS: Final = (
     "/run/docker.sock",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from terok_util.text import safe_text
 
 from terok_sandbox.errors import EngineError, LaunchError, SupervisorError
-from terok_sandbox.runtime.protocol import ContainerState
+from terok_sandbox.values.host import ContainerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyErr
 from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
-from terok_sandbox.sidecar import Enforcement, Sidecar
+from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.launch import Enforcement
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -136,8 +136,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swept: Swept) -> None:
     from terok_sandbox.launch.resources import launch_lock, remove_files
-    from terok_sandbox.runtime.protocol import ContainerState
     from terok_sandbox.supervise import client
+    from terok_sandbox.values.host import ContainerState
 
     try:
         with launch_lock(config, name, timeout=LOCK_PATIENCE):

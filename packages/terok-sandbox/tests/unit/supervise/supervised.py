@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.sidecar import GateWiring, Network, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
 from terok_sandbox.supervise import client, hook, wire
+from terok_sandbox.values.launch import Network
 
 DUMMY = Path(__file__).with_name("dummy_workers.py")
 

@@ -7,8 +7,8 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.resources import launch_lock
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime
-from terok_sandbox.runtime.protocol import ContainerState
 from terok_sandbox.supervise import janitor
+from terok_sandbox.values.host import ContainerState
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
