@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from terok_util import TerokError
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
 from terok_sandbox.clearance.answers import Answers
@@ -241,7 +242,7 @@ def bind(directory: Path) -> socket.socket:
 
     try:
         ensure_dir(directory)
-        return wire.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
+        return unix_sockets.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
     except (OSError, TerokError) as error:
         raise ClearanceError(f"{directory}: no clearance socket: {error}") from error
 

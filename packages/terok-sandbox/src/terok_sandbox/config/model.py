@@ -199,7 +199,7 @@ def _settings(file: Path) -> dict[str, Any]:
     code = [
         here.with_name("view.py"),
         here.parents[1] / "values/limits.py",
-        here.parents[1] / "shield/upstream.py",
+        here.parents[1] / "values/servers.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = _state_dir() / CACHE / "config.json"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
 from terok_sandbox.runtime.listing import BARE
-from terok_sandbox.shield.live_store import LIVE_FILE, load_live
+from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.supervision import SSH_SOCKET
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:

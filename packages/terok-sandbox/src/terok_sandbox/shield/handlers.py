@@ -15,7 +15,7 @@ from terok_sandbox.shield.errors import NotInForce
 from terok_sandbox.shield.shield import Shield
 
 if TYPE_CHECKING:
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 
 def status(*, name: str, as_json: bool) -> int:

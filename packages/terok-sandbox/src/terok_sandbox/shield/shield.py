@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
 from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyError, ShieldNotRunning
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, load_live, save_live, settle_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.launch import Enforcement
+from terok_sandbox.values.posture import LIVE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from terok_sandbox.shield.postures import Posture
     from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
 """Seconds a gateway has to answer; what closes is then brought into the rules without it."""

@@ -15,6 +15,7 @@ from terok_util import TerokError, ensure_dir
 from terok_util.process import spawn
 from terok_util.text import safe_text
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET
@@ -50,11 +51,11 @@ def ensure_forkserver(cfg: SandboxConfig) -> None:
 
     Raises `SupervisorError` when none answers in time.
     """
-    if wire.answers(cfg.forkserver_socket):
+    if unix_sockets.answers(cfg.forkserver_socket):
         return
     _start(cfg)
     deadline = time.monotonic() + START_TIMEOUT
-    while not wire.answers(cfg.forkserver_socket):
+    while not unix_sockets.answers(cfg.forkserver_socket):
         if time.monotonic() > deadline:
             raise SupervisorError(
                 f"the fork server does not start: {_last_line(cfg.state_dir / LOG_FILE)}",
@@ -237,7 +238,7 @@ def _ask_current(cfg: SandboxConfig, kind: str, **fields: Any) -> None:
 
 def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> dict[str, Any]:
     try:
-        with wire.connect(path, timeout=ANSWER_TIMEOUT) as channel:
+        with unix_sockets.connect(path, timeout=ANSWER_TIMEOUT) as channel:
             wire.send(channel, kind, descriptors=descriptors, **fields)
             answer = wire.receive(channel)
     except (FileNotFoundError, NotADirectoryError, ConnectionError) as error:
@@ -258,7 +259,7 @@ def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: An
 
 def _wait_gone(path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while wire.answers(path) and time.monotonic() < deadline:
+    while unix_sockets.answers(path) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 

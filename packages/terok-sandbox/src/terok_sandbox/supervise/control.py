@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
 
@@ -54,7 +55,7 @@ class ControlServer:
     def _accept(self) -> None:
         with suppress(OSError):
             connection, _ = self._listener.accept()
-            if wire.peer_uid(connection) != os.geteuid() or len(self._connections) >= _MAX_CONNECTIONS:
+            if unix_sockets.peer_uid(connection) != os.geteuid() or len(self._connections) >= _MAX_CONNECTIONS:
                 connection.close()
                 return
             connection.setblocking(False)

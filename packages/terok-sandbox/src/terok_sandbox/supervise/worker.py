@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from terok_util.logs import configure_logging
 
-from terok_sandbox.supervise import hygiene, landlock
+from terok_sandbox import hygiene
+from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.lanes import lane_for
 
 if TYPE_CHECKING:
