@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.podman import PodmanRuntime
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime, ExecResult, Image
-    from terok_sandbox.sandbox import Sandbox
+    from terok_sandbox.sandbox.sandbox import Sandbox
+    from terok_sandbox.sandbox.shield import Shield, ShieldState
     from terok_sandbox.setup.state import check_setup
     from terok_sandbox.shield.policy import Policy
     from terok_sandbox.shield.profiles import list_profiles
-    from terok_sandbox.shield.shield import Shield, ShieldState
     from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
     from terok_sandbox.values.host import ContainerState, HostFacts
     from terok_sandbox.values.launch import Sharing, VolumeSpec
@@ -126,11 +126,11 @@ else:
             ".runtime.krun": "KrunRuntime",
             ".runtime.podman": "PodmanRuntime",
             ".runtime.protocol": "Container ContainerRuntime ExecResult Image",
-            ".sandbox": "Sandbox",
+            ".sandbox.sandbox": "Sandbox",
             ".setup.state": "check_setup",
             ".shield.policy": "Policy",
             ".shield.profiles": "list_profiles",
-            ".shield.shield": "Shield ShieldState",
+            ".sandbox.shield": "Shield ShieldState",
             ".sidecar": "GateWiring PolicyTiers Sidecar",
             ".vault.routes": "load_routes",
             ".vault.ssh.store": "SSHManager",

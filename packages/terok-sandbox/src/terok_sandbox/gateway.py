@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from terok_sandbox.supervise.worker import WorkerContext
+    from terok_sandbox.netns.worker_context import WorkerContext
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from terok_sandbox.errors import (
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
 from terok_sandbox.launch.supervision import was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
-from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import VolumeSpec

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.check import check_spec as check_spec
     from terok_sandbox.launch.gpu import gpu_args as gpu_args
     from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
+    from terok_sandbox.launch.registry_hosts import policy_tiers as policy_tiers
+    from terok_sandbox.launch.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.resources import make_sidecar as make_sidecar
@@ -51,14 +53,12 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.podman import PodmanRuntime as PodmanRuntime
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
-    from terok_sandbox.sandbox import Sandbox as Sandbox
+    from terok_sandbox.sandbox.sandbox import Sandbox as Sandbox
     from terok_sandbox.setup.stages import run_setup as run_setup
     from terok_sandbox.setup.stages import run_uninstall as run_uninstall
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import parse_line
     from terok_sandbox.shield.profiles import profile_path as profile_path
-    from terok_sandbox.shield.registry_hosts import policy_tiers as policy_tiers
-    from terok_sandbox.shield.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.values.host import ContainerState as ContainerState
@@ -109,11 +109,11 @@ else:
             "terok_sandbox.runtime.krun": "KrunRuntime",
             "terok_sandbox.runtime.podman": "PodmanRuntime",
             "terok_sandbox.runtime.protocol": "ByteProcess ContainerRuntime",
-            "terok_sandbox.sandbox": "Sandbox",
+            "terok_sandbox.sandbox.sandbox": "Sandbox",
             "terok_sandbox.setup.stages": "run_setup run_uninstall",
             "terok_sandbox.setup.state": "check_setup",
             "terok_sandbox.shield.profiles": "profile_path",
-            "terok_sandbox.shield.registry_hosts": "policy_tiers profile_tiers",
+            "terok_sandbox.launch.registry_hosts": "policy_tiers profile_tiers",
             "terok_sandbox.sidecar": "GateWiring PolicyTiers",
             "terok_sandbox.vault.oauth": "expiry",
             "terok_sandbox.vault.routes": "Route parse_routes",

@@ -23,7 +23,7 @@ from terok_sandbox.clearance.journal import Journal
 from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.queue import ClearanceQueue, Seen
 from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.supervise import wire
+from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
     import socket
@@ -160,7 +160,7 @@ class ClearanceHub:
 
     def hello(self) -> bytes:
         """Return the first line of a connection."""
-        return protocol.encode("hello", container=self._container, project=self._project, build=wire.BUILD)
+        return protocol.encode("hello", container=self._container, project=self._project, build=VERSION)
 
     def replay(self) -> list[bytes]:
         """Return the lines that bring a new subscriber up to date."""

@@ -10,7 +10,7 @@ from terok_util import UsageError
 
 from terok_sandbox.cli.containers import allow_line, warn
 from terok_sandbox.launch.spec import RunSpec, Wiring
-from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.vault_addr import LOOPBACK_VAULT_URL
 
@@ -37,7 +37,7 @@ def prepare(
     as_json: bool,
 ) -> None:
     """Print the arguments and variables to give one's own `podman run`."""
-    from terok_sandbox.shield.registry_hosts import profile_tiers
+    from terok_sandbox.launch.registry_hosts import profile_tiers
 
     sandbox = Sandbox(warn=warn)
     if credentials:

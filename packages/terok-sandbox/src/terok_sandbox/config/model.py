@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from terok_sandbox.values.limits import Budget
 
 
+DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
+"""Fields of `SandboxConfig` that a program started for it is given."""
 CACHE: Final = "cache"
 """Below the state directory: values that are made anew when it is removed."""
 
@@ -109,6 +111,11 @@ class SandboxConfig:
         return self.state_dir / "host.json"
 
     @property
+    def store_path(self) -> Path:
+        """File that says which storage Podman had at setup."""
+        return self.state_dir / "podman-store"
+
+    @property
     def gate_base_path(self) -> Path:
         """Directory of the bare mirrors, `<scope>.git` each."""
         return self.state_dir / "gate"
@@ -188,7 +195,7 @@ def _settings(file: Path) -> dict[str, Any]:
 
     from terok_sandbox.values.limits import Budget, Limits
 
-    data = read_file(file)
+    data = _read(file)
 
     def make() -> dict[str, Any]:
         from terok_sandbox.config.view import parse_view
@@ -207,7 +214,7 @@ def _settings(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_file(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
     from terok_util import TerokError, read_config_file
 

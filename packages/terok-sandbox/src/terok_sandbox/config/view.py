@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from terok_util import TerokError, config_error, load_config_file
 
-from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
 from terok_sandbox.values.limits import Budget, Limits
@@ -128,13 +127,8 @@ class SandboxConfigView(BaseModel):
         }
 
 
-def read_view(path: Path) -> SandboxConfigView:
-    """Read `path`; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
-    return parse_view(path, read_file(path))
-
-
 def parse_view(path: Path, content: bytes) -> SandboxConfigView:
-    """Return the view of what `path` holds; raises as `read_view` does."""
+    """Return the view of what `path` holds; a ConfigError names file, line and key."""
     try:
         scope = load_config_file(path, content)
     except TerokError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
-from terok_sandbox.runtime.listing import BARE
+from terok_sandbox.sandbox.listing import BARE
 from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.listing import SandboxRow
+    from terok_sandbox.sandbox.listing import SandboxRow
 
 WAIT: Final = 5
 """Seconds an answer may take."""

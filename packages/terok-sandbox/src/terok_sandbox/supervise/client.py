@@ -16,6 +16,7 @@ from terok_util.process import spawn
 from terok_util.text import safe_text
 
 from terok_sandbox import unix_sockets
+from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET
@@ -213,9 +214,7 @@ def _start_janitor(cfg: SandboxConfig) -> None:
     It gets this process's environment: Podman is to look where the caller's Podman looks. Without a setup it does not
     know where that is.
     """
-    from terok_sandbox.supervise.janitor import DIRECTORIES, STORE_FILE
-
-    if not (cfg.state_dir / STORE_FILE).exists():
+    if not cfg.store_path.exists():
         return
     with suppress(TerokError, OSError), (cfg.state_dir / JANITOR_LOG).open("wb") as log:
         argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.janitor"]

@@ -28,6 +28,7 @@ from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import systemd, wire
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
+from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 
@@ -119,7 +120,7 @@ class ForkServer:
 
     def _renew(self, frame: wire.Frame) -> dict[str, Any]:
         """Leave when the asking build is another one, or the sources have changed."""
-        if frame.build == wire.BUILD and not _changed(self._sources):
+        if frame.build == BUILD and not _changed(self._sources):
             return {"pid": os.getpid()}
         self._stopping = True
         return {"replaced": True, "pid": os.getpid()}

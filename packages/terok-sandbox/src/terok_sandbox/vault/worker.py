@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from terok_sandbox.netns.worker_context import WorkerContext
     from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.supervise.worker import WorkerContext
 
 _log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
-from terok_sandbox.runtime.listing import SandboxRow
 from terok_sandbox.runtime.protocol import ExecResult
-from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sandbox.listing import SandboxRow
+from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.shield.live_store import LiveState, save_live
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.supervise import client

@@ -74,7 +74,7 @@ def test_an_engine_that_fails_is_not_an_engine_without_containers(cfg: SandboxCo
 @pytest.mark.parametrize("recorded", ["/another/store", None])
 def test_another_storage_is_no_proof(cfg: SandboxConfig, recorded: str | None) -> None:
     leave(cfg, "box")
-    store = cfg.state_dir / janitor.STORE_FILE
+    store = cfg.store_path
     store.unlink()
     if recorded:
         store.write_text(recorded + "\n")

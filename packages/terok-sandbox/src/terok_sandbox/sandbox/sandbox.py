@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.launch.supervision import Supervision
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime
-    from terok_sandbox.shield.shield import Shield, ShieldState
+    from terok_sandbox.sandbox.shield import Shield, ShieldState
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -94,7 +94,7 @@ class Sandbox:
     def supervision(self) -> Supervision:
         """The supervising side."""
         if self._supervision is None:
-            from terok_sandbox.launch.supervision import HookSupervision
+            from terok_sandbox.sandbox.hook_supervision import HookSupervision
 
             self._supervision = HookSupervision()
         return self._supervision
@@ -229,7 +229,7 @@ class Sandbox:
 
     def shield(self, name: str) -> Shield:
         """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
-        from terok_sandbox.shield.shield import Shield
+        from terok_sandbox.sandbox.shield import Shield
 
         return Shield(name, self.config, warn=self._warn)
 

@@ -118,14 +118,14 @@ class Shield:
         try:
             return self._ask("status")
         except ShieldNotRunning:
-            from terok_sandbox.shield.unattended import await_gateway
+            from terok_sandbox.sandbox.unattended import await_gateway
             from terok_sandbox.supervise import client
 
             client.status(self._config, self.name)
             return await_gateway(lambda: self._ask("status"))
 
     def _unattended_state(self) -> ShieldState:
-        from terok_sandbox.shield.unattended import first_process, posture_in_force
+        from terok_sandbox.sandbox.unattended import first_process, posture_in_force
 
         live = self.live
         verdicts = tuple(one.as_json() for one in live.verdicts)
@@ -198,7 +198,7 @@ class Shield:
             return self._ask(verb, **fields)
         except NoAnswer as error:
             missed, hangs = error, not isinstance(error, ShieldNotRunning)
-        from terok_sandbox.shield import unattended
+        from terok_sandbox.sandbox import unattended
 
         with unattended.first_process(self._config, self._sidecar) as target:
             if target is None:
@@ -220,7 +220,7 @@ class Shield:
     def _asked_again(
         self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
-        from terok_sandbox.shield.unattended import attend
+        from terok_sandbox.sandbox.unattended import attend
 
         hint = f"run `terok-sandbox supervisor redo {self.name}`"
         try:
