@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from terok_executor.roster.run_config import checked_model
-from terok_executor.roster.types import INIT, Agent, WebSpec
+from terok_executor.roster.run_config import INIT, checked_model
+from terok_executor.roster.types import Agent, WebSpec
 
 WEB = "/usr/local/bin/terok-web"
 WEB_SOCKET = "/home/dev/.terok/web.sock"

@@ -11,6 +11,9 @@ from terok_util import lean_dataclass
 from terok_executor.errors import RequestError
 from terok_executor.roster.template import MODEL_PATTERN
 
+INIT = "/usr/local/bin/terok-init"
+"""The start script of every image."""
+KILL_AFTER_SECONDS = 10
 DEFAULT_KEY = "_default"
 DEFAULT_TIMEOUT = 1800
 
@@ -52,3 +55,8 @@ def checked_model(text: str) -> str:
     if not re.fullmatch(MODEL_PATTERN, text):
         raise RequestError(f"invalid model {text[:60]!r}: use letters, digits and . _ : / @ + - [ ]")
     return text
+
+
+def time_limit(seconds: int) -> tuple[str, ...]:
+    """Return the words before a command that end it after so many seconds."""
+    return ("timeout", f"--kill-after={KILL_AFTER_SECONDS}", str(seconds))

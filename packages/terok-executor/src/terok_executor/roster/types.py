@@ -20,10 +20,12 @@ from terok_executor.roster.provider import Provider as Provider
 from terok_executor.roster.provider import RefreshSpec as RefreshSpec
 from terok_executor.roster.run_config import (
     DEFAULT_TIMEOUT,
+    INIT,
     AgentRunConfig,
     CLIOverrides,
     checked_model,
     resolve_provider_value,
+    time_limit,
 )
 from terok_executor.roster.spelling import (
     NOT_EMPTY,
@@ -45,10 +47,6 @@ from terok_executor.roster.spelling import (
     spelled,
 )
 from terok_executor.roster.template import AGENT_FILE_PLACEHOLDERS, PLACEHOLDERS, TOOL_PLACEHOLDERS, placeholders
-
-INIT = "/usr/local/bin/terok-init"
-"""The start script of every image."""
-KILL_AFTER_SECONDS = 10
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -381,7 +379,7 @@ class Agent(Section):
             if headless.max_turns_flag is None:
                 raise RequestError(f"agent {self.name} has no option for a turn limit", hint="leave the option out")
             arguments += [headless.max_turns_flag, str(max_turns)]
-        return (INIT, "timeout", f"--kill-after={KILL_AFTER_SECONDS}", str(timeout), *arguments)
+        return (INIT, *time_limit(timeout), *arguments)
 
 
 Installed = Agent | Tool
