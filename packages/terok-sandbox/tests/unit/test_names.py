@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from terok_sandbox.cli.tree import COMMANDS
 from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.clearance.project import verdicts_path
+from terok_sandbox.cli.tree import COMMANDS
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SpecError
 from terok_sandbox.gate.errors import MirrorError
