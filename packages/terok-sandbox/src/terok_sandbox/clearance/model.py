@@ -122,7 +122,7 @@ class ClearanceRequest:
         row = _mapping(raw)
         port = row.get("port")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
-            raise BadMessage("port: no port")
+            raise BadMessage("invalid port: use 0 to 65535 or null")
         target = Target(text_of(row, "name", 253), text_of(row, "address", 64), port, text_of(row, "proto", 16))
         if not target.name and not target.address:
             raise BadMessage("a request without a target")

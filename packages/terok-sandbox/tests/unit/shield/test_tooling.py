@@ -111,7 +111,7 @@ def test_registries_are_what_the_tools_use(tmp_path: Path, monkeypatch: pytest.M
     policy = Policy.from_tiers(PolicyTiers(override=(line,)))
     (grant,) = policy.grants("mirror.example.test")
     assert policy.judge_answer(grant, ip_address("10.0.0.9")).allowed
-    assert (grant.service.first, grant.service.last) == (8081, 8081)
+    assert grant.service.port == 8081
     assert not policy.decide_address("10.0.0.9", 8081).allowed
 
 
