@@ -16,7 +16,7 @@ from terok_sandbox.shield.policy.names import folded, folded_target
 from terok_sandbox.sidecar import Enforcement, Sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from terok_sandbox.shield.postures import Posture
@@ -49,6 +49,15 @@ class ShieldState:
     running: bool
     attended: bool = True
     kept: bool = True
+
+
+class _HostAddresses:
+    """The addresses of this host, asked for when they are first needed: most names are judged without them."""
+
+    def __iter__(self) -> Iterator[str]:
+        from terok_sandbox.netns.host_addresses import host_addresses
+
+        return iter(host_addresses())
 
 
 class Shield:
@@ -89,10 +98,9 @@ class Shield:
     @property
     def wall(self) -> Wall:
         """What decides in the container: its policy, its posture, and the addresses of this host."""
-        from terok_sandbox.netns.host_addresses import host_addresses
         from terok_sandbox.shield.wall import Wall
 
-        return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, host_addresses())
+        return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
 
     def state(self) -> ShieldState:
         """Return the state of the running shield, of rules that nobody attends to, or of the next start."""

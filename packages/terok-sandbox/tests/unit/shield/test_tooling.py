@@ -24,11 +24,11 @@ from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy, load_live
 from terok_sandbox.shield.operations import ShieldOperations
 from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.policy_file import Destination, parse_policy_file
+from terok_sandbox.shield.policy_file import parse_policy_file
 from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
 from terok_sandbox.shield.protocol import encode
 from terok_sandbox.shield.sightings import Sightings
-from terok_sandbox.shield.wall import Wall
+from terok_sandbox.shield.wall import Destination, Wall
 from terok_sandbox.sidecar import SCHEMA, PolicyTiers, ShieldWiring, Sidecar
 
 TEXT = """

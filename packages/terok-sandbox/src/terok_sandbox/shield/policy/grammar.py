@@ -38,10 +38,9 @@ LAUNCH_TIERS: Final[tuple[Tier, ...]] = ("override", "security_deny", "provider_
 MAX_LINE: Final = 1024
 MAX_LINES: Final = 20_000
 _SERVICE: Final = re.compile(r"(?P<target>.*?)(?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z")
-_BRACKETED: Final = re.compile(r"\[(?P<target>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z")
-_PORT_RANGE: Final = re.compile(r".*:[0-9]+-[0-9]+(?:/[a-z]+)?\Z")
+_BRACKETED: Final = r"\[(?P<target>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z"
 _METADATA: Final = re.compile(r'\s+%(?P<key>[a-z]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"]+))')
-_EXPIRES: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+_EXPIRES: Final = r"(?a:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z)"
 _GRAMMAR_HINT: Final = 'write rules like: + host.example.com:443 %reason="why"'
 
 
@@ -174,7 +173,7 @@ def _metadata(text: str) -> tuple[str, datetime | None, bool]:
 
 def _expires(text: str) -> datetime:
     try:
-        if not _EXPIRES.match(text):
+        if not re.match(_EXPIRES, text):
             raise ValueError(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -184,11 +183,11 @@ def _expires(text: str) -> datetime:
 
 
 def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime | None, line: str) -> Rule:
-    if _PORT_RANGE.match(spelled):
+    if ":" in spelled and "-" in spelled.rpartition(":")[2]:
         raise PolicyError(f"{spelled[:80]!r} has a range of ports", hint="write one line for each port, or :* for all")
     bracketed = spelled.startswith("[")
     if bracketed:
-        match = _BRACKETED.match(spelled)
+        match = re.match(_BRACKETED, spelled)
     elif spelled.count(":") > 1:  # a bare IPv6 address: every colon is part of it
         match = re.fullmatch(r"(?P<target>.*?)(?P<port>(?!))?(?:/(?P<protocol>tcp|udp))?", spelled)
     else:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.grammar import MAX_LINE, MAX_LINES, WEB, Service, parse_line, parse_tier
-from terok_sandbox.shield.policy_file import Destination, parse_policy_file
+from terok_sandbox.shield.policy_file import parse_policy_file
+from terok_sandbox.shield.wall import Destination
 
 OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
 
