@@ -20,7 +20,7 @@ from terok_util.text import safe_text
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import BadMessage
 from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
-from terok_sandbox.supervise import wire
+from terok_sandbox.unix_sockets import listen, peer_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class Connection:
     @property
     def same_user(self) -> bool:
         """Whether the peer runs as this user, outside of any container."""
-        return wire.peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
+        return peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
 
     def subscribe(self, unsubscribe: Callable[[Connection], object]) -> None:
         """Send events from now on; `unsubscribe` is called when the connection ends."""
@@ -133,7 +133,7 @@ def listen_control(path: Path) -> socket.socket:
     """
     try:
         ensure_dir(path.parent)
-        return wire.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
+        return listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
     except (OSError, TerokError) as error:
         raise ShieldError(f"{path}: cannot listen: {error}") from error
 

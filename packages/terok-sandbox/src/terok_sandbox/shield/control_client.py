@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.text import safe_text
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import BadMessage, NoAnswer, NotKept, PolicyError, ShieldNotRunning, SpellingError
 from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
-from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +52,8 @@ def send_request(path: Path, kind: str, *, timeout: float, **fields: Any) -> soc
 
 def connect(path: Path, *, timeout: float) -> socket.socket:
     """Connect to the gateway that listens at `path`; raises OSError, and `BadMessage` if it is another user's."""
-    channel = wire.connect(path, kind=socket.SOCK_STREAM, timeout=timeout)
-    if wire.peer_uid(channel) != os.geteuid():
+    channel = unix_sockets.connect(path, kind=socket.SOCK_STREAM, timeout=timeout)
+    if unix_sockets.peer_uid(channel) != os.geteuid():
         channel.close()
         raise BadMessage("the socket belongs to another user")
     return channel

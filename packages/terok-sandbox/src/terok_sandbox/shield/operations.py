@@ -8,7 +8,7 @@ from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.names import folded
-from terok_sandbox.shield.postures import POSTURES
+from terok_sandbox.values.posture import POSTURES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

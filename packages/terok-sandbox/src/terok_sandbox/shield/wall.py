@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.policy import Grant, Policy, Rule
     from terok_sandbox.shield.policy.addresses import Address, Network
-    from terok_sandbox.shield.postures import Posture
-    from terok_sandbox.sidecar import Enforcement
+    from terok_sandbox.values.launch import Enforcement
+    from terok_sandbox.values.posture import Posture
 
 _DESTINATION: Final = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)|(?P<bare>[0-9a-fA-F:]+))"
