@@ -30,7 +30,7 @@ from terok_sandbox.netns.packet_log import open_packet_log
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset import render
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring
-from terok_sandbox.supervise.worker import WorkerContext
+from terok_sandbox.netns.worker_context import WorkerContext
 
 ending, audit = sys.argv[1], Path(sys.argv[2])
 for line in ("link set lo up", "link add d0 type veth peer name d1", "address add 192.0.2.1/30 dev d0",
