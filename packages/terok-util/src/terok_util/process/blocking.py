@@ -1,4 +1,4 @@
-"""Running a child to its end and waiting for it."""
+"""Running a child to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_OUTPUT = 16 * 1024 * 1024
-"""Bytes of output (both streams together) kept from one child unless the caller says otherwise."""
+"""Bytes of output, both streams together, that are kept by default."""
 
 
 def run(
