@@ -102,8 +102,8 @@ def _run(
     tree.wire(parser, words)
     try:
         namespace = parser.parse_args(words)
-    except SystemExit as end:  # after --help was printed
-        return end.code if isinstance(end.code, int) else 0
+    except SystemExit as error:  # after --help was printed
+        return error.code if isinstance(error.code, int) else 0
     for name in _LATE if words else ():  # the help imports none of them
         defer_module(name)
     return tree.dispatch(namespace)
