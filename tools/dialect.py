@@ -20,7 +20,7 @@ DOCSTRING_FAULTS = {
     "write `name` instead of *name*": re.compile(r"(?<![\w*/.:\"'`(\[])\*[a-z_]{2,}\*(?![\w*/])"),
     'begin with a verb or a noun, not with "What"': re.compile(r"\AWhat\b"),
 }
-IS_NO = re.compile(r"\b(is|are|was) no (?!longer\b|more\b|other\b|such\b)[a-z]")
+IS_NO = re.compile(r"(?<!there )\b(is|are|was) no (?!longer\b|more\b|other\b|such\b)[a-z]")
 """`'12q' is no memory size`: say what is wrong and what to do, `invalid memory size '12q': use …`."""
 
 
