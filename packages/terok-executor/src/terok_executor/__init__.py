@@ -53,9 +53,11 @@ if TYPE_CHECKING:
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
     from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
-    from terok_executor.launch.options import RunOptions as RunOptions
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
-    from terok_executor.launch.request import HeadlessRequest as HeadlessRequest
+    from terok_executor.launch.request import AgentRequest as AgentRequest
+    from terok_executor.launch.request import LaunchRequest as LaunchRequest
+    from terok_executor.launch.request import RunOptions as RunOptions
+    from terok_executor.launch.request import ToolRequest as ToolRequest
     from terok_executor.launch.resume import inject_prompt as inject_prompt
     from terok_executor.launch.seeding import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.launch.subagents import SubAgent as SubAgent
@@ -63,7 +65,6 @@ if TYPE_CHECKING:
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
-    from terok_executor.launch.tool_task import ToolRequest as ToolRequest
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.preflight import CheckResult as CheckResult
     from terok_executor.preflight import Preflight as Preflight
@@ -116,14 +117,12 @@ else:
             ".krun": "KrunHost KrunHostKeypair",
             ".launch.env": "ContainerEnvResult ContainerEnvSpec VaultLocation assemble_container_env",
             ".launch.instructions": "bundled_default_instructions resolve_instructions",
-            ".launch.options": "RunOptions",
             ".launch.prepared": "write_supervisor_sidecar",
-            ".launch.request": "HeadlessRequest",
+            ".launch.request": "AgentRequest LaunchRequest RunOptions ToolRequest",
             ".launch.resume": "inject_prompt",
             ".launch.seeding": "seed_workspace_from_clone_cache",
             ".launch.subagents": "SubAgent parse_md_agent",
             ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
-            ".launch.tool_task": "ToolRequest",
             ".paths": "mounts_dir",
             ".preflight": "CheckResult Preflight",
             ".result": "RunResult",

@@ -6,22 +6,20 @@ import json as json_module
 import sys
 from dataclasses import asdict
 
-from terok_executor.image_settings import ImageSettings
+from terok_executor.cli.build import image_options
 from terok_executor.preflight import CheckResult, Preflight
 
 NOT_READY = 3
 
 
 def preflight(
-    agent: str, provider: str | None, base: str | None, credential_set: str, fix: bool, yes: bool, json: bool
+    agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, json: bool
 ) -> int:
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
-    image = ImageSettings.load()
     looked = Preflight(
         agent,
         bound_provider=provider,
-        base_image=base or image.base_image,
-        family=image.family,
+        **image_options(base_image, None),
         credential_set=credential_set,
     )
     checks = looked.run()

@@ -43,7 +43,12 @@ def headless_command(
         if max_turns < 1:
             raise RequestError(f"the turn limit has to be at least 1, not {max_turns}")
         arguments += [_flag(agent, headless.max_turns_flag, "a turn limit"), str(max_turns)]
-    return (INIT, "timeout", f"--kill-after={KILL_AFTER_SECONDS}", str(timeout), *arguments)
+    return (INIT, *time_limit(timeout), *arguments)
+
+
+def time_limit(seconds: int) -> tuple[str, ...]:
+    """Return the words before a command that end it after so many seconds."""
+    return ("timeout", f"--kill-after={KILL_AFTER_SECONDS}", str(seconds))
 
 
 def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:

@@ -16,9 +16,8 @@ from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.follow import Outcome
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
-from terok_executor.launch.options import RunOptions
 from terok_executor.launch.prepared import write_supervisor_sidecar
-from terok_executor.launch.request import HeadlessRequest
+from terok_executor.launch.request import AgentRequest, RunOptions
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord
 from terok_executor.paths import clone_cache_dir, task_dir
@@ -41,8 +40,8 @@ from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault
-from terok_sandbox.vault.usage.budget import Limits
 from terok_util.process import Completed
 
 KEY = "sk-ant-api03-real-key-of-the-person"
@@ -59,9 +58,9 @@ class Host:
     envs: list[str]
     said: list[str]
 
-    def request(self, **change: object) -> HeadlessRequest:
+    def request(self, **change: object) -> AgentRequest:
         base = {"agent": "claude", "repo": str(self.repo), "prompt": "do it", "name": "task-1"}
-        return HeadlessRequest(**{**base, **change})  # type: ignore[arg-type]
+        return AgentRequest(**{**base, **change})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -707,9 +706,51 @@ def test_a_program_gives_a_run_what_the_command_line_gives_it(host: Host) -> Non
     host.runner.run_headless("claude", str(host.repo), prompt="x", name="task-1", budget=given, ssh_scope="work")
     vault = json.loads(host.config.sidecar_path("task-1").read_text())["vault"]
     assert (vault["ssh_scope"], vault["usage"]["task_limits"]["tokens"]) == ("work", 100)
-    missing = {field.name for field in fields(HeadlessRequest)} - set(RunOptions.__annotations__)
+    missing = {field.name for field in fields(AgentRequest)} - set(RunOptions.__annotations__)
     named = {"agent", "repo", "prompt", "max_turns", "timeout", "web", "public_url"}
     assert missing == {*named, "provider", "base_image", "family"}, "an option that programs cannot give"
+    stand_for_others = {"bound_provider", "gpu", "caps", "allow_debugger"}
+    assert set(RunOptions.__annotations__) - {field.name for field in fields(AgentRequest)} == stand_for_others
+
+
+def test_a_program_may_write_paths_as_text_and_limits_as_the_command_line_does(host: Host, tmp_path: Path) -> None:
+    for name in ("work", "shared"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "about.json").write_text('{"task": "seven"}')
+    host.runner.run_headless(
+        "claude",
+        None,
+        prompt="x",
+        name="task-1",
+        workspace=str(tmp_path / "work"),
+        shared_dir=str(tmp_path / "shared"),
+        dossier_path=str(tmp_path / "about.json"),
+        cpus="1.5",
+        memory="4g",
+        caps=["perfmon"],
+        allow_debugger=True,
+    )
+    argv = list(host.runtime.plans[0].argv)
+    assert (argv[argv.index("--cpus") + 1], argv[argv.index("--memory") + 1]) == ("1.5", "4g")
+    assert [word for word in argv if word.startswith(f"{tmp_path / 'work'}:/workspace:")]
+    assert [word for word in argv if word.startswith(f"{tmp_path / 'shared'}:/shared:")]
+    assert f"dossier.meta_path={tmp_path / 'about.json'}" in argv
+    assert [word for word in argv if word.startswith("seccomp=") and "debug" in word and "perf" in word]
+    prepared = {"env": {}, "volumes": (), "image": IMAGE, "command": ["true"], "task_dir": tmp_path}
+    rules = {
+        "project_allow": ["+ one.example.org:443"],
+        "override": ['+ 10.0.0.7:5432 %reason="db" %expires=2099-01-01'],
+    }
+    host.runner.launch_prepared(
+        name="own-1", cpus="2.0", dossier_path=str(tmp_path / "about.json"), **rules, **prepared
+    )
+    assert host.runtime.plans[1].argv[host.runtime.plans[1].argv.index("--cpus") + 1] == "2"
+    tiers = Sidecar.load(host.config.sidecar_path("own-1")).shield.tiers
+    assert (tiers.project_allow, len(tiers.override)) == (("+ one.example.org:443",), 1)
+    with pytest.raises(RequestError, match="capability 'net_admin' cannot be granted"):
+        host.runner.run_headless("claude", str(host.repo), prompt="x", caps=["net_admin"])
+    with pytest.raises(RequestError, match="invalid number of CPUs 'many'"):
+        host.runner.launch_prepared(name="own-2", cpus="many", **prepared)
 
 
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.door import Door
 
-from terok_sandbox.vault.wire.leg import Leg
+from terok_sandbox.vault.leg import Leg
 
 if TYPE_CHECKING:
     import socket
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from terok_util.door import Seat
 
-    from terok_sandbox.vault.wire.leg import Watch
+    from terok_sandbox.vault.leg import Watch
 
 MAX_CONNECTIONS: Final = 448
 MAX_TLS: Final = 128
