@@ -26,21 +26,22 @@ from terok_sandbox.shield.egress.judge import Judge
 from terok_sandbox.shield.egress.proxy import EgressProxy
 from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy
-from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.shield.nflog import drain
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.resolver import Resolver
 from terok_sandbox.shield.ruleset import host_command
 from terok_sandbox.shield.sightings import Sightings
-from terok_sandbox.shield.upstream import Upstream, parse_server
+from terok_sandbox.shield.upstream import Upstream
 from terok_sandbox.shield.wall import Wall
+from terok_sandbox.values.posture import LIVE_FILE
+from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine
     from typing import Any
 
-    from terok_sandbox.supervise.worker import WorkerContext
+    from terok_sandbox.netns.worker_context import WorkerContext
 
 _log = logging.getLogger(__name__)
 

@@ -14,12 +14,13 @@ from terok_sandbox.errors import (
     SpecError,
     SupervisionError,
 )
-from terok_sandbox.launch.spec import LifecycleHooks, PolicyTiers, RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
 from terok_sandbox.launch.supervision import was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
-from terok_sandbox.runtime.protocol import ContainerState
-from terok_sandbox.sandbox import Sandbox
-from terok_sandbox.sidecar import GateWiring, Sidecar
+from terok_sandbox.sandbox.sandbox import Sandbox
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import VolumeSpec
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.unlock import open_vault, provision_session
 

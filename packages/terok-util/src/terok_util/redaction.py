@@ -36,14 +36,6 @@ def register_secret(value: str | bytes) -> None:
         _ordered = tuple(sorted(_registered, key=len, reverse=True))
 
 
-def forget_secrets() -> None:
-    """Empty the registry (a forked worker that must not know the secrets of its parent)."""
-    global _ordered  # noqa: PLW0603
-    with _lock:
-        _registered.clear()
-        _ordered = ()
-
-
 def redact(text: str, extra: Iterable[str | bytes] = ()) -> str:
     """Return `text` with registered secrets and the values in `extra` masked, longest first."""
     for form in _longest_first(extra) if extra else _ordered:

@@ -40,6 +40,17 @@ def safe_text(text: str | bytes, *, limit: int | None = None, multiline: bool = 
     return text
 
 
+def last_line(text: str | bytes, *, limit: int = 500) -> str:
+    """Return the last line of `text` with something in it, as safe text of at most `limit` characters; "" if none.
+
+    It is the line of a program's output or log that most often says why the program failed.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    lines = text.rstrip().splitlines()
+    return safe_text(lines[-1].strip(), limit=limit) if lines else ""
+
+
 def _visible(char: str, newline: str) -> str:
     if char == "\n":
         return newline

@@ -314,7 +314,7 @@ def standalone_commands() -> tuple[CommandDef, ...]:
     from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
 
     nodes = tuple(
-        node.with_children((*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node
+        node.replace(children=(*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node
         for node in SANDBOX_COMMANDS
     )
     sandbox = CommandDef("sandbox", help="the container layer below: vault, gate, shield", children=nodes)

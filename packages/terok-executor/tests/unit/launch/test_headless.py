@@ -40,8 +40,8 @@ from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, Upstream
 from terok_sandbox.runtime.fake import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault
-from terok_sandbox.vault.usage.budget import Limits
 from terok_util.process import Completed
 
 KEY = "sk-ant-api03-real-key-of-the-person"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from terok_util import TerokError
 from terok_util.text import safe_text
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.errors import BadMessage
 from terok_sandbox.clearance.model import Verdict
-from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from terok_sandbox.clearance.model import ClearanceRequest
@@ -56,7 +56,7 @@ class Connection:
     @property
     def same_user(self) -> bool:
         """Whether the peer runs as this user."""
-        return wire.peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
+        return unix_sockets.peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
 
     def tell(self, line: bytes) -> None:
         """Queue an event, if it has subscribed."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from terok_util import TerokError
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
 from terok_sandbox.clearance.answers import Answers
@@ -22,7 +23,7 @@ from terok_sandbox.clearance.journal import Journal
 from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.queue import ClearanceQueue, Seen
 from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.supervise import wire
+from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
     import socket
@@ -159,7 +160,7 @@ class ClearanceHub:
 
     def hello(self) -> bytes:
         """Return the first line of a connection."""
-        return protocol.encode("hello", container=self._container, project=self._project, build=wire.BUILD)
+        return protocol.encode("hello", container=self._container, project=self._project, build=VERSION)
 
     def replay(self) -> list[bytes]:
         """Return the lines that bring a new subscriber up to date."""
@@ -241,7 +242,7 @@ def bind(directory: Path) -> socket.socket:
 
     try:
         ensure_dir(directory)
-        return wire.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
+        return unix_sockets.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
     except (OSError, TerokError) as error:
         raise ClearanceError(f"{directory}: no clearance socket: {error}") from error
 

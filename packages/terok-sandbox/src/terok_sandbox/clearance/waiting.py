@@ -8,10 +8,10 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.errors import BadMessage, ClearanceError
 from terok_sandbox.clearance.events import read_event
-from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,9 @@ class _Hub:
 
     def subscribe(self, timeout: float, stack: ExitStack) -> bool:
         try:
-            self.channel = stack.enter_context(wire.connect(self._path, timeout=timeout, kind=socket.SOCK_STREAM))
+            self.channel = stack.enter_context(
+                unix_sockets.connect(self._path, timeout=timeout, kind=socket.SOCK_STREAM)
+            )
             self.channel.sendall(protocol.encode("subscribe", answers=False))
         except OSError:
             return False

@@ -13,11 +13,12 @@ from terok_sandbox.errors import ConfigError, SandboxError
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from terok_sandbox.launch.seccomp import OptOut
-    from terok_sandbox.sidecar import Enforcement, SecurityClass
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
+    from terok_sandbox.values.limits import Budget
 
 
+DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
+"""Fields of `SandboxConfig` that a program started for it is given."""
 CACHE: Final = "cache"
 """Below the state directory: values that are made anew when it is removed."""
 
@@ -35,7 +36,7 @@ def _vault_dir() -> Path:
 
 
 def _no_budget() -> Budget:
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.limits import Budget
 
     return Budget()
 
@@ -108,6 +109,11 @@ class SandboxConfig:
     def host_facts_path(self) -> Path:
         """Cached answer to what this host's Podman can do."""
         return self.state_dir / "host.json"
+
+    @property
+    def store_path(self) -> Path:
+        """File that says which storage Podman had at setup."""
+        return self.state_dir / "podman-store"
 
     @property
     def gate_base_path(self) -> Path:
@@ -187,9 +193,9 @@ def _settings(file: Path) -> dict[str, Any]:
         return {}
     from terok_util import remembered
 
-    from terok_sandbox.vault.usage.budget import Budget, Limits
+    from terok_sandbox.values.limits import Budget, Limits
 
-    data = read_file(file)
+    data = _read(file)
 
     def make() -> dict[str, Any]:
         from terok_sandbox.config.view import parse_view
@@ -199,8 +205,8 @@ def _settings(file: Path) -> dict[str, Any]:
     here = Path(__file__)
     code = [
         here.with_name("view.py"),
-        here.parents[1] / "vault/usage/budget.py",
-        here.parents[1] / "shield/upstream.py",
+        here.parents[1] / "values/limits.py",
+        here.parents[1] / "values/servers.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = _state_dir() / CACHE / "config.json"
@@ -208,7 +214,7 @@ def _settings(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_file(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
     from terok_util import TerokError, read_config_file
 

@@ -14,8 +14,8 @@ from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.extra import check_extra_args
 from terok_sandbox.launch.gpu import normalize_gpus
 from terok_sandbox.launch.paths import check_container_path, check_host_path
-from terok_sandbox.launch.seccomp import OPT_OUTS
 from terok_sandbox.sidecar import CONTAINER_NAME
+from terok_sandbox.values.launch import OPT_OUTS
 from terok_sandbox.vault_addr import SERVICE_PORTS, SIDECAR_ANNOTATION
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError, ensure_dir
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.names import folded
-from terok_sandbox.shield.postures import POSTURES
-from terok_sandbox.supervise import wire
+from terok_sandbox.values.posture import POSTURES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -169,7 +169,7 @@ def listen_control(sidecar: Sidecar) -> socket.socket:
     path = sidecar.runtime_dir / DIRECTORY / SOCKET
     try:
         ensure_dir(path.parent)
-        return wire.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
+        return unix_sockets.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
     except (OSError, TerokError) as error:
         raise ShieldError(f"{path}: cannot listen: {error}") from error
 
@@ -200,7 +200,7 @@ async def _connection(
 ) -> None:
     task = asyncio.current_task()
     assert task is not None
-    uid = wire.peer_uid(writer.get_extra_info("socket"))
+    uid = unix_sockets.peer_uid(writer.get_extra_info("socket"))
     if uid == os.geteuid() and len(connections) < MAX_CONNECTIONS:
         connections.add(task)
         try:

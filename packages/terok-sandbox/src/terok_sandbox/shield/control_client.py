@@ -7,10 +7,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.control import DIRECTORY, MAX_LINE, SOCKET
 from terok_sandbox.shield.errors import NoAnswer, NotKept, PolicyError, ShieldNotRunning
-from terok_sandbox.supervise import wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +44,8 @@ def ask(runtime_dir: Path, verb: str, *, timeout: float = TIMEOUT, **fields: Any
 
 
 def _exchange(runtime_dir: Path, line: bytes, timeout: float) -> dict[str, Any]:
-    with wire.connect(runtime_dir / DIRECTORY / SOCKET, kind=socket.SOCK_STREAM, timeout=timeout) as one:
-        if wire.peer_uid(one) != os.geteuid():
+    with unix_sockets.connect(runtime_dir / DIRECTORY / SOCKET, kind=socket.SOCK_STREAM, timeout=timeout) as one:
+        if unix_sockets.peer_uid(one) != os.geteuid():
             raise ValueError("the socket belongs to someone else")
         one.sendall(line)
         with one.makefile("rb") as reader:

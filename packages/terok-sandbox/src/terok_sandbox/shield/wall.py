@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.policy import Grant, Policy, Rule
     from terok_sandbox.shield.policy.addresses import Address, Network
-    from terok_sandbox.shield.postures import Posture
-    from terok_sandbox.sidecar import Enforcement
+    from terok_sandbox.values.launch import Enforcement
+    from terok_sandbox.values.posture import Posture
 
 NO_NAME: Final = Decision("deny", "not a canonical host name", "floor")
 _ITSELF: Final = Decision("allow", "the container itself", "default")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import find_tool, run
 
+from terok_sandbox.config.host_files import unit_dir
 from terok_sandbox.errors import SetupError
 
 if TYPE_CHECKING:
@@ -117,12 +118,6 @@ def running() -> bool:
     """Tell whether a systemd of this user runs."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return bool(runtime) and Path(str(runtime), "systemd", "private").exists()
-
-
-def unit_dir() -> Path:
-    """Return where the units of this user are."""
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home, "systemd", "user")
 
 
 def activated(environment: Mapping[str, str]) -> socket.socket | None:

@@ -6,8 +6,9 @@ for the last one, a line each. Without candidates the shell offers file names.
 
 from __future__ import annotations
 
-from terok_util.commands.args import ArgDef
-from terok_util.commands.defs import CommandDef
+import sys
+
+from terok_util.commands.defs import ArgDef, CommandDef
 from terok_util.lazy import load_reference
 
 TYPE_CHECKING = False
@@ -18,11 +19,30 @@ if TYPE_CHECKING:
 
 _REST = "..."
 _PLAIN = "-_./:@=+,%"
+_SCRIPTS = {
+    "bash": """\
+_NAME() {
+    mapfile -t COMPREPLY < <(_TEROK_COMPLETE=1 "$1" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -o default -F _NAME PROGRAM
+""",
+    "zsh": """\
+_NAME() {
+    local -a found
+    found=(${(f)"$(_TEROK_COMPLETE=1 $words[1] "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    if (( $#found )); then compadd -a found; else _files; fi
+}
+compdef _NAME PROGRAM
+""",
+    "fish": """\
+complete -c PROGRAM -a '(_TEROK_COMPLETE=1 PROGRAM (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+""",
+}
 
 COMPLETIONS = CommandDef(
     "completions",
     help="print the script that lets a shell complete commands",
-    handler="terok_util.commands.complete_scripts:print_script",
+    handler="terok_util.commands.complete:print_script",
     args=(ArgDef("shell", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"),),
     epilog='bash: put `eval "$(%(prog)s bash)"` into ~/.bashrc; zsh: the same into ~/.zshrc behind compinit;\n'
     "fish: write the output into ~/.config/fish/completions/, in a file named after the program",
@@ -37,7 +57,7 @@ def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
     """
     *typed, prefix = words or [""]
     args: tuple[ArgDef, ...] = (ArgDef("--version", action="store_true"),)
-    verbs = tree.roots if any(node.name in typed for node in tree.listing) else tree.listing
+    verbs = tree.roots_for(typed)
     waiting: ArgDef | None = None
     positionals: list[ArgDef] = []
     options = True
@@ -79,3 +99,10 @@ def _values(arg: ArgDef, prefix: str, words: Sequence[str]) -> list[str]:
     completer = load_reference(arg.completer) if isinstance(arg.completer, str) else arg.completer
     found: Iterable[str] = completer(prefix=prefix, words=words)
     return list(found)
+
+
+def print_script(shell: str) -> None:
+    """Print the script for a shell and the program that is running."""
+    program = sys.argv[0].rpartition("/")[2]
+    name = "".join(char if char.isalnum() else "_" for char in program)
+    sys.stdout.write(_SCRIPTS[shell].replace("PROGRAM", program).replace("NAME", name))

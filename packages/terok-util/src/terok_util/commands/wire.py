@@ -13,33 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
     from typing import Any
 
-    from terok_util.commands.args import ArgDef
-    from terok_util.commands.defs import CommandDef
-    from terok_util.commands.tree import CommandTree
+    from terok_util.commands.defs import ArgDef, CommandDef
 
 _NODE = "_terok_command"
 _PARSER = "_terok_parser"
 
 
-class _Everything:
+class Everything:
     """Stands for the words of a command line that is not known."""
 
     def __contains__(self, word: object) -> bool:
         return True
 
 
-def wire_tree(tree: CommandTree, parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> None:
-    """See `CommandTree.wire`."""
-    words: Container[str] = _Everything()
-    if argv is not None:
-        words = {word for word in argv if not word.startswith("-")}
-    typed = any(node.name in words for node in tree.listing)
+def add_commands(parser: argparse.ArgumentParser, nodes: Sequence[CommandDef], words: Container[str]) -> None:
+    """Add `nodes` to `parser`; what is below a node only if its verb is among `words`."""
     parser.set_defaults(**{_NODE: None, _PARSER: parser})
-    _add_verbs(parser, tree.roots if typed else tree.listing, words)
+    _add_verbs(parser, nodes, words)
 
 
 def run_parsed(namespace: argparse.Namespace) -> int:
-    """See `CommandTree.dispatch`."""
+    """Run the command that a parser found; see `CommandTree.dispatch`."""
     node: CommandDef | None = getattr(namespace, _NODE, None)
     handler = node.resolve() if node else None
     if node is None or handler is None:

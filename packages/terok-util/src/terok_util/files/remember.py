@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from terok_util.errors import TerokError
+from terok_util.files.reading import read_private
 from terok_util.files.writing import ensure_dir, write_sensitive_file
 
 if TYPE_CHECKING:
@@ -104,12 +103,7 @@ def _digest(sources: Iterable[tuple[str, bytes]], code: Iterable[Path]) -> str:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return a kept document that nobody but us can have written, None without one."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
-                return None
-            kept = json.loads(stream.read(MAX_BYTES))
+        kept = json.loads(read_private(file, MAX_BYTES, forbidden=0o022))
     except (OSError, ValueError, RecursionError):
         return None
     return kept if isinstance(kept, dict) else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from terok_sandbox.shield.policy import Policy, Rule
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 _MAX_TIMEOUT: Final = 1000 * 86400
 """Seconds; nft reads no larger number. A rule that lives longer is rendered again at the next start."""

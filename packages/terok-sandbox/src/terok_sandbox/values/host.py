@@ -1,15 +1,29 @@
-"""HostFacts: what a host's Podman can do, as far as a launch depends on it."""
+"""What a host and its Podman can do, and where a container is in its life."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from terok_sandbox.sidecar import Network
+    from terok_sandbox.values.launch import Network
 
 MIN_PODMAN: Final = (4, 3)
 """Oldest Podman that works: the first with `keep-id:uid=`."""
+
+
+class ContainerState(StrEnum):
+    """Life of a container; `MISSING` is the engine's own statement that it does not exist."""
+
+    MISSING = "missing"
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    REMOVING = "removing"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

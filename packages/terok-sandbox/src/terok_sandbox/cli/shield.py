@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - what these print is their output
 """The verbs about the wall of one container."""
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
+from terok_sandbox.sandbox.shield import Shield
 from terok_sandbox.shield.errors import NotInForce
-from terok_sandbox.shield.shield import Shield
 
 if TYPE_CHECKING:
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 
 def status(*, name: str, as_json: bool) -> int:

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog
+from terok_sandbox.cli import policies as tooling
+from terok_sandbox.cli import shield as handlers
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError, ShieldError
-from terok_sandbox.shield import control_client, handlers, registries, registry_hosts, tooling
+from terok_sandbox.launch import registry_hosts
+from terok_sandbox.shield import control_client, registries
 from terok_sandbox.shield.control import Controls, listen_control, serve_control
 from terok_sandbox.shield.control_client import ask
 from terok_sandbox.shield.dns_wire import Answer

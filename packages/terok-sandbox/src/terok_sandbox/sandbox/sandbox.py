@@ -22,7 +22,7 @@ from terok_sandbox.errors import (
     SpecError,
     SupervisionError,
 )
-from terok_sandbox.launch.argv import SANDBOX_LABEL, LaunchPlan, plan_launch
+from terok_sandbox.launch.argv import SANDBOX_LABEL, plan_launch
 from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
 from terok_sandbox.launch.made import borrowed
@@ -39,7 +39,9 @@ from terok_sandbox.launch.resources import (
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
-from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
+from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.launch.supervision import Supervision
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime
-    from terok_sandbox.shield.shield import Shield, ShieldState
+    from terok_sandbox.sandbox.shield import Shield, ShieldState
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -92,7 +94,7 @@ class Sandbox:
     def supervision(self) -> Supervision:
         """The supervising side."""
         if self._supervision is None:
-            from terok_sandbox.launch.supervision import HookSupervision
+            from terok_sandbox.sandbox.hook_supervision import HookSupervision
 
             self._supervision = HookSupervision()
         return self._supervision
@@ -227,7 +229,7 @@ class Sandbox:
 
     def shield(self, name: str) -> Shield:
         """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
-        from terok_sandbox.shield.shield import Shield
+        from terok_sandbox.sandbox.shield import Shield
 
         return Shield(name, self.config, warn=self._warn)
 

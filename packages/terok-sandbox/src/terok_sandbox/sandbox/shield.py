@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
 from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyError, ShieldNotRunning
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, load_live, save_live, settle_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, settle_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
-from terok_sandbox.sidecar import Enforcement, Sidecar
+from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.launch import Enforcement
+from terok_sandbox.values.posture import LIVE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from terok_sandbox.shield.postures import Posture
     from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
 """Seconds a gateway has to answer; what closes is then brought into the rules without it."""
@@ -116,14 +118,14 @@ class Shield:
         try:
             return self._ask("status")
         except ShieldNotRunning:
-            from terok_sandbox.shield.unattended import await_gateway
+            from terok_sandbox.sandbox.unattended import await_gateway
             from terok_sandbox.supervise import client
 
             client.status(self._config, self.name)
             return await_gateway(lambda: self._ask("status"))
 
     def _unattended_state(self) -> ShieldState:
-        from terok_sandbox.shield.unattended import first_process, posture_in_force
+        from terok_sandbox.sandbox.unattended import first_process, posture_in_force
 
         live = self.live
         verdicts = tuple(one.as_json() for one in live.verdicts)
@@ -196,7 +198,7 @@ class Shield:
             return self._ask(verb, **fields)
         except NoAnswer as error:
             missed, hangs = error, not isinstance(error, ShieldNotRunning)
-        from terok_sandbox.shield import unattended
+        from terok_sandbox.sandbox import unattended
 
         with unattended.first_process(self._config, self._sidecar) as target:
             if target is None:
@@ -218,7 +220,7 @@ class Shield:
     def _asked_again(
         self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
-        from terok_sandbox.shield.unattended import attend
+        from terok_sandbox.sandbox.unattended import attend
 
         hint = f"run `terok-sandbox supervisor redo {self.name}`"
         try:

@@ -68,18 +68,22 @@ class ResponseHead:
         return {option.strip().lower() for value in values for option in value.split(b",")}
 
 
-def read_request(head: bytes) -> RequestHead:
+def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
     """Read a head that ends with an empty line.
+
+    Args:
+        head: All bytes up to and including the empty line.
+        obs_text: Permit bytes outside ASCII in header values, as RFC 9110 does for old programs.
 
     Raises:
         WireError: control or non-ASCII bytes, bare CR or LF, folded lines, or anything but HTTP/1.0 and HTTP/1.1.
 
     """
-    if _ODD.search(head):
+    if (_CONTROL if obs_text else _ODD).search(head):
         raise WireError("the request head has control or non-ASCII characters")
     line, fields = _split(head)
-    parts = line.decode("ascii").split(" ")
-    if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not parts[1]:
+    parts = line.decode("ascii", "replace").split(" ")
+    if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not parts[1] or not parts[1].isascii():
         raise WireError("the request line is not one")
     if parts[2] not in ("HTTP/1.1", "HTTP/1.0"):
         raise WireError("the request is not HTTP/1.1")
@@ -113,7 +117,7 @@ def lower_name(name: bytes) -> bytes:
 
     """
     if not _NAME.fullmatch(name):
-        raise WireError("a header name of the answer is not one")
+        raise WireError("a header name is malformed")
     return name.lower()
 
 

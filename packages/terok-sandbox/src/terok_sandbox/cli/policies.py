@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - what these print is their output
 """The verbs about policies: profiles, verdicts without a packet, expectations, and audit logs judged again."""
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ def replay(*, name: str, file: str, as_json: bool) -> None:
 
 def _log(container: str) -> Iterator[dict[str, Any]]:
     from terok_sandbox.audit import read_audit
-    from terok_sandbox.shield.shield import Shield
+    from terok_sandbox.sandbox.shield import Shield
 
     return read_audit(Shield(container).audit_path)
 
@@ -159,7 +158,7 @@ def _wall(container: str | None, file: str | None, names: Sequence[str] | None) 
     if sum(map(bool, (container, file, names))) != 1:
         raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
     if container:
-        from terok_sandbox.shield.shield import Shield
+        from terok_sandbox.sandbox.shield import Shield
 
         return Shield(container).wall
     from terok_sandbox.netns.host_addresses import host_addresses

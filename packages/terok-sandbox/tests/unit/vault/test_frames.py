@@ -7,7 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.wire.frames import (
+from terok_sandbox.vault.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

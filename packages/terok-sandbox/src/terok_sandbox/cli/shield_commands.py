@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
     from typing import Final
 
-_HANDLERS: Final = "terok_sandbox.shield.handlers"
-_TOOLING: Final = "terok_sandbox.shield.tooling"
+_HANDLERS: Final = "terok_sandbox.cli.shield"
+_TOOLING: Final = "terok_sandbox.cli.policies"
 _JSON: Final = ArgDef("--json", help="print JSON", action="store_true", dest="as_json")
 _NAME: Final = ArgDef("name", metavar="NAME", help="name of the container")
 _TARGET: Final = ArgDef(

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.wire.body import (
+from terok_sandbox.http1.body import (
     LAST_CHUNK,
     Body,
     ChunkedBody,
@@ -15,7 +15,7 @@ from terok_sandbox.vault.wire.body import (
     request_body,
     response_body,
 )
-from terok_sandbox.vault.wire.head import BrokenOff, WireError, read_response
+from terok_sandbox.http1.head import BrokenOff, WireError, read_response
 
 
 def fed(body: Body, pieces: list[bytes]) -> tuple[bytes, bytes]:

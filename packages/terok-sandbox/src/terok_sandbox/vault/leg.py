@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from terok_util.streams import send_at_once
 
-from terok_sandbox.vault.wire.body import Body
-from terok_sandbox.vault.wire.head import MAX_HEAD, BrokenOff, WireError, hopeless
+from terok_sandbox.http1.body import Body
+from terok_sandbox.http1.head import MAX_HEAD, BrokenOff, WireError, hopeless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

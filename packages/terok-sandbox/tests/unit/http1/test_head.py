@@ -7,9 +7,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from terok_sandbox.http1.head import WireError, hopeless, read_request, read_response, status_line
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.swap import screen
-from terok_sandbox.vault.wire.head import WireError, hopeless, read_request, read_response, status_line
 
 pieces = st.sampled_from(
     [b"GET", b"POST", b"/", b"/x", b" ", b"HTTP/1.1", b"HTTP/1.0", b"\r\n", b"\n", b"\r", b"Host: a", b"Host : a",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.shield import registry_hosts
+from terok_sandbox.launch import registry_hosts
 from terok_sandbox.shield.profiles import profile_lines, profile_overrides
 from terok_sandbox.shield.registries import READERS, Registry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from terok_sandbox.vault.wire.leg import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Leg, Watch
+from terok_sandbox.vault.leg import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Leg, Watch
 
 
 async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> None:

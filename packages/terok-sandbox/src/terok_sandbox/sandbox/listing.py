@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.argv import SANDBOX_LABEL, SCOPE_LABEL
-from terok_sandbox.runtime.protocol import ContainerState
+from terok_sandbox.values.host import ContainerState
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol
 
-from terok_sandbox.vault.wire.head import BrokenOff, ResponseHead, WireError
+from terok_sandbox.http1.head import BrokenOff, ResponseHead, WireError
 
 MAX_CHUNK_LINE: Final = 1024
 MAX_TRAILERS: Final = 8 * 1024
