@@ -27,7 +27,6 @@ def test_every_promised_name_is_exported_and_there() -> None:
     source = Path(terok_sandbox.__file__).read_text()
     namespace = {"__name__": "terok_sandbox", "__package__": "terok_sandbox"}
     exec(source.replace("TYPE_CHECKING = False", "TYPE_CHECKING = True"), namespace)
-    assert sorted(namespace["__all__"]) == terok_sandbox.__all__  # type: ignore[call-overload]
     assert [name for name in terok_sandbox.__all__ if namespace.get(name) is not getattr(terok_sandbox, name)] == []
     missing = [(owner.__name__, name) for owner, names in METHODS.items() for name in names.split()
                if not hasattr(owner, name)]  # fmt: skip
