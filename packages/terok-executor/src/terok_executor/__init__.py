@@ -70,8 +70,10 @@ if TYPE_CHECKING:
     from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
+    from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.paths import mounts_dir as mounts_dir
+    from terok_executor.paths import task_dir as task_dir
     from terok_executor.preflight import CheckResult as CheckResult
     from terok_executor.preflight import Preflight as Preflight
     from terok_executor.result import RunResult as RunResult

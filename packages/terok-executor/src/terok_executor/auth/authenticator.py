@@ -16,9 +16,9 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine, silent
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.routes import write_routes
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.types import Agent
 
 API_KEY = "api-key"
 
@@ -98,7 +98,7 @@ class Authenticator:
         return self._stored("sign-in" if kind == "oauth" else "key")
 
     def _stored(self, what: str) -> str:
-        write_routes(self._config.routes_path, self.roster.providers)
+        self.roster.ensure_vault_routes(self._config)
         return f"stored the {what} of {self.provider.label} in the vault, set {self._set}"
 
 

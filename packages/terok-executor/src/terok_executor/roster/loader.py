@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import remembered
 
 from terok_executor.errors import RosterFileError
+from terok_executor.integrations.sandbox import PLAIN_HINT, is_plain
 from terok_executor.paths import RESOURCES, cache_dir, user_roster_dir
 from terok_executor.reading import read_bytes
 
@@ -86,8 +87,5 @@ def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
 
 
 def _check_name(path: Path) -> None:
-    stem = path.stem
-    if not stem.isascii() or not stem.replace("-", "").isalnum() or stem != stem.lower() or len(stem) > 32:
-        raise RosterFileError(
-            f"{path}: the file name is the entry's name", hint="use up to 32 lower-case letters, digits and dashes"
-        )
+    if not is_plain(path.stem):
+        raise RosterFileError(f"{path}: the file name, which is the entry's name, is invalid", hint=PLAIN_HINT)

@@ -23,7 +23,6 @@ from terok.integrations.executor import (
     AgentRoster,
     AgentRunner,
     store_api_key,
-    write_routes,
 )
 from terok.integrations.sandbox import SandboxConfig, open_vault, project_dir
 from terok.stub import Pause, Script, running_stub
@@ -144,7 +143,7 @@ def _store_key(config: SandboxConfig, provider: Provider, key: str, stack: ExitS
 
 def _restore_routes(config: SandboxConfig) -> None:
     with suppress(TerokError):
-        write_routes(config.routes_path, AgentRoster.load().providers)
+        AgentRoster.load().ensure_vault_routes(config)
 
 
 @contextmanager
