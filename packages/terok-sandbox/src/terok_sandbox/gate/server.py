@@ -146,7 +146,7 @@ class _Gate:
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
             return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
-        with self.connections.at_work(request.protocol):
+        with self.connections.occupied(request.protocol):
             return await self._handle(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -8,7 +8,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.shield.live_store import LIVE_FILE
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.authority import server_context
 from terok_sandbox.vault.leg import LARGEST_READ, Watch
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from terok_sandbox.netns.worker_context import WorkerContext
     from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.supervise.worker import WorkerContext
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.audit import read_audit
-from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.leg import Watch

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
+from terok_sandbox.shield.live_store import LiveState, save_live
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault import encodings, websocket
 from terok_sandbox.vault.frames import MAX_PIECES, PING, frame
 from terok_sandbox.vault.websocket import accept

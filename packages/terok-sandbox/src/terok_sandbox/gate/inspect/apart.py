@@ -16,8 +16,8 @@ from typing import Final, NoReturn
 from terok_util.process import kill_tree
 from terok_util.process import run as run  # the fork runs git, and may import nothing that another thread imports
 
+from terok_sandbox import hygiene
 from terok_sandbox.gate.allowance import Allowance
-from terok_sandbox.supervise import hygiene
 
 _NO_MEMORY: Final = 71
 _FAILED: Final = 70
