@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.http1.body import LAST_CHUNK, chunk, content_length
+from terok_sandbox.http1.body import LAST_CHUNK, chunk
 from terok_sandbox.http1.head import ResponseHead, WireError, status_line
 from terok_sandbox.vault.encodings import BodySearch, is_plain
 from terok_sandbox.vault.headers import HOP_BY_HOP

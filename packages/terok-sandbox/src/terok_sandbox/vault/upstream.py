@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """How many bytes the whole body has, or would have if this were not the answer to HEAD; None if it is not said."""
+        """Bytes of the whole body, also where only a head is asked for; None if they are not announced."""
         return self.body.length if isinstance(self.body, LengthBody) else content_length(self.head)
 
     def small(self, limit: int) -> bytes | None:
