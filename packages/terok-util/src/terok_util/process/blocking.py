@@ -16,6 +16,7 @@ from terok_util.process.start import DEVNULL, PIPE, STDOUT, spawn
 
 if TYPE_CHECKING:
     import os
+    import subprocess
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_OUTPUT = 16 * 1024 * 1024
@@ -49,11 +50,9 @@ def run(
     Raises ToolNotFound, ProcessTimeout, OutputTooLarge, with `check` ProcessFailed for a status other than 0, and
     ProcessError for whatever else keeps the program from starting.
     """
-    secrets = tuple(redact)
-    source = input_end(input, stdin)
     child = spawn(
         argv,
-        stdin=source,
+        stdin=input_end(input, stdin),
         stdout=PIPE,
         stderr=PIPE,
         env=env,
@@ -62,6 +61,21 @@ def run(
         detach=True,
         memory=memory,
     )
+    return attend(child, timeout=timeout, input=input, check=check, redact=redact, max_output=max_output, sink=sink)
+
+
+def attend(
+    child: subprocess.Popen[bytes],
+    *,
+    timeout: float,
+    input: bytes | None = None,  # noqa: A002 - the same name as in run()
+    check: bool = True,
+    redact: Iterable[str | bytes] = (),
+    max_output: int = MAX_OUTPUT,
+    sink: Callable[[bytes], None] | None = None,
+) -> Completed:
+    """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
+    secrets = tuple(redact)
     exchange = _attend(timeout, secrets, Exchange.begin(child, data=input, max_output=max_output, sink=sink))
     return finish(exchange, secrets, check=check)
 

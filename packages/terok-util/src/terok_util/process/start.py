@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Child = TypeVar("Child", bound="HasPid")
 
+Process = subprocess.Popen[bytes]
+"""A child that `spawn` has started."""
+
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
 STDOUT = subprocess.STDOUT
@@ -57,7 +60,7 @@ def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions
     """
     command, words = _prepared(argv, options)
     try:
-        return _limited(subprocess.Popen(command, **words), options)
+        return limit(subprocess.Popen(command, **words), options.get("memory"), options.get("cpu"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -70,7 +73,8 @@ async def spawn_async(
 
     command, words = _prepared(argv, options)
     try:
-        return _limited(await asyncio.create_subprocess_exec(*command, **words), options)
+        child = await asyncio.create_subprocess_exec(*command, **words)
+        return limit(child, options.get("memory"), options.get("cpu"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -94,18 +98,21 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
     }
 
 
-def _limited(child: Child, options: SpawnOptions) -> Child:
+def limit(child: Child, memory: int | None = None, cpu: int | None = None) -> Child:
+    """Bound what a child may use from now on, as `memory` and `cpu` of `SpawnOptions` do, and return the child.
+
+    A child that was started ahead of its work is bounded before it gets any.
+    """
     # Set from here: code between fork and exec would make every start slow.
     own, most = resource.getrlimit(resource.RLIMIT_DATA)
-    memory, cpu = options.get("memory"), options.get("cpu")
     limits = {}
     if (allowed := most if memory is None else memory) != own:
         limits[resource.RLIMIT_DATA] = allowed
     if cpu is not None:
         limits[resource.RLIMIT_CPU] = cpu
-    for limit, value in limits.items():
+    for name, value in limits.items():
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, limit, (value, value))
+            resource.prlimit(child.pid, name, (value, value))
     return child
 
 
