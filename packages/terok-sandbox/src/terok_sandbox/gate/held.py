@@ -67,7 +67,7 @@ def find_held(
             if entry.mode != SUBMODULE:
                 places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
 
-    objects.new_commits([tip], known, _MAX_ENTRIES, place)
+    objects.new_commits([tip], known, place)
     if found:
         return found[0]
     objects.read(places, search.take)

@@ -121,6 +121,9 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - lock.lstat().st_mtime > idle:
                 lock.unlink()
+    for link in mirror.glob("quarantine.*"):
+        if time.time() - link.lstat().st_mtime > idle:
+            link.unlink(missing_ok=True)
     for leftover in mirror.glob("objects/tmp_objdir-incoming-*"):
         with contextlib.suppress(FileNotFoundError):
             newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))

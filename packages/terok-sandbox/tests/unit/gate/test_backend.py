@@ -35,6 +35,6 @@ async def test_a_damaged_body(raw: bytes) -> None:
 @pytest.mark.parametrize("service", ["upload-pack", "receive-pack"])
 @pytest.mark.parametrize("body", [b"", b"00", b"0032want "])
 async def test_a_backend_whose_server_died_ends(gate: GitGate, service: Service, body: bytes) -> None:
-    process = await spawn_service(gate.path, service, config={})
+    process = spawn_service(gate.path, service, config={})
     async with asyncio.timeout(10):
-        await process.communicate(body)
+        await asyncio.to_thread(process.communicate, body)

@@ -100,7 +100,7 @@ def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: 
     brought = Brought(found, limits, objects.allowed.memory)
     try:
         with objects.reader() as read:
-            objects.new_commits(tips, known, limits.commits + 1, brought.take)
+            objects.new_commits(tips, known, brought.take)
             if brought.merges:
                 objects.joined(brought.merges, brought.join)
             plain = not found.refuses("path-name")
