@@ -85,6 +85,11 @@ def record_file(mirror: Path) -> Path:
     return mirror.with_suffix(".json")
 
 
+def cache_path(mirror: Path) -> Path:
+    """Return the directory with what reviews have worked out about a mirror's commits."""
+    return mirror.with_suffix(".reviews")
+
+
 def hooks_path(mirror: Path) -> Path:
     """Return the directory with the hook that runs on pushes."""
     return mirror / "hooks"
@@ -182,3 +187,10 @@ def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[
         except MirrorError as error:
             unreadable(error)
     return found
+
+
+def base_directory() -> Path:
+    """Return the directory of all mirrors."""
+    from terok_sandbox.config import SandboxConfig
+
+    return SandboxConfig().gate_base_path

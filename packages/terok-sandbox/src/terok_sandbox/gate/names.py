@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from terok_sandbox.gate.packed import is_ref_name
+from terok_sandbox.gate.packed_refs import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
 
 _GIT_S_OWN: Final = re.compile(r"@|[A-Z_]*HEAD|[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -16,7 +16,7 @@ from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
 from terok_sandbox.gate.review import commits_between
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.git_gate import GitGate
     from terok_sandbox.gate.source import RepoSource
 
 _SECONDS: Final = 60.0

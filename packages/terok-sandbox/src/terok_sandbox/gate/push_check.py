@@ -22,9 +22,9 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.names import misleading
-from terok_sandbox.gate.packed import packed_and_loose, ref_exists
+from terok_sandbox.gate.packed_refs import packed_and_loose, ref_exists
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.verdicts import read_rejections
+from terok_sandbox.gate.review_marks import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
 _END: Final = b"\nend\n"

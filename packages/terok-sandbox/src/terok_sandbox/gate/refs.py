@@ -25,7 +25,7 @@ from typing import Final
 
 from terok_sandbox.gate.errors import GitFailed
 from terok_sandbox.gate.invoke import run_git
-from terok_sandbox.gate.packed import create_packed
+from terok_sandbox.gate.packed_refs import create_packed
 from terok_sandbox.gate.plan import Divergence
 
 HEADS: Final = "refs/heads/"

@@ -20,7 +20,7 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.backend import Backend, inflated, uninterrupted
 from terok_sandbox.gate.disk import disk_use
-from terok_sandbox.gate.errors import GateError, PolicyError
+from terok_sandbox.gate.errors import GateError, InspectionPolicyError
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
@@ -195,7 +195,7 @@ class _Gate:
             self._measured = now, await asyncio.to_thread(disk_use, mirror)
         try:
             return load_policy(mirror).limits.mirror_bytes - self._measured[1]
-        except PolicyError:
+        except InspectionPolicyError:
             return self.limits.push_bytes  # the inspection refuses, and says why
 
     async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
 from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, PromotionRefused, UpstreamUnreachable
 from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
-from terok_sandbox.gate.packed import is_ref_name
+from terok_sandbox.gate.packed_refs import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import SSH_PORT, RepoSource, endpoint, local_git_dir
 

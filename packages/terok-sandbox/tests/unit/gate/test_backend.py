@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from terok_sandbox.gate.backend import inflated
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.invoke import Service, spawn_service
-from terok_sandbox.gate.mirror import GitGate
 
 CUT = gzip.compress(b"x" * 99, mtime=0)[:-9]
 

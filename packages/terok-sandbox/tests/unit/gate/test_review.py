@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate import review_handlers
 from terok_sandbox.gate.errors import MirrorError
-from terok_sandbox.gate.identities import Signature, person, remarks
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.review import review_branch
+from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.review import Signature, person, remarks
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -22,7 +21,7 @@ def test_what_a_branch_brings(agent: Repo, gate: GitGate, upstream: Repo) -> Non
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
     upstream.commit("README", "moved on\n")
     gate.sync()
-    review = review_branch(gate.path, "work")
+    review = gate.review("work").review
     assert [commit.author for commit in review.commits] == ["A <a@example.org>"]
     assert "work.txt | 1 +" in review.diffstat
     assert "+hello" in review.patch
@@ -43,7 +42,7 @@ def test_who_commits_say_they_are_by(
     for who, when in (("C <c@example.org>", "now"), ("the person <x@x>", "now"), ("A <ME@example.org>", "2098-01-01")):
         agent.git("commit", "-q", "--allow-empty", "--author", who, "--date", when, "-m", "x")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    future, mine, plain = review_branch(gate.path, "work").commits
+    future, mine, plain = gate.review("work").review.commits
     assert plain.remarks == ()
     assert mine.remarks == ("in your name", "committed by C <c@example.org>")
     assert future.remarks[:2] == mine.remarks
@@ -69,7 +68,7 @@ def test_attributes_that_agents_push_hide_nothing(agent: Repo, gate: GitGate) ->
     agent.git("push", "-q", "origin", "main")
     agent.commit("run.py", "evil\n")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    assert "+evil" in review_branch(gate.path, "work").patch
+    assert "+evil" in gate.review("work").review.patch
 
 
 def test_bases(agent: Repo, gate: GitGate) -> None:
@@ -77,14 +76,14 @@ def test_bases(agent: Repo, gate: GitGate) -> None:
     agent.git("push", "-q", "origin", "main", "HEAD:refs/heads/first")
     agent.commit("two")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/second")
-    assert len(review_branch(gate.path, "main").commits) == 1, "the upstream's branch of that name is the base"
-    assert len(review_branch(gate.path, "second").commits) == 2
+    assert len(gate.review("main").review.commits) == 1, "the upstream's branch of that name is the base"
+    assert len(gate.review("second").review.commits) == 2
     agent.git("checkout", "-q", "--orphan", "lone")
     agent.git("commit", "-q", "-m", "lone")
     agent.git("push", "-q", "origin", "lone")
-    lone = review_branch(gate.path, "lone")
+    lone = gate.review("lone").review
     assert (lone.base, len(lone.commits)) == (None, 1)
     assert "README" in lone.patch
     for branch in ("none", "--output=/tmp/x", "--all"):
         with pytest.raises(MirrorError, match="no branch"):
-            review_branch(gate.path, branch)
+            gate.review(branch)

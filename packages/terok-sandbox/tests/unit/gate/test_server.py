@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import sweep_quarantine
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.server import GateLimits
 
 if TYPE_CHECKING:
