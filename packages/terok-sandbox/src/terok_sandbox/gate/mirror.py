@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
+from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.layout import (
     MirrorRecord,
     create_mirror,
@@ -28,7 +29,6 @@ from terok_sandbox.gate.refs import (
     TAGS,
     UPSTREAM,
     UPSTREAM_TAGS,
-    MirrorHistory,
     RefChange,
     RefSet,
     backup_ref,
@@ -317,6 +317,27 @@ class Mirror:
 
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorHistory:
+    """Answer the planner's questions from the commits in a mirror."""
+
+    mirror: Path
+
+    def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
+        """Count what each side has that the other has not."""
+        done = run_git("rev-list", "--left-right", "--count", f"{gate_tip}...{upstream_tip}", git_dir=self.mirror)
+        ahead, behind = (int(number) for number in done.stdout.split())
+        if not (ahead and behind):
+            return Divergence(ahead, behind, related=True)
+        base = run_git("merge-base", gate_tip, upstream_tip, git_dir=self.mirror, check=False)
+        return Divergence(ahead, behind, related=base.returncode == 0)
+
+    def count(self, tip: str, without: Iterable[str]) -> int:
+        """Count the commits reachable from `tip` and from none of `without`."""
+        done = run_git("rev-list", "--count", tip, "--not", *without, git_dir=self.mirror)
+        return int(done.stdout)
 
 
 def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:

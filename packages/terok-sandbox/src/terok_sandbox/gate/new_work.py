@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from terok_sandbox.gate.layout import read_record
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, MirrorHistory, RefSet, head_branch, read_refs
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
 from terok_sandbox.gate.review_cache import load_cached, store_cached
 from terok_sandbox.gate.review_marks import read_marks
 
@@ -69,6 +69,7 @@ def _count(mirror: Path, tip: str, base: str | None) -> list[int]:
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
+    from terok_sandbox.gate.mirror import MirrorHistory
 
     report = inspect_range(Objects(mirror), tip, base, load_policy(mirror))
     commits = report.commits

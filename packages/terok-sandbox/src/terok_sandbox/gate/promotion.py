@@ -10,13 +10,12 @@ from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import MirrorError, NoSuchBranch, PromotionRefused
 from terok_sandbox.gate.invoke import run_git
-from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.mirror import Mirror, MirrorHistory
 from terok_sandbox.gate.names import misleading
 from terok_sandbox.gate.refs import (
     HEADS,
     TAGS,
     UPSTREAM,
-    MirrorHistory,
     RefChange,
     change_refs,
     change_refs_together,

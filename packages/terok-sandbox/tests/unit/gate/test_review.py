@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.gate import review_handlers
+from terok_sandbox.gate import invoke, review_handlers
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.inspect.policy import load_policy, save_policy
+from terok_sandbox.gate.layout import cache_path
+from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import Signature, person, remarks
 
 if TYPE_CHECKING:
@@ -87,3 +90,36 @@ def test_bases(agent: Repo, gate: GitGate) -> None:
     for branch in ("none", "--output=/tmp/x", "--all"):
         with pytest.raises(MirrorError, match="no branch"):
             gate.review(branch)
+
+
+def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    plain = invoke.git_argv
+    monkeypatch.setattr(invoke, "git_argv", lambda verb, *rest: calls.append(verb) or plain(verb, *rest))
+    agent.commit(".envrc", "x\n", "one")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+
+    def seen() -> tuple[list[tuple[int, int]], list[str], list[str]]:
+        calls.clear()
+        rows = [(item.commits, item.flags) for item in new_work(gate.path)]
+        reviewed = gate.review("work")
+        found = [finding.rule for finding in reviewed.report.flagged]
+        assert reviewed.review == gate.review("work").review
+        return rows, found, [commit.subject for commit in reviewed.review.commits]
+
+    first = seen()
+    assert first == ([(1, 1)], ["shell-environment"], ["one"])
+    assert "cat-file" in calls
+    assert seen() == first
+    assert set(calls) == {"for-each-ref"}, "git is asked for the refs alone"
+    for file in cache_path(gate.path).iterdir():
+        file.write_bytes(b"{")
+    assert seen() == first
+    save_policy(gate.path, load_policy(gate.path).changed({"shell-environment": "allow"}))
+    assert seen() == ([(1, 0)], [], ["one"])
+    agent.commit("more", "x\n", "two")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    assert seen() == ([(2, 0)], [], ["two", "one"])
+    assert {file.stat().st_mode & 0o777 for file in cache_path(gate.path).iterdir()} == {0o600}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote
 
 from terok_util.text import safe_text
 
@@ -119,6 +118,8 @@ def to_sarif(report: Report, *, version: str) -> dict[str, Any]:
 
 
 def _sarif_result(finding: Finding, treatment: str) -> dict[str, Any]:
+    from urllib.parse import quote  # a review that writes no SARIF starts sooner without
+
     detail = safe_text(finding.detail, limit=300)
     text = RULES[finding.rule].title + (f" ({detail})" if detail else "")
     result: dict[str, Any] = {"ruleId": finding.rule, "level": _SARIF_LEVEL[treatment], "message": {"text": text}}
