@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from terok_sandbox.supervise.hygiene import prctl
+from terok_sandbox.hygiene import prctl
 
 PR_SET_DUMPABLE = 4
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.compat import RawAgentYaml as RawAgentYaml
     from terok_executor.config_view import ExecutorConfigView as ExecutorConfigView
     from terok_executor.config_view import RawImageSection as RawImageSection
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
     from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
-    from terok_executor.launch.options import RunOptions as RunOptions
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
-    from terok_executor.launch.request import HeadlessRequest as HeadlessRequest
+    from terok_executor.launch.request import AgentRequest as AgentRequest
+    from terok_executor.launch.request import LaunchRequest as LaunchRequest
+    from terok_executor.launch.request import RunOptions as RunOptions
+    from terok_executor.launch.request import ToolRequest as ToolRequest
     from terok_executor.launch.resume import inject_prompt as inject_prompt
     from terok_executor.launch.seeding import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.launch.subagents import SubAgent as SubAgent
@@ -63,7 +66,6 @@ if TYPE_CHECKING:
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
-    from terok_executor.launch.tool_task import ToolRequest as ToolRequest
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.preflight import CheckResult as CheckResult
     from terok_executor.preflight import Preflight as Preflight
@@ -73,7 +75,6 @@ if TYPE_CHECKING:
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
-    from terok_executor.roster.schema import RawAgentYaml as RawAgentYaml
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import InstallSpec as InstallSpec
@@ -103,6 +104,7 @@ else:
             ".auth.status": "CredentialStatus credential_status",
             ".cli.auth_verbs": "VAULT_COMMANDS",
             ".cli.tree": "COMMANDS",
+            ".compat": "RawAgentYaml",
             ".config_view": "ExecutorConfigView RawImageSection",
             ".credentials": "CredentialMissingError store_api_key",
             ".delivery": "Delivery",
@@ -116,20 +118,17 @@ else:
             ".krun": "KrunHost KrunHostKeypair",
             ".launch.env": "ContainerEnvResult ContainerEnvSpec VaultLocation assemble_container_env",
             ".launch.instructions": "bundled_default_instructions resolve_instructions",
-            ".launch.options": "RunOptions",
             ".launch.prepared": "write_supervisor_sidecar",
-            ".launch.request": "HeadlessRequest",
+            ".launch.request": "AgentRequest LaunchRequest RunOptions ToolRequest",
             ".launch.resume": "inject_prompt",
             ".launch.seeding": "seed_workspace_from_clone_cache",
             ".launch.subagents": "SubAgent parse_md_agent",
             ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
-            ".launch.tool_task": "ToolRequest",
             ".paths": "mounts_dir",
             ".preflight": "CheckResult Preflight",
             ".result": "RunResult",
             ".roster.roster": "AGENT_PROVIDERS AgentRoster",
             ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
-            ".roster.schema": "RawAgentYaml",
             ".roster.types": "Agent HelpSpec InstallSpec Provider Tool",
             ".storage": "SharedMountStorageInfo TaskStorageInfo",
             "AgentProvider": ".roster.types:Agent",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from terok_executor.container_care import WEB_MARKER, ContainerCare
 from terok_executor.delivery import read_delivery
-from terok_executor.errors import ExecutorError
+from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.follow import Outcome, follow, stopped_on_failure
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import GitGate, Sandbox
 from terok_executor.launch.agent_task import start_agent
+from terok_executor.launch.check import find_frontend
 from terok_executor.launch.command import terminal_command
-from terok_executor.launch.options import RunOptions, make_request
 from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
-from terok_executor.launch.request import HeadlessRequest, check_request
+from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
-from terok_executor.launch.tool_task import ToolOptions, ToolRequest, start_tool
+from terok_executor.launch.tool_task import start_tool
 from terok_executor.paths import task_dir
 from terok_executor.result import RunResult, collect_result
 from terok_executor.roster.roster import AgentRoster
@@ -95,25 +95,21 @@ class AgentRunner(ContainerCare):
         Raises RosterError, RequestError, PrerequisiteError, BuildError, CredentialMissingError, and what the sandbox
         raises; nothing of a run that failed to start is left.
         """
-        request = make_request(
-            provider,
-            repo,
-            options,
-            base_image=self._base_image,
-            family=self._family,
-            prompt=prompt,
-            max_turns=max_turns,
-            timeout=timeout,
-        )
+        request = self._request(provider, repo, options, prompt=prompt, max_turns=max_turns, timeout=timeout)
         record = self.start(request, hooks=hooks)
         if follow:
             self.follow(record.container, _to_stdout)
         return record.container
 
-    def start(self, request: HeadlessRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
+    def _request(
+        self, agent: str, repo: str | None, options: RunOptions, *, prompt: str | None = None, **more: Any
+    ) -> AgentRequest:
+        image = {"base_image": self._base_image, "family": self._family}
+        return agent_request(agent, repo, options, prompt=prompt, **image, **more)
+
+    def start(self, request: AgentRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
         """Start a run and return its record; errors as for `run_headless`."""
-        checked = check_request(request, self.roster)
-        return start_agent(self.sandbox, self.roster, checked, image=self._image, hooks=hooks, on_line=self._on_line)
+        return start_agent(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
 
     def run_interactive(
         self,
@@ -128,7 +124,7 @@ class AgentRunner(ContainerCare):
         `login_command` opens a terminal in it. Arguments and errors as for `run_headless`; ExecutorError if the
         container is not ready within two minutes.
         """
-        request = make_request(provider, repo, options, base_image=self._base_image, family=self._family)
+        request = self._request(provider, repo, options)
         record = self.start(request, hooks=hooks)
         self.wait_until_ready(record.container)
         if hooks is not None:
@@ -151,23 +147,23 @@ class AgentRunner(ContainerCare):
         proxy in front of it. `provider` is the agent; by default the first that has a page. The page is served by a
         process of its own until the container ends. Errors as for `run_interactive`.
         """
-        agent = provider or next((name for name, one in self.roster.agents.items() if one.web), "")
-        request = make_request(agent, repo, options, base_image=self._base_image, family=self._family, web=True)
-        return self.start_web(request, port=port, public_url=public_url, hooks=hooks)
+        agent = provider or self._agent_with_page()
+        request = self._request(agent, repo, options, web=True, public_url=public_url or "")
+        return self.start_web(request, port=port, hooks=hooks)
 
-    def start_web(
-        self,
-        request: HeadlessRequest,
-        *,
-        port: int | None = None,
-        public_url: str | None = None,
-        hooks: LifecycleHooks | None = None,
-    ) -> str:
+    def _agent_with_page(self) -> str:
+        for name, agent in self.roster.agents.items():
+            with suppress(RequestError):
+                find_frontend(agent, self.roster)
+                return name
+        return ""
+
+    def start_web(self, request: AgentRequest, *, port: int | None = None, hooks: LifecycleHooks | None = None) -> str:
         """Start a container with a web page and serve it, see `run_web`; returns the container's name."""
         with listen(port) as listener:
-            url = public_url or f"http://127.0.0.1:{listener.getsockname()[1]}"
-            name = self.start(replace(request, public_url=url), hooks=hooks).container
-            self._open_page(name, listener, public_url or "")
+            own = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            name = self.start(replace(request, public_url=request.public_url or own), hooks=hooks).container
+            self._open_page(name, listener, request.public_url)
         if hooks is not None:
             hooks.post_ready()
         return name
@@ -201,8 +197,9 @@ class AgentRunner(ContainerCare):
 
         The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
         """
-        base: dict[str, Any] = {"base_image": self._base_image, "family": self._family, **options}
-        record = self.start_tool(ToolRequest(tool=tool, repo=repo, tool_args=tuple(tool_args), **base), hooks=hooks)
+        given: dict[str, Any] = {**options, "base_image": self._base_image, "family": self._family}
+        request = ToolRequest(tool=tool, repo=repo, tool_args=tuple(tool_args), **given)
+        record = self.start_tool(request, hooks=hooks)
         if follow:
             self.follow(record.container, _to_stdout)
         return record.container

@@ -23,26 +23,27 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.git_gate import GitGate
     from terok_sandbox.gate.host_server import GateServer
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
-    from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
-    from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Sharing, VolumeSpec, Wiring
+    from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
     from terok_sandbox.runtime.fake import FakeRuntime, FakeSupervision
     from terok_sandbox.runtime.guest import GuestKeys, SshTransport, service_ports
     from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.podman import PodmanRuntime
-    from terok_sandbox.runtime.protocol import Container, ContainerRuntime, ContainerState, ExecResult, Image
-    from terok_sandbox.sandbox import Sandbox
+    from terok_sandbox.runtime.protocol import Container, ContainerRuntime, ExecResult, Image
+    from terok_sandbox.sandbox.sandbox import Sandbox
+    from terok_sandbox.sandbox.shield import Shield, ShieldState
     from terok_sandbox.setup.state import check_setup
     from terok_sandbox.shield.policy import Policy
     from terok_sandbox.shield.profiles import list_profiles
-    from terok_sandbox.shield.shield import Shield, ShieldState
     from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
+    from terok_sandbox.values.host import ContainerState, HostFacts
+    from terok_sandbox.values.launch import Sharing, VolumeSpec
+    from terok_sandbox.values.limits import Budget, Limits
     from terok_sandbox.vault.routes import load_routes
     from terok_sandbox.vault.ssh.store import SSHManager
     from terok_sandbox.vault.status import VaultStatus
     from terok_sandbox.vault.store import CredentialDB
     from terok_sandbox.vault.unlock import open_vault
-    from terok_sandbox.vault.usage.budget import Budget, Limits
 
     __all__ = [
         "COMMANDS",
@@ -118,25 +119,26 @@ else:
             ".gate.git_gate": "GitGate",
             ".gate.host_server": "GateServer",
             ".launch.check": "SAFE_ANNOTATION_KEYS",
-            ".launch.facts": "HostFacts",
             ".launch.resources": "PerContainerResources allocate_per_container_resources",
-            ".launch.spec": "LifecycleHooks RunSpec Sharing VolumeSpec Wiring",
+            ".launch.spec": "LifecycleHooks RunSpec Wiring",
             ".runtime.fake": "FakeRuntime FakeSupervision",
             ".runtime.guest": "GuestKeys SshTransport service_ports",
             ".runtime.krun": "KrunRuntime",
             ".runtime.podman": "PodmanRuntime",
-            ".runtime.protocol": "Container ContainerRuntime ContainerState ExecResult Image",
-            ".sandbox": "Sandbox",
+            ".runtime.protocol": "Container ContainerRuntime ExecResult Image",
+            ".sandbox.sandbox": "Sandbox",
             ".setup.state": "check_setup",
             ".shield.policy": "Policy",
             ".shield.profiles": "list_profiles",
-            ".shield.shield": "Shield ShieldState",
+            ".sandbox.shield": "Shield ShieldState",
             ".sidecar": "GateWiring PolicyTiers Sidecar",
             ".vault.routes": "load_routes",
             ".vault.ssh.store": "SSHManager",
             ".vault.status": "VaultStatus",
             ".vault.store": "CredentialDB",
             ".vault.unlock": "open_vault",
-            ".vault.usage.budget": "Budget Limits",
+            ".values.host": "ContainerState HostFacts",
+            ".values.launch": "Sharing VolumeSpec",
+            ".values.limits": "Budget Limits",
         },
     )

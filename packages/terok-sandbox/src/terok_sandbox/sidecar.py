@@ -13,22 +13,17 @@ import re
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from terok_util import TerokError, write_sensitive_file
 
 from terok_sandbox.errors import SidecarError, VaultError
-from terok_sandbox.vault.usage.budget import NO_LIMITS, Limits
+from terok_sandbox.values.launch import Enforcement, Network, Planned
+from terok_sandbox.values.limits import NO_LIMITS, Limits
+from terok_sandbox.values.names import is_plain
 
 SCHEMA: Final = 1
 MAX_SIZE: Final = 1024 * 1024
-CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
-
-Enforcement = Literal["filter", "airlock"]
-SecurityClass = Literal["gatekeeping", "online"]
-"""Whether a container reaches its project's upstream through the gate alone, or directly too."""
-Network = Literal["slirp4netns", "pasta"]
-"""The program that leads from a container's network namespace to the host's network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +105,6 @@ class HostPorts:
 
     vault: int
     gate: int
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What Podman is to make of a launch; everything else in the container's configuration stops its start.
-
-    `mounts` are (source, destination, `ro` or `rw`), a tmpfs with the source `tmpfs`. `env` has the SHA-256
-    of each `NAME=VALUE`, so that the file still names no secret; `None` for a container that somebody starts with
-    arguments of their own, whose variables and further mounts are theirs to choose. `devices` are what a description
-    of the asked GPUs grants: paths of nodes and mounts, and names of variables. `image_stores` are places besides
-    Podman's storage where the image may be.
-    """
-
-    hostname: str
-    mounts: tuple[tuple[str, str, str], ...]
-    env: tuple[str, ...] | None
-    capabilities: tuple[str, ...]
-    restricted: bool
-    user_namespace: bool
-    own_network: bool = False
-    labels: bool = False
-    devices: tuple[str, ...] = ()
-    image_stores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +211,8 @@ def _read_private(path: Path) -> bytes:
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
     _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network", "planned"})
     name = _text(raw, "container_name")
-    if not CONTAINER_NAME.match(name):
-        raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
+    if not is_plain(name):
+        raise SidecarError(f"container_name: invalid name {name[:80]!r}", hint=_RELAUNCH)
     vault, gate = raw["vault"], raw["gate"]
     return Sidecar(
         schema=SCHEMA,

@@ -55,6 +55,43 @@ def address(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
+def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, backlog: int = 64) -> socket.socket:
+    """Return a non-blocking listener at `path`, replacing a socket that is there; raises OSError."""
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        path.unlink(missing_ok=True)
+        with address(path) as name:
+            listener.bind(name)
+        path.chmod(mode)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) -> socket.socket:
+    """Connect to the listener at `path`; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
+    channel = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+    try:
+        channel.settimeout(timeout)
+        with address(path) as name:
+            channel.connect(name)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def answers(path: Path) -> bool:
+    """Tell whether somebody listens at `path`."""
+    try:
+        connect(path, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def _namespaces(process: str) -> tuple[int, list[list[str]]]:
     """Return how deep in process namespaces a process is, and how its user ids are mapped: both may be read of any."""
     place = Path("/proc", process)

@@ -14,12 +14,13 @@ from terok_sandbox.errors import (
     SpecError,
     SupervisionError,
 )
-from terok_sandbox.launch.spec import LifecycleHooks, PolicyTiers, RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
 from terok_sandbox.launch.supervision import was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
-from terok_sandbox.runtime.protocol import ContainerState
-from terok_sandbox.sandbox import Sandbox
-from terok_sandbox.sidecar import GateWiring, Sidecar
+from terok_sandbox.sandbox.sandbox import Sandbox
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import VolumeSpec
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
@@ -129,7 +130,7 @@ def test_a_container_that_is_not_sandboxed_is_left_alone(lab: Lab) -> None:
 def test_no_name_can_be_taken_for_the_id_of_another_container(lab: Lab) -> None:
     for name in ("a", "7", "deadbeef", "0" * 63):
         for act in (lab.sandbox.rm, lab.sandbox.stop, lab.sandbox.start, lab.sandbox.cleanup):
-            with pytest.raises(SpecError, match="no container name"):
+            with pytest.raises(SpecError, match="invalid container name"):
                 act(name)
         with pytest.raises(SpecError):
             lab.sandbox.run(replace(SPEC, container_name=name))

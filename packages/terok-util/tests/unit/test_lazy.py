@@ -19,7 +19,7 @@ def test_every_public_name_is_there() -> None:
 
 @pytest.mark.parametrize("package", ["terok_util", "terok_util.process"])
 def test_types_and_run_time_agree_on_the_names(package: str) -> None:
-    """The names stand twice, for the type checker and for the interpreter."""
+    """The interpreter reads the names that are written for the type checker."""
     __import__(package)
     module = sys.modules[package]
     assert module.__file__ is not None

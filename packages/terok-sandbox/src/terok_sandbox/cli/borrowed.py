@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok_sandbox.cli.containers import allow_line, warn
-from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
-from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.launch.spec import RunSpec, Wiring
+from terok_sandbox.sandbox.sandbox import Sandbox
+from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.vault_addr import LOOPBACK_VAULT_URL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.seccomp import OptOut
+    from terok_sandbox.values.launch import OptOut
 
 _ANY_IMAGE = "localhost/any"
 
@@ -36,7 +37,7 @@ def prepare(
     as_json: bool,
 ) -> None:
     """Print the arguments and variables to give one's own `podman run`."""
-    from terok_sandbox.shield.registry_hosts import profile_tiers
+    from terok_sandbox.launch.registry_hosts import profile_tiers
 
     sandbox = Sandbox(warn=warn)
     if credentials:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 from terok_util import UsageError
 from terok_util.text import safe_text
 
-from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
-from terok_sandbox.sandbox import Sandbox
+from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import PolicyTiers
+from terok_sandbox.values.launch import VolumeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from terok_sandbox.launch.seccomp import OptOut
+    from terok_sandbox.values.launch import OptOut
 
 
 def run(
@@ -90,7 +91,7 @@ def _tiers(
 ) -> PolicyTiers:
     if policy is None and not (sandbox.config.shield_profiles if profiles is None else profiles):
         return PolicyTiers(project_allow=tuple(lines))
-    from terok_sandbox.shield.registry_hosts import profile_tiers
+    from terok_sandbox.launch.registry_hosts import profile_tiers
 
     return profile_tiers(sandbox.config, image, profiles, lines, policy)
 
@@ -124,7 +125,7 @@ def remove(*, names: Sequence[str]) -> int:
 
 def list_all(*, as_json: bool) -> None:
     """Print the containers."""
-    from terok_sandbox.runtime.listing import BARE, list_sandboxes
+    from terok_sandbox.sandbox.listing import BARE, list_sandboxes
 
     sandbox = Sandbox()
     rows = list_sandboxes(sandbox.config, sandbox.runtime)

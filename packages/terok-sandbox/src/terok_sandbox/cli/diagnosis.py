@@ -17,8 +17,8 @@ from terok_sandbox.doctor.state import state_checks
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.listing import SandboxRow
     from terok_sandbox.runtime.protocol import ContainerRuntime
+    from terok_sandbox.sandbox.listing import SandboxRow
 
 _WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
 FIX_TIMEOUT = 120.0
@@ -67,7 +67,7 @@ def diagnose() -> list[Finding]:
 
 
 def _rows(config: SandboxConfig, runtime: ContainerRuntime) -> list[SandboxRow]:
-    from terok_sandbox.runtime.listing import list_sandboxes
+    from terok_sandbox.sandbox.listing import list_sandboxes
 
     return list_sandboxes(config, runtime)
 

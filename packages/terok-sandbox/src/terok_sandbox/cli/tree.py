@@ -189,7 +189,9 @@ COMMANDS = CommandTree(
         *VAULT_VERBS,
         *CLEARANCE_VERBS,
         CommandDef(
-            "shield", help="what containers may reach, and what they tried", children="terok_sandbox.shield.cli:VERBS"
+            "shield",
+            help="what containers may reach, and what they tried",
+            children="terok_sandbox.cli.shield_commands:VERBS",
         ),
         CommandDef(
             "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
 from terok_sandbox.errors import ConfigError, SandboxError
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from terok_sandbox.launch.seccomp import OptOut
-    from terok_sandbox.sidecar import Enforcement, SecurityClass
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
+    from terok_sandbox.values.limits import Budget
 
 
+DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
+"""Fields of `SandboxConfig` that a program started for it is given."""
 CACHE: Final = "cache"
 """Below the state directory: values that are made anew when it is removed."""
 
@@ -35,7 +37,7 @@ def _vault_dir() -> Path:
 
 
 def _no_budget() -> Budget:
-    from terok_sandbox.vault.usage.budget import Budget
+    from terok_sandbox.values.limits import Budget
 
     return Budget()
 
@@ -110,6 +112,11 @@ class SandboxConfig:
         return self.state_dir / "host.json"
 
     @property
+    def store_path(self) -> Path:
+        """File that says which storage Podman had at setup."""
+        return self.state_dir / "podman-store"
+
+    @property
     def gate_base_path(self) -> Path:
         """Directory of the bare mirrors, `<scope>.git` each."""
         return self.state_dir / "gate"
@@ -165,9 +172,9 @@ class SandboxConfig:
         """Return the directory of the supervisor's socket (host only) and of `guest/` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
 
-    def clearance_socket(self, name: str) -> Path:
-        """Return where the container's gateway listens for front ends; the container cannot see it."""
-        return self.container_runtime_dir(name) / "clearance" / "hub.sock"
+    def gateway_socket(self, name: str) -> Path:
+        """Return where the container's gateway listens for people; the container cannot see it."""
+        return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
     def guest_dir(self, name: str) -> Path:
         """Return the directory that the container sees as `/run/terok`."""
@@ -176,7 +183,7 @@ class SandboxConfig:
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
-        asking = (self.clearance_socket(name).parent, guest / "clearance")
+        asking = (self.gateway_socket(name).parent, guest / "clearance")
         for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 
@@ -187,9 +194,9 @@ def _settings(file: Path) -> dict[str, Any]:
         return {}
     from terok_util import remembered
 
-    from terok_sandbox.vault.usage.budget import Budget, Limits
+    from terok_sandbox.values.limits import Budget, Limits
 
-    data = read_file(file)
+    data = _read(file)
 
     def make() -> dict[str, Any]:
         from terok_sandbox.config.view import parse_view
@@ -199,8 +206,8 @@ def _settings(file: Path) -> dict[str, Any]:
     here = Path(__file__)
     code = [
         here.with_name("view.py"),
-        here.parents[1] / "vault/usage/budget.py",
-        here.parents[1] / "shield/upstream.py",
+        here.parents[1] / "values/limits.py",
+        here.parents[1] / "values/servers.py",
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = _state_dir() / CACHE / "config.json"
@@ -208,7 +215,7 @@ def _settings(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_file(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
     from terok_util import TerokError, read_config_file
 
@@ -219,11 +226,7 @@ def read_file(path: Path) -> bytes:
 
 
 def checked_name(name: str) -> str:
-    """Return `name` if it is a container name: `[a-z0-9][a-z0-9_.-]{0,62}`; raises SandboxError otherwise."""
-    from terok_sandbox.sidecar import CONTAINER_NAME
-
-    if not CONTAINER_NAME.match(name):
-        raise SandboxError(
-            f"{name!r} is no container name", hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit"
-        )
+    """Return `name` if a container can have it; raises SandboxError otherwise."""
+    if not is_plain(name):
+        raise SandboxError(f"invalid container name {name[:80]!r}", hint=PLAIN_HINT)
     return name

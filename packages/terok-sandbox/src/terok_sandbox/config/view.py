@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from terok_util import TerokError, config_error, load_config_file
 
-from terok_sandbox.config.model import read_file
 from terok_sandbox.errors import ConfigError
-from terok_sandbox.vault.usage.budget import Budget, Limits
+from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
+from terok_sandbox.values.limits import Budget, Limits
+from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,15 +36,13 @@ class CredentialsSection(Section):
 class ShieldSection(Section):
     """`shield:` how egress is enforced."""
 
-    mode: Literal["filter", "airlock"] = "filter"
+    mode: Enforcement = "filter"
     profiles: list[str] = Field(default_factory=list, max_length=32)
     resolvers: list[str] = Field(default_factory=list, max_length=3)
 
     @field_validator("resolvers")
     @classmethod
     def _check_resolvers(cls, value: list[str]) -> list[str]:
-        from terok_sandbox.shield.upstream import parse_server
-
         for text in value:
             try:
                 parse_server(text)
@@ -55,7 +54,7 @@ class ShieldSection(Section):
 class GateSection(Section):
     """`gate:` what containers see of their project's upstream."""
 
-    security_class: Literal["gatekeeping", "online"] = "gatekeeping"
+    security_class: SecurityClass = "gatekeeping"
 
 
 class LimitsSection(Section):
@@ -85,7 +84,7 @@ class RunSection(Section):
     """`run:` how containers are run."""
 
     shutdown_timeout: int = Field(default=10, ge=0, le=600)
-    seccomp_opt_outs: list[Literal["nested", "perf", "debug", "32bit"]] = Field(default_factory=list)
+    seccomp_opt_outs: list[OptOut] = Field(default_factory=list)
 
 
 class SandboxConfigView(BaseModel):
@@ -128,13 +127,8 @@ class SandboxConfigView(BaseModel):
         }
 
 
-def read_view(path: Path) -> SandboxConfigView:
-    """Read `path`; a missing file means defaults, a bad one is a ConfigError that names file, line and key."""
-    return parse_view(path, read_file(path))
-
-
 def parse_view(path: Path, content: bytes) -> SandboxConfigView:
-    """Return the view of what `path` holds; raises as `read_view` does."""
+    """Return the view of what `path` holds; a ConfigError names file, line and key."""
     try:
         scope = load_config_file(path, content)
     except TerokError as error:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
-from terok_sandbox.runtime.listing import BARE
-from terok_sandbox.shield.live_store import LIVE_FILE, load_live
+from terok_sandbox.sandbox.listing import BARE
+from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.supervision import SSH_SOCKET
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.listing import SandboxRow
+    from terok_sandbox.sandbox.listing import SandboxRow
 
 WAIT: Final = 5
 """Seconds an answer may take."""

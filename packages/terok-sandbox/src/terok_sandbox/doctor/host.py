@@ -16,9 +16,9 @@ from terok_sandbox.supervise.landlock import describe, supported
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.runtime.protocol import ContainerRuntime
     from terok_sandbox.setup.prerequisites import Prerequisite
+    from terok_sandbox.values.host import HostFacts
 
 KEYRING_LIMIT: Final = 0.95
 """Share of the user's quota of kernel keys above which starts begin to fail."""

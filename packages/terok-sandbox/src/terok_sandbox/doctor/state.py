@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.listing import SandboxRow
+    from terok_sandbox.sandbox.listing import SandboxRow
 
 _NAMED: Final = 5
 _SETUP: Final = ("terok-sandbox", "setup")

@@ -154,7 +154,7 @@ class _Gate:
             # Git asks without its token first: a connection that has sent no body yet can be used again.
             first = request.headers.get("Authorization") is None and not request.can_read_body
             return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path), close=not first)
-        with self.connections.at_work(request.protocol):
+        with self.connections.occupied(request.protocol):
             return await self._handle(request)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

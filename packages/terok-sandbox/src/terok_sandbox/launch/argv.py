@@ -16,7 +16,7 @@ from terok_sandbox.launch.made import digest
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
 from terok_sandbox.shield.asker import RESOLV_CONF
-from terok_sandbox.sidecar import Planned
+from terok_sandbox.values.launch import LaunchPlan, Planned
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -29,9 +29,9 @@ from terok_sandbox.vault_addr import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from terok_sandbox.launch.facts import HostFacts
-    from terok_sandbox.launch.spec import RunSpec, VolumeSpec
-    from terok_sandbox.sidecar import Enforcement, Network
+    from terok_sandbox.launch.spec import RunSpec
+    from terok_sandbox.values.host import HostFacts
+    from terok_sandbox.values.launch import Enforcement
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
 """What `sudo` and the package managers under it need, and all that an unrestricted container keeps of Podman's set.
@@ -77,35 +77,6 @@ class LaunchPaths:
     env_file: Path
     seccomp_dir: Path
     log: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchPlan:
-    """A launch, ready to be carried out.
-
-    `argv` either runs the container detached or, when `sealed`, creates it: `copies` are then to be copied in
-    before it is started. `options` are those of them that make a container of any image and command a sandboxed one.
-    The texts are the contents of the files named in `LaunchPaths`; `apt_conf` is empty where there is none,
-    `timezone` names the zone that `localtime` describes, if one was asked for. `planned` is what Podman has to
-    make of it, `network` the program that connects the container once it is supervised. `warnings` are lines for
-    the user.
-    """
-
-    name: str
-    image: str
-    argv: tuple[str, ...]
-    options: tuple[str, ...]
-    sealed: bool
-    copies: tuple[VolumeSpec, ...]
-    env_file: str
-    resolv_conf: str
-    hosts: str
-    apt_conf: str
-    hostname: str
-    timezone: str | None
-    planned: Planned
-    network: Network | None
-    warnings: tuple[str, ...]
 
 
 def plan_launch(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.sidecar import Planned
+    from terok_sandbox.values.launch import Planned
 
     Config = Callable[[], SandboxConfig]
 
@@ -214,7 +214,7 @@ def _harmless(made: Made, source: str, destination: str, kind: str, options: set
     """Judge a mount of somebody who starts the container themselves as one of a launch would be."""
     from terok_sandbox.launch.mounts import check_mount_sources
     from terok_sandbox.launch.paths import check_container_path
-    from terok_sandbox.launch.spec import VolumeSpec
+    from terok_sandbox.values.launch import VolumeSpec
 
     try:
         check_container_path(destination)

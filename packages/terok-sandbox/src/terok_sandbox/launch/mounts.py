@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox.config.host_files import conf_path, unit_dir
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.sockets import listening_below
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.spec import VolumeSpec
+    from terok_sandbox.values.launch import VolumeSpec
 
 ENGINE_SOCKETS: Final = (
     "/run/docker.sock",
@@ -157,9 +158,6 @@ def _engine_sockets() -> Iterator[str]:
 
 def _settings(config: SandboxConfig) -> Iterator[Path]:
     """Yield what decides which programs run outside of containers."""
-    from terok_sandbox.setup.containers_conf import conf_path
-    from terok_sandbox.supervise.systemd import unit_dir
-
     yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)

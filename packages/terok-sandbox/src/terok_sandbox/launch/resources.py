@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.argv import LaunchPlan
     from terok_sandbox.launch.spec import RunSpec
-    from terok_sandbox.sidecar import Network, Planned
+    from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""

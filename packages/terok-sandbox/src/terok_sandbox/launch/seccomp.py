@@ -17,21 +17,13 @@ What is taken away serves attacks on the kernel far more often than agents, and 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_sandbox.errors import SetupError
+from terok_sandbox.values.launch import OPT_OUTS, OptOut
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-
-OptOut = Literal["nested", "perf", "debug", "32bit"]
-"""What a launch may ask to keep of Podman's own profile.
-
-`nested`: namespaces and mounts, for containers in the container or a browser's own sandbox. `perf`: performance
-events, as far as the kernel grants them. `debug`: debuggers and tracers of the container's own processes. `32bit`:
-programs for the processor's other instruction sets, which are killed otherwise.
-"""
-OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
 EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 

@@ -8,40 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 
-from terok_sandbox.launch.seccomp import OptOut
-from terok_sandbox.sidecar import Enforcement, GateWiring, PolicyTiers
-from terok_sandbox.vault.usage.budget import Budget
-
-__all__ = ["Budget", "GateWiring", "LifecycleHooks", "PolicyTiers", "RunSpec", "Sharing", "VolumeSpec", "Wiring"]
-
-
-class Sharing(Enum):
-    """SELinux label of a bind mount."""
-
-    SHARED = "z"
-    PRIVATE = "Z"
-
-
-@dataclass(frozen=True, slots=True)
-class VolumeSpec:
-    """A host path that the container sees.
-
-    In a sealed launch it is copied in instead of mounted, unless `live`.
-    """
-
-    host_path: Path
-    container_path: str
-    sharing: Sharing = Sharing.SHARED
-    read_only: bool = False
-    live: bool = False
-
-    def to_mount_arg(self, *, labels: bool = True) -> str:
-        """Return the value of podman's `--volume`; `labels` says whether the host has SELinux."""
-        options = [*([self.sharing.value] if labels else []), "ro" if self.read_only else "rw"]
-        return f"{self.host_path}:{self.container_path}:{','.join(options)}"
+from terok_sandbox.sidecar import GateWiring, PolicyTiers
+from terok_sandbox.values.launch import Enforcement, OptOut, VolumeSpec
+from terok_sandbox.values.limits import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

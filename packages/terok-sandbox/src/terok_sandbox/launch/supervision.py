@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from terok_util.text import safe_text
 
-from terok_sandbox.errors import EngineError, LaunchError, SupervisorError
-from terok_sandbox.runtime.protocol import ContainerState
+from terok_sandbox.errors import LaunchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,53 +44,6 @@ class Supervision(Protocol):
         """End the supervisor of container `name`; none is no error."""
 
 
-class HookSupervision:
-    """Supervision by the fork server and the OCI hook."""
-
-    def check_setup(self, config: SandboxConfig) -> None:
-        """Compare what is installed with what this version installs."""
-        from terok_sandbox.setup.state import check_setup
-
-        check_setup(config)
-
-    def prepare(self, config: SandboxConfig, name: str) -> None:
-        """Ask the fork server for a supervisor."""
-        from terok_sandbox.supervise import client
-
-        client.supervise(config, config.sidecar_path(name))
-
-    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Ask the supervisor; that of a container which has ended already has left its word in the log."""
-        from terok_sandbox.supervise import client
-
-        log = config.container_state_dir(container.name) / SUPERVISOR_LOG
-        deadline = time.monotonic() + VERIFY_TIMEOUT
-        while True:
-            try:
-                if client.status(config, container.name).get("prepared"):
-                    return ""
-                problem = "its supervisor has no container"
-            except SupervisorError as error:
-                problem = error.message
-            if was_supervised(_tail(log), known_id, since, to_its_end=True):
-                return ""
-            try:
-                ended = container.state is ContainerState.EXITED
-                if ended and was_supervised(_tail(log), known_id or container.id, since):
-                    return ""
-            except EngineError as error:
-                problem = error.message
-            if time.monotonic() > deadline:
-                return problem + _last_line(_tail(log))
-            time.sleep(0.05)
-
-    def end(self, config: SandboxConfig, name: str) -> None:
-        """Stop the container's supervisor."""
-        from terok_sandbox.supervise import client
-
-        client.stop_supervisor(config, name)
-
-
 @contextmanager
 def hook_heard(log: Path) -> Iterator[None]:
     """Put the hook's own words, which crun swallows, in place of a start's failure; `log` is where it leaves them."""
@@ -102,7 +53,7 @@ def hook_heard(log: Path) -> Iterator[None]:
     try:
         yield
     except LaunchError as error:
-        if refusal := hook_refusal(_tail(log)):
+        if refusal := hook_refusal(log_tail(log)):
             raise refusal from error
         raise
 
@@ -124,7 +75,8 @@ def was_supervised(log: str, container_id: str, since: float, *, to_its_end: boo
     return bool(container_id) and any(datetime.fromisoformat(found[1]) >= earliest for found in taken.finditer(log))
 
 
-def _tail(log: Path) -> str:
+def log_tail(log: Path) -> str:
+    """Return the end of a log file, empty if it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _LOG_TAIL))
@@ -133,6 +85,7 @@ def _tail(log: Path) -> str:
         return ""
 
 
-def _last_line(log: str) -> str:
+def last_log_line(log: str) -> str:
+    """Return the last line of `log` as the end of a sentence, empty if there is none."""
     lines = [line for line in log.splitlines() if line.strip()]
     return f"; its log ends with: {safe_text(lines[-1], limit=300)}" if lines else ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.netns.nft import Program
-    from terok_sandbox.sidecar import Network
+    from terok_sandbox.values.launch import Network
 
 INTERFACE: Final = "tap0"
 _PLACE: Final = "netns"

@@ -18,17 +18,10 @@ from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
-from terok_sandbox.launch.facts import HostFacts
 from terok_sandbox.runtime.events import ContainerEvent
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import (
-    ContainerState,
-    ContainerSummary,
-    ExecResult,
-    ImageSummary,
-    MountSummary,
-    RemoveResult,
-)
+from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
+from terok_sandbox.values.host import ContainerState, HostFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,9 +30,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.argv import LaunchPlan
     from terok_sandbox.runtime.ports import PortReservation
     from terok_sandbox.runtime.protocol import ByteProcess, Container
+    from terok_sandbox.values.launch import LaunchPlan
 
 FAKE_FACTS = HostFacts(
     podman="/usr/bin/podman",

@@ -21,14 +21,8 @@ from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT,
 from terok_sandbox.runtime.following import LogFile, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import (
-    ContainerState,
-    ContainerSummary,
-    ExecResult,
-    ImageSummary,
-    MountSummary,
-    RemoveResult,
-)
+from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
+from terok_sandbox.values.host import ContainerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,11 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.argv import LaunchPlan
-    from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.runtime.events import EventStream
     from terok_sandbox.runtime.ports import PortReservation
     from terok_sandbox.runtime.protocol import ByteProcess
+    from terok_sandbox.values.host import HostFacts
+    from terok_sandbox.values.launch import LaunchPlan
 
 _STATES = {
     "configured": ContainerState.CREATED,

@@ -13,8 +13,8 @@ from terok_util import atomic_write, ensure_dir
 from terok_util.process import ToolNotFound, find_tool
 
 from terok_sandbox.errors import EngineError
-from terok_sandbox.launch.facts import HostFacts, choose_network
 from terok_sandbox.runtime.engine import ask, find_podman
+from terok_sandbox.values.host import HostFacts, choose_network
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig

@@ -6,7 +6,6 @@ with "there is nothing".
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -14,23 +13,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from terok_sandbox.launch.argv import LaunchPlan
-    from terok_sandbox.launch.facts import HostFacts
     from terok_sandbox.runtime.events import EventStream
     from terok_sandbox.runtime.ports import PortReservation
-
-
-class ContainerState(StrEnum):
-    """Life of a container; `MISSING` is the engine's own statement that it does not exist."""
-
-    MISSING = "missing"
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPING = "stopping"
-    EXITED = "exited"
-    REMOVING = "removing"
-    OTHER = "other"
+    from terok_sandbox.values.host import ContainerState, HostFacts
+    from terok_sandbox.values.launch import LaunchPlan
 
 
 class ExecResult(NamedTuple):

@@ -23,16 +23,6 @@ MARK: Final = "terok-sandbox setup added this setting"
 _HEADER: Final = re.compile(r"\s*\[\s*engine\s*\]\s*(#.*)?$")
 
 
-def conf_path() -> Path:
-    """Return the file podman reads the user's settings from (`CONTAINERS_CONF` wins, root has the system's)."""
-    if named := os.environ.get("CONTAINERS_CONF"):
-        return Path(named)
-    if os.geteuid() == 0:
-        return Path("/etc/containers/containers.conf")
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "containers" / "containers.conf"
-
-
 def later_files(path: Path) -> list[Path]:
     """Return the files that podman reads after `path`, in its order: what they set takes the place of what it sets."""
     named, override = os.environ.get("CONTAINERS_CONF"), os.environ.get("CONTAINERS_CONF_OVERRIDE")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from terok_util.process import ProcessError, find_tool
 
 from terok_sandbox.errors import SandboxError
-from terok_sandbox.launch.facts import MIN_PODMAN
 from terok_sandbox.runtime.engine import podman
 from terok_sandbox.runtime.probe import has_init, parse_version
+from terok_sandbox.values.host import MIN_PODMAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

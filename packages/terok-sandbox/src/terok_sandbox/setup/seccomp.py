@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError, atomic_write, ensure_dir, read_file, remove_tree
 
+from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import PrerequisiteMissing, SetupError
 from terok_sandbox.launch.seccomp import all_opt_outs, profile_name, tighten
-from terok_sandbox.setup.containers_conf import conf_path
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
+from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
-from terok_sandbox.setup.containers_conf import add_hook_dir, conf_path, remove_hook_dir
+from terok_sandbox.launch.registry_hosts import learn_redirects
+from terok_sandbox.setup.containers_conf import add_hook_dir, remove_hook_dir
 from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import check_setup, read_receipt, refuse_downgrade
 from terok_sandbox.setup.upgrade import upgrade_state
-from terok_sandbox.shield.registry_hosts import learn_redirects
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import SetupDowngrade, SetupRequired
-from terok_sandbox.setup.containers_conf import conf_path, later_files, names_hook_dir
+from terok_sandbox.setup.containers_conf import later_files, names_hook_dir
 from terok_sandbox.setup.hooks import problem_with_hooks
 from terok_sandbox.setup.seccomp import problem_with_profiles
 from terok_sandbox.version import VERSION

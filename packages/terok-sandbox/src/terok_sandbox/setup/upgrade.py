@@ -12,9 +12,9 @@ from terok_util import TerokError, ensure_dir
 from terok_sandbox.audit import rotated
 from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
 from terok_sandbox.launch.resources import SHIELD_AUDIT, launch_lock
-from terok_sandbox.shield.live_store import LIVE_FILE
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
+from terok_sandbox.values.posture import LIVE_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,14 +15,11 @@ from terok_util import TerokError, write_sensitive_file
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy.grammar import Rule, parse_line
-from terok_sandbox.shield.postures import POSTURES, Posture
+from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIVE_FILE: Final = "shield-live.json"
-SCHEMA: Final = 1
-MAX_SIZE: Final = 1024 * 1024
 ROOM: Final = 8192
 """Bytes of blank space behind the state: what a full disk gives no room for is written over the old state."""
 Scope = Literal["once", "minutes", "task", "project"]
@@ -109,26 +105,11 @@ def load_live(path: Path) -> LiveState:
 
     Raises `ShieldError` for a damaged or foreign file: what a denial in it has closed must not open.
     """
+    posture, verdicts = read_posture(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return LiveState()
-    except OSError as error:
-        raise _damaged(path, error.strerror or "cannot be opened") from error
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
-            raise _damaged(path, "not a private regular file of this user")
-        data = file.read(MAX_SIZE + 1)
-    if not data:
-        return LiveState("quarantine")
-    try:
-        document = json.loads(data) if len(data) <= MAX_SIZE else None
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
-            raise ValueError("not a state of this schema")
-        return LiveState(document["posture"], tuple(map(LiveVerdict.from_json, document["verdicts"])))
-    except (ValueError, KeyError, TypeError, RecursionError, PolicyError) as error:
-        raise _damaged(path, str(error)) from error
+        return LiveState(posture, tuple(map(LiveVerdict.from_json, verdicts)))
+    except PolicyError as error:
+        raise damaged_posture(path, str(error)) from error
 
 
 def save_live(path: Path, state: LiveState) -> None:
@@ -177,9 +158,3 @@ def settle_live(path: Path) -> None:
 
 def _lost(path: Path, error: Exception) -> ShieldError:
     return ShieldError(f"{path}: cannot keep the verdict: {error}", hint="free some disk space")
-
-
-def _damaged(path: Path, what: str) -> ShieldError:
-    return ShieldError(
-        f"{path}: {what}; the container is kept closed", hint="remove the file to go back to the launch policy"
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.shield.dns_wire import BadAnswerError, TruncatedError, read_answer, write_upstream_query
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy.addresses import parse_address
+from terok_sandbox.values.servers import Server
 
 if TYPE_CHECKING:
     from terok_sandbox.shield.dns_wire import Answer
@@ -27,8 +28,6 @@ _WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0
-
-Server = tuple[str, int]
 
 
 class UpstreamError(Exception):
@@ -46,20 +45,6 @@ def parse_resolv_conf(text: str) -> tuple[Server, ...]:
             parse_address(words[1].partition("%")[0])
             servers.append((words[1], 53))
     return tuple(servers[:_MAX_SERVERS])
-
-
-def parse_server(text: str) -> Server:
-    """Return the name server written as `address`, `address:port` or `[IPv6]:port`; raises SpellingError."""
-    host, port = text, "53"
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest[1:] if rest.startswith(":") else "" if rest else "53"
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    parse_address(host.partition("%")[0])
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise SpellingError(f"{text[:64]!r} is no name server", hint="write 192.0.2.53, 192.0.2.53:5353 or [::1]:5353")
-    return host, int(port)
 
 
 class Upstream:

@@ -15,6 +15,8 @@ from terok_util import TerokError, ensure_dir
 from terok_util.process import spawn
 from terok_util.text import safe_text
 
+from terok_sandbox import unix_sockets
+from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET
@@ -50,11 +52,11 @@ def ensure_forkserver(cfg: SandboxConfig) -> None:
 
     Raises `SupervisorError` when none answers in time.
     """
-    if wire.answers(cfg.forkserver_socket):
+    if unix_sockets.answers(cfg.forkserver_socket):
         return
     _start(cfg)
     deadline = time.monotonic() + START_TIMEOUT
-    while not wire.answers(cfg.forkserver_socket):
+    while not unix_sockets.answers(cfg.forkserver_socket):
         if time.monotonic() > deadline:
             raise SupervisorError(
                 f"the fork server does not start: {_last_line(cfg.state_dir / LOG_FILE)}",
@@ -212,9 +214,7 @@ def _start_janitor(cfg: SandboxConfig) -> None:
     It gets this process's environment: Podman is to look where the caller's Podman looks. Without a setup it does not
     know where that is.
     """
-    from terok_sandbox.supervise.janitor import DIRECTORIES, STORE_FILE
-
-    if not (cfg.state_dir / STORE_FILE).exists():
+    if not cfg.store_path.exists():
         return
     with suppress(TerokError, OSError), (cfg.state_dir / JANITOR_LOG).open("wb") as log:
         argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.janitor"]
@@ -237,7 +237,7 @@ def _ask_current(cfg: SandboxConfig, kind: str, **fields: Any) -> None:
 
 def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> dict[str, Any]:
     try:
-        with wire.connect(path, timeout=ANSWER_TIMEOUT) as channel:
+        with unix_sockets.connect(path, timeout=ANSWER_TIMEOUT) as channel:
             wire.send(channel, kind, descriptors=descriptors, **fields)
             answer = wire.receive(channel)
     except (FileNotFoundError, NotADirectoryError, ConnectionError) as error:
@@ -258,7 +258,7 @@ def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: An
 
 def _wait_gone(path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while wire.answers(path) and time.monotonic() < deadline:
+    while unix_sockets.answers(path) and time.monotonic() < deadline:
         time.sleep(0.005)
 
 

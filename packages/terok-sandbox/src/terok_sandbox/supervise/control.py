@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import wire
+from terok_sandbox.supervise.hook import BUILD, PROTOCOL
 
 Handler = Callable[[wire.Frame], dict[str, Any]]
 """Takes a request and returns the fields of the `ok` answer; a TerokError becomes an `error` answer."""
@@ -54,7 +56,7 @@ class ControlServer:
     def _accept(self) -> None:
         with suppress(OSError):
             connection, _ = self._listener.accept()
-            if wire.peer_uid(connection) != os.geteuid() or len(self._connections) >= _MAX_CONNECTIONS:
+            if unix_sockets.peer_uid(connection) != os.geteuid() or len(self._connections) >= _MAX_CONNECTIONS:
                 connection.close()
                 return
             connection.setblocking(False)
@@ -114,9 +116,8 @@ def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None])
 
 def check_version(frame: wire.Frame) -> None:
     """Raise `SupervisorError` when the peer speaks another protocol version."""
-    if frame.version != wire.PROTOCOL:
+    if frame.version != PROTOCOL:
         raise SupervisorError(
-            f"the hook or client speaks protocol {frame.version} ({frame.build}), "
-            f"the supervisor {wire.PROTOCOL} ({wire.BUILD})",
+            f"the hook or client speaks protocol {frame.version} ({frame.build}), the supervisor {PROTOCOL} ({BUILD})",
             hint="run `terok-sandbox setup`, so that both are of one version",
         )

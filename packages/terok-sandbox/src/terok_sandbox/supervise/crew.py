@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox import hygiene
 from terok_sandbox.netns.nft import NftChannelFds, Program, spawn_nft
+from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import Sidecar
-from terok_sandbox.supervise import hygiene
 from terok_sandbox.supervise.handover import ProcessId, start_time
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.supervision import Supervision, load
-from terok_sandbox.supervise.worker import WorkerContext, become_worker
+from terok_sandbox.supervise.worker import become_worker
 
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2

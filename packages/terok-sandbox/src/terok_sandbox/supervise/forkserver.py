@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from terok_util import TerokError, ensure_dir
 from terok_util.process import spawn
 
+from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
-from terok_sandbox.supervise import hygiene, systemd, wire
+from terok_sandbox.supervise import systemd, wire
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
+from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 
@@ -118,7 +120,7 @@ class ForkServer:
 
     def _renew(self, frame: wire.Frame) -> dict[str, Any]:
         """Leave when the asking build is another one, or the sources have changed."""
-        if frame.build == wire.BUILD and not _changed(self._sources):
+        if frame.build == BUILD and not _changed(self._sources):
             return {"pid": os.getpid()}
         self._stopping = True
         return {"replaced": True, "pid": os.getpid()}
@@ -133,7 +135,7 @@ class ForkServer:
         known = self._children.get(sidecar.container_name)
         if known is not None and not known.going:
             return {}
-        if known is None and wire.answers(sidecar.runtime_dir / CONTROL_SOCKET):
+        if known is None and unix_sockets.answers(sidecar.runtime_dir / CONTROL_SOCKET):
             return {}  # made by a fork server before this one
         self._unlock(sidecar)
         listener = _listen(sidecar)  # the hook may come before the supervisor does
@@ -228,7 +230,7 @@ def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
     import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
     gc.collect()
     gc.freeze()
-    listener = listener or wire.listen(runtime_dir / FORKSERVER_SOCKET)
+    listener = listener or unix_sockets.listen(runtime_dir / FORKSERVER_SOCKET)
     ForkServer(runtime_dir, listener, supervision, owns_socket=owns_socket).run()
     return 0
 
@@ -253,7 +255,7 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline or (not asked_by_systemd and wire.answers(socket_path)):
+            if time.monotonic() > deadline or (not asked_by_systemd and unix_sockets.answers(socket_path)):
                 return False
             time.sleep(0.02)
         else:
@@ -265,7 +267,7 @@ def _listen(sidecar: Sidecar) -> socket.socket:
     for directory in (sidecar.runtime_dir, sidecar.state_dir, sidecar.gateway_dir):
         ensure_dir(directory)
     try:
-        return wire.listen(sidecar.runtime_dir / CONTROL_SOCKET)
+        return unix_sockets.listen(sidecar.runtime_dir / CONTROL_SOCKET)
     except OSError as error:
         raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
 

@@ -19,17 +19,15 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError, atomic_write
 
+from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import ContainerBusy, EngineError
-from terok_sandbox.sidecar import CONTAINER_NAME
+from terok_sandbox.values.names import is_plain
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.protocol import ContainerRuntime
     from terok_sandbox.vault.store import TokenRow
 
-DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
-STORE_FILE: Final = "podman-store"
-"""In the state directory: which storage Podman had at setup."""
 LOCK_PATIENCE: Final = 0.5
 """Seconds. A container whose lock is held is being launched or removed, and left to whoever does that."""
 GRACE: Final = 3600.0
@@ -68,7 +66,7 @@ def known_traces(config: SandboxConfig) -> dict[str, float]:
     traces: dict[str, float] = {}
 
     def add(name: str, when: float) -> None:
-        if CONTAINER_NAME.match(name):
+        if is_plain(name):
             traces[name] = max(when, traces.get(name, 0.0))
 
     for path in config.sidecar_dir.glob("*.json"):
@@ -94,7 +92,7 @@ def podman_store() -> str:
 def remember_store(config: SandboxConfig) -> str:
     """Record Podman's storage as that of this user's sandboxes; returns its path."""
     place = podman_store()
-    atomic_write(_store_file(config), place + "\n", mode=0o600)
+    atomic_write(config.store_path, place + "\n", mode=0o600)
     return place
 
 
@@ -102,7 +100,7 @@ def require_same_store(config: SandboxConfig) -> None:
     """Raise EngineError unless Podman looks at the storage that was recorded."""
     place = podman_store()
     try:
-        recorded = _store_file(config).read_text(encoding="utf-8").strip()
+        recorded = config.store_path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         recorded = ""
     if recorded != place:
@@ -136,8 +134,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swept: Swept) -> None:
     from terok_sandbox.launch.resources import launch_lock, remove_files
-    from terok_sandbox.runtime.protocol import ContainerState
     from terok_sandbox.supervise import client
+    from terok_sandbox.values.host import ContainerState
 
     try:
         with launch_lock(config, name, timeout=LOCK_PATIENCE):
@@ -171,10 +169,6 @@ def _revoke(config: SandboxConfig, name: str) -> None:
 
         with open_vault(config) as vault:
             vault.revoke_tokens(name)
-
-
-def _store_file(config: SandboxConfig) -> Path:
-    return config.state_dir / STORE_FILE
 
 
 if __name__ == "__main__":

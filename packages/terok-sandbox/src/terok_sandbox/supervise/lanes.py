@@ -99,7 +99,7 @@ def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
 
     The egress proxy of an airlock connects to any port it has judged.
     """
-    from terok_sandbox.shield.upstream import parse_server
+    from terok_sandbox.values.servers import parse_server
 
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 

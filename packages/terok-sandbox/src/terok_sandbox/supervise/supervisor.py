@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.made import check_made
@@ -35,7 +36,7 @@ from terok_sandbox.netns.listeners import (
 )
 from terok_sandbox.netns.prepare import Preparation, Prepared, Verify
 from terok_sandbox.sidecar import Sidecar, VaultWiring
-from terok_sandbox.supervise import handover, hygiene, wire
+from terok_sandbox.supervise import handover, wire
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.crew import Assignment, Crew
 from terok_sandbox.supervise.logfile import LogFile
@@ -240,7 +241,7 @@ class Supervisor:
     def _guest_socket(self, file: str) -> socket.socket:
         path = self._sidecar.runtime_dir / GUEST_DIR / file
         try:
-            listener = wire.listen(path, kind=socket.SOCK_STREAM, mode=0o666, backlog=BACKLOG)
+            listener = unix_sockets.listen(path, kind=socket.SOCK_STREAM, mode=0o666, backlog=BACKLOG)
         except OSError as error:
             raise SupervisorError(f"{path}: cannot listen: {error.strerror}") from error
         self._sockets.append(listener)

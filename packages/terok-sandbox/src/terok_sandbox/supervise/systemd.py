@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import find_tool, run
 
+from terok_sandbox.config.host_files import unit_dir
 from terok_sandbox.errors import SetupError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"
 SERVICE_UNIT: Final = f"{NAME}.service"
-MODULE: Final = "terok_sandbox.supervise.forkserver"
 FIRST_PASSED: Final = 3
 """Descriptor number of the first socket that systemd passes."""
 _TIMEOUT: Final = 20.0
@@ -55,7 +55,7 @@ WantedBy=sockets.target
 
 def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
-    argv = [sys.executable, "-P", "-m", MODULE]
+    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
     argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
     passed = [
         f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"
@@ -117,12 +117,6 @@ def running() -> bool:
     """Tell whether a systemd of this user runs."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return bool(runtime) and Path(str(runtime), "systemd", "private").exists()
-
-
-def unit_dir() -> Path:
-    """Return where the units of this user are."""
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(home, "systemd", "user")
 
 
 def activated(environment: Mapping[str, str]) -> socket.socket | None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.netns.nft import Program
-    from terok_sandbox.sidecar import Network
     from terok_sandbox.supervise.logfile import LogFile
+    from terok_sandbox.values.launch import Network
 
 NAME: Final = "uplink"
 _BACKOFF: Final = 1.0

@@ -12,26 +12,10 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise.hook import BUILD, PROTOCOL
-from terok_sandbox.unix_sockets import address, peer_uid
-
-__all__ = [
-    "BUILD",
-    "MAX_FRAME",
-    "PROTOCOL",
-    "Frame",
-    "WireError",
-    "answers",
-    "connect",
-    "decode",
-    "encode",
-    "listen",
-    "peer_uid",
-]
 
 MAX_FRAME: Final = 65536
 MAX_DESCRIPTORS: Final = 8
@@ -121,40 +105,3 @@ def receive(channel: socket.socket) -> Frame | None:
         raise
     frame.descriptors.extend(descriptors)
     return frame
-
-
-def listen(path: Path, *, kind: int = socket.SOCK_SEQPACKET, mode: int = 0o600, backlog: int = 64) -> socket.socket:
-    """Return a non-blocking listener at `path`, replacing a socket that is there; raises OSError."""
-    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        path.unlink(missing_ok=True)
-        with address(path) as name:
-            listener.bind(name)
-        path.chmod(mode)
-        listener.listen(backlog)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def connect(path: Path, *, timeout: float, kind: int = socket.SOCK_SEQPACKET) -> socket.socket:
-    """Connect to the listener at `path`; raises OSError (FileNotFoundError, ConnectionError when nobody listens)."""
-    channel = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
-    try:
-        channel.settimeout(timeout)
-        with address(path) as name:
-            channel.connect(name)
-    except BaseException:
-        channel.close()
-        raise
-    return channel
-
-
-def answers(path: Path) -> bool:
-    """Tell whether somebody listens at `path`."""
-    try:
-        connect(path, timeout=1.0).close()
-    except OSError:
-        return False
-    return True

@@ -7,47 +7,20 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from terok_util.logs import configure_logging
 
-from terok_sandbox.supervise import hygiene, landlock
+from terok_sandbox import hygiene
+from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.lanes import lane_for
 
 if TYPE_CHECKING:
-    import socket
-
-    from terok_sandbox.netns.nft import NftChannelFds
+    from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
     from terok_sandbox.sidecar import Sidecar
 
 _EXIT_CRASH = 70
 _EXIT_NO_MEMORY = 71
-
-
-@dataclass(frozen=True)
-class WorkerContext:
-    """What a worker gets. Listeners are bound and listening; `nft` and `nflog` are the gateway's."""
-
-    sidecar: Sidecar
-    listeners: Mapping[str, socket.socket]
-    nft: NftChannelFds | None
-    nflog: socket.socket | None
-    container_pid: int
-
-    def descriptors(self) -> set[int]:
-        """Return the numbers of every descriptor in here."""
-        numbers = {listener.fileno() for listener in self.listeners.values()}
-        if self.nft is not None:
-            numbers |= {self.nft.stdin, self.nft.stdout}
-        if self.nflog is not None:
-            numbers.add(self.nflog.fileno())
-        return numbers
-
-
-WorkerEntry = Callable[[WorkerContext], int]
-"""Serves until SIGTERM, then returns its exit code."""
 
 
 def become_worker(

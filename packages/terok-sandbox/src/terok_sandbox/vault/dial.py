@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from terok_sandbox.vault.wire.head import WireError, read_response
-from terok_sandbox.vault.wire.leg import Leg
+from terok_sandbox.http1.head import WireError, read_response
+from terok_sandbox.vault.leg import Leg
 
 if TYPE_CHECKING:
-    from terok_sandbox.vault.wire.leg import Watch
+    from terok_sandbox.vault.leg import Watch
 
 CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 15.0

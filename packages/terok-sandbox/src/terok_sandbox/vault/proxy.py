@@ -12,10 +12,14 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox.http1.body import request_body
+from terok_sandbox.http1.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.exchange import UNDECIDED, Exchange, Record
+from terok_sandbox.vault.frames import CLOSE, frame
 from terok_sandbox.vault.ledger import MAX_PATH
+from terok_sandbox.vault.leg import HeadTooLarge
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
 from terok_sandbox.vault.standing import Grant, Standing
@@ -24,20 +28,16 @@ from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.traffic import HeldBackError
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
-from terok_sandbox.vault.wire.body import request_body
-from terok_sandbox.vault.wire.frames import CLOSE, frame
-from terok_sandbox.vault.wire.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal
-from terok_sandbox.vault.wire.leg import HeadTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from terok_sandbox.http1.body import Body
     from terok_sandbox.vault.access import VaultAccess
     from terok_sandbox.vault.hooks import Credentials, Meter
+    from terok_sandbox.vault.leg import Leg, Watch
     from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.wire.body import Body
-    from terok_sandbox.vault.wire.leg import Leg, Watch
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield.live_store import load_live
+from terok_sandbox.values.posture import read_posture
 from terok_sandbox.vault.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Quarantine:
 
     def _read(self, path: Path) -> Refusal | None:
         try:
-            return _REFUSED if load_live(path).posture == "quarantine" else None
+            return _REFUSED if read_posture(path)[0] == "quarantine" else None
         except ShieldError as error:
             return Refusal(403, "quarantined", error.message, error.hint)
 

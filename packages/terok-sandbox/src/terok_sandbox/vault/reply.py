@@ -6,20 +6,20 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox.http1.body import LAST_CHUNK, chunk, content_length
+from terok_sandbox.http1.head import ResponseHead, WireError, status_line
 from terok_sandbox.vault.encodings import BodySearch
 from terok_sandbox.vault.headers import HOP_BY_HOP
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, content_length
-from terok_sandbox.vault.wire.head import ResponseHead, WireError, status_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from terok_sandbox.vault.leg import Leg
     from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.swap import UpstreamRequest
     from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
-    from terok_sandbox.vault.wire.leg import Leg
 
 SMALL_BODY: Final = 64 * 1024
 """Bodies up to this size that have come with their head are passed on together with it."""

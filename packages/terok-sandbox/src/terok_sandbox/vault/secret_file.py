@@ -48,7 +48,7 @@ def read_secret_file(path: Path, what: str) -> str | None:
 
 def leave_no_core() -> None:
     """Make this process one that leaves no core file: from now on it has secrets in its memory."""
-    from terok_sandbox.supervise.hygiene import not_dumpable
+    from terok_sandbox.hygiene import not_dumpable
 
     not_dumpable()
 

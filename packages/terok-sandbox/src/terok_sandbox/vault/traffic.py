@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from terok_sandbox.vault.wire.head import WireError
+from terok_sandbox.http1.head import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from terok_sandbox.http1.head import ResponseHead
     from terok_sandbox.vault.hooks import ResponseObserver
     from terok_sandbox.vault.refusal import Refusal
-    from terok_sandbox.vault.wire.head import ResponseHead
 
 _log = logging.getLogger(__name__)
 

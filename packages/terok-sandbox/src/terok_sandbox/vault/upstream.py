@@ -9,17 +9,17 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from terok_sandbox.http1.body import LAST_CHUNK, Body, chunk, response_body
+from terok_sandbox.http1.head import BrokenOff, ResponseHead, WireError, read_response
 from terok_sandbox.vault.dial import ConnectTimeoutError, Pool, ProxyFailedError, endpoint, proxy_authorization
 from terok_sandbox.vault.refusal import Refusal
-from terok_sandbox.vault.wire.body import LAST_CHUNK, Body, chunk, response_body
-from terok_sandbox.vault.wire.head import BrokenOff, ResponseHead, WireError, read_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from terok_sandbox.vault.dial import Endpoint
+    from terok_sandbox.vault.leg import Leg, Watch
     from terok_sandbox.vault.swap import UpstreamRequest
-    from terok_sandbox.vault.wire.leg import Leg, Watch
 
 SILENCE_SECONDS: Final = 1200.0
 """How long an upstream may be silent, before its answer or in the middle of it: models think for minutes."""

@@ -8,10 +8,8 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.vault.scrub import Patterns, Scrubber
-from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.traffic import HeldBackError
-from terok_sandbox.vault.wire.frames import (
+from terok_sandbox.http1.head import BrokenOff, WireError
+from terok_sandbox.vault.frames import (
     CLOSE,
     CONTINUATION,
     MAX_PIECES,
@@ -22,16 +20,18 @@ from terok_sandbox.vault.wire.frames import (
     Piece,
     frame,
 )
-from terok_sandbox.vault.wire.head import BrokenOff, WireError
+from terok_sandbox.vault.scrub import Patterns, Scrubber
+from terok_sandbox.vault.spellings import may_take_long
+from terok_sandbox.vault.traffic import HeldBackError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from terok_sandbox.http1.head import RequestHead
+    from terok_sandbox.vault.leg import Leg
     from terok_sandbox.vault.swap import Screened
     from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
-    from terok_sandbox.vault.wire.head import RequestHead
-    from terok_sandbox.vault.wire.leg import Leg
 
 MAX_OBSERVED: Final = 1024 * 1024
 """Bytes of a message that the meter is shown; what is longer is left out."""

@@ -8,23 +8,23 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.shield.live_store import LIVE_FILE
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.authority import server_context
+from terok_sandbox.vault.leg import LARGEST_READ, Watch
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.ssh.broker import ContainerAgent
 from terok_sandbox.vault.usage.meter import UsageMeter
-from terok_sandbox.vault.wire.leg import LARGEST_READ, Watch
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from terok_sandbox.netns.worker_context import WorkerContext
     from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.supervise.worker import WorkerContext
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from terok_sandbox.cli import main
 from terok_sandbox.cli.containers import allow_line, parse_env, parse_volume
 from terok_sandbox.cli.tree import COMMANDS
 from terok_sandbox.errors import SandboxError
-from terok_sandbox.launch.spec import VolumeSpec
+from terok_sandbox.values.launch import VolumeSpec
 from terok_util import TerokError, UsageError
 
 HEAVY = ("pydantic", "aiohttp", "cryptography", "sqlcipher3", "asyncio", "dns", "tomlkit", "ruamel")

@@ -17,15 +17,17 @@ from terok_sandbox.doctor.containers import container_checks, judge_answer
 from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman, key_usage
 from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
-from terok_sandbox.launch.spec import GateWiring, RunSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
-from terok_sandbox.runtime.listing import SandboxRow
 from terok_sandbox.runtime.protocol import ExecResult
-from terok_sandbox.sandbox import Sandbox
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
+from terok_sandbox.sandbox.listing import SandboxRow
+from terok_sandbox.sandbox.sandbox import Sandbox
+from terok_sandbox.shield.live_store import LiveState, save_live
+from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import GRACE
 from terok_sandbox.supervise.supervision import SSH_SOCKET
+from terok_sandbox.values.posture import LIVE_FILE
 
 BAD = CheckVerdict("warn", "", fixable=True)
 SPEC = RunSpec(

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
-from terok_sandbox.launch.argv import DROPPED_CAPABILITIES, SUDO_CAPABILITIES, LaunchPaths, LaunchPlan, plan_launch
-from terok_sandbox.launch.facts import HostFacts
+from terok_sandbox.launch.argv import DROPPED_CAPABILITIES, SUDO_CAPABILITIES, LaunchPaths, plan_launch
 from terok_sandbox.launch.resources import low_disk
-from terok_sandbox.launch.spec import PolicyTiers, RunSpec, Sharing, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, Wiring
+from terok_sandbox.sidecar import PolicyTiers
+from terok_sandbox.values.host import HostFacts
+from terok_sandbox.values.launch import LaunchPlan, Sharing, VolumeSpec
 
 GOLDEN = Path(__file__).parent / "golden"
 PATHS = LaunchPaths(

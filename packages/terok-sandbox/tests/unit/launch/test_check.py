@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.check import check_image_reference, check_spec
-from terok_sandbox.launch.spec import RunSpec, VolumeSpec, Wiring
+from terok_sandbox.launch.spec import RunSpec, Wiring
+from terok_sandbox.values.launch import VolumeSpec
 
 SPEC = RunSpec(container_name="box", image="localhost/app")
 

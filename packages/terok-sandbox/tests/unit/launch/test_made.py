@@ -14,7 +14,7 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.asked import who_asks
 from terok_sandbox.launch.made import MAX_CONFIG, Image, Made, borrowed, check_made, digest, excesses, image_of
-from terok_sandbox.sidecar import Planned
+from terok_sandbox.values.launch import Planned
 
 pytestmark = pytest.mark.attack("CNF-1")
 RECORDED = Path(__file__).parent / "made"

@@ -13,7 +13,7 @@ from terok_sandbox.errors import SpecError
 from terok_sandbox.launch import mounts
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.sockets import listening_below
-from terok_sandbox.launch.spec import VolumeSpec
+from terok_sandbox.values.launch import VolumeSpec
 
 
 @pytest.fixture

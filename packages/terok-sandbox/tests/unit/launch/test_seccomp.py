@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import SetupError
-from terok_sandbox.launch.seccomp import NAMESPACE_FLAGS, OPT_OUTS, OptOut, all_opt_outs, profile_name, tighten
+from terok_sandbox.launch.seccomp import NAMESPACE_FLAGS, all_opt_outs, profile_name, tighten
+from terok_sandbox.values.launch import OPT_OUTS, OptOut
 
 BASE: dict[str, Any] = {
     "defaultAction": "SCMP_ACT_ERRNO",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, NameTaken
-from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.events import EventStream
-from terok_sandbox.runtime.protocol import ContainerRuntime, ContainerState
+from terok_sandbox.runtime.protocol import ContainerRuntime
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan
 
 Plan = Callable[[ContainerRuntime, str, str], LaunchPlan]
 

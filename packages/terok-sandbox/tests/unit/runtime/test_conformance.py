@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import EngineError
-from terok_sandbox.launch.argv import LaunchPaths, LaunchPlan, plan_launch
+from terok_sandbox.launch.argv import LaunchPaths, plan_launch
 from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.events import PodmanEvents, read_event
 from terok_sandbox.runtime.fake import FakeRuntime
 from terok_sandbox.runtime.podman_image import read_image
 from terok_sandbox.runtime.protocol import ContainerRuntime
+from terok_sandbox.values.launch import LaunchPlan
 
 sys.path.insert(0, str(Path(__file__).parent))
 import conformance

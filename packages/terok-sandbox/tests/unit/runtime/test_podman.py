@@ -18,10 +18,10 @@ from terok_sandbox.errors import (
     PrerequisiteMissing,
     SandboxError,
 )
-from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.podman import PodmanRuntime, parents_archive
-from terok_sandbox.runtime.protocol import ContainerState, RemoveResult
-from terok_sandbox.sidecar import Planned
+from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan, Planned
 from terok_util.process import ToolNotFound
 
 Make = Callable[..., Any]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
-from terok_sandbox.launch.facts import choose_network
 from terok_sandbox.runtime.probe import host_facts, parse_version, read_info
+from terok_sandbox.values.host import choose_network
 
 INFO: dict[str, Any] = {
     "host": {

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import SetupError
 from terok_sandbox.setup.containers_conf import (
     DEFAULT_HOOK_DIRS,
     add_hook_dir,
-    conf_path,
     later_files,
     names_hook_dir,
     remove_hook_dir,

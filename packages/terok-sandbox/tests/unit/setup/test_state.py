@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import PrerequisiteMissing, SetupDowngrade, SetupError, SetupRequired, VaultError
 from terok_sandbox.setup import prerequisites, seccomp, stages
-from terok_sandbox.setup.containers_conf import conf_path, remove_hook_dir
+from terok_sandbox.setup.containers_conf import remove_hook_dir
 from terok_sandbox.setup.hooks import DESCRIPTOR, PROGRAM, SCRIPT, hook_python, hook_source
 from terok_sandbox.setup.prerequisites import Prerequisite, subid_count
 from terok_sandbox.setup.state import check_setup, refuse_downgrade

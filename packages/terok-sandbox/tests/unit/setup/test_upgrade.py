@@ -11,10 +11,11 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupRequired
 from terok_sandbox.setup.state import check_setup
 from terok_sandbox.setup.upgrade import upgrade_state
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, LiveVerdict, save_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, save_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.rules import rules_for
+from terok_sandbox.values.posture import LIVE_FILE
 
 
 def first_version(config: SandboxConfig, name: str) -> Path:

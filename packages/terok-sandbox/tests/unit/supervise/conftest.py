@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from supervised import Supervised, wait_for
+from terok_sandbox import hygiene
 from terok_sandbox.netns.enter import enter
-from terok_sandbox.supervise import client, hook, hygiene
+from terok_sandbox.supervise import client, hook
 
 
 class Lab(Supervised):

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from terok_sandbox.netns.nft import NftChannel, NftCommandError
+from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.supervise.forkserver import serve
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.supervision import Supervision
-from terok_sandbox.supervise.worker import WorkerContext
 from terok_util.door import Door, Seat, streams
 
 OPEN_TABLE = """\

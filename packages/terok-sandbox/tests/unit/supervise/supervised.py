@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from terok_sandbox import unix_sockets
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.sidecar import GateWiring, Network, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
-from terok_sandbox.supervise import client, hook, wire
+from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
+from terok_sandbox.supervise import client, hook
+from terok_sandbox.values.launch import Network
 
 DUMMY = Path(__file__).with_name("dummy_workers.py")
 
@@ -31,7 +33,7 @@ class Supervised:
     def serve(self, **settings: Any) -> None:
         argv = [sys.executable, str(DUMMY), str(self.cfg.runtime_dir), json.dumps(settings)]
         self.server = subprocess.Popen(argv)
-        wait_for(lambda: wire.answers(self.cfg.forkserver_socket))
+        wait_for(lambda: unix_sockets.answers(self.cfg.forkserver_socket))
 
     def wire(self, name: str = "box", *, vault: bool = True, network: Network | None = None) -> Path:
         self.cfg.ensure_container_dirs(name)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox import unix_sockets
 from terok_sandbox.supervise import hook, wire
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def test_its_writer_is_read_by_json(document: dict[str, Any]) -> None:
 @contextmanager
 def supervisor_that(answers: Callable[[socket.socket], object], sidecar: Path) -> Iterator[None]:
     runtime_dir = Path(json.loads(sidecar.read_text())["runtime_dir"])
-    listener = wire.listen(runtime_dir / "supervisor.sock")
+    listener = unix_sockets.listen(runtime_dir / "supervisor.sock")
     listener.setblocking(True)
 
     def serve() -> None:

@@ -7,8 +7,8 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.resources import launch_lock
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime
-from terok_sandbox.runtime.protocol import ContainerState
 from terok_sandbox.supervise import janitor
+from terok_sandbox.values.host import ContainerState
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
@@ -74,7 +74,7 @@ def test_an_engine_that_fails_is_not_an_engine_without_containers(cfg: SandboxCo
 @pytest.mark.parametrize("recorded", ["/another/store", None])
 def test_another_storage_is_no_proof(cfg: SandboxConfig, recorded: str | None) -> None:
     leave(cfg, "box")
-    store = cfg.state_dir / janitor.STORE_FILE
+    store = cfg.store_path
     store.unlink()
     if recorded:
         store.write_text(recorded + "\n")

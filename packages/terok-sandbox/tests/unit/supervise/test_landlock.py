@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from terok_sandbox.supervise import hygiene, landlock
+from terok_sandbox import hygiene
+from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.landlock import Lane
 
 

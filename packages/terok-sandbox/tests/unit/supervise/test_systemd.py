@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from terok_sandbox import unix_sockets
 from terok_sandbox.clearance import autostart
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupError
-from terok_sandbox.supervise import client, systemd, wire
+from terok_sandbox.supervise import client, systemd
 
 HERE = Path(__file__).parent
 
@@ -26,7 +27,7 @@ def test_units_name_this_interpreter_and_these_directories(tmp_path: Path) -> No
     text = systemd.service_unit(config(tmp_path), {"TEROK_VAULT_DIR": '/a b/%u"$x', "SECRET": "x"})
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     argv = shlex.split(settings["ExecStart"])
-    assert argv[:4] == [sys.executable, "-P", "-m", systemd.MODULE]
+    assert argv[:4] == [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
     assert argv[-1] == str(tmp_path / "s")
     assert settings["KillMode"] == "process", "supervisors outlive the fork server"
     assert settings["Environment"] == r'"TEROK_VAULT_DIR=/a b/%%u\"$x"'
@@ -96,7 +97,7 @@ def activate(runtime: Path, listener: socket.socket, **settings: Any) -> subproc
 def test_a_passed_socket_is_served_and_outlives_the_server(tmp_path: Path) -> None:
     cfg = config(tmp_path)
     cfg.runtime_dir.mkdir(mode=0o700)
-    listener = wire.listen(cfg.forkserver_socket)
+    listener = unix_sockets.listen(cfg.forkserver_socket)
     first = activate(cfg.runtime_dir, listener)
     try:
         assert client.forkserver_status(cfg)["pid"] == first.pid

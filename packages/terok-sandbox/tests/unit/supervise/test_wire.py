@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_sandbox import unix_sockets
 from terok_sandbox.supervise import wire
 
 JSON = st.recursive(
@@ -112,8 +113,11 @@ def test_the_end_is_none(pair: tuple[socket.socket, socket.socket]) -> None:
 def test_an_address_may_be_longer_than_the_kernel_allows(tmp_path: Path) -> None:
     directory = tmp_path / ("d" * 120)
     directory.mkdir()
-    with wire.listen(directory / "s.sock") as listener, wire.connect(directory / "s.sock", timeout=1) as client:
-        assert wire.peer_uid(client) == os.geteuid()
+    with (
+        unix_sockets.listen(directory / "s.sock") as listener,
+        unix_sockets.connect(directory / "s.sock", timeout=1) as client,
+    ):
+        assert unix_sockets.peer_uid(client) == os.geteuid()
         assert (directory / "s.sock").stat().st_mode & 0o777 == 0o600
         assert listener.fileno() > 0
 
@@ -131,12 +135,12 @@ def test_an_address_may_be_longer_than_the_kernel_allows(tmp_path: Path) -> None
 )
 def test_a_peer_in_a_container_is_nobody(tmp_path: Path, words: tuple[str, ...], ours: bool) -> None:
     """CNF-1: a control socket that got into a container is of no use there."""
-    listener = wire.listen(tmp_path / "s")
+    listener = unix_sockets.listen(tmp_path / "s")
     listener.settimeout(20)
     script = "import socket, sys; s = socket.socket(1, 5); s.connect(sys.argv[1]); s.recv(1)"
     child = subprocess.Popen([*words, sys.executable, "-c", script, str(tmp_path / "s")])
     with listener, listener.accept()[0] as connection:
-        assert (wire.peer_uid(connection) == os.geteuid()) is ours
+        assert (unix_sockets.peer_uid(connection) == os.geteuid()) is ours
     assert child.wait(20) == 0
 
 
@@ -144,13 +148,13 @@ def test_a_peer_in_a_container_is_nobody(tmp_path: Path, words: tuple[str, ...],
 def test_a_peer_around_one_s_own_namespace_is_no_container(tmp_path: Path, words: tuple[str, ...]) -> None:
     """A fork server that was started within Podman's own namespace is stopped from outside."""
     script = (
-        "import sys; from pathlib import Path; from terok_sandbox.supervise import wire;"
-        "listener = wire.listen(Path(sys.argv[1])); listener.setblocking(True); print(1, flush=True);"
-        "print(wire.peer_uid(listener.accept()[0]))"
+        "import sys; from pathlib import Path; from terok_sandbox import unix_sockets;"
+        "listener = unix_sockets.listen(Path(sys.argv[1])); listener.setblocking(True); print(1, flush=True);"
+        "print(unix_sockets.peer_uid(listener.accept()[0]))"
     )
     inside = [*words, sys.executable, "-c", script, str(tmp_path / "s")]
     with subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        with wire.connect(tmp_path / "s", timeout=10):
+        with unix_sockets.connect(tmp_path / "s", timeout=10):
             assert server.stdout.readline() == "0\n"

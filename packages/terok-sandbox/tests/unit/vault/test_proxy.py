@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.audit_chain import verify
-from terok_sandbox.shield.live_store import LIVE_FILE, LiveState, save_live
+from terok_sandbox.shield.live_store import LiveState, save_live
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault import access
 from terok_sandbox.vault.tokens import mint
 

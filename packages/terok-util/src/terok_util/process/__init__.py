@@ -1,4 +1,4 @@
-"""The one place where processes are started: bounded, redacted, and ended together with what they start."""
+"""The one place that starts processes: bounded, redacted, and ended together with their descendants."""
 
 from __future__ import annotations
 
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
     from terok_util.process.start import exec_replace as exec_replace
     from terok_util.process.start import limit as limit
     from terok_util.process.start import spawn as spawn
-    from terok_util.process.start import spawn_async as spawn_async
     from terok_util.process.tools import find_tool as find_tool
 else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".blocking": "MAX_OUTPUT attend run stream",
-            ".concurrent": "run_async",
-            ".errors": "OutputTooLarge ProcessError ProcessFailed ProcessTimeout ToolNotFound",
-            ".kill": "kill_tree",
-            ".result": "Completed",
-            ".start": "DEVNULL PIPE STDOUT Process exec_replace limit spawn spawn_async",
-            ".tools": "find_tool",
-        },
-    )
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

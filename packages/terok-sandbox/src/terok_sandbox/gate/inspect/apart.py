@@ -15,9 +15,9 @@ from typing import Final, NoReturn
 from terok_util.process import attend as attend  # the fork runs git, and may import nothing that another thread imports
 from terok_util.process import kill_tree
 
+from terok_sandbox import hygiene
 from terok_sandbox.gate.allowance import Allowance
 from terok_sandbox.gate.backend import wait_for_exit
-from terok_sandbox.supervise import hygiene
 
 _NO_MEMORY: Final = 71
 _FAILED: Final = 70

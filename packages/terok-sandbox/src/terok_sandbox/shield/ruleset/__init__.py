@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from terok_sandbox.shield.postures import POSTURES, Posture
 from terok_sandbox.shield.ruleset.learned import Learned, host_command, learn_command, lifetime
 from terok_sandbox.shield.ruleset.live import cut_command, forget_command, live_command, posture_command
 from terok_sandbox.shield.ruleset.render import render
 from terok_sandbox.shield.ruleset.verify import verify
+from terok_sandbox.values.posture import POSTURES, Posture
 
 __all__ = [
     "POSTURES",

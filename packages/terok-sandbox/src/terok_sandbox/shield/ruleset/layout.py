@@ -14,7 +14,7 @@ from terok_sandbox.shield.policy.engine import RESOLVER_PORTS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.shield.policy import Rule, Service
     from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 CUT_SECONDS: Final = 86400
 """How long the flows to an address whose name was denied stay cut, unless an allowed name leads there again."""

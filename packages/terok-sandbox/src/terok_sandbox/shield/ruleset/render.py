@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from terok_sandbox.shield.policy import Policy, Rule
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 _MAX_TIMEOUT: Final = 1000 * 86400
 """Seconds; nft reads no larger number. A rule that lives longer is rendered again at the next start."""
@@ -128,7 +128,7 @@ def stage_elements(stage: str, rules: list[Rule], now: datetime) -> Elements:
     for rule in rules:
         assert rule.network is not None
         for service in rule.services:
-            port = "" if service.first != service.last else f" . {service.first}"
+            port = "" if service.port is None else f" . {service.port}"
             for version, network in _reached_as(rule.network):
                 spans[f"{stage}{'' if port else '_any'}", version, f" . {service.protocol}{port}"].append(
                     (network, rule.expires)

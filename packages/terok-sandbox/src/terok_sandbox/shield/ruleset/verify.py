@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from terok_sandbox.shield.policy.addresses import Network
-    from terok_sandbox.shield.postures import Posture
+    from terok_sandbox.values.posture import Posture
 
 _HINT: Final = "see `terok-sandbox doctor`; the container is kept closed"
 _VERDICTS: Final = frozenset({"accept", "drop", "continue", "return", "reject", "jump", "goto", "queue"})

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.usage.asked import is_inference, is_unpriced
-from terok_sandbox.vault.usage.budget import Limits, Totals, reached
+from terok_sandbox.vault.usage.budget import Totals, reached
 from terok_sandbox.vault.usage.journal import TOKENS, Journal
 from terok_sandbox.vault.usage.observation import Observation, Opened
 from terok_sandbox.vault.usage.prices import load_prices

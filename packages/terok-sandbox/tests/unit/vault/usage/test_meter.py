@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.sidecar import UsageWiring
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.usage import handlers
 from terok_sandbox.vault.usage.asked import Asked
-from terok_sandbox.vault.usage.budget import Limits, Totals, reached
+from terok_sandbox.vault.usage.budget import Totals, reached
 from terok_sandbox.vault.usage.counts import Usage
 from terok_sandbox.vault.usage.journal import Journal, project_dir, settled_rows
 from terok_sandbox.vault.usage.meter import UsageMeter

@@ -1,0 +1,1 @@
+"""The library: launch containers, list them, and look after their walls; it puts the rooms below together."""

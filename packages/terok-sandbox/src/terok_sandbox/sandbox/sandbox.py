@@ -1,0 +1,387 @@
+"""Sandbox: launch, start, stop and remove hardened containers.
+
+A launch either ends with a container whose supervision was verified, or leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util import TerokError
+
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.errors import (
+    ContainerNotFound,
+    EngineError,
+    EngineTimeout,
+    LaunchError,
+    NameTaken,
+    SpecError,
+    SupervisionError,
+)
+from terok_sandbox.launch.argv import SANDBOX_LABEL, plan_launch
+from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
+from terok_sandbox.launch.check import check_container_name
+from terok_sandbox.launch.made import borrowed
+from terok_sandbox.launch.mounts import check_mount_sources
+from terok_sandbox.launch.resources import (
+    allocate_per_container_resources,
+    launch_lock,
+    launch_paths,
+    low_disk,
+    remove_files,
+    revoke_tokens,
+    settling,
+    write_launch,
+)
+from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
+from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from terok_sandbox.launch.supervision import Supervision
+    from terok_sandbox.runtime.protocol import Container, ContainerRuntime
+    from terok_sandbox.sandbox.shield import Shield, ShieldState
+
+
+_OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
+"""States in which no process of a container runs."""
+
+
+class _Ready(Exception):
+    """Ends the following of a log."""
+
+
+class Sandbox:
+    """Hardened containers of one user.
+
+    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is told, line by line, what
+    a launch had to leave out.
+    """
+
+    def __init__(
+        self,
+        config: SandboxConfig | None = None,
+        *,
+        runtime: ContainerRuntime | None = None,
+        supervision: Supervision | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config or SandboxConfig.load()
+        self._runtime = runtime
+        self._supervision = supervision
+        self._warn = warn
+
+    @property
+    def runtime(self) -> ContainerRuntime:
+        """The container engine."""
+        if self._runtime is None:
+            from terok_sandbox.runtime.podman import PodmanRuntime
+
+            self._runtime = PodmanRuntime(self.config)
+        return self._runtime
+
+    @property
+    def supervision(self) -> Supervision:
+        """The supervising side."""
+        if self._supervision is None:
+            from terok_sandbox.sandbox.hook_supervision import HookSupervision
+
+            self._supervision = HookSupervision()
+        return self._supervision
+
+    def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
+        """Launch a container and return its ID once its supervision is verified.
+
+        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError; whatever is raised,
+        nothing of the container is left.
+        """
+        return self._launch(spec, hooks or LifecycleHooks(), start=True)
+
+    def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
+        """Create a container with its volumes copied in, without starting it (`start` does); returns its ID.
+
+        Needs `sealed` in `spec`. Raises as `run` does.
+        """
+        if not spec.sealed:
+            raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
+        return self._launch(spec, hooks or LifecycleHooks(), start=False)
+
+    def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
+        """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
+        hooks = hooks or LifecycleHooks()
+        self.supervision.check_setup(self.config)
+        if not self.config.sidecar_path(check_container_name(name)).exists():
+            raise LaunchError(f"there is no sandboxed container {name}", hint="see `terok-sandbox list`")
+        hooks.pre_start()
+        with launch_lock(self.config, name):
+            self.config.ensure_container_dirs(name)
+            try:
+                self._start(name)
+            except BaseException as error:
+                if isinstance(error, SupervisionError):
+                    self.runtime.container(name).stop(0)
+                if not self._may_live(name):
+                    self.supervision.end(self.config, name)
+                raise
+        hooks.post_start()
+
+    def stop(self, names: str | Iterable[str], timeout: int | None = None, hooks: LifecycleHooks | None = None) -> None:
+        """Stop containers, killing each after `timeout` seconds (default: the configuration's)."""
+        grace = self.config.shutdown_timeout if timeout is None else timeout
+        if grace < 0:
+            raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
+        for name in _names(names):
+            if not self._is_ours(name):
+                raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
+            self.runtime.container(name).stop(grace)
+        if hooks is not None:
+            hooks.post_stop()
+
+    def rm(self, names: str | Iterable[str]) -> list[RemoveResult]:
+        """Remove containers with everything that is theirs: tokens, supervisor, sidecar, logs.
+
+        A container that does not exist counts as removed; one that could not be removed keeps its sidecar, and one that
+        is not sandboxed is left alone.
+        """
+        return [self._remove(name) for name in _names(names)]
+
+    def pre_start_args(self, spec: RunSpec) -> list[str]:
+        """Return the podman arguments that make the caller's own `podman run` (or `create`) a sandboxed one.
+
+        Of `spec` its image, command, environment and working directory are the caller's own business and not used.
+        The sidecar and the other files are written, and a supervisor waits: if the container is never started,
+        `cleanup` takes them back. Raises as `run` does.
+        """
+        name = spec.container_name
+        self.supervision.check_setup(self.config)
+        plan, mounts = self._plan(spec)
+        if plan.copies:
+            raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
+        with launch_lock(self.config, name):
+            self._claim(name)
+            if self.runtime.container(name).state is not ContainerState.MISSING:
+                raise NameTaken(f"a container named {name} exists already", hint="choose another name")
+            try:
+                write_launch(self.config, spec, replace(plan, planned=borrowed(plan.planned)), mounts)
+                launch_paths(self.config, name).env_file.unlink(missing_ok=True)
+                self.supervision.prepare(self.config, name)
+            except BaseException:
+                self._clean_up(name, keep_container=True)
+                raise
+        return list(plan.options)
+
+    def cleanup(self, name: str) -> None:
+        """Take back what `pre_start_args` made for a container that has ended or was never started.
+
+        Its tokens are revoked and its files removed; nothing to take back is no error. Raises LaunchError while the
+        container runs.
+        """
+        with launch_lock(self.config, check_container_name(name)):
+            if self.runtime.container(name).state not in _OVER:
+                raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
+            self._forget(name)
+
+    def copy_to(self, name: str, source: Path, destination: str) -> None:
+        """Copy a file, or the contents of a directory, into a container."""
+        self.runtime.container(name).copy_in(source, destination)
+
+    def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
+        """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after `timeout` seconds."""
+        return self.runtime.container(name).wait(timeout)
+
+    def stream_logs(
+        self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None
+    ) -> bool:
+        """Read the container's output until `ready_check` accepts a line; `False` if it ends or `timeout` comes.
+
+        `since` (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
+        """
+
+        def see(line: str) -> None:
+            if ready_check(line):
+                raise _Ready
+
+        try:
+            self.runtime.container(name).follow_logs(see, timeout=timeout, since=since)
+        except _Ready:
+            return True
+        except EngineTimeout:
+            return False
+        return False
+
+    def mint_gate_token(self) -> str:
+        """Return a new token for the git gate; the sidecar gets its hash through `GateWiring.for_token`."""
+        return f"terok-g-{secrets.token_hex(16)}"
+
+    def gate_url(self, name: str, token: str) -> str:
+        """Return the URL by which a container reaches the mirror served as `name`."""
+        return f"http://{token}@{LOOPBACK_HOST}:{LOOPBACK_GATE_PORT}/{name.removesuffix('.git')}.git"
+
+    def shield(self, name: str) -> Shield:
+        """Return the wall of a sandboxed container, which need not run; ShieldError if there is none."""
+        from terok_sandbox.sandbox.shield import Shield
+
+        return Shield(name, self.config, warn=self._warn)
+
+    def shield_state(self, name: str) -> ShieldState:
+        """Return posture, enforcement and live verdicts of a container's wall."""
+        return self.shield(name).state()
+
+    def shield_up(self, name: str) -> None:
+        """Enforce a container's policy."""
+        self.shield(name).up()
+
+    def shield_down(self, name: str, *, disengage: bool = False) -> None:
+        """Let through what no rule of a container decides, or everything."""
+        self.shield(name).down(disengage=disengage)
+
+    def shield_quarantine(self, name: str) -> None:
+        """End every connection of a container and let nothing out."""
+        self.shield(name).quarantine()
+
+    def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
+        name = spec.container_name
+        self.supervision.check_setup(self.config)
+        plan, mounts = self._plan(spec)
+        with launch_lock(self.config, name):
+            self._claim(name)
+            try:
+                write_launch(self.config, spec, plan, mounts)
+                hooks.pre_start()
+                container_id = self._carry_out(plan, start=start)
+            except BaseException as error:
+                self._clean_up(name, keep_container=isinstance(error, NameTaken))
+                raise
+        if start:
+            hooks.post_start()
+        return container_id
+
+    def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
+        name = check_container_name(spec.container_name)
+        allocate_per_container_resources(self.config, name)
+        facts, enforcement = self.runtime.host_facts(), spec.wiring.enforcement or self.config.shield_mode
+        asked = {*spec.opt_outs, *self.config.seccomp_opt_outs}
+        plan = plan_launch(
+            replace(spec, opt_outs=tuple(sorted(asked))),
+            facts,
+            launch_paths(self.config, name),
+            enforcement=enforcement,
+            cdi_devices=installed_cdi_devices() if spec.gpus else (),
+            cdi_grants=cdi_grants() if spec.gpus else (),
+        )
+        mounts = check_mount_sources(spec.volumes, self.config, store=facts.store)
+        for line in filter(None, (*plan.warnings, low_disk(facts.store))) if self._warn else ():
+            self._warn(line)  # type: ignore[misc]
+        copied = {str(volume.host_path) for volume in plan.copies}
+        return plan, tuple(mount for mount in mounts if mount[0] not in copied)
+
+    def _claim(self, name: str) -> None:
+        """Refuse a name in use; what a container removed behind our back has left is cleared away."""
+        if not self.config.sidecar_path(name).exists():
+            return
+        if self.runtime.container(name).state is not ContainerState.MISSING:
+            raise NameTaken(
+                f"a container named {name} exists already", hint=f"remove it with `terok-sandbox rm {name}`"
+            )
+        self._forget(name)
+
+    def _carry_out(self, plan: LaunchPlan, *, start: bool) -> str:
+        env_file = launch_paths(self.config, plan.name).env_file
+        began = time.time()
+        if not plan.sealed:
+            self.supervision.prepare(self.config, plan.name)
+        try:
+            heard = hook_heard(self.config.container_state_dir(plan.name) / HOOK_LOG)
+            with settling(self.config, plan.name), heard:
+                container_id = self.runtime.launch(plan)
+        finally:
+            env_file.unlink(missing_ok=True)
+        container = self.runtime.container(plan.name)
+        for volume in plan.copies:
+            container.copy_in(volume.host_path, volume.container_path)
+        if plan.sealed and start:
+            self._start(plan.name)
+        elif not plan.sealed:
+            self._verify(container, began, container_id)
+        return container_id
+
+    def _start(self, name: str) -> None:
+        container = self.runtime.container(name)
+        began = time.time()
+        self.supervision.prepare(self.config, name)
+        with hook_heard(self.config.container_state_dir(name) / HOOK_LOG):
+            container.start()
+        self._verify(container, began)
+
+    def _verify(self, container: Container, since: float, known_id: str = "") -> None:
+        if problem := self.supervision.verify(self.config, container, since, known_id=known_id):
+            raise SupervisionError(
+                f"container {container.name} came up without supervision and was stopped: {problem}",
+                hint="run `terok-sandbox doctor`",
+            )
+
+    def _remove(self, name: str) -> RemoveResult:
+        with launch_lock(self.config, name):
+            try:
+                if not self._is_ours(name):
+                    return RemoveResult(name, f"is not sandboxed; `podman rm {name}` removes it")
+                result = self.runtime.force_remove([name])[0]
+                if result.removed:
+                    self._forget(name)
+            except (TerokError, OSError) as error:
+                return RemoveResult(name, str(error))
+        return result
+
+    def _is_ours(self, name: str) -> bool:
+        if self.config.sidecar_path(name).exists():
+            return True
+        try:
+            return SANDBOX_LABEL in self.runtime.container(name).labels
+        except ContainerNotFound:
+            return True
+
+    def _may_live(self, name: str) -> bool:
+        try:
+            return self.runtime.container(name).state not in _OVER
+        except EngineError:
+            return True
+
+    def _forget(self, name: str) -> None:
+        """Revoke tokens, end the supervisor, remove the files; every step is tried, the first error is raised."""
+        errors: list[Exception] = []
+        steps: list[Callable[[], Any]] = [
+            lambda: self.supervision.end(self.config, name),
+            lambda: revoke_tokens(self.config, name),
+            lambda: remove_files(self.config, name),
+        ]
+        for step in steps:
+            try:
+                step()
+            except (TerokError, OSError) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _clean_up(self, name: str, *, keep_container: bool) -> None:
+        """Take back a failed launch without hiding why it failed."""
+        try:
+            if not keep_container and (error := self.runtime.force_remove([name])[0].error):
+                raise LaunchError(f"{error}; `terok-sandbox rm {name}` tries again")
+            self._forget(name)
+        except (TerokError, OSError) as error:
+            if self._warn is not None:
+                self._warn(f"clearing away after the failed launch of {name}: {error}")
+
+
+def _names(names: str | Iterable[str]) -> list[str]:
+    return [check_container_name(name) for name in ([names] if isinstance(names, str) else names)]

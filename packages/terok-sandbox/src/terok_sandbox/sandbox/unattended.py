@@ -1,0 +1,147 @@
+"""The wall of a running container whose gateway does not answer: looked at and closed without it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from terok_util import TerokError
+
+from terok_sandbox.errors import ContainerNotFound, NetnsError, ShieldError, SupervisorError
+from terok_sandbox.netns.nft import NftChannel, spawn_nft
+from terok_sandbox.shield.errors import ShieldNotRunning
+from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.live_store import load_live
+from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.ruleset import posture_command
+from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, TABLE, posture_chains
+from terok_sandbox.supervise import client
+from terok_sandbox.supervise.handover import open_target, read_record, reopen_target
+from terok_sandbox.supervise.supervision import RECORD_FILE
+from terok_sandbox.values.posture import LIVE_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.shield.live_store import LiveVerdict
+    from terok_sandbox.sidecar import Sidecar
+    from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.values.posture import Posture
+
+T = TypeVar("T")
+
+PATIENCE: Final = 5.0
+"""Seconds that a gateway which is started anew has to answer."""
+
+
+@contextmanager
+def first_process(config: SandboxConfig, sidecar: Sidecar) -> Iterator[Target | None]:
+    """Give the container's first process, `None` if it does not run; raises `EngineError` when nobody knows."""
+    target = None
+    with suppress(SupervisorError):  # it has ended, or was started by somebody else since
+        target = reopen_target(read_record(sidecar.runtime_dir / RECORD_FILE))
+    if target is None and (pid := _pid(config, sidecar.container_name)) > 0:
+        target = open_target(pid)
+    try:
+        yield target
+    finally:
+        if target is not None:
+            target.close()
+
+
+def _pid(config: SandboxConfig, name: str) -> int:
+    from terok_sandbox.runtime.podman import PodmanRuntime
+
+    try:
+        return PodmanRuntime(config).container(name).pid
+    except ContainerNotFound:
+        return 0
+
+
+def posture_in_force(target: Target) -> Posture | Literal["none"]:
+    """Return the posture that the rules in the kernel have, `none` where there are no rules of ours."""
+
+    async def look(channel: NftChannel) -> str:
+        return "".join([await channel.run(f"list chain {TABLE} {one}") for one in posture_chains("up")])
+
+    try:
+        found = _with_rules(target, look)
+    except NetnsError:
+        return "none"
+    marks: dict[Posture, str] = {"quarantine": "refuse_quarantine"}
+    marks |= {posture: f'"{LOG_PREFIX}{posture}"' for posture in PASSING}
+    return next((posture for posture, mark in marks.items() if mark in found), "up")
+
+
+def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
+    """Bring a posture or a denial into the kernel's rules, then to disk.
+
+    Raises `NetnsError` when the rules cannot be changed, `NotKept` or another `ShieldError` when they have been,
+    but a restart would undo it.
+    """
+    path = sidecar.gateway_dir / LIVE_FILE
+
+    async def change(channel: NftChannel) -> None:
+        if wanted == "quarantine":
+            await channel.run(posture_command(wanted))
+            try:
+                load_live(path)
+            except ShieldError:  # damaged: the container stays closed
+                return
+        live = LivePolicy(Policy.from_tiers(sidecar.shield.tiers), path, channel=channel)
+        await (live.set_posture(wanted) if isinstance(wanted, str) else live.apply(wanted))
+
+    _with_rules(target, change)
+
+
+def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Callable[[], T], *, hangs: bool) -> T:
+    """Have the container attended to again, and return what `answers` does as soon as a gateway is there to ask.
+
+    A gateway that `hangs` is ended first: it would go on with what it knew before. Raises `TerokError` when none
+    comes.
+    """
+    name = sidecar.container_name
+    try:
+        client.status(config, name)
+    except client.NotRunningError:
+        client.redo_handover(config, name, target.pid)
+    else:
+        if hangs:
+            client.end_worker(config, name, "gateway")
+    return await_gateway(answers)
+
+
+def await_gateway(answers: Callable[[], T]) -> T:
+    """Return what `answers` does as soon as a gateway is there to ask; raises `TerokError` when none comes."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return answers()
+        except ShieldNotRunning:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _with_rules(target: Target, work: Callable[[NftChannel], Awaitable[T]]) -> T:
+    """Run `work` with a channel to the rules of the container's network namespace."""
+
+    async def go() -> T:
+        channel = NftChannel(fds)
+        try:
+            return await work(channel)
+        finally:
+            channel.close()
+
+    try:
+        process, fds = spawn_nft(target.netns_fd)
+    except TerokError as error:
+        raise NetnsError(error.message, hint=error.hint) from error
+    try:
+        return asyncio.run(go())
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,53 @@
+"""Limits on what a task or a project may use. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from terok_sandbox.errors import VaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Each limit is inclusive; None is no limit.
+
+    `bytes` counts bodies and messages both ways, `wall_seconds` from the launch: these two also end what is under way.
+    """
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    requests: int | None = None
+    bytes: int | None = None
+    wall_seconds: float | None = None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any] | None, where: str) -> Limits:
+        """Return the limits in a mapping a person or a sidecar holds; VaultError for an unknown or senseless one."""
+        known = {field.name for field in fields(cls)}
+        for key, value in (raw or {}).items():
+            if key not in known:
+                raise VaultError(f"{where}: unknown limit {key!r}", hint=f"known are {', '.join(sorted(known))}")
+            kinds = (int, float) if key in ("cost_usd", "wall_seconds") else (int,)
+            if value is not None and (type(value) not in kinds or not 0 <= value < 1e15):
+                raise VaultError(f"{where}: {key} is no limit", hint="give a number from 0 on")
+        return cls(**(raw or {}))
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is limited."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of one task, and of all tasks of its project together."""
+
+    task: Limits = NO_LIMITS
+    project: Limits = NO_LIMITS

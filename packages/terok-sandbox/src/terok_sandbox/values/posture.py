@@ -1,0 +1,57 @@
+"""How high a container's wall stands, and the file of its gateway that says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from terok_sandbox.errors import ShieldError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIVE_FILE: Final = "shield-live.json"
+"""Below `Sidecar.gateway_dir`: posture and live verdicts."""
+SCHEMA: Final = 1
+MAX_SIZE: Final = 1024 * 1024
+
+Posture = Literal["up", "down", "disengaged", "quarantine"]
+POSTURES: Final[tuple[Posture, ...]] = ("quarantine", "up", "down", "disengaged")
+"""Each lets through what the one before it does, and more."""
+
+
+def read_posture(path: Path) -> tuple[Posture, list[Any]]:
+    """Return the posture in the file at `path` and its live verdicts as JSON values.
+
+    A missing file means up, an empty one quarantine. Raises `ShieldError` for a damaged or foreign file: a denial in it
+    may have closed something, which must not open.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return "up", []
+    except OSError as error:
+        raise damaged_posture(path, error.strerror or "cannot be opened") from error
+    with os.fdopen(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
+            raise damaged_posture(path, "not a private regular file of this user")
+        data = file.read(MAX_SIZE + 1)
+    if not data:
+        return "quarantine", []
+    try:
+        document = json.loads(data) if len(data) <= MAX_SIZE else None
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
+            raise ValueError("not a state of this schema")
+        return document["posture"], list(document["verdicts"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged_posture(path, str(error)) from error
+
+
+def damaged_posture(path: Path, what: str) -> ShieldError:
+    """Return the error of a file that cannot be trusted."""
+    return ShieldError(
+        f"{path}: {what}; the container is kept closed", hint="remove the file to go back to the launch policy"
+    )
