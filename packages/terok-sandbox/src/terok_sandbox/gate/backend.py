@@ -157,13 +157,18 @@ async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
 async def _ready(descriptor: int, *, writing: bool = False) -> None:
     """Wait until a descriptor can be read or written."""
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
+    ready: asyncio.Future[None] = loop.create_future()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(descriptor, lambda: ready.done() or ready.set_result(None))
+    add(descriptor, _resolve, ready)
     try:
         await ready
     finally:
         remove(descriptor)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 async def _read(stream: IO[bytes]) -> bytes:

@@ -94,7 +94,8 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
     name = f"{tip}-{base or 'all'}"
     cached = load_cached(mirror, name)
     facts = cached or _facts(mirror, tip, base)
-    report = Report(*(tuple(Finding(**row) for row in facts[verdict]) for verdict in ("refused", "flagged")))
+    refused, flagged = (tuple(Finding(**row) for row in facts[kind]) for kind in ("refused", "flagged"))
+    report = Report(refused, flagged)
     if not cached and not any(
         finding.rule == "push-size" for finding in report.refused
     ):  # which may depend on the memory at hand
