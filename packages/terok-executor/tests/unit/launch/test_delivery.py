@@ -16,7 +16,7 @@ from terok_executor.errors import UndeliveredError
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import task_dir
 from terok_sandbox import FakeRuntime, RunSpec, Sandbox, SandboxConfig
-from terok_sandbox.runtime.fake import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
 
 NAME, IMAGE = "task-1", "localhost/image"
 COMPLETE = ">> in the gate: commits on x\n>> hand-over complete\n"
