@@ -54,7 +54,7 @@ def auth(
         raise RequestError(f"one name is enough: {name!r} is one too many", hint="see `terok-executor auth --help`")
     from terok_executor.auth.authenticator import API_KEY, Authenticator
     from terok_executor.cli.build import progress
-    from terok_executor.image_settings import ImageSettings
+    from terok_executor.image.settings import ImageSettings
 
     image = ImageSettings.load()
     way = Authenticator(

@@ -64,8 +64,8 @@ class AgentRoster:
         return parse_routes(self.generate_routes_json().encode())
 
     def doctor_checks(self, config: SandboxConfig, container: str) -> tuple[DoctorCheck, ...]:
-        """Return the checks of one container, see `terok_executor.doctor.agent_doctor_checks`."""
-        from terok_executor.doctor import agent_doctor_checks
+        """Return the checks of one container, see `terok_executor.runner.doctor.agent_doctor_checks`."""
+        from terok_executor.runner.doctor import agent_doctor_checks
 
         return agent_doctor_checks(config, self, container)
 
