@@ -6,7 +6,6 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_executor.agent_runner import AgentRunner as AgentRunner
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
     from terok_executor.credentials import store_api_key as store_api_key
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from terok_executor.roster.routes import write_routes as write_routes
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import Provider as Provider
+    from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.stub import Pause as Pause
     from terok_executor.stub import Recorder as Recorder
     from terok_executor.stub import Script as Script
@@ -26,7 +26,7 @@ else:
     __getattr__, __dir__, __all__ = lazy_exports(
         __name__,
         {
-            "terok_executor.agent_runner": "AgentRunner",
+            "terok_executor.runner.agent_runner": "AgentRunner",
             "terok_executor.cli.auth_verbs": "VAULT_COMMANDS",
             "terok_executor.cli.tree": "COMMANDS",
             "terok_executor.credentials": "store_api_key",
