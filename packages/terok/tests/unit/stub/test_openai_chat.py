@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terok_executor.stub import openai_chat
-from terok_executor.stub.errors import BadRequestError
-from terok_executor.stub.script import AUXILIARY_TEXT, Conversation, Text, ToolCall
-from terok_executor.stub.tools import OfferedTool
+from terok.stub import openai_chat
+from terok.stub.errors import BadRequestError
+from terok.stub.script import AUXILIARY_TEXT, Conversation, Text, ToolCall
+from terok.stub.tools import OfferedTool
 
 CONVERSATION = Conversation("gpt-x", stream=True, size=400)
 CALL = ToolCall("call_terok_000", OfferedTool("bash"), "ls", {"command": "echo 'a command longer than one piece'"})

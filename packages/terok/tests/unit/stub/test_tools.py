@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terok_executor.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
+from terok.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),

@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from terok_executor.stub.background import running_stub
-from terok_executor.stub.script import Script
+from terok.stub.background import running_stub
+from terok.stub.script import Script
 
 AGENT = str(files("terok_executor") / "resources" / "image" / "terok-demo-agent.py")
 KEY = "sk-ant-api03-test"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from terok_executor.stub.script import Conversation, Script, Text, ToolCall, next_reply
+from terok.stub.script import Conversation, Script, Text, ToolCall, next_reply
 
 RECORDED = Path(__file__).parent / "recorded"
 SCRIPT = Script(("first", "second", "third"), "All steps are finished.")

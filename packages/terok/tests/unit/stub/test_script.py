@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.stub.errors import ScriptError
-from terok_executor.stub.script import (
+from terok.stub.errors import ScriptError
+from terok.stub.script import (
     AUXILIARY_TEXT,
     Conversation,
     Script,
@@ -16,7 +16,7 @@ from terok_executor.stub.script import (
     next_reply,
     step_of,
 )
-from terok_executor.stub.tools import OfferedTool
+from terok.stub.tools import OfferedTool
 
 BASH = OfferedTool("bash", schema={"type": "object", "properties": {"command": {"type": "string"}}})
 SCRIPT = Script(("first", "second"), "The end.")

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terok_executor.stub import openai_responses
-from terok_executor.stub.errors import BadRequestError
-from terok_executor.stub.script import Conversation, Text, ToolCall
-from terok_executor.stub.tools import OfferedTool, arguments_for
+from terok.stub import openai_responses
+from terok.stub.errors import BadRequestError
+from terok.stub.script import Conversation, Text, ToolCall
+from terok.stub.tools import OfferedTool, arguments_for
 
 CONVERSATION = Conversation("gpt-x", stream=True, size=400)
 LONG = "echo 'a command longer than one piece'"

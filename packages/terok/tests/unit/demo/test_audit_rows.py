@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from terok.demo.rows import answered, connection_row, name_row
+from terok.demo.measure import answered, connection_row, name_row
 
 ROWS: list[dict[str, Any]] = [
     {"action": "rules_loaded"},

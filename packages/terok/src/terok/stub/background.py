@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from terok_executor.stub.pause import Pause
-from terok_executor.stub.script import Script
-from terok_executor.stub.server import StubProvider
+from terok.stub.pause import Pause
+from terok.stub.script import Script
+from terok.stub.server import StubProvider
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0

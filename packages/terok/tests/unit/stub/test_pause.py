@@ -6,7 +6,7 @@ import time
 import urllib.request
 from typing import Any
 
-from terok_executor.stub import Pause, Script, running_stub
+from terok.stub import Pause, Script, running_stub
 
 TOOL = {"name": "Bash", "input_schema": {"properties": {"command": {"type": "string"}}}}
 

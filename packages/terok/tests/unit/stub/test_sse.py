@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.stub.sse import frame, pieces
+from terok.stub.sse import frame, pieces
 
 
 @given(st.text())

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from terok_executor.stub import reading
-from terok_executor.stub.openai_chat import CREATED, error, models
-from terok_executor.stub.script import Conversation, Reply, Text, output_size, usage_tokens
-from terok_executor.stub.sse import frame, pieces
-from terok_executor.stub.tools import OfferedTool
+from terok.stub import reading
+from terok.stub.openai_chat import CREATED, error, models
+from terok.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok.stub.sse import frame, pieces
+from terok.stub.tools import OfferedTool
 
 __all__ = ["body", "error", "models", "read_request", "stream"]
 

@@ -1,6 +1,6 @@
 """Errors of the stub provider.
 
-ExecutorError
+TerokError
 └── StubError            the stub could not be started
     ├── ScriptError      the script is malformed
     └── BadRequestError  a client sent something that is not a request of the protocol (answered with 400)
@@ -8,10 +8,10 @@ ExecutorError
 
 from __future__ import annotations
 
-from terok_executor.errors import ExecutorError
+from terok_util import TerokError
 
 
-class StubError(ExecutorError):
+class StubError(TerokError):
     """The stub provider could not do its work."""
 
 

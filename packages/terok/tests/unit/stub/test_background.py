@@ -5,7 +5,7 @@ import threading
 import urllib.request
 
 import pytest
-from terok_executor.stub import Script, StubError, running_stub
+from terok.stub import Script, StubError, running_stub
 
 
 def test_it_serves_beside_blocking_code_and_is_gone_afterwards() -> None:

@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from terok_executor.stub import anthropic, gemini, openai_chat, openai_responses
-from terok_executor.stub.errors import BadRequestError, StubError
-from terok_executor.stub.pause import Pause
-from terok_executor.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
-from terok_executor.stub.script import Conversation, Script, Text, next_reply
+from terok.stub import anthropic, gemini, openai_chat, openai_responses
+from terok.stub.errors import BadRequestError, StubError
+from terok.stub.pause import Pause
+from terok.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
+from terok.stub.script import Conversation, Script, Text, next_reply
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CLIENT_GONE = 499

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terok_executor.stub import anthropic
-from terok_executor.stub.errors import BadRequestError
-from terok_executor.stub.script import Conversation, Text, ToolCall
-from terok_executor.stub.tools import OfferedTool
+from terok.stub import anthropic
+from terok.stub.errors import BadRequestError
+from terok.stub.script import Conversation, Text, ToolCall
+from terok.stub.tools import OfferedTool
 
 CONVERSATION = Conversation("claude-x", stream=True, size=400)
 CALL = ToolCall("call_terok_000", OfferedTool("Bash"), "ls", {"command": "echo 'a long command with ünicode'"})

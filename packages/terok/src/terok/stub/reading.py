@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from terok_executor.stub.errors import BadRequestError
-from terok_executor.stub.script import ToolResult
+from terok.stub.errors import BadRequestError
+from terok.stub.script import ToolResult
 
 MAX_RESULT_CHARS = 65_536
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from terok_executor.stub.errors import ScriptError
-from terok_executor.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
+from terok.stub.errors import ScriptError
+from terok.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
 
 CALL_ID_PREFIX = "call_terok_"
 MAX_COMMANDS = 200

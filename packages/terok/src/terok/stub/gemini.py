@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from terok_executor.stub import reading
-from terok_executor.stub.script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, output_size, usage_tokens
-from terok_executor.stub.sse import frame
-from terok_executor.stub.tools import OfferedTool
+from terok.stub import reading
+from terok.stub.script import CALL_ID_PREFIX, Conversation, Reply, Text, ToolResult, output_size, usage_tokens
+from terok.stub.sse import frame
+from terok.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:

@@ -4,9 +4,9 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.stub import gemini
-from terok_executor.stub.errors import BadRequestError
-from terok_executor.stub.script import Conversation, Script, Text, ToolCall, next_reply
+from terok.stub import gemini
+from terok.stub.errors import BadRequestError
+from terok.stub.script import Conversation, Script, Text, ToolCall, next_reply
 
 DECLARED = {"name": "run_shell_command", "parametersJsonSchema": {"properties": {"command": {"type": "string"}}}}
 QUESTION = {"role": "user", "parts": [{"text": "do it"}]}

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from terok_executor.stub.record import MAX_RECORDS, Recorder, RequestRecord, presented_credential
-from terok_executor.stub.script import Conversation, ToolResult
+from terok.stub.record import MAX_RECORDS, Recorder, RequestRecord, presented_credential
+from terok.stub.script import Conversation, ToolResult
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from terok_executor.stub.script import Conversation, step_of
+from terok.stub.script import Conversation, step_of
 
 Presented = Literal["expected", "other", "none"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from terok_executor.stub import Script, StubError, StubProvider
-from terok_executor.stub.server import MAX_BODY_BYTES
+from terok.stub import Script, StubError, StubProvider
+from terok.stub.server import MAX_BODY_BYTES
 
 KEY = "the-real-key"
 TOOLS = [{"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}]

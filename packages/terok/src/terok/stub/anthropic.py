@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from terok_executor.stub import reading
-from terok_executor.stub.script import Conversation, Reply, Text, output_size, usage_tokens
-from terok_executor.stub.sse import frame, pieces
-from terok_executor.stub.tools import OfferedTool
+from terok.stub import reading
+from terok.stub.script import Conversation, Reply, Text, output_size, usage_tokens
+from terok.stub.sse import frame, pieces
+from terok.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:
