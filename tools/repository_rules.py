@@ -1,4 +1,4 @@
-"""Check the rules of the repository that no linter knows: registry hosts, machine paths, sizes, unfinished code."""
+"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, the map."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def module_sizes() -> list[str]:
 
 
 def specification() -> list[str]:
-    """Look for promises with one id, and for tests that are named and do not exist."""
+    """Find IDs that stand for two promises, and tests that are named but do not exist."""
     text = (ROOT / "SPECIFICATION.md").read_text()
     ids = re.findall(r"^\| ([A-Z]+\d+) \|", text, re.MULTILINE)
     problems = [
-        f"SPECIFICATION.md: {one} stands for two promises" for one in sorted({i for i in ids if ids.count(i) > 1})
+        f"SPECIFICATION.md: {name} stands for two promises" for name in sorted({i for i in ids if ids.count(i) > 1})
     ]
     for reference in re.findall(r"`([^`\s]+)`", text):
         place, _, test = reference.partition("::")
