@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import remove_tree, safe_text
+from terok_util import TerokError, remove_tree, safe_text
 
 from terok_executor.delivery import check_delivered, read_delivery
 from terok_executor.errors import ExecutorError
 from terok_executor.follow import STOP_SECONDS, stopped_on_failure
 from terok_executor.integrations.sandbox import EngineError, PrerequisiteMissing, Sandbox
+from terok_executor.log_capture import capture
 from terok_executor.paths import task_dir
 
 if TYPE_CHECKING:
@@ -64,41 +65,49 @@ class ContainerCare:
         with stopped_on_failure(self.sandbox, name):
             if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
                 return
-            last = safe_text(self.logs(name, tail=3), limit=400)
+            last = safe_text(self.runtime.container(name).logs(tail=3), limit=400)
             raise ExecutorError(f"container {name} did not get ready: {last}", hint=f"see `terok-executor logs {name}`")
 
-    def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
+    def wait_for_exit(self, container_name: str, timeout: float | None = None) -> int:
         """Wait for the container to end and return its exit code.
 
         Raises TimeoutError after `timeout` seconds (124 stays an exit code an agent may have), RuntimeError if Podman
         itself fails, FileNotFoundError without Podman.
         """
         try:
-            return self.runtime.container(name).wait(timeout)
+            return self.runtime.container(container_name).wait(timeout)
         except PrerequisiteMissing as error:
             raise FileNotFoundError(error.message) from error
         except TimeoutError as error:
-            raise TimeoutError(f"container {name} has not ended within {timeout} s") from error
+            raise TimeoutError(f"container {container_name} has not ended within {timeout} s") from error
         except EngineError as error:
             raise RuntimeError(error.message) from error
 
-    def logs(self, name: str, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
-        """Return what the container has printed so far."""
-        return self.runtime.container(name).logs(tail=tail, timestamps=timestamps, since=since)
+    def logs(
+        self, container_name: str, *, tail: int | None = None, timestamps: bool = False, since: str | None = None
+    ) -> str:
+        """Return what the container has printed so far; RuntimeError if there is no such container or Podman fails."""
+        try:
+            return self.runtime.container(container_name).logs(tail=tail, timestamps=timestamps, since=since)
+        except EngineError as error:
+            raise RuntimeError(error.message) from error
 
-    def capture_logs(self, name: str, dest: Path, *, timestamps: bool = True, timeout: float = 60.0) -> bool:
+    def capture_logs(
+        self, container_name: str, dest: str | Path, *, timestamps: bool = True, timeout: float = 60.0
+    ) -> bool:
         """Write the container's output to a file; return whether all of it arrived within `timeout` seconds.
 
-        No partial file is left behind.
+        False whatever the reason; no partial file is left behind.
         """
-        from terok_executor.log_capture import capture
-
-        process = self.stream_logs_process(name, timestamps=timestamps, merge_stderr=True)
-        return capture(process, dest, timeout=timeout)
+        try:
+            process = self.stream_logs_process(container_name, timestamps=timestamps, merge_stderr=True)
+        except TerokError:
+            return False
+        return capture(process, Path(dest), timeout=timeout)
 
     def stream_logs_process(
         self,
-        name: str,
+        container_name: str,
         *,
         follow: bool = False,
         tail: int | None = None,
@@ -106,7 +115,7 @@ class ContainerCare:
         merge_stderr: bool = False,
     ) -> ByteProcess:
         """Start a process that writes the container's output to a pipe; the caller ends it."""
-        return self.runtime.container(name).logs_process(
+        return self.runtime.container(container_name).logs_process(
             follow=follow, tail=tail, timestamps=timestamps, merge_stderr=merge_stderr
         )
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from terok_util.process import kill_tree
 
-from terok_executor.errors import ExecutorError
-
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import ByteProcess
 
@@ -21,10 +19,7 @@ _CHUNK = 64 * 1024
 
 
 def capture(process: ByteProcess, dest: Path, *, timeout: float) -> bool:
-    """Write the process's standard output to `dest` (0600); return whether all of it came within `timeout` seconds.
-
-    Raises ExecutorError if the file cannot be written.
-    """
+    """Write the process's standard output to `dest` (0600); return whether all of it came within `timeout` seconds."""
     partial = dest.with_name(f".{dest.name}.{os.getpid()}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -33,8 +28,8 @@ def capture(process: ByteProcess, dest: Path, *, timeout: float) -> bool:
         if complete:
             partial.replace(dest)
         return complete
-    except OSError as error:
-        raise ExecutorError(f"the log cannot be written to {dest}: {error.strerror}") from error
+    except OSError:
+        return False
     finally:
         kill_tree(process)
         if process.stdout is not None:

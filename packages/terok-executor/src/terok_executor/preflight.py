@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terok_util import TerokError
 
 from terok_executor.credentials import DEFAULT_SET, require_credential
+from terok_executor.errors import ExecutorError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import SandboxConfig, check_setup, find_git
+from terok_executor.integrations.sandbox import SandboxConfig, SSHManager, check_setup, find_git, open_vault
 from terok_executor.roster.roster import AgentRoster
+
+SSH_SCOPE = "standalone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,11 @@ class Preflight:
         self._builder = ImageBuilder(base_image, family)
         self._credential_set = credential_set
 
-    def run(self) -> tuple[CheckResult, ...]:
+    def run(self) -> bool:
+        """Tell whether a run would start: every check passes that it needs."""
+        return all(check.ok or not check.needed for check in self.results())
+
+    def results(self) -> tuple[CheckResult, ...]:
         """Return the result of every check, in the order in which to mend them."""
         podman = self.check_podman()
         if not podman.ok:
@@ -78,6 +85,18 @@ class Preflight:
     def check_git(self) -> CheckResult:
         """Look for git, which mirrors repositories."""
         return _judge("git", lambda: f"found at {find_git()}")
+
+    def check_ssh_key(self, scope: str = SSH_SCOPE) -> CheckResult:
+        """Look for an SSH key that containers of a scope may sign with; a run needs none."""
+
+        def look() -> str:
+            with open_vault(self._config) as vault:
+                keys = len(SSHManager(vault).of_scope(scope))
+            if not keys:
+                raise ExecutorError(f"scope {scope} has no SSH key")
+            return f"scope {scope}: {keys} SSH key{'s'[: keys > 1]}"
+
+        return replace(_judge("ssh key", look, "sandbox", "ssh", "add", scope), needed=False)
 
     def check_shield(self) -> CheckResult:
         """Say how connections are judged; there is nothing to mend."""

@@ -28,7 +28,7 @@ def preflight(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
 
 
 def test_a_bare_host_is_told_every_command_it_needs(preflight: Preflight) -> None:
-    checks = {check.name: check for check in preflight.run()}
+    checks = {check.name: check for check in preflight.results()}
     assert [name for name, check in checks.items() if check.ok] == ["podman", "git", "shield"]
     assert checks["sandbox"].fix == "terok-executor setup"
     assert checks["credential"].fix == "terok-executor auth anthropic"
@@ -43,12 +43,19 @@ def test_a_stored_credential_is_found(preflight: Preflight) -> None:
     assert check.message == "Anthropic: api key in set default"
 
 
+def test_an_ssh_key_is_looked_for_and_not_needed(preflight: Preflight) -> None:
+    store_api_key(SandboxConfig(), ROSTER.provider("anthropic"), "sk-ant-api03-key")
+    check = preflight.check_ssh_key()
+    assert (check.ok, check.needed, check.fix) == (False, False, "terok-executor sandbox ssh add standalone")
+    assert not preflight.run(), "the sandbox is not set up"
+
+
 def test_without_podman_nothing_else_is_asked(preflight: Preflight, monkeypatch: pytest.MonkeyPatch) -> None:
     def not_found(name: str) -> str:
         raise ToolNotFound(name)
 
     monkeypatch.setattr("terok_executor.image.podman.find_tool", not_found)
-    (check,) = preflight.run()
+    (check,) = preflight.results()
     assert not check.ok
     assert check.needed
 
