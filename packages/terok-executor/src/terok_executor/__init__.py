@@ -9,7 +9,6 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_executor.agent_runner import AgentRunner as AgentRunner
     from terok_executor.auth.authenticator import Authenticator as Authenticator
     from terok_executor.auth.authenticator import authenticate as authenticate
     from terok_executor.auth.container import extract_credential as extract_credential
@@ -32,33 +31,29 @@ if TYPE_CHECKING:
     from terok_executor.compat import RawAgentYaml as RawAgentYaml
     from terok_executor.compat import SidecarSpec as SidecarSpec
     from terok_executor.compat import VaultRoute as VaultRoute
-    from terok_executor.config_view import ExecutorConfigView as ExecutorConfigView
-    from terok_executor.config_view import RawImageSection as RawImageSection
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.credentials import store_api_key as store_api_key
-    from terok_executor.delivery import Delivery as Delivery
-    from terok_executor.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ExecutorError as ExecutorError
     from terok_executor.errors import PrerequisiteError as PrerequisiteError
     from terok_executor.errors import RequestError as RequestError
     from terok_executor.errors import RosterError as RosterError
     from terok_executor.errors import UndeliveredError as UndeliveredError
-    from terok_executor.follow import Outcome as Outcome
-    from terok_executor.host_setup import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
+    from terok_executor.image.config_view import ExecutorConfigView as ExecutorConfigView
+    from terok_executor.image.config_view import RawImageSection as RawImageSection
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
-    from terok_executor.krun import KrunHost as KrunHost
-    from terok_executor.krun import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
     from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
+    from terok_executor.launch.krun import KrunHost as KrunHost
+    from terok_executor.launch.krun import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
     from terok_executor.launch.request import AgentRequest as AgentRequest
     from terok_executor.launch.request import LaunchRequest as LaunchRequest
@@ -74,9 +69,6 @@ if TYPE_CHECKING:
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
-    from terok_executor.preflight import CheckResult as CheckResult
-    from terok_executor.preflight import Preflight as Preflight
-    from terok_executor.result import RunResult as RunResult
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
@@ -88,7 +80,15 @@ if TYPE_CHECKING:
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import MountSpec as MountSpec
     from terok_executor.roster.types import Tool as Tool
-    from terok_executor.storage import SharedMountStorageInfo as SharedMountStorageInfo
-    from terok_executor.storage import TaskStorageInfo as TaskStorageInfo
+    from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
+    from terok_executor.runner.delivery import Delivery as Delivery
+    from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
+    from terok_executor.runner.follow import Outcome as Outcome
+    from terok_executor.runner.preflight import CheckResult as CheckResult
+    from terok_executor.runner.preflight import Preflight as Preflight
+    from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
+    from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
+    from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
     from terok_sandbox.gate.cli import GATE_COMMANDS as GATE_COMMANDS
+    from terok_sandbox.gate.git_gate import GitGate as GitGate
+    from terok_sandbox.gate.host_server import GateServer as GateServer
     from terok_sandbox.gate.invoke import find_git as find_git
     from terok_sandbox.gate.invoke import git_environment as git_environment
     from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
-    from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.review import Review as Review
     from terok_sandbox.gate.review import review_branch as review_branch
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
-    from terok_sandbox.gate.served import GateServer as GateServer
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
+    from terok_sandbox.launch.supervision import FakeSupervision as FakeSupervision
     from terok_sandbox.runtime.fake import FakeRuntime as FakeRuntime
-    from terok_sandbox.runtime.fake import FakeSupervision as FakeSupervision
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
     from terok_sandbox.runtime.guest import service_ports as service_ports

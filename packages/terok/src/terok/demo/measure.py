@@ -15,7 +15,7 @@ from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, Upstream
 from terok.demo.places import KEY, STAND_IN, environment_value, search_container
 from terok.demo.processes import Process, container_processes, is_own_address
 from terok.integrations.executor import load_record, task_dir
-from terok.integrations.sandbox import GitGate, Sidecar, read_audit, review_branch
+from terok.integrations.sandbox import GitGate, Sidecar, read_audit
 
 if TYPE_CHECKING:
     from terok.demo.scene import Target
@@ -140,7 +140,7 @@ def _delivery(config: SandboxConfig, name: str) -> Delivery | None:
     for branch, tip in sorted(gate.branch_heads().items()):
         if record.heads.get(branch) == tip:
             continue
-        review = review_branch(gate.path, branch)
+        review = gate.review(branch).review
         if review.commits:
             commit = review.commits[0]
             return Delivery(review.branch, commit.oid, commit.author, commit.subject, review.patch)

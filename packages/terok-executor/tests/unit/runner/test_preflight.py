@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from terok_executor.credentials import store_api_key
 from terok_executor.errors import RosterError
-from terok_executor.preflight import Preflight
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
+from terok_executor.runner.preflight import Preflight
 from terok_sandbox import SandboxConfig
 from terok_util.process import ToolNotFound
 

@@ -14,7 +14,7 @@ from terok_executor.paths import cache_dir
 if TYPE_CHECKING:
     from terok_executor.image.reference import Family
 
-_CODE = [Path(__file__).parent / name for name in ("image_settings.py", "config_view.py", "image/reference.py")]
+_CODE = [Path(__file__).parent / name for name in ("settings.py", "config_view.py", "reference.py")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ImageSettings:
         data = read_config_file(file)
 
         def make() -> ImageSettings:
-            from terok_executor.config_view import ExecutorConfigView
+            from terok_executor.image.config_view import ExecutorConfigView
 
             return cls(**ExecutorConfigView.parse(file, data).image.model_dump())
 

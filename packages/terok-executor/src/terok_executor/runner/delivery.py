@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from terok_util import safe_text
+from terok_util import read_private, safe_text
 
 from terok_executor.errors import UndeliveredError
 from terok_executor.integrations.sandbox import ContainerState
@@ -101,11 +99,6 @@ def check_delivered(sandbox: Sandbox, name: str) -> None:
 def _text(path: Path) -> str:
     """Return what a file that the container may have replaced says; nothing for what is no file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_private(path, MAX_BYTES, forbidden=0).decode("utf-8", "replace")
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ""
-        data = file.read(MAX_BYTES + 1)
-    return data.decode("utf-8", "replace") if len(data) <= MAX_BYTES else ""

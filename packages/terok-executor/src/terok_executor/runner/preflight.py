@@ -1,4 +1,4 @@
-"""Looks whether a run of one agent would start, and says what to do where it would not; looking changes nothing."""
+"""Checks whether a run of one agent would start, which changes nothing, and sets the host up."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from terok_util import TerokError
+from terok_util import TerokError, ensure_dir
 
 from terok_executor.credentials import DEFAULT_SET, require_credential
 from terok_executor.errors import ExecutorError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import ImagePodman
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import SandboxConfig, SSHManager, check_setup, find_git, open_vault
+from terok_executor.integrations.sandbox import SandboxConfig, SSHManager, check_setup, find_git, open_vault, run_setup
+from terok_executor.paths import state_dir
 from terok_executor.roster.roster import AgentRoster
 
 SSH_SCOPE = "standalone"
@@ -124,6 +125,17 @@ class Preflight:
 
         chosen = () if self._credential_set == DEFAULT_SET else ("--credential-set", self._credential_set)
         return _judge("credential", look, "auth", self._provider.name, *chosen)
+
+
+def ensure_sandbox_ready(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
+    """Set the host up as far as it is not yet; `report` is told each stage and its outcome.
+
+    Raises RosterError before anything is done, then what the sandbox's set-up raises.
+    """
+    ensure_dir(state_dir())
+    roster = AgentRoster.load()
+    run_setup(config, report)
+    report("provider routes", "written" if roster.ensure_vault_routes(config) else "up to date")
 
 
 def _judge(name: str, look: Callable[[], str], *command: str) -> CheckResult:

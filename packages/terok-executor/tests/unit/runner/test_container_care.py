@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from terok_executor.log_capture import capture
+from terok_executor.runner.container_care import capture
 from terok_util.process import spawn
 from terok_util.process.start import PIPE
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from terok_util import safe_text
 
-from terok_executor.delivery import Delivery
 from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, run_git, settled_rows
 from terok_executor.launch.task_files import RunRecord
+from terok_executor.runner.delivery import Delivery
 
 MAX_BRANCHES = 100
 WIP = "terok/wip/"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.registries import archive_entries, build_variables, debian_sources, usable
+from terok_executor.image.registries import archive_entries, build_variables, debian_sources, usable
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_only_locations_without_secrets_go_into_a_build(value: str, expected: bo
 
 
 def test_the_environment_wins_over_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terok_executor.registries._ask", lambda _argv: "https://asked.example/")
-    monkeypatch.setattr("terok_executor.registries._ask_tool", lambda *_: "file:///nope")
+    monkeypatch.setattr("terok_executor.image.registries._ask", lambda _argv: "https://asked.example/")
+    monkeypatch.setattr("terok_executor.image.registries._ask_tool", lambda *_: "file:///nope")
     assert build_variables({"PIP_INDEX_URL": "https://env.example/simple"}) == {
         "PIP_INDEX_URL": "https://env.example/simple"
     }

@@ -25,7 +25,7 @@ _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ReviewMark:
     """A decision about one branch at one commit.
 
     `target` and `target_tip` are the upstream branch that the person compared with, as it was then (None: the
@@ -44,7 +44,7 @@ class Verdict:
     time: str = ""
 
 
-def read_verdicts(mirror: Path) -> dict[str, Verdict]:
+def read_marks(mirror: Path) -> dict[str, ReviewMark]:
     """Return the decisions by branch; `MirrorError` when they cannot be read."""
     file = _file(mirror)
     try:
@@ -52,7 +52,7 @@ def read_verdicts(mirror: Path) -> dict[str, Verdict]:
             document = json.loads(stream.read(_MAX_SIZE))
         if document["schema"] != SCHEMA:
             raise MirrorError(f"{file}: was written by another version")
-        return {branch: _verdict(branch, raw) for branch, raw in document["branches"].items()}
+        return {branch: _mark(branch, raw) for branch, raw in document["branches"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -68,22 +68,22 @@ def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
         return {}
 
 
-def record_verdict(mirror: Path, verdict: Verdict) -> None:
+def record_mark(mirror: Path, mark: ReviewMark) -> None:
     """Remember a decision; it replaces an earlier one about the same branch."""
     with _lock(mirror):
-        _write(mirror, {**read_verdicts(mirror), verdict.branch: verdict})
+        _write(mirror, {**read_marks(mirror), mark.branch: mark})
 
 
-def forget_verdict(mirror: Path, branch: str) -> None:
+def forget_mark(mirror: Path, branch: str) -> None:
     """Forget the decision about a branch, if there is one."""
     with _lock(mirror):
-        verdicts = read_verdicts(mirror)
-        if verdicts.pop(branch, None) is not None:
-            _write(mirror, verdicts)
+        marks = read_marks(mirror)
+        if marks.pop(branch, None) is not None:
+            _write(mirror, marks)
 
 
 def now() -> str:
-    """Return the present moment as `Verdict.time` has it."""
+    """Return the present moment as `ReviewMark.time` has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -91,11 +91,11 @@ def _lock(mirror: Path) -> FileLock:
     return FileLock(mirror.with_suffix(".verdicts.lock"), timeout=20.0)
 
 
-def _write(mirror: Path, verdicts: Mapping[str, Verdict]) -> None:
-    branches = {branch: asdict(verdict) for branch, verdict in verdicts.items()}
+def _write(mirror: Path, marks: Mapping[str, ReviewMark]) -> None:
+    branches = {branch: asdict(mark) for branch, mark in marks.items()}
     text = json.dumps({"schema": SCHEMA, "branches": branches}, indent=1, sort_keys=True)
     atomic_write(_file(mirror), text + "\n", mode=0o600)
-    rejections = {one.branch: [one.tip, one.note] for one in verdicts.values() if one.rejected}
+    rejections = {one.branch: [one.tip, one.note] for one in marks.values() if one.rejected}
     atomic_write(mirror / _REJECTIONS, json.dumps(rejections) + "\n", mode=0o600)
 
 
@@ -103,8 +103,8 @@ def _file(mirror: Path) -> Path:
     return mirror.with_suffix(".verdicts.json")
 
 
-def _verdict(branch: str, raw: dict[str, Any]) -> Verdict:
-    verdict = Verdict(**raw)
-    if verdict.branch != branch or not _OID.match(verdict.tip) or not isinstance(verdict.note, str):
+def _mark(branch: str, raw: dict[str, Any]) -> ReviewMark:
+    mark = ReviewMark(**raw)
+    if mark.branch != branch or not _OID.match(mark.tip) or not isinstance(mark.note, str):
         raise ValueError(branch)
-    return verdict
+    return mark

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import select
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terok_util import TerokError, remove_tree, safe_text
+from terok_util.process import kill_tree
 
-from terok_executor.delivery import check_delivered, read_delivery
 from terok_executor.errors import ExecutorError
-from terok_executor.follow import STOP_SECONDS, stopped_on_failure
 from terok_executor.integrations.sandbox import EngineError, PrerequisiteMissing, Sandbox
-from terok_executor.log_capture import capture
 from terok_executor.paths import task_dir
+from terok_executor.runner.delivery import check_delivered, read_delivery
+from terok_executor.runner.follow import STOP_SECONDS, stopped_on_failure
 
 if TYPE_CHECKING:
-    from terok_executor.delivery import Delivery
+    from collections.abc import Callable
+
     from terok_executor.integrations.sandbox import ByteProcess, ContainerRuntime, SandboxConfig
+    from terok_executor.runner.delivery import Delivery
 
 READY_MARKER = ">> init complete"
 WEB_MARKER = ">> web ready"
 READY_SECONDS = 120.0
+MAX_LOG_BYTES = 1024 * 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 class ContainerCare:
@@ -148,3 +155,40 @@ class ContainerCare:
             if removed.error:
                 raise ExecutorError(f"container {name} could not be removed: {removed.error}", hint="try again")
         remove_tree(directory)
+
+
+def capture(process: ByteProcess, dest: Path, *, timeout: float) -> bool:
+    """Write the process's standard output to `dest` (0600); return whether all of it came within `timeout` seconds."""
+    partial = dest.with_name(f".{dest.name}.{os.getpid()}.partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            complete = _drain(process, file.write, time.monotonic() + timeout)
+        if complete:
+            partial.replace(dest)
+        return complete
+    except OSError:
+        return False
+    finally:
+        kill_tree(process)
+        if process.stdout is not None:
+            process.stdout.close()
+        partial.unlink(missing_ok=True)
+
+
+def _drain(process: ByteProcess, write: Callable[[bytes], int], deadline: float) -> bool:
+    assert process.stdout is not None
+    source = process.stdout.fileno()
+    total = 0
+    while (rest := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([source], [], [], rest)
+        if not ready:
+            return False
+        chunk = os.read(source, _CHUNK)
+        if not chunk:
+            return process.wait(timeout=max(0.1, rest)) == 0
+        total += len(chunk)
+        if total > MAX_LOG_BYTES:
+            return False
+        write(chunk)
+    return False

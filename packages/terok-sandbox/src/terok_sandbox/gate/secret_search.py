@@ -14,7 +14,7 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import SUBMODULE, Change, Commit
 from terok_sandbox.gate.inspect.objects import Objects
-from terok_sandbox.gate.readings import Dump, Gunzip, Reading, readings
+from terok_sandbox.gate.secret_encodings import Dump, Gunzip, Reading, readings
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
@@ -25,7 +25,7 @@ _MAX_LAYERS: Final = 2
 _BLOCK: Final = 1024 * 1024
 
 
-def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
+def vault_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
     """Return what betrays the credentials of the vault, nothing without a vault.
 
     Raises `VaultLocked` when no passphrase is at hand; with `interactive`, a person at the terminal is asked first.
@@ -40,7 +40,7 @@ def held_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[
         return tuple(credential_of(data).patterns for data in stored if data)
 
 
-def find_held(
+def find_secret(
     mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns], names: Iterable[str] = ()
 ) -> str:
     """Return where `names`, or commits of `tip` that `known` have not, hold a secret; empty if nowhere."""
@@ -67,7 +67,7 @@ def find_held(
             if entry.mode != SUBMODULE:
                 places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
 
-    objects.new_commits([tip], known, _MAX_ENTRIES, place)
+    objects.new_commits([tip], known, place)
     if found:
         return found[0]
     objects.read(places, search.take)
