@@ -15,7 +15,8 @@ from terok_executor.roster.roster import AgentRoster, about
 if TYPE_CHECKING:
     from terok_executor.image.lock import Lock
     from terok_executor.image.update import Move
-    from terok_executor.roster.types import Installed, Provider
+    from terok_executor.roster.provider import Provider
+    from terok_executor.roster.types import Installed
 
 MAX_BYTES = 4 * 1024 * 1024
 """Of a lock file."""

@@ -18,9 +18,10 @@ from terok_executor.launch.config_patch import ConfigPatch, filled_tree
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.run import AgentRun
 from terok_executor.launch.timezone import check_timezone
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
-from terok_executor.roster.types import Agent, Installed, Provider, Tool
+from terok_executor.roster.types import Agent, Installed, Tool
 
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SEED_MOUNT = "/var/lib/terok/seed.git"

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from terok_executor.launch.identity import Authorship
     from terok_executor.launch.request import AgentRequest
     from terok_executor.launch.subagents import SubAgent
-    from terok_executor.roster.types import Agent, Installed, Provider, Tool
+    from terok_executor.roster.provider import Provider
+    from terok_executor.roster.types import Agent, Installed, Tool
 
 
 @dataclass(frozen=True, slots=True)

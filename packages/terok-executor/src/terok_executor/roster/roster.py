@@ -12,8 +12,9 @@ from terok_util import lean_dataclass
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.selection import parse_selection
-from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Provider, Tool
+from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Tool
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import Route, SandboxConfig
