@@ -41,7 +41,7 @@ class Phantom:
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
-def store_api_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
+def store_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
     """Store an API key in the vault, which is made if there is none.
 
     Raises RequestError for text that cannot be a key, a VaultError of the sandbox if the vault does not open.

@@ -52,7 +52,7 @@ class UndeliveredError(ExecutorError):
     exit_code: ClassVar[int] = 75
 
 
-class BuildError(ExecutorError):
-    """An image could not be built."""
+class BuildError(ExecutorError, RuntimeError):
+    """An image could not be built. A RuntimeError too, as its callers have been promised."""
 
     exit_code: ClassVar[int] = 6

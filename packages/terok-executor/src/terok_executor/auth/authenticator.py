@@ -10,7 +10,7 @@ from typing import Any
 from terok_executor.auth.container import ContainerLogin
 from terok_executor.auth.errors import LoginError
 from terok_executor.auth.session import LOGIN_SECONDS, AuthSession
-from terok_executor.credentials import DEFAULT_SET, store_api_key, store_credential
+from terok_executor.credentials import DEFAULT_SET, store_credential, store_key
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine, silent
@@ -62,7 +62,7 @@ class Authenticator:
 
     def store_key(self, key: str) -> str:
         """Store an API key and return what to tell the person; RequestError for text that cannot be one."""
-        store_api_key(self._config, self.provider, key, self._set)
+        store_key(self._config, self.provider, key, self._set)
         return self._stored("API key")
 
     def session(

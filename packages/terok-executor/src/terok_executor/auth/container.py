@@ -94,7 +94,7 @@ class ContainerLogin:
 
     def collect(self) -> dict[str, Any]:
         """Return the credential of the first credential file there is."""
-        return extract_credential(
+        return read_credential(
             self._agent, {m.container_path: self._directory / m.host_dir for m in self._agent.mounts}
         )
 
@@ -115,7 +115,7 @@ class ContainerLogin:
             shred_tree(directory)
 
 
-def extract_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:
+def read_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:
     """Return the credential a sign-in has left; `directories` are the host's, by their place in the container.
 
     Raises LoginError if there is no credential file, CredentialShapeError if it is not as the roster says.

@@ -58,7 +58,7 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     return found
 
 
-def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
+def scan_trees(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
     """Return the files below `roots` that hold a secret; with `remove` they are removed.
 
     A file that cannot be read counts as one without secrets: it is not this user's. FileError if somebody moves

@@ -22,7 +22,7 @@ def bundled_default_instructions() -> str:
     return (RESOURCES / "instructions.md").read_text("utf-8")
 
 
-def resolve_instructions(value: Instructions, agent: str, *, appended: str = "") -> str:
+def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> str:
     """Return the text one agent gets.
 
     None stands for the bundled text; a text of one's own replaces it, and `_inherit` in a list stands for it. In a

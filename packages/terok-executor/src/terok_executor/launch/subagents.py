@@ -15,6 +15,7 @@ from terok_executor.reading import read_text
 
 MAX_BYTES = 256 * 1024
 _HINT = "start it with ---, name: …, description: …, ---"
+FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -34,14 +35,14 @@ class SubAgent:
         return cls(*_named(head, "sub-agent", None), text)
 
 
-def parse_md_agent(path: Path) -> SubAgent:
+def read_subagent(path: Path) -> SubAgent:
     """Read a definition; its front matter has to say `description` and may say `name`, else the file's is taken.
 
     Raises RequestError, naming the file, for anything else.
     """
     label = f"sub-agent {path}"
     text = read_text(path, MAX_BYTES, what=label)
-    match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", text, re.DOTALL)
+    match = FRONT_MATTER.match(text)
     if match is None:
         raise RequestError(f"{label}: there is no front matter between two lines of ---", hint=_HINT)
     try:

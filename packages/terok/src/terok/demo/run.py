@@ -132,7 +132,7 @@ def _every_protocol(url: str) -> dict[str, str]:
 
 
 def _store_key(config: SandboxConfig, provider: Provider, key: str, stack: ExitStack) -> None:
-    store_api_key(config, provider, key, CREDENTIAL_SET)
+    store_api_key(provider, key, CREDENTIAL_SET, config=config)
 
     def forget() -> None:
         with suppress(TerokError), open_vault(config) as database:
