@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from terok_util.lazy import lazy_exports as lazy_exports
+from terok_util.lazy import lazy_imports as lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_util import process as process
     from terok_util import yaml as yaml
     from terok_util.commands.args import ArgDef as ArgDef
@@ -48,32 +48,3 @@ if TYPE_CHECKING:
     from terok_util.text import safe_text as safe_text
     from terok_util.text import sanitize_tty as sanitize_tty
     from terok_util.yaml import YAMLError as YAMLError
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".commands.args": "ArgDef",
-            ".commands.complete": "COMPLETIONS",
-            ".commands.defs": "CommandDef",
-            ".commands.front": "run_cli",
-            ".commands.tree": "CommandTree",
-            ".config.merge": "deep_merge",
-            ".config.scopes": "ConfigScope load_json_scope load_yaml_scope read_config_file",
-            ".config.sections": "config_error load_config_file",
-            ".config.stack": "ConfigStack Origin",
-            ".errors": "ConfigError FileError LockTimeout PathError TerokError UsageError",
-            ".files.locks": "FileLock",
-            ".files.reading": "read_file",
-            ".files.trees": "remove_tree",
-            ".files.writing": "atomic_write ensure_dir ensure_dir_writable write_sensitive_file",
-            ".logs": "RedactionFilter configure_logging",
-            ".paths": "is_host_root namespace_config_dir namespace_runtime_dir namespace_state_dir",
-            ".podman": "podman_userns_args",
-            ".redaction": "redact register_secret",
-            ".files.remember": "remembered",
-            ".text": "safe_text sanitize_tty",
-            ".yaml": "YAMLError",
-            "process": ".process:",
-            "yaml": ".yaml:",
-        },
-    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from terok_util.lazy import lazy_exports
+from terok_util.lazy import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_util.process.blocking import MAX_OUTPUT as MAX_OUTPUT
     from terok_util.process.blocking import run as run
     from terok_util.process.blocking import stream as stream
@@ -24,16 +23,3 @@ if TYPE_CHECKING:
     from terok_util.process.start import spawn as spawn
     from terok_util.process.start import spawn_async as spawn_async
     from terok_util.process.tools import find_tool as find_tool
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".blocking": "MAX_OUTPUT run stream",
-            ".concurrent": "run_async",
-            ".errors": "OutputTooLarge ProcessError ProcessFailed ProcessTimeout ToolNotFound",
-            ".kill": "kill_tree",
-            ".result": "Completed",
-            ".start": "DEVNULL PIPE STDOUT exec_replace spawn spawn_async",
-            ".tools": "find_tool",
-        },
-    )
