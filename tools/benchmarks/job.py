@@ -25,11 +25,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from terok.stub import Script, running_stub
+from terok_executor.credentials import Phantom
 from terok_executor.integrations.sandbox import SandboxConfig
+from terok_executor.launch.check import check_request
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.request import AgentRequest
 from terok_executor.launch.task_files import prepare_task_dir
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.stub import Script, running_stub
 from terok_sandbox.runtime.probe import host_facts
 from terok_sandbox.vault_addr import LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
@@ -110,15 +113,10 @@ class Jobs:
     def _bare_command(self, name: str) -> tuple[list[str], Path]:
         task, workspace = self.folder / name, self.folder / f"{name}-workspace"
         prepare_task_dir(task, prompt=PROMPT, state_dirs=[mount.host_dir for mount in self.agent.mounts])
-        spec = ContainerEnvSpec(
-            task_id="bench",
-            agent_name=self.agent.name,
-            provider=self.agent.provider.default,
-            phantom_token=self.key,
-            task_dir=task,
-            gate_url=None,
-            work_branch="",
-        )
+        workspace.mkdir()
+        request = AgentRequest(agent=self.agent.name, repo=None, workspace=workspace, prompt=PROMPT, instructions="")
+        run = check_request(request, self.roster)
+        spec = ContainerEnvSpec(run=run, phantom=Phantom(self.key, "api_key"), task_dir=task)
         made = assemble_container_env(spec, self.roster)
         network, host = self._network()
         vault, direct = f"http://{LOOPBACK_HOST}:{LOOPBACK_VAULT_PORT}", f"http://{host}"
@@ -126,7 +124,7 @@ class Jobs:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.replace(vault, direct))
         argv = ["podman", "run", "-i", "--name", name, "--network", network, "--init", "--workdir", "/workspace"]
-        argv += ["--userns=keep-id:uid=1000,gid=1000", "-v", f"{workspace}:/workspace"]
+        argv += ["--userns=keep-id:uid=1000,gid=1000"]
         argv += [f"-v={one.host_path}:{one.container_path}" for one in made.volumes]
         argv += [f"--env={key}={value.replace(vault, direct)}" for key, value in made.env.items()]
         return [*argv, self.image, *self.agent.build_headless_command(timeout=300)[1:]], workspace

@@ -23,16 +23,16 @@ with lazy_imports(globals()):
     from terok_sandbox.doctor.check import DoctorCheck as DoctorCheck
     from terok_sandbox.errors import GpuConfigError as GpuConfigError
     from terok_sandbox.errors import SandboxError as SandboxError
-    from terok_sandbox.gate.mirror import GitGate as GitGate
-    from terok_sandbox.gate.served import GateServer as GateServer
+    from terok_sandbox.gate.git_gate import GitGate as GitGate
+    from terok_sandbox.gate.host_server import GateServer as GateServer
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS as SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
     from terok_sandbox.launch.resources import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
+    from terok_sandbox.launch.supervision import FakeSupervision as FakeSupervision
     from terok_sandbox.runtime.fake import FakeRuntime as FakeRuntime
-    from terok_sandbox.runtime.fake import FakeSupervision as FakeSupervision
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
     from terok_sandbox.runtime.guest import service_ports as service_ports

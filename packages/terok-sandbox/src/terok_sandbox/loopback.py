@@ -32,7 +32,7 @@ async def serve_loopback(listener: socket.socket, port: int, closed: Callable[[]
     """
 
     async def enter(connection: socket.socket, seat: Seat) -> None:
-        seat.works()  # who is to speak first, and when, is known to the two ends alone
+        seat.occupy()  # who is to speak first, and when, is known to the two ends alone
         async with streams(connection) as (reader, writer):
             if not closed():
                 await _pass_on(reader, writer, port, closed)

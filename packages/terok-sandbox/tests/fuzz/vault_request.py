@@ -14,19 +14,19 @@ import sys
 import atheris
 
 with atheris.instrument_imports():
+    from terok_sandbox.http1.body import request_body
+    from terok_sandbox.http1.head import WireError, read_request
     from terok_sandbox.vault.dial import Endpoint
+    from terok_sandbox.vault.frames import FrameError, FrameReader
     from terok_sandbox.vault.refusal import Refusal
     from terok_sandbox.vault.routes import Placement, Route, Upstream
     from terok_sandbox.vault.swap import screen, swap
     from terok_sandbox.vault.upstream import request_head
-    from terok_sandbox.vault.wire.body import request_body
-    from terok_sandbox.vault.wire.frames import FrameError, FrameReader
-    from terok_sandbox.vault.wire.head import WireError, read_request
 
 TOKEN = "sk-phantom-0123456789abcdef0123456789abcdef"
 SECRET = "sk-real-fedcba9876543210fedcba9876543210"
 ROUTE = Route("p", Upstream("http://upstream.test"), Placement(), {}, ())
-TARGET = Endpoint("upstream.test", 80, False, "upstream.test")
+TARGET = Endpoint("http://upstream.test", "upstream.test", 80, False, "upstream.test")
 
 
 def one_input(data: bytes) -> None:

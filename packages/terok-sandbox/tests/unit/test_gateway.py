@@ -90,7 +90,8 @@ async def test_the_control_socket_listens_before_what_is_kept_is_read(
     monkeypatch.setattr(gateway, "listen_control", lambda _: steps.append("listen"))
     monkeypatch.setattr(gateway, "NftChannel", lambda _: None)
     monkeypatch.setattr(gateway, "LivePolicy", read)
-    context: Any = SimpleNamespace(sidecar=SimpleNamespace(gateway_dir=tmp_path), nft=1, nflog=1)
+    sidecar = SimpleNamespace(gateway_dir=tmp_path, runtime_dir=tmp_path)
+    context: Any = SimpleNamespace(sidecar=sidecar, nft=1, nflog=1)
     with pytest.raises(ShieldError, match="enough"):
         await gateway._parts(context, Policy(), AuditLog(tmp_path / "audit.jsonl"), asyncio.Event())
     assert steps == ["listen", "read"], "else a posture that is written between the two is lost"

@@ -1,9 +1,9 @@
-"""Connections of listening sockets, bounded before anything is set aside for them.
+"""Accept connections of listening sockets, and limit their number before anything is allocated for them.
 
-A server of asyncio empties the kernel's queue at once and makes a transport, and for TLS a quarter of a MiB of buffers,
-for all that was in it; a limit that is looked at afterwards limits nothing. A `Door` accepts a few connections a turn
-and has a fixed number of seats. When they are taken, a newcomer gets the seat of the connection that has waited longest
-without asking for anything, so a crowd that says nothing keeps nobody out.
+asyncio's own server empties the kernel's queue at once and makes a transport, and for TLS a quarter of a MiB of
+buffers, for every connection in it; a limit that is checked afterwards limits nothing. A `Door` accepts a few
+connections per turn of the event loop and has a fixed number of seats. When all are taken, a new connection gets the
+seat of the one that has been idle longest, so that a crowd that sends nothing keeps nobody out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _TURN: Final = 16
 """Connections accepted before the event loop goes on with those it has."""
 _PAUSE: Final = 0.2
-"""Seconds to look away from a queue that cannot be emptied because the process is out of descriptors."""
+"""Seconds without accepting after the process ran out of descriptors; the queue would wake it in a loop."""
 _QUIET: Final = 60.0
 """Seconds without a crowd after which the next one is worth a line in the log again."""
 
@@ -34,7 +34,7 @@ _FAREWELL: Final = 10.0
 
 
 class Seat:
-    """The place of one connection. It begins as one that waits, whose seat a newcomer may get."""
+    """The place of one connection. It begins as a released one, which a new connection may get."""
 
     __slots__ = ("_door", "connection", "task")
 
@@ -44,21 +44,21 @@ class Seat:
         """The socket, until it is served."""
         self.task: asyncio.Task[None] | None = None
 
-    def waits(self) -> None:
-        """Say that nothing is going on: the peer has asked for nothing, or everything is answered."""
-        self._door.waiting[self] = None
+    def release(self) -> None:
+        """Mark the connection as idle: the peer has asked for nothing, or everything is answered."""
+        self._door.idle[self] = None
 
-    def works(self) -> None:
-        """Say that something is going on: the seat is taken."""
-        self._door.waiting.pop(self, None)
+    def occupy(self) -> None:
+        """Mark the connection as busy: nobody else gets its seat."""
+        self._door.idle.pop(self, None)
 
 
 class Door:
     """Seats for at most `limit` connections of any number of listeners; `name` is what the log calls them."""
 
     def __init__(self, name: str, limit: int) -> None:
-        self.waiting: dict[Seat, None] = {}
-        """The connections that wait, the one that has waited longest first."""
+        self.idle: dict[Seat, None] = {}
+        """The released seats, the one that was released first in front."""
         self._name = name
         self._limit = limit
         self._loop = asyncio.get_running_loop()
@@ -67,27 +67,27 @@ class Door:
         self._quiet_until = 0.0
 
     def open(self, listener: socket.socket, enter: Enter) -> None:
-        """Take connections of `listener`, which stays the caller's, until the door is closed."""
+        """Accept connections of `listener`, which stays the caller's, until the door is closed."""
         listener.setblocking(False)
         self._listeners.append(listener)
         self._loop.add_reader(listener, self._accept, listener, enter)
 
     async def serve(self, listener: socket.socket, enter: Enter) -> None:
-        """Take connections of `listener` until cancelled."""
+        """Accept connections of `listener` until cancelled."""
         self.open(listener, enter)
         try:
             await self._loop.create_future()
         finally:
-            await self.empty()
+            await self.close_connections()
 
     def close(self) -> None:
-        """Take no further connection."""
+        """Accept no further connection."""
         for listener in self._listeners:
             self._loop.remove_reader(listener)
         self._listeners.clear()
 
-    async def empty(self, seconds: float = 0.0) -> None:
-        """Close, give the connections some time, then cut them."""
+    async def close_connections(self, seconds: float = 0.0) -> None:
+        """Close the door, give the connections some time, then cut them."""
         self.close()
         tasks = [seat.task for seat in self._seats if seat.task is not None]
         if tasks and seconds:
@@ -105,20 +105,20 @@ class Door:
             except ConnectionError:  # gone before it was taken
                 continue
             except OSError as error:
-                self._say(f"no connection can be taken: {error.strerror}")
+                self._warn(f"no connection can be taken: {error.strerror}")
                 self._loop.remove_reader(listener)
-                self._loop.call_later(_PAUSE, self._look_again, listener, enter)
+                self._loop.call_later(_PAUSE, self._resume, listener, enter)
                 return
-            self._take(connection, enter)
+            self._admit(connection, enter)
 
-    def _look_again(self, listener: socket.socket, enter: Enter) -> None:
+    def _resume(self, listener: socket.socket, enter: Enter) -> None:
         if listener in self._listeners:
             self._loop.add_reader(listener, self._accept, listener, enter)
 
-    def _take(self, connection: socket.socket, enter: Enter) -> None:
+    def _admit(self, connection: socket.socket, enter: Enter) -> None:
         if len(self._seats) >= self._limit:
-            self._say(f"more than {self._limit} connections: of those that ask for nothing some are closed")
-            longest = next(iter(self.waiting), None)
+            self._warn(f"more than {self._limit} connections: idle ones are closed")
+            longest = next(iter(self.idle), None)
             if longest is None:
                 connection.close()
                 return
@@ -126,21 +126,23 @@ class Door:
         connection.setblocking(False)
         send_at_once(connection)
         seat = Seat(self, connection)
-        seat.waits()
+        seat.release()
         self._seats.add(seat)
         seat.task = self._loop.create_task(_serve(seat, enter))
-        seat.task.add_done_callback(lambda task: self._left(seat, task))
+        seat.task.add_done_callback(lambda task: self._forget(seat, task))
 
     def _give_up(self, seat: Seat) -> None:
-        """Free the seat at once; what it held is gone a turn later."""
-        seat.works()
+        """Free the seat at once; its connection ends a turn later."""
+        seat.occupy()
         self._seats.discard(seat)
         if seat.task is not None:
             seat.task.cancel()
 
-    def _left(self, seat: Seat, task: asyncio.Task[None]) -> None:
-        seat.task = None  # with it, what the connection held would live until cycles are looked for
-        seat.works()
+    def _forget(self, seat: Seat, task: asyncio.Task[None]) -> None:
+        seat.task = (
+            None  # breaks a reference cycle, which would keep the connection's buffers until garbage is collected
+        )
+        seat.occupy()
         self._seats.discard(seat)
         if seat.connection is not None:
             seat.connection.close()
@@ -148,10 +150,10 @@ class Door:
         if error is not None and not isinstance(error, OSError | EOFError):
             self._loop.call_exception_handler({"message": f"{self._name}: a connection failed", "exception": error})
 
-    def _say(self, what: str) -> None:
+    def _warn(self, problem: str) -> None:
         now = self._loop.time()
         if now >= self._quiet_until:
-            _log.warning("%s: %s", self._name, what)
+            _log.warning("%s: %s", self._name, problem)
         self._quiet_until = now + _QUIET
 
 
@@ -175,7 +177,7 @@ async def streams(
 
 
 class Protocols:
-    """Connections served by protocols that `make` returns; what handles their requests says when there is one."""
+    """Serve connections with the protocols that `make` returns; whoever handles a request marks it as `occupied`."""
 
     def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
         self._make = make
@@ -196,20 +198,20 @@ class Protocols:
             del self._seats[protocol]
 
     @contextmanager
-    def at_work(self, protocol: asyncio.Protocol) -> Iterator[None]:
-        """Keep the seat of `protocol`'s connection during the block."""
+    def occupied(self, protocol: asyncio.Protocol) -> Iterator[None]:
+        """Occupy the seat of `protocol`'s connection during the block."""
         seat = self._seats.get(protocol)
         if seat is not None:
-            seat.works()
+            seat.occupy()
         try:
             yield
         finally:
             if seat is not None and protocol in self._seats:
-                seat.waits()
+                seat.release()
 
 
 class _Observed(asyncio.Protocol):
-    """Another protocol, and the moment when its connection is lost."""
+    """Pass everything on to another protocol, and set `ended` when its connection is lost."""
 
     def __init__(self, protocol: asyncio.Protocol, ended: asyncio.Future[None]) -> None:
         self._ended = ended

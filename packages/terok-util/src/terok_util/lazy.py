@@ -8,7 +8,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
     from typing import Any
 else:
@@ -92,35 +92,8 @@ class _Export:
         return getattr(import_module(self.module), self.name)
 
 
-def lazy_exports(module: str, table: dict[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return `__getattr__`, `__dir__` and `__all__` for the package called `module`.
-
-    `table` maps modules, relative to the package or absolute, to the names they define: `{".errors": "One Other"}`.
-    A key without a dot is a public name with the module that defines it: `{"Sandbox": ".sandbox"}`; `".sandbox:Box"`
-    exports `Box` under another name and `".yaml:"` the module itself. A name is looked up once and then stored.
-    """
-    groups = {name: module for module, names in table.items() if "." in module for name in names.split()}
-    table = {**groups, **{name: target for name, target in table.items() if "." not in name}}
-    public = sorted(table)
-
-    def getattr_(name: str) -> Any:
-        target = table.get(name)
-        if target is None:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        path, colon, attribute = target.partition(":")
-        found = import_module(path, module)
-        value = found if colon and not attribute else getattr(found, attribute or name)
-        setattr(sys.modules[module], name, value)
-        return value
-
-    def dir_() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *public})
-
-    return getattr_, dir_, public
-
-
 class _Deferred(ModuleType):
-    """Stands for a module until something of it is used."""
+    """Stands for a module until one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is self:
@@ -129,26 +102,27 @@ class _Deferred(ModuleType):
 
 
 def defer_module(name: str) -> None:
-    """Have the top-level module `name` imported when something of it is first used, unless it is there already.
+    """Import the top-level module `name` when one of its attributes is first used, unless it is imported already.
 
-    For the main function of a program; `importlib.util.LazyLoader` would cost what it saves.
+    This is for the main function of a program; `importlib.util.LazyLoader` would cost as much as it saves.
     """
     sys.modules.setdefault(name, _Deferred(name))
 
 
 def load_reference(reference: str) -> Any:
-    """Import what `"package.module:attribute"` names.
+    """Return the object that `"package.module:attribute"` names.
 
-    Raises LookupError (with the reference in it) when the spelling is wrong or the attribute is absent;
-    an ImportError of the module itself passes through.
+    Raises:
+        LookupError: The spelling is wrong, or there is no such attribute.
+        ImportError: The module cannot be imported.
     """
     path, colon, attribute = reference.partition(":")
     if not path or not colon or not attribute:
-        raise LookupError(f"{reference!r} is not of the form 'module:attribute'")
+        raise LookupError(f"invalid reference {reference!r}: use 'module:attribute'")
     found: Any = import_module(path)
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise LookupError(f"{reference!r}: module {path} has no {attribute}") from None
+            raise LookupError(f"invalid reference {reference!r}: module {path} has no {attribute}") from None
     return found

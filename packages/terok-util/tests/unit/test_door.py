@@ -26,7 +26,7 @@ class Host:
             async with streams(connection) as (reader, writer):
                 while line := await reader.readline():
                     if line == b"work\n":
-                        seat.works()
+                        seat.occupy()
                     if line == b"fail\n":
                         raise LookupError("of ours")
                     writer.write(line)
@@ -85,7 +85,7 @@ async def test_a_crowd_is_never_let_in_and_keeps_nobody_out(
             assert await asyncio.wait_for(reader.readline(), 10) == b"again\n", "who works keeps the seat"
     assert host.most <= 8 + 16, "seats and those accepted in one turn"
     assert len([one for one in caplog.records if one.levelno == logging.WARNING]) == 1
-    await door.empty()
+    await door.close_connections()
     assert host.inside == 0
 
 
@@ -100,7 +100,7 @@ async def test_where_all_work_a_newcomer_is_turned_away(listener: socket.socket,
     while host.inside > 1:
         await asyncio.sleep(0)
     assert (await says(b"work\n"))[2] == b"work\n"
-    await door.empty()
+    await door.close_connections()
 
 
 async def test_one_that_fails_is_told_to_the_loop_and_ends_no_other(listener: socket.socket, says: Says) -> None:
@@ -111,7 +111,7 @@ async def test_one_that_fails_is_told_to_the_loop_and_ends_no_other(listener: so
     assert (await says(b"fail\n"))[2] == b""
     assert (await says(b"hello\n"))[2] == b"hello\n"
     assert [str(one["exception"]) for one in told] == ["of ours"]
-    await door.empty()
+    await door.close_connections()
 
 
 async def test_without_descriptors_it_waits_for_some(listener: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
@@ -130,4 +130,4 @@ async def test_without_descriptors_it_waits_for_some(listener: socket.socket, ca
     assert "Too many open files" in caplog.text
     with client:
         assert await asyncio.to_thread(client.recv, 10) == b"hello\n"
-    await door.empty()
+    await door.close_connections()

@@ -16,12 +16,13 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     root = logging.getLogger()
     level = root.level
     monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(redaction, "_registered", {})
+    monkeypatch.setattr(redaction, "_ordered", ())
     register_secret("log-s3cret")
     yield root
     for handler in root.handlers:
         handler.close()
     root.setLevel(level)
-    redaction.forget_secrets()
 
 
 pytestmark = pytest.mark.usefixtures("root")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -12,10 +11,9 @@ from terok_util.redaction import MASK, redact, redact_bytes, register_secret
 
 
 @pytest.fixture(autouse=True)
-def _empty_registry() -> Iterator[None]:
-    redaction.forget_secrets()
-    yield
-    redaction.forget_secrets()
+def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_registered", {})
+    monkeypatch.setattr(redaction, "_ordered", ())
 
 
 secrets = st.text(st.characters(codec="utf-8", exclude_characters="[redacted]"), min_size=4).filter(

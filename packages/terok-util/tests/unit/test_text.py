@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from terok_util import safe_text, sanitize_tty
+from terok_util import last_line, safe_text, sanitize_tty
 
 # What terminals, loggers and eyes have been fooled with.
 PAYLOADS = [
@@ -78,3 +78,17 @@ def test_how_it_looks() -> None:
     assert safe_text("Grüße, 世界 ⚠️ 👍") == "Grüße, 世界 ⚠️ 👍"
     assert safe_text("0123456789", limit=5) == "0123…"
     assert sanitize_tty is safe_text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one\n  two\x1b \r\n\n \n", "two\\x1b"),
+        (b"one\ntwo\xff", "two\\xff"),
+        ("\n \n", ""),
+        ("", ""),
+        ("x" * 40, "x" * 9 + "…"),
+    ],
+)
+def test_the_last_line_with_something_in_it(text: str | bytes, expected: str) -> None:
+    assert last_line(text, limit=10) == expected

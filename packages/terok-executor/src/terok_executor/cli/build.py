@@ -5,12 +5,13 @@ from __future__ import annotations
 import json as json_module
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
-from terok_executor.image_settings import ImageSettings
+from terok_executor.image.settings import ImageSettings
 from terok_executor.roster.roster import AgentRoster
 
 
@@ -24,10 +25,16 @@ def progress(line: str) -> None:
     print(f"   {line}", file=sys.stderr, flush=True)
 
 
+def image_options(base_image: str | None, family: str | None) -> dict[str, Any]:
+    """Return the base image of a request and its family, which are those of config.yml if the command line has none."""
+    image = ImageSettings.load()
+    return {"base_image": base_image or image.base_image, "family": family or image.family}
+
+
 def build(
     agents: list[str],
     selection: str | None,
-    base: str | None,
+    base_image: str | None,
     family: str | None,
     rebuild: bool,
     full_rebuild: bool,
@@ -36,11 +43,10 @@ def build(
     """Build the images of the selected agents, or of all."""
     catch_termination()
     roster = AgentRoster.load()
-    image = ImageSettings.load()
-    wished = ",".join([*agents, *([selection] if selection else [])]) or image.agents
+    wished = ",".join([*agents, *([selection] if selection else [])]) or ImageSettings.load().agents
     chosen = roster.select(wished)
     with build_progress() as on_line:
-        builder = ImageBuilder(base or image.base_image, family or image.family, on_line=on_line)
+        builder = ImageBuilder(**image_options(base_image, family), on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
     if json:
         print(json_module.dumps({"l0": images.l0, "l1": images.l1, "built": images.built}, indent=2))

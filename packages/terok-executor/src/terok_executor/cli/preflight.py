@@ -6,30 +6,28 @@ import json as json_module
 import sys
 from dataclasses import asdict
 
-from terok_executor.image_settings import ImageSettings
-from terok_executor.preflight import CheckResult, Preflight
+from terok_executor.cli.build import image_options
+from terok_executor.runner.preflight import CheckResult, Preflight
 
 NOT_READY = 3
 
 
 def preflight(
-    agent: str, provider: str | None, base: str | None, credential_set: str, fix: bool, yes: bool, json: bool
+    agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, json: bool
 ) -> int:
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
-    image = ImageSettings.load()
     looked = Preflight(
         agent,
         bound_provider=provider,
-        base_image=base or image.base_image,
-        family=image.family,
+        **image_options(base_image, None),
         credential_set=credential_set,
     )
-    checks = looked.run()
+    checks = looked.results()
     for check in checks if fix or yes else ():
         if not check.ok and check.command and (yes or _agreed(check)):
             _mend(check)
     if fix or yes:
-        checks = looked.run()
+        checks = looked.results()
     if json:
         print(json_module.dumps([asdict(check) for check in checks], indent=2))
     else:

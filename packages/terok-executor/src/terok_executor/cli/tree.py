@@ -10,7 +10,10 @@ _CLI = "terok_executor.cli"
 
 _JSON = ArgDef("--json", action="store_true", help="print JSON")
 _BASE = ArgDef(
-    "--base", metavar="IMAGE", help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE"
+    "--base",
+    dest="base_image",
+    metavar="IMAGE",
+    help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE",
 )
 _FAMILY = ArgDef("--family", choices=("deb", "rpm"), help="the base's package family (default: by its name)")
 _NO_GATE = ArgDef("--no-gate", action="store_true", help="let the container clone an https URL; nothing comes back")
@@ -44,7 +47,7 @@ RUN = CommandDef(
         ArgDef("--interactive", action="store_true", group="prompt", help="open a terminal with the agent instead"),
         ArgDef("--web", action="store_true", group="prompt", help="serve the agent's web page instead"),
         ArgDef("--port", type=int, metavar="N", help="port of the web page (default: a free one)"),
-        ArgDef("--public-url", metavar="URL", help="address of a proxy in front of the web page"),
+        ArgDef("--public-url", default="", metavar="URL", help="address of a proxy in front of the web page"),
         _BASE,
         _FAMILY,
         ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
@@ -55,7 +58,13 @@ RUN = CommandDef(
         ArgDef("--branch", metavar="BRANCH", help="work on this branch (default: a new one, terok/…)"),
         ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
-        ArgDef("--cpus", type=float, metavar="N", help="limit of processor cores, such as 2.0"),
+        ArgDef("--cpus", metavar="N", help="limit of processor cores, such as 2.0"),
+        ArgDef(
+            "-e/--env",
+            action="append",
+            metavar="NAME[=VALUE]",
+            help="variable for the container; NAME alone takes the value it has here; repeatable",
+        ),
         ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
         ArgDef(
             "--profile",
@@ -85,7 +94,13 @@ RUN = CommandDef(
         ArgDef(
             "--ssh-scope", metavar="SCOPE", help="let the agent sign with the SSH keys of this scope (`sandbox ssh`)"
         ),
-        ArgDef("--restricted", action="store_true", help="no auto-approval and no way to gain privileges"),
+        ArgDef(
+            "--restricted",
+            dest="unrestricted",
+            action="store_false",
+            default=True,
+            help="no auto-approval and no way to gain privileges",
+        ),
         ArgDef("--authorship", metavar="MODE", help="agent, human, agent-human or human-agent (author-committer)"),
         ArgDef("--human-name", metavar="NAME", help="the person's name in commits"),
         ArgDef("--human-email", metavar="EMAIL", help="the person's e-mail in commits"),
@@ -299,7 +314,7 @@ def standalone_commands() -> tuple[CommandDef, ...]:
     from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
 
     nodes = tuple(
-        node.with_children((*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node
+        node.replace(children=(*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node
         for node in SANDBOX_COMMANDS
     )
     sandbox = CommandDef("sandbox", help="the container layer below: vault, gate, shield", children=nodes)

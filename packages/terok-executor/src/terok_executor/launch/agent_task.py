@@ -5,18 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from terok_util import ensure_dir, remove_tree
 
+from terok_executor.auth.leaks import secrets_in, vault_secrets
 from terok_executor.credentials import issue_phantom, require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import (
     GateWiring,
-    RunSpec,
     SSHManager,
     VolumeSpec,
     Wiring,
@@ -29,13 +28,15 @@ from terok_executor.integrations.sandbox import (
     profile_path,
     profile_tiers,
 )
+from terok_executor.launch.check import check_request
 from terok_executor.launch.config_patch import apply_patches
-from terok_executor.launch.env import WORKSPACE, ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.limits import run_budget
 from terok_executor.launch.policy import deny_lines, upstream_lines
+from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
-from terok_executor.launch.task_files import RunRecord, write_config_files
-from terok_executor.launch.task_start import Mirrored, claim_name, launch_task, mirror
+from terok_executor.launch.task_files import write_config_files
+from terok_executor.launch.task_start import claim_name, claimed_task, make_record, mirror
 from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
 
@@ -43,19 +44,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
-    from terok_executor.launch.request import CheckedRequest
+    from terok_executor.integrations.sandbox import LifecycleHooks, RepoSource, RunSpec, Sandbox, SandboxConfig
+    from terok_executor.launch.request import AgentRequest
+    from terok_executor.launch.run import AgentRun
+    from terok_executor.launch.task_files import RunRecord
+    from terok_executor.launch.task_start import Mirrored
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.types import Installed, Provider
-
-NOT_BUILT = "localhost/not-built"
-"""What stands for the image in a launch that is only judged."""
 
 
 def start_agent(
     sandbox: Sandbox,
     roster: AgentRoster,
-    checked: CheckedRequest,
+    request: AgentRequest,
     *,
     image: str | None = None,
     hooks: LifecycleHooks | None = None,
@@ -65,58 +66,41 @@ def start_agent(
 
     `image` skips the image build. On any error the container, its token and its files are removed again.
     """
-    config, request = sandbox.config, checked.request
-    asked = _asked(checked, config)
-    run_budget(config.budget, request.budget)
-    for profile in config.shield_profiles if request.profiles is None else request.profiles:
-        profile_path(profile, config.config_dir)
-    if request.policy is not None:
-        policy_tiers(request.policy)
-    sandbox.supervision.check_setup(config)
-    for provider in (checked.provider, *_tool_providers(roster, checked).values()):
-        require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, checked.name, certain=request.name is not None)
-    for warning in (*checked.warnings, *_without_keys(config, request.ssh_scope)):
+    run = check_request(request, roster)
+    task, config = run.task, sandbox.config
+    spec = _check_launch(sandbox, roster, run)
+    for warning in (*run.warnings, *_missing_keys(config, request.ssh_scope)):
         on_line(f"note: {warning}")
     roster.ensure_vault_routes(config)
-    installed = _installed(checked)
     if image is not None:
-        check_image(image, sandbox.runtime.image(image).labels(), installed)
+        check_image(image, sandbox.runtime.image(image).labels(), run.installed)
     else:
         builder = ImageBuilder(request.base_image, request.family, on_line=on_line)
-        image = builder.ensure_default_l1(installed, roster.installs)
-    mirrored = (
-        mirror(config, checked.repo, checked.scope, request.branch, on_line)
-        if checked.repo is not None and request.gate
-        else None
-    )
-    seed = mirrored.gate.seed(clone_cache_dir()) if mirrored is not None and not request.sealed else None
-    record = RunRecord(
-        container=checked.name,
-        agent=checked.agent.name,
-        provider=checked.provider.name,
-        repo=checked.repo.address if checked.repo is not None else str(request.workspace),
-        scope=checked.scope if mirrored is not None else "",
-        branch=checked.work_branch if checked.repo is not None else "",
-        image=image,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        timeout=checked.timeout,
-        heads=dict(mirrored.heads) if mirrored is not None else {},
+        image = builder.ensure_default_l1(run.installed, roster.installs)
+    source: Mirrored | None = None
+    seed: Path | None = None
+    if task.repo is not None and request.gate:
+        source = mirror(config, task.repo, task.scope, request.branch, on_line)
+        seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
+    record = make_record(
+        task,
+        request,
+        image,
+        source,
+        agent=run.agent.name,
+        provider=run.provider.name,
+        repo=task.repo.address if task.repo is not None else str(request.workspace),
+        branch=task.work_branch if task.repo is not None else "",
         sealed=request.sealed,
-        continue_command=checked.continue_command,
-        holds_work=checked.repo is not None and request.workspace is None,
+        continue_command=run.continue_command,
+        holds_work=task.repo is not None and request.workspace is None,
     )
-    on_line(f"starting {checked.name}")
-    launch_task(
-        sandbox,
-        record,
-        lambda: replace(asked, image=image, **_wired(sandbox, roster, checked, mirrored, seed, image)),
-        prompt=checked.prompt,
-        state_dirs=(mount.host_dir for one in installed for mount in one.mounts),
-        hooks=hooks,
-    )
+    on_line(f"starting {task.name}")
+    state_dirs = (mount.host_dir for one in run.installed for mount in one.mounts)
+    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs):
+        sandbox.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
-        remove_tree(task_dir(checked.name) / "workspace")
+        remove_tree(task_dir(task.name) / "workspace")
     return record
 
 
@@ -135,16 +119,44 @@ def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Insta
         raise RequestError(f"image {image} was built by another version of terok", hint=rebuild)
 
 
-def _installed(checked: CheckedRequest) -> list[Installed]:
-    """Return what the image has to hold."""
-    return [checked.agent, *checked.tools, *([checked.frontend] if checked.frontend is not None else [])]
+def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSpec:
+    """Judge the run on this host, before anything is built; return the launch as far as the request determines it."""
+    request, config, name = run.request, sandbox.config, run.task.name
+    mounted = ((request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount))
+    volumes = tuple(VolumeSpec(source, target) for source, target in mounted if source is not None)
+    spec = request.spec(name, run.command, volumes=volumes)
+    check_spec(spec)
+    check_mount_sources(spec.volumes, config)
+    gpu_args(spec.gpus, installed_cdi_devices() if spec.gpus else (), runtime="")
+    run_budget(config.budget, request.budget)
+    for profile in config.shield_profiles if request.profiles is None else request.profiles:
+        profile_path(profile, config.config_dir)
+    if request.policy is not None:
+        policy_tiers(request.policy)
+    sandbox.supervision.check_setup(config)
+    for provider in (run.provider, *_tool_providers(roster, run).values()):
+        require_credential(config, provider, request.credential_set)
+    _check_values(config, request.env)
+    claim_name(sandbox, name, certain=request.name is not None)
+    return spec
 
 
-def _tool_providers(roster: AgentRoster, checked: CheckedRequest) -> dict[str, Provider]:
-    return {tool.name: roster.provider(tool.provider) for tool in checked.tools if tool.provider is not None}
+def _check_values(config: SandboxConfig, env: Mapping[str, str]) -> None:
+    """Raise RequestError for a variable with a secret of the vault in it: the container gets phantom tokens only."""
+    secrets = vault_secrets(config) if env else []
+    for name, value in env.items():
+        for secret in secrets_in([value.encode("utf-8", "replace")], secrets):
+            raise RequestError(
+                f"the variable {name} contains a secret of the vault: {secret.provider}, set {secret.credential_set}",
+                hint="leave it out of --env: the agent reaches the provider through the vault",
+            )
 
 
-def _without_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
+def _tool_providers(roster: AgentRoster, run: AgentRun) -> dict[str, Provider]:
+    return {tool.name: roster.provider(tool.provider) for tool in run.tools if tool.provider is not None}
+
+
+def _missing_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
     """Return a warning if a scope has no SSH key, which may still come while the container runs."""
     if scope is None:
         return ()
@@ -156,99 +168,59 @@ def _without_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
     )
 
 
-def _asked(checked: CheckedRequest, config: SandboxConfig) -> RunSpec:
-    """Return the launch as far as the request says it; SpecError for what the sandbox would refuse in the end."""
-    request = checked.request
-    mounted = [(request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount)]
-    spec = RunSpec(
-        container_name=checked.name,
-        image=NOT_BUILT,
-        volumes=tuple(VolumeSpec(source, target) for source, target in mounted if source is not None),
-        command=checked.command,
-        task_dir=task_dir(checked.name),
-        memory=request.memory,
-        cpus=request.cpus,
-        gpus=request.gpus,
-        unrestricted=request.unrestricted,
-        sealed=request.sealed,
-        ephemeral=request.ephemeral,
-        annotations={"dossier.meta_path": str(request.dossier_path)} if request.dossier_path else {},
-    )
-    check_spec(spec)
-    check_mount_sources(spec.volumes, config)
-    gpu_args(spec.gpus, installed_cdi_devices() if spec.gpus else (), runtime="")
-    return spec
-
-
-def _wired(
-    sandbox: Sandbox,
-    roster: AgentRoster,
-    checked: CheckedRequest,
-    mirrored: Mirrored | None,
-    seed: Path | None,
-    image: str,
-) -> dict[str, Any]:
-    """Write the task's files and return what of the launch depends on them: environment, volumes, services."""
-    request, config, directory = checked.request, sandbox.config, task_dir(checked.name)
-    phantom = issue_phantom(config, checked.provider, checked.name, request.credential_set)
-    tokens = {
-        name: issue_phantom(config, provider, checked.name, request.credential_set).token
-        for name, provider in _tool_providers(roster, checked).items()
+def _complete(
+    sandbox: Sandbox, roster: AgentRoster, run: AgentRun, spec: RunSpec, source: Mirrored | None, seed: Path | None
+) -> RunSpec:
+    """Make the container's tokens, write its files, and return the launch with environment, volumes and services."""
+    request, task, config = run.request, run.task, sandbox.config
+    directory = task_dir(task.name)
+    phantom = issue_phantom(config, run.provider, task.name, request.credential_set)
+    tool_tokens = {
+        name: issue_phantom(config, provider, task.name, request.credential_set).token
+        for name, provider in _tool_providers(roster, run).items()
     }
-    gate = mirrored.gate if mirrored is not None else None
     token = sandbox.mint_gate_token()
-    gate_url = sandbox.gate_url(checked.scope, token) if gate is not None else None
-    workspace = request.workspace
+    gate_url = sandbox.gate_url(task.scope, token) if source is not None else None
+    workspace = None
     if request.sealed and gate_url is not None:
         copied = ensure_dir(directory / "workspace")
-        workspace = copied if seed_workspace_from_clone_cache(copied, checked.scope, gate_url, config) else None
-    online = (request.security_class or config.security_class) == "online"
-    repo = checked.repo if checked.repo is not None and checked.repo.kind != "path" else None
-    direct = repo if gate is None or online else None
+        workspace = copied if seed_workspace_from_clone_cache(copied, task.scope, gate_url, config) else None
+    direct = _direct_upstream(run, config)
     upstream = direct.address if direct is not None else None
-    lines = checked.project_allow + (upstream_lines(direct) if direct is not None else ())
-    opened = profile_tiers(config, image, request.profiles, lines, request.policy)
     assembled = assemble_container_env(
         ContainerEnvSpec(
-            task_id=checked.task_id,
-            agent_name=checked.agent.name,
-            provider=checked.provider.name,
-            phantom_token=phantom.token,
-            credential_type=phantom.credential_type,
-            credential=phantom.known,
-            model=checked.model,
+            run=run,
             task_dir=directory,
+            phantom=phantom,
+            tool_tokens=tool_tokens,
             gate_url=gate_url,
             upstream=upstream,
             seed=seed,
-            start=mirrored.start if mirrored is not None else None,
-            work_branch=checked.work_branch,
-            branch=request.branch,
-            unrestricted=request.unrestricted,
-            authorship=checked.authorship,
-            instructions=checked.instructions,
-            subagents=checked.subagents,
+            start=source.start if source is not None else None,
             workspace=workspace,
-            shared_dir=request.shared_dir,
-            shared_mount=request.shared_mount,
-            timezone=request.timezone or host_timezone(),
-            tool_tokens={tool.name: tokens.get(tool.name, "") for tool in checked.tools},
-            frontend=checked.frontend.name if checked.frontend is not None else None,
+            timezone=host_timezone(),
         ),
         roster,
     )
     write_config_files(assembled.files)
     apply_patches(assembled.patches)
-    return {
-        "env": assembled.env,
-        "volumes": assembled.volumes,
-        "wiring": Wiring(
-            scope=checked.scope,
-            vault=True,
-            ssh_scope=request.ssh_scope,
-            budget=run_budget(config.budget, request.budget),
-            dossier={"task": checked.task_id or checked.name, "agent": checked.agent.name},
-            gate=GateWiring.for_token(gate.path, checked.scope, token, upstream) if gate is not None else None,
-            tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
-        ),
-    }
+    lines = run.allow + (upstream_lines(direct) if direct is not None else ())
+    opened = profile_tiers(config, spec.image, request.profiles, lines, request.policy)
+    wiring = Wiring(
+        scope=task.scope,
+        ssh_scope=request.ssh_scope,
+        budget=run_budget(config.budget, request.budget),
+        dossier={"task": task.id, "agent": run.agent.name},
+        gate=GateWiring.for_token(source.gate.path, task.scope, token, upstream) if source is not None else None,
+        tiers=replace(opened, security_deny=(*opened.security_deny, *deny_lines(roster.providers))),
+    )
+    return replace(spec, env=assembled.env, volumes=assembled.volumes, wiring=wiring)
+
+
+def _direct_upstream(run: AgentRun, config: SandboxConfig) -> RepoSource | None:
+    """Return the repository whose upstream the container sees: that of an online project, or one without a gate."""
+    repo, request = run.task.repo, run.request
+    if repo is None or repo.kind == "path":
+        return None
+    online = (request.security_class or config.security_class) == "online"
+    return repo if online or not request.gate else None

@@ -10,20 +10,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from terok_executor.auth.phantom import phantom_text
+from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
 from terok_executor.launch.config_patch import ConfigPatch, filled_tree
-from terok_executor.launch.identity import AGENT_ALONE, Authorship
-from terok_executor.launch.subagents import SubAgent
+from terok_executor.launch.request import WORKSPACE
+from terok_executor.launch.run import AgentRun
 from terok_executor.launch.timezone import check_timezone
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
 from terok_executor.roster.types import Agent, Installed, Provider, Tool
 
-WORKSPACE = "/workspace"
 CONTAINER_TASK_DIR = "/home/dev/.terok"
-SHARED_MOUNT = "/shared"
 SEED_MOUNT = "/var/lib/terok/seed.git"
 
 
@@ -40,40 +39,24 @@ VAULT_URL = VaultLocation().vault_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnvSpec:
-    """What the environment depends on.
+    """A run, and what was made for its container.
 
-    `gate_url` holds this container's gate token, None without one; `upstream` is what an `online` project has as
-    origin, and all there is to clone without a gate. `seed` is a copy of the repository on this host that the
-    workspace can be made from, `start` the commit that a new branch begins at. `phantom_token` stands for the
-    credential of `provider`, whose type is `credential_type` and of which `credential` is what is no secret;
-    `tool_tokens` are those of the tools, by name. `branch` is the branch the agent works on if it is given,
-    `work_branch` the one made for it otherwise. `workspace` is a directory of the host.
+    `phantom` stands for the provider's credential, `tool_tokens` for those of the tools, by name. `gate_url` holds this
+    container's gate token, None without one; `upstream` is what an `online` project has as origin, and all there is to
+    clone without a gate. `seed` is a copy of the repository on this host that the workspace can be made from, `start`
+    the commit that a new branch begins at. `workspace` is a directory of the host, `timezone` the host's own.
     """
 
-    task_id: str
-    agent_name: str
-    provider: str
-    phantom_token: str
+    run: AgentRun
     task_dir: Path
-    gate_url: str | None
-    work_branch: str
+    phantom: Phantom
+    tool_tokens: Mapping[str, str] = field(default_factory=dict)
+    gate_url: str | None = None
     upstream: str | None = None
     seed: Path | None = None
     start: str | None = None
-    credential_type: str = "api_key"
-    credential: Mapping[str, Any] = field(default_factory=dict)
-    model: str | None = None
-    branch: str | None = None
-    unrestricted: bool = True
-    authorship: Authorship = AGENT_ALONE
-    instructions: str = ""
-    shared_dir: Path | None = None
-    shared_mount: str = SHARED_MOUNT
-    timezone: str | None = None
     workspace: Path | None = None
-    subagents: tuple[SubAgent, ...] = ()
-    tool_tokens: Mapping[str, str] = field(default_factory=dict)
-    frontend: str | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +73,19 @@ class ContainerEnvResult:
 def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> ContainerEnvResult:
     """Return what the agent's container is given: one agent's variables, one provider's token, nothing else.
 
-    Raises RosterError for an unknown or unfitting agent or provider, RequestError for a bad value.
+    Raises RequestError for a credential that the agent cannot use.
     """
-    agent = roster.agent(spec.agent_name)
-    provider = roster.bind(agent, spec.provider)
-    _check_usable(agent, provider, spec.credential_type)
+    run, request, phantom = spec.run, spec.run.request, spec.phantom
+    agent, provider = run.agent, run.provider
+    _check_usable(agent, provider, phantom.credential_type)
     values = {
-        **_account_values(agent, spec.credential),
-        **template_values(agent, provider, spec.model, spec.credential_type),
-        "token_end": spec.phantom_token[-20:],
+        **_account_values(agent, phantom.known),
+        **template_values(agent, provider, run.model, phantom.credential_type),
+        "token_end": phantom.token[-20:],
     }
     env = {
-        "TASK_ID": spec.task_id,
+        **request.env,
+        "TASK_ID": run.task.id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
         "REPO_ROOT": WORKSPACE,
         "TEROK_AGENT": agent.name,
@@ -110,39 +94,53 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         "TEROK_BASE_URL": values["vault_url"],
         "TEROK_TOKEN_ENV": values["token_env"],
         **_repository(spec),
-        **spec.authorship.environment(agent.git_identity),
+        **run.authorship.environment(agent.git_identity),
         **_filled(agent.env, values),
-        **_provider_env(agent, values, spec),
+        values["token_env"]: phantom.token,
     }
-    if spec.unrestricted:
-        env["TEROK_UNRESTRICTED"] = "1"
-        env.update(agent.auto_approve.env)
-    extras = [roster.tools[name] for name in (*spec.tool_tokens, *([spec.frontend] if spec.frontend else []))]
-    volumes = task_volumes(spec.task_dir, agent, *extras)
+    if agent.provider.base_url_env:
+        env[agent.provider.base_url_env] = values["vault_url"]
+    if request.unrestricted:
+        env |= {"TEROK_UNRESTRICTED": "1", **agent.auto_approve.env}
+    if request.shared_dir is not None:
+        env["TEROK_SHARED_DIR"] = request.shared_mount
     if spec.seed is not None:
         env["TEROK_SEED"] = SEED_MOUNT
-        volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
-    if spec.workspace is not None:
-        volumes += (VolumeSpec(spec.workspace, WORKSPACE, sharing=Sharing.PRIVATE),)
-    if spec.shared_dir is not None:
-        env["TEROK_SHARED_DIR"] = spec.shared_mount
-        volumes += (VolumeSpec(spec.shared_dir, spec.shared_mount, sharing=Sharing.SHARED),)
-    files = config_files(agent, values, spec.task_dir, spec.credential_type)
-    if provider.name == agent.provider.default:
-        files.update(_phantom_files(agent, spec))
-    if agent.instructions_file is not None and spec.instructions:
-        files[_host_path(agent, agent.instructions_file, spec.task_dir)] = spec.instructions
-    for one in spec.subagents if agent.subagents_dir is not None else ():
-        files[_host_path(agent, f"{agent.subagents_dir}/{one.name}.md", spec.task_dir)] = one.text
-    if spec.tool_tokens:
-        env["TEROK_TOOLS"] = ",".join(sorted(spec.tool_tokens))
-    for name, token in spec.tool_tokens.items():
-        tool_env, tool_files = tool_parts(roster.tools[name], roster, token, spec.task_dir)
-        env.update(tool_env)
-        files.update(tool_files)
-    if zone := check_timezone(spec.timezone, known=False):
+    if zone := request.timezone or check_timezone(spec.timezone, known=False):
         env["TZ"] = zone
-    return ContainerEnvResult(env, volumes, files, spec.task_dir, _patches(agent, values, spec))
+    files = _agent_files(spec, values)
+    if run.tools:
+        env["TEROK_TOOLS"] = ",".join(sorted(tool.name for tool in run.tools))
+    for tool in run.tools:
+        tool_env, tool_files = tool_parts(tool, roster, spec.tool_tokens.get(tool.name, ""), spec.task_dir)
+        env |= tool_env
+        files |= tool_files
+    return ContainerEnvResult(env, _volumes(spec), files, spec.task_dir, _patches(agent, values, spec))
+
+
+def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:
+    request = spec.run.request
+    volumes = list(task_volumes(spec.task_dir, *spec.run.installed))
+    if spec.seed is not None:
+        volumes.append(VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True))
+    if (workspace := spec.workspace or request.workspace) is not None:
+        volumes.append(VolumeSpec(workspace, WORKSPACE, sharing=Sharing.PRIVATE))
+    if request.shared_dir is not None:
+        volumes.append(VolumeSpec(request.shared_dir, request.shared_mount, sharing=Sharing.SHARED))
+    return tuple(volumes)
+
+
+def _agent_files(spec: ContainerEnvSpec, values: Mapping[str, str]) -> dict[Path, str]:
+    """Return the agent's configuration, instructions and sub-agents by their path on the host."""
+    run, agent, phantom = spec.run, spec.run.agent, spec.phantom
+    files = config_files(agent, values, spec.task_dir, phantom.credential_type)
+    if run.provider.name == agent.provider.default:
+        files |= _phantom_files(agent, phantom, spec.task_dir)
+    if agent.instructions_file is not None and run.instructions:
+        files[_host_path(agent, agent.instructions_file, spec.task_dir)] = run.instructions
+    for one in run.subagents:
+        files[_host_path(agent, f"{agent.subagents_dir}/{one.name}.md", spec.task_dir)] = one.text
+    return files
 
 
 def tool_parts(tool: Tool, roster: AgentRoster, token: str, task_dir: Path) -> tuple[dict[str, str], dict[Path, str]]:
@@ -164,12 +162,12 @@ def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
     origin = spec.upstream or spec.gate_url
     if origin is None:
         return {}
-    env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.work_branch}
+    env = {"CODE_REPO": origin, "TEROK_WORK_BRANCH": spec.run.task.work_branch}
     if spec.gate_url is None:
         env["TEROK_DELIVER"] = "check"
     elif spec.upstream:
         env["CLONE_FROM"] = spec.gate_url
-    given = {"GIT_BRANCH": spec.branch, "TEROK_START": spec.start}
+    given = {"GIT_BRANCH": spec.run.request.branch, "TEROK_START": spec.start}
     return env | {name: value for name, value in given.items() if value}
 
 
@@ -211,7 +209,7 @@ def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) ->
     return tuple(
         ConfigPatch(_host_path(agent, file.path, spec.task_dir), filled_tree(file.patch, values), file.source)
         for file in agent.config_files
-        if file.patch is not None and file.credential in (None, spec.credential_type)
+        if file.patch is not None and file.credential in (None, spec.phantom.credential_type)
     )
 
 
@@ -232,14 +230,14 @@ def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, st
     return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
 
 
-def _phantom_files(agent: Agent, spec: ContainerEnvSpec) -> dict[Path, str]:
+def _phantom_files(agent: Agent, phantom: Phantom, task_dir: Path) -> dict[Path, str]:
     """Return the credential files that the agent would have after signing in itself, with the phantom token in them."""
     texts = (
-        (file, phantom_text(file, spec.phantom_token, spec.credential))
+        (file, phantom_text(file, phantom.token, phantom.known))
         for file in agent.credential_files
-        if file.type == spec.credential_type
+        if file.type == phantom.credential_type
     )
-    return {_host_path(agent, file.path, spec.task_dir): text for file, text in texts if text is not None}
+    return {_host_path(agent, file.path, task_dir): text for file, text in texts if text is not None}
 
 
 def _host_path(agent: Installed, path: str, task_dir: Path) -> Path:
@@ -251,13 +249,6 @@ def _host_path(agent: Installed, path: str, task_dir: Path) -> Path:
 def _filled(templates: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     filled = ((name, fill(text, values)) for name, text in templates.items())
     return {name: text for name, text in filled if text is not None}
-
-
-def _provider_env(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) -> dict[str, str]:
-    env = {values["token_env"]: spec.phantom_token}
-    if agent.provider.base_url_env:
-        env[agent.provider.base_url_env] = values["vault_url"]
-    return env
 
 
 def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:

@@ -51,10 +51,6 @@ class Authorship:
         return self.human if role == "human" and self.human is not None else agent
 
 
-AGENT_ALONE = Authorship()
-"""The agent is author and committer."""
-
-
 def check_authorship(mode: str | None, name: str | None, email: str | None) -> Authorship:
     """Return the authorship asked for; RequestError for an unknown mode, odd text or a person who is missing."""
     chosen = mode or DEFAULT_AUTHORSHIP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from terok_util import ensure_dir
@@ -14,7 +15,8 @@ from terok_executor.integrations.sandbox import (
     allocate_per_container_resources,
     make_sidecar,
 )
-from terok_executor.krun import require_krun
+from terok_executor.launch.krun import require_krun
+from terok_executor.launch.request import parse_cpus, translated
 from terok_executor.paths import checked_container_name
 
 if TYPE_CHECKING:
@@ -42,28 +44,34 @@ def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
 
 
 class PreparedOptions(TypedDict, total=False):
-    """Options of a launch of what the caller has put together; `RunSpec` explains those it has too.
+    """Keywords of a launch of what the caller has put together; `RunSpec` explains those it has too.
 
-    `gpu` stands for `gpus="all"`. `project_id` and `task_id` say whose container it is, `dossier_path` is a
-    JSON file with words about it, `wiring` the services it has: by default the project's vault and no gate.
-    `per_container` is what `allocate_per_container_resources` said of the container, if the caller has asked it.
+    `gpu`, `caps` and `allow_debugger` stand for the same as in `RunOptions`. `project_id` and `task_id` say whose
+    container it is, `dossier_path` is a JSON file with texts about it. `wiring` names its services (by default the
+    project's vault and no gate); `project_allow` and `override` are policy lines added to it. `per_container` is what
+    `allocate_per_container_resources` returned for the container, if the caller has asked it.
     """
 
     gpu: bool
     gpus: str | None
     memory: str | None
-    cpus: float | None
+    cpus: str | float | None
+    opt_outs: Iterable[str]
+    caps: Iterable[str]
+    allow_debugger: bool
     unrestricted: bool
     sealed: bool
     ephemeral: bool
-    extra_args: Iterable[str]
+    extra_args: Iterable[str] | None
     hostname: str | None
     annotations: Mapping[str, str] | None
     runtime: str | None
     project_id: str
     task_id: str
-    dossier_path: Path | None
+    dossier_path: str | Path | None
     wiring: Wiring | None
+    project_allow: Iterable[str]
+    override: Iterable[str]
     per_container: PerContainerResources | None
 
 
@@ -78,18 +86,13 @@ def prepared_spec(
     options: PreparedOptions,
 ) -> RunSpec:
     """Return what is to be launched; RequestError or PrerequisiteError for what cannot be, see `launch_prepared`."""
-    given: dict[str, Any] = dict(options)
+    given = translated(options)
     resources = given.pop("per_container", None)
     if resources is not None and resources != allocate_per_container_resources(config, name):
         raise RequestError(f"these resources are not those of container {name}", hint="allocate them by its name")
     if given.get("runtime") == "krun":
         require_krun()
-    project, task, dossier = (given.pop(key, None) for key in ("project_id", "task_id", "dossier_path"))
-    wiring = given.pop("wiring", None) or Wiring(scope=project or "")
-    if project and wiring.scope != project:
-        raise RequestError(f"the project is {project}, its wiring is that of {wiring.scope or 'none'}")
-    gpus = given.pop("gpus", None) or ("all" if given.get("gpu") else None)
-    given.pop("gpu", None)
+    dossier, task = given.pop("dossier_path", None), given.pop("task_id", "")
     annotations = {**(given.pop("annotations", None) or {}), **({"dossier.meta_path": str(dossier)} if dossier else {})}
     return RunSpec(
         container_name=checked_container_name(name),
@@ -98,12 +101,27 @@ def prepared_spec(
         volumes=tuple(volumes),
         command=tuple(command),
         task_dir=task_dir,
-        gpus=gpus,
         annotations=annotations,
-        wiring=wiring,
-        extra_args=tuple(given.pop("extra_args", ())),
+        wiring=_wiring(given),
+        cpus=parse_cpus(given.pop("cpus", None)),
+        extra_args=tuple(given.pop("extra_args", None) or ()),
         **given,
     )
+
+
+def _wiring(given: dict[str, Any]) -> Wiring:
+    """Take the keywords about services out of `given` and return the services they ask for."""
+    project = given.pop("project_id", "")
+    wiring: Wiring = given.pop("wiring", None) or Wiring(scope=project)
+    if project and wiring.scope != project:
+        raise RequestError(f"the project is {project}, its wiring is that of {wiring.scope or 'none'}")
+    tiers = wiring.tiers
+    tiers = replace(
+        tiers,
+        project_allow=(*tiers.project_allow, *given.pop("project_allow", ())),
+        override=(*tiers.override, *given.pop("override", ())),
+    )
+    return replace(wiring, tiers=tiers)
 
 
 def launch_prepared(sandbox: Sandbox, spec: RunSpec, hooks: LifecycleHooks | None) -> str:

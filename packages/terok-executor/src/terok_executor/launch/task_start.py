@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
 
@@ -18,14 +19,9 @@ from terok_executor.paths import state_dir, task_dir
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import (
-        GateSyncResult,
-        LifecycleHooks,
-        RepoSource,
-        RunSpec,
-        Sandbox,
-        SandboxConfig,
-    )
+    from terok_executor.integrations.sandbox import GateSyncResult, RepoSource, Sandbox, SandboxConfig
+    from terok_executor.launch.request import LaunchRequest
+    from terok_executor.launch.run import Task
 
 LAUNCH_LOCK_SECONDS = 300.0
 MAX_NOTES = 5
@@ -75,33 +71,52 @@ def _start_notes(gate: GitGate, synced: GateSyncResult, heads: Mapping[str, str]
         yield f"{sides.ahead} commits on {name} in the gate are not in the upstream; this run starts without them"
 
 
-def launch_task(
-    sandbox: Sandbox,
-    record: RunRecord,
-    make_spec: Callable[[], RunSpec],
-    *,
-    prompt: str | None = None,
-    state_dirs: Iterable[str] = (),
-    hooks: LifecycleHooks | None = None,
-) -> None:
-    """Write the task's files and launch its container; on any error all of it is removed again.
+@contextmanager
+def claimed_task(
+    sandbox: Sandbox, record: RunRecord, *, prompt: str | None = None, state_dirs: Iterable[str] = ()
+) -> Iterator[Path]:
+    """Claim the name of a run, write its task's files and yield their directory while the block launches it.
 
-    `make_spec` is called when the task's directory is there, and may write into it.
+    On any error in the block all of it is removed again. RequestError for a name in use.
     """
     name = record.container
+    directory = task_dir(name)
     ensure_dir(state_dir())
     # Two runs asked for under one name: the second must not take the first one's token and files away.
-    with FileLock(state_dir() / "launch.lock", timeout=LAUNCH_LOCK_SECONDS):
+    with FileLock(state_dir() / "launch.lock", timeout=LAUNCH_LOCK_SECONDS), ExitStack() as undo:
         claim_name(sandbox, name)
-        with ExitStack() as undo:
-            undo.callback(_discard_files, sandbox, name)
-            prepare_task_dir(task_dir(name), prompt=prompt, state_dirs=state_dirs)
-            save_record(task_dir(name), record)
-            try:
-                sandbox.run(make_spec(), hooks)
-            except NameTaken:
-                raise _taken(name) from None
-            undo.pop_all()
+        undo.callback(_discard_files, sandbox, name)
+        prepare_task_dir(directory, prompt=prompt, state_dirs=state_dirs)
+        save_record(directory, record)
+        try:
+            yield directory
+        except NameTaken:
+            raise _taken(name) from None
+        undo.pop_all()
+
+
+def make_record(
+    task: Task,
+    request: LaunchRequest,
+    image: str,
+    source: Mirrored | None,
+    *,
+    agent: str,
+    provider: str,
+    **more: Any,
+) -> RunRecord:
+    """Return the record of a launch with `image`, whose repository comes from `source`."""
+    return RunRecord(
+        container=task.name,
+        agent=agent,
+        provider=provider,
+        scope=task.scope if source is not None else "",
+        image=image,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        timeout=request.timeout,
+        heads=dict(source.heads) if source is not None else {},
+        **more,
+    )
 
 
 def claim_name(sandbox: Sandbox, name: str, *, certain: bool = False) -> None:

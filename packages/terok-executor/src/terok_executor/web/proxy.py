@@ -84,7 +84,7 @@ def application(guard: Guard, descriptor: int, connections: Protocols) -> web.Ap
         if verdict == "enter":
             return _enter(guard, request)
         try:
-            with connections.at_work(request.protocol):
+            with connections.occupied(request.protocol):
                 if headers.get("upgrade", "").lower() == "websocket":
                     return await _websocket(request, app[_CLIENT])
                 return await _forward(request, app[_CLIENT])

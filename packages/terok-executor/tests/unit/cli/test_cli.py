@@ -16,8 +16,7 @@ import pytest
 from terok_executor.cli import main
 from terok_executor.errors import BuildError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.launch.request import HeadlessRequest
-from terok_executor.launch.tool_task import ToolRequest
+from terok_executor.launch.request import AgentRequest, ToolRequest
 from terok_util.process import PIPE, spawn
 
 
@@ -86,9 +85,9 @@ def test_every_handler_exists_and_takes_its_arguments() -> None:
         assert handler is not None, path
         given = {argument.dest for argument in node.args}
         taken = {parameter.name for parameter in inspect.signature(handler).parameters.values()}
-        if "plain" in taken:
-            request = HeadlessRequest if path == ("run",) else ToolRequest
-            taken = (taken - {"plain"}) | {field.name for field in fields(request) if field.name in given}
+        if "options" in taken:
+            request = AgentRequest if path == ("run",) else ToolRequest
+            taken = (taken - {"options"}) | {field.name for field in fields(request) if field.name in given}
         assert taken == given, path
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError, RosterError
-from terok_executor.launch.request import HeadlessRequest, check_request
+from terok_executor.launch.check import check_request
+from terok_executor.launch.request import AgentRequest
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
@@ -15,18 +16,18 @@ ROSTER = AgentRoster(load_agents(NONE), load_providers(NONE))
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> HeadlessRequest:
+def request_(tmp_path: Path) -> AgentRequest:
     (tmp_path / ".git").mkdir()
-    return HeadlessRequest(agent="claude", repo=str(tmp_path), prompt="do it")
+    return AgentRequest(agent="claude", repo=str(tmp_path), prompt="do it")
 
 
-def test_defaults(request_: HeadlessRequest) -> None:
-    checked = check_request(request_, ROSTER)
-    assert checked.name == f"terok-executor-{checked.task_id}"
-    assert checked.work_branch == f"terok/{checked.task_id[:8]}"
-    assert checked.provider.name == "anthropic"
-    assert check_request(request_, ROSTER).name != checked.name
-    assert check_request(replace(request_, branch="fix/it"), ROSTER).work_branch == "fix/it"
+def test_defaults(request_: AgentRequest) -> None:
+    run = check_request(request_, ROSTER)
+    assert run.task.name == f"terok-executor-{run.task.id}"
+    assert run.task.work_branch == f"terok/{run.task.id[:8]}"
+    assert run.provider.name == "anthropic"
+    assert check_request(request_, ROSTER).task.name != run.task.name
+    assert check_request(replace(request_, branch="fix/it"), ROSTER).task.work_branch == "fix/it"
 
 
 @pytest.mark.parametrize(
@@ -84,24 +85,24 @@ def test_defaults(request_: HeadlessRequest) -> None:
         {"public_url": "https://Proxy.example.org"},
     ],
 )
-def test_bad_requests_are_usage_errors_of_one_line(request_: HeadlessRequest, change: dict[str, object]) -> None:
+def test_bad_requests_are_usage_errors_of_one_line(request_: AgentRequest, change: dict[str, object]) -> None:
     with pytest.raises(RequestError) as caught:
         check_request(replace(request_, **change), ROSTER)  # type: ignore[arg-type]
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message
 
 
-def test_a_shared_directory_may_be_where_nothing_else_is(request_: HeadlessRequest) -> None:
+def test_a_shared_directory_may_be_where_nothing_else_is(request_: AgentRequest) -> None:
     for place in ("/shared", "/data/in", "/home/dev/shared", "/var/lib/mine"):
         assert check_request(replace(request_, shared_dir=Path("/tmp"), shared_mount=place), ROSTER)
 
 
-def test_addresses_of_proxies_as_browsers_show_them(request_: HeadlessRequest) -> None:
+def test_addresses_of_proxies_as_browsers_show_them(request_: AgentRequest) -> None:
     for url in ("https://a.example.org", "http://127.0.0.1:8080/", "https://[::1]:8443", "http://x:443"):
         assert check_request(replace(request_, public_url=url), ROSTER)
 
 
-def test_unknown_names(request_: HeadlessRequest) -> None:
+def test_unknown_names(request_: AgentRequest) -> None:
     for change in ({"agent": "nobody"}, {"provider": "nobody"}, {"provider": "openai"}, {"tools": ("nobody",)}):
         with pytest.raises(RosterError):
             check_request(replace(request_, **change), ROSTER)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
-from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env, template_values
+from terok_executor.launch.check import check_request
+from terok_executor.launch.env import ContainerEnvResult, ContainerEnvSpec, assemble_container_env, template_values
+from terok_executor.launch.request import AgentRequest
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import check_template, fill, needs, placeholders
@@ -23,17 +26,12 @@ PAIRS = [
 ]
 
 
-def spec(agent: str, provider: str, model: str | None = "some-model") -> ContainerEnvSpec:
-    return ContainerEnvSpec(
-        task_id="t",
-        agent_name=agent,
-        provider=provider,
-        phantom_token=TOKEN,
-        model=model,
-        task_dir=Path("/state/t"),
-        gate_url="http://t@127.0.0.1:9418/r.git",
-        work_branch="b",
-    )
+def assemble(agent: str, provider: str, model: str | None = "some-model") -> ContainerEnvResult:
+    asked = AgentRequest(agent=agent, provider=provider, model=model, repo="https://git.example.org/r", prompt="do it")
+    phantom, gate_url = Phantom(TOKEN, "api_key"), "http://t@127.0.0.1:9418/r.git"
+    run = check_request(asked, ROSTER)
+    spec = ContainerEnvSpec(run=run, phantom=phantom, task_dir=Path("/state/t"), gate_url=gate_url)
+    return assemble_container_env(spec, ROSTER)
 
 
 def test_placeholders_are_filled_and_other_braces_stay() -> None:
@@ -63,7 +61,7 @@ TOKEN = "phantom-token" + "x" * 20
 
 @pytest.mark.parametrize(("agent", "provider"), PAIRS)
 def test_every_agent_is_told_every_fitting_provider_and_nothing_else(agent: str, provider: str) -> None:
-    result = assemble_container_env(spec(agent, provider), ROSTER)
+    result = assemble(agent, provider)
     values = template_values(ROSTER.agent(agent), ROSTER.provider(provider), "some-model")
     assert result.env[values["token_env"]] == TOKEN
     texts = [*result.env.values(), *result.files.values()]
@@ -81,16 +79,16 @@ def test_every_agent_is_told_every_fitting_provider_and_nothing_else(agent: str,
 
 def test_a_harness_without_a_model_says_what_to_do() -> None:
     with pytest.raises(RequestError) as caught:
-        assemble_container_env(spec("opencode", "openai", None), ROSTER)
+        assemble("opencode", "openai", None)
     assert "--model" in (caught.value.hint or "")
-    config = assemble_container_env(spec("opencode", "openrouter", None), ROSTER).files
+    config = assemble("opencode", "openrouter", None).files
     assert any("terok/openrouter/auto" in text for text in config.values())
 
 
 def test_the_protocol_chosen_is_the_agent_s_first_that_the_provider_serves() -> None:
-    env = assemble_container_env(spec("copilot", "anthropic"), ROSTER).env
+    env = assemble("copilot", "anthropic").env
     assert (env["COPILOT_PROVIDER_TYPE"], env["COPILOT_PROVIDER_BASE_URL"]) == ("anthropic", "http://127.0.0.1:9419")
-    env = assemble_container_env(spec("copilot", "openrouter"), ROSTER).env
+    env = assemble("copilot", "openrouter").env
     assert (env["COPILOT_PROVIDER_TYPE"], env["COPILOT_PROVIDER_BASE_URL"]) == (
         "openai",
         "http://127.0.0.1:9419/api/v1",

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
 from terok_sandbox.clearance.errors import ClearanceError
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok_sandbox.clearance.model import Target, Verdict
+    from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.sidecar import PolicyTiers
 
@@ -52,6 +53,16 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
             write_sensitive_file(path, "".join(f"{one}\n" for one in [*kept, line]))
     except (OSError, TerokError) as error:
         raise ClearanceError(f"{path}: {error}", hint="the verdict holds for this container only") from error
+
+
+def remember_decision(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
+    """Keep a verdict of the scope `project` for later containers; raises `ClearanceError`.
+
+    The sidecar says which project it is: the gateway is not asked.
+    """
+    if verdict.scope == "project":
+        scope = Sidecar.load(config.sidecar_path(request.container)).scope
+        remember_for_project(config, scope, request.target, verdict)
 
 
 def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:

@@ -172,9 +172,9 @@ class SandboxConfig:
         """Return the directory of the supervisor's socket (host only) and of `guest/` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
 
-    def clearance_socket(self, name: str) -> Path:
-        """Return where the container's gateway listens for front ends; the container cannot see it."""
-        return self.container_runtime_dir(name) / "clearance" / "hub.sock"
+    def gateway_socket(self, name: str) -> Path:
+        """Return where the container's gateway listens for people; the container cannot see it."""
+        return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
     def guest_dir(self, name: str) -> Path:
         """Return the directory that the container sees as `/run/terok`."""
@@ -183,7 +183,7 @@ class SandboxConfig:
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
-        asking = (self.clearance_socket(name).parent, guest / "clearance")
+        asking = (self.gateway_socket(name).parent, guest / "clearance")
         for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 

@@ -224,7 +224,7 @@ class DnsServer:
             intake.close()
             for task in [*self._tasks, *self._asking.values(), *self._held.values()]:
                 task.cancel()
-            await door.empty()
+            await door.close_connections()
             tcp.close()
 
     def _datagram(
@@ -260,13 +260,13 @@ class DnsServer:
     ) -> None:
         async with streams(connection) as (reader, writer):
             while True:
-                seat.waits()
+                seat.release()
                 if pause := allowance.spend(_PER_STREAMED):
                     await asyncio.sleep(pause)
                 async with asyncio.timeout(IDLE):
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     wire = await reader.readexactly(size)
-                    seat.works()
+                    seat.occupy()
                     try:
                         reply = await self.answer(wire, tcp=True)
                     except (NetnsError, AuditError) as error:

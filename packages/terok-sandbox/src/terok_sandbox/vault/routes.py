@@ -150,7 +150,9 @@ class _Reader:
         self.source, self.provider = source, provider
 
     def error(self, key: str, problem: str) -> RoutesError:
-        return RoutesError(f"{self.source}: provider {self.provider!r}{key and f', key {key}'}: {problem}", hint=_HINT)
+        error = RoutesError(f"{self.source}: provider {self.provider!r}{key and f', key {key}'}: {problem}", hint=_HINT)
+        error.key, error.problem = key, problem
+        return error
 
     def route(self, entry: Any) -> Route:
         self.known(entry, _ROUTE_KEYS, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.door import Door
 
-from terok_sandbox.vault.wire.leg import Leg
+from terok_sandbox.vault.leg import Leg
 
 if TYPE_CHECKING:
     import socket
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from terok_util.door import Seat
 
-    from terok_sandbox.vault.wire.leg import Watch
+    from terok_sandbox.vault.leg import Watch
 
 MAX_CONNECTIONS: Final = 448
 MAX_TLS: Final = 128
@@ -43,9 +43,9 @@ class Client(Leg):
 
     async def head(self, idle: float, complete: float) -> bytes | None:
         """Return the next head; until it is complete, a newcomer may get the seat."""
-        self._seat.waits()
+        self._seat.release()
         head = await super().head(idle, complete)
-        self._seat.works()
+        self._seat.occupy()
         return head
 
 
@@ -66,7 +66,7 @@ class Server:
 
     async def shutdown(self, seconds: float) -> None:
         """Take no more connections, give running exchanges some time, then cut them."""
-        await asyncio.gather(self._plain.empty(seconds), self._tls.empty(seconds))
+        await asyncio.gather(self._plain.close_connections(seconds), self._tls.close_connections(seconds))
 
     async def _serve(self, connection: socket.socket, seat: Seat, words: dict[str, Any]) -> None:
         client = Client(self._watch, seat)
@@ -77,7 +77,7 @@ class Server:
             client.reset()  # an answer that was begun must not look complete
             raise
         try:
-            seat.waits()
+            seat.release()
             await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
         finally:
             client.abort()

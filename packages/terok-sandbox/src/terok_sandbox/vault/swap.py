@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Literal
 
+from terok_sandbox.http1.head import RequestHead, read_request
 from terok_sandbox.vault.headers import Fate, canonical, known
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.routes import Placement, Route
 from terok_sandbox.vault.scrub import MAX_SECRET
 from terok_sandbox.vault.target import Target, credential_in_url, read_target
-from terok_sandbox.vault.wire.head import RequestHead, read_request
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -54,9 +54,12 @@ class Presented:
     other: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Screened:
-    """A request head that may be forwarded once a token is recognized; `length` is None without a Content-Length."""
+    """A request head that may be forwarded once a token is recognized; `length` is None without a Content-Length.
+
+    A head that is said again is the same object again, see `read_screened`.
+    """
 
     method: str
     target: Target

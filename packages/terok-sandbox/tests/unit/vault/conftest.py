@@ -17,11 +17,11 @@ from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
+from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.wire.leg import Watch
 
 SECRET = "sk-the-real-secret-0123456789/abc"
 CONTAINER = "box"

@@ -16,12 +16,12 @@ from aiohttp import web
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.usage.journal import Journal, settled_rows
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.prices import NANO
-from terok_sandbox.vault.wire.leg import Watch
 
 from .conftest import CONTAINER, Provider, Vault
 

@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.vault.access import Credential, VaultAccess
+from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import Route
 from terok_sandbox.vault.scrub import Patterns
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import TokenRow
-from terok_sandbox.vault.wire.leg import Watch
 
 from .conftest import CONTAINER, SECRET, Provider, Vault
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from terok_sandbox.vault.leg import Leg, Watch
 from terok_sandbox.vault.server import Server
-from terok_sandbox.vault.wire.leg import Leg, Watch
 
 from .conftest import Provider, Vault, error
 

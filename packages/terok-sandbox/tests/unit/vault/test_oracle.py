@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
+from terok_sandbox.vault.frames import BINARY, CONTINUATION, TEXT, FrameReader, frame
+from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.scrub import Patterns
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.websocket import accept
-from terok_sandbox.vault.wire.frames import BINARY, CONTINUATION, TEXT, FrameReader, frame
-from terok_sandbox.vault.wire.leg import Watch
 
 from .conftest import CONTAINER
 

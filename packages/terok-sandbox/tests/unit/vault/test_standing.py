@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp import web
-from terok_sandbox.vault.wire.frames import BINARY, PING, frame
+from terok_sandbox.vault.frames import BINARY, PING, frame
 
 from .conftest import CONTAINER, Provider, Vault
 

@@ -11,9 +11,9 @@ import pytest
 import trustme
 from aiohttp import web
 from terok_sandbox.vault.dial import endpoint, environment_proxy
+from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import UpstreamClient, failure
-from terok_sandbox.vault.wire.leg import Watch
 from terok_util.process import run_async
 
 from .conftest import SECRET
@@ -64,7 +64,7 @@ _FETCH = """
 import asyncio, sys
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import UpstreamClient, failure
-from terok_sandbox.vault.wire.leg import Watch
+from terok_sandbox.vault.leg import Watch
 
 async def main():
     watch = Watch()

@@ -1,4 +1,8 @@
-"""One command: a verb with a handler, or a group of commands."""
+"""Commands and their arguments, as values that know nothing of argparse.
+
+Neither this module nor its neighbors import dataclasses or typing: on the way to `--help` they would take longer than
+everything else together.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,88 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Self, TypeAlias
 
-    from terok_util.commands.args import ArgDef
-    from terok_util.commands.tree import CommandTree
-
     Handler: TypeAlias = Callable[..., object] | str
-    Children: TypeAlias = Iterable["CommandDef"] | CommandTree | Callable[[], Iterable["CommandDef"]] | str
+    Children: TypeAlias = Iterable["CommandDef"] | Callable[[], Iterable["CommandDef"]] | str
 
 
-class CommandDef:
-    """A node of a command tree. Two nodes are the same command only if they are the same object.
+class _Value:
+    """A frozen dataclass in effect: `__slots__` are its fields."""
 
-    name      the verb
-    help      one line for listings, and the description of its own help
-    handler   callable, or "module:function" imported when the command runs. It gets the arguments as keywords and
-              returns None or an exit code (int), or is a coroutine function that does
-    args      ArgDefs
-    children  commands below this one; or "module:ATTRIBUTE" (a sequence of CommandDefs or a CommandTree), or a
-              callable that returns them. These two are loaded only when something below the node is needed, so
-              a composed tree imports a sibling's tree when its verb is typed
-    group     heading under which the parent's help lists the command
-    epilog    text after its help, printed as it is
-    source    where the command comes from, for people who read listings (a wheel, an extension)
+    __slots__: tuple[str, ...] = ()
+
+    def _set_fields(self, values: dict[str, Any]) -> None:
+        for field in self.__slots__:
+            object.__setattr__(self, field, values[field])
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot set {name}: a {type(self).__name__} is immutable")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self, 'name', '')!r})"
+
+
+class ArgDef(_Value):
+    """An option or a positional argument."""
+
+    name: str  # "task", or for options the alternatives "-p/--prompt"
+    help: str  # one line; `%` means itself, `%(default)s` the default
+    type: Callable[[str], Any] | str | None  # or "module:function"; a ValueError in it is reported to the user
+    default: Any  # None unless given
+    action: str | None  # as argparse calls it: "store_true", "append", "count", …
+    dest: str  # the handler's keyword; by default the longest alternative, dashes as underscores
+    nargs: int | str | None  # "?", "*", "+", a number, or argparse.REMAINDER
+    required: bool  # the option must be given (positionals say it with nargs)
+    choices: tuple[Any, ...] | None
+    metavar: str | tuple[str, ...] | None  # the value's name in the help
+    group: str | None  # options of one command with the same group exclude each other
+    completer: Callable[..., Iterable[str]] | str | None
+    """Called with `prefix` and `words` (those in front of the one that is completed); returns candidates."""
+
+    __slots__ = tuple(__annotations__)
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        help: str = "",  # noqa: A002 - argparse's names
+        type: Callable[[str], Any] | str | None = None,  # noqa: A002
+        default: Any = None,
+        action: str | None = None,
+        dest: str | None = None,
+        nargs: int | str | None = None,
+        required: bool = False,
+        choices: Iterable[Any] | None = None,
+        metavar: str | tuple[str, ...] | None = None,
+        group: str | None = None,
+        completer: Callable[..., Iterable[str]] | str | None = None,
+    ) -> None:
+        dest = dest or max(name.split("/"), key=len).lstrip("-").replace("-", "_")
+        choices = None if choices is None else tuple(choices)
+        self._set_fields(locals())
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The alternatives of an option; empty for a positional."""
+        return tuple(self.name.split("/")) if self.name.startswith("-") else ()
+
+
+class CommandDef(_Value):
+    """A node of a command tree. Two nodes are the same command only if they are the same object."""
+
+    name: str  # the verb
+    help: str  # one line for listings, and the description of its own help
+    handler: Handler | None
+    """A callable, or "module:function", imported when the command runs.
+
+    It gets the arguments as keywords and returns None or an exit code (int), or is a coroutine function that does.
     """
+    args: tuple[ArgDef, ...]
+    group: str | None  # the heading under which the parent's help lists the command
+    epilog: str | None  # text after its help, printed as it is
+    source: str | None  # where the command comes from, for readers of listings: a wheel, an extension
+    _children: tuple[CommandDef, ...] | Callable[[], Iterable[CommandDef]] | str
 
-    __slots__ = ("_children", "args", "epilog", "group", "handler", "help", "name", "source")
+    __slots__ = tuple(__annotations__)
 
     def __init__(
         self,
@@ -46,32 +108,21 @@ class CommandDef:
         epilog: str | None = None,
         source: str | None = None,
     ) -> None:
-        put = object.__setattr__
-        put(self, "name", name)
-        put(self, "help", help)
-        put(self, "handler", handler)
-        put(self, "args", tuple(args))
-        put(self, "_children", children if isinstance(children, str) or callable(children) else _nodes(children))
-        put(self, "group", group)
-        put(self, "epilog", epilog)
-        put(self, "source", source)
-
-    if TYPE_CHECKING:
-        name: str
-        help: str
-        handler: Handler | None
-        args: tuple[ArgDef, ...]
-        group: str | None
-        epilog: str | None
-        source: str | None
-        _children: tuple[CommandDef, ...] | Callable[[], Iterable[CommandDef]] | str
+        args = tuple(args)
+        _children = children if isinstance(children, str) or callable(children) else _checked_nodes(children)
+        self._set_fields(locals())
 
     @property
     def children(self) -> tuple[CommandDef, ...]:
-        """The commands below; loads them if they are given lazily."""
+        """The commands below.
+
+        They may be given as `"module:ATTRIBUTE"` (a sequence of CommandDefs, or a CommandTree) or as a callable that
+        returns them. Then they are loaded here, when something below the node is needed: a composed tree imports a
+        sibling's tree only when its verb is typed.
+        """
         given = self._children
         if not isinstance(given, tuple):
-            given = _nodes(load_reference(given) if isinstance(given, str) else given())
+            given = _checked_nodes(load_reference(given) if isinstance(given, str) else given())
             object.__setattr__(self, "_children", given)
         return given
 
@@ -92,36 +143,28 @@ class CommandDef:
             return handler
         return self.handler
 
-    def with_handler(self, handler: Handler) -> Self:
-        """Return a copy that runs `handler`."""
-        return self._copy(handler=handler, children=self._children)
-
-    def with_children(self, children: Children) -> Self:
-        """Return a copy with other commands below it."""
-        return self._copy(handler=self.handler, children=children)
-
-    def _copy(self, *, handler: Handler | None, children: Children) -> Self:
-        return type(self)(
-            self.name,
-            help=self.help,
-            handler=handler,
-            args=self.args,
-            children=children,
-            group=self.group,
-            epilog=self.epilog,
-            source=self.source,
-        )
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a CommandDef does not change ({name})")
-
-    def __repr__(self) -> str:
-        return f"CommandDef({self.name!r})"
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with these fields changed."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["children"] = fields.pop("_children")
+        return type(self)(**(fields | changes))
 
 
-def _nodes(found: Any) -> tuple[CommandDef, ...]:
-    nodes = tuple(getattr(found, "roots", found))
-    for node in nodes:
+def _checked_nodes(nodes: Iterable[CommandDef]) -> tuple[CommandDef, ...]:
+    checked = tuple(nodes)
+    for node in checked:
         if not isinstance(node, CommandDef):
             raise TypeError(f"not a CommandDef: {node!r}")
-    return nodes
+    return checked
+
+
+def whole_number(text: str) -> int:
+    """Parse a number of things, 0 or more; the `type` of an option that counts."""
+    if not text.isdecimal() or not text.isascii():
+        raise ValueError(f"invalid number {text!r}: use 0, 1, 2, …")
+    return int(text)
+
+
+JSON = ArgDef("--json", action="store_true", dest="as_json", help="print JSON")
+"""For commands that print with `terok_util.commands.output.show`."""
+TAIL = ArgDef("--tail", type=whole_number, metavar="N", help="only the last N lines")

@@ -7,15 +7,16 @@ from terok_util.commands.defs import CommandDef
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from terok_util.commands.defs import Handler
 
     Path = str | Sequence[str]
+    Change = Callable[[CommandDef], CommandDef]
 
 
 class CommandTree:
-    """Immutable tree of CommandDefs. A path is "sandbox vault" or ("sandbox", "vault").
+    """Immutable tree of CommandDefs. A path is `"sandbox vault"` or `("sandbox", "vault")`.
 
     A node may occur at several places (`vault` as a shortcut for `sandbox vault`): it is one object, and a change
     made at one of them shows at all. Nodes a change does not concern stay the same objects.
@@ -25,7 +26,7 @@ class CommandTree:
 
     def __init__(self, roots: Iterable[CommandDef]) -> None:
         self._roots = tuple(roots)
-        self._changes: tuple[tuple[Path, _Change], ...] = ()
+        self._changes: tuple[tuple[Path, Change], ...] = ()
 
     @property
     def roots(self) -> tuple[CommandDef, ...]:
@@ -36,10 +37,9 @@ class CommandTree:
             self._changes = tuple(later)
         return self._roots
 
-    @property
-    def listing(self) -> tuple[CommandDef, ...]:
-        """The top-level commands for a listing: names and help are right, what is below may lack changes."""
-        return self._roots
+    def roots_for(self, words: Container[str]) -> tuple[CommandDef, ...]:
+        """Return the top-level commands; what is below lacks changes unless one of them is among `words`."""
+        return self.roots if any(node.name in words for node in self._roots) else self._roots
 
     def find_at(self, path: Path) -> CommandDef:
         """Return the node at `path`; LookupError that names the part that is not there."""
@@ -51,7 +51,10 @@ class CommandTree:
         Paths are looked up when the tree is first used below its top level; LookupError comes then. Groups on such
         a path are loaded at that moment, whichever verb was typed, because the command may occur there too.
         """
-        return self._changed((path, _SetHandler(handler)) for path, handler in handlers.items())
+        tree = self
+        for path, handler in handlers.items():
+            tree = tree._changed(path, _handler_setter(handler))
+        return tree
 
     def extend_at(self, path: Path, defs: Iterable[CommandDef]) -> CommandTree:
         """Return a tree with `defs` added below the group at `path` ("" is the top); same names are replaced.
@@ -60,16 +63,20 @@ class CommandTree:
         `overlay`, and so is its type.
         """
         added = tuple(defs)
-        if not _parts(path):
-            return CommandTree(_merged(self.roots, added))
-        change = _AddChildren(added)
+        names = {node.name for node in added}
+
+        def merged(present: tuple[CommandDef, ...]) -> tuple[CommandDef, ...]:
+            return (*(node for node in present if node.name not in names), *added)
+
+        if not path:
+            return CommandTree(merged(self.roots))
         try:
             present = _find(self._roots, path, load=False)
         except LookupError:
             present = None  # not there yet: an earlier change or a lazy group may bring it
         if present is not None:
-            change.check(present)
-        return self._changed([(path, change)])
+            _check_group(present)
+        return self._changed(path, lambda node: node.replace(children=merged(_check_group(node).children)))
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], CommandDef]]:
         """Yield (path, node) for every place in the tree, parents first; loads what is lazy."""
@@ -85,9 +92,10 @@ class CommandTree:
         With `argv` only the subtrees of the verbs in it are built, the rest are names with their help; without,
         everything is.
         """
-        from terok_util.commands.wire import wire_tree
+        from terok_util.commands.wire import Everything, add_commands
 
-        wire_tree(self, parser, argv)
+        words = Everything() if argv is None else {word for word in argv if not word.startswith("-")}
+        add_commands(parser, self.roots_for(words), words)
 
     def dispatch(self, namespace: argparse.Namespace) -> int:
         """Run the command that the wired parser found and return its exit code.
@@ -98,9 +106,9 @@ class CommandTree:
 
         return run_parsed(namespace)
 
-    def _changed(self, changes: Iterable[tuple[Path, _Change]]) -> CommandTree:
+    def _changed(self, path: Path, change: Change) -> CommandTree:
         tree = CommandTree(self._roots)
-        tree._changes = (*self._changes, *changes)
+        tree._changes = (*self._changes, (path, change))
         return tree
 
     def __iter__(self) -> Iterator[CommandDef]:
@@ -110,40 +118,21 @@ class CommandTree:
         return len(self._roots)
 
 
-class _SetHandler:
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
-
-    def __call__(self, node: CommandDef) -> CommandDef:
-        return node.with_handler(self._handler)
+def _handler_setter(handler: Handler) -> Change:
+    return lambda node: node.replace(handler=handler)
 
 
-class _AddChildren:
-    def __init__(self, added: tuple[CommandDef, ...]) -> None:
-        self._added = added
-
-    def check(self, node: CommandDef) -> None:
-        if not node.is_group:
-            raise TypeError(f"{node.name} is not a group: it cannot have commands below it")
-
-    def __call__(self, node: CommandDef) -> CommandDef:
-        self.check(node)
-        return node.with_children(_merged(node.children, self._added))
-
-
-if TYPE_CHECKING:
-    _Change = _SetHandler | _AddChildren
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    return tuple(path.split() if isinstance(path, str) else path)
+def _check_group(node: CommandDef) -> CommandDef:
+    if not node.is_group:
+        raise TypeError(f"{node.name} is not a group: it cannot have commands below it")
+    return node
 
 
 def _find(roots: tuple[CommandDef, ...], path: Path, *, load: bool = True) -> CommandDef:
-    parts = _parts(path)
+    parts = tuple(path.split() if isinstance(path, str) else path)
     level, node = roots, None
     for depth, part in enumerate(parts, 1):
-        node = next((one for one in level if one.name == part), None)
+        node = next((candidate for candidate in level if candidate.name == part), None)
         if node is None:
             raise LookupError(f"no such command: {' '.join(parts[:depth])}")
         if depth < len(parts):
@@ -153,12 +142,7 @@ def _find(roots: tuple[CommandDef, ...], path: Path, *, load: bool = True) -> Co
     return node
 
 
-def _merged(present: tuple[CommandDef, ...], added: tuple[CommandDef, ...]) -> tuple[CommandDef, ...]:
-    names = {node.name for node in added}
-    return (*(node for node in present if node.name not in names), *added)
-
-
-def _replaced(roots: tuple[CommandDef, ...], old: CommandDef, change: _Change) -> tuple[CommandDef, ...]:
+def _replaced(roots: tuple[CommandDef, ...], old: CommandDef, change: Change) -> tuple[CommandDef, ...]:
     """Return `roots` with `old` changed at every place it occurs.
 
     Groups that are not loaded yet get the change when they are: each becomes one new node that rewrites what it
@@ -167,18 +151,15 @@ def _replaced(roots: tuple[CommandDef, ...], old: CommandDef, change: _Change) -
     seen: dict[int, tuple[CommandDef, CommandDef]] = {id(old): (old, change(old))}
 
     def rewrite(node: CommandDef) -> CommandDef:
-        if id(node) in seen:
-            return seen[id(node)][1]
-        if node.is_loaded:
-            below = rewrite_all(node.children)
-            unchanged = all(new is before for new, before in zip(below, node.children, strict=True))
-            new = node if unchanged else node.with_children(below)
-        else:
-            new = node.with_children(lambda: rewrite_all(node.children))
-        seen[id(node)] = (node, new)
-        return new
+        if id(node) not in seen:
+            seen[id(node)] = (node, rewrite_below(node))
+        return seen[id(node)][1]
 
-    def rewrite_all(nodes: tuple[CommandDef, ...]) -> tuple[CommandDef, ...]:
-        return tuple(rewrite(node) for node in nodes)
+    def rewrite_below(node: CommandDef) -> CommandDef:
+        if not node.is_loaded:
+            return node.replace(children=lambda: [rewrite(child) for child in node.children])
+        below = tuple(map(rewrite, node.children))
+        unchanged = all(new is before for new, before in zip(below, node.children, strict=True))
+        return node if unchanged else node.replace(children=below)
 
-    return rewrite_all(roots)
+    return tuple(map(rewrite, roots))

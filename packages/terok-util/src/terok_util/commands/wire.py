@@ -13,33 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
     from typing import Any
 
-    from terok_util.commands.args import ArgDef
-    from terok_util.commands.defs import CommandDef
-    from terok_util.commands.tree import CommandTree
+    from terok_util.commands.defs import ArgDef, CommandDef
 
 _NODE = "_terok_command"
 _PARSER = "_terok_parser"
 
 
-class _Everything:
-    """Stands for the words of a command line that is not known."""
+class Everything:
+    """Contains every word: the words of a command line that is not known yet."""
 
     def __contains__(self, word: object) -> bool:
         return True
 
 
-def wire_tree(tree: CommandTree, parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> None:
-    """See `CommandTree.wire`."""
-    words: Container[str] = _Everything()
-    if argv is not None:
-        words = {word for word in argv if not word.startswith("-")}
-    typed = any(node.name in words for node in tree.listing)
+def add_commands(parser: argparse.ArgumentParser, nodes: Sequence[CommandDef], words: Container[str]) -> None:
+    """Add `nodes` to `parser`; what is below a node only if its verb is among `words`."""
     parser.set_defaults(**{_NODE: None, _PARSER: parser})
-    _add_verbs(parser, tree.roots if typed else tree.listing, words)
+    _add_verbs(parser, nodes, words)
 
 
 def run_parsed(namespace: argparse.Namespace) -> int:
-    """See `CommandTree.dispatch`."""
+    """Run the command that a parser found; see `CommandTree.dispatch`."""
     node: CommandDef | None = getattr(namespace, _NODE, None)
     handler = node.resolve() if node else None
     if node is None or handler is None:
@@ -63,7 +57,7 @@ def run_handler(handler: Callable[..., object], keywords: dict[str, Any]) -> int
 
 def _value(namespace: argparse.Namespace, arg: ArgDef) -> Any:
     value = getattr(namespace, arg.dest)
-    # The separator is not part of the rest; whether argparse removes it depends on the Python version.
+    # Whether argparse removes the separator depends on the Python version.
     return value[1:] if arg.nargs == argparse.REMAINDER and value[:1] == ["--"] else value
 
 
@@ -72,7 +66,7 @@ def _add_verbs(parser: argparse.ArgumentParser, nodes: Sequence[CommandDef], wor
         return
     verbs: argparse._SubParsersAction[Any]
     if isinstance(parser, VerbParser):
-        # It lists the verbs itself, so that a parser is needed for none that was not typed.
+        # It lists the verbs itself, so only those typed need a parser.
         verbs = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
         parser.list_verbs(tuple(nodes))
     else:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
-from terok_util.commands.complete import candidates
-from terok_util.commands.complete_scripts import print_script
+from terok_util.commands.complete import candidates, print_script
 
 PROGRAM = """#!{python}
 import sys

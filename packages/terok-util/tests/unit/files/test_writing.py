@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from terok_util import FileError, atomic_write, ensure_dir, ensure_dir_writable, write_sensitive_file
+from terok_util import FileError, atomic_write, ensure_dir, ensure_dir_writable, sync_path, write_sensitive_file
 
 
 def mode(path: Path) -> int:
@@ -105,3 +105,19 @@ def test_secret_goes_through_no_link_and_into_no_open_directory(tmp_path: Path) 
     assert str(caught.value.hint).startswith("chmod go-w")
     assert sorted(one.name for one in real.iterdir()) == ["file"]
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("data_only", "call"), [(False, "fsync"), (True, "fdatasync")])
+def test_a_path_is_synced_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_only: bool, call: str) -> None:
+    """Files that others wrote and directories; what a link points to is not touched."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    synced: list[str] = []
+    monkeypatch.setattr(os, call, lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    for path in (tmp_path / "file", tmp_path):
+        sync_path(path, data_only=data_only)
+    assert synced == [str(tmp_path / "file"), str(tmp_path)]
+    with pytest.raises(OSError, match="link"):
+        sync_path(tmp_path / "link", data_only=data_only)
+    with pytest.raises(FileNotFoundError):
+        sync_path(tmp_path / "none")

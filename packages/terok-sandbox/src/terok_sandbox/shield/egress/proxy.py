@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from terok_util.streams import send_at_once
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.http1.body import LAST_CHUNK, chunk, request_body
+from terok_sandbox.http1.head import WireError
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import Refused, Unreachable
 from terok_sandbox.shield.egress.limits import Meter
 from terok_sandbox.shield.egress.request import RequestError, parse_head, split_head
 from terok_sandbox.shield.resolver import Event
-from terok_sandbox.vault.wire.body import LAST_CHUNK, chunk, request_body
-from terok_sandbox.vault.wire.head import WireError
 
 if TYPE_CHECKING:
     import socket

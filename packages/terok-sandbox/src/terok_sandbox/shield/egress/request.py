@@ -1,7 +1,7 @@
 """The head of a proxy request: CONNECT, or plain HTTP in absolute form. Bytes in, value out, no I/O.
 
-What two parsers could read differently is refused: bare line feeds, folded lines, white space before a colon, a second
-`Host` or `Content-Length`, both lengths at once. What is sent on is written anew from what was read.
+`http1` reads the head. A request that two servers could understand differently is refused: a second `Host` or
+`Content-Length`, both lengths at once. The head sent upstream is written anew from the parsed one.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
+from terok_sandbox.http1.head import RequestHead, WireError, lower_name, read_request
 from terok_sandbox.shield.policy.names import folded
 
 MAX_HEAD: Final = 64 * 1024
 MAX_HEADERS: Final = 200
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _AUTHORITY: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@/?#\\]+))(?::([0-9]{1,5}))?\Z")
 _PATH: Final = re.compile(rb"[/?][\x21-\x7e]*\Z")
 _HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"http2-settings", b"proxy-connection"}
     | {b"proxy-authorization", b"proxy-authenticate", b"alt-used"}
 )
-_REFUSED_METHODS: Final = frozenset({b"TRACE", b"TRACK"})
+_REFUSED_METHODS: Final = frozenset({"TRACE", "TRACK"})
 
 
 class RequestError(Exception):
@@ -55,38 +55,27 @@ def split_head(data: bytes) -> tuple[bytes, bytes] | None:
         return None
     if end < 0 or end > MAX_HEAD:
         raise RequestError(431, "the request head is too large")
-    return data[: end + 2], data[end + 4 :]
+    return data[: end + 4], data[end + 4 :]
 
 
 def parse_head(head: bytes) -> Head:
-    """Parse a head that ends with one CRLF; raises `RequestError`."""
-    if b"\n" in head.replace(b"\r\n", b"") or b"\r" in head.replace(b"\r\n", b"") or b"\0" in head:
-        raise RequestError(400, "a bare line end in the request head")
-    first, *lines = head.removesuffix(b"\r\n").split(b"\r\n")
-    words = first.split(b" ")
-    if len(words) != 3 or not _TOKEN.match(words[0]) or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-        raise RequestError(400, "not an HTTP/1.1 request line")
-    headers = _headers(lines)
-    if words[0] == b"CONNECT":
-        host, port = _authority(words[1], None)
-        return Head(True, host, port)
-    return _plain(words[0], words[1], headers)
-
-
-def _headers(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    if len(lines) > MAX_HEADERS:
+    """Parse a head that ends with an empty line; raises `RequestError`."""
+    try:
+        request = read_request(head, obs_text=True)
+        names = [lower_name(name) for name, _ in request.fields]
+    except WireError as error:
+        raise RequestError(400, str(error)) from error
+    if len(names) > MAX_HEADERS:
         raise RequestError(431, "too many headers")
-    found = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.match(name):
-            raise RequestError(400, "a malformed header")
-        found.append((name, value.strip(b" \t")))
-    return found
+    if request.method == "CONNECT":
+        host, port = _authority(request.target.encode(), None)
+        return Head(True, host, port)
+    return _plain(request, names)
 
 
-def _plain(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> Head:
-    if method in _REFUSED_METHODS:
+def _plain(request: RequestHead, names: list[bytes]) -> Head:
+    target = request.target.encode()
+    if request.method in _REFUSED_METHODS:
         raise RequestError(405, "the method is not allowed")
     if target[:7].lower() != b"http://":
         raise RequestError(400, "the proxy takes absolute http:// URLs and CONNECT")
@@ -95,28 +84,31 @@ def _plain(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> 
     path = target[cut:] or b"/"
     if not _PATH.match(path):
         raise RequestError(400, "a malformed URL")
-    hosts = [value for name, value in headers if name.lower() == b"host"]
+    values: dict[bytes, list[bytes]] = {}
+    for name, (_, value) in zip(names, request.fields, strict=True):
+        values.setdefault(name, []).append(value)
+    hosts = values.get(b"host", [])
     if len(hosts) != 1 or _authority(hosts[0], 80) != (host, port):
         raise RequestError(400, "the Host header is not the URL's host")
-    body = _length(headers)
-    if body != 0 and method in (b"GET", b"HEAD"):
+    body = _length(values)
+    if body != 0 and request.method in ("GET", "HEAD"):
         raise RequestError(400, "a body where none is expected")
     origin = path if path.startswith(b"/") else b"/" + path
-    kept = [(name, value) for name, value in headers if name.lower() not in _HOP | _named(headers)]
-    lines = [method + b" " + origin + b" HTTP/1.1", *(name + b": " + value for name, value in kept)]
-    return Head(False, host, port, method.decode(), b"\r\n".join([*lines, b"Connection: close", b"", b""]), body)
+    dropped = _HOP | _named(values.get(b"connection", []))
+    lines = [request.method.encode() + b" " + origin + b" HTTP/1.1"]
+    lines += [b"%b: %b" % field for name, field in zip(names, request.fields, strict=True) if name not in dropped]
+    return Head(False, host, port, request.method, b"\r\n".join([*lines, b"Connection: close", b"", b""]), body)
 
 
-def _named(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
+def _named(connection: list[bytes]) -> set[bytes]:
     """Return the headers that `Connection` says are for this hop; never those that frame or address the request."""
-    values = [value for name, value in headers if name.lower() == b"connection"]
-    named = {word.strip().lower() for value in values for word in value.split(b",")}
+    named = {word.strip().lower() for value in connection for word in value.split(b",")}
     return named - {b"host", b"content-length", b"transfer-encoding"}
 
 
-def _length(headers: list[tuple[bytes, bytes]]) -> int | None:
-    codings = [value.lower() for name, value in headers if name.lower() == b"transfer-encoding"]
-    lengths = [value for name, value in headers if name.lower() == b"content-length"]
+def _length(values: dict[bytes, list[bytes]]) -> int | None:
+    codings = [value.lower() for value in values.get(b"transfer-encoding", [])]
+    lengths = values.get(b"content-length", [])
     if codings == [b"chunked"] and not lengths:
         return None
     if codings:

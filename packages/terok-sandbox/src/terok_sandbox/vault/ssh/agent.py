@@ -51,13 +51,13 @@ class Agent:
         """
         async with streams(connection) as (reader, writer):
             while True:
-                seat.waits()
+                seat.release()
                 async with asyncio.timeout(IDLE_SECONDS):
                     length = int.from_bytes(await reader.readexactly(4), "big")
                     if not 0 < length <= MAX_MESSAGE:
                         return
                     message = await reader.readexactly(length)
-                    seat.works()
+                    seat.occupy()
                     writer.write(wire.framed(await self.answer(message)))
                     await writer.drain()
 

@@ -63,7 +63,7 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
                 door.open(listener, agent.enter)
                 started.set()
                 await stop.wait()
-                await door.empty()
+                await door.close_connections()
 
         thread = threading.Thread(target=lambda: _run(loop, serve()), name="ssh-agent", daemon=True)
         thread.start()

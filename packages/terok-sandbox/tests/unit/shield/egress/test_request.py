@@ -3,9 +3,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.egress.request import MAX_HEAD, Head, RequestError, parse_head, split_head
+from terok_sandbox.shield.egress.request import MAX_HEAD, Head, RequestError, split_head
+from terok_sandbox.shield.egress.request import parse_head as parse_whole_head
 
 GET = b"GET http://a.example/x?y HTTP/1.1\r\nHost: a.example\r\n"
+
+
+def parse_head(head: bytes) -> Head:
+    return parse_whole_head(head + b"\r\n")
 
 
 def test_what_is_sent_on_is_written_anew() -> None:
@@ -13,6 +18,7 @@ def test_what_is_sent_on_is_written_anew() -> None:
     head = parse_head(GET + extra)
     assert head.forward == b"GET /x?y HTTP/1.1\r\nHost: a.example\r\nX: v\r\nConnection: close\r\n\r\n"
     assert (head.host, head.port, head.body) == ("a.example", 80, 0)
+    assert b"X: \xc3\xa9\r\n" in parse_head(GET + b"X: \xc3\xa9\r\n").forward
     assert parse_head(b"CONNECT a.example:443 HTTP/1.1\r\nHost: b.example\r\n") == Head(True, "a.example", 443)
     for spelled in (b"2001:db8::1", b"2001:0DB8:0::0001"):
         assert parse_head(b"CONNECT [" + spelled + b"]:443 HTTP/1.1\r\n").host == "2001:db8::1"
@@ -33,6 +39,8 @@ def test_what_is_sent_on_is_written_anew() -> None:
             GET + b"X: y\nZ: w\r\n",
             GET + b"X: a\rb\r\n",
             GET + b"X: \0\r\n",
+            GET.replace(b"?y", b"?\xc3\xa9"),
+            GET + b"X\xc3\xa9: y\r\n",
         ),
         *(GET + b"Content-Length: 5\r\n", GET + b"Transfer-Encoding: chunked\r\n", b"GET /x HTTP/1.1\r\nHost: a\r\n"),
         b"POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n",
@@ -67,6 +75,6 @@ def test_any_bytes_are_a_head_or_refused(junk: bytes) -> None:
 
 def test_heads_are_bounded() -> None:
     assert split_head(b"GET ") is None
-    assert split_head(GET + b"\r\nrest") == (GET, b"rest")
+    assert split_head(GET + b"\r\nrest") == (GET + b"\r\n", b"rest")
     with pytest.raises(RequestError, match="too large"):
         split_head(b"a" * (MAX_HEAD + 1))
