@@ -222,7 +222,7 @@ class Sandbox:
         end = container.follow_to_removal(container_id, log=paths.log, monitor_pid=paths.monitor_pid, on_line=on_line)
         with launch_lock(self.config, name):
             if end.removed and file_identity(paths.sidecar) == sidecar:  # else another launch has taken the name
-                self._forget(name)
+                forget_container(self.config, self.supervision, name)
         if not end.removed:
             self.rm(name)
         return end.exit_code
