@@ -28,9 +28,9 @@ _LOCK_TIMEOUT: Final = 5.0
 
 
 def verdicts_path(config: SandboxConfig, scope: str) -> Path:
-    """Return the file of project `scope`; raises `ClearanceError` for what is no project."""
+    """Return the file of project `scope`; raises `ClearanceError` for an invalid name."""
     if not _SCOPE.match(scope):
-        raise ClearanceError(f"{scope[:80]!r} is no project")
+        raise ClearanceError(f"not a project: {scope[:80]!r}")
     return config.state_dir / "verdicts" / f"{scope}.policy"
 
 
@@ -42,7 +42,7 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
     from terok_sandbox.shield.policy import parse_tier
 
     path = verdicts_path(config, scope)
-    reason = "".join(one if one.isprintable() and one != '"' else " " for one in verdict.reason).strip()
+    reason = "".join(char if char.isprintable() and char != '"' else " " for char in verdict.reason).strip()
     line = f"{'+' if verdict.allowed else '-'} {target.line}" + (f' %reason="{reason}"' if reason else "")
     try:
         parse_tier([line], "project_allow", source=str(path))
@@ -57,11 +57,11 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
 
 def remember_decision(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
-    """Keep a verdict of the scope `project` for later containers; raises `ClearanceError`.
+    """Keep a verdict for the project for later containers; raises `ClearanceError`.
 
     The sidecar says which project it is: the gateway is not asked.
     """
-    if verdict.scope == "project":
+    if verdict.duration == "project":
         scope = Sidecar.load(config.sidecar_path(request.container)).scope
         remember_for_project(config, scope, request.target, verdict)
 
