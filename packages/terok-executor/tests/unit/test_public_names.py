@@ -13,6 +13,7 @@ from terok_executor import (
     HelpSpec,
     ImageBuilder,
     SubAgent,
+    parse_md_agent,
     prepare_agent_config_dir,
 )
 from terok_executor.errors import RequestError, RosterError
@@ -35,7 +36,7 @@ METHODS = {
     ImageBuilder: """build_base build_sidecar ensure_default_l1 l0_tag l1_tag l1_sidecar_tag render_l0 render_l1
         detect_family image_agents stage_scripts stage_tmux_config stage_toad_agents""",
     AgentRoster: """shared agents providers auth_providers vault_routes sidecars installs helps mounts
-        generate_routes_json ensure_vault_routes doctor_checks
+        generate_routes_json ensure_vault_routes
         collect_all_auto_approve_env collect_opencode_provider_env""",
     Agent: "apply_config build_headless_command",
 }
@@ -88,5 +89,10 @@ def test_a_task_s_directory_has_prompt_instructions_and_sub_agents(tmp_path: Pat
     assert directory == tmp_path / "t1" / "home"
     found = {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
     assert found == {"prompt.txt": "do", "instructions.md": "be kind", "agents/helper.md": helper.text}
+    plain = {"name": "plain", "description": "as a mapping", "prompt": "Look.\n"}
+    narrowed = AgentConfigSpec(tasks_root=tmp_path, task_id="t2", subagents=[helper, plain], selected_agents=["plain"])
+    (file,) = (prepare_agent_config_dir(narrowed) / "agents").iterdir()
+    assert parse_md_agent(file) == SubAgent("plain", "as a mapping", file.read_text())
+    assert file.read_text().endswith("---\nLook.\n")
     with pytest.raises(RequestError, match="empty"):
         prepare_agent_config_dir(AgentConfigSpec(tasks_root=tmp_path, task_id="t1", prompt=" "))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 
 from terok_executor.cli.build import image_options
-from terok_executor.preflight import CheckResult, Preflight
+from terok_executor.runner.preflight import CheckResult, Preflight
 
 NOT_READY = 3
 
@@ -22,12 +22,12 @@ def preflight(
         **image_options(base_image, None),
         credential_set=credential_set,
     )
-    checks = looked.run()
+    checks = looked.results()
     for check in checks if fix or yes else ():
         if not check.ok and check.command and (yes or _agreed(check)):
             _mend(check)
     if fix or yes:
-        checks = looked.run()
+        checks = looked.results()
     if json:
         print(json_module.dumps([asdict(check) for check in checks], indent=2))
     else:

@@ -59,6 +59,12 @@ RUN = CommandDef(
         ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
         ArgDef("--cpus", metavar="N", help="limit of processor cores, such as 2.0"),
+        ArgDef(
+            "-e/--env",
+            action="append",
+            metavar="NAME[=VALUE]",
+            help="variable for the container; NAME alone takes the value it has here; repeatable",
+        ),
         ArgDef("--allow", action="append", metavar="HOST:PORT", help="let the agent connect there; repeatable"),
         ArgDef(
             "--profile",

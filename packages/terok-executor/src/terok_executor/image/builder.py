@@ -31,6 +31,7 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
+from terok_executor.image.registries import build_variables
 from terok_executor.image.render import (
     needs_build,
     part_digests,
@@ -45,7 +46,6 @@ from terok_executor.image.render import (
 from terok_executor.image.tail import LineTail
 from terok_executor.image.workshop import workshop
 from terok_executor.paths import cache_dir
-from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
 
@@ -58,8 +58,8 @@ class ImageSet:
 
     l0: str
     l1: str
-    built: bool
     l1_sidecar: str | None = None
+    built: bool = False
 
 
 class ImageBuilder:
@@ -77,21 +77,27 @@ class ImageBuilder:
         """Return the tag of the tools image."""
         return l0_tag(self.base)
 
-    def l1_tag(self, agents: Iterable[Installed]) -> str:
-        """Return the tag of the image with these agents."""
-        return l1_tag(self.base, (agent.name for agent in agents))
+    def l1_tag(self, agents: Iterable[str | Installed] | None = None) -> str:
+        """Return the tag of the image with these agents, by default all."""
+        return l1_tag(self.base, (agent.name for agent in _installed(agents)))
 
-    def l1_sidecar_tag(self, tool: Tool) -> str:
-        """Return the tag of the image with a sidecar tool alone."""
-        return sidecar_tag(self.base, tool.name)
+    def l1_sidecar_tag(self, tool: str | Tool | None = None) -> str:
+        """Return the tag of the image with a sidecar tool alone, by default the roster's first."""
+        return sidecar_tag(self.base, _sidecar(tool).name)
 
-    def build(self, agents: Iterable[Installed], *, rebuild: bool = False, full_rebuild: bool = False) -> ImageSet:
-        """Bring both images up to date and return their tags.
+    def build(
+        self,
+        agents: Iterable[str | Installed] | None = None,
+        *,
+        rebuild: bool = False,
+        full_rebuild: bool = False,
+    ) -> ImageSet:
+        """Bring both images up to date and return their tags; names are those of the shared roster, None all of it.
 
         `rebuild` builds the agents anew, `full_rebuild` the base and tools too.
         Raises BuildError, or PrerequisiteError for a missing tool or an unusable CA bundle; tags move only on success.
         """
-        chosen = tuple(agents)
+        chosen = _installed(agents)
         return self._build(chosen, self.l1_tag(chosen), rebuild=rebuild, full_rebuild=full_rebuild)
 
     def build_base(
@@ -123,20 +129,23 @@ class ImageBuilder:
             return images
         return replace(images, l1_sidecar=self.build_sidecar(known.tool(sidecar, kind="sidecar"), rebuild=rebuild))
 
-    def ensure_default_l1(self, agents: Iterable[Installed], known: Mapping[str, Installed]) -> str:
+    def ensure_default_l1(
+        self, agents: Iterable[str | Installed] | None = None, known: Mapping[str, Installed] | None = None
+    ) -> str:
         """Return the tag of an up-to-date image with these agents, see `present`; builds one if there is none."""
-        chosen = tuple(agents)
-        return self.present(chosen, known) or self.build(chosen).l1
+        chosen = _installed(agents)
+        return self.present(chosen, AgentRoster.shared().installs if known is None else known) or self.build(chosen).l1
 
-    def build_sidecar(self, tool: Tool, *, rebuild: bool = False) -> str:
+    def build_sidecar(self, tool_name: str | Tool | None = None, *, rebuild: bool = False) -> str:
         """Bring the image with one sidecar tool and no agent up to date and return its tag; errors as for `build`."""
+        tool = _sidecar(tool_name)
         return self._build((tool,), self.l1_sidecar_tag(tool), rebuild=rebuild, full_rebuild=False).l1
 
     def _build(self, chosen: tuple[Installed, ...], tag: str, *, rebuild: bool, full_rebuild: bool) -> ImageSet:
         podman = ImagePodman.find()
         l0_context, l1_context = self.render_l0(), self.render_l1(chosen)
         if not (rebuild or full_rebuild) and self._up_to_date(podman, l0_context, l1_context, tag):
-            return ImageSet(self.l0_tag(), tag, built=False)
+            return ImageSet(self.l0_tag(), tag)
         with workshop(podman, self.base.image) as directory:
             parent = ensure_base(podman, self.base, self._on_line, directory, refresh=full_rebuild)
             below, l0_built = self._layer(podman, directory, l0_context, self.l0_tag(), parent, {}, full_rebuild)
@@ -150,7 +159,7 @@ class ImageBuilder:
                 self._build_image(podman, directory, below, full_rebuild)
             made_of = self.render_l1(chosen, parts)
             _, l1_built = self._layer(podman, directory, l1_context, tag, below, labels, forced, made_of)
-        return ImageSet(self.l0_tag(), tag, l0_built or l1_built)
+        return ImageSet(self.l0_tag(), tag, built=l0_built or l1_built)
 
     def _build_image(self, podman: ImagePodman, directory: Path, below: str, force: bool) -> None:
         """Bring the image in which stages run up to date."""
@@ -231,9 +240,15 @@ class ImageBuilder:
         bundle = host_bundle_path()
         return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
 
-    def render_l1(self, chosen: Iterable[Installed], present: Mapping[str, str] | None = None) -> BuildContext:
-        """Return what the image with these agents, or with one sidecar tool, is built from; `present` as there."""
-        return render_l1(self.l0_tag(), build_tag(self.base), chosen, load_lock(), self.family, present)
+    def render_l1(
+        self, agents: Iterable[str | Installed] | None = None, present: Mapping[str, str] | None = None
+    ) -> BuildContext:
+        """Return what the image with these agents is built from; `present` as there."""
+        return render_l1(self.l0_tag(), build_tag(self.base), _installed(agents), load_lock(), self.family, present)
+
+    def render_l1_sidecar(self, tool_name: str | Tool | None = None) -> BuildContext:
+        """Return what the image with one sidecar tool and no agent is built from."""
+        return self.render_l1((_sidecar(tool_name),))
 
     def _up_to_date(self, podman: ImagePodman, l0_context: BuildContext, l1_context: BuildContext, tag: str) -> bool:
         """Tell in one call of Podman whether there is nothing to do, which is the usual case."""
@@ -308,6 +323,24 @@ class ImageBuilder:
             ) from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
+
+
+def _installed(agents: Iterable[str | Installed] | None) -> tuple[Installed, ...]:
+    """Return agents and tools by value, those named from the shared roster; RosterError for an unknown name."""
+    if agents is None:
+        return tuple(AgentRoster.shared().select("all"))
+    return tuple(
+        chosen
+        for agent in agents
+        for chosen in (AgentRoster.shared().select(agent) if isinstance(agent, str) else (agent,))
+    )
+
+
+def _sidecar(tool: str | Tool | None) -> Tool:
+    """Return a sidecar tool by value; by default the shared roster's first."""
+    if tool is None:
+        return next(iter(AgentRoster.shared().sidecars.values()))
+    return AgentRoster.shared().tool(tool, kind="sidecar") if isinstance(tool, str) else tool
 
 
 def _first_line(file: Path) -> str:

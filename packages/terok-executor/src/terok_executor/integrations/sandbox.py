@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
+    from terok_sandbox.gate.git_gate import GitGate as GitGate
     from terok_sandbox.gate.invoke import find_git as find_git
     from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
-    from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -68,9 +68,11 @@ if TYPE_CHECKING:
     from terok_sandbox.values.limits import Budget as Budget
     from terok_sandbox.vault.api_key import check_key as check_key
     from terok_sandbox.vault.errors import BadCredential as BadCredential
+    from terok_sandbox.vault.errors import RoutesError as RoutesError
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
+    from terok_sandbox.vault.rules import read_rules as read_rules
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
     from terok_sandbox.vault.ssh.store import SSHManager as SSHManager
@@ -96,7 +98,8 @@ else:
             "NameTaken PrerequisiteMissing SandboxError",
             "terok_sandbox.gate.checkout": "uncommitted",
             "terok_sandbox.gate.invoke": "find_git pusher run_git",
-            "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
+            "terok_sandbox.gate.git_gate": "GitGate",
+            "terok_sandbox.gate.mirror": "GateSyncResult",
             "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",
@@ -120,7 +123,8 @@ else:
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SSHManager",
             "terok_sandbox.vault.api_key": "check_key",
-            "terok_sandbox.vault.errors": "BadCredential",
+            "terok_sandbox.vault.errors": "BadCredential RoutesError",
+            "terok_sandbox.vault.rules": "read_rules",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.values.host": "ContainerState",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import ensure_dir, remove_tree
 
+from terok_executor.auth.leaks import secrets_in, vault_secrets
 from terok_executor.credentials import issue_phantom, require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
@@ -135,8 +136,20 @@ def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSp
     sandbox.supervision.check_setup(config)
     for provider in (run.provider, *_tool_providers(roster, run).values()):
         require_credential(config, provider, request.credential_set)
+    _check_values(config, request.env)
     claim_name(sandbox, name, certain=request.name is not None)
     return spec
+
+
+def _check_values(config: SandboxConfig, env: Mapping[str, str]) -> None:
+    """Raise RequestError for a variable with a secret of the vault in it: the container gets phantom tokens only."""
+    secrets = vault_secrets(config) if env else []
+    for name, value in env.items():
+        for secret in secrets_in([value.encode("utf-8", "replace")], secrets):
+            raise RequestError(
+                f"the variable {name} contains a secret of the vault: {secret.provider}, set {secret.credential_set}",
+                hint="leave it out of --env: the agent reaches the provider through the vault",
+            )
 
 
 def _tool_providers(roster: AgentRoster, run: AgentRun) -> dict[str, Provider]:

@@ -25,6 +25,8 @@ from terok_executor.paths import checked_container_name
 from terok_executor.roster.run_config import CLIOverrides
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from terok_executor.integrations.sandbox import RepoSource
     from terok_executor.roster.roster import AgentRoster
     from terok_executor.roster.run_config import AgentRunConfig
@@ -38,6 +40,13 @@ _OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys
 _PUBLIC_URL = re.compile(
     r"(?!https:.*:443/?\Z|http:.*:80/?\Z)https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
 )
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_OWN_VARIABLE = re.compile(
+    r"(?:TEROK|LD|GIT|HUMAN_GIT)_.*|.*_PROXY|BASH_ENV|CLONE_FROM|CODE_REPO|ENV|HOME|IFS|PATH|REPO_ROOT|SSH_AUTH_SOCK"
+    r"|TASK_ID|TZ",
+    re.IGNORECASE,
+)
+"""Names of what terok sets itself or its start script relies on, and of what would lead programs around the wall."""
 _BRANCH = re.compile(
     r"(?!HEAD\Z|refs/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}"
 )
@@ -75,6 +84,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     _check_places(request, agent)
     task = check_task(request)
     _check_kind(request, task.repo)
+    _check_variables(request.env, agent, roster)
     subagents = tuple(parse_md_agent(path) for path in request.subagents)
     if len({one.name for one in subagents}) < len(subagents):
         raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
@@ -140,6 +150,23 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
         )
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
+
+
+def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
+    """Raise RequestError for a variable that is terok's own, or that would carry a credential past the vault."""
+    bindings = [one.provider for one in roster.agents.values()]
+    vaulted = {name for one in bindings for name in (*one.token_env.values(), one.base_url_env)}
+    vaulted |= {name for tool in roster.tools.values() for name in tool.env}
+    for name in env:
+        if not _VARIABLE.fullmatch(name):
+            raise RequestError(f"invalid variable name {name[:60]!r}", hint="use letters, digits and _")
+        if name in vaulted:
+            raise RequestError(
+                f"the variable {name} is for a credential or its provider's address, which come from the vault",
+                hint="store the credential with `terok-executor auth`, or choose another with --credential-set",
+            )
+        if _OWN_VARIABLE.fullmatch(name) or name in agent.env or name in agent.auto_approve.env:
+            raise RequestError(f"the variable {name} is set by terok itself", hint="leave it out of --env")
 
 
 def _check_places(request: AgentRequest, agent: Agent) -> None:

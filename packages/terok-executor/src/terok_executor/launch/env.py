@@ -84,6 +84,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         "token_end": phantom.token[-20:],
     }
     env = {
+        **request.env,
         "TASK_ID": run.task.id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
         "REPO_ROOT": WORKSPACE,

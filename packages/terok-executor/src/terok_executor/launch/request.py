@@ -6,6 +6,7 @@ what a program may give. A field converts both, so a path may be text and a list
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -43,6 +44,19 @@ def _words(values: Iterable[str] | None) -> tuple[str, ...]:
 
 def _words_or_none(values: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
+
+
+def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    """Return variables by name; of settings `NAME=VALUE`, a `NAME` alone has the value it has in this process."""
+    if isinstance(values, Mapping):
+        return dict(values)
+    variables = {}
+    for setting in values or ():
+        name, equals, value = setting.partition("=")
+        if not equals and name not in os.environ:
+            raise RequestError(f"the variable {name[:60]!r} is not set here", hint="write NAME=VALUE, or set it first")
+        variables[name] = value if equals else os.environ[name]
+    return variables
 
 
 def parse_cpus(value: str | float | None) -> float | None:
@@ -112,7 +126,7 @@ class AgentRequest(LaunchRequest):
     `memory`, `cpus`, `gpus` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`) to open,
     `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as `run_budget`
     reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are programs with a
-    token of their own, `subagents` Markdown files.
+    token of their own, `subagents` Markdown files. `env` holds variables for the container besides terok's own.
     """
 
     agent: str
@@ -127,6 +141,7 @@ class AgentRequest(LaunchRequest):
     cpus: float | None = field(default=None, metadata={"convert": parse_cpus, **_PASSED})
     gpus: str | None = field(default=None, metadata=_PASSED)
     opt_outs: tuple[str, ...] = field(default=(), metadata={**_WORDS, **_PASSED})
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"convert": _variables, **_PASSED})
     authorship: str | None = None
     human_name: str | None = None
     human_email: str | None = None
@@ -187,6 +202,7 @@ class RunOptions(LaunchOptions, total=False):
     opt_outs: Iterable[str]
     caps: Iterable[str]
     allow_debugger: bool
+    env: Mapping[str, str] | Iterable[str]
     authorship: str | None
     human_name: str | None
     human_email: str | None

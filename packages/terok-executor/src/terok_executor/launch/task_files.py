@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from terok_util import ensure_dir, write_sensitive_file
 
@@ -51,13 +52,26 @@ def checked_prompt(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfigSpec:
-    """What a task's own directory holds: it is mounted at `/home/dev/.terok`, where the start script looks."""
+    """Content of a task's own directory, which is mounted at `/home/dev/.terok`, where the start script looks.
+
+    `selected_agents` narrows the sub-agents by name (None: all of them). `provider`, `default_agent` and `mounts_base`
+    change nothing: the files of an agent come from `assemble_container_env`.
+    """
 
     tasks_root: Path
     task_id: str
     prompt: str | None = None
-    instructions: str = ""
-    subagents: tuple[SubAgent, ...] = ()
+    instructions: str | None = None
+    subagents: tuple[SubAgent | Mapping[str, Any], ...] = ()
+    selected_agents: tuple[str, ...] | None = None
+    provider: str = ""
+    default_agent: str | None = None
+    mounts_base: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subagents", tuple(self.subagents))
+        if self.selected_agents is not None:
+            object.__setattr__(self, "selected_agents", tuple(self.selected_agents))
 
 
 def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
@@ -67,7 +81,9 @@ def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
     """
     directory = spec.tasks_root / checked_container_name(spec.task_id) / "home"
     ensure_dir(directory)
-    texts = {directory / "agents" / f"{one.name}.md": one.text for one in spec.subagents}
+    subagents = [one if isinstance(one, SubAgent) else SubAgent.from_mapping(one) for one in spec.subagents]
+    chosen = [one for one in subagents if spec.selected_agents is None or one.name in spec.selected_agents]
+    texts = {directory / "agents" / f"{one.name}.md": one.text for one in chosen}
     if spec.instructions:
         texts[directory / "instructions.md"] = spec.instructions
     if spec.prompt is not None:

@@ -8,12 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import summary
 from terok_executor.credentials import CredentialMissingError, store_api_key
-from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, ExecutorError, RequestError
-from terok_executor.follow import Outcome
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.prepared import write_supervisor_sidecar
@@ -21,10 +18,13 @@ from terok_executor.launch.request import AgentRequest, RunOptions
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord
 from terok_executor.paths import clone_cache_dir, task_dir
-from terok_executor.result import new_commits
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.storage import SharedMountStorageInfo, TaskStorageInfo
+from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.doctor import agent_doctor_checks
+from terok_executor.runner.follow import Outcome
+from terok_executor.runner.result import new_commits
+from terok_executor.runner.storage import SharedMountStorageInfo, TaskStorageInfo
 from terok_sandbox import (
     ExecResult,
     FakeRuntime,
@@ -38,7 +38,7 @@ from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, Upstream
-from terok_sandbox.runtime.fake import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault
@@ -399,7 +399,7 @@ def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
         raise ExecutorError("the page cannot be served")
 
     monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
-    monkeypatch.setattr("terok_executor.agent_runner.serve_page", fail)
+    monkeypatch.setattr("terok_executor.runner.agent_runner.serve_page", fail)
     store_api_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
     with pytest.raises(ExecutorError, match="served"):
         host.runner.run_web(str(host.repo), provider="opencode", name="task-1")
@@ -577,7 +577,9 @@ def test_a_flood_of_branches_does_not_hold_up_the_result(host: Host) -> None:
     flood = {f"b{number:05}": tip for number in range(20_000)}
     asked: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("terok_executor.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b""))
+        patch.setattr(
+            "terok_executor.runner.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b"")
+        )
         assert new_commits(mirror, record, flood) == ()
     assert len(asked) == 100
 
@@ -751,6 +753,62 @@ def test_a_program_may_write_paths_as_text_and_limits_as_the_command_line_does(h
         host.runner.run_headless("claude", str(host.repo), prompt="x", caps=["net_admin"])
     with pytest.raises(RequestError, match="invalid number of CPUs 'many'"):
         host.runner.launch_prepared(name="own-2", cpus="many", **prepared)
+
+
+def test_a_variable_of_the_caller_s_reaches_the_container_and_no_argument(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROM_HERE", "its value")
+    request = host.request(env=["PLAIN=a=b", "EMPTY=", "FROM_HERE"])
+    host.runner.start(request)
+    env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
+    assert (env["PLAIN"], env["EMPTY"], env["FROM_HERE"]) == ("a=b", "", "its value")
+    kept = [json.dumps(host.runtime.plans[0].argv), repr(request), *host.said]
+    kept.append((task_dir("task-1") / "run.json").read_text())
+    assert not [text for text in kept if "its value" in text]
+    host.runner.run_headless("claude", str(host.repo), prompt="x", name="task-2", env={"PLAIN": "c"})
+    assert "PLAIN=c" in host.envs[1].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("NOT_SET_ANYWHERE", "is not set here"),
+        ("1X=secret-text", "invalid variable name '1X'"),
+        ("A B=secret-text", "invalid variable name"),
+        ("TEROK_DELIVER=secret-text", "set by terok itself"),
+        ("LD_PRELOAD=secret-text", "set by terok itself"),
+        ("https_proxy=secret-text", "set by terok itself"),
+        ("GIT_CONFIG_COUNT=secret-text", "set by terok itself"),
+        ("DISABLE_AUTOUPDATER=secret-text", "set by terok itself"),
+        ("ANTHROPIC_API_KEY=secret-text", "come from the vault"),
+        ("OPENAI_API_KEY=secret-text", "come from the vault"),
+        ("ANTHROPIC_BASE_URL=secret-text", "come from the vault"),
+        ("GH_TOKEN=secret-text", "come from the vault"),
+        (f"MINE=x{KEY}y", "contains a secret of the vault: anthropic, set default"),
+        ("MINE=secret-text\nB=c", "more than one line"),
+    ],
+)
+def test_a_variable_that_would_defeat_a_wall_is_refused_before_anything_is_built(
+    host: Host, monkeypatch: pytest.MonkeyPatch, setting: str, message: str
+) -> None:
+    monkeypatch.setattr(host.runner, "_image", None)
+    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
+    with pytest.raises((RequestError, SpecError), match=message) as caught:
+        host.runner.start(host.request(env=[setting]))
+    assert caught.value.exit_code == 2
+    assert "secret-text" not in str(caught.value) and KEY not in str(caught.value)
+
+
+def test_no_variable_that_a_container_is_given_can_be_overwritten(host: Host) -> None:
+    store_api_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
+    host.runner.start(host.request(tools=("gh",), shared_dir=host.repo, timezone="UTC", authorship="human-agent",
+                                   human_name="Ann", human_email="ann@x"))  # fmt: skip
+    names = [line.partition("=")[0] for line in host.envs[0].splitlines()]
+    for name in names:
+        with pytest.raises(RequestError, match=f"the variable {name} "):
+            host.runner.start(host.request(name="task-2", tools=("gh",), env=[f"{name}=x"]))
+    assert len(names) > 20
 
 
 def test_a_run_takes_limits_and_ssh_keys_from_its_flags_and_the_rest_from_the_configuration(host: Host) -> None:

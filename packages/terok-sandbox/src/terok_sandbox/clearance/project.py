@@ -6,7 +6,6 @@ project's next container may do.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
 from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.sidecar import PolicyTiers
 
-_SCOPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 MAX_LINES: Final = 500
 _LOCK_TIMEOUT: Final = 5.0
 
 
 def verdicts_path(config: SandboxConfig, scope: str) -> Path:
     """Return the file of project `scope`; raises `ClearanceError` for an invalid name."""
-    if not _SCOPE.match(scope):
-        raise ClearanceError(f"not a project: {scope[:80]!r}")
+    if not is_plain(scope):
+        raise ClearanceError(f"invalid project name {scope[:80]!r}", hint=PLAIN_HINT)
     return config.state_dir / "verdicts" / f"{scope}.policy"
 
 

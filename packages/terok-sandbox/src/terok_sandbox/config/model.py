@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
 from terok_sandbox.errors import ConfigError, SandboxError
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -225,11 +226,7 @@ def _read(path: Path) -> bytes:
 
 
 def checked_name(name: str) -> str:
-    """Return `name` if it is a container name: `[a-z0-9][a-z0-9_.-]{0,62}`; raises SandboxError otherwise."""
-    from terok_sandbox.sidecar import CONTAINER_NAME
-
-    if not CONTAINER_NAME.match(name):
-        raise SandboxError(
-            f"{name!r} is no container name", hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit"
-        )
+    """Return `name` if a container can have it; raises SandboxError otherwise."""
+    if not is_plain(name):
+        raise SandboxError(f"invalid container name {name[:80]!r}", hint=PLAIN_HINT)
     return name

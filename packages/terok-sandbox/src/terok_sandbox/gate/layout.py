@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +20,12 @@ from terok_util import atomic_write, ensure_dir, remove_tree
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.hook import PRE_RECEIVE
 from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMA: Final = 1
-SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 QUARANTINE_IDLE: Final = 1800.0
 """Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
 
@@ -72,17 +71,20 @@ class MirrorRecord:
 
 
 def mirror_path(base: Path, scope: str) -> Path:
-    """Return the place of the mirror of `scope`; `MirrorError` for a scope that is not a plain name."""
-    if not SCOPE.match(scope):
-        raise MirrorError(
-            f"the scope {scope!r} is not usable", hint="scopes are lower case letters, digits, '-' and '_'"
-        )
+    """Return the place of the mirror of `scope`; `MirrorError` for an invalid scope."""
+    if not is_plain(scope):
+        raise MirrorError(f"invalid scope {scope[:80]!r}", hint=PLAIN_HINT)
     return base.absolute() / f"{scope}.git"
 
 
 def record_file(mirror: Path) -> Path:
     """Return the file with what a mirror remembers of itself."""
     return mirror.with_suffix(".json")
+
+
+def cache_path(mirror: Path) -> Path:
+    """Return the directory with what reviews have worked out about a mirror's commits."""
+    return mirror.with_suffix(".reviews")
 
 
 def hooks_path(mirror: Path) -> Path:
@@ -121,6 +123,9 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - lock.lstat().st_mtime > idle:
                 lock.unlink()
+    for link in mirror.glob("quarantine.*"):
+        if time.time() - link.lstat().st_mtime > idle:
+            link.unlink(missing_ok=True)
     for leftover in mirror.glob("objects/tmp_objdir-incoming-*"):
         with contextlib.suppress(FileNotFoundError):
             newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))
@@ -179,3 +184,10 @@ def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[
         except MirrorError as error:
             unreadable(error)
     return found
+
+
+def base_directory() -> Path:
+    """Return the directory of all mirrors."""
+    from terok_sandbox.config import SandboxConfig
+
+    return SandboxConfig().gate_base_path

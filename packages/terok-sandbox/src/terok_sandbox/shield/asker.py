@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from terok_sandbox.shield.live_store import LiveVerdict
 
 HOLD_SECONDS: Final = 7.0
-"""How long a question may wait for a verdict."""
-RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
-"""Makes C libraries in the container wait longer than a question is held; by themselves they wait five seconds."""
+"""How long a question may wait for a verdict; the `resolv.conf` of a launch lets C libraries wait a second longer."""
 
 
 class RuleChannel(Protocol):
