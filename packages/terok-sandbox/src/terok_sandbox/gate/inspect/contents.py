@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from terok_sandbox.gate.inspect.autorun import autorun_rule
-from terok_sandbox.gate.inspect.paths import folded
+from terok_sandbox.gate.inspect.paths import autorun_rule, folded
 from terok_sandbox.gate.inspect.policy import Finding
 
 EXECUTABLE: Final = "100755"
