@@ -30,8 +30,6 @@ _NTFS_SHORT: Final = re.compile(r"(git|gitmod|gitatt|gi[0-9a-f]{4})~\d+\Z")
 _OF_SHORT: Final = {"gitmod": ".gitmodules", "gitatt": ".gitattributes"}
 
 _AGENTS: Final = "agent-settings"
-_FORGE: Final = ".github"
-"""Holds workflows and, in some places, settings of agents."""
 
 
 def _named(section: str) -> dict[str, list[str]]:
@@ -55,8 +53,9 @@ _BY_ENDING: Final = {
 }
 _BY_GLOB: Final = re.compile(
     "|".join(
-        f"(?P<{rule.replace('-', '_')}>{'|'.join(translate(glob) for glob in globs if glob[2:] not in _BY_ENDING)})"
+        f"(?P<{rule.replace('-', '_')}>{'|'.join(patterns)})"
         for rule, globs in _GLOBS.items()
+        if (patterns := [translate(glob) for glob in globs if glob[2:] not in _BY_ENDING])
     )
 )
 _BY_PLACE: Final = {rule: re.compile("|".join(patterns)) for rule, patterns in _DATA["places"].items()}
@@ -91,7 +90,8 @@ def autorun_rule(path: str, *, link: bool = False) -> str | None:
     *above, name = path.split("/")
     for directory in (*above, name) if link else above:
         if rule := _BY_DIRECTORY.get(directory):
-            return _AGENTS if directory == _FORGE and _BY_PLACE[_AGENTS].search(path) else rule
+            # A directory of workflows may hold settings of agents too.
+            return _AGENTS if _BY_PLACE[_AGENTS].search(path) else rule
     if rule := _BY_NAME.get(name):
         return rule
     ending = name
