@@ -27,7 +27,7 @@ KNOWN: tuple[str, ...] = (
     "a circle of files: terok_sandbox.gate.mirror, ",
     "a circle of files: terok_executor.launch.command, ",
     "a circle of files: terok_executor.doctor, ",
-    "a circle of files: terok_executor.config_view, ",
+    "a circle of files: terok_executor.image.config_view, ",
     "a circle of files: terok_executor.cli, ",
     "a circle of files: terok.demo.measure, ",
     "terok_executor.integrations.sandbox:",

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
-    from terok_sandbox.runtime.fake import FakeRuntime, FakeSupervision
+    from terok_sandbox.launch.supervision import FakeSupervision
+    from terok_sandbox.runtime.fake import FakeRuntime
     from terok_sandbox.runtime.guest import GuestKeys, SshTransport, service_ports
     from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.podman import PodmanRuntime
@@ -121,7 +122,8 @@ else:
             ".launch.check": "SAFE_ANNOTATION_KEYS",
             ".launch.resources": "PerContainerResources allocate_per_container_resources",
             ".launch.spec": "LifecycleHooks RunSpec Wiring",
-            ".runtime.fake": "FakeRuntime FakeSupervision",
+            ".launch.supervision": "FakeSupervision",
+            ".runtime.fake": "FakeRuntime",
             ".runtime.guest": "GuestKeys SshTransport service_ports",
             ".runtime.krun": "KrunRuntime",
             ".runtime.podman": "PodmanRuntime",
