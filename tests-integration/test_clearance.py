@@ -373,7 +373,7 @@ def test_a_blocked_connection_is_seen_and_a_verdict_in_force_soon(ready: Shell, 
 
     async def measure() -> tuple[list[float], list[float]]:
         seen, forced = [], []
-        hub = SandboxConfig().clearance_socket(running)
+        hub = SandboxConfig().gateway_socket(running)
         await asyncio.to_thread(until, hub.exists)  # the gateway starts when needed, or a moment after the container
         async with ClearanceClient(hub) as client:
             await client.waiting()

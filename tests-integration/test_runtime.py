@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from support import ROOT, Shell
-from terok_sandbox.launch.argv import LaunchPlan
 from terok_sandbox.runtime.podman import PodmanRuntime
 from terok_sandbox.runtime.protocol import ContainerRuntime
-from terok_sandbox.sidecar import Planned
+from terok_sandbox.values.launch import LaunchPlan, Planned
 
 sys.path.insert(0, str(ROOT / "packages/terok-sandbox/tests/unit/runtime"))
 import conformance

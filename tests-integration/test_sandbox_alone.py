@@ -95,7 +95,7 @@ def test_somebody_else_s_container_is_never_taken_for_a_sandboxed_one(
     try:
         assert "not sandboxed" in ready("terok-sandbox", "rm", container, code=1).err
         for words in (("rm",), ("stop",), ("start",), ("cleanup",)):
-            assert "no container name" in ready("terok-sandbox", *words, identity[:4], code=2).err
+            assert "invalid container name" in ready("terok-sandbox", *words, identity[:4], code=2).err
         ready("terok-sandbox", "run", "--name", identity[:4], base_image, "--", "true", code=2)
         assert ready("podman", "inspect", "-f", "{{.Name}}", container).out.strip() == container
     finally:

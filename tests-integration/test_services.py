@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from support import Shell, tool
 from terok_sandbox import GuestKeys, KrunRuntime, RunSpec, Sandbox, SandboxConfig, Sidecar, SshTransport, service_ports
-from terok_sandbox.launch.spec import GateWiring, Wiring
+from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.guest import GuestEndpoint
+from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.vault.unlock import open_vault
 
 REQUEST = "GET /v1/x HTTP/1.0\\r\\nHost: vault\\r\\nx-api-key: {}\\r\\n\\r\\n"

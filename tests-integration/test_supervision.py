@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from supervised import Supervised, wait_for
-from terok_sandbox.sidecar import Network
 from terok_sandbox.supervise import client, hook
+from terok_sandbox.values.launch import Network
 
 IMAGE = os.environ.get("TEROK_TEST_IMAGE", "localhost/terok-base:trixie")
 pytestmark = pytest.mark.usefixtures("base_image")

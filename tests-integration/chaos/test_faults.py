@@ -20,14 +20,14 @@ from pathlib import Path
 
 import pytest
 from support import Shell
-from terok_sandbox import RunSpec, Sandbox
+from terok_sandbox import RunSpec, Sandbox, unix_sockets
 from terok_sandbox.audit import timestamp
 from terok_sandbox.audit_chain import verify
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.launch.spec import Wiring
 from terok_sandbox.runtime.podman import PodmanRuntime
 from terok_sandbox.sidecar import PolicyTiers
-from terok_sandbox.supervise import client, hook, janitor, wire
+from terok_sandbox.supervise import client, hook, janitor
 from terok_sandbox.vault.unlock import open_vault
 from terok_util import remove_tree
 
@@ -485,7 +485,7 @@ def test_the_clock_jumps(box: Box, tmp_path: Path) -> None:
     argv = [sys.executable, str(Path(__file__).with_name("jumping_clock.py")), str(box.config.runtime_dir), str(offset)]
     server = subprocess.Popen(argv)
     try:
-        wait_for(lambda: wire.answers(box.config.forkserver_socket))
+        wait_for(lambda: unix_sockets.answers(box.config.forkserver_socket))
         box.run()
         before = box.processes()
         box.sh("terok-sandbox", "shield", "allow", box.name, "timed.example.test:443", "--minutes", "5")

@@ -135,11 +135,7 @@ async def inside(state: Path) -> dict[str, float]:
         await live.reset()
     found["verdict_to_effect_ms"] = statistics.median(effects)
     channel.close()
-    return (
-        found
-        | walls(nft, rules, learn_command([Learned(PEER_ADDRESS, Service("tcp", 443, 443), False, 300)]))
-        | large()
-    )
+    return found | walls(nft, rules, learn_command([Learned(PEER_ADDRESS, Service("tcp", 443), False, 300)])) | large()
 
 
 def walls(nft: str, rules: str, learn: str) -> dict[str, float]:

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from launch import memory
 from terok_sandbox.audit import read_audit
+from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar, VaultWiring
-from terok_sandbox.supervise.worker import WorkerContext
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.worker import serve

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.compat import RawAgentYaml as RawAgentYaml
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.credentials import store_api_key as store_api_key
     from terok_executor.errors import BuildError as BuildError
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
-    from terok_executor.roster.schema import RawAgentYaml as RawAgentYaml
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import InstallSpec as InstallSpec
@@ -104,6 +104,7 @@ else:
             ".auth.status": "CredentialStatus credential_status",
             ".cli.auth_verbs": "VAULT_COMMANDS",
             ".cli.tree": "COMMANDS",
+            ".compat": "RawAgentYaml",
             ".image.config_view": "ExecutorConfigView RawImageSection",
             ".credentials": "CredentialMissingError store_api_key",
             ".runner.delivery": "Delivery",
@@ -127,7 +128,6 @@ else:
             ".runner.result": "RunResult",
             ".roster.roster": "AGENT_PROVIDERS AgentRoster",
             ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
-            ".roster.schema": "RawAgentYaml",
             ".roster.types": "Agent HelpSpec InstallSpec Provider Tool",
             ".runner.storage": "SharedMountStorageInfo TaskStorageInfo",
             "AgentProvider": ".roster.types:Agent",

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
 
-from terok_util import register_secret
+from terok_util import lean_dataclass, register_secret
 
 from terok_executor.auth.phantom import public_part
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import (
     BadCredential,
-    SandboxConfig,
     TokenShape,
     check_key,
     open_vault,
     provision_session,
 )
-from terok_executor.roster.types import Provider
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
+    from terok_executor.roster.provider import Provider
 
 DEFAULT_SET = "default"
 MAX_KEY_LENGTH = 4096
@@ -30,7 +32,7 @@ class CredentialMissingError(ExecutorError):
     exit_code = 3
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Phantom:
     """A phantom token, the type of the credential it stands for, and what of that is no secret."""
 

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Final
 from terok_util import TerokError
 
 from terok_sandbox.audit import AuditLog
-from terok_sandbox.clearance.hub import ClearanceHub, bind
+from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import address_changes, host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
-from terok_sandbox.shield.control import Controls, listen_control, serve_control
+from terok_sandbox.shield.control import listen_control, serve_control
 from terok_sandbox.shield.dns import DnsServer
 from terok_sandbox.shield.egress.judge import Judge
 from terok_sandbox.shield.egress.proxy import EgressProxy
 from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.nflog import drain
+from terok_sandbox.shield.operations import ShieldOperations
 from terok_sandbox.shield.policy import Policy
+from terok_sandbox.shield.protocol import SOCKET
 from terok_sandbox.shield.resolver import Resolver
 from terok_sandbox.shield.ruleset import host_command
 from terok_sandbox.shield.sightings import Sightings
@@ -86,7 +88,8 @@ async def _parts(
     if ctx.nft is None or ctx.nflog is None:
         raise ShieldError("the gateway was started without its channel to the rules")
     channel = NftChannel(ctx.nft)
-    control = listen_control(ctx.sidecar)
+    socket_path = ctx.sidecar.runtime_dir / SOCKET
+    listener = listen_control(socket_path)
     live = LivePolicy(policy, ctx.sidecar.gateway_dir / LIVE_FILE, channel=channel)
     await live.restore()
     hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid)
@@ -105,7 +108,7 @@ async def _parts(
         server.forget()
         egress.reconsider()
 
-    controls = Controls(
+    operations = ShieldOperations(
         ctx.sidecar.container_name,
         live,
         sightings,
@@ -116,8 +119,8 @@ async def _parts(
     follow()
     parts = {
         "verdicts": live.expire(),
-        "clearance": hub.serve(bind(ctx.sidecar.runtime_dir / "clearance")),
-        "control": serve_control(ctx.sidecar, control, controls),
+        "clearance": hub.keep_up(),
+        "control socket": serve_control(socket_path, listener, {**operations.by_name, **hub.operations}),
         "resolver": server.serve(ctx.listeners["dns-udp"], ctx.listeners["dns-tcp"]),
         "packet log": _read_packet_log(ctx.nflog, sightings),
         "host addresses": _follow_host_addresses(channel, own),

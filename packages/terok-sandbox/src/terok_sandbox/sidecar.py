@@ -20,10 +20,10 @@ from terok_util import TerokError, write_sensitive_file
 from terok_sandbox.errors import SidecarError, VaultError
 from terok_sandbox.values.launch import Enforcement, Network, Planned
 from terok_sandbox.values.limits import NO_LIMITS, Limits
+from terok_sandbox.values.names import is_plain
 
 SCHEMA: Final = 1
 MAX_SIZE: Final = 1024 * 1024
-CONTAINER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +211,8 @@ def _read_private(path: Path) -> bytes:
 def _sidecar(raw: dict[str, Any]) -> Sidecar:
     _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network", "planned"})
     name = _text(raw, "container_name")
-    if not CONTAINER_NAME.match(name):
-        raise SidecarError(f"container_name: {name!r} is no container name", hint=_RELAUNCH)
+    if not is_plain(name):
+        raise SidecarError(f"container_name: invalid name {name[:80]!r}", hint=_RELAUNCH)
     vault, gate = raw["vault"], raw["gate"]
     return Sidecar(
         schema=SCHEMA,

@@ -30,7 +30,7 @@ from terok_sandbox.netns.packet_log import open_packet_log
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset import render
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring
-from terok_sandbox.supervise.worker import WorkerContext
+from terok_sandbox.netns.worker_context import WorkerContext
 
 ending, audit = sys.argv[1], Path(sys.argv[2])
 for line in ("link set lo up", "link add d0 type veth peer name d1", "address add 192.0.2.1/30 dev d0",
@@ -90,7 +90,8 @@ async def test_the_control_socket_listens_before_what_is_kept_is_read(
     monkeypatch.setattr(gateway, "listen_control", lambda _: steps.append("listen"))
     monkeypatch.setattr(gateway, "NftChannel", lambda _: None)
     monkeypatch.setattr(gateway, "LivePolicy", read)
-    context: Any = SimpleNamespace(sidecar=SimpleNamespace(gateway_dir=tmp_path), nft=1, nflog=1)
+    sidecar = SimpleNamespace(gateway_dir=tmp_path, runtime_dir=tmp_path)
+    context: Any = SimpleNamespace(sidecar=sidecar, nft=1, nflog=1)
     with pytest.raises(ShieldError, match="enough"):
         await gateway._parts(context, Policy(), AuditLog(tmp_path / "audit.jsonl"), asyncio.Event())
     assert steps == ["listen", "read"], "else a posture that is written between the two is lost"

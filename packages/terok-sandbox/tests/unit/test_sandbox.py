@@ -130,7 +130,7 @@ def test_a_container_that_is_not_sandboxed_is_left_alone(lab: Lab) -> None:
 def test_no_name_can_be_taken_for_the_id_of_another_container(lab: Lab) -> None:
     for name in ("a", "7", "deadbeef", "0" * 63):
         for act in (lab.sandbox.rm, lab.sandbox.stop, lab.sandbox.start, lab.sandbox.cleanup):
-            with pytest.raises(SpecError, match="no container name"):
+            with pytest.raises(SpecError, match="invalid container name"):
                 act(name)
         with pytest.raises(SpecError):
             lab.sandbox.run(replace(SPEC, container_name=name))

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from terok_util.text import safe_text as safe_text
     from terok_util.text import sanitize_tty as sanitize_tty
     from terok_util.token_bucket import TokenBucket as TokenBucket
+    from terok_util.values import lean_dataclass as lean_dataclass
     from terok_util.yaml import YAMLError as YAMLError
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -1,12 +1,12 @@
 """The root of every error the terok wheels raise.
 
     TerokError              exit 1
-    ├── UsageError          exit 2   what was asked cannot be done as written
+    ├── UsageError          exit 2   the request is wrong as written
     ├── FileError           exit 1   a file or directory cannot be used
-    │   └── LockTimeout     exit 75  somebody else holds the lock
+    │   └── LockTimeout     exit 75  another process holds the lock
     ├── PathError           exit 78  an environment variable or directory of the host is unusable
     ├── ConfigError         exit 78  a configuration file cannot be used
-    │   └── YAMLError       exit 78  … because it is not valid YAML
+    │   └── YAMLError       exit 78  it is not valid YAML
     └── ProcessError        exit 1   see terok_util.process.errors
 
 Exit codes from 64 up follow sysexits.h.
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class TerokError(Exception):
-    """Something the caller can act on.
+    """A failure the caller can act on.
 
-    `message` says what happened and where; `hint` (optional) says what to do about it.
-    `exit_code` is the process status a command ends with when the error reaches `run_cli`.
+    `message` says what happened and where, `hint` (optional) what to do about it. `exit_code` is the exit status of a
+    command that ends with the error.
     """
 
     exit_code: ClassVar[int] = 1
@@ -45,18 +45,18 @@ class FileError(TerokError):
 
 
 class LockTimeout(FileError):
-    """Another process held a file lock for longer than the caller would wait."""
+    """Another process held a file lock for longer than the caller waited."""
 
     exit_code: ClassVar[int] = 75
 
 
 class PathError(TerokError):
-    """A directory the host should provide is missing, foreign or too open."""
+    """A directory of the host is missing, belongs to another user or is open to others."""
 
     exit_code: ClassVar[int] = 78
 
 
 class ConfigError(TerokError):
-    """A configuration file cannot be read or does not mean anything."""
+    """A configuration file cannot be read or is not valid."""
 
     exit_code: ClassVar[int] = 78

@@ -68,7 +68,7 @@ def _written_exports(module: str) -> dict[str, str]:
 
 
 class _Deferred(ModuleType):
-    """Stands for a module until something of it is used."""
+    """Stands for a module until one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is self:
@@ -77,26 +77,27 @@ class _Deferred(ModuleType):
 
 
 def defer_module(name: str) -> None:
-    """Have the top-level module `name` imported when something of it is first used, unless it is there already.
+    """Import the top-level module `name` when one of its attributes is first used, unless it is imported already.
 
-    For the main function of a program; `importlib.util.LazyLoader` would cost what it saves.
+    This is for the main function of a program; `importlib.util.LazyLoader` would cost as much as it saves.
     """
     sys.modules.setdefault(name, _Deferred(name))
 
 
 def load_reference(reference: str) -> Any:
-    """Import what `"package.module:attribute"` names.
+    """Return the object that `"package.module:attribute"` names.
 
-    Raises LookupError (with the reference in it) when the spelling is wrong or the attribute is absent;
-    an ImportError of the module itself passes through.
+    Raises:
+        LookupError: The spelling is wrong, or there is no such attribute.
+        ImportError: The module cannot be imported.
     """
     path, colon, attribute = reference.partition(":")
     if not path or not colon or not attribute:
-        raise LookupError(f"{reference!r} is not of the form 'module:attribute'")
+        raise LookupError(f"invalid reference {reference!r}: use 'module:attribute'")
     found: Any = import_module(path)
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise LookupError(f"{reference!r}: module {path} has no {attribute}") from None
+            raise LookupError(f"invalid reference {reference!r}: module {path} has no {attribute}") from None
     return found

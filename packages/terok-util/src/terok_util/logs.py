@@ -1,4 +1,4 @@
-"""Log lines without secrets and without anything a terminal could obey."""
+"""Log lines without secrets and without control sequences for a terminal."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class RedactionFilter(logging.Filter):
-    """Masks registered secrets in message, arguments, extra fields, traceback and stack of a record.
+    """Mask registered secrets in message, arguments, extra fields, traceback and stack of a record.
 
-    It belongs on handlers, where records of all loggers arrive.
+    Add it to handlers, which get the records of all loggers.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite `record` in place; always True."""
         try:
             message = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - a wrong format string must not lose the line
+        except Exception as error:  # noqa: BLE001 - a wrong format string must not lose the record
             message = f"{record.msg} (arguments lost: {type(error).__name__})"
         record.msg, record.args = redact(message), None
         if record.exc_info and record.exc_info[0] is not None:
@@ -57,12 +57,19 @@ def configure_logging(
     path: str | os.PathLike[str] | None = None,
     json_lines: bool = False,
 ) -> None:
-    """Send what is logged in this process to `stream` (standard error) or to the file `path`.
+    """Send the log records of this process to a stream or a file; a second call replaces the first.
 
-    `identifier` names the process in every line; `level` is a name such as "DEBUG". With `json_lines` each record
-    is one JSON object (time, level, logger, process, message, extra fields); otherwise one line of text, with a
-    traceback on the lines after it. A file is created 0600, not through a link, and rotated at 8 MiB. Calling
-    again replaces what the previous call installed. UsageError for an unknown level, FileError for a bad file.
+    Args:
+        identifier: The process's name in every line.
+        level: "DEBUG", "INFO", "WARNING" or "ERROR".
+        stream: Where the lines go, by default standard error.
+        path: A file to use instead: created 0600, not through a link, and rotated at 8 MiB.
+        json_lines: Write each record as a JSON object (time, level, logger, process, message, extra fields) instead
+            of a line of text, with a traceback on the lines after it.
+
+    Raises:
+        UsageError: The level is unknown.
+        FileError: The file cannot be opened.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:

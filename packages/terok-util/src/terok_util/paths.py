@@ -1,6 +1,6 @@
-"""Where things live on this host: XDG directories for users, FHS directories for root.
+"""The directories of state, configuration and sockets: XDG for users, FHS for root.
 
-TEROK_ROOT=/x puts everything below /x (state, config, run). A directory's own environment variable wins over that.
+TEROK_ROOT=/x puts all of them below /x (state, config, run); a directory's own environment variable has priority.
 Nothing is created here; callers use `ensure_dir`.
 """
 
@@ -20,14 +20,14 @@ _WHOLE_HOST = ["0", "0", "4294967295"]
 def namespace_state_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     """Return the directory of durable state, or `sub` below it.
 
-    `$env_var` (the complete directory), `$TEROK_ROOT/state`, /var/lib/terok for root,
-    `$XDG_DATA_HOME/terok` (~/.local/share/terok). PathError for a relative value or a `sub` that leaves the root.
+    It is the first of `$env_var` (the complete directory), `$TEROK_ROOT/state`, /var/lib/terok for root, and
+    `$XDG_DATA_HOME/terok` (~/.local/share/terok). PathError for a relative value or a `sub` that leaves the directory.
     """
     return _own(env_var) or _below(_state_root(), sub)
 
 
 def namespace_config_dir(sub: str = "", *, env_var: str | None = None) -> Path:
-    """Return the directory of files a person edits: `$env_var`, `$TEROK_ROOT/config`, /etc/terok or XDG."""
+    """Return the directory of files a person edits: `$env_var`, `$TEROK_ROOT/config`, /etc/terok or XDG's."""
     own, root = _own(env_var), _absolute("TEROK_ROOT")
     if own is None and root is None and not is_host_root():
         return _below(_xdg("XDG_CONFIG_HOME", ".config") / _NAME, sub)
@@ -35,11 +35,13 @@ def namespace_config_dir(sub: str = "", *, env_var: str | None = None) -> Path:
 
 
 def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
-    """Return the directory of sockets and other things that may vanish with the session.
+    """Return the directory of sockets and other files that may vanish with the session.
 
-    `$env_var`, `$TEROK_ROOT/run`, /run/terok for root, `$XDG_RUNTIME_DIR/terok`; without XDG_RUNTIME_DIR
-    /run/user/UID/terok, else `run` in the state directory. PathError when the session's directory is missing,
-    or when it or ours (if it is there already) is not owned by us with mode 0700.
+    It is the first of `$env_var`, `$TEROK_ROOT/run`, /run/terok for root, `$XDG_RUNTIME_DIR/terok`,
+    /run/user/UID/terok, and `run` in the state directory.
+
+    Raises:
+        PathError: The session's directory is missing, or it or ours is not this user's with mode 0700.
     """
     own = _own(env_var)
     root = own or _runtime_root()
@@ -49,7 +51,7 @@ def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
 
 
 def is_host_root() -> bool:
-    """Tell whether we are root of the host, not only of a user namespace such as Podman's."""
+    """Return whether this process is root of the host, not only of a user namespace such as Podman's."""
     if os.geteuid() != 0:
         return False
     try:
@@ -93,7 +95,7 @@ def _check_private(path: Path) -> None:
     if facts.st_uid != os.geteuid():
         raise PathError(
             f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}",
-            hint="set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often the other user's",
+            hint="set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often another user's",
         )
     mode = stat.S_IMODE(facts.st_mode)
     if mode & 0o777 != 0o700:
@@ -125,5 +127,5 @@ def _xdg(variable: str, default: str) -> Path:
 
 def _below(root: Path, sub: str) -> Path:
     if sub.startswith("/") or "\0" in sub or ".." in Path(sub).parts:
-        raise PathError(f"not a path below {root}: {sub!r}")
+        raise PathError(f"invalid path {sub!r}: it must stay below {root}")
     return root / sub

@@ -8,10 +8,10 @@ _SUBORDINATE_IDS = 65536
 
 
 def podman_userns_args(version: tuple[int, int], *, euid: int) -> list[str]:
-    """Return the podman options that make user 1000 of the container the user `euid` of the host.
+    """Return the podman options that make user `euid` of the host user 1000 of the container.
 
-    `version` is podman's (major, minor). From 4.3 on there is one option for it; before, three ranges are mapped
-    by hand (0 is the caller in Podman's namespace, 1.. are its 65536 subordinate ids). Root needs no mapping: [].
+    `version` is Podman's (major, minor). From 4.3 on there is one option for it; earlier versions need three ranges (0
+    is the caller in Podman's namespace, 1 and up are its 65536 subordinate IDs). Root needs no mapping: [].
     """
     if euid == 0:
         return []

@@ -1,4 +1,4 @@
-"""Secrets this process has handled, and their removal from text that leaves it."""
+"""Secrets that this process has handled, and their removal from text that leaves it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 4
-"""Shorter registered values are ignored: masking them would garble ordinary words."""
+"""Shorter registered values are ignored, because masking them would garble ordinary words."""
 MAX_SECRETS = 4096
-"""The oldest registered value is forgotten beyond this many."""
+"""When more values are registered, the oldest are forgotten."""
 
 _MIN_LINE = 20
 
@@ -25,7 +25,7 @@ _ordered: tuple[str, ...] = ()
 
 def register_secret(value: str | bytes) -> None:
     """Mask `value` from now on in every log line and every process error of this process."""
-    global _ordered  # noqa: PLW0603 - one registry per process is the point
+    global _ordered  # noqa: PLW0603 - there is one registry per process
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
     with _lock:
         for form in _spellings(text):
@@ -60,9 +60,9 @@ def _longest_first(extra: Iterable[str | bytes]) -> list[str]:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return the forms a secret takes: as it is, stripped, line by line, inside a URL, inside JSON."""
+    """Return the forms a secret takes: as it is, stripped, line by line, in a URL, in JSON."""
     forms = {secret, secret.strip()}
-    if "\n" in secret.strip():  # a key file: its lines travel alone when output is followed line by line
+    if "\n" in secret.strip():  # a key file, whose output may be followed line by line
         lines = (line.strip() for line in secret.splitlines())
         forms |= {line for line in lines if len(line) >= _MIN_LINE and not line.startswith("-----")}
     forms |= {quote(form, safe="", errors="surrogateescape") for form in forms} | {

@@ -1,4 +1,4 @@
-"""Text from a container, made safe for a terminal, a log line or a notification."""
+"""Making text from a container safe for a terminal, a log line or a notification."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import unicodedata
 
 ELLIPSIS = "…"
 
-# Letters and marks that Unicode calls printable but that show nothing: with them two different
-# names look alike and a message can carry data nobody sees.
+# Unicode calls these letters and marks printable, but they show nothing: with them two different names look alike, and
+# a message can carry data that nobody sees.
 _FILLERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
 _SELECTORS = {*range(0x180B, 0x1810), *range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0)}
 _INVISIBLE = frozenset(_FILLERS | _SELECTORS)
@@ -15,15 +15,14 @@ _TAB = " " * 4
 
 
 def safe_text(text: str | bytes, *, limit: int | None = None, multiline: bool = False) -> str:
-    r"""Return `text` with everything a terminal could obey made visible.
+    r"""Return `text` with all characters visible that a terminal would act on.
 
     C0 and C1 controls (also as raw 8-bit bytes), DEL, bidirectional and zero-width characters, surrogates,
-    private-use and unassigned code points, line and paragraph separators and invisible letters come out as
-    `\xNN`, `\uNNNN` or `\UNNNNNNNN`. Every kind of space becomes a plain one. The result is printable and
-    stays on one line; with `multiline` line feeds are kept. Bytes are read as UTF-8.
+    private-use and unassigned code points, line and paragraph separators and invisible letters become `\xNN`,
+    `\uNNNN` or `\UNNNNNNNN`. Every kind of space becomes a plain one. The result is printable and stays on one line;
+    with `multiline` line feeds are kept. Bytes are read as UTF-8.
 
-    `limit` is the largest number of characters returned; what is cut off is marked with an ellipsis.
-    Applying the function twice changes nothing.
+    At most `limit` characters are returned; an ellipsis marks the cut. Applying the function twice changes nothing.
     """
     if limit is not None:
         if limit < 1:

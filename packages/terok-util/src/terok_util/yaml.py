@@ -1,4 +1,4 @@
-"""YAML that keeps comments, order and quotes through an edit, and says in which line it went wrong."""
+"""YAML that keeps comments, order and quotes through an edit, and reports errors with their line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from terok_util.files.reading import read_file
 MAX_TEXT = 512 * 1024
 """Characters of one document."""
 MAX_NODES = 100_000
-"""Values of one document, aliases counted at every place they are used."""
+"""Values of one document; an alias counts wherever it is used."""
 _INLINE = "<text>"
 
 
 class YAMLError(ConfigError):
-    """Text that is not YAML, or more of it than anybody means. `name`, `line` and `column` (from 1) say where."""
+    """Text that is not YAML, or far too much of it. `name`, `line` and `column` (from 1) say where."""
 
     def __init__(
         self, problem: str, *, name: str = _INLINE, line: int | None = None, column: int | None = None
@@ -28,10 +28,10 @@ class YAMLError(ConfigError):
 
 
 def load(source: str | Path, *, name: str | None = None) -> Any:
-    """Parse one document: text, or the file a Path names. None for an empty one.
+    """Parse one document, text or the file at a Path; None if it is empty.
 
-    Maps and lists of the result remember comments and lines; `dump` writes them back. `name` is what errors call
-    the text. YAMLError for anything that cannot be parsed or read, duplicate keys included.
+    Maps and lists of the result keep their comments and lines, and `dump` writes them back. Errors call the text
+    `name`. YAMLError for everything that cannot be parsed or read, duplicate keys included.
     """
     label = name or (str(source) if isinstance(source, Path) else _INLINE)
     text = _read(source, label) if isinstance(source, Path) else source
@@ -55,12 +55,12 @@ def load(source: str | Path, *, name: str | None = None) -> Any:
     except RuamelError as error:
         raise YAMLError(str(error).partition("\n")[0], name=label) from None
     except (ValueError, TypeError, AttributeError, LookupError, AssertionError, NotImplementedError) as error:
-        # ruamel lets these out for tags and scalars it cannot build.
+        # ruamel raises these for tags and scalars it cannot build.
         raise YAMLError(f"cannot be read: {type(error).__name__}", name=label) from None
 
 
 def dump(data: Any) -> str:
-    """Return `data` (from `load`, or plain values) as YAML text; YAMLError for what YAML cannot say."""
+    """Return `data` (from `load`, or plain values) as YAML text; YAMLError for values YAML cannot express."""
     from ruamel.yaml.error import YAMLError as RuamelError
 
     from terok_util.yaml_parser import new_parser
@@ -76,7 +76,7 @@ def dump(data: Any) -> str:
 def plain(data: Any) -> Any:
     """Return a loaded document as ordinary dict, list, str, int, float and bool; other scalars as they are.
 
-    YAMLError when aliases blow it up beyond `MAX_NODES` values or refer to themselves.
+    YAMLError if aliases expand it beyond `MAX_NODES` values or refer to themselves.
     """
     return _Plain().convert(data, 0)
 
@@ -97,7 +97,7 @@ def lines(data: Any) -> dict[tuple[str | int, ...], int]:
 
 
 class _Plain:
-    """Converts with a budget, so that ten lines of aliases cannot fill the memory."""
+    """Converts a limited number of values, so that ten lines of aliases cannot exhaust memory."""
 
     _DEEPEST = 100
 

@@ -1,4 +1,4 @@
-"""ruamel's round-trip parser, set up our way. Imports ruamel: import it where it is used."""
+"""ruamel's round-trip parser with our settings. It imports ruamel, so import it only where YAML is parsed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scanner import RoundTripScanner, ScannerError
 
 MAX_FLOW_DEPTH = 50
-"""Brackets inside brackets. Scanning time grows with the square of the depth."""
+"""Limit of brackets inside brackets, because scanning time grows with the square of their depth."""
 _OLD_LINE_ENDS = frozenset("\x85\u2028\u2029")
 _WIDE = 4096
 
@@ -22,7 +22,7 @@ class _ShallowScanner(RoundTripScanner):
 
 
 class _Representer(RoundTripRepresenter):
-    """Escapes the line ends that only YAML 1.1 knows; unescaped they come back as spaces."""
+    """Escapes the line ends that only YAML 1.1 knows; unescaped they would be read back as spaces."""
 
     def represent_text(self, text: str) -> Any:
         style = '"' if _OLD_LINE_ENDS.intersection(text) else None
@@ -33,7 +33,7 @@ _Representer.add_representer(str, _Representer.represent_text)
 
 
 def new_parser() -> YAML:
-    """Return a new parser: one that has been used keeps state, and threads must not share it."""
+    """Return a new parser; used ones keep state, and threads must not share them."""
     parser = YAML(typ="rt", pure=True)
     parser.Scanner = _ShallowScanner
     parser.Representer = _Representer

@@ -12,12 +12,14 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terok_util import register_secret, yaml
 
 from terok_executor.auth.errors import CredentialShapeError
-from terok_executor.roster.types import CredentialFile
+
+if TYPE_CHECKING:
+    from terok_executor.roster.types import CredentialFile
 
 SECRET_FIELDS = frozenset({"key", "token", "access_token", "refresh_token", "id_token", "client_secret"})
 """Names of stored values that must never leave the vault."""

@@ -6,12 +6,14 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from terok_util import yaml
 
 from terok_executor.auth.extract import SECRET_FIELDS
-from terok_executor.roster.types import CredentialFile
+
+if TYPE_CHECKING:
+    from terok_executor.roster.types import CredentialFile
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_]{0,31})\}")
 _NOTHING = object()

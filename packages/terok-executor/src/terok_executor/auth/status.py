@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from terok_executor.auth.extract import claims
-from terok_executor.integrations.sandbox import SandboxConfig, expiry, open_vault
-from terok_executor.roster.types import Provider
+from terok_util import lean_dataclass
+
+from terok_executor.integrations.sandbox import expiry, open_vault
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import SandboxConfig
+    from terok_executor.roster.provider import Provider
 
 CredentialState = Literal["valid", "refreshes", "expired", "unroutable", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CredentialStatus:
     """One stored credential. Times are RFC 3339, UTC; `expires_at` is None if the credential does not say.
 
@@ -85,7 +88,9 @@ def judge(
 
 
 def _account(credential: Mapping[str, Any]) -> str | None:
-    for value in (credential.get("email"), (claims(str(credential.get("id_token", ""))) or {}).get("email")):
-        if isinstance(value, str) and value:
-            return value
-    return None
+    email = credential.get("email")
+    if not email and credential.get("id_token"):
+        from terok_executor.auth.extract import claims  # few credentials have one
+
+        email = (claims(str(credential["id_token"])) or {}).get("email")
+    return email if isinstance(email, str) and email else None

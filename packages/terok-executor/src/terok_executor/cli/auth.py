@@ -1,35 +1,23 @@
-"""`auth`: stores API keys, signs in, and shows or removes what is stored."""
+"""`auth`: shows, stores and removes credentials; `sign_in` has the ways to get one."""
 
 from __future__ import annotations
 
-import getpass
 import json as json_module
-import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from terok_util import safe_text
 
-from terok_executor.auth.errors import LoginError
 from terok_executor.auth.status import CredentialStatus, credential_status
 from terok_executor.cli.table import print_table
-from terok_executor.credentials import MAX_KEY_LENGTH, CredentialMissingError, remove_credential
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import SandboxConfig
-from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.loader import load_providers
 
 if TYPE_CHECKING:
-    from terok_executor.auth.authenticator import Authenticator
-    from terok_executor.auth.output import AuthEvent
-    from terok_executor.auth.session import AuthSession
-    from terok_executor.roster.types import Provider
+    from terok_executor.roster.roster import AgentRoster
 
 NOT_READY = 3
-COMMAND_SECONDS = 60.0
 
 
 def auth(
@@ -45,98 +33,37 @@ def auth(
 ) -> int:
     """Do what the first word says; any other word names what to sign in to."""
     if action == "list":
-        return _show(credential_status(SandboxConfig.load(), AgentRoster.load().providers), json=json)
+        return _show(credential_status(SandboxConfig.load(), load_providers()), json=json)
     if action == "status":
         return _status(name, credential_set, json=json)
     if action == "remove":
         return _remove(name, credential_set)
     if name is not None:
         raise RequestError(f"one name is enough: {name!r} is one too many", hint="see `terok-executor auth --help`")
-    from terok_executor.auth.authenticator import API_KEY, Authenticator
-    from terok_executor.cli.build import progress
-    from terok_executor.image.settings import ImageSettings
+    from terok_executor.cli.sign_in import sign_in  # a list of what is stored needs no images and containers
 
-    image = ImageSettings.load()
-    way = Authenticator(
-        action,
-        credential_set=credential_set,
-        base_image=base or image.base_image,
-        family=image.family,
-        on_line=progress,
+    way = "device" if device_auth else method
+    return sign_in(
+        action, credential_set=credential_set, method=way, base=base, from_file=from_file, from_command=from_command
     )
-    if from_file is not None:
-        print(way.store_key(_file_key(Path(from_file))))
-        return 0
-    if from_command is not None:
-        print(way.store_key(_command_key(from_command)))
-        return 0
-    chosen = "device" if device_auth else method or _choose(way)
-    if chosen == API_KEY:
-        print(way.store_key(_read_key(way.provider)))
-        return 0
-    return _drive(way.session(chosen))
-
-
-def _choose(way: Authenticator) -> str:
-    from terok_executor.auth.authenticator import API_KEY
-
-    if len(way.methods) == 1 or (API_KEY in way.methods and not sys.stdin.isatty()):
-        return API_KEY if API_KEY in way.methods else way.methods[0]
-    words = {"oauth": "sign in with an account", "device": "sign in with a code, on any device", API_KEY: "API key"}
-    for number, method in enumerate(way.methods, start=1):
-        print(f"  {number}  {words[method]}", file=sys.stderr)
-    answer = _ask(f"How to sign in to {way.provider.label} [1]: ").strip() or "1"
-    if not answer.isdecimal() or not 1 <= int(answer) <= len(way.methods):
-        raise RequestError(f"there is no choice {safe_text(answer, limit=20)!r}", hint="give one of the numbers")
-    return way.methods[int(answer) - 1]
-
-
-def _drive(session: AuthSession) -> int:
-    """Show a sign-in on the terminal; exit code 1 if it fails."""
-    print("starting the sign-in's container", file=sys.stderr)
-    with closing(session.events()) as events:
-        return _follow(session, events)
-
-
-def _follow(session: AuthSession, events: Iterator[AuthEvent]) -> int:
-    for event in events:
-        if event.kind == "url":
-            print(f"open this page in a browser:\n\n  {event.text}\n", flush=True)
-        elif event.kind == "code":
-            print(f"and type this code there:\n\n  {event.text}\n", flush=True)
-        elif event.kind == "input":
-            _answer(session, f"{event.text}: ")
-        elif event.kind == "waiting":
-            print("waiting for you to sign in there (Ctrl-C gives up)", file=sys.stderr)
-        elif event.kind == "done":
-            print(event.text)
-        else:
-            raise LoginError(event.text, hint=event.hint or None)
-    return 0
-
-
-def _answer(session: AuthSession, question: str) -> None:
-    """Ask until the sign-in takes the answer; a person copies the wrong line now and then."""
-    while True:
-        try:
-            return session.answer(_ask(question, secret=True))
-        except LoginError as error:
-            if not sys.stdin.isatty():
-                raise
-            print(f"{error.message}; {error.hint}", file=sys.stderr)
 
 
 def _status(name: str | None, credential_set: str, *, json: bool) -> int:
     """Show what one provider, or every agent's own, has in the set."""
-    roster = AgentRoster.load()
-    wanted = (
-        [roster.credential_provider(name).name]
-        if name is not None
-        else sorted({agent.provider.default for agent in roster.agents.values()})
-    )
+    providers = load_providers()
+    if name is not None and name in providers:
+        wanted = [name]
+    else:
+        roster = _roster()
+        agents = roster.agents.values()
+        wanted = (
+            sorted({agent.provider.default for agent in agents})
+            if name is None
+            else [roster.credential_provider(name).name]
+        )
     stored = {
         row.provider: row
-        for row in credential_status(SandboxConfig.load(), roster.providers)
+        for row in credential_status(SandboxConfig.load(), providers)
         if row.credential_set == credential_set
     }
     missing = (CredentialStatus(provider, credential_set, "", "missing") for provider in wanted)
@@ -144,6 +71,12 @@ def _status(name: str | None, credential_set: str, *, json: bool) -> int:
     _show(rows, json=json)
     bad = {"expired"} if name is None else {"expired", "missing", "unroutable"}
     return NOT_READY if any(row.state in bad for row in rows) else 0
+
+
+def _roster() -> AgentRoster:
+    from terok_executor.roster.roster import AgentRoster  # the agents cost what listing credentials must not
+
+    return AgentRoster.load()
 
 
 def _show(rows: list[CredentialStatus], *, json: bool) -> int:
@@ -161,9 +94,11 @@ def _show(rows: list[CredentialStatus], *, json: bool) -> int:
 
 
 def _remove(name: str | None, credential_set: str) -> int:
+    from terok_executor.credentials import CredentialMissingError, remove_credential
+
     if name is None:
         raise RequestError("what is to be removed?", hint="`terok-executor auth list` shows what is stored")
-    roster = AgentRoster.load()
+    roster = _roster()
     known = name in roster.providers or name in roster.agents
     provider = roster.credential_provider(name).name if known else name
     if not remove_credential(SandboxConfig.load(), provider, credential_set):
@@ -173,43 +108,3 @@ def _remove(name: str | None, credential_set: str) -> int:
         )
     print(f"removed the credential of {safe_text(provider)} from the set {credential_set}")
     return 0
-
-
-def _read_key(provider: Provider) -> str:
-    if provider.key_url and sys.stdin.isatty():
-        print(f"keys are made at {provider.key_url}", file=sys.stderr)
-    return _ask(f"API key of {provider.label}: ", secret=True)
-
-
-def _file_key(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_KEY_LENGTH + 2).decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not ASCII text"
-        raise RequestError(f"the key cannot be read from {path}: {reason}") from None
-
-
-def _command_key(command: str) -> str:
-    from terok_util.process import ProcessError, run
-
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise RequestError(f"the command cannot be read: {error}") from None
-    if not words:
-        raise RequestError("the command is empty")
-    try:
-        return run(words, timeout=COMMAND_SECONDS, max_output=MAX_KEY_LENGTH + 2).stdout.decode("ascii", "replace")
-    except ProcessError as error:
-        raise RequestError(f"{words[0]} gave no key: {error.message}", hint=error.hint) from None
-
-
-def _ask(question: str, *, secret: bool = False) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline(MAX_KEY_LENGTH + 2)
-    read: Callable[[str], str] = getpass.getpass if secret else input
-    try:
-        return read(question)
-    except EOFError:
-        raise RequestError("nothing was given") from None

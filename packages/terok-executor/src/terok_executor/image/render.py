@@ -232,7 +232,7 @@ def _described(one: Installed) -> dict[str, Any]:
     about["version"] = one.install.version
     if one.install.npm is not None:
         about["npm"] = asdict(one.install.npm)
-    return about | ({"model_list": dict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
+    return about | ({"model_list": asdict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
 
 
 def render_build(l0_image: str, family: Family = "deb") -> BuildContext:

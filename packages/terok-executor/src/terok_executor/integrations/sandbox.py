@@ -68,9 +68,11 @@ if TYPE_CHECKING:
     from terok_sandbox.values.limits import Budget as Budget
     from terok_sandbox.vault.api_key import check_key as check_key
     from terok_sandbox.vault.errors import BadCredential as BadCredential
+    from terok_sandbox.vault.errors import RoutesError as RoutesError
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
+    from terok_sandbox.vault.rules import read_rules as read_rules
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
     from terok_sandbox.vault.scrub import Patterns as Patterns
     from terok_sandbox.vault.ssh.store import SSHManager as SSHManager
@@ -120,7 +122,8 @@ else:
             "terok_sandbox.vault.scrub": "MIN_SECRET Patterns",
             "terok_sandbox.vault.ssh.store": "SSHManager",
             "terok_sandbox.vault.api_key": "check_key",
-            "terok_sandbox.vault.errors": "BadCredential",
+            "terok_sandbox.vault.errors": "BadCredential RoutesError",
+            "terok_sandbox.vault.rules": "read_rules",
             "terok_sandbox.vault.tokens": "TokenShape",
             "terok_sandbox.vault.unlock": "open_vault provision_session",
             "terok_sandbox.values.host": "ContainerState",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
+
+from terok_util import lean_dataclass
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
@@ -14,13 +16,13 @@ from terok_executor.roster.selection import parse_selection
 from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Provider, Tool
 
 if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import DoctorCheck, Route, SandboxConfig
+    from terok_executor.integrations.sandbox import Route, SandboxConfig
 
     AGENT_PROVIDERS: Mapping[str, Agent]
     """The agents as this process first read them, by name."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class AgentRoster:
     """A snapshot of all agents, providers and tools."""
 
@@ -62,12 +64,6 @@ class AgentRoster:
         from terok_executor.integrations.sandbox import parse_routes
 
         return parse_routes(self.generate_routes_json().encode())
-
-    def doctor_checks(self, config: SandboxConfig, container: str) -> tuple[DoctorCheck, ...]:
-        """Return the checks of one container, see `terok_executor.runner.doctor.agent_doctor_checks`."""
-        from terok_executor.runner.doctor import agent_doctor_checks
-
-        return agent_doctor_checks(config, self, container)
 
     def collect_all_auto_approve_env(self) -> dict[str, str]:
         """Return the variables that make every agent act without asking; RosterError if two agents disagree."""

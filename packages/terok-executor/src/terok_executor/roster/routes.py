@@ -10,17 +10,13 @@ from typing import Any
 
 from terok_util import atomic_write, ensure_dir
 
-from terok_executor.roster.types import AuthHeader, Provider, RefreshSpec
-
-
-def routes_document(providers: Mapping[str, Provider]) -> dict[str, Any]:
-    """Return the routes of every provider that has an upstream, keyed by provider name."""
-    return {name: _route(provider) for name, provider in sorted(providers.items()) if provider.upstream is not None}
+from terok_executor.roster.provider import AuthHeader, Provider
 
 
 def routes_text(providers: Mapping[str, Provider]) -> str:
-    """Return the content of the route file."""
-    return json.dumps(routes_document(providers), indent=2, sort_keys=True) + "\n"
+    """Return the content of the route file: an entry for every provider that has an upstream."""
+    entries = {name: _route(provider) for name, provider in providers.items() if provider.upstream is not None}
+    return json.dumps(entries, indent=2, sort_keys=True) + "\n"
 
 
 def write_routes(path: Path, providers: Mapping[str, Provider]) -> bool:
@@ -40,22 +36,26 @@ def write_routes(path: Path, providers: Mapping[str, Provider]) -> bool:
 
 
 def _route(provider: Provider) -> dict[str, Any]:
-    return {
+    """Return a provider's entry; what the vault knows a default for is left out."""
+    entry: dict[str, Any] = {
         "upstream": provider.upstream,
         **_header(provider.default_auth),
         "by_type": {kind: _header(header) for kind, header in sorted(provider.auth.items())},
         "path_upstreams": dict(provider.path_upstreams),
-        **_refresh(provider.oauth_refresh),
-        # What serves no models costs nothing by the request, and is not refused under a limit of cost.
-        **({} if provider.serves else {"billed": False}),
     }
-
-
-def _refresh(spec: RefreshSpec | None) -> dict[str, Any]:
-    if spec is None:
-        return {}
-    return {"oauth_refresh": {key: value for key, value in asdict(spec).items() if value is not None}}
+    if provider.oauth_refresh is not None:
+        spec = asdict(provider.oauth_refresh)
+        entry["oauth_refresh"] = {key: value for key, value in spec.items() if value is not None}
+    if provider.rules is not None:
+        entry["rules"] = provider.rules
+    if provider.token_in is not None:
+        entry["token_in"] = list(provider.token_in)
+    if not provider.serves:
+        # What serves no models costs nothing by the request, and is not refused under a limit of cost.
+        entry["billed"] = False
+    return entry
 
 
 def _header(header: AuthHeader) -> dict[str, Any]:
-    return {"header": header.header, "prefix": header.prefix, "extra_headers": dict(header.extra_headers)}
+    prefix = {} if header.prefix is None else {"prefix": header.prefix}
+    return {"header": header.header, **prefix, "extra_headers": dict(header.extra_headers)}

@@ -116,7 +116,7 @@ def test_no_file_is_a_traceback(content: object) -> None:
 
 def test_other_formats_are_read_alike() -> None:
     for format_, data in (("env", b"# x\nexport KEY='abc'\n"), ("toml", b"KEY = 'abc'"), ("yaml", b"KEY: abc # x")):
-        spec = CredentialFile("/f", format_, "api_key", {"key": ("KEY",)}, {}, {"KEY": "{phantom}"})
+        spec = CredentialFile("/f", "api_key", {"key": ("KEY",)}, format_, {}, {"KEY": "{phantom}"})
         assert extract(spec, data) == {"type": "api_key", "key": "abc"}
         text = phantom_text(spec, "ph-1", {})
         assert text is not None

@@ -15,7 +15,7 @@ from terok_executor.cli import main
 from terok_executor.integrations.sandbox import SandboxConfig, open_vault
 from terok_executor.launch.policy import deny_lines
 from terok_executor.roster.loader import load_providers
-from terok_executor.roster.routes import routes_document
+from terok_executor.roster.routes import routes_text
 
 NOW = 1_900_000_000.0
 PROVIDERS = load_providers(Path("/nonexistent"))
@@ -73,7 +73,7 @@ def test_a_credential_is_judged(credential: dict[str, object], provider: str, st
 
 
 def test_routes_say_how_to_refresh_and_the_token_endpoint_is_closed_to_containers() -> None:
-    routes = routes_document(PROVIDERS)
+    routes = json.loads(routes_text(PROVIDERS))
     assert routes["openai"]["oauth_refresh"]["token_url"] == "https://auth.openai.com/oauth/token"
     assert set(routes["anthropic"]["oauth_refresh"]) == {"token_url", "client_id"}
     assert "oauth_refresh" not in routes["mistral"]

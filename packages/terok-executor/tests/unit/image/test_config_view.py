@@ -35,7 +35,7 @@ def test_the_section_is_read_and_written_with_its_comments(tmp_path: Path) -> No
         ("image:\n  family: apk\n", "config.yml:2: image.family"),
         ("image: [\n", "config.yml"),
         ("- a\n", "config.yml must be a mapping"),
-        ("shield: {}\nimages:\n  family: deb\n", "config.yml:2: images: no such section"),
+        ("shield: {}\nimages:\n  family: deb\n", "config.yml:2: images: unknown section"),
     ],
 )
 def test_what_is_wrong_names_file_line_and_key(tmp_path: Path, text: str, where: str) -> None:

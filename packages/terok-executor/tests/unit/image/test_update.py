@@ -112,7 +112,9 @@ def test_a_tool_s_files_are_pinned_by_what_its_maker_offers(
     """SUP-1: what is installed later is what was there when it was pinned, whatever the maker's server says then."""
     url, offered = maker
     offered |= {"/latest": b"v2.0\n", "/2.0/tool-x64.zip": b"one", "/2.0/tool-arm64.zip": b"two"}
-    stage = DownloadStage(url + "/{version}/tool-{arch}.zip", url + "/latest", "tool", "/usr/local/bin/tool")
+    stage = DownloadStage(
+        url=url + "/{version}/tool-{arch}.zip", track=url + "/latest", member="tool", target="/usr/local/bin/tool"
+    )
     tool = replace(TOOLS["coderabbit"], install=replace(TOOLS["coderabbit"].install, download=stage))
     moves, pins = move_download(tool, b"".join(fetch(stage.track)).decode(), digest_of)
     assert [(move.agent, move.newest, move.kind) for move in moves] == [("coderabbit", "2.0", "tools")]

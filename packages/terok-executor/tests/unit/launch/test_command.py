@@ -4,24 +4,26 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError
-from terok_executor.launch.command import headless_command, web_command
+from terok_executor.launch.command import web_command
 from terok_executor.roster.loader import load_agents, load_tools
 
 AGENTS = load_agents(Path("/nonexistent"))
 
 
 def test_the_command_of_each_agent() -> None:
-    assert headless_command(AGENTS["claude"], timeout=60, model="opus", max_turns=3) == (
+    assert AGENTS["claude"].build_headless_command(timeout=60, model="opus", max_turns=3) == (
         "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "60",
         "claude", "-p", "--dangerously-skip-permissions", "--model", "opus", "--max-turns", "3",
     )  # fmt: skip
-    assert headless_command(AGENTS["demo"], timeout=5) == (
+    assert AGENTS["demo"].build_headless_command(timeout=5) == (
         "/usr/local/bin/terok-init", "timeout", "--kill-after=10", "5", "terok-demo-agent",
     )  # fmt: skip
 
 
 def test_restricted_leaves_auto_approval_out() -> None:
-    assert "--dangerously-skip-permissions" not in headless_command(AGENTS["claude"], timeout=1, unrestricted=False)
+    assert "--dangerously-skip-permissions" not in AGENTS["claude"].build_headless_command(
+        timeout=1, unrestricted=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def test_restricted_leaves_auto_approval_out() -> None:
 )
 def test_values_that_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(RequestError):
-        headless_command(AGENTS["claude"], **{"timeout": 9, **options})  # type: ignore[arg-type]
+        AGENTS["claude"].build_headless_command(**{"timeout": 9, **options})  # type: ignore[arg-type]
 
 
 def test_an_option_the_agent_lacks_is_an_error() -> None:
@@ -38,7 +40,7 @@ def test_an_option_the_agent_lacks_is_an_error() -> None:
 
     bare = replace(AGENTS["demo"], headless=replace(AGENTS["demo"].headless, model_flag=None))
     with pytest.raises(RequestError, match="no option for a model choice"):
-        headless_command(bare, timeout=9, model="x")
+        bare.build_headless_command(timeout=9, model="x")
 
 
 def test_a_front_end_is_told_which_agent_of_its_list_to_show() -> None:

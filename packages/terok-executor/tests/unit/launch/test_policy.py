@@ -18,7 +18,9 @@ def test_destinations_become_policy_lines() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "a b", "host:0", "host:99999", "host:x", 'h" %expires=x', "http://x", "h\n+ *"])
+@pytest.mark.parametrize(
+    "text", ["", "a b", "host:0", "host:99999", "host:x", "host:8000-8010", 'h" %expires=x', "http://x", "h\n+ *"]
+)
 def test_what_is_no_destination(text: str) -> None:
     with pytest.raises(RequestError):
         allow_lines([text])

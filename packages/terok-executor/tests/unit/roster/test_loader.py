@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import RosterError
-from terok_executor.roster.loader import load_agents, load_providers, parse_source
+from terok_executor.roster.loader import load_agents, load_providers
+from terok_executor.roster.validation import parse_source
 
 
 def test_a_user_file_changes_one_value_of_a_bundled_provider(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_user_file_adds_an_agent_and_null_and_inherit_work(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("upstream: http://x\nserver: {}\n", "anthropic.yaml:2: server: Extra inputs"),
+        ("upstream: http://x\nserver: {}\n", "anthropic.yaml:2: server: unknown key"),
         ("label: x\nauth:\n  api_key:\n    header: 3\n", "anthropic.yaml:4: auth.api_key.header: "),
         ("label: x\nupstream: ftp://x\n", "anthropic.yaml:2: upstream: not an http or https URL"),
         ("- a\n", "anthropic.yaml:1: a mapping"),
@@ -105,4 +106,4 @@ def test_the_roster_is_parsed_once_and_stays_what_the_files_say(tmp_path: Path) 
     own.write_text("upstream: http://127.0.0.1:8124\nserver: {}\n")
     with pytest.raises(subprocess.CalledProcessError) as caught:
         load_elsewhere(tmp_path)
-    assert "anthropic.yaml:2: server: Extra inputs" in caught.value.stderr
+    assert "anthropic.yaml:2: server: unknown key" in caught.value.stderr

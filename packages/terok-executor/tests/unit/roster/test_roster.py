@@ -7,8 +7,9 @@ import pytest
 from terok_executor.errors import RosterError
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.routes import routes_document, write_routes
+from terok_executor.roster.routes import routes_text, write_routes
 from terok_sandbox.vault.routes import parse_routes
+from terok_sandbox.vault.target import Target
 
 
 @pytest.fixture
@@ -51,13 +52,44 @@ def test_a_credential_is_named_by_provider_or_agent(roster: AgentRoster) -> None
 
 
 def test_the_vault_accepts_the_routes(roster: AgentRoster) -> None:
-    document = routes_document(roster.providers)
-    routes = parse_routes(json.dumps(document).encode())
+    routes = parse_routes(routes_text(roster.providers).encode())
     assert set(routes) == set(roster.providers)
     assert routes["anthropic"].placement_for("api_key").header == "x-api-key"
     assert routes["anthropic"].placement_for("oauth").prefix == "Bearer "
     assert routes["openai"].placement_for("api_key").prefix == "Bearer "
     assert routes["openai"].billed and not routes["github"].billed, "under a limit of cost only models are refused"
+
+
+def test_what_may_be_asked_and_where_the_token_may_stand_are_written_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "gitlab.yaml").write_text(
+        "rules: [git-read, {methods: [GET], path: '/api/v4/projects/**', query: {page: '1'}}]\n"
+        "token_in: [basic, private-token]\n"
+    )
+    route = AgentRoster({}, load_providers(tmp_path)).vault_routes["gitlab"]
+    assert route.token_in == {"basic", "private-token"}
+    asked = {"/api/v4/projects/7": "page=1", "/a/b.git/info/refs": "service=git-upload-pack", "/api/v4/users": None}
+    allowed = {path: route.allows("GET", Target(path, query)) for path, query in asked.items()}
+    assert allowed == {"/api/v4/projects/7": True, "/a/b.git/info/refs": True, "/api/v4/users": False}
+    assert not route.allows("DELETE", Target("/api/v4/projects/7", "page=1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("label: x\nrules: git-write\n", "gitlab.yaml:2: rules: unknown preset 'git-write'"),
+        ("label: x\nrules: [{methods: [BREW]}]\n", "gitlab.yaml:2: rules: methods must be some of"),
+        ("label: x\ntoken_in: [bearer, Host]\n", "gitlab.yaml:2: token_in.Host: not a header"),
+        ("label: x\ntoken_in: []\n", "gitlab.yaml:2: token_in: "),
+        ("label: x\nname: y\n", "gitlab.yaml:2: name: unknown key"),
+    ],
+)
+def test_what_the_vault_would_refuse_is_refused_with_file_line_and_key(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "gitlab.yaml").write_text(text)
+    with pytest.raises(RosterError) as caught:
+        load_providers(tmp_path)
+    assert expected in caught.value.message
 
 
 def test_the_route_file_is_written_only_when_it_changes(roster: AgentRoster, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from terok_executor.roster.run_config import CLIOverrides, resolve_provider_valu
 AGENTS = load_agents(Path("/nonexistent"))
 
 
-def test_a_value_is_flat_or_a_map_with_a_default_that_an_agent_can_switch_off() -> None:
+def test_a_value_is_flat_or_a_map_with_a_default_for_missing_and_null_entries() -> None:
     config = {"model": {"pi": "small", "vibe": None, "_default": "large"}, "timeout": 60}
     values = {name: resolve_provider_value("model", config, name) for name in ("pi", "vibe", "claude")}
-    assert values == {"pi": "small", "vibe": None, "claude": "large"}
+    assert values == {"pi": "small", "vibe": "large", "claude": "large"}
     assert resolve_provider_value("timeout", config, "pi") == 60
     assert resolve_provider_value("max_turns", config, "pi") is None
 

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from terok_executor.roster.project import from_raw
-from terok_executor.roster.schema import RawAgentYaml, RawProviderYaml
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.routes import routes_text
+from terok_executor.roster.types import Agent
+from terok_executor.roster.validation import validate
+from terok_sandbox.vault.routes import parse_routes
 
 AGENT = {
     "speaks": {"anthropic-messages": {}},
     "provider": {"default": "p", "token_env": {"_default": "KEY"}, "base_url_env": "URL"},
 }
+AGENT_KEYS = {one.name for one in fields(Agent)} - {"name"} | {"from"}
 PROVIDER = {"auth": {"api_key": {}}, "serves": {"openai-chat": "/v1"}}
 
 json_values = st.recursive(
@@ -21,23 +27,24 @@ json_values = st.recursive(
 
 
 def test_the_smallest_agent_is_valid() -> None:
-    raw = RawAgentYaml.model_validate(AGENT)
-    assert raw.headless.args == []
-    assert raw.kind == "native"
+    agent = validate("agents", "a", AGENT)
+    assert agent.headless.args == ()
+    assert agent.kind == "native"
+    assert (agent.name, agent.label, agent.binary, agent.git_identity.name) == ("a", "a", "a", "A")
 
 
-@given(st.sampled_from(sorted(RawAgentYaml.model_fields)), json_values)
+@given(st.sampled_from(sorted(AGENT_KEYS - {"from"})), json_values)
 def test_no_value_makes_the_schema_fail_otherwise_than_by_refusing(key: str, value: object) -> None:
     try:
-        RawAgentYaml.model_validate({**AGENT, key: value})
+        validate("agents", "a", {**AGENT, key: value})
     except ValidationError:
         return
 
 
-@given(st.text().filter(lambda text: text not in RawAgentYaml.model_fields), json_values)
+@given(st.text().filter(lambda text: text not in AGENT_KEYS), json_values)
 def test_unknown_keys_are_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError):
-        RawAgentYaml.model_validate({**AGENT, key: value})
+        validate("agents", "a", {**AGENT, key: value})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_unknown_keys_are_refused(key: str, value: object) -> None:
 )
 def test_values_that_could_change_a_containerfile_or_leave_a_directory(section: str, value: object) -> None:
     with pytest.raises(ValidationError):
-        RawAgentYaml.model_validate({**AGENT, section: value})
+        validate("agents", "a", {**AGENT, section: value})
 
 
 @pytest.mark.parametrize(
@@ -83,13 +90,13 @@ def test_values_that_could_change_a_containerfile_or_leave_a_directory(section: 
 )
 def test_upstreams_that_are_refused(upstream: str) -> None:
     with pytest.raises(ValidationError):
-        RawProviderYaml.model_validate({**PROVIDER, "upstream": upstream})
+        validate("providers", "p", {**PROVIDER, "upstream": upstream})
 
 
 @given(st.text())
 def test_an_upstream_is_a_plain_url_or_refused(text: str) -> None:
     try:
-        raw = RawProviderYaml.model_validate({**PROVIDER, "upstream": text})
+        raw = validate("providers", "p", {**PROVIDER, "upstream": text})
     except ValidationError:
         return
     assert raw.upstream is not None
@@ -98,10 +105,13 @@ def test_an_upstream_is_a_plain_url_or_refused(text: str) -> None:
 
 
 def test_an_empty_auth_block_means_a_bearer_token_and_a_header_of_its_own_the_bare_key() -> None:
-    raw = RawProviderYaml.model_validate(
-        {**PROVIDER, "auth": {"api_key": {}, "pat": {"header": "PRIVATE-TOKEN"}}, "upstream": "http://127.0.0.1:1/"}
+    provider: Provider = validate(
+        "providers",
+        "p",
+        {**PROVIDER, "auth": {"api_key": {}, "pat": {"header": "PRIVATE-TOKEN"}}, "upstream": "http://127.0.0.1:1/"},
     )
-    provider = from_raw("p", raw)
-    assert (provider.auth["api_key"].header, provider.auth["api_key"].prefix) == ("Authorization", "Bearer ")
-    assert (provider.auth["pat"].header, provider.auth["pat"].prefix) == ("PRIVATE-TOKEN", "")
+    route = parse_routes(routes_text({"p": provider}).encode())["p"]
+    bearer, own = route.placement_for("api_key"), route.placement_for("pat")
+    assert (bearer.header, bearer.prefix) == ("Authorization", "Bearer ")
+    assert (own.header, own.prefix) == ("PRIVATE-TOKEN", "")
     assert provider.upstream == "http://127.0.0.1:1"

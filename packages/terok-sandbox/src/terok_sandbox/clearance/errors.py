@@ -6,7 +6,6 @@
     ├── UnknownRequest            1   no such request waits (any more)
     ├── TargetMismatch            1   the verdict is about another target than the request
     ├── BadVerdict                2   a verdict that cannot be given
-    ├── BadMessage                1   a line that is no message of the protocol
     └── HubUnavailable            1   nobody listens for the container, or the connection has ended
 """
 
@@ -33,10 +32,6 @@ class BadVerdict(ClearanceError):
     """The verdict cannot be given: unknown scope, no minutes, no project."""
 
     exit_code: ClassVar[int] = 2
-
-
-class BadMessage(ClearanceError):
-    """A line that is no message of the protocol."""
 
 
 class HubUnavailable(ClearanceError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_util.text import safe_text
 
-from terok_sandbox.clearance.errors import BadMessage, BadVerdict
+from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 from terok_sandbox.clearance.program import program_of
 
@@ -47,7 +47,7 @@ class ClearanceEvent:
 
 
 def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> ClearanceEvent | None:
-    """Return the event of one line, `None` for a line that is none; raises `BadMessage`."""
+    """Return the event of one line, `None` for a line that is none; raises `ClearanceError`."""
     container = safe_text(container, limit=63)
     if kind == "request":
         request = ClearanceRequest.from_json(fields.get("request"))
@@ -62,9 +62,9 @@ def read_event(container: str, kind: str, fields: Mapping[str, Any]) -> Clearanc
         return None
     request_id, outcome = fields.get("id"), fields.get("outcome")
     if not isinstance(request_id, str) or outcome not in OUTCOMES:
-        raise BadMessage("resolved: id or outcome are missing")
+        raise ClearanceError("resolved: id or outcome are missing")
     try:
         verdict = Verdict.from_json(fields["verdict"]) if "verdict" in fields else None
     except BadVerdict as error:
-        raise BadMessage(error.message) from error
+        raise ClearanceError(error.message) from error
     return ClearanceEvent("resolved", container, None, safe_text(request_id, limit=64), outcome, verdict)

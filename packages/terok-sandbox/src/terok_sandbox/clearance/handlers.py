@@ -12,12 +12,12 @@ from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details, headline
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
-from terok_sandbox.clearance.waiting import SETTLE, hub_sockets, waiting
+from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
+from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
 
 if TYPE_CHECKING:
-    from terok_sandbox.clearance.model import Action, ClearanceRequest, Scope
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+    from terok_sandbox.clearance.model import Action, Scope
 
 
 async def watch(*, as_json: bool, container: str | None) -> None:
@@ -37,10 +37,10 @@ async def watch(*, as_json: bool, container: str | None) -> None:
 
 def list_waiting(*, as_json: bool, container: str | None) -> None:
     """Print what waits now."""
-    sockets = hub_sockets(SandboxConfig.load(), container)
+    sockets = gateway_sockets(SandboxConfig.load(), container)
     if container is not None and not sockets:
         raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
-    found = waiting(sockets)
+    found = find_waiting(sockets)
     if as_json:
         write_line(json.dumps([one.to_json() for one in found], indent=1))
         return
@@ -52,16 +52,14 @@ def list_waiting(*, as_json: bool, container: str | None) -> None:
         write_line("nothing waits")
 
 
-async def allow(
-    *, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None
-) -> None:
+def allow(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
     """Allow what a request asks for."""
-    await _decide(request, _verdict("allow", once, minutes, task, project, reason))
+    _decide(request, _verdict("allow", once, minutes, task, project, reason))
 
 
-async def deny(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
+def deny(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
     """Deny it."""
-    await _decide(request, _verdict("deny", once, minutes, task, project, reason))
+    _decide(request, _verdict("deny", once, minutes, task, project, reason))
 
 
 async def notify(*, install: bool, uninstall: bool) -> None:
@@ -86,23 +84,12 @@ def _verdict(action: Action, once: bool, minutes: int | None, task: bool, projec
     return Verdict.from_json({"action": action, "scope": scope, "minutes": minutes or 0, "reason": reason or ""})
 
 
-async def _decide(request_id: str, verdict: Verdict) -> None:
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
-
-    async with MultiSocketSubscriber(SandboxConfig.load(), answers=False) as subscriber:
-        found = [one for one in await _settled(subscriber) if one.id == request_id]
-        if len(found) != 1:
-            raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
-        await subscriber.decide(found[0], verdict)
+def _decide(request_id: str, verdict: Verdict) -> None:
+    config = SandboxConfig.load()
+    found = [one for one in find_waiting(gateway_sockets(config)) if one.id == request_id]
+    if len(found) != 1:
+        raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
+    (request,) = found
+    decide_request(config, request, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]
-    write_line(f"{past} {verdict.span}: {found[0].container}: {found[0].target}")
-
-
-async def _settled(subscriber: MultiSocketSubscriber) -> tuple[ClearanceRequest, ...]:
-    """Return what waits once every hub has replayed; one that does not answer is left out."""
-    missing = len(subscriber.sockets())
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SETTLE):
-            while missing > 0:
-                missing -= (await subscriber.next_event()).kind in ("replayed", "gone")
-    return subscriber.waiting
+    write_line(f"{past} {verdict.span}: {request.container}: {request.target}")

@@ -11,33 +11,31 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from terok_util import TerokError
 
-from terok_sandbox import unix_sockets
-from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
 from terok_sandbox.clearance.answers import Answers
-from terok_sandbox.clearance.connection import Connection
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
 from terok_sandbox.clearance.journal import Journal
 from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.queue import ClearanceQueue, Seen
+from terok_sandbox.errors import AuditError, NetnsError
+from terok_sandbox.shield.control import MAX_SUBSCRIBERS
 from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.version import VERSION
+from terok_sandbox.shield.protocol import encode
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
-    from pathlib import Path
 
     from terok_sandbox.audit import AuditLog
     from terok_sandbox.clearance.model import ClearanceRequest
     from terok_sandbox.shield.asker import Request
+    from terok_sandbox.shield.control import Connection, Operation
+    from terok_sandbox.shield.protocol import Fields
     from terok_sandbox.sidecar import Sidecar
 
 _log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS: Final = 32
 UPKEEP_SECONDS: Final = 5.0
 
 
@@ -68,11 +66,17 @@ class ClearanceHub:
         self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
         self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
-        self._answers = Answers(sidecar.runtime_dir / "guest" / protocol.DIRECTORY / ANSWERS_FILE)
+        self._answers = Answers(sidecar.runtime_dir / "guest/clearance" / ANSWERS_FILE)
         self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
         self._in_vain: set[str] = set()
-        self._connections: set[Connection] = set()
+        self._subscribers: dict[Connection, bool] = {}
+        """Each with whether a person behind it can answer: only then are names and connections held."""
         self._turn = asyncio.Lock()
+        self.operations: dict[str, Operation] = {
+            "subscribe": self._subscribe,
+            "waiting": self._list_waiting,
+            "decide": self._decide,
+        }
 
     def restore(self) -> None:
         """Continue where the last gateway stopped; raises `ClearanceError`."""
@@ -91,7 +95,7 @@ class ClearanceHub:
         A question that was waited for in vain is not waited for again until somebody has answered it.
         """
         seen = self._see(request)
-        if seen is None or seen.request is None or not any(one.answers for one in self._connections):
+        if seen is None or seen.request is None or not any(self._subscribers.values()):
             return None
         number = seen.request.id
         if number in self._in_vain:
@@ -130,18 +134,14 @@ class ClearanceHub:
         self._tell("resolved", id=request.id, target=target, outcome=verdict.action, verdict=verdict.to_json())
         return request
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Serve front ends until cancelled."""
-        server = await asyncio.start_unix_server(self._connected, sock=listener, limit=protocol.MAX_LINE)
+    async def keep_up(self) -> None:
+        """Expire and relabel questions until cancelled."""
         try:
-            async with server:
-                while True:
-                    await asyncio.sleep(UPKEEP_SECONDS)
-                    self.expire()
-                    self.relabel()
+            while True:
+                await asyncio.sleep(UPKEEP_SECONDS)
+                self.expire()
+                self.relabel()
         finally:
-            for connection in list(self._connections):
-                connection.close()
             self._journal.close()
 
     def expire(self) -> None:
@@ -158,14 +158,29 @@ class ClearanceHub:
         for request in self.queue.relabel(self._dossier()) if self.queue.waiting else ():
             self._tell("request", request=request.to_json())
 
-    def hello(self) -> bytes:
-        """Return the first line of a connection."""
-        return protocol.encode("hello", container=self._container, project=self._project, build=VERSION)
+    async def _subscribe(self, connection: Connection, fields: Fields) -> Fields:
+        if len(self._subscribers) >= MAX_SUBSCRIBERS and connection not in self._subscribers:
+            raise ClearanceError(f"{MAX_SUBSCRIBERS} front ends have subscribed already", hint="close one of them")
+        self._subscribers[connection] = fields.get("answers") is True
+        connection.subscribe(lambda gone: self._subscribers.pop(gone, None))
+        waiting = self.queue.waiting
+        for request in waiting:
+            connection.send_event(encode("request", request=request.to_json()))
+        connection.send_event(encode("replayed", waiting=len(waiting), suppressed=self.queue.suppressed))
+        return {"container": self._container, "project": self._project}
 
-    def replay(self) -> list[bytes]:
-        """Return the lines that bring a new subscriber up to date."""
-        lines = [protocol.encode("request", request=one.to_json()) for one in self.queue.waiting]
-        return [*lines, protocol.encode("replayed", waiting=len(lines), suppressed=self.queue.suppressed)]
+    async def _list_waiting(self, _: Connection, __: Fields) -> Fields:
+        return {"requests": [request.to_json() for request in self.queue.waiting]}
+
+    async def _decide(self, _: Connection, fields: Fields) -> Fields:
+        request_id, target = fields.get("id"), fields.get("target")
+        if not isinstance(request_id, str) or not isinstance(target, str):
+            raise ClearanceError("a decision names the id and target of its request")
+        try:
+            request = await self.decide(request_id, target, Verdict.from_json(fields))
+        except (NetnsError, AuditError) as error:  # nothing has changed: the question goes on waiting
+            raise ClearanceError(error.message, hint=error.hint) from error
+        return {"id": request.id}
 
     def _see(self, blocked: Request) -> Seen | None:
         target = askable_target(blocked)
@@ -195,20 +210,9 @@ class ClearanceHub:
             waiting.set_result(verdict)
 
     def _tell(self, kind: str, **fields: Any) -> None:
-        line = protocol.encode(kind, **fields)
-        for connection in self._connections:
-            connection.tell(line)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(self, reader, writer)
-        if len(self._connections) >= MAX_CONNECTIONS or not connection.same_user:
-            writer.close()
-            return
-        self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
+        line = encode(kind, **fields)
+        for connection in self._subscribers:
+            connection.send_event(line)
 
 
 def askable_target(blocked: Request) -> Target | None:
@@ -232,19 +236,6 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
     expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
     reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
     return LiveVerdict(target.line, verdict.action, verdict.scope, expires, reason)
-
-
-def bind(directory: Path) -> socket.socket:
-    """Return the clearance listener in `directory`, which is made 0700; raises `ClearanceError`."""
-    import socket as sockets
-
-    from terok_util import ensure_dir
-
-    try:
-        ensure_dir(directory)
-        return unix_sockets.listen(directory / protocol.SOCKET, kind=sockets.SOCK_STREAM)
-    except (OSError, TerokError) as error:
-        raise ClearanceError(f"{directory}: no clearance socket: {error}") from error
 
 
 def _worth_telling(seen: Seen) -> bool:

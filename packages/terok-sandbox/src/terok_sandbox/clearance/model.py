@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_util.text import safe_text
 
-from terok_sandbox.clearance.errors import BadMessage, BadVerdict
+from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.lookalike import is_punycode, registrable_domain
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ class ClearanceRequest:
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
-        """Parse what `to_json` made; raises `BadMessage`."""
+        """Parse what `to_json` made; raises `ClearanceError`."""
         row = _mapping(raw)
         port = row.get("port")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
-            raise BadMessage("port: no port")
+            raise ClearanceError("invalid port: use 0 to 65535 or null")
         target = Target(text_of(row, "name", 253), text_of(row, "address", 64), port, text_of(row, "proto", 16))
         if not target.name and not target.address:
-            raise BadMessage("a request without a target")
+            raise ClearanceError("a request without a target")
         return cls(
             id=text_of(row, "id", 64, empty=False),
             container=text_of(row, "container", 63),
@@ -197,20 +197,20 @@ def dossier_of(raw: object) -> dict[str, str]:
 
 def _mapping(raw: object) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise BadMessage("not an object")
+        raise ClearanceError("not an object")
     return raw
 
 
 def text_of(row: Mapping[str, Any], key: str, limit: int, *, empty: bool = True) -> str:
-    """Return a text field, made safe; raises `BadMessage` when it is missing, no text or too long."""
+    """Return a text field, made safe; raises `ClearanceError` when it is missing, no text or too long."""
     value = row.get(key)
     if not isinstance(value, str) or len(value) > limit or not (value or empty):
-        raise BadMessage(f"{key}: missing or unusable")
+        raise ClearanceError(f"{key}: missing or unusable")
     return safe_text(value)
 
 
 def _number(row: Mapping[str, Any], key: str) -> float:
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-        raise BadMessage(f"{key}: no number")
+        raise ClearanceError(f"{key}: no number")
     return float(value)

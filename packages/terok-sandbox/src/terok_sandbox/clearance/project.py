@@ -6,30 +6,30 @@ project's next container may do.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
 from terok_sandbox.clearance.errors import ClearanceError
+from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok_sandbox.clearance.model import Target, Verdict
+    from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.sidecar import PolicyTiers
 
-_SCOPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 MAX_LINES: Final = 500
 _LOCK_TIMEOUT: Final = 5.0
 
 
 def verdicts_path(config: SandboxConfig, scope: str) -> Path:
-    """Return the file of project `scope`; raises `ClearanceError` for what is no project."""
-    if not _SCOPE.match(scope):
-        raise ClearanceError(f"{scope[:80]!r} is no project")
+    """Return the file of project `scope`; raises `ClearanceError` for an invalid name."""
+    if not is_plain(scope):
+        raise ClearanceError(f"invalid project name {scope[:80]!r}", hint=PLAIN_HINT)
     return config.state_dir / "verdicts" / f"{scope}.policy"
 
 
@@ -53,6 +53,16 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
             write_sensitive_file(path, "".join(f"{one}\n" for one in [*kept, line]))
     except (OSError, TerokError) as error:
         raise ClearanceError(f"{path}: {error}", hint="the verdict holds for this container only") from error
+
+
+def remember_decision(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
+    """Keep a verdict of the scope `project` for later containers; raises `ClearanceError`.
+
+    The sidecar says which project it is: the gateway is not asked.
+    """
+    if verdict.scope == "project":
+        scope = Sidecar.load(config.sidecar_path(request.container)).scope
+        remember_for_project(config, scope, request.target, verdict)
 
 
 def read_project_verdicts(config: SandboxConfig, scope: str) -> tuple[str, ...]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.events import ClearanceEvent
-from terok_sandbox.clearance.project import remember_for_project
-from terok_sandbox.clearance.waiting import MAX_WAITING, hub_sockets
-from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.clearance.project import remember_decision
+from terok_sandbox.clearance.waiting import MAX_WAITING, gateway_sockets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,13 +74,11 @@ class MultiSocketSubscriber:
         if found is None:
             raise UnknownRequest(f"no request {request.id!r} waits")
         await found[1].decide(request.id, str(request.target), verdict)
-        if verdict.scope == "project":  # the sidecar says which one; the gateway is not asked
-            scope = Sidecar.load(self._config.sidecar_path(request.container)).scope
-            remember_for_project(self._config, scope, request.target, verdict)
+        remember_decision(self._config, request, verdict)
 
     def sockets(self) -> list[Path]:
         """Return the sockets of the containers that have one now."""
-        return hub_sockets(self._config, self._only)
+        return gateway_sockets(self._config, self._only)
 
     async def _look(self) -> None:
         while True:

@@ -1,100 +1,63 @@
-"""What waits now in all running containers, asked once and without an event loop."""
+"""The questions that wait now in all running containers, asked for once and without an event loop."""
 
 from __future__ import annotations
 
-import selectors
-import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox import unix_sockets
-from terok_sandbox.clearance import protocol
-from terok_sandbox.clearance.errors import BadMessage, ClearanceError
-from terok_sandbox.clearance.events import read_event
+from terok_util import TerokError
+from terok_util.text import safe_text
+
+from terok_sandbox.clearance.model import ClearanceRequest
+from terok_sandbox.clearance.project import remember_decision
+from terok_sandbox.shield.control_client import ask, read_reply, send_request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok_sandbox.clearance.model import ClearanceRequest
+    from terok_sandbox.clearance.model import Verdict
     from terok_sandbox.config import SandboxConfig
 
 MAX_CONTAINERS: Final = 256
 MAX_WAITING: Final = 1024
-SETTLE: Final = 10.0
-"""Seconds the hubs of all containers have to say what waits."""
-CONNECT_TIMEOUT: Final = 3.0
+PATIENCE: Final = 10.0
+"""Seconds that the gateways of all containers have to reply."""
+_LEAST: Final = 0.1
+"""Seconds to read a reply that has come in time, although others have used up the time."""
 
 
-def hub_sockets(config: SandboxConfig, only: str | None = None) -> list[Path]:
-    """Return the sockets of the containers that have one now, or of the container `only`."""
+def gateway_sockets(config: SandboxConfig, only: str | None = None) -> list[Path]:
+    """Return the control sockets of the containers that have one now, or of the container `only`."""
     if only is not None:
-        path = config.clearance_socket(only)
+        path = config.gateway_socket(only)
         return [path] if path.exists() else []
-    return sorted((config.runtime_dir / "run").glob("*/clearance/hub.sock"))[:MAX_CONTAINERS]
+    return sorted((config.runtime_dir / "run").glob("*/clearance/gateway.sock"))[:MAX_CONTAINERS]
 
 
-def waiting(sockets: list[Path], *, patience: float = SETTLE) -> list[ClearanceRequest]:
-    """Return what waits, container by container, oldest first; a hub that does not answer is left out."""
+def list_waiting(sockets: list[Path], *, patience: float = PATIENCE) -> list[ClearanceRequest]:
+    """Return the waiting questions, container by container, oldest first; a gateway without a reply is left out."""
     deadline = time.monotonic() + patience
-    hubs = [_Hub(path) for path in sockets]
     with ExitStack() as stack:
-        selector = stack.enter_context(selectors.DefaultSelector())
-        for hub in hubs:
-            if (left := deadline - time.monotonic()) > 0 and hub.subscribe(min(left, CONNECT_TIMEOUT), stack):
-                selector.register(hub.channel, selectors.EVENT_READ, hub)
-        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
-                if key.data.read():
-                    selector.unregister(key.fileobj)
-    return [request for hub in hubs for request in hub.found.values()][:MAX_WAITING]
+        asked = []
+        for path in sockets:  # all are asked before the first reply is read, so that nobody waits for a silent one
+            with suppress(OSError, TerokError):
+                asked.append((path, stack.enter_context(send_request(path, "waiting", timeout=_LEAST))))
+        found: list[ClearanceRequest] = []
+        for path, channel in asked:
+            channel.settimeout(max(_LEAST, deadline - time.monotonic()))
+            with suppress(OSError, TerokError, KeyError, TypeError):
+                rows = [ClearanceRequest.from_json(row) for row in read_reply(channel)["requests"]]
+                found += [replace(row, container=safe_text(path.parent.parent.name, limit=63)) for row in rows]
+    return found[:MAX_WAITING]
 
 
-class _Hub:
-    """The replay of one container's hub."""
+def decide_request(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
+    """Give the verdict on a waiting question and return when it is in force.
 
-    channel: socket.socket
-
-    def __init__(self, path: Path) -> None:
-        self.found: dict[str, ClearanceRequest] = {}
-        self._path = path
-        self._rest = b""
-        self._greeted = False
-
-    def subscribe(self, timeout: float, stack: ExitStack) -> bool:
-        try:
-            self.channel = stack.enter_context(
-                unix_sockets.connect(self._path, timeout=timeout, kind=socket.SOCK_STREAM)
-            )
-            self.channel.sendall(protocol.encode("subscribe", answers=False))
-        except OSError:
-            return False
-        return True
-
-    def read(self) -> bool:
-        """Take in what has come; returns whether it was the last. A hub that breaks off or talks nonsense has none."""
-        try:
-            data = self.channel.recv(1 << 16)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            if not data or len(self._rest) > protocol.MAX_LINE:
-                raise BadMessage("the replay has no end")
-            return any(self._last(line) for line in lines)
-        except (OSError, ClearanceError):
-            self.found.clear()
-            return True
-
-    def _last(self, line: bytes) -> bool:
-        kind, fields = protocol.decode(line)
-        if not self._greeted:
-            if kind != "hello":
-                raise BadMessage("does not greet")
-            self._greeted = True
-            return False
-        event = read_event(self._path.parent.parent.name, kind, fields)
-        if event is None:
-            return False
-        if event.request is not None and len(self.found) < MAX_WAITING:
-            self.found[event.request.id] = event.request
-        elif event.kind == "resolved":
-            self.found.pop(event.request_id, None)
-        return event.kind == "replayed"
+    Raises `ShieldError` when the gateway refuses or does not reply, and `ClearanceError` as `remember_decision` does.
+    """
+    path = config.gateway_socket(request.container)
+    ask(path, "decide", id=request.id, target=str(request.target), **verdict.to_json())
+    remember_decision(config, request, verdict)

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from terok_sandbox.shield.policy import Decision
-    from terok_sandbox.shield.policy_file import Destination
-    from terok_sandbox.shield.wall import Wall
+    from terok_sandbox.shield.wall import Destination, Wall
 
 _RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
@@ -42,7 +41,7 @@ def profiles(*, profile: str | None, as_json: bool) -> None:
 
 def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
     """Print the verdict on a host."""
-    from terok_sandbox.shield.policy_file import Destination
+    from terok_sandbox.shield.wall import Destination
 
     destination = Destination.parse(target)
     return _tell(destination, destination.judge(_wall(container, policy, profiles)), as_json)
@@ -66,7 +65,7 @@ def why(
     *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
 ) -> int:
     """Print the verdict with every rule that is about the host, and the newest rows of the log."""
-    from terok_sandbox.shield.policy_file import Destination
+    from terok_sandbox.shield.wall import Destination
 
     destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
     matching = []
@@ -132,7 +131,7 @@ def _log(container: str) -> Iterator[dict[str, Any]]:
 
 
 def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
-    from terok_sandbox.shield.policy_file import Destination
+    from terok_sandbox.shield.wall import Destination
 
     found: dict[Destination, tuple[str, int]] = {}
     for row in rows:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 
 from terok_sandbox.errors import ConfigError, SandboxError
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -171,9 +172,9 @@ class SandboxConfig:
         """Return the directory of the supervisor's socket (host only) and of `guest/` (mounted read-only)."""
         return self.runtime_dir / "run" / checked_name(name)
 
-    def clearance_socket(self, name: str) -> Path:
-        """Return where the container's gateway listens for front ends; the container cannot see it."""
-        return self.container_runtime_dir(name) / "clearance" / "hub.sock"
+    def gateway_socket(self, name: str) -> Path:
+        """Return where the container's gateway listens for people; the container cannot see it."""
+        return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
     def guest_dir(self, name: str) -> Path:
         """Return the directory that the container sees as `/run/terok`."""
@@ -182,7 +183,7 @@ class SandboxConfig:
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
-        asking = (self.clearance_socket(name).parent, guest / "clearance")
+        asking = (self.gateway_socket(name).parent, guest / "clearance")
         for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 
@@ -225,11 +226,7 @@ def _read(path: Path) -> bytes:
 
 
 def checked_name(name: str) -> str:
-    """Return `name` if it is a container name: `[a-z0-9][a-z0-9_.-]{0,62}`; raises SandboxError otherwise."""
-    from terok_sandbox.sidecar import CONTAINER_NAME
-
-    if not CONTAINER_NAME.match(name):
-        raise SandboxError(
-            f"{name!r} is no container name", hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit"
-        )
+    """Return `name` if a container can have it; raises SandboxError otherwise."""
+    if not is_plain(name):
+        raise SandboxError(f"invalid container name {name[:80]!r}", hint=PLAIN_HINT)
     return name

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +20,12 @@ from terok_util import atomic_write, ensure_dir, remove_tree
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.hook import PRE_RECEIVE
 from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMA: Final = 1
-SCOPE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 QUARANTINE_IDLE: Final = 1800.0
 """Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
 
@@ -72,11 +71,9 @@ class MirrorRecord:
 
 
 def mirror_path(base: Path, scope: str) -> Path:
-    """Return the place of the mirror of `scope`; `MirrorError` for a scope that is not a plain name."""
-    if not SCOPE.match(scope):
-        raise MirrorError(
-            f"the scope {scope!r} is not usable", hint="scopes are lower case letters, digits, '-' and '_'"
-        )
+    """Return the place of the mirror of `scope`; `MirrorError` for an invalid scope."""
+    if not is_plain(scope):
+        raise MirrorError(f"invalid scope {scope[:80]!r}", hint=PLAIN_HINT)
     return base.absolute() / f"{scope}.git"
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
+from terok_sandbox.values.names import is_ref
 
 _GIT_S_OWN: Final = re.compile(r"@|[A-Z_]*HEAD|[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PLACES: Final = frozenset({"refs", "heads", "tags", "remotes", "origin"})
@@ -23,7 +23,7 @@ def misleading(ref: str, exists: Callable[[str], bool]) -> str:
     tag = ref.startswith(TAGS)
     name = ref.removeprefix(TAGS if tag else HEADS)
     first, inside, _ = name.partition("/")
-    if not is_ref_name(ref):
+    if not is_ref(ref):
         return f"{name} is no name that git takes"
     if _GIT_S_OWN.fullmatch(name):
         return f"git means something else by {name}"

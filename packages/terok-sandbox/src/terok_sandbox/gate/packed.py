@@ -15,17 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.values.names import is_ref
 
 _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-_FUNNY: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|[/.]\Z")
-_MAX_NAME: Final = 1024
 _PATIENCE: Final = 10.0
-
-
-def is_ref_name(name: str) -> bool:
-    """Tell whether git takes `name` as the full name of a ref."""
-    size = len(name.encode("utf-8", "surrogateescape"))
-    return name.startswith("refs/") and size <= _MAX_NAME and _FUNNY.search(name) is None
 
 
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
@@ -34,7 +27,7 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     Holds git's own lock on the file; `MirrorError` when somebody else does, or a name or id is not one.
     """
     for name, oid in refs.items():
-        if not is_ref_name(name) or not _OID.match(oid):
+        if not is_ref(name) or not _OID.match(oid):
             raise MirrorError(f"{name!r} cannot be created")
     file, lock = mirror / "packed-refs", mirror / "packed-refs.lock"
     descriptor = _locked(lock)
@@ -77,7 +70,7 @@ def ref_exists(mirror: Path, ref: str) -> bool:
     """Tell whether a mirror has a ref of this full name, without asking git."""
     file = mirror / "packed-refs"
     line = b" %b\n" % ref.encode("utf-8", "surrogateescape")
-    return is_ref_name(ref) and ((mirror / ref).is_file() or (file.exists() and line in file.read_bytes()))
+    return is_ref(ref) and ((mirror / ref).is_file() or (file.exists() and line in file.read_bytes()))
 
 
 def _merged(old: bytes, refs: Mapping[str, str]) -> bytes:

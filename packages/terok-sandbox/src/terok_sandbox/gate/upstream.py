@@ -14,9 +14,9 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
 from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, PromotionRefused, UpstreamUnreachable
 from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
-from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import SSH_PORT, RepoSource, endpoint, local_git_dir
+from terok_sandbox.values.names import is_ref
 
 if TYPE_CHECKING:
     from terok_util.process import Completed
@@ -176,7 +176,7 @@ def parse_advertisement(output: bytes) -> Advertised:
             continue
         if name == "HEAD" and _OID.match(value):
             head = value
-        if not value.startswith("ref: ") and not (_OID.match(value) and is_ref_name(name)):
+        if not value.startswith("ref: ") and not (_OID.match(value) and is_ref(name)):
             continue
         if value.startswith("ref: "):
             if name == "HEAD" and value.startswith("ref: " + HEADS):

@@ -14,8 +14,8 @@ from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.extra import check_extra_args
 from terok_sandbox.launch.gpu import normalize_gpus
 from terok_sandbox.launch.paths import check_container_path, check_host_path
-from terok_sandbox.sidecar import CONTAINER_NAME
 from terok_sandbox.values.launch import OPT_OUTS
+from terok_sandbox.values.names import PLAIN_HINT, is_new_container, is_plain, is_time_zone
 from terok_sandbox.vault_addr import SERVICE_PORTS, SIDECAR_ANNOTATION
 
 if TYPE_CHECKING:
@@ -31,16 +31,13 @@ MAX_LOOPBACK_PORTS: Final = 8
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})
 
-_PART_OF_AN_ID: Final = re.compile(r"[0-9a-f]+\Z")
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE: Final = re.compile(
     rf"(?:(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?|(?:sha256:)?[0-9a-f]{12,64})\Z"
 )
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
-_SCOPE: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,127})?\Z")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_TIMEZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9][A-Za-z0-9_+-]{0,31}){0,2}\Z")
 _MEMORY: Final = re.compile(r"[1-9][0-9]{0,14}[bkmg]?\Z")
 
 
@@ -52,10 +49,10 @@ def check_spec(spec: RunSpec) -> None:
         raise SpecError(f"{spec.hostname!r} is no host name", hint="use letters, digits and inner hyphens, at most 63")
     if spec.runtime is not None and spec.runtime not in RUNTIMES:
         raise SpecError(f"{spec.runtime!r} is no known OCI runtime", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
-    if not _SCOPE.match(spec.wiring.scope):
-        raise SpecError(f"{spec.wiring.scope[:80]!r} is no scope", hint="use up to 128 letters, digits, _ . -")
-    if spec.wiring.ssh_scope is not None and not (spec.wiring.ssh_scope and _SCOPE.match(spec.wiring.ssh_scope)):
-        raise SpecError(f"{spec.wiring.ssh_scope[:80]!r} is no scope of SSH keys", hint="see `terok-sandbox ssh list`")
+    if spec.wiring.scope and not is_plain(spec.wiring.scope):
+        raise SpecError(f"invalid scope {spec.wiring.scope[:80]!r}", hint=PLAIN_HINT)
+    if spec.wiring.ssh_scope is not None and not is_plain(spec.wiring.ssh_scope):
+        raise SpecError(f"invalid scope of SSH keys {spec.wiring.ssh_scope[:80]!r}", hint=PLAIN_HINT)
     _check_env(spec)
     _check_limits(spec)
     if len(spec.loopback_ports) > MAX_LOOPBACK_PORTS or any(not _is_free(port) for port in spec.loopback_ports):
@@ -78,14 +75,10 @@ def check_spec(spec: RunSpec) -> None:
 
 
 def check_container_name(name: str) -> str:
-    """Return `name` if it is that of a container; raises `SpecError` otherwise.
-
-    What could be the beginning of an ID is none: where there is no such container, Podman takes another one for it.
-    """
-    if not CONTAINER_NAME.match(name) or _PART_OF_AN_ID.match(name):
+    """Return `name` if a container may be called so; raises `SpecError` otherwise."""
+    if not is_new_container(name):
         raise SpecError(
-            f"{name!r} is no container name",
-            hint="use up to 63 of a-z 0-9 _ . - beginning with a letter or digit, and not 0-9 a-f alone: that is an ID",
+            f"invalid container name {name[:80]!r}", hint=f"{PLAIN_HINT}; 0-9 a-f alone could be a container's ID"
         )
     return name
 
@@ -132,7 +125,7 @@ def _check_limits(spec: RunSpec) -> None:
 def _check_environment_of_process(spec: RunSpec) -> None:
     if unknown := [name for name in spec.opt_outs if name not in OPT_OUTS]:
         raise SpecError(f"{unknown[0]!r} is no seccomp opt-out", hint=f"use {', '.join(OPT_OUTS)}")
-    if spec.timezone is not None and not _TIMEZONE.match(spec.timezone):
+    if spec.timezone is not None and not is_time_zone(spec.timezone):
         raise SpecError(
             f"{spec.timezone[:80]!r} is no time zone", hint="use local, UTC or a name such as Europe/Berlin"
         )

@@ -18,7 +18,7 @@ from terok_sandbox.values.launch import Enforcement
 from terok_sandbox.values.posture import LIVE_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from terok_sandbox.shield.wall import Wall
@@ -51,6 +51,15 @@ class ShieldState:
     running: bool
     attended: bool = True
     kept: bool = True
+
+
+class _HostAddresses:
+    """The addresses of this host, asked for when they are first needed: most names are judged without them."""
+
+    def __iter__(self) -> Iterator[str]:
+        from terok_sandbox.netns.host_addresses import host_addresses
+
+        return iter(host_addresses())
 
 
 class Shield:
@@ -91,10 +100,9 @@ class Shield:
     @property
     def wall(self) -> Wall:
         """What decides in the container: its policy, its posture, and the addresses of this host."""
-        from terok_sandbox.netns.host_addresses import host_addresses
         from terok_sandbox.shield.wall import Wall
 
-        return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, host_addresses())
+        return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
 
     def state(self) -> ShieldState:
         """Return the state of the running shield, of rules that nobody attends to, or of the next start."""
@@ -166,13 +174,15 @@ class Shield:
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: `verdict`, `reason`, and `addresses` with a verdict each."""
         from terok_sandbox.shield.control_client import ask
+        from terok_sandbox.shield.protocol import SOCKET
 
-        return ask(self._sidecar.runtime_dir, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
+        return ask(self._sidecar.runtime_dir / SOCKET, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
 
     def _ask(self, verb: str, **fields: Any) -> dict[str, Any]:
         from terok_sandbox.shield.control_client import ask
+        from terok_sandbox.shield.protocol import SOCKET
 
-        answer = ask(self._sidecar.runtime_dir, verb, timeout=PATIENCE, **fields)
+        answer = ask(self._sidecar.runtime_dir / SOCKET, verb, timeout=PATIENCE, **fields)
         if unrecorded := answer.pop("unrecorded", ""):
             self._warn(f"{self.name}: it is in force, but not in the audit log: {unrecorded}")
         return answer

@@ -1,224 +1,172 @@
-"""The gateway's control socket: a person's verdicts and posture changes, as JSON lines from the same user.
+"""The server of a gateway's control socket: requests of people, and events for those who subscribe.
 
-A request is one object in one line, `{"verb": "deny", "target": "host.example"}`; the answer is one line too, with
-`"ok": true` and the result or `"ok": false`, `error` and `hint`. The socket lies in the container's runtime
-directory, of which the container sees only `guest/`.
+Shield and clearance each bring their operations. The socket lies in the container's runtime directory, of which the
+container sees only `guest/`; peers of another user or in another process namespace are hung up on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError, ensure_dir
+from terok_util.text import safe_text
 
-from terok_sandbox import unix_sockets
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
-from terok_sandbox.shield.errors import NotKept, PolicyError
-from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.shield.policy.names import folded
-from terok_sandbox.values.posture import POSTURES
+from terok_sandbox.shield.errors import BadMessage
+from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
+from terok_sandbox.unix_sockets import listen, peer_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from terok_sandbox.shield.live import LivePolicy
-    from terok_sandbox.shield.policy import Decision
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.sightings import Sightings
-    from terok_sandbox.sidecar import Sidecar
-
-SOCKET: Final = "shield.sock"
-DIRECTORY: Final = "clearance"
-"""Of the container's runtime directory: the one place below it that the gateway may write to."""
-MAX_LINE: Final = 65536
-MAX_CONNECTIONS: Final = 16
+MAX_CONNECTIONS: Final = 64
+MAX_SUBSCRIBERS: Final = 32
+"""Fewer than connections, so that a person can always close something."""
+MAX_EVENTS: Final = 128
+"""Events that wait for a slow subscriber; the oldest is dropped, and the subscriber is told how many were."""
 IDLE: Final = 60.0
+"""Seconds in which a peer that has not subscribed must send its next request, and every peer must read its reply."""
 
-Request = dict[str, Any]
-Answer = dict[str, Any]
+Operation = Callable[["Connection", Fields], Awaitable[Fields]]
+"""Takes a request's fields and returns those of the reply; a `TerokError` becomes an `error` reply."""
 
 
-class Controls:
-    """The verbs of one container's shield."""
+class Connection:
+    """One client: its requests one after the other, and the events that it has subscribed to."""
 
-    def __init__(
-        self,
-        container: str,
-        live: LivePolicy,
-        sightings: Sightings,
-        *,
-        resolve: Callable[[str], Awaitable[tuple[Decision, list[tuple[Address, Decision]]]]],
-        enforcement: str = "filter",
-    ) -> None:
-        """`resolve` gives the verdict on a name, and on each address that an allowed one has."""
-        self._container = container
-        self._live = live
-        self._sightings = sightings
-        self._enforcement = enforcement
-        self._resolve = resolve
-        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
-            "status": self._status,
-            "posture": self._posture,
-            "allow": self._verdict,
-            "deny": self._verdict,
-            "revoke": self._revoke,
-            "reset": self._reset,
-            "resolve": self._resolved,
-        }
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._events: deque[bytes] = deque()
+        self._lost = 0
+        self._ready = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[Connection], object] | None = None
 
-    async def answer(self, line: bytes) -> Answer:
-        """Carry out one request; every problem becomes an answer but a lost rule channel or audit log."""
+    @property
+    def same_user(self) -> bool:
+        """Whether the peer runs as this user, outside of any container."""
+        return peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
+
+    def subscribe(self, unsubscribe: Callable[[Connection], object]) -> None:
+        """Send events from now on; `unsubscribe` is called when the connection ends."""
+        self._unsubscribe = unsubscribe
+        self._sender = self._sender or asyncio.create_task(self._send_events())
+
+    def send_event(self, line: bytes) -> None:
+        """Queue an event for a subscriber."""
+        if len(self._events) >= MAX_EVENTS:
+            self._events.popleft()
+            self._lost += 1
+        self._events.append(line)
+        self._ready.set()
+
+    async def serve(self, operations: Mapping[str, Operation]) -> None:
+        """Serve until the peer leaves, sends a line that is too long, or stops reading.
+
+        Raises `NetnsError` and `AuditError` of an operation: that peer gets no reply.
+        """
         try:
-            request = json.loads(line)
-            verb = self._verbs.get(str(request["verb"])) if isinstance(request, dict) and "verb" in request else None
-        except (ValueError, RecursionError):
-            verb, request = None, {}
-        if verb is None:
-            return {"ok": False, "error": "not a request this gateway knows", "hint": None}
-        try:
-            return {"ok": True, **await verb(request)}
-        except (NetnsError, AuditError):
-            raise
-        except TerokError as error:
-            kind = {"usage": isinstance(error, PolicyError), "unkept": isinstance(error, NotKept)}
-            return {"ok": False, "error": error.message, "hint": error.hint, **kind}
-
-    async def _recorded(
-        self, act: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
-    ) -> Answer:
-        """Write the row and `act`; what closes is done first, and also without room for its row, which is said."""
-        if not closes:
-            self._sightings.note(action, **fields)
-            await act()
-            return {}
-        answer: Answer = {}
-        try:
-            await act()
+            with suppress(OSError, ValueError, EOFError):  # ValueError: a line beyond the reader's limit
+                while (line := await self._read_line()).endswith(b"\n"):
+                    self._writer.write(await carry_out(operations, self, line))
+                    async with asyncio.timeout(IDLE):
+                        await self._writer.drain()
         finally:
-            try:
-                self._sightings.note(action, **fields)
-            except AuditError as error:
-                answer["unrecorded"] = error.message
-        return answer
+            if self._sender is not None:
+                self._sender.cancel()
+            if self._unsubscribe is not None:
+                self._unsubscribe(self)
+            self._writer.close()
 
-    async def _status(self, request: Request) -> Answer:
-        del request
-        return {
-            "container": self._container,
-            "enforcement": self._enforcement,
-            "posture": self._live.posture,
-            "rules": len(self._live.policy.rules),
-            "verdicts": [one.as_json() for one in self._live.verdicts],
-            "kept": self._live.kept,
-        }
+    async def _read_line(self) -> bytes:
+        async with asyncio.timeout(None if self._sender is not None else IDLE):
+            return await self._reader.readline()
 
-    async def _posture(self, request: Request) -> Answer:
-        posture = request.get("posture")
-        if posture not in POSTURES:
-            raise PolicyError("no such posture", hint=f"one of {', '.join(POSTURES)}")
-        closes = POSTURES.index(posture) <= POSTURES.index(self._live.posture)
-        done = await self._recorded(lambda: self._live.set_posture(posture), "posture", closes=closes, posture=posture)
-        return {"posture": posture, **done}
-
-    async def _verdict(self, request: Request) -> Answer:
-        raw = {"scope": "task", "expires": None, "reason": ""} | request
-        raw["verdict"] = raw.pop("verb")
-        verdict = LiveVerdict.from_json(raw)
-        self._live.check(verdict)
-        row = verdict.as_json()
-        closes = verdict.verdict == "deny"
-        done = await self._recorded(lambda: self._live.apply(verdict), "verdict", closes=closes, **row)
-        return {"verdict": row, **done}
-
-    async def _revoke(self, request: Request) -> Answer:
-        target = str(request.get("target"))
-        if not await self._live.revoke(target):
-            raise PolicyError(f"there is no verdict about {target[:200]}", hint="see `terok-sandbox shield rules`")
-        self._sightings.note("verdict", target=target, verdict="revoked")
-        return {"target": target}
-
-    async def _reset(self, request: Request) -> Answer:
-        del request
-        self._sightings.note("posture", posture="up", reason="reset")
-        await self._live.reset()
-        return {"posture": "up"}
-
-    async def _resolved(self, request: Request) -> Answer:
-        from terok_sandbox.shield.upstream import UpstreamError
-
-        name = folded(str(request.get("name")))
-        try:
-            decision, judged = await self._resolve(name)
-        except UpstreamError as error:
-            raise ShieldError(f"{name}: {error}") from error
-        found = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
-        return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
+    async def _send_events(self) -> None:
+        with suppress(OSError):
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                while self._events:
+                    if self._lost:
+                        self._writer.write(encode("lost", count=self._lost))
+                        self._lost = 0
+                    self._writer.write(self._events.popleft())
+                    await self._writer.drain()
 
 
-def listen_control(sidecar: Sidecar) -> socket.socket:
-    """Return the control listener; raises `ShieldError`.
+async def carry_out(operations: Mapping[str, Operation], connection: Connection, line: bytes) -> bytes:
+    """Carry out one request and return the reply; raises `NetnsError` and `AuditError` of an operation.
 
-    A gateway listens before it reads what is kept on disk: whoever finds no listener may write that file, and tries
-    the listener once more afterwards.
+    Without its rule channel or its audit log a gateway cannot go on, and whoever asked must not be told that the
+    request was merely refused.
     """
-    path = sidecar.runtime_dir / DIRECTORY / SOCKET
+    seq: Fields = {}
+    try:
+        kind, fields = decode(line)
+        if type(fields.get("seq")) is int:
+            seq["seq"] = fields.pop("seq")
+        if kind == "ping":
+            return encode("ok", **seq)
+        if (operation := operations.get(kind)) is None:
+            raise BadMessage(f"unknown operation {kind!r}", hint=f"use one of {', '.join(operations)}, ping")
+        return encode("ok", **seq, **await operation(connection, fields))
+    except (NetnsError, AuditError):
+        raise
+    except TerokError as error:
+        texts = {"message": safe_text(error.message, limit=1000), "hint": safe_text(error.hint or "", limit=300)}
+        return encode("error", code=type(error).__name__, **texts, **seq)
+
+
+def listen_control(path: Path) -> socket.socket:
+    """Return the control listener at `path`, whose directory is made 0700; raises `ShieldError`.
+
+    A gateway listens before it reads its state from disk: whoever finds no listener may write that file, and tries the
+    listener once more afterwards.
+    """
     try:
         ensure_dir(path.parent)
-        return unix_sockets.listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
+        return listen(path, kind=socket.SOCK_STREAM, backlog=MAX_CONNECTIONS)
     except (OSError, TerokError) as error:
         raise ShieldError(f"{path}: cannot listen: {error}") from error
 
 
-async def serve_control(sidecar: Sidecar, listener: socket.socket, controls: Controls) -> None:
-    """Serve `listener` until cancelled; raises `NetnsError` when the rules cannot be changed any more."""
-    loop = asyncio.get_running_loop()
-    failed: asyncio.Future[None] = loop.create_future()
-    connections: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_unix_server(
-        lambda r, w: _connection(controls, r, w, connections, failed), sock=listener, limit=MAX_LINE
-    )
-    try:
-        async with server:
-            await failed
-    finally:
-        for task in connections:
-            task.cancel()
-        (sidecar.runtime_dir / DIRECTORY / SOCKET).unlink(missing_ok=True)
+async def serve_control(path: Path, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
+    """Serve `listener` until cancelled, then remove `path`.
 
+    Raises `NetnsError` when the rules cannot be changed any more, and `AuditError` when nothing can be recorded.
+    """
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    tasks: set[asyncio.Task[Any]] = set()
 
-async def _connection(
-    controls: Controls,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    connections: set[asyncio.Task[None]],
-    failed: asyncio.Future[None],
-) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    uid = unix_sockets.peer_uid(writer.get_extra_info("socket"))
-    if uid == os.geteuid() and len(connections) < MAX_CONNECTIONS:
-        connections.add(task)
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection, task = Connection(reader, writer), asyncio.current_task()
+        if task is None or len(tasks) >= MAX_CONNECTIONS or not connection.same_user:
+            return writer.close()
+        tasks.add(task)
         try:
-            with suppress(TimeoutError, OSError, ValueError, asyncio.CancelledError):
-                await _requests(controls, reader, writer)
+            await connection.serve(operations)
+        except asyncio.CancelledError:
+            pass
         except (NetnsError, AuditError) as error:
             if not failed.done():
                 failed.set_exception(error)
-        connections.discard(task)
-    writer.close()
+        finally:
+            tasks.discard(task)
+        return None
 
-
-async def _requests(controls: Controls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
-        async with asyncio.timeout(IDLE):
-            line = await reader.readline()
-        if not line.endswith(b"\n"):
-            return
-        writer.write(json.dumps(await controls.answer(line)).encode() + b"\n")
-        async with asyncio.timeout(IDLE):
-            await writer.drain()
+    server = await asyncio.start_unix_server(connect, sock=listener, limit=MAX_LINE)
+    try:
+        await failed
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing is served any more

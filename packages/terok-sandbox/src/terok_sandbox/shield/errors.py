@@ -9,7 +9,8 @@
     ├── NotKept                   74   it holds, but a restart would undo it
     ├── NoAnswer                   1   a gateway was asked, and nobody knows what became of it
     │   └── ShieldNotRunning       1   the container has no running gateway
-    └── RulesetMismatch            1   the kernel does not hold the rules that were loaded
+    ├── RulesetMismatch            1   the kernel does not hold the rules that were loaded
+    └── BadMessage                 1   a line is not a message of the control protocol
 """
 
 from __future__ import annotations
@@ -51,3 +52,7 @@ class ShieldNotRunning(NoAnswer):
 
 class RulesetMismatch(ShieldError):
     """The kernel does not hold the rules that were loaded."""
+
+
+class BadMessage(ShieldError):
+    """A line is not a message of the control protocol."""

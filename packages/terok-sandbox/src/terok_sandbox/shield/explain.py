@@ -21,8 +21,8 @@ async def explain(wall: Wall, upstream: Upstream, name: str) -> tuple[Decision, 
     """
     port = None
     if wall.enforcement == "airlock":
-        ports = (grant.service.first for grant in wall.policy.grants(name) if grant.service.protocol == "tcp")
-        port = max(1, next(ports, 443))
+        ports = (grant.service.port or 1 for grant in wall.policy.grants(name) if grant.service.protocol == "tcp")
+        port = next(ports, 443)
     decision = wall.resolves(name).decision if port is None else wall.destination(name, port)
     if not decision.allowed or is_local(name):
         return decision, []

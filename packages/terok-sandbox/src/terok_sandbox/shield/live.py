@@ -267,7 +267,7 @@ class LivePolicy:
         service = rule.services[0]
         if rule.name is not None:
             name = f"x.{rule.name}" if rule.wildcard else rule.name
-            decision = after.decide_name(name, max(1, service.first), service.protocol)
+            decision = after.decide_name(name, service.port or 1, service.protocol)
         else:
             assert rule.network is not None
             address = rule.network.network_address
@@ -276,7 +276,7 @@ class LivePolicy:
                     f"{verdict.target}: a private address is opened by an override only",
                     hint='launch with an override: + target %reason="…" %expires=…',
                 )
-            decision = after.decide_address(address, max(1, service.first), service.protocol)
+            decision = after.decide_address(address, service.port or 1, service.protocol)
         if not decision.allowed:
             raise PolicyError(
                 f"{verdict.target}: stays closed: {decision.reason}", hint="see `terok-sandbox shield why`"

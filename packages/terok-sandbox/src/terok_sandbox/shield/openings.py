@@ -80,14 +80,13 @@ class Openings:
 
     def _row(self, opening: Opening) -> str:
         name, address, service = opening
-        ports = service.protocol, service.first, service.last
-        return json.dumps([int(self._seen[opening]), name, str(address), *ports]) + "\n"
+        return json.dumps([int(self._seen[opening]), name, str(address), service.protocol, service.port or 0]) + "\n"
 
     def _load(self, lines: list[str]) -> None:
         for line in lines:
             with suppress(ValueError, TypeError):  # torn by a crash
-                seen, name, address, protocol, first, last = json.loads(line)
-                one = (str(name), ip_address(address), Service(protocol, int(first), int(last)))
+                seen, name, address, protocol, port, *_ = json.loads(line)
+                one = (str(name), ip_address(address), Service(protocol, int(port) or None))
                 self._seen[one] = float(seen)
                 self._seen.move_to_end(one)
         self._rows = len(lines)

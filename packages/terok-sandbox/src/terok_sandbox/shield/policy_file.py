@@ -16,52 +16,14 @@ from terok_util import read_file
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy import Policy, Rule, parse_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
-from terok_sandbox.shield.policy.names import folded
-from terok_sandbox.shield.wall import Wall
+from terok_sandbox.shield.wall import Destination, Wall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from terok_sandbox.shield.policy import Decision
 
-_DESTINATION: Final = re.compile(
-    r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)|(?P<bare>[0-9a-fA-F:]+))"
-    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?\Z"
-)
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Something to judge; without a port it is a name, and the question is whether it is resolved."""
-
-    host: str
-    port: int | None
-    protocol: str = "tcp"
-
-    @classmethod
-    def parse(cls, text: str) -> Destination:
-        """Read `host[:port][/protocol]`, port 443 when none is given; raises `PolicyError`."""
-        match = _DESTINATION.match(text)
-        if match is None or not 0 < int(match["port"] or 443) < 65536:
-            raise PolicyError(
-                f"{text[:80]!r} is no host and port", hint="write host.example.com:443 or [2001:db8::1]:443"
-            )
-        host = match["six"] or match["host"] or match["bare"]
-        return cls(folded(host), int(match["port"] or 443), match["protocol"] or "tcp")
-
-    def judge(self, wall: Wall, *, now: datetime | None = None) -> Decision:
-        """Return what `wall` says about it."""
-        if self.port is None:
-            return wall.resolves(self.host, now=now).decision
-        return wall.destination(self.host, self.port, self.protocol, now=now)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (
-            host if self.port is None else f"{host}:{self.port}{'' if self.protocol == 'tcp' else '/' + self.protocol}"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,19 @@ Resolver, egress proxy and the verbs that explain a verdict all ask here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.shield.budget import below, shape_refusal
-from terok_sandbox.shield.errors import SpellingError
+from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy import Decision
 from terok_sandbox.shield.policy.addresses import judged_as, parse_address, parse_network
-from terok_sandbox.shield.policy.names import is_spelled
+from terok_sandbox.shield.policy.names import folded, is_spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from terok_sandbox.shield.policy import Grant, Policy, Rule
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from terok_sandbox.values.launch import Enforcement
     from terok_sandbox.values.posture import Posture
 
+_DESTINATION: Final = re.compile(
+    r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)|(?P<bare>[0-9a-fA-F:]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<protocol>tcp|udp))?\Z"
+)
 NO_NAME: Final = Decision("deny", "not a canonical host name", "floor")
 _ITSELF: Final = Decision("allow", "the container itself", "default")
 _HOST: Final = Decision("deny", "an address of the host", "floor")
@@ -63,7 +68,7 @@ class Wall:
     policy: Policy
     posture: Posture = "up"
     enforcement: Enforcement = "filter"
-    own: Collection[str] = ()
+    own: Iterable[str] = ()
 
     def resolves(self, name: str, *, now: datetime | None = None) -> Named:
         """Judge a name that the container's resolver is asked for."""
@@ -155,3 +160,35 @@ class Wall:
         if self.owns(address) and decision.tier != "floor":
             decision = _HOST
         return self._passing(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Something to judge; without a port it is a name, and the question is whether it is resolved."""
+
+    host: str
+    port: int | None
+    protocol: str = "tcp"
+
+    @classmethod
+    def parse(cls, text: str) -> Destination:
+        """Read `host[:port][/protocol]`, port 443 when none is given; raises `PolicyError`."""
+        match = _DESTINATION.match(text)
+        if match is None or not 0 < int(match["port"] or 443) < 65536:
+            raise PolicyError(
+                f"{text[:80]!r} is no host and port", hint="write host.example.com:443 or [2001:db8::1]:443"
+            )
+        host = match["six"] or match["host"] or match["bare"]
+        return cls(folded(host), int(match["port"] or 443), match["protocol"] or "tcp")
+
+    def judge(self, wall: Wall, *, now: datetime | None = None) -> Decision:
+        """Return what `wall` says about it."""
+        if self.port is None:
+            return wall.resolves(self.host, now=now).decision
+        return wall.destination(self.host, self.port, self.protocol, now=now)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (
+            host if self.port is None else f"{host}:{self.port}{'' if self.protocol == 'tcp' else '/' + self.protocol}"
+        )

@@ -21,7 +21,7 @@ from terok_util import TerokError, atomic_write
 
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import ContainerBusy, EngineError
-from terok_sandbox.sidecar import CONTAINER_NAME
+from terok_sandbox.values.names import is_plain
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
@@ -66,7 +66,7 @@ def known_traces(config: SandboxConfig) -> dict[str, float]:
     traces: dict[str, float] = {}
 
     def add(name: str, when: float) -> None:
-        if CONTAINER_NAME.match(name):
+        if is_plain(name):
             traces[name] = max(when, traces.get(name, 0.0))
 
     for path in config.sidecar_dir.glob("*.json"):

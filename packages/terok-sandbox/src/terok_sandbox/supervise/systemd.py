@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"
 SERVICE_UNIT: Final = f"{NAME}.service"
-MODULE: Final = "terok_sandbox.supervise.forkserver"
 FIRST_PASSED: Final = 3
 """Descriptor number of the first socket that systemd passes."""
 _TIMEOUT: Final = 20.0
@@ -56,7 +55,7 @@ WantedBy=sockets.target
 
 def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
-    argv = [sys.executable, "-P", "-m", MODULE]
+    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
     argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
     passed = [
         f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"

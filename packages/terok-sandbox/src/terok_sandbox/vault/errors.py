@@ -67,4 +67,10 @@ class BadCredential(VaultError):
 
 
 class RoutesError(VaultError):
-    """The routes file cannot be read or does not say what it must."""
+    """The routes file cannot be read or does not say what it must.
+
+    `key` is the key of one provider's entry that is wrong, dotted, and `problem` what is wrong with it.
+    """
+
+    key: str = ""
+    problem: str = ""

@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 from terok_util import read_file
 
+from terok_sandbox.values.names import is_plain
 from terok_sandbox.vault.errors import RoutesError
 from terok_sandbox.vault.headers import TOKEN_HEADERS, canonical
 from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
@@ -38,7 +39,6 @@ from terok_sandbox.vault.rules import Rule, RuleError, read_rules
 from terok_sandbox.vault.target import Target
 
 MAX_FILE_BYTES: Final = 1024 * 1024
-_PROVIDER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
@@ -137,7 +137,7 @@ def parse_routes(data: bytes, *, source: str = "routes.json") -> dict[str, Route
     routes = {}
     for provider, entry in document.items():
         reader = _Reader(source, provider)
-        if not _PROVIDER.fullmatch(provider):
+        if not is_plain(provider):
             raise reader.error("", "not a usable provider name")
         routes[provider] = reader.route(entry)
     return routes
@@ -150,7 +150,9 @@ class _Reader:
         self.source, self.provider = source, provider
 
     def error(self, key: str, problem: str) -> RoutesError:
-        return RoutesError(f"{self.source}: provider {self.provider!r}{key and f', key {key}'}: {problem}", hint=_HINT)
+        error = RoutesError(f"{self.source}: provider {self.provider!r}{key and f', key {key}'}: {problem}", hint=_HINT)
+        error.key, error.problem = key, problem
+        return error
 
     def route(self, entry: Any) -> Route:
         self.known(entry, _ROUTE_KEYS, "")

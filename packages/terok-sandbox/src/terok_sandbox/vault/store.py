@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.connection import connect, translated
 from terok_sandbox.vault.errors import BadCredential, CorruptDatabase
 from terok_sandbox.vault.schema import migrate
@@ -19,7 +19,6 @@ from terok_sandbox.vault.tokens import DEFAULT_SHAPE, TokenShape, mint, token_di
 
 DEFAULT_SET = "default"
 MAX_CREDENTIAL_BYTES = 64 * 1024
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +204,8 @@ class CredentialDB:
 
 def _check_names(*names: str) -> None:
     for name in names:
-        if not _NAME.fullmatch(name):
-            raise BadCredential(
-                f"{name!r} is not a usable name",
-                hint="use 1 to 63 of: a-z, 0-9, dot, dash, underscore; the first a letter or a digit",
-            )
+        if not is_plain(name):
+            raise BadCredential(f"invalid name {name[:80]!r}", hint=PLAIN_HINT)
 
 
 def _now() -> str:

@@ -14,7 +14,7 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.autostart import install_autostart, remove_autostart, render_entry, render_unit
 from terok_sandbox.clearance.desktop import NAME, PATH, Desktop, DesktopUnavailable
 from terok_sandbox.clearance.errors import ClearanceError
-from terok_sandbox.clearance.hub import ClearanceHub, bind
+from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
 from terok_sandbox.clearance.project import (
@@ -24,9 +24,11 @@ from terok_sandbox.clearance.project import (
     with_project_verdicts,
 )
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
-from terok_sandbox.clearance.waiting import hub_sockets, waiting
+from terok_sandbox.clearance.waiting import decide_request, gateway_sockets, list_waiting
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.control import listen_control, serve_control
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring, Sidecar
@@ -54,11 +56,16 @@ def hub_for(config: SandboxConfig, name: str, scope: str) -> tuple[ClearanceHub,
     return ClearanceHub(lying, SimpleNamespace(apply=apply), audit=AuditLog(shield.audit_path)), applied
 
 
+def serve(config: SandboxConfig, name: str, hub: ClearanceHub) -> asyncio.Task[None]:
+    path = config.gateway_socket(name)
+    return asyncio.create_task(serve_control(path, listen_control(path), hub.operations))
+
+
 async def test_one_front_end_for_all_containers(config: SandboxConfig) -> None:
     hubs = {name: hub_for(config, name, f"proj-{name}") for name in ("c1", "c2")}
     for name, (hub, _) in hubs.items():
         hub.blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
-    tasks = [asyncio.create_task(hub.serve(bind(config.clearance_socket(n).parent))) for n, (hub, _) in hubs.items()]
+    tasks = [serve(config, name, hub) for name, (hub, _) in hubs.items()]
     await asyncio.sleep(0)
     async with MultiSocketSubscriber(config, answers=True) as subscriber:
         async with asyncio.timeout(5):
@@ -84,25 +91,32 @@ async def test_one_front_end_for_all_containers(config: SandboxConfig) -> None:
 
 async def test_what_waits_is_told_without_hubs_that_do_not_answer(config: SandboxConfig) -> None:
     names = ("c1", "c2", "nonsense", "silent")
-    places = {name: (hub_for(config, name, "p")[0], bind(config.clearance_socket(name).parent)) for name in names}
+    hubs = {name: hub_for(config, name, "p") for name in names}
     served = []
     for name in ("c1", "c2"):
-        hub, listener = places[name]
-        hub.blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
-        served.append(asyncio.create_task(hub.serve(listener)))
+        hubs[name][0].blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
+        served.append(serve(config, name, hubs[name][0]))
+    silent, babbling = (listen_control(config.gateway_socket(name)) for name in ("silent", "nonsense"))
 
     async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"{}\n")
         writer.close()
         await writer.wait_closed()
 
-    served.append(await asyncio.start_unix_server(babble, sock=places["nonsense"][1]))
-    found = await asyncio.to_thread(waiting, hub_sockets(config), patience=0.5)
+    babbler = await asyncio.start_unix_server(babble, sock=babbling)
+    found = await asyncio.to_thread(
+        list_waiting, [config.gateway_socket("silent"), *gateway_sockets(config)], patience=0.5
+    )
     assert [(one.container, str(one.target)) for one in found] == [("c1", "c1.example.com"), ("c2", "c2.example.com")]
-    assert hub_sockets(config, "c2") == [config.clearance_socket("c2")]
-    assert hub_sockets(config, "gone") == []
-    places["silent"][1].close()
-    served.pop().close()
+    assert gateway_sockets(config, "c2") == [config.gateway_socket("c2")]
+    assert gateway_sockets(config, "gone") == []
+    await asyncio.to_thread(decide_request, config, found[1], Verdict("deny", "project"))
+    assert [(one.target, one.verdict) for one in hubs["c2"][1]] == [("c2.example.com", "deny")]
+    assert read_project_verdicts(config, "p") == ("- c2.example.com",)
+    with pytest.raises(ShieldError, match="no request"):
+        await asyncio.to_thread(decide_request, config, found[1], Verdict("allow"))
+    silent.close()
+    babbler.close()
     for task in served:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -164,7 +178,7 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
     hub, applied = hub_for(config, "c1", "p")
     for number in range(6):
         hub.blocked(Request(f"x{number}.example.com", "", None, "", "<b>why</b>", "default"))
-    serving = asyncio.create_task(hub.serve(bind(config.clearance_socket("c1").parent)))
+    serving = serve(config, "c1", hub)
     await asyncio.sleep(0)
     async with MultiSocketSubscriber(config, answers=True) as subscriber:
         notifier = Notifier(subscriber, clock=lambda: now[0])

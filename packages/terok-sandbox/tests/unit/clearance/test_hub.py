@@ -18,17 +18,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from terok_sandbox.audit import AuditLog, read_audit
-from terok_sandbox.clearance import protocol
 from terok_sandbox.clearance.client import ClearanceClient
-from terok_sandbox.clearance.connection import QUEUE
 from terok_sandbox.clearance.dossier import update_dossier
-from terok_sandbox.clearance.errors import BadMessage, ClearanceError, HubUnavailable
-from terok_sandbox.clearance.hub import ClearanceHub, bind
+from terok_sandbox.clearance.errors import ClearanceError, HubUnavailable
+from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details
 from terok_sandbox.clearance.program import program_of
 from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield import protocol
 from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.control import MAX_EVENTS, MAX_SUBSCRIBERS, listen_control, serve_control
+from terok_sandbox.shield.control_client import ask
+from terok_sandbox.shield.errors import BadMessage
 from terok_sandbox.shield.live_store import LiveVerdict
 
 
@@ -57,7 +59,7 @@ class Case(SimpleNamespace):
 
 
 def make(path: Path) -> Case:
-    case = Case(path=path, rules=Rules(), audit=path / "audit.jsonl", socket=path / "c1/clearance/hub.sock")
+    case = Case(path=path, rules=Rules(), audit=path / "audit.jsonl", socket=path / "c1/clearance/gateway.sock")
     case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit))
     case.hub.restore()
     return case
@@ -66,7 +68,8 @@ def make(path: Path) -> Case:
 @pytest.fixture
 async def case(tmp_path: Path) -> AsyncIterator[Case]:
     made = make(tmp_path)
-    task = asyncio.create_task(made.hub.serve(bind(made.socket.parent)))
+    listener = listen_control(made.socket)
+    task = asyncio.create_task(serve_control(made.socket, listener, made.hub.operations))
     await asyncio.sleep(0)
     yield made
     task.cancel()
@@ -271,12 +274,11 @@ async def test_a_question_does_not_expire_while_it_is_answered(tmp_path: Path) -
 async def test_a_slow_front_end_loses_the_oldest_and_is_told(case: Case) -> None:
     reader, writer = await asyncio.open_unix_connection(case.socket)
     writer.write(protocol.encode("subscribe"))
-    await reader.readline()
-    await reader.readline()
-    connection = next(iter(case.hub._connections))
-    for number in range(QUEUE + 40):
-        connection.tell(protocol.encode("request", number=number))
-    kinds = [protocol.decode(await reader.readline()) for _ in range(QUEUE + 1)]
+    assert {protocol.decode(await reader.readline())[0] for _ in range(2)} == {"ok", "replayed"}
+    connection = next(iter(case.hub._subscribers))
+    for number in range(MAX_EVENTS + 40):
+        connection.send_event(protocol.encode("request", number=number))
+    kinds = [protocol.decode(await reader.readline()) for _ in range(MAX_EVENTS + 1)]
     assert ("lost", {"count": 40}) in kinds
     writer.close()
 
@@ -296,17 +298,25 @@ async def test_hostile_lines_change_nothing(case: Case, lines: list[bytes]) -> N
     writer.write(b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines) + protocol.encode("ping", seq=77))
     while True:
         kind, fields = protocol.decode(await asyncio.wait_for(reader.readline(), 5))
-        if (kind, fields.get("seq")) == ("pong", 77):
+        if (kind, fields.get("seq")) == ("ok", 77):
             break
-        assert kind in ("hello", "error", "pong", "request", "replayed")
+        assert kind in ("ok", "error", "request", "replayed")
     writer.close()
     assert case.hub.queue.waiting == before
     assert case.rules.applied == []
 
 
+async def test_front_ends_leave_room_for_whoever_closes_something(case: Case) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MAX_SUBSCRIBERS):
+            await stack.enter_async_context(ClearanceClient(case.socket))
+        with pytest.raises(HubUnavailable, match="have subscribed"):
+            await stack.enter_async_context(ClearanceClient(case.socket))
+        assert await asyncio.to_thread(ask, case.socket, "waiting") == {"requests": []}
+
+
 async def test_an_endless_line_ends_the_connection(case: Case) -> None:
     reader, writer = await asyncio.open_unix_connection(case.socket)
-    await reader.readline()
     with contextlib.suppress(OSError):
         writer.write(b"x" * (protocol.MAX_LINE * 4))
         await writer.drain()
@@ -318,14 +328,14 @@ async def test_an_endless_line_ends_the_connection(case: Case) -> None:
 async def test_the_socket_is_this_user_s(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     assert case.socket.stat().st_mode & 0o777 == 0o600
     assert case.socket.parent.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr("terok_sandbox.clearance.connection.os.geteuid", lambda: 12345)
+    monkeypatch.setattr("terok_sandbox.shield.control.os.geteuid", lambda: 12345)
     with pytest.raises(HubUnavailable):
         async with ClearanceClient(case.socket):
             pass
 
 
 async def test_a_foreign_server_is_no_hub(tmp_path: Path) -> None:
-    path = tmp_path / "c1/clearance/hub.sock"
+    path = tmp_path / "c1/clearance/gateway.sock"
     path.parent.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

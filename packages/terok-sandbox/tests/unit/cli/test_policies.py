@@ -19,17 +19,19 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError, ShieldError
 from terok_sandbox.launch import registry_hosts
 from terok_sandbox.shield import control_client, registries
-from terok_sandbox.shield.control import Controls, listen_control, serve_control
+from terok_sandbox.shield.control import carry_out, listen_control, serve_control
 from terok_sandbox.shield.control_client import ask
 from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.errors import PolicyError, ShieldNotRunning
 from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy, load_live
+from terok_sandbox.shield.operations import ShieldOperations
 from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.policy_file import Destination, parse_policy_file
+from terok_sandbox.shield.policy_file import parse_policy_file
 from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
+from terok_sandbox.shield.protocol import encode
 from terok_sandbox.shield.sightings import Sightings
-from terok_sandbox.shield.wall import Wall
+from terok_sandbox.shield.wall import Destination, Wall
 from terok_sandbox.sidecar import SCHEMA, PolicyTiers, ShieldWiring, Sidecar
 
 TEXT = """
@@ -114,7 +116,7 @@ def test_registries_are_what_the_tools_use(tmp_path: Path, monkeypatch: pytest.M
     policy = Policy.from_tiers(PolicyTiers(override=(line,)))
     (grant,) = policy.grants("mirror.example.test")
     assert policy.judge_answer(grant, ip_address("10.0.0.9")).allowed
-    assert (grant.service.first, grant.service.last) == (8081, 8081)
+    assert grant.service.port == 8081
     assert not policy.decide_address("10.0.0.9", 8081).allowed
 
 
@@ -171,13 +173,15 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
     places = (config.container_runtime_dir("c1"), config.container_state_dir("c1"))
     sidecar = Sidecar(SCHEMA, "1", "c1", "s", *places, None, None, wiring)
     sidecar.save(config.sidecar_path("c1"))
-    ready, stop = threading.Event(), SimpleNamespace()
+    ready, stop, path = threading.Event(), SimpleNamespace(), config.gateway_socket("c1")
 
     async def serve() -> None:
         live = LivePolicy(Policy.from_tiers(wiring.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
         sightings = Sightings(AuditLog(wiring.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
-        controls = Controls("c1", live, sightings, resolve=lambda name: explain(Wall(live.policy), Names(), name))  # type: ignore[arg-type]
-        task = asyncio.create_task(serve_control(sidecar, listen_control(sidecar), controls))
+        operations = ShieldOperations(
+            "c1", live, sightings, resolve=lambda name: explain(Wall(live.policy), Names(), name)
+        )  # type: ignore[arg-type]
+        task = asyncio.create_task(serve_control(path, listen_control(path), operations.by_name))
         stop.loop, stop.task = asyncio.get_running_loop(), task
         asyncio.get_running_loop().call_later(0.1, ready.set)
         await asyncio.gather(task, return_exceptions=True)
@@ -189,7 +193,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
     stop.loop.call_soon_threadsafe(stop.task.cancel)
     thread.join(5)
     with pytest.raises(ShieldNotRunning):
-        ask(places[0], "status")
+        ask(path, "status")
 
 
 def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,7 +220,7 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert "203.0.113.9: allow" in (out := capsys.readouterr().out) and "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
-            ask(container.runtime_dir, verb, **fields)
+            ask(SandboxConfig().gateway_socket("c1"), verb, **fields)
     with pytest.raises(PolicyError):
         handlers.allow(name="c1", target="x.example.com", minutes=-1, reason="", as_json=False)
     handlers.reset(name="c1", as_json=False)
@@ -224,6 +228,12 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     handlers.logs(name="c1", tail=50, as_json=True)
     rows: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["action"] for row in rows] == ["verdict", "posture", "verdict", "verdict", "posture"]
+
+
+async def reply(operations: ShieldOperations, kind: str, **fields: str) -> dict[str, Any]:
+    line = await carry_out(operations.by_name, None, encode(kind, **fields))  # type: ignore[arg-type]
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
 async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
@@ -235,10 +245,10 @@ async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
             return ""
 
     live = LivePolicy(Policy(), tmp_path / "live.json", channel=Watching())
-    controls = Controls("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0), resolve=explain)  # type: ignore[arg-type]
-    assert (await controls.answer(b'{"verb": "allow", "target": "203.0.113.9"}'))["ok"]
+    operations = ShieldOperations("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0), resolve=explain)  # type: ignore[arg-type]
+    assert (await reply(operations, "allow", target="203.0.113.9"))["type"] == "ok"
     assert recorded == [1]
-    assert not (await controls.answer(b'{"verb": "allow", "target": "169.254.169.254"}'))["ok"]
+    assert (await reply(operations, "allow", target="169.254.169.254"))["type"] == "error"
     assert len(log.read_text().splitlines()) == 1, "what is refused leaves no row"
 
 
@@ -247,14 +257,14 @@ async def test_what_a_person_closes_is_closed_also_without_room_for_its_row(tmp_
     (tmp_path / "full").touch()
     live = LivePolicy(Policy(), tmp_path / "live.json", channel=Silent())
     sightings = Sightings(AuditLog(tmp_path / "full/audit.jsonl"), clock=lambda: 0.0)
-    controls = Controls("c1", live, sightings, resolve=explain)  # type: ignore[arg-type]
-    answer = await controls.answer(b'{"verb": "deny", "target": "a.example.com"}')
-    assert answer["ok"] and "audit.jsonl" in answer["unrecorded"]
-    assert (await controls.answer(b'{"verb": "posture", "posture": "quarantine"}'))["unrecorded"]
+    operations = ShieldOperations("c1", live, sightings, resolve=explain)  # type: ignore[arg-type]
+    answer = await reply(operations, "deny", target="a.example.com")
+    assert answer["type"] == "ok" and "audit.jsonl" in answer["unrecorded"]
+    assert (await reply(operations, "posture", posture="quarantine"))["unrecorded"]
     assert (live.posture, len(live.verdicts)) == ("quarantine", 1)
-    for opening in (b'{"verb": "posture", "posture": "up"}', b'{"verb": "allow", "target": "b.example.com"}'):
+    for kind, fields in (("posture", {"posture": "up"}), ("allow", {"target": "b.example.com"})):
         with pytest.raises(AuditError):
-            await controls.answer(opening)
+            await reply(operations, kind, **fields)
     assert (live.posture, len(live.verdicts)) == ("quarantine", 1)
 
 

@@ -64,7 +64,7 @@ def test_the_configuration_file_is_applied(root: Path) -> None:
     ("text", "where"),
     [
         ("shield:\n  mod: airlock\n", "config.yml:2: shield.mod"),
-        ("run:\n  shutdown_timeout: 3\nsheild:\n  mode: airlock\n", "config.yml:3: sheild: no such section"),
+        ("run:\n  shutdown_timeout: 3\nsheild:\n  mode: airlock\n", "config.yml:3: sheild: unknown section"),
         ("budget:\n  task:\n    cost: 3\n", "config.yml:3: budget.task.cost"),
         ("budget:\n  task: {cost_usd: -1}\n", "config.yml:2: budget.task.cost_usd"),
         ("shield:\n  resolvers:\n    - 9.9.9.9\n    - a name\n", "config.yml:2: shield.resolvers"),

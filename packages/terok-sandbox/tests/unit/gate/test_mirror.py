@@ -18,10 +18,10 @@ from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.packed import is_ref_name
 from terok_sandbox.gate.plan import Divergence
 from terok_sandbox.gate.source import scope_for
 from terok_sandbox.gate.upstream import Upstream
+from terok_sandbox.values.names import is_ref
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -335,7 +335,7 @@ PARTS = st.sampled_from(
 @given(st.lists(PARTS | st.characters(codec="utf-8", min_codepoint=1), max_size=4).map("".join))
 def test_names_of_refs_are_judged_as_git_does(name: str) -> None:
     known = subprocess.run(["git", "check-ref-format", f"refs/{name}"], check=False).returncode == 0
-    assert is_ref_name(f"refs/{name}") == known
+    assert is_ref(f"refs/{name}") == known
 
 
 def test_an_upstream_that_moves_while_it_is_fetched(

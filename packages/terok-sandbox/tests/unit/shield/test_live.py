@@ -114,7 +114,7 @@ async def main():
     channel = NftChannel(NftChannelFds(os.dup(nft.stdin.fileno()), os.dup(nft.stdout.fileno())))
     live = LivePolicy(policy, state, channel=channel)
     await live.restore()
-    learned = [Learned(ip_address(NAMED), Service("tcp", 443, 443), False, 300)]
+    learned = [Learned(ip_address(NAMED), Service("tcp", 443), False, 300)]
     live.opened("a.example.com", learned)
     await channel.run(learn_command(learned))
     check("up")
@@ -126,7 +126,7 @@ async def main():
     live.opened("a.example.com", learned)
     await channel.run(learn_command(learned))
     found["named again"] = refused(NAMED)
-    wide = [Learned(ip_address(NAMED), Service("tcp", 0, 65535), False, 300)]
+    wide = [Learned(ip_address(NAMED), Service("tcp", None), False, 300)]
     live.opened("b.example.com", wide)
     await channel.run(learn_command(wide))
     await live.apply(LiveVerdict("b.example.com", "deny"))
@@ -257,7 +257,7 @@ async def test_verdicts_survive_a_restart_and_expire(tmp_path: Path) -> None:
 
 
 def opened(address: str) -> list[Learned]:
-    return [Learned(ip_address(address), Service("tcp", 443, 443), False, 300)]
+    return [Learned(ip_address(address), Service("tcp", 443), False, 300)]
 
 
 @pytest.mark.attack("NET-2")

@@ -89,7 +89,7 @@ def test_closed_addresses_are_stripped_and_the_rest_is_opened_by_port(resolver: 
     addresses = tuple(map(ip_address, ("203.0.113.9", "10.0.0.1", "169.254.169.254", "127.0.0.1")))
     opened = resolver.open(forwarded(resolver, "www.example.com"), Answer(0, (), addresses, 5), now=NOW)
     assert opened.addresses == (ip_address("203.0.113.9"),)
-    assert [(str(one.address), one.service.first, one.seconds) for one in opened.learned] == [
+    assert [(str(one.address), one.service.port, one.seconds) for one in opened.learned] == [
         ("203.0.113.9", 443, 330),
         ("203.0.113.9", 80, 330),
     ]

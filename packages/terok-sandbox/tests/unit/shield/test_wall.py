@@ -21,11 +21,10 @@ from terok_sandbox.shield.egress.judge import Judge, Refused
 from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.engine import RESOLVER_PORTS
-from terok_sandbox.shield.policy_file import Destination
 from terok_sandbox.shield.resolver import Forward, Resolver
 from terok_sandbox.shield.ruleset import Posture
 from terok_sandbox.shield.sightings import Sightings
-from terok_sandbox.shield.wall import Wall, is_local
+from terok_sandbox.shield.wall import Destination, Wall, is_local
 from terok_sandbox.sidecar import PolicyTiers
 
 OWN = ("198.51.100.80", "2001:db8:1::1", "203.0.113.8/31")

@@ -27,7 +27,7 @@ def test_units_name_this_interpreter_and_these_directories(tmp_path: Path) -> No
     text = systemd.service_unit(config(tmp_path), {"TEROK_VAULT_DIR": '/a b/%u"$x', "SECRET": "x"})
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     argv = shlex.split(settings["ExecStart"])
-    assert argv[:4] == [sys.executable, "-P", "-m", systemd.MODULE]
+    assert argv[:4] == [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
     assert argv[-1] == str(tmp_path / "s")
     assert settings["KillMode"] == "process", "supervisors outlive the fork server"
     assert settings["Environment"] == r'"TEROK_VAULT_DIR=/a b/%%u\"$x"'

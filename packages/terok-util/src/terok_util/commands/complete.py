@@ -1,7 +1,7 @@
-"""Completion of command lines in a shell, answered from the command tree alone: no parser is made.
+"""Shell completion from the command tree alone, without making a parser.
 
 The shell runs the program with `_TEROK_COMPLETE=1` and the words up to the cursor; the program prints the candidates
-for the last one, a line each. Without candidates the shell offers file names.
+for the last word, one per line. Without candidates the shell offers file names.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ COMPLETIONS = CommandDef(
     epilog='bash: put `eval "$(%(prog)s bash)"` into ~/.bashrc; zsh: the same into ~/.zshrc behind compinit;\n'
     "fish: write the output into ~/.config/fish/completions/, in a file named after the program",
 )
-"""The verb that sets completion up, for the tree of any program."""
+"""The verb that sets up completion, for the tree of any program."""
 
 
 def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
-    """Return what the last of `words` may become: verbs, options, choices, or what an argument's completer says.
+    """Return the candidates for the last of `words`: verbs, options, choices, or those of an argument's completer.
 
-    `words` are those behind the program's name; the last may be empty. Only the groups named in them are loaded.
+    `words` follow the program's name; the last may be empty. Only the groups named in them are loaded.
     """
     *typed, prefix = words or [""]
     args: tuple[ArgDef, ...] = (ArgDef("--version", action="store_true"),)
@@ -62,7 +62,7 @@ def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
     positionals: list[ArgDef] = []
     options = True
     for word in typed:
-        if word == "=":  # bash takes `--option=` apart
+        if word == "=":  # bash splits `--option=`
             continue
         if waiting is not None:
             waiting = None
@@ -81,12 +81,12 @@ def candidates(tree: CommandTree, words: Sequence[str]) -> list[str]:
             positionals = positionals[1:]
     if waiting is not None:
         prefix = prefix.removeprefix("=")
-        found = _values(waiting, prefix, typed)
+        words = _values(waiting, prefix, typed)
     elif options and prefix.startswith("-"):
-        found = [flag for arg in args for flag in arg.flags] + ["--help"]
+        words = [flag for arg in args for flag in arg.flags] + ["--help"]
     else:
-        found = [node.name for node in verbs] + (_values(positionals[0], prefix, typed) if positionals else [])
-    return [word for word in found if word.startswith(prefix) and all(c.isalnum() or c in _PLAIN for c in word)]
+        words = [node.name for node in verbs] + (_values(positionals[0], prefix, typed) if positionals else [])
+    return [word for word in words if word.startswith(prefix) and all(c.isalnum() or c in _PLAIN for c in word)]
 
 
 def _takes_value(arg: ArgDef) -> bool:
@@ -97,8 +97,8 @@ def _values(arg: ArgDef, prefix: str, words: Sequence[str]) -> list[str]:
     if arg.completer is None:
         return [str(choice) for choice in arg.choices or ()]
     completer = load_reference(arg.completer) if isinstance(arg.completer, str) else arg.completer
-    found: Iterable[str] = completer(prefix=prefix, words=words)
-    return list(found)
+    values: Iterable[str] = completer(prefix=prefix, words=words)
+    return list(values)
 
 
 def print_script(shell: str) -> None:

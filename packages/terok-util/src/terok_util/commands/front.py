@@ -1,6 +1,6 @@
-"""The main function all consoles share: from a command line to an exit status, without a traceback.
+"""The main function all console programs share: from a command line to an exit status, without a traceback.
 
-Exit status: what the handler returns, 0 for none; a TerokError's `exit_code`, 2 for a command line that makes no sense;
+Exit status: the handler's, 0 if it returns None; a TerokError's `exit_code`, 2 for a command line that makes no sense;
 70 internal error, 74 input or output failed (a full disk), 130 interrupted, 141 the reader of our output went away.
 """
 
@@ -24,12 +24,12 @@ EXIT_IO = 74
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
 _GARBAGE = (50_000, 20, 50)
-"""When to look for garbage: what is imported makes much that stays, and looking through it is a fifth of the time."""
+"""Thresholds of the garbage collector: imports allocate much that stays, and scanning it takes a fifth of the time."""
 _LATE = (
     *("asyncio", "configparser", "getpass", "hashlib", "inspect", "ipaddress", "random", "secrets", "shutil"),
     *("socket", "ssl", "tarfile", "tempfile", "tomllib", "traceback", "zipfile"),
 )
-"""Modules that many of ours import and few commands use; `dataclasses` needs `inspect` from Python 3.13 on only."""
+"""Modules that many of ours import but few commands use. (`dataclasses` imports `inspect` from Python 3.13 on.)"""
 
 
 def run_cli(
@@ -40,11 +40,16 @@ def run_cli(
     argv: Sequence[str] | None = None,
     bare: Callable[[], object] | str | None = None,
 ) -> int:
-    """Run the command `argv` names (default: this process's arguments) and return the exit status.
+    """Run the command that the arguments name and return the exit status.
 
-    `prog` is the program's name in messages, `distribution` the wheel whose version `--version` prints. Without a
-    verb `bare` runs, given as a handler is; without `bare` the help is printed. An error is printed as
-    `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
+    An error is printed as `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
+
+    Args:
+        tree: All commands.
+        prog: The program's name in messages.
+        distribution: The wheel whose version `--version` prints.
+        argv: The arguments, by default those of this process.
+        bare: A handler that runs when there are no arguments; without it the help is printed.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     gc.set_threshold(*_GARBAGE)
@@ -71,7 +76,7 @@ def run_cli(
         message = f"internal error: {type(error).__name__}: {error}"
         return _report(prog, message, "set TEROK_DEBUG=1 to see where", EXIT_INTERNAL)
     finally:
-        gc.freeze()  # the interpreter's end need not look through all of it once more
+        gc.freeze()  # the interpreter scans everything once more at its end, for nothing
     return status
 
 
@@ -97,18 +102,18 @@ def _run(
     tree.wire(parser, words)
     try:
         namespace = parser.parse_args(words)
-    except SystemExit as end:  # --help has printed
-        return end.code if isinstance(end.code, int) else 0
-    for name in _LATE if words else ():  # the help alone imports none of them
+    except SystemExit as error:  # after --help was printed
+        return error.code if isinstance(error.code, int) else 0
+    for name in _LATE if words else ():  # the help imports none of them
         defer_module(name)
     return tree.dispatch(namespace)
 
 
 def installed_version(distribution: str) -> str:
-    """Return the version of an installed distribution, or "unknown" when it is not installed as one.
+    """Return the version of an installed distribution, "unknown" if it is not installed.
 
-    An installed wheel has it in a directory name; importlib.metadata, which takes longer to import than everything
-    else takes together, is asked only if there is none.
+    The version is read from the name of the wheel's `.dist-info` directory. Only without one is importlib.metadata
+    asked, because importing it takes longer than everything else together.
     """
     wanted = distribution.lower().replace("-", "_").replace(".", "_")
     for place in sys.path:
@@ -153,7 +158,7 @@ def _debug() -> None:
 
 
 def _abandon_output() -> None:
-    """Keep the interpreter from complaining about the broken pipe when it flushes at exit."""
+    """Keep the interpreter from reporting the broken pipe when it flushes at exit."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, sys.stdout.fileno())
     os.close(sink)

@@ -1,4 +1,4 @@
-"""What a command prints: rows for a person, or JSON for a program."""
+"""The output of a command: rows for a person, or JSON for a program."""
 
 from __future__ import annotations
 

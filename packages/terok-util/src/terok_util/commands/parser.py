@@ -18,12 +18,12 @@ _WIDEST_NAME = 24
 _NARROWEST, _USUAL, _WIDEST = 40, 80, 1000
 
 
-# argparse looks for translations of its messages, file by file, for as long as it takes to do all the rest of `--help`.
+# Looking for translations of its messages would take argparse as long as the rest of `--help`.
 vars(argparse)["_"] = str
 
 
 class HelpText(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal, made without importing shutil and textwrap."""
+    """Format help as wide as the terminal, without importing shutil and textwrap."""
 
     def __init__(self, prog: str, *args: Any, **keywords: Any) -> None:
         keywords.setdefault("width", _terminal_width() - 2)
@@ -39,7 +39,7 @@ class HelpText(argparse.RawDescriptionHelpFormatter):
 
 
 class VerbParser(argparse.ArgumentParser):
-    """Raises UsageError instead of printing usage and exiting; `--help` still prints and exits with 0."""
+    """A parser that raises UsageError instead of exiting; `--help` still prints and exits with 0."""
 
     def __init__(self, **keywords: Any) -> None:
         keywords = {"formatter_class": HelpText, "allow_abbrev": False, **keywords}
@@ -47,7 +47,7 @@ class VerbParser(argparse.ArgumentParser):
         self._verbs: tuple[CommandDef, ...] = ()
 
     def list_verbs(self, verbs: tuple[CommandDef, ...]) -> None:
-        """Show these commands in the help. To be called after `add_subparsers`, which builds on the usage."""
+        """Show these commands in the help; call it after `add_subparsers`, which reads the usage."""
         self._verbs = verbs
         self.usage = "%(prog)s [options] COMMAND ..."
 
@@ -90,7 +90,7 @@ def _terminal_width() -> int:
 
 
 def verb_listing(nodes: tuple[CommandDef, ...]) -> str:
-    """Return the verbs with their help, those without a group first, then each group under its name."""
+    """Return the verbs with their help: first those without a group, then each group under its name."""
     width = max(min(_WIDEST_NAME, len(node.name)) for node in nodes) + 2
     headings = dict.fromkeys([None, *(node.group for node in nodes)])
     blocks = []

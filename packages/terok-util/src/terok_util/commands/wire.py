@@ -20,7 +20,7 @@ _PARSER = "_terok_parser"
 
 
 class Everything:
-    """Stands for the words of a command line that is not known."""
+    """Contains every word: the words of a command line that is not known yet."""
 
     def __contains__(self, word: object) -> bool:
         return True
@@ -57,7 +57,7 @@ def run_handler(handler: Callable[..., object], keywords: dict[str, Any]) -> int
 
 def _value(namespace: argparse.Namespace, arg: ArgDef) -> Any:
     value = getattr(namespace, arg.dest)
-    # The separator is not part of the rest; whether argparse removes it depends on the Python version.
+    # Whether argparse removes the separator depends on the Python version.
     return value[1:] if arg.nargs == argparse.REMAINDER and value[:1] == ["--"] else value
 
 
@@ -66,7 +66,7 @@ def _add_verbs(parser: argparse.ArgumentParser, nodes: Sequence[CommandDef], wor
         return
     verbs: argparse._SubParsersAction[Any]
     if isinstance(parser, VerbParser):
-        # It lists the verbs itself, so that a parser is needed for none that was not typed.
+        # It lists the verbs itself, so only those typed need a parser.
         verbs = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
         parser.list_verbs(tuple(nodes))
     else:

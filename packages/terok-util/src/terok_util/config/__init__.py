@@ -1,3 +1,3 @@
-"""Layered configuration: scopes from files, merged from the lowest to the highest, every value with its origin."""
+"""Layered configuration: scopes merged from the lowest to the highest, each value with its origin."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One layer of configuration, read from a file or given by a program."""
+"""One layer of configuration, from a file or from a program."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ConfigScope:
-    """One layer: its level ("system", "user", "project", …), where it comes from, and its values.
+    """One layer: its level ("system", "user", "project", …), its file if it has one, and its values.
 
-    `lines` maps the path of a value, such as ("shield", "allow"), to its line (from 1) in the file.
+    `lines` maps the path of a value, such as `("shield", "allow")`, to its line (from 1) in the file.
     """
 
     level: str
@@ -33,7 +33,9 @@ class ConfigScope:
 def load_yaml_scope(level: str, path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read a YAML file, or its `content` if that has been read; a missing or empty file is an empty scope.
 
-    YAMLError (with file and line) when it is not YAML, ConfigError when it cannot be read or is not a mapping.
+    Raises:
+        YAMLError: It is not YAML; the message names file and line.
+        ConfigError: It cannot be read, or is not a mapping.
     """
     from terok_util import yaml
 
@@ -56,7 +58,7 @@ def load_json_scope(level: str, path: str | os.PathLike[str]) -> ConfigScope:
 
 
 def read_config_file(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a configuration file, none if it is missing; ConfigError when it cannot be read."""
+    """Return the content of a configuration file, empty if it is missing; ConfigError if it cannot be read."""
     try:
         return read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:

@@ -19,25 +19,26 @@ SECTIONS = frozenset(
         *("ssh", "vault"),
     }
 )
-"""The sections of all wheels: each reads its own, and a name that nobody reads is refused."""
+"""The sections of all wheels. Each wheel reads its own; a name that none reads is refused."""
 
 
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
-    """Read the shared configuration file, or its `content` if that has been read; an empty one says nothing.
+    """Read the shared configuration file, or its `content` if that has been read; a missing one is empty.
 
-    ConfigError, with file and line, for a file that cannot be used and for sections that no wheel has.
+    Raises:
+        ConfigError: The file cannot be used, or has a section that no wheel has; the message names file and line.
     """
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:
         if name not in SECTIONS:
             close = difflib.get_close_matches(name, SECTIONS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(SECTIONS))}"
-            raise config_error(scope, (name,), "no such section", hint=hint)
+            hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(sorted(SECTIONS))}"
+            raise config_error(scope, (name,), "unknown section", hint=hint)
     return scope
 
 
 def config_error(scope: ConfigScope, key: Sequence[str | int], problem: str, *, hint: str | None = None) -> ConfigError:
-    """Return the error about the value at `key`, with the line of it or of what it stands in."""
+    """Return an error about the value at `key`, with its line or that of the nearest enclosing key."""
     steps = [tuple(key[:length]) for length in range(len(key), 0, -1)]
     line = next((scope.lines[step] for step in steps if step in scope.lines), 1)
     named = safe_text(".".join(str(part) for part in key), limit=200)

@@ -24,10 +24,9 @@ INHERIT = "_inherit"
 
 
 def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new mapping: `override` laid over `base`, neither changed nor shared.
+    """Return a new mapping of `override` laid over `base`; both stay as they are and share nothing with it.
 
-    Keys keep the order in which they first appear. The markers above are resolved: none is in the result unless
-    `base` had it.
+    Keys keep the order in which they first appear. The result has none of the markers above unless `base` had it.
     """
     merged = {} if override.get(INHERIT) is False else {key: _copy(value) for key, value in base.items()}
     for key, value in override.items():
@@ -39,13 +38,13 @@ def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
             below = merged.get(key)
             merged[key] = deep_merge(below if isinstance(below, dict) else {}, value)
         elif isinstance(value, list):
-            merged[key] = _spliced(merged.get(key), value)
+            merged[key] = _inherited(merged.get(key), value)
         elif value != INHERIT:
             merged[key] = value
     return merged
 
 
-def _spliced(below: Any, items: list[Any]) -> list[Any]:
+def _inherited(below: Any, items: list[Any]) -> list[Any]:
     result: list[Any] = []
     for item in items:
         if item == INHERIT:
@@ -76,7 +75,7 @@ class Origin:
 
 
 class ConfigStack:
-    """Configuration scopes, the first being the lowest."""
+    """Configuration scopes, the lowest first."""
 
     def __init__(self, scopes: Iterable[ConfigScope] = ()) -> None:
         self._scopes = list(scopes)
@@ -98,7 +97,7 @@ class ConfigStack:
         return merged
 
     def resolve_section(self, key: str) -> dict[str, Any]:
-        """Return the section `key`, empty when no scope has it or it is not a mapping."""
+        """Return the section `key`; empty if no scope has it or it is not a mapping."""
         merged: dict[str, Any] = {}
         for scope in self._scopes:
             if key in scope.data:
@@ -107,20 +106,20 @@ class ConfigStack:
         return section if isinstance(section, dict) else {}
 
     def origin(self, path: str | Sequence[str]) -> Origin | None:
-        """Return where the value at `path` ("shield.allow" or its parts) was set last; None when it is not set.
+        """Return where the value at `path` (`"shield.allow"` or its parts) was set last; None if it is not set.
 
-        The origin of a section is the highest scope that adds to it, that of a list the highest that names it.
+        The origin of a section is the highest scope that adds to it; that of a list is the highest that names it.
         """
         parts = tuple(path.split(".") if isinstance(path, str) else path)
         for scope in reversed(self._scopes):
-            verdict = _look(scope.data, parts)
-            if verdict is not None:
-                return Origin(scope.level, scope.source, scope.lines.get(parts)) if verdict else None
+            is_set = _is_set(scope.data, parts)
+            if is_set is not None:
+                return Origin(scope.level, scope.source, scope.lines.get(parts)) if is_set else None
         return None
 
 
-def _look(data: Any, parts: tuple[str, ...]) -> bool | None:
-    """Tell whether one scope sets the value (True), hides it (False) or says nothing about it (None)."""
+def _is_set(data: Any, parts: tuple[str, ...]) -> bool | None:
+    """Return True if one scope sets the value, False if it hides it, None if it does not mention it."""
     for part in parts:
         if not isinstance(data, dict):
             return False

@@ -19,10 +19,10 @@ _LONGEST_PAUSE = 0.1
 
 
 class FileLock:
-    """Exclusive lock on the file `path`, held inside a `with` block and released with the process.
+    """Exclusive lock on the file `path`, held inside a `with` block; it ends with the process at the latest.
 
-    `timeout` is in seconds: None waits as long as it takes, 0 tries once; LockTimeout when it runs out. The file
-    (0600, created if missing, never through a link) stays and contains the holder's process id. Not reentrant.
+    `timeout` is in seconds: None waits forever, 0 tries once; LockTimeout is raised when it runs out. The file (0600,
+    created if missing, never through a link) stays and contains the holder's process id. The lock is not reentrant.
     """
 
     def __init__(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:

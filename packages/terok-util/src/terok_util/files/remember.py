@@ -1,8 +1,8 @@
-"""Values that are costly to make from files, kept for the next process.
+"""Cache of values that are costly to make from files, for the next process.
 
-Parsing and validating what a person writes takes longer than most commands do. The answer is kept beside a digest of
-everything it was made from, so a changed file, or another version of the code, is read anew. The files stay what
-counts: what cannot be kept, or was damaged, is simply made again.
+Parsing and validating a configuration takes longer than most commands do. The result is kept beside a digest of
+everything it was made from, so that a changed file, or another version of the code, is read again. A value that cannot
+be kept, or whose file was damaged, is made again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 1024 * 1024
 _KIND = "="
-"""The key that says what a JSON object stands for; one without it is a plain mapping, and an array a tuple."""
+"""The key with the type of a JSON object; an object without it is a plain mapping, and an array a tuple."""
 
 
 def remembered(
@@ -34,12 +34,16 @@ def remembered(
     kinds: Mapping[str, type],
     code: Iterable[Path],
 ) -> Any:
-    """Return what `make` returns, or what it returned in an earlier process from the same sources.
+    """Return the value that `make` returns, or returned in an earlier process from the same sources.
 
-    `sources` are names and contents of everything the value depends on, `code` the modules that make it, `kinds` the
-    dataclasses that occur in it, by name. The value consists of these and of tuples, lists, dicts and JSON's scalars.
-    `file` is written below a directory that exists already, for us alone; a value with anything else in it is not kept.
-    What `make` raises passes.
+    Exceptions of `make` pass through.
+
+    Args:
+        file: Where the value is kept, private; its parent is created, its parent's parent must exist.
+        make: Makes the value, from `kinds`, tuples, lists, dicts and JSON's scalars; any other value is not kept.
+        sources: Names and contents of everything the value depends on.
+        kinds: The dataclasses that occur in the value, by name.
+        code: The modules that make the value.
     """
     key = _digest(sources, code)
     kept = _read(file)
@@ -56,7 +60,7 @@ def remembered(
 
 
 def frozen(value: Any) -> Any:
-    """Return `value` as JSON values that `thawed` makes it of again; TypeError for what JSON cannot say."""
+    """Return `value` as JSON values from which `thawed` makes it again; TypeError for any other type."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, tuple):
@@ -68,13 +72,13 @@ def frozen(value: Any) -> Any:
             return {key: frozen(item) for key, item in value.items()}
         return {_KIND: "{}", "items": [[frozen(key), frozen(item)] for key, item in value.items()]}
     if is_dataclass(value):
-        said = {one.name: frozen(getattr(value, one.name)) for one in fields(value)}
-        return {_KIND: type(value).__name__, **said}
-    raise TypeError(f"a {type(value).__name__} cannot be kept")
+        items = {field.name: frozen(getattr(value, field.name)) for field in fields(value)}
+        return {_KIND: type(value).__name__, **items}
+    raise TypeError(f"cannot keep a {type(value).__name__}")
 
 
 def thawed(node: Any, kinds: Mapping[str, type]) -> Any:
-    """Return the value that `frozen` made these JSON values of; KeyError or TypeError if it did not."""
+    """Return the value from which `frozen` made these JSON values; KeyError or TypeError if it did not."""
     if isinstance(node, list):
         return tuple([thawed(item, kinds) for item in node])
     if not isinstance(node, dict):
@@ -101,7 +105,7 @@ def _digest(sources: Iterable[tuple[str, bytes]], code: Iterable[Path]) -> str:
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """Return a kept document that nobody but us can have written, None without one."""
+    """Return the kept document; None if there is none, or if another user could have written it."""
     try:
         kept = json.loads(read_private(file, MAX_BYTES, forbidden=0o022))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Deleting a directory tree that somebody hostile may have shaped."""
+"""Deleting a directory tree that an attacker may have shaped."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
-    """Delete `path` and everything below it; a link is deleted, never followed; nothing there is no error.
+    """Delete `path`, if it exists, and everything below it; links are deleted, never followed.
 
-    Any depth works (directories are moved up before they are emptied), and directories their owner may not read
-    are opened up first. FileError when something belongs to somebody else; what could be deleted is gone then.
+    Any depth works, because directories are moved up before they are emptied. Directories without permissions for
+    their owner get them first.
+
+    Raises:
+        FileError: Something belongs to another user; everything else that could be deleted is gone.
     """
     top = Path(path)
     try:
@@ -78,7 +81,7 @@ def _is_directory(name: str, parent: int) -> bool:
 
 
 def _make_accessible(name: str, parent: int) -> None:
-    """Give the owner all rights on a directory, by descriptor so that a link put there is not followed."""
+    """Give the owner all permissions on a directory, by descriptor so that a link put in its place is not followed."""
     descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         if os.fstat(descriptor).st_mode & 0o700 != 0o700:

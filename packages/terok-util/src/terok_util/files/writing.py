@@ -1,4 +1,4 @@
-"""Directories and files that are complete or absent, and never somebody else's."""
+"""Writing files so that they are complete or absent, and never another user's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def ensure_dir(path: str | os.PathLike[str], mode: int = 0o700) -> Path:
     """Create `path` and its missing parents with exactly `mode`, and return it.
 
-    A directory that exists is left as it is. FileError when something else is in the way or it cannot be made.
+    A directory that exists stays as it is. FileError if something else is in the way or it cannot be created.
     """
     directory = Path(path)
     missing = []
@@ -42,7 +42,7 @@ def ensure_dir(path: str | os.PathLike[str], mode: int = 0o700) -> Path:
 
 
 def ensure_dir_writable(path: str | os.PathLike[str], label: str) -> Path:
-    """Like `ensure_dir`; FileError that calls the directory `label` unless we can create files in it."""
+    """Do what `ensure_dir` does; FileError, which calls the directory `label`, unless we can create files in it."""
     directory = ensure_dir(path)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise FileError(
@@ -55,8 +55,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str, mode: int = 0o
     """Replace the file `path` by one with content `data` (text as UTF-8) and exactly `mode`.
 
     A reader sees the old file or the new one, with `durable` also after a power cut. A symbolic link at `path` is
-    replaced, not followed. The parent directory must exist. FileError when it cannot be done; nothing is left behind
-    then.
+    replaced, not followed. The parent directory must exist. FileError, and no trace, if it cannot be done.
     """
     target = Path(path)
     with _opened_directory(target.parent, _DIRECTORY) as parent:
@@ -64,10 +63,10 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str, mode: int = 0o
 
 
 def write_sensitive_file(path: str | os.PathLike[str], data: bytes | str, *, durable: bool = True) -> None:
-    """Replace the file `path` by one with content `data` that only we can read (0600), atomically.
+    """Replace the file `path` by one with content `data` that only this user can read (0600), atomically.
 
-    Missing parents are created 0700. FileError, before anything is written, when `path` or its directory is a
-    symbolic link, or the directory belongs to or can be written by somebody else.
+    Missing parents are created 0700. FileError, before anything is written, if `path` or its directory is a symbolic
+    link, or if the directory belongs to another user or others can write to it.
     """
     target = Path(path)
     ensure_dir(target.parent)
@@ -108,7 +107,7 @@ def _opened_directory(path: Path, flags: int) -> Iterator[int]:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        raise FileError(f"cannot use directory {path}: {error.strerror}", hint="make it, or name another") from error
+        raise FileError(f"cannot use directory {path}: {error.strerror}", hint="create it, or name another") from error
     try:
         yield descriptor
     finally:

@@ -1,4 +1,4 @@
-"""The one place where processes are started: bounded, redacted, and ended together with what they start."""
+"""The one place that starts processes: bounded, redacted, and ended together with their descendants."""
 
 from __future__ import annotations
 

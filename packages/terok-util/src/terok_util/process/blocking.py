@@ -1,4 +1,4 @@
-"""Running a child to its end and waiting for it."""
+"""Running a child to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_OUTPUT = 16 * 1024 * 1024
-"""Bytes of output (both streams together) kept from one child unless the caller says otherwise."""
+"""Bytes of output, both streams together, that are kept by default."""
 
 
 def run(
@@ -36,24 +36,41 @@ def run(
     stdin: int | IO[bytes] | None = None,
     sink: Callable[[bytes], None] | None = None,
     memory: int | None = None,
+    cancel: int | None = None,
 ) -> Completed:
     """Run a program to its end and return what it wrote.
 
-    The child gets a session of its own (no terminal to ask on), no descriptor of ours but `pass_fds`, and as input
-    `input`, else the file `stdin`, else nothing. After `timeout` seconds, or on any exception here, it and its
-    descendants are killed and reaped. `sink` takes standard output piece by piece, unredacted and without a limit,
-    instead of having it returned; an exception of it ends the child and passes through. The child, and each process
-    that it starts, may allocate `memory` bytes. The values in `redact` are
-    masked in the captured output and, like every registered secret, in error messages.
+    The child gets a session of its own (no terminal to ask on) and no descriptor of ours but `pass_fds`. After
+    `timeout` seconds, or on any exception here, it and its descendants are killed and reaped.
 
-    Raises ToolNotFound, ProcessTimeout, OutputTooLarge, with `check` ProcessFailed for a status other than 0, and
-    ProcessError for whatever else keeps the program from starting.
+    Args:
+        argv: The program and its arguments.
+        timeout: Seconds.
+        input: Its standard input; else the file `stdin`, else nothing.
+        env: Its environment, else ours.
+        cwd: Its directory, else ours.
+        check: Whether a status other than 0 is an error.
+        redact: Values to mask in the captured output and, like every registered secret, in error messages.
+        pass_fds: Descriptors that it inherits.
+        max_output: Bytes of output, both streams together, that are kept.
+        stdin: A file or descriptor to use as its standard input.
+        sink: Takes standard output piece by piece, unredacted and without a limit, instead of having it returned. Its
+            exceptions end the child and pass through.
+        memory: Bytes that the child, and each process that it starts, may allocate.
+        cancel: A descriptor; once it is readable, the child is killed and InterruptedError raised.
+
+    Raises:
+        ToolNotFound: There is no such program.
+        ProcessTimeout: It ran too long.
+        OutputTooLarge: It wrote too much.
+        ProcessFailed: It ended with a status other than 0, and `check` is set.
+        ProcessError: It could not be started.
+
     """
     secrets = tuple(redact)
-    source = input_end(input, stdin)
     child = spawn(
         argv,
-        stdin=source,
+        stdin=PIPE if input is not None else DEVNULL if stdin is None else stdin,
         stdout=PIPE,
         stderr=PIPE,
         env=env,
@@ -62,8 +79,8 @@ def run(
         detach=True,
         memory=memory,
     )
-    exchange = _attend(timeout, secrets, Exchange.begin(child, data=input, max_output=max_output, sink=sink))
-    return finish(exchange, secrets, check=check)
+    exchange = Exchange.begin(child, data=input, max_output=max_output, sink=sink)
+    return _attend(exchange, timeout, secrets, check=check, cancel=cancel)
 
 
 def stream(
@@ -83,41 +100,34 @@ def stream(
     """
     child = spawn(argv, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, detach=True)
     lines = LineSplitter(lambda line: on_line(redaction.redact(line)))
-    exchange = _attend(timeout, (), Exchange.begin(child, sink=lines.feed))
+    completed = _attend(Exchange.begin(child, sink=lines.feed), timeout, (), check=False)
     lines.end()
-    completed = finish(exchange, (), check=check)
-    return completed.returncode
+    return _checked(completed, ()).returncode if check else completed.returncode
 
 
-def input_end(data: bytes | None, stdin: int | IO[bytes] | None) -> int | IO[bytes]:
-    """Return what the child's standard input is: our pipe, the caller's file, or nothing."""
-    if data is not None:
-        return PIPE
-    return DEVNULL if stdin is None else stdin
-
-
-def finish(exchange: Exchange, secrets: Sequence[str | bytes], *, check: bool) -> Completed:
-    """Reap the child; with `check` a status other than 0 is ProcessFailed."""
-    completed = exchange.result(secrets)
-    if check and completed.returncode != 0:
+def _checked(completed: Completed, secrets: Sequence[str | bytes]) -> Completed:
+    if completed.returncode != 0:
         raise ProcessFailed(completed, secrets=secrets)
     return completed
 
 
-def _attend(timeout: float, secrets: Sequence[str | bytes], exchange: Exchange) -> Exchange:
-    """Serve the exchange to its end; on any exception the child is killed and reaped."""
+def _attend(
+    exchange: Exchange, timeout: float, secrets: Sequence[str | bytes], *, check: bool, cancel: int | None = None
+) -> Completed:
+    """Serve the exchange to its end and reap the child, which any exception kills."""
     try:
-        if not _converse(exchange, timeout):
+        if not _converse(exchange, timeout, cancel):
             raise ProcessTimeout(exchange.argv, timeout, secrets=secrets)
     except BaseException:
         kill_tree(exchange.child)
         raise
     finally:
         exchange.close()
-    return exchange
+    completed = exchange.result(secrets)
+    return _checked(completed, secrets) if check else completed
 
 
-def _converse(exchange: Exchange, timeout: float) -> bool:
+def _converse(exchange: Exchange, timeout: float, cancel: int | None) -> bool:
     """Serve the exchange until the child has ended; False when `timeout` came first."""
     deadline = time.monotonic() + timeout
     while not exchange.done:
@@ -131,7 +141,11 @@ def _converse(exchange: Exchange, timeout: float) -> bool:
             poller.register(descriptor, select.POLLOUT)
         if not exchange.exited:
             poller.register(exchange.ended, select.POLLIN)
+        if cancel is not None:
+            poller.register(cancel, select.POLLIN)
         for descriptor, _ in poller.poll(rest * 1000):
+            if descriptor == cancel:
+                raise InterruptedError(f"{exchange.argv[0]} was cancelled")
             if descriptor == exchange.ended:
                 exchange.exited = True
                 deadline = min(deadline, time.monotonic() + LINGER)

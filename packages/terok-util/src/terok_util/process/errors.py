@@ -1,10 +1,10 @@
-"""What can go wrong with a child process.
+"""The errors of child processes.
 
 ProcessError            it could not be started or followed
 ├── ToolNotFound        there is no such program (exit 127)
 ├── ProcessTimeout      it ran too long and was killed (exit 124)
 ├── OutputTooLarge      it wrote more than the caller would keep and was killed
-└── ProcessFailed       it ended with a status other than 0 (`.completed` has the rest)
+└── ProcessFailed       it ended with a status other than 0 (`.completed` has its output)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXCERPT_LIMIT = 600
 
 
 class ProcessError(TerokError):
-    """A child process could not be started, or its exchange with us broke down."""
+    """A child process could not be started, or communication with it failed."""
 
 
 class ToolNotFound(ProcessError):
@@ -37,7 +37,7 @@ class ToolNotFound(ProcessError):
 
 
 class OutputTooLarge(ProcessError):
-    """The child wrote more than `max_output` bytes; it was killed and nothing of it is used."""
+    """The child wrote more than `max_output` bytes; it was killed and its output discarded."""
 
 
 class ProcessTimeout(ProcessError):

@@ -1,7 +1,4 @@
-"""The conversation with a running child: its input, its bounded output, its end.
-
-No waiting happens here. A blocking loop and an event loop both drive the same object.
-"""
+"""The pipes of a running child: its input, its bounded output, its end. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -21,11 +18,11 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 LINGER = 0.5
-"""Seconds that output is still awaited once the child has ended but a descendant holds its pipes."""
+"""Seconds to wait for output after the child has ended, because a descendant may still hold its pipes."""
 
 
 class Exchange:
-    """The descriptors of one child and what came out of them so far.
+    """The descriptors of one child and its output so far.
 
     `readers` and `writers` are the pipe descriptors still open, `ended` (a pidfd) becomes readable when the child
     ends. `sink`, if given, gets the standard output instead of the buffer.
@@ -63,7 +60,7 @@ class Exchange:
         max_output: int = 0,
         sink: Callable[[bytes], None] | None = None,
     ) -> Self:
-        """Return the exchange with `child`; a child it cannot be had with (no descriptors left) is killed."""
+        """Return the exchange with `child`, which is killed if that fails (no descriptors left)."""
         try:
             return cls(child, data=data, max_output=max_output, sink=sink)
         except OSError as error:
@@ -74,7 +71,7 @@ class Exchange:
             raise ProcessError(f"cannot follow a child process: {error.strerror}") from error
 
     def ready(self, descriptor: int) -> None:
-        """Read or write one of the pipes, once; OutputTooLarge beyond the limit."""
+        """Read or write one of the pipes once; OutputTooLarge beyond the limit."""
         if descriptor in self.readers:
             self._take(descriptor)
         elif descriptor in self.writers:
@@ -101,7 +98,7 @@ class Exchange:
             self._pending = self._pending[os.write(descriptor, self._pending[:_CHUNK]) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # a child that closed its end gets no more
+        except BrokenPipeError:  # the child has closed its end
             self._pending = self._pending[:0]
         if not self._pending:
             self._drop(descriptor)
@@ -114,17 +111,17 @@ class Exchange:
 
     @property
     def done(self) -> bool:
-        """The child has ended and its output is complete."""
+        """Whether the child has ended and its output is complete."""
         return self.exited and not self.readers
 
     def result(self, secrets: Iterable[str | bytes]) -> Completed:
-        """Reap the child and return what it left, with `secrets` masked in its output."""
+        """Reap the child and return its status and output, with `secrets` masked."""
         status = self.child.wait()
         out, err = redact_bytes(bytes(self._out), secrets), redact_bytes(bytes(self._err), secrets)
         return Completed(self.argv, status, out, err)
 
     def close(self) -> None:
-        """Give all descriptors back."""
+        """Close all descriptors."""
         for descriptor in [*self._files]:
             self._drop(descriptor)
         if self.ended >= 0:

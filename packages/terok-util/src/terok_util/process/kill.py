@@ -1,4 +1,4 @@
-"""Ending a child and everything it started."""
+"""Ending a process and all its descendants."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class HasPid(Protocol):
 def kill_tree(target: int | HasPid, grace: float = GRACE) -> None:
     """End a process, its process group if it leads one, and its descendants: SIGTERM, `grace` seconds, SIGKILL.
 
-    A Popen is reaped as well. A process that is already gone is no error. Members are held by descriptor, so
-    that a process id used again in between is never signalled.
+    A Popen is reaped as well. A process that has ended already is not an error. Members are held by descriptor, so
+    that a process ID that is reused in between is never signalled.
     """
     if not isinstance(target, int) and getattr(target, "returncode", None) is not None:
-        return  # reaped: the id may be somebody else's by now
+        return  # reaped: the ID may belong to another process by now
     tree = ProcessTree(target if isinstance(target, int) else target.pid)
     try:
         tree.signal(signal.SIGTERM)
@@ -44,20 +44,20 @@ def kill_tree(target: int | HasPid, grace: float = GRACE) -> None:
 
 
 def reap(child: subprocess.Popen[bytes]) -> None:
-    """Take a killed child out of the process table; one that is stuck in the kernel is left there."""
+    """Wait for a killed child, but not forever for one that is stuck in the kernel."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_REAP_LIMIT)
 
 
 class ProcessTree:
-    """A process with its group and descendants as they were when looked at, to be signalled as a whole."""
+    """A process with its group and descendants at one moment, to be signalled as a whole."""
 
     def __init__(self, pid: int) -> None:
         if pid <= 1 or pid == os.getpid():
             raise ValueError(f"refusing to signal process {pid}")
         self._group: int | None = None
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # A child that did not get a group of its own is in ours.
+            # A child without a group of its own is in ours.
             if os.getpgid(pid) == pid:
                 self._group = pid
         self._handles: list[int] = []
@@ -66,7 +66,7 @@ class ProcessTree:
                 self._handles.append(os.pidfd_open(member))
 
     def signal(self, number: int) -> None:
-        """Send signal `number` to all that are left."""
+        """Send signal `number` to all members that still run."""
         if self._group is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, number)
@@ -75,7 +75,7 @@ class ProcessTree:
                 signal.pidfd_send_signal(handle, number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all have ended, at most `seconds`; True when they have."""
+        """Wait until all have ended, at most `seconds`; return whether they have."""
         deadline = time.monotonic() + seconds
         poller = select.poll()
         for handle in self._handles:
@@ -92,18 +92,18 @@ class ProcessTree:
         return True
 
     def kill(self) -> None:
-        """Send SIGKILL and wait until it has worked (a process stuck in the kernel is left after a while)."""
+        """Send SIGKILL and wait for its effect, but not forever for a process that is stuck in the kernel."""
         self.signal(signal.SIGKILL)
         self.wait(_REAP_LIMIT)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         while self._handles:
             os.close(self._handles.pop())
 
 
 def _relatives(pid: int, group: int | None) -> list[int]:
-    """Return the other members of `group` and all descendants of `pid` whose chain of parents is alive."""
+    """Return the other members of `group` and all descendants of `pid` whose parents are alive."""
     members: set[int] = set()
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - hundreds of names, no Path objects needed

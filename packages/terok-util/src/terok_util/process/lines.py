@@ -1,4 +1,4 @@
-"""Bytes in, lines out."""
+"""Splitting bytes into lines."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_LINE = 65536
-"""Bytes after which a line that has no end is handed over as it is."""
+"""Bytes after which a line without an end is handed over in pieces."""
 
 
 class LineSplitter:
-    """Collects chunks and calls `on_line` for every line, without its line end."""
+    """Collect chunks and call `on_line` for every line, without its line end."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self._rest += chunk
         *lines, rest = self._rest.split(b"\n")
         self._rest = rest
@@ -30,7 +30,7 @@ class LineSplitter:
             del self._rest[:MAX_LINE]
 
     def end(self) -> None:
-        """Hand over what came after the last line end."""
+        """Hand over the rest after the last line end."""
         if self._rest:
             self._emit(self._rest)
             self._rest = bytearray()

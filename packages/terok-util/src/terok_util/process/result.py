@@ -1,4 +1,4 @@
-"""What a finished child process left behind."""
+"""The result of a finished child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting a child: the one place where a process comes into being."""
+"""Starting a child process."""
 
 from __future__ import annotations
 
@@ -26,34 +26,26 @@ STDOUT = subprocess.STDOUT
 
 
 class SpawnOptions(TypedDict, total=False):
-    """How a child is started.
+    """How a child is started."""
 
-    stdin, stdout, stderr   a descriptor, a file, PIPE, DEVNULL or STDOUT; stdin is closed unless given
-    env, cwd                its environment and directory, else ours
-    pass_fds                descriptors it inherits besides these three
-    detach                  gives it a session of its own too, so that it outlives our terminal
-    preexec                 runs in the child before exec; must not take locks that threads of ours may hold
-    memory                  bytes that it, and each process it starts, may allocate (RLIMIT_DATA); without it, what
-                            our own hard limit allows, whatever we keep to ourselves
-    cpu                     seconds of a processor that it, and each process it starts, may use
-    """
-
-    stdin: int | IO[bytes] | None
-    stdout: int | IO[bytes] | None
-    stderr: int | IO[bytes] | None
-    env: Mapping[str, str] | None
-    cwd: str | os.PathLike[str] | None
-    pass_fds: Sequence[int]
-    detach: bool
-    preexec: Callable[[], None] | None
-    memory: int | None
-    cpu: int | None
+    stdin: int | IO[bytes] | None  # a descriptor, a file, PIPE or DEVNULL (the default)
+    stdout: int | IO[bytes] | None  # the same; ours by default
+    stderr: int | IO[bytes] | None  # the same, or STDOUT
+    env: Mapping[str, str] | None  # else ours
+    cwd: str | os.PathLike[str] | None  # else ours
+    pass_fds: Sequence[int]  # descriptors it inherits besides these three
+    detach: bool  # a session of its own, so that it outlives our terminal
+    preexec: Callable[[], None] | None  # runs in the child before exec; must not take locks that our threads may hold
+    memory: int | None  # bytes that it, and each process it starts, may allocate (RLIMIT_DATA); else our hard limit
+    cpu: int | None  # seconds of processor time that it, and each process it starts, may use
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> subprocess.Popen[bytes]:
-    """Start a long-lived child in a process group of its own and return it.
+    """Start a long-lived child in a process group of its own and return it; the caller ends and reaps it (`kill_tree`).
 
-    The caller reaps it (`kill_tree` does both). Raises ToolNotFound or ProcessError.
+    Raises:
+        ToolNotFound: There is no such program.
+        ProcessError: It could not be started.
     """
     command, words = _prepared(argv, options)
     try:
@@ -65,7 +57,7 @@ def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions
 async def spawn_async(
     argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]
 ) -> asyncio.subprocess.Process:
-    """Like `spawn`, for a running event loop: streams given as PIPE are asyncio streams."""
+    """Start a child as `spawn` does, with asyncio streams for those given as PIPE."""
     import asyncio
 
     command, words = _prepared(argv, options)
@@ -95,7 +87,7 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
 
 
 def _limited(child: Child, options: SpawnOptions) -> Child:
-    # Set from here: code between fork and exec would make every start slow.
+    # Set from outside: code between fork and exec would slow down every start.
     own, most = resource.getrlimit(resource.RLIMIT_DATA)
     memory, cpu = options.get("memory"), options.get("cpu")
     limits = {}
@@ -110,7 +102,7 @@ def _limited(child: Child, options: SpawnOptions) -> Child:
 
 
 def exec_replace(argv: Sequence[str | os.PathLike[str]], env: Mapping[str, str] | None = None) -> NoReturn:
-    """Become the program `argv` names; returns only by raising ToolNotFound or ProcessError."""
+    """Become the program that `argv` names; ToolNotFound or ProcessError if that fails."""
     command = checked_argv(argv)
     environment = checked_env(env)
     program = find_tool(command[0], env=environment)
@@ -128,7 +120,7 @@ def _not_started(command: tuple[str, ...], cwd: str | os.PathLike[str] | None, e
     if isinstance(error, OSError) and cwd is not None and error.filename == os.fspath(cwd):
         return ProcessError(f"cannot start in directory {os.fspath(cwd)!r} ({error.strerror}): {shown}")
     if isinstance(error, FileNotFoundError):
-        # The file is there, so it is the interpreter of its first line that is missing.
+        # The file exists, so the interpreter in its first line does not.
         return ToolNotFound(f"program cannot run here: {shown}", hint=f"check the first line of {command[0]}")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return ProcessError(f"cannot start ({reason}): {shown}")

@@ -1,4 +1,4 @@
-"""Where programs are, and whether an argument vector can be executed at all."""
+"""Finding programs, and checking arguments and environment before they reach the kernel."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from terok_util.text import safe_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# An ordinary user's PATH often lacks these, yet nft, ip and newuidmap's friends live there.
+# nft, ip and others are in directories that an ordinary user's PATH often lacks.
 _SYSTEM_DIRS = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def find_tool(name: str, *, hint: str | None = None, env: Mapping[str, str] | None = None) -> str:
-    """Return the absolute path of the program `name`.
+    """Return the absolute path of the program `name`; ToolNotFound with `hint`, or a generic one, if there is none.
 
-    PATH (of `env`, else ours) is searched first, then the system directories; relative entries are skipped, so
-    that a program of the current directory is never picked up. A name with a slash must be executable as it is.
-    Raises ToolNotFound with `hint`, or a generic one.
+    PATH (of `env`, else ours) is searched first, then the system directories. Relative entries are skipped, so that
+    a program of the current directory is never found. A name with a slash must be executable as it is.
     """
     if "/" in name:
         if _executable(name):
@@ -41,7 +40,7 @@ def _executable(path: str) -> bool:
 
 
 def checked_argv(argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
-    """Return `argv` as plain strings; ProcessError when it is empty, not a sequence, or has a NUL in it."""
+    """Return `argv` as plain strings; ProcessError if it is empty, not a sequence, or contains a NUL."""
     if isinstance(argv, str | bytes):
         raise ProcessError("a command must be a sequence of arguments, not one string")
     plain = tuple(os.fspath(part) for part in argv)
@@ -54,7 +53,7 @@ def checked_argv(argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
 
 
 def checked_env(env: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Return a copy of `env`; ProcessError (naming the variable only) for what the kernel could not take."""
+    """Return a copy of `env`; ProcessError, which names only the variable, if the kernel could not take it."""
     if env is None:
         return None
     for name, value in env.items():

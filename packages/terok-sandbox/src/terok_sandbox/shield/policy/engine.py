@@ -145,7 +145,7 @@ class Policy:
     def grants(self, name: str, *, now: datetime | None = None) -> tuple[Grant, ...]:
         """Return what is open for a name, strongest tier first.
 
-        A grant over a range of ports of which a deny rule closes some is left out whole.
+        A grant of every port of which a deny rule closes one is left out whole.
         """
         now = now or datetime.now(UTC)
         if _refused_name(name):
@@ -174,7 +174,7 @@ class Policy:
         if grant.rule.tier == "override":
             return _by_rule(grant.rule)
         for rule in overlapping:
-            if rule.tier == "override" and any(_contains(own, grant.service) for own in rule.services):
+            if rule.tier == "override" and any(own.contains(grant.service) for own in rule.services):
                 return _by_rule(rule)
         for rule in overlapping:
             if not rule.allow and TIERS.index(rule.tier) <= TIERS.index(grant.rule.tier):
@@ -215,10 +215,6 @@ def _refused_name(name: str) -> Decision | None:
 
 def _covers(rule: Rule, protocol: str, port: int) -> bool:
     return any(service.covers(protocol, port) for service in rule.services)
-
-
-def _contains(outer: Service, inner: Service) -> bool:
-    return outer.protocol == inner.protocol and outer.first <= inner.first and inner.last <= outer.last
 
 
 def _strongest(rules: Iterable[Rule]) -> Rule | None:

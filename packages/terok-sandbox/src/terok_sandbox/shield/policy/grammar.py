@@ -5,8 +5,9 @@ One rule per line::
     +|- target[:port][/protocol] [%reason="text"] [%expires=2030-01-31T12:00:00Z] [%from="where"] [%tls=off] [# comment]
 
 `target` is a name, `*.name` (every name below, not the name itself), an address or a CIDR; IPv6 stands in brackets
-when a port follows. `port` is a number or `*` for every port, `protocol` is `tcp` or `udp`. What is left out
-is read narrowly: an allow rule without a port opens TCP 80 and 443, without a protocol TCP; a deny rule closes all.
+when a port follows. `port` is one number or `*` for every port (there are no ranges), `protocol` is `tcp` or `udp`.
+What is left out is read narrowly: an allow rule without a port opens TCP 80 and 443, one without a protocol opens TCP,
+and a deny rule closes every port and protocol.
 """
 
 from __future__ import annotations
@@ -37,33 +38,40 @@ LAUNCH_TIERS: Final[tuple[Tier, ...]] = ("override", "security_deny", "provider_
 MAX_LINE: Final = 1024
 MAX_LINES: Final = 20_000
 _SERVICE: Final = re.compile(r"(?P<target>.*?)(?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z")
-_BRACKETED: Final = re.compile(r"\[(?P<target>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z")
+_BRACKETED: Final = r"\[(?P<target>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}|\*))?(?:/(?P<protocol>tcp|udp))?\Z"
 _METADATA: Final = re.compile(r'\s+%(?P<key>[a-z]+)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"]+))')
-_EXPIRES: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z", re.ASCII)
+_EXPIRES: Final = r"(?a:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z)"
 _GRAMMAR_HINT: Final = 'write rules like: + host.example.com:443 %reason="why"'
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A protocol and an inclusive range of ports."""
+    """One port of a protocol, or every port of it (`None`).
+
+    Nothing in between: the sets in the kernel hold an address with one port or with none, so that a range would have
+    to open either port by port or everything.
+    """
 
     protocol: Protocol
-    first: int
-    last: int
+    port: int | None
 
     def covers(self, protocol: str, port: int) -> bool:
-        """Whether one port of one protocol belongs to it."""
-        return self.protocol == protocol and self.first <= port <= self.last
+        """Whether `port` of `protocol` belongs to the service."""
+        return self.protocol == protocol and self.port in (None, port)
+
+    def contains(self, other: Service) -> bool:
+        """Whether every port of `other` belongs to the service."""
+        return self.protocol == other.protocol and self.port in (None, other.port)
 
     def overlaps(self, other: Service) -> bool:
-        """Whether the two have a port in common."""
-        return self.protocol == other.protocol and self.first <= other.last and other.first <= self.last
+        """Whether the two services have a port in common."""
+        return self.contains(other) or other.contains(self)
 
     def __str__(self) -> str:
-        return f"{self.protocol} {self.first if self.first == self.last else f'{self.first}-{self.last}'}"
+        return f"{self.protocol} {self.port or '*'}"
 
 
-WEB: Final = (Service("tcp", 443, 443), Service("tcp", 80, 80))
+WEB: Final = (Service("tcp", 443), Service("tcp", 80))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +173,7 @@ def _metadata(text: str) -> tuple[str, datetime | None, bool]:
 
 def _expires(text: str) -> datetime:
     try:
-        if not _EXPIRES.match(text):
+        if not re.match(_EXPIRES, text):
             raise ValueError(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -175,9 +183,11 @@ def _expires(text: str) -> datetime:
 
 
 def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime | None, line: str) -> Rule:
+    if ":" in spelled and "-" in spelled.rpartition(":")[2]:
+        raise PolicyError(f"{spelled[:80]!r} has a range of ports", hint="write one line for each port, or :* for all")
     bracketed = spelled.startswith("[")
     if bracketed:
-        match = _BRACKETED.match(spelled)
+        match = re.match(_BRACKETED, spelled)
     elif spelled.count(":") > 1:  # a bare IPv6 address: every colon is part of it
         match = re.fullmatch(r"(?P<target>.*?)(?P<port>(?!))?(?:/(?P<protocol>tcp|udp))?", spelled)
     else:
@@ -199,11 +209,11 @@ def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime 
 
 
 def _services(allow: bool, port: str | None, protocol: str | None) -> tuple[Service, ...]:
-    first, last = 0, 65535
+    number = None
     if port is not None and port != "*":
-        first = last = int(port)
-        if not 0 < first <= 65535 or str(first) != port:
-            raise PolicyError(f"there is no port {port}", hint="ports are 1 to 65535, * is every port")
+        number = int(port)
+        if not 0 < number <= 65535 or str(number) != port:
+            raise PolicyError(f"invalid port {port}", hint="ports are 1 to 65535, * is every port")
     if allow and port is None:
         if protocol is not None:
             raise PolicyError("a protocol needs a port", hint="write :* for every port")
@@ -212,7 +222,7 @@ def _services(allow: bool, port: str | None, protocol: str | None) -> tuple[Serv
         protocols: tuple[Protocol, ...] = ("tcp",) if allow else ("tcp", "udp")
     else:
         protocols = ("tcp",) if protocol == "tcp" else ("udp",)
-    return tuple(Service(each, first, last) for each in protocols)
+    return tuple(Service(each, number) for each in protocols)
 
 
 def _check_tier(rule: Rule) -> None:

@@ -44,9 +44,9 @@ def lifetime(ttl: int, remaining: float | None = None) -> int:
 
 def set_and_key(name: str, address: Address, service: Service) -> tuple[str, str]:
     """Return which set of the family `name` holds `address` with `service`, and the element's key there."""
-    any_port = service.first != service.last
-    key = f"{address} . {service.protocol}{'' if any_port else f' . {service.first}'}"
-    return f"{name}{'_any' if any_port else ''}{address.version}", key
+    if service.port is None:
+        return f"{name}_any{address.version}", f"{address} . {service.protocol}"
+    return f"{name}{address.version}", f"{address} . {service.protocol} . {service.port}"
 
 
 def learn_command(learned: Iterable[Learned]) -> str:
@@ -59,7 +59,7 @@ def learn_command(learned: Iterable[Learned]) -> str:
     for one in learned:
         name, key = set_and_key("learned_override" if one.override else "learned", one.address, one.service)
         by_set[name][key] = max(one.seconds, by_set[name].get(key, 0))
-        for service in (one.service, replace(one.service, first=0, last=65535)):  # or the denial was of every port
+        for service in (one.service, replace(one.service, port=None)):  # or the denial was of every port
             name, key = set_and_key("cut", one.address, service)
             cut[name][key] = None
     commands = [

@@ -128,7 +128,7 @@ def stage_elements(stage: str, rules: list[Rule], now: datetime) -> Elements:
     for rule in rules:
         assert rule.network is not None
         for service in rule.services:
-            port = "" if service.first != service.last else f" . {service.first}"
+            port = "" if service.port is None else f" . {service.port}"
             for version, network in _reached_as(rule.network):
                 spans[f"{stage}{'' if port else '_any'}", version, f" . {service.protocol}{port}"].append(
                     (network, rule.expires)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.errors import BadCredential
 
 if TYPE_CHECKING:
     from terok_sandbox.vault.store import CredentialDB
 
-_SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _COLUMNS = "k.id, k.key_type, k.public_blob, k.comment, k.fingerprint, k.created_at"
 
 
@@ -126,8 +125,8 @@ class SSHManager:
         return bytes(rows[0][0]) if rows else None
 
     def _checked(self, scope: str, key_id: int) -> None:
-        if not _SCOPE.fullmatch(scope):
-            raise BadCredential(f"{scope!r} is not a usable scope", hint="use up to 64 of: letters, digits, _ . -")
+        if not is_plain(scope):
+            raise BadCredential(f"invalid scope {scope[:80]!r}", hint=PLAIN_HINT)
         if not self._db.rows("SELECT 1 FROM ssh_keys WHERE id = ?", (key_id,)):
             raise BadCredential(f"there is no key {key_id}", hint=_LIST)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import secrets
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.values.names import is_plain
 from terok_sandbox.vault.usage.budget import Totals
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ MAX_GROUPS: Final = 500
 """Rows that a file is put together to; a container may invent names of models."""
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _COUNTS: Final = (*TOKENS, "sent", "received", "cost_nano")
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 Number = tuple[str, int]
 """The run of a broker, and the number of a request in it."""
@@ -45,7 +44,7 @@ def project_dir(base: Path, scope: str) -> Path:
     """Return a project's directory below `base`."""
     if not scope:
         return base / "_"
-    return base / (scope if _PLAIN.match(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
+    return base / (scope if is_plain(scope) else f"_{hashlib.sha256(scope.encode()).hexdigest()[:24]}")
 
 
 class _Book:

@@ -110,7 +110,7 @@ def test_expiry_is_enforced() -> None:
 
 def test_grants_of_a_name_leave_out_what_a_stronger_tier_closes() -> None:
     one = policy(security_deny=("- a.example:80",), project_allow=("+ a.example", "+ a.example:*/udp"))
-    assert [grant.service for grant in one.grants("a.example")] == [Service("tcp", 443, 443)]
+    assert [grant.service for grant in one.grants("a.example")] == [Service("tcp", 443)]
     assert one.decide_name("a.example", 80).tier == "security_deny"
 
 

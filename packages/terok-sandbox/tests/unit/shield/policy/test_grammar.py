@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.policy.grammar import MAX_LINE, MAX_LINES, WEB, Service, parse_line, parse_tier
+from terok_sandbox.shield.policy_file import parse_policy_file
+from terok_sandbox.shield.wall import Destination
 
 OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
 
@@ -15,23 +18,48 @@ OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
     ("line", "target", "services"),
     [
         ("+ example.com", "example.com", WEB),
-        ("+example.com:8443", "example.com", (Service("tcp", 8443, 8443),)),
-        ("+ example.com:*", "example.com", (Service("tcp", 0, 65535),)),
-        ("+ example.com:443/udp", "example.com", (Service("udp", 443, 443),)),
-        ("- example.com", "example.com", (Service("tcp", 0, 65535), Service("udp", 0, 65535))),
-        ("- example.com:22", "example.com", (Service("tcp", 22, 22), Service("udp", 22, 22))),
+        ("+example.com:8443", "example.com", (Service("tcp", 8443),)),
+        ("+ example.com:*", "example.com", (Service("tcp", None),)),
+        ("+ example.com:443/udp", "example.com", (Service("udp", 443),)),
+        ("- example.com", "example.com", (Service("tcp", None), Service("udp", None))),
+        ("- example.com:22", "example.com", (Service("tcp", 22), Service("udp", 22))),
         ("+ 192.0.2.7", "192.0.2.7/32", WEB),
-        ("+ 192.0.2.0/24:22/tcp", "192.0.2.0/24", (Service("tcp", 22, 22),)),
+        ("+ 192.0.2.0/24:22/tcp", "192.0.2.0/24", (Service("tcp", 22),)),
         ("+ 2001:db8::7", "2001:db8::7/128", WEB),
         ("+ 2001:db8::/32", "2001:db8::/32", WEB),
-        ("+ [2001:db8::/32]:22/tcp", "2001:db8::/32", (Service("tcp", 22, 22),)),
-        ("- 2001:db8::7/udp", "2001:db8::7/128", (Service("udp", 0, 65535),)),
+        ("+ [2001:db8::/32]:22/tcp", "2001:db8::/32", (Service("tcp", 22),)),
+        ("- 2001:db8::7/udp", "2001:db8::7/128", (Service("udp", None),)),
     ],
 )
 def test_targets_and_services(line: str, target: str, services: tuple[Service, ...]) -> None:
     rule = parse_line(line)
     assert rule is not None
     assert (rule.name or str(rule.network), rule.services) == (target, services)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["example.com:8000-8010", "*.example.com:8000-8010/udp", "192.0.2.0/24:1-65535", "[2001:db8::7]:8000-8010"],
+)
+def test_a_range_of_ports_is_refused_wherever_it_is_written(target: str) -> None:
+    writings = [
+        lambda: parse_line(f"+ {target}"),
+        lambda: parse_line(f"- {target}", tier="security_deny"),
+        lambda: parse_policy_file(f"+ {target}\n", "a.policy"),
+        lambda: LiveVerdict(target, "allow").rule(),
+        lambda: LiveVerdict(target, "deny").rule(),
+    ]
+    for write in writings:
+        with pytest.raises(PolicyError, match="a range of ports") as caught:
+            write()
+        assert "one line for each port" in (caught.value.hint or "")
+    with pytest.raises(PolicyError):
+        Destination.parse(target)
+
+
+def test_a_range_of_ports_cannot_be_built() -> None:
+    with pytest.raises(TypeError):
+        Service("tcp", 8000, 8010)  # type: ignore[call-arg]
 
 
 def test_metadata_and_comments() -> None:

@@ -247,7 +247,7 @@ def test_an_unusable_listing_is_a_mismatch(junk: str | bytes) -> None:
 
 
 def test_learned_addresses_enter_with_their_port_and_time() -> None:
-    https, any_port = Service("tcp", 443, 443), Service("tcp", 0, 65535)
+    https, any_port = Service("tcp", 443), Service("tcp", None)
     learned = [
         Learned(ip_address("203.0.113.9"), https, override=False, seconds=60),
         Learned(ip_address("203.0.113.9"), https, override=False, seconds=90),

@@ -50,7 +50,7 @@ def test_mistakes(ssh, tmp_path: Path) -> None:
     for words in (("pub", "none"), ("rename", "SHA256:x", "c"), ("export", "none", "--out-dir", "/tmp")):
         assert "no vault" in ssh(*words, code=1)
     ssh("add", "proj")
-    assert "not a usable scope" in ssh("add", "a/b", code=1)
+    assert "invalid scope" in ssh("add", "a/b", code=1)
     assert "cannot be read" in ssh("import", "proj", "--private-key", str(tmp_path / "none"), code=1)
     assert "comment" in ssh("add", "proj", "-c", "a\nb", code=1)
     assert "name a scope" in ssh("remove", code=2)
