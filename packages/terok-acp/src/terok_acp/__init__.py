@@ -9,8 +9,6 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok_acp.cli.tree import COMMANDS
-
-    __all__ = ["COMMANDS"]
+    from terok_acp.cli.tree import COMMANDS as COMMANDS
 else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__, {"COMMANDS": ".cli.tree"})
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

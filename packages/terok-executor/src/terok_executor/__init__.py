@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.compat import AgentProvider as AgentProvider
+    from terok_executor.compat import AuthProvider as AuthProvider
+    from terok_executor.compat import MountDef as MountDef
+    from terok_executor.compat import ProviderConfig as ProviderConfig
     from terok_executor.compat import RawAgentYaml as RawAgentYaml
+    from terok_executor.compat import SidecarSpec as SidecarSpec
+    from terok_executor.compat import VaultRoute as VaultRoute
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.credentials import store_api_key as store_api_key
     from terok_executor.errors import BuildError as BuildError
@@ -40,7 +46,6 @@ if TYPE_CHECKING:
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
-    from terok_executor.integrations.sandbox import Route
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
@@ -62,6 +67,8 @@ if TYPE_CHECKING:
     from terok_executor.launch.task_files import RunRecord as RunRecord
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.paths import mounts_dir as mounts_dir
+    from terok_executor.roster.install import InstallSpec as InstallSpec
+    from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.roster import AgentRoster as AgentRoster
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
@@ -69,9 +76,7 @@ if TYPE_CHECKING:
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
-    from terok_executor.roster.types import InstallSpec as InstallSpec
     from terok_executor.roster.types import MountSpec as MountSpec
-    from terok_executor.roster.types import Provider as Provider
     from terok_executor.roster.types import Tool as Tool
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.delivery import Delivery as Delivery
@@ -83,58 +88,5 @@ if TYPE_CHECKING:
     from terok_executor.runner.result import RunResult as RunResult
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
-
-    AgentProvider = Agent
-    AuthProvider = Provider
-    MountDef = MountSpec
-    ProviderConfig = AgentRunConfig
-    SidecarSpec = Tool
-    VaultRoute = Route
 else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".runner.agent_runner": "AgentRunner",
-            ".auth.authenticator": "Authenticator authenticate",
-            ".auth.container": "extract_credential",
-            ".auth.errors": "ConfigPatchError CredentialShapeError LoginError",
-            ".auth.leaks": "Leak scan_leaked_credentials vault_secrets",
-            ".auth.output": "AuthEvent",
-            ".auth.session": "AuthSession",
-            ".auth.status": "CredentialStatus credential_status",
-            ".cli.auth_verbs": "VAULT_COMMANDS",
-            ".cli.tree": "COMMANDS",
-            ".compat": "RawAgentYaml",
-            ".image.config_view": "ExecutorConfigView RawImageSection",
-            ".credentials": "CredentialMissingError store_api_key",
-            ".runner.delivery": "Delivery",
-            ".runner.doctor": "agent_doctor_checks",
-            ".errors": "BuildError ExecutorError PrerequisiteError RequestError RosterError UndeliveredError",
-            ".runner.follow": "Outcome",
-            ".image.builder": "ImageBuilder ImageSet",
-            ".image.context": "AGENTS_LABEL",
-            ".image.reference": "DEFAULT_BASE_IMAGE detect_family",
-            ".launch.krun": "KrunHost KrunHostKeypair",
-            ".launch.env": "ContainerEnvResult ContainerEnvSpec VaultLocation assemble_container_env",
-            ".launch.instructions": "bundled_default_instructions resolve_instructions",
-            ".launch.prepared": "write_supervisor_sidecar",
-            ".launch.request": "AgentRequest LaunchRequest RunOptions ToolRequest",
-            ".launch.resume": "inject_prompt",
-            ".launch.seeding": "seed_workspace_from_clone_cache",
-            ".launch.subagents": "SubAgent parse_md_agent",
-            ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
-            ".paths": "mounts_dir",
-            ".runner.preflight": "CheckResult Preflight ensure_sandbox_ready",
-            ".runner.result": "RunResult",
-            ".roster.roster": "AGENT_PROVIDERS AgentRoster",
-            ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
-            ".roster.types": "Agent HelpSpec InstallSpec Provider Tool",
-            ".runner.storage": "SharedMountStorageInfo TaskStorageInfo",
-            "AgentProvider": ".roster.types:Agent",
-            "AuthProvider": ".roster.types:Provider",
-            "MountDef": ".roster.types:MountSpec",
-            "ProviderConfig": ".roster.run_config:AgentRunConfig",
-            "SidecarSpec": ".roster.types:Tool",
-            "VaultRoute": ".integrations.sandbox:Route",
-        },
-    )
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from terok_sandbox.config.view import SandboxConfigView
     from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
     from terok_sandbox.errors import GpuConfigError, SandboxError
-    from terok_sandbox.gate.mirror import GitGate
-    from terok_sandbox.gate.served import GateServer
+    from terok_sandbox.gate.git_gate import GitGate
+    from terok_sandbox.gate.host_server import GateServer
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS
     from terok_sandbox.launch.resources import PerContainerResources, allocate_per_container_resources
     from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
-    from terok_sandbox.runtime.fake import FakeRuntime, FakeSupervision
+    from terok_sandbox.launch.supervision import FakeSupervision
+    from terok_sandbox.runtime.fake import FakeRuntime
     from terok_sandbox.runtime.guest import GuestKeys, SshTransport, service_ports
     from terok_sandbox.runtime.krun import KrunRuntime
     from terok_sandbox.runtime.podman import PodmanRuntime
@@ -116,12 +117,13 @@ else:
             ".config.view": "SandboxConfigView",
             ".doctor.check": "CheckVerdict DoctorCheck",
             ".errors": "GpuConfigError SandboxError",
-            ".gate.mirror": "GitGate",
-            ".gate.served": "GateServer",
+            ".gate.git_gate": "GitGate",
+            ".gate.host_server": "GateServer",
             ".launch.check": "SAFE_ANNOTATION_KEYS",
             ".launch.resources": "PerContainerResources allocate_per_container_resources",
             ".launch.spec": "LifecycleHooks RunSpec Wiring",
-            ".runtime.fake": "FakeRuntime FakeSupervision",
+            ".launch.supervision": "FakeSupervision",
+            ".runtime.fake": "FakeRuntime",
             ".runtime.guest": "GuestKeys SshTransport service_ports",
             ".runtime.krun": "KrunRuntime",
             ".runtime.podman": "PodmanRuntime",

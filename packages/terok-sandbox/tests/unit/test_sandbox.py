@@ -15,8 +15,8 @@ from terok_sandbox.errors import (
     SupervisionError,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
-from terok_sandbox.launch.supervision import was_supervised
-from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime, FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision, was_supervised
+from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime
 from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
 from terok_sandbox.values.host import ContainerState
@@ -101,6 +101,25 @@ def test_life_and_removal(lab: Lab) -> None:
     assert lab.left() == []
     with pytest.raises(LaunchError, match="no sandboxed container"):
         lab.sandbox.start("box")
+
+
+def test_an_ephemeral_container_leaves_nothing_but_what_another_launch_has_made(lab: Lab) -> None:
+    lines: list[str] = []
+
+    def replaced(line: str) -> None:
+        Sidecar.load(lab.config.sidecar_path("box")).save(lab.config.sidecar_path("box"))
+
+    made = lab.sandbox.run(replace(SPEC, ephemeral=True))
+    lab.runtime.finish("box", exit_code=3, output="one\ntwo\n")
+    assert lab.sandbox.follow_to_removal("box", made, lines.append) == 3
+    assert lines == ["one", "two"]
+    assert (lab.left(), lab.supervision.calls[-1]) == ([], ("end", "box"))
+    made = lab.sandbox.run(replace(SPEC, ephemeral=True))
+    lab.runtime.finish("box", exit_code=4, output="one\n")
+    del lab.supervision.calls[:]
+    assert lab.sandbox.follow_to_removal("box", made, replaced) == 4
+    assert lab.config.sidecar_path("box").exists(), "the other launch's"
+    assert ("end", "box") not in lab.supervision.calls
 
 
 def test_removal_revokes_tokens(lab: Lab) -> None:

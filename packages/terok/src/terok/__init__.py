@@ -9,9 +9,7 @@ from terok_util import lazy_exports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from terok.cli.tree import COMMANDS
-    from terok.errors import DemoError
-
-    __all__ = ["COMMANDS", "DemoError"]
+    from terok.cli.tree import COMMANDS as COMMANDS
+    from terok.errors import DemoError as DemoError
 else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__, {"COMMANDS": ".cli.tree", "DemoError": ".errors"})
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
+    from terok_sandbox.gate.git_gate import GitGate as GitGate
     from terok_sandbox.gate.invoke import find_git as find_git
     from terok_sandbox.gate.invoke import pusher as pusher
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
-    from terok_sandbox.gate.mirror import GitGate as GitGate
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -98,7 +98,8 @@ else:
             "NameTaken PrerequisiteMissing SandboxError",
             "terok_sandbox.gate.checkout": "uncommitted",
             "terok_sandbox.gate.invoke": "find_git pusher run_git",
-            "terok_sandbox.gate.mirror": "GateSyncResult GitGate",
+            "terok_sandbox.gate.git_gate": "GitGate",
+            "terok_sandbox.gate.mirror": "GateSyncResult",
             "terok_sandbox.gate.seed": "seed_workspace",
             "terok_sandbox.gate.source": "RepoSource endpoint resolve_repo scope_for",
             "terok_sandbox.launch.cdi": "installed_cdi_devices",

@@ -16,7 +16,7 @@ from terok_executor.paths import task_dir
 from terok_executor.runner.agent_runner import AgentRunner
 from terok_executor.runner.delivery import Delivery, parse_delivery
 from terok_sandbox import FakeRuntime, RunSpec, Sandbox, SandboxConfig
-from terok_sandbox.runtime.fake import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
 
 NAME, IMAGE = "task-1", "localhost/image"
 COMPLETE = ">> in the gate: commits on x\n>> hand-over complete\n"

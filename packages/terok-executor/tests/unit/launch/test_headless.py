@@ -38,7 +38,7 @@ from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, Upstream
-from terok_sandbox.runtime.fake import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault

@@ -81,9 +81,18 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
         containerenv=state_dir / "etc" / "containerenv",
         localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
+        monitor_pid=config.container_runtime_dir(name) / "monitor.pid",
         seccomp_dir=config.seccomp_dir,
         log=state_dir / OUTPUT_LOG,
     )
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one put in its place; None if it does not exist."""
+    with suppress(FileNotFoundError):
+        info = path.stat()
+        return info.st_ino, info.st_mtime_ns
+    return None
 
 
 def make_sidecar(

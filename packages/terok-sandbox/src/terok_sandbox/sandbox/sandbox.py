@@ -25,10 +25,10 @@ from terok_sandbox.errors import (
 from terok_sandbox.launch.argv import SANDBOX_LABEL, plan_launch
 from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
-from terok_sandbox.launch.made import borrowed
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
+    file_identity,
     launch_lock,
     launch_paths,
     low_disk,
@@ -172,7 +172,7 @@ class Sandbox:
             if self.runtime.container(name).state is not ContainerState.MISSING:
                 raise NameTaken(f"a container named {name} exists already", hint="choose another name")
             try:
-                write_launch(self.config, spec, replace(plan, planned=borrowed(plan.planned)), mounts)
+                write_launch(self.config, spec, replace(plan, planned=plan.planned.borrowed()), mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
                 self.supervision.prepare(self.config, name)
             except BaseException:
@@ -198,6 +198,18 @@ class Sandbox:
     def wait_for_exit(self, name: str, timeout: float | None = None) -> int:
         """Return the exit code once the container has ended; EngineTimeout (a TimeoutError) after `timeout` seconds."""
         return self.runtime.container(name).wait(timeout)
+
+    def follow_to_removal(self, name: str, container_id: str, on_line: Callable[[str], None]) -> int:
+        """Call `on_line` for every line of an ephemeral container, and return its exit code with nothing of it left."""
+        paths, container = launch_paths(self.config, name), self.runtime.container(name)
+        sidecar = file_identity(paths.sidecar)
+        end = container.follow_to_removal(container_id, log=paths.log, monitor_pid=paths.monitor_pid, on_line=on_line)
+        with launch_lock(self.config, name):
+            if end.removed and file_identity(paths.sidecar) == sidecar:  # else another launch has taken the name
+                self._forget(name)
+        if not end.removed:
+            self.rm(name)
+        return end.exit_code
 
     def stream_logs(
         self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None

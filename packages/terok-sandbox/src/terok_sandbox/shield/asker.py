@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from terok_sandbox.shield.live_store import LiveVerdict
 
 HOLD_SECONDS: Final = 7.0
-"""A question is held no longer than this."""
-RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
-"""What makes C libraries in the container wait longer than a question is held; by themselves they wait five seconds."""
+"""A question is held no longer than this; the `resolv.conf` of a launch lets C libraries wait a second longer."""
 
 
 class RuleChannel(Protocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -69,6 +70,15 @@ class Planned:
     labels: bool = False
     devices: tuple[str, ...] = ()
     image_stores: tuple[str, ...] = ()
+
+    def borrowed(self) -> Planned:
+        """Return the plan of a container that somebody starts with arguments of their own besides ours."""
+        return replace(self, env=None)
+
+
+def digest(setting: str) -> str:
+    """Return what stands for `NAME=VALUE` in a plan."""
+    return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman
 from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import RunSpec, Wiring
-from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime, FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime
 from terok_sandbox.runtime.protocol import ExecResult
 from terok_sandbox.sandbox.listing import SandboxRow
 from terok_sandbox.sandbox.sandbox import Sandbox

@@ -11,12 +11,10 @@ if TYPE_CHECKING:
     from terok_sandbox.config.model import SandboxConfig as SandboxConfig
     from terok_sandbox.errors import GateError as GateError
     from terok_sandbox.gate.cli import VERBS
+    from terok_sandbox.gate.git_gate import GitGate as GitGate
     from terok_sandbox.gate.invoke import find_git as find_git
     from terok_sandbox.gate.invoke import git_environment as git_environment
     from terok_sandbox.gate.layout import mirror_path as mirror_path
-    from terok_sandbox.gate.mirror import GitGate as GitGate
-    from terok_sandbox.gate.review import Review as Review
-    from terok_sandbox.gate.review import review_branch as review_branch
     from terok_sandbox.gate.source import scope_for as scope_for
     from terok_sandbox.sidecar import Sidecar as Sidecar
     from terok_sandbox.vault.unlock import open_vault as open_vault
@@ -33,8 +31,7 @@ else:
             "terok_sandbox.errors": "GateError",
             "terok_sandbox.gate.invoke": "find_git git_environment",
             "terok_sandbox.gate.layout": "mirror_path",
-            "terok_sandbox.gate.mirror": "GitGate",
-            "terok_sandbox.gate.review": "Review review_branch",
+            "terok_sandbox.gate.git_gate": "GitGate",
             "terok_sandbox.gate.source": "scope_for",
             "terok_sandbox.sidecar": "Sidecar",
             "terok_sandbox.vault.unlock": "open_vault",
