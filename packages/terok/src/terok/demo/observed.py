@@ -43,9 +43,9 @@ class UpstreamTraffic:
 class Refusal:
     """An attempt of the agent, and its audit row, if there is one.
 
-    `phrase` is the output of its command after a refusal, `agent_saw` the real output (None if unknown). `arrived` counts
-    the connections at the target; None for a name. `own` means that the container has the target's address too, as
-    under pasta: packets to it never leave the container, so no wall has to refuse them.
+    `phrase` is the output of its command after a refusal, `agent_saw` the real output (None if unknown). `arrived`
+    counts the connections at the target; None for a name. `own` means that the container has the target's address too,
+    as under pasta: packets to it never leave the container, so no wall has to refuse them.
     """
 
     target: str
