@@ -127,6 +127,35 @@ def test_a_run_that_is_terminated_takes_its_container_along(ready: Shell, base_i
     assert ready("podman", "ps", "-aq", "--filter", f"name=^{container}$").out == ""
 
 
+def test_a_run_that_removes_its_container_tells_how_it_ended(ready: Shell, base_image: str, container: str) -> None:
+    words = ("terok-sandbox", "run", "--rm", "--name", container, base_image, "--", "sh", "-c")
+    root = Path(ready.environment["TEROK_ROOT"])
+    for script, code, out in (
+        ("echo here; echo there >&2; exit 7", 7, ["here", "there"]),
+        ("kill -9 $$", 137, []),
+        ("printf 'no end'; sleep 0.3; exit 125", 125, ["no end"]),
+    ):
+        done = ready(*words, script, code=code)
+        assert done.out.splitlines() == out
+        assert ready("podman", "ps", "-aq", "--filter", f"name=^{container}$").out == ""
+        assert not [path for path in root.rglob(f"*{container}*") if "storage" not in path.relative_to(root).parts]
+
+
+def test_a_run_that_is_killed_leaves_a_container_that_is_removed_at_its_end(
+    ready: Shell, base_image: str, container: str
+) -> None:
+    words = ["terok-sandbox", "run", "--rm", "--name", container, base_image, "--", "sh", "-c", "echo up; sleep 600"]
+    with subprocess.Popen(words, env=ready.environment, cwd=ready.cwd, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.kill()
+    taken = ready("terok-sandbox", "run", "--rm", "--name", container, base_image, "true", code=1)
+    assert "exists already" in taken.err
+    ready("terok-sandbox", "stop", container)
+    wait_for(lambda: ready("podman", "ps", "-aq", "--filter", f"name=^{container}$").out == "")
+    ready("terok-sandbox", "run", "--rm", "--name", container, base_image, "true")
+
+
 def test_doctor_looks_inside(ready: Shell, base_image: str, container: str) -> None:
     ready("terok-sandbox", "run", "-d", "--name", container, base_image, "--", "sleep", "600")
 

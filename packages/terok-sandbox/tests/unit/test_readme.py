@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import terok_sandbox
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.runtime.fake import FakeRuntime, FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.runtime.fake import FakeRuntime
 from terok_sandbox.sandbox import sandbox as facade
 
 README = Path(__file__).parents[2] / "README.md"

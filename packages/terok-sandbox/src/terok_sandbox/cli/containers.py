@@ -69,6 +69,7 @@ def run(
         opt_outs=tuple(opt_outs or ()),
         init=not no_init,
         unrestricted=not restricted,
+        ephemeral=remove,
         wiring=Wiring(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
@@ -79,11 +80,11 @@ def run(
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _unwind)
-    sandbox.run(spec)
+    container_id = sandbox.run(spec)
     if detach:
         print(name)
         return 0
-    return _follow(sandbox, name, remove=remove)
+    return _follow(sandbox, name, container_id, remove=remove)
 
 
 def _tiers(
@@ -158,24 +159,31 @@ def parse_volume(text: str) -> VolumeSpec:
 
 def allow_line(target: str) -> str:
     """Return the policy line that allows `HOST:PORT`."""
-    from terok_sandbox.shield.policy import parse_line
+    from terok_sandbox.shield.policy import parse_policy_line
 
     line = f"+ {target}"
-    if any(character.isspace() for character in target) or parse_line(line, source="--allow") is None:
+    if any(character.isspace() for character in target) or parse_policy_line(line, source="--allow") is None:
         raise UsageError(f"{target!r} is no target", hint="write HOST:PORT")
     return line
 
 
-def _follow(sandbox: Sandbox, name: str, *, remove: bool) -> int:
+def _follow(sandbox: Sandbox, name: str, container_id: str, *, remove: bool) -> int:
+    def show(line: str) -> None:
+        print(safe_text(line), flush=True)
+
+    left = remove
     try:
-        container = sandbox.runtime.container(name)
-        code = container.follow_logs(lambda line: print(safe_text(line), flush=True), timeout=LONGEST)
-        return sandbox.wait_for_exit(name) if code is None else code
+        if remove:
+            code = sandbox.follow_to_removal(name, container_id, show)
+            left = False
+            return code
+        followed = sandbox.runtime.container(name).follow_logs(show, timeout=LONGEST)
+        return sandbox.wait_for_exit(name) if followed is None else followed
     except (KeyboardInterrupt, SystemExit):
         sandbox.stop(name)
         raise
     finally:
-        if remove:
+        if left:
             sandbox.rm(name)
 
 

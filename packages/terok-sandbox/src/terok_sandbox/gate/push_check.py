@@ -1,31 +1,113 @@
-"""The gateway's side of the question that the hook asks about a push."""
+"""Answer what the hook asks about a push, in a process apart: it ends when it wants more than it may have."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import re
+import resource
+import signal
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from terok_util import TerokError
+from terok_util.process import attend as attend  # the fork runs git, and may import nothing that another thread imports
+from terok_util.process import kill_tree
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.allowance import allowance, held_bytes
+from terok_sandbox import hygiene
+from terok_sandbox.gate.backend import wait_for_exit
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.hook import MAX_REFS
-from terok_sandbox.gate.inspect.apart import Apart, limit_to
 from terok_sandbox.gate.inspect.inspection import inspect_push
-from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.objects import Allowance, Objects
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
-from terok_sandbox.gate.names import misleading
-from terok_sandbox.gate.packed import packed_and_loose, ref_exists
-from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.verdicts import read_rejections
+from terok_sandbox.gate.refs import HEADS, TAGS, misleading, packed_and_loose, read_refs, ref_exists
+from terok_sandbox.gate.review_marks import read_rejections
+
+_NO_MEMORY: Final = 71
+_FAILED: Final = 70
+
+log = logging.getLogger(__name__)
+
+
+class Apart:
+    """A fork of this process that runs `work` and ends; it has `descriptors` and no others of ours.
+
+    It gets SIGTERM when this thread ends.
+    """
+
+    def __init__(self, work: Callable[[], None], descriptors: Iterable[int]) -> None:
+        parent = os.getpid()
+        with warnings.catch_warnings():
+            # Python warns of threads whose locks the fork would wait for; it uses none of theirs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._pid = os.fork()
+        if self._pid == 0:
+            _become(work, descriptors, parent)
+        self._running = True
+
+    async def ended(self) -> str:
+        """Wait for its end and return what went wrong, in words; empty when nothing did."""
+        await wait_for_exit(self._pid)
+        return _in_words(self._collected())
+
+    def end(self) -> None:
+        """End it now, with what it has started."""
+        if self._running and os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+            kill_tree(self._pid, 0.0)
+            self._collected()
+        self._running = False
+
+    def _collected(self) -> int:
+        self._running = False
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def limit_to(allowed: Allowance) -> None:
+    """Let this process allocate and use what is `allowed` beyond what it has and has used already."""
+    pages = int(Path("/proc/self/statm").read_bytes().split()[5])
+    memory = pages * resource.getpagesize() + allowed.memory
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + allowed.seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+
+
+def _in_words(code: int) -> str:
+    if code == 0:
+        return ""
+    if code == _NO_MEMORY:
+        return "it takes more memory than a push of its size may"
+    if code == -signal.SIGXCPU:
+        return "it takes more time of a processor than a push of its size may"
+    return f"the inspection ended with {code}"
+
+
+def _become(work: Callable[[], None], descriptors: Iterable[int], parent: int) -> NoReturn:
+    code = _FAILED
+    try:
+        os.setpgid(0, 0)
+        hygiene.die_with_parent(parent)
+        hygiene.reset_signals()
+        hygiene.keep_only(descriptors)
+        gc.freeze()  # what the parent owns is not collected here: it would close descriptors of ours
+        work()
+        code = 0
+    except MemoryError:
+        code = _NO_MEMORY
+    except BaseException:
+        log.exception("an inspection failed")
+    finally:
+        os._exit(code)
+
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
 _END: Final = b"\nend\n"
@@ -52,7 +134,7 @@ class Question:
 
 
 class PushCheck:
-    """Answers one push. An async context manager; `inherited` and `variables` go to the process that runs git."""
+    """Answers one push; `inherited` and `variables` go to the process that runs git."""
 
     def __init__(self, mirror: Path) -> None:
         self._mirror = mirror
@@ -66,15 +148,17 @@ class PushCheck:
             "TEROK_GATE_ANSWER": f"/proc/self/fd/{self._answer_reader}",
         }
 
-    async def __aenter__(self) -> PushCheck:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def end(self) -> None:
+        """End what is still at work, and close the pipes."""
         if self._apart is not None:
             self._apart.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipes."""
         for descriptor in (self._ask, self._ask_writer, self._answer_reader, self._answer):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -92,11 +176,12 @@ class PushCheck:
             os.write(self._answer, _unjudged(wrong))
 
     def _attend(self) -> None:
-        if said := _said(self._mirror, self._ask):
-            os.write(self._answer, said)
+        with Objects.ahead(self._mirror) as objects:
+            if said := _said(objects, self._ask):
+                os.write(self._answer, said)
 
 
-def _said(mirror: Path, ask: int) -> bytes:
+def _said(objects: Objects, ask: int) -> bytes:
     """Return what the hook is told; nothing when git ended without a question, or the hook did not end it."""
     raw = b""
     while not raw.endswith(_END):
@@ -105,9 +190,10 @@ def _said(mirror: Path, ask: int) -> bytes:
         if not piece or len(raw) > _MAX_QUESTION:
             return b""
     try:
-        question = parse_question(raw, mirror)
-        limit_to(allowance(held_bytes(mirror, question.quarantine)))
-        accepted, lines = answer(mirror, question)
+        question = parse_question(raw, objects.mirror)
+        objects.found_in(question.quarantine)
+        limit_to(objects.allowed)
+        accepted, lines = answer(objects, question)
     except TerokError as error:
         return _unjudged(error.message)
     return encode_answer(accepted=accepted, lines=lines)
@@ -118,8 +204,9 @@ def _unjudged(why: str) -> bytes:
     return encode_answer(accepted=False, lines=[f"the push could not be inspected: {why}"])
 
 
-def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
+def answer(objects: Objects, question: Question) -> tuple[bool, list[str]]:
     """Inspect a push; return whether it is taken, and what its sender is told."""
+    mirror = objects.mirror
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
@@ -127,7 +214,7 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
         return False, [wrong]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
-    report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
+    report = inspect_push(objects, tips, policy, tags)
     lines = push_lines(report)
     rejections = read_rejections(mirror)
     for branch in (ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)):

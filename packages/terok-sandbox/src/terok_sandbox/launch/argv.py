@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import podman_userns_args
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.check import check_spec
 from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
-from terok_sandbox.launch.made import digest
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
-from terok_sandbox.shield.asker import RESOLV_CONF
-from terok_sandbox.values.launch import LaunchPlan, Planned
+from terok_sandbox.values.launch import LaunchPlan, Planned, digest
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -57,12 +56,14 @@ LOG_LIMIT: Final = "64mb"
 
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
 """Podman 4 passes an image's annotations on: with these crun would append what a hook says to any file of the host."""
+_RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
+"""By themselves C libraries wait five seconds; the gateway may hold a question for seven (`HOLD_SECONDS`)."""
 _PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
 _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
 """What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPaths:
     """Host files of one container that podman is told about."""
 
@@ -75,6 +76,7 @@ class LaunchPaths:
     containerenv: Path
     localtime: Path
     env_file: Path
+    monitor_pid: Path
     seccomp_dir: Path
     log: Path
 
@@ -119,6 +121,8 @@ def plan_launch(
         *options,
         # Where it can be followed as it is written: Podman's own place for it belongs to the container's root.
         *("--log-opt", f"path={paths.log}"),
+        # Only where Podman removes the container: the file's directory does not outlive a reboot.
+        *(("--conmon-pidfile", str(paths.monitor_pid)) if spec.ephemeral else ()),
         *("--env-file", str(paths.env_file)),
         *(("--workdir", spec.workdir) if spec.workdir else ()),
         spec.image,
@@ -133,7 +137,7 @@ def plan_launch(
         sealed=spec.sealed,
         copies=tuple(volume for volume in spec.volumes if volume not in mounts),
         env_file="".join(f"{setting}\n" for setting in settings),
-        resolv_conf=RESOLV_CONF,
+        resolv_conf=_RESOLV_CONF,
         hosts=f"127.0.0.1 localhost {hostname}\n::1 localhost\n",
         apt_conf=_APT_CONF if enforcement == "airlock" else "",
         hostname=f"{hostname}\n",

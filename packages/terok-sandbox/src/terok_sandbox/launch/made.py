@@ -7,11 +7,10 @@ runtime's configuration (`config.json`) shows all of it, also at a start that no
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util import TerokError
 
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.values.launch import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,11 +112,6 @@ def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
         yield from _environment(made, planned, frozenset(planned.env))
 
 
-def digest(setting: str) -> str:
-    """Return what stands for `NAME=VALUE` in a plan."""
-    return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> Image:
     """Return what the image of a container asks for, from Podman's storage around `bundle` or one of `stores`.
 
@@ -179,7 +174,7 @@ def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
         kind, options = str(mount.get("type") or "bind"), set(mount.get("options") or ())
         settings = ("volumes", "mounts", "devices", "tz", "init_path")
         excess = Excess(f"the mount {source} at {destination}", settings, destination)
-        if destination in seen:
+        if destination in seen or "\0" in source:  # no path has a NUL
             yield excess
         elif destination in wanted:
             expected, mode = wanted[destination]
@@ -252,8 +247,3 @@ def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Itera
         }.get(name, name in planned.devices)
         if not (usual or setting in made.image.env or digest(setting) in digests):
             yield Excess(f"the variable {name}", ("env",), name)
-
-
-def borrowed(planned: Planned) -> Planned:
-    """Return the plan of a container that somebody starts with arguments of their own besides ours."""
-    return replace(planned, env=None)

@@ -44,6 +44,30 @@ class Supervision(Protocol):
         """End the supervisor of container `name`; none is no error."""
 
 
+class FakeSupervision:
+    """Supervision in memory: remembers what was asked; `prepared=False` makes every verification fail."""
+
+    def __init__(self, *, prepared: bool = True) -> None:
+        self.prepared = prepared
+        self.calls: list[tuple[str, str]] = []
+
+    def check_setup(self, config: SandboxConfig) -> None:
+        """Accept the host as it is."""
+
+    def prepare(self, config: SandboxConfig, name: str) -> None:
+        """Remember the request."""
+        self.calls.append(("prepare", name))
+
+    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
+        """Return what is wrong, nothing if `prepared`."""
+        self.calls.append(("verify", container.name))
+        return "" if self.prepared else "the supervisor has not prepared the container"
+
+    def end(self, config: SandboxConfig, name: str) -> None:
+        """Remember the request."""
+        self.calls.append(("end", name))
+
+
 @contextmanager
 def hook_heard(log: Path) -> Iterator[None]:
     """Put the hook's own words, which crun swallows, in place of a start's failure; `log` is where it leaves them."""

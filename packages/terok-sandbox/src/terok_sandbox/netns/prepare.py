@@ -74,10 +74,15 @@ class Preparation:
             if self._child == 0:
                 _child(child_end, draft, listeners)
 
-    def run(self, netns_fd: int, *, timeout: float = TIMEOUT) -> Prepared:
-        """Prepare the namespace of `netns_fd`, once, within `timeout` seconds; raises `NetnsError`."""
+    def run(self, netns_fd: int, *, timeout: float = TIMEOUT, meanwhile: Callable[[], None] | None = None) -> Prepared:
+        """Prepare the namespace of `netns_fd`, once, within `timeout` seconds; raises `NetnsError`.
+
+        `meanwhile` is called while the child is at work.
+        """
         with suppress(OSError):  # a child that has failed already has left its word
             socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
+        if meanwhile is not None:
+            meanwhile()
         return _prepared(*_receive(self._channel, timeout), self._names)
 
     def close(self) -> None:

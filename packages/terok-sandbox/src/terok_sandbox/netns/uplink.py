@@ -1,7 +1,8 @@
 """The way out of a container's network namespace: the program that connects it to the host's network.
 
-It is started behind the verified rules and ends with the process that started it, so that a container nobody supervises
-has no interface but `lo`, whatever Podman was told.
+It ends with the process that started it, so that a container nobody supervises has no interface but `lo`, whatever
+Podman was told. While a process of the container runs, it is started only behind the verified rules; before the first
+one runs, beside the rules being loaded.
 """
 
 from __future__ import annotations
@@ -38,22 +39,35 @@ _PASTA: Final = (
 """Nothing is forwarded into the container, nor from its loopback to the host's."""
 
 
-def start_uplink(network: Network, netns_fd: int, directory: Path, *, timeout: float, error_fd: int) -> Program:
-    """Connect the namespace of `netns_fd` and return the program that does once it is ready.
+class StartingUplink:
+    """A program that connects the namespace of `netns_fd`, started but not known to be ready.
 
-    `directory` is the container's own; what the program says goes to `error_fd`. Must be called by a single-threaded
-    process. Raises `NetnsError` and leaves no program when it is not ready within `timeout` seconds.
+    `directory` is the container's own; what the program says goes to `error_fd`. Must be made by a single-threaded
+    process.
     """
-    start = _start_slirp4netns if network == "slirp4netns" else _start_pasta
-    with ExitStack() as opened:
-        process, ready = start(netns_fd, directory, error_fd, opened)
+
+    def __init__(self, network: Network, netns_fd: int, directory: Path, *, error_fd: int) -> None:
+        start = _start_slirp4netns if network == "slirp4netns" else _start_pasta
+        self._network = network
+        with ExitStack() as opened:
+            self._program, self._ready = start(netns_fd, directory, error_fd, opened)
+            self._opened = opened.pop_all()
+
+    def wait(self, timeout: float) -> Program:
+        """Return the program once it is ready; raises `NetnsError`, and leaves none, when it is not in time."""
         try:
-            _await(process, ready, timeout, network)
+            _await(self._program, self._ready, timeout, self._network)
         except BaseException:
-            process.kill()
-            process.wait(5)
+            self.cancel()
             raise
-        return process
+        self._opened.close()
+        return self._program
+
+    def cancel(self) -> None:
+        """End the program."""
+        self._opened.close()
+        self._program.kill()
+        self._program.wait(5)
 
 
 def _start_slirp4netns(netns_fd: int, directory: Path, error_fd: int, opened: ExitStack) -> tuple[Program, int]:

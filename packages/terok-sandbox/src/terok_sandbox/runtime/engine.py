@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, Final
+import select
+from typing import IO, TYPE_CHECKING, Final
 
-from terok_util.process import ProcessError, ProcessTimeout, ToolNotFound, find_tool, run
+from terok_util.process import ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
 from terok_util.text import safe_text
 
 from terok_sandbox.errors import (
@@ -117,3 +119,34 @@ def last_line(text: str, *, limit: int = 500) -> str:
     """Return the last line that says something, made safe for a terminal."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return safe_text(lines[-1].removeprefix("Error: "), limit=limit) if lines else ""
+
+
+def run_on_streams(
+    argv: Sequence[str],
+    what: str,
+    *,
+    stdin: int | IO[bytes],
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    timeout: float | None,
+) -> int:
+    """Run `argv` on the caller's streams and return its exit code; EngineTimeout naming `what` after `timeout` s."""
+    child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
+    try:
+        if not _ended(child.pid, timeout):
+            raise EngineTimeout(f"{what} did not end within {timeout:g} s")
+        return child.wait()
+    finally:
+        if child.returncode is None:
+            kill_tree(child)
+
+
+def _ended(pid: int, timeout: float | None) -> bool:
+    """Wait until our child `pid` has ended, at most `timeout` seconds."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return bool(poller.poll(None if timeout is None else timeout * 1000))
+    finally:
+        os.close(descriptor)

@@ -20,7 +20,14 @@ from typing import IO, TYPE_CHECKING
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
 from terok_sandbox.runtime.events import ContainerEvent
 from terok_sandbox.runtime.ports import reserve_port
-from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
+from terok_sandbox.runtime.protocol import (
+    ContainerSummary,
+    EphemeralEnd,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
 from terok_sandbox.values.host import ContainerState, HostFacts
 
 if TYPE_CHECKING:
@@ -29,9 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess, Container
+    from terok_sandbox.runtime.protocol import ByteProcess
     from terok_sandbox.values.launch import LaunchPlan
 
 FAKE_FACTS = HostFacts(
@@ -147,6 +153,15 @@ class FakeContainer:
         """Call `on_line` for every line there is."""
         for line in self.logs(tail=tail).splitlines():
             on_line(line)
+
+    def follow_to_removal(
+        self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
+    ) -> EphemeralEnd:
+        """Call `on_line` for every line there is and remove it; EngineTimeout at once while it runs."""
+        code = self.wait()
+        self.follow_logs(on_line, timeout=0)
+        del self._runtime.records[self.name]
+        return EphemeralEnd(code, removed=True)
 
     def logs_process(
         self,
@@ -367,27 +382,3 @@ class FakeRuntime:
     def reserve_port(self, host: str = "127.0.0.1") -> AbstractContextManager[PortReservation]:
         """Hold a real free port."""
         return reserve_port(host)
-
-
-class FakeSupervision:
-    """Supervision in memory: remembers what was asked; `prepared=False` makes every verification fail."""
-
-    def __init__(self, *, prepared: bool = True) -> None:
-        self.prepared = prepared
-        self.calls: list[tuple[str, str]] = []
-
-    def check_setup(self, config: SandboxConfig) -> None:
-        """Accept the host as it is."""
-
-    def prepare(self, config: SandboxConfig, name: str) -> None:
-        """Remember the request."""
-        self.calls.append(("prepare", name))
-
-    def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong, nothing if `prepared`."""
-        self.calls.append(("verify", container.name))
-        return "" if self.prepared else "the supervisor has not prepared the container"
-
-    def end(self, config: SandboxConfig, name: str) -> None:
-        """Remember the request."""
-        self.calls.append(("end", name))

@@ -56,7 +56,7 @@ class Monitored(NamedTuple):
             descriptor = os.pidfd_open(self.pid)
         except OSError:
             return None
-        if _parent(self.pid) == self.monitor:
+        if parent(self.pid) == self.monitor:
             return descriptor
         os.close(descriptor)  # the number is another process's by now
         return None
@@ -148,7 +148,8 @@ def follow(log: LogFile, process: int, *, deadline: float) -> bool:
     return False
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """Return the process ID of the parent of `pid`, 0 if there is no such process."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):

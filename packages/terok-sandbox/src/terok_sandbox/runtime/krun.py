@@ -7,7 +7,8 @@ from typing import IO, TYPE_CHECKING, Final
 from terok_util.process import ProcessError, ProcessTimeout, run
 
 from terok_sandbox.errors import EngineError, EngineTimeout
-from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime, run_on_streams
+from terok_sandbox.runtime.engine import run_on_streams
+from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime
 from terok_sandbox.runtime.protocol import ExecResult
 
 if TYPE_CHECKING:

@@ -6,18 +6,28 @@ import io
 import json
 import os
 import re
-import select
-import tarfile
 import time
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, kill_tree, spawn, stream
+from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, spawn, stream
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
-from terok_sandbox.runtime import engine
-from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, START_TIMEOUT, STOP_SLACK, ask, find_podman, podman
+from terok_sandbox.runtime.engine import (
+    LONGEST,
+    PROBE_TIMEOUT,
+    REMOVE_TIMEOUT,
+    START_TIMEOUT,
+    STOP_SLACK,
+    ask,
+    failure,
+    find_podman,
+    podman,
+    run_on_streams,
+    start_failure,
+)
+from terok_sandbox.runtime.ephemeral import follow_to_removal
 from terok_sandbox.runtime.following import LogFile, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
@@ -32,7 +42,7 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.events import EventStream
     from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess
+    from terok_sandbox.runtime.protocol import ByteProcess, EphemeralEnd
     from terok_sandbox.values.host import HostFacts
     from terok_sandbox.values.launch import LaunchPlan
 
@@ -107,7 +117,7 @@ class PodmanContainer:
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
         completed = podman(["start", self.name], timeout=START_TIMEOUT)
         if completed.returncode != 0:
-            raise engine.start_failure(completed, self.name)
+            raise start_failure(completed, self.name)
 
     def stop(self, timeout: int = 10) -> None:
         """Stop it, with SIGKILL after `timeout` seconds."""
@@ -123,7 +133,7 @@ class PodmanContainer:
         except EngineTimeout as error:
             raise EngineTimeout(f"container {self.name} still runs after {limit:g} s") from error
         if completed.returncode != 0:
-            raise engine.failure(completed, "wait", container=self.name)
+            raise failure(completed, "wait", container=self.name)
         try:
             return int(completed.text.strip())
         except ValueError as error:
@@ -133,7 +143,7 @@ class PodmanContainer:
         """Return its output so far, both streams."""
         completed = ask(
             self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since),
-            timeout=engine.PROBE_TIMEOUT,
+            timeout=PROBE_TIMEOUT,
             container=self.name,
         )
         return completed.text + completed.err_text
@@ -173,6 +183,12 @@ class PodmanContainer:
             finally:
                 log.end()  # the monitor has written everything before it tells of the end
 
+    def follow_to_removal(
+        self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
+    ) -> EphemeralEnd:
+        """Call `on_line` for every line of an ephemeral container until Podman has removed it."""
+        return follow_to_removal(container_id, log=log, monitor_pid=monitor_pid, on_line=on_line)
+
     def logs_process(
         self,
         *,
@@ -207,7 +223,7 @@ class PodmanContainer:
         archive = parents_archive(path)
         completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=archive)
         if completed.returncode != 0:
-            raise engine.failure(completed, "cp", container=self.name)
+            raise failure(completed, "cp", container=self.name)
 
     def _logs_arguments(self, *, follow: bool, tail: int | None, timestamps: bool, since: str | None) -> list[str]:
         return [
@@ -274,7 +290,7 @@ class PodmanRuntime:
         """Carry out the arguments of a launch plan; returns the container's ID."""
         completed = podman(plan.argv[1:], timeout=START_TIMEOUT, program=plan.argv[0])
         if completed.returncode != 0:
-            raise engine.start_failure(completed, plan.name, image=plan.image)
+            raise start_failure(completed, plan.name, image=plan.image)
         return completed.text.strip().rpartition("\n")[2]
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
@@ -283,7 +299,7 @@ class PodmanRuntime:
         said = completed.err_text
         engine_said = completed.returncode == _ENGINE_EXIT or "container state improper" in said
         if completed.returncode and engine_said and said.startswith("Error: "):
-            raise engine.failure(completed, "exec", container=container)
+            raise failure(completed, "exec", container=container)
         return ExecResult(completed.returncode, completed.text, said)
 
     def exec_stdio(
@@ -315,26 +331,6 @@ class PodmanRuntime:
         return reserve_port(host)
 
 
-def run_on_streams(
-    argv: Sequence[str],
-    what: str,
-    *,
-    stdin: int | IO[bytes],
-    stdout: int | IO[bytes],
-    stderr: int | IO[bytes],
-    timeout: float | None,
-) -> int:
-    """Run `argv` on the caller's streams and return its exit code; EngineTimeout naming `what` after `timeout` s."""
-    child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
-    try:
-        if not _ended(child.pid, timeout):
-            raise EngineTimeout(f"{what} did not end within {timeout:g} s")
-        return child.wait()
-    finally:
-        if child.returncode is None:
-            kill_tree(child)
-
-
 def read_time(text: str) -> float | None:
     """Read a time as podman writes it, RFC 3339 with nanoseconds; `None` for the year 1, which means never."""
     if text.startswith("0001-"):
@@ -347,6 +343,8 @@ def read_time(text: str) -> float | None:
 
 def parents_archive(path: str) -> bytes:
     """Return a tar of the directories above `path` that an image may lack: not those at the top, nor a home."""
+    import tarfile  # with its compressors it takes as long to load as the rest of this room, at every launch
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for directory in reversed(PurePosixPath(path).parents):
@@ -380,14 +378,3 @@ def _summary(row: dict[str, Any]) -> ContainerSummary:
         image=str(row["Image"]),
         labels=dict(row.get("Labels") or {}),
     )
-
-
-def _ended(pid: int, timeout: float | None) -> bool:
-    """Wait until our child `pid` has ended, at most `timeout` seconds."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        return bool(poller.poll(None if timeout is None else timeout * 1000))
-    finally:
-        os.close(descriptor)

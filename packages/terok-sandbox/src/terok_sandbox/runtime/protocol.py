@@ -32,6 +32,13 @@ class ExecResult(NamedTuple):
         return self.exit_code == 0
 
 
+class EphemeralEnd(NamedTuple):
+    """How an ephemeral container ended; `removed` unless the engine has left something of it."""
+
+    exit_code: int
+    removed: bool
+
+
 class RemoveResult(NamedTuple):
     """Outcome of removing one container; `error` is empty when it is gone."""
 
@@ -153,6 +160,14 @@ class Container(Protocol):
         """Call `on_line` for every line until it ends; an exception of `on_line` ends the following and passes.
 
         Returns the exit code if that came to be known on the way.
+        """
+
+    def follow_to_removal(
+        self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
+    ) -> EphemeralEnd:
+        """Call `on_line` for every line of an ephemeral container until the engine has removed it.
+
+        `log` and `monitor_pid` are files of its launch. An exception of `on_line` ends the following and passes.
         """
 
     def logs_process(

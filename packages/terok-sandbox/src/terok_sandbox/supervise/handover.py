@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from terok_util import TerokError, atomic_write
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.made import MAX_CONFIG
+from terok_sandbox.launch.made import MAX_CONFIG, check_made
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.wire import Frame
 
 _RECORD_SCHEMA: Final = 1
@@ -94,6 +96,16 @@ def receive_configuration(frame: Frame) -> bytes | None:
         return None
     with os.fdopen(frame.descriptors.pop(), "rb") as file:
         return file.read(MAX_CONFIG + 1)
+
+
+def check_planned(sidecar: Sidecar, frame: Frame, configuration: bytes | None) -> None:
+    """Refuse a container that is not what was planned; raises `SupervisorError`."""
+    if sidecar.planned is None:
+        return
+    if configuration is None:
+        raise SupervisorError("nobody has brought its configuration", hint="run `terok-sandbox setup`")
+    bundle, container_id = Path(frame.text("bundle")), frame.text("container_id")
+    check_made(configuration, sidecar.planned, SandboxConfig.load, bundle=bundle, container_id=container_id)
 
 
 def receive_target(frame: Frame) -> Target:

@@ -166,6 +166,7 @@ def hand_over(state: Document, path: str, sidecar: Document, deadline: float) ->
     except OSError as error:
         raise RefusedError(f"its namespace or configuration cannot be opened: {error.strerror}", SETUP) from None
     request = {"type": "handover", "sidecar": path, "container_id": state["id"], "pid": pid, "bundle": bundle}
+    request["fresh"] = 1  # nothing of the container runs before the hook ends
     for attempt in range(ATTEMPTS):
         reply = ask(runtime_dir, "supervisor.sock", request, descriptors, deadline)
         if reply is None:  # none yet, or that of the container's last run is just going

@@ -15,15 +15,14 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from terok_util import TerokError
 
 from terok_sandbox import hygiene, unix_sockets
-from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.made import check_made
 from terok_sandbox.netns.listeners import (
     BACKLOG,
     DNS_LISTENERS,
@@ -163,20 +162,29 @@ class Supervisor:
                 f"another container runs as {self._sidecar.container_name}",
                 hint=f"remove it with `terok-sandbox rm {self._sidecar.container_name}` first",
             )
-        self._take(target, lambda sidecar: _compare(sidecar, frame, configuration))
+        fresh = frame.fields.get("fresh") == 1
+        self._take(target, lambda sidecar: handover.check_planned(sidecar, frame, configuration), fresh=fresh)
         self._took_ms = round((time.monotonic() - began) * 1000, 1)
         return {"took_ms": self._took_ms}
 
-    def _take(self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None) -> None:
-        """Make `target` the supervised container, or leave none: what there was before has ended or is replaced."""
+    def _take(
+        self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None, *, fresh: bool = False
+    ) -> None:
+        """Make `target` the supervised container, or leave none: what there was before has ended or is replaced.
+
+        Nothing of a `fresh` one runs until this has succeeded, so that its rules and its way out can be made at once.
+        """
         self._release()
         try:
             self._sidecar = Sidecar.load(self._path)
             check(self._sidecar)
-            prepared = self._prepare(target)
+            begin = partial(self._uplink.begin, self._sidecar.network, target.netns_fd, self._sidecar.runtime_dir)
+            prepared = self._prepare(target, meanwhile=begin if fresh else None)
             self._sockets = [*prepared.listeners.values(), prepared.packet_log]
+            if not fresh:
+                begin()
             listeners = {**prepared.listeners, **self._guest_sockets(), **self._host_sockets()}
-            self._uplink.open(self._sidecar.network, target.netns_fd, self._sidecar.runtime_dir)
+            self._uplink.finish()
         except BaseException as error:
             self._log.note(f"cannot supervise process {target.pid}: {error}")
             self._release()
@@ -196,7 +204,7 @@ class Supervisor:
             with suppress(OSError):
                 self._drafted = (time.monotonic(), self._sidecar, self._preparation())
 
-    def _prepare(self, target: handover.Target) -> Prepared:
+    def _prepare(self, target: handover.Target, *, meanwhile: Callable[[], None] | None) -> Prepared:
         self._end_preparation()
         drafted, self._drafted = self._drafted, None
         if drafted is not None:
@@ -204,7 +212,7 @@ class Supervisor:
             if time.monotonic() - drafted[0] > _DRAFT_LIFE or drafted[1] != self._sidecar:
                 self._end_preparation()
         self._spent = self._spent or self._preparation()
-        return self._spent.run(target.netns_fd, timeout=self._supervision.prepare_timeout)
+        return self._spent.run(target.netns_fd, timeout=self._supervision.prepare_timeout, meanwhile=meanwhile)
 
     def _end_preparation(self) -> None:
         if self._spent is not None:
@@ -371,16 +379,6 @@ def run_supervisor(
     gc.freeze()
     gc.enable()
     return Supervisor(sidecar_path, sidecar, listener, supervision, lifeline=lifeline).run()
-
-
-def _compare(sidecar: Sidecar, frame: wire.Frame, configuration: bytes | None) -> None:
-    """Refuse a container that is not what was planned."""
-    if sidecar.planned is None:
-        return
-    if configuration is None:
-        raise SupervisorError("nobody has brought its configuration", hint="run `terok-sandbox setup`")
-    bundle, container_id = Path(frame.text("bundle")), frame.text("container_id")
-    check_made(configuration, sidecar.planned, SandboxConfig.load, bundle=bundle, container_id=container_id)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
 
-from terok_sandbox.netns.uplink import start_uplink
+from terok_sandbox.netns.uplink import StartingUplink
 from terok_sandbox.supervise.handover import ProcessId, start_time
 
 if TYPE_CHECKING:
@@ -34,25 +34,37 @@ class Uplink:
         self._error_fd = error_fd
         self._timeout = timeout
         self._wanted: tuple[Network, int, Path] | None = None
+        self._starting: StartingUplink | None = None
         self._program: Program | None = None
         self._pidfd = -1
         self.due: float | None = None
         """When the program is to be started again (`time.monotonic`)."""
 
-    def open(self, network: Network | None, netns_fd: int, directory: Path) -> None:
-        """Connect the namespace of `netns_fd`; `directory` is the container's own. Raises NetnsError."""
+    def begin(self, network: Network | None, netns_fd: int, directory: Path) -> None:
+        """Start the program for the namespace of `netns_fd`; `directory` is the container's own."""
         self.close()
         if network is not None:
             self._wanted = (network, netns_fd, directory)
-            self._start()
+            self._starting = StartingUplink(network, netns_fd, directory, error_fd=self._error_fd)
+
+    def finish(self) -> None:
+        """Wait until the program that was begun has connected the namespace; raises NetnsError."""
+        if self._starting is not None:
+            starting, self._starting = self._starting, None
+            self._program = starting.wait(self._timeout)
+            self._pidfd = os.pidfd_open(self._program.pid)
+            self._selector.register(self._pidfd, selectors.EVENT_READ, self._ended)
 
     def start_due(self) -> bool:
         """Start the program again if its time has come; returns whether it was started."""
         if self.due is None or self.due > time.monotonic():
             return False
         self.due = None
+        if self._wanted is None:
+            return False
         try:
-            self._start()
+            self.begin(*self._wanted)
+            self.finish()
         except (TerokError, OSError) as error:
             self._log.note(f"the container has no network: {error}")
             self.due = time.monotonic() + _BACKOFF
@@ -61,6 +73,9 @@ class Uplink:
     def close(self) -> None:
         """End the program, which leaves the container with its loopback interface."""
         self._wanted, self.due = None, None
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
         if self._program is not None:
             self._program.kill()
             self._reap()
@@ -71,14 +86,6 @@ class Uplink:
             if self._program is not None:
                 return {NAME: ProcessId(self._program.pid, start_time(self._program.pid))}
         return {}
-
-    def _start(self) -> None:
-        if self._wanted is None:
-            return
-        network, netns_fd, directory = self._wanted
-        self._program = start_uplink(network, netns_fd, directory, timeout=self._timeout, error_fd=self._error_fd)
-        self._pidfd = os.pidfd_open(self._program.pid)
-        self._selector.register(self._pidfd, selectors.EVENT_READ, self._ended)
 
     def _ended(self) -> None:
         if self._wanted is not None:

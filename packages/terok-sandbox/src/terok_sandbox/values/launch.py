@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, Literal, get_args
+
+from terok_util.values import lean_dataclass
 
 Enforcement = Literal["filter", "airlock"]
 SecurityClass = Literal["gatekeeping", "online"]
@@ -29,7 +32,7 @@ class Sharing(Enum):
     PRIVATE = "Z"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class VolumeSpec:
     """A host path that the container sees.
 
@@ -48,7 +51,7 @@ class VolumeSpec:
         return f"{self.host_path}:{self.container_path}:{','.join(options)}"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Planned:
     """What Podman is to make of a launch; everything else in the container's configuration stops its start.
 
@@ -70,8 +73,17 @@ class Planned:
     devices: tuple[str, ...] = ()
     image_stores: tuple[str, ...] = ()
 
+    def borrowed(self) -> Planned:
+        """Return the plan of a container that somebody starts with arguments of their own besides ours."""
+        return replace(self, env=None)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+def digest(setting: str) -> str:
+    """Return what stands for `NAME=VALUE` in a plan."""
+    return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """A launch, ready to be carried out.
 

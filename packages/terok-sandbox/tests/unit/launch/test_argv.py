@@ -28,6 +28,7 @@ PATHS = LaunchPaths(
     containerenv=Path("/s/containers/box/etc/containerenv"),
     localtime=Path("/s/containers/box/etc/localtime"),
     env_file=Path("/r/run/box/env"),
+    monitor_pid=Path("/r/run/box/monitor.pid"),
     seccomp_dir=Path("/s/seccomp"),
     log=Path("/state/box/output.log"),
 )

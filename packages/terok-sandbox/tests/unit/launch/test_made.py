@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.asked import who_asks
-from terok_sandbox.launch.made import MAX_CONFIG, Image, Made, borrowed, check_made, digest, excesses, image_of
-from terok_sandbox.values.launch import Planned
+from terok_sandbox.launch.made import MAX_CONFIG, Image, Made, check_made, excesses, image_of
+from terok_sandbox.values.launch import Planned, digest
 
 pytestmark = pytest.mark.attack("CNF-1")
 RECORDED = Path(__file__).parent / "made"
@@ -45,7 +45,7 @@ def found(made: Made, planned: Planned) -> list[str]:
 def test_what_podman_makes_passes(name: str) -> None:
     made, planned = recorded(name)
     assert found(made, planned) == []
-    assert found(made, borrowed(planned)) == []
+    assert found(made, planned.borrowed()) == []
     assert found(replace(made, image=Image()), planned) != [], "of an image that is not found nothing is allowed"
 
 
@@ -131,7 +131,7 @@ def test_a_caller_of_podman_mounts_what_a_launch_could(tmp_path: Path) -> None:
         mount = {"type": "bind", "source": str(source), "destination": destination, "options": ["rbind", "rw"]}
         config["mounts"].append(mount)
         config["process"]["env"].append("MINE=1")
-        assert (found(replace(made, config=config), borrowed(planned)) == []) is passes, source
+        assert (found(replace(made, config=config), planned.borrowed()) == []) is passes, source
 
 
 @given(

@@ -1,67 +1,239 @@
-"""Ask git about objects, also about pushed ones that are still in quarantine."""
+"""Ask git about objects, also about pushed ones that are still in quarantine, and read what it says as it comes.
+
+A few bytes of a pack can describe a file, a message or a tree of any size, so what is asked for says nothing about what
+git may use: that depends on how many bytes there really are. A container can only raise it by filling the disk, which
+has limits of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from io import RawIOBase
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.changes import FORMAT, Change, ChangeReader, Commit
-from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
+
+if TYPE_CHECKING:
+    from terok_util.process import Process
+
+_MIB: Final = 1024 * 1024
+_LEAST_MEMORY: Final = 256 * _MIB
+_MOST_MEMORY: Final = 2 * 1024 * _MIB
+_MEMORY_PER_BYTE: Final = 4
+_LEAST_SECONDS: Final = 20
+_MOST_SECONDS: Final = 1800
+_BYTES_PER_SECOND: Final = 4 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What each process may allocate (`memory`, bytes) and use of a processor (`seconds`)."""
+
+    memory: int
+    seconds: int
+
+
+def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
+    """Return the allowance for `held` bytes of packed objects; None stands for more than were counted."""
+    if held is None:
+        return Allowance(most_memory, _MOST_SECONDS)
+    memory = min(_LEAST_MEMORY + _MEMORY_PER_BYTE * held, most_memory)
+    return Allowance(memory, min(_LEAST_SECONDS + held // _BYTES_PER_SECOND, _MOST_SECONDS))
+
+
+def held_bytes(mirror: Path, quarantine: Path | None = None) -> int:
+    """Return the size of a mirror's packs, and of what a push has brought into its `quarantine`."""
+    found = _size(f"{mirror}/objects/pack", ".pack")
+    return found if quarantine is None else found + _size(str(quarantine))
+
+
+def _size(directory: str, suffix: str = "") -> int:
+    return sum(
+        os.lstat(f"{place}/{name}").st_size
+        for place, _, names in os.walk(directory)
+        for name in names
+        if name.endswith(suffix)
+    )
+
+
+SYMLINK: Final = "120000"
+SUBMODULE: Final = "160000"
+NOTHING: Final = "000000"
+
+FORMAT: Final = "%H %P"
+MAX_FIELD: Final = 128 * 1024
+"""Bytes of a path, and of what precedes it: the names of a commit's parents are among it."""
+
+_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
+_STRANGE: Final = "git described the changes in a form that is not understood"
+
+
+class TooMuch(GateError):
+    """A push brings more than it may of something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, and whether it joins others."""
+
+    oid: str
+    merge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that a commit changes. `before` are its modes in the parents; `oid` is what it is afterwards."""
+
+    commit: str
+    path: str
+    before: tuple[str, ...]
+    mode: str
+    oid: str
+
+    @property
+    def removed(self) -> bool:
+        """Whether the path is gone afterwards."""
+        return self.mode == NOTHING
+
+    @property
+    def added(self) -> bool:
+        """Whether no parent had the path."""
+        return not self.removed and all(mode == NOTHING for mode in self.before)
+
+
+class ChangeReader:
+    """Hands each commit to `take`, then its changes.
+
+    `GateError` when the bytes are not such an output, `TooMuch` for a path that is longer than `MAX_FIELD`, before it
+    was read whole.
+    """
+
+    def __init__(self, take: Callable[[Commit | Change], None]) -> None:
+        self._take = take
+        self._rest = b""
+        self._commit = ""
+        self._change = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        *fields, self._rest = (self._rest + data).split(b"\0")
+        for field in fields:
+            self._read(field)
+        self._bound(self._rest)
+
+    def end(self) -> None:
+        """Say that there are no more."""
+        if self._rest or self._change:
+            raise GateError(_STRANGE)
+
+    def _bound(self, field: bytes) -> None:
+        if len(field) > MAX_FIELD:
+            raise TooMuch("characters in a path" if self._change else "parents of a commit")
+
+    def _read(self, field: bytes) -> None:
+        self._bound(field)
+        if self._change:
+            self._take(_change(self._commit, self._change, field))
+            self._change = b""
+            return
+        field = field.removeprefix(b"\n")
+        if match := _COMMIT.match(field):
+            self._commit = match[1].decode()
+            self._take(Commit(self._commit, b" " in match[2]))
+        elif field.startswith(b":"):
+            self._change = field
+        elif field:
+            raise GateError(_STRANGE)
+
+
+def _change(commit: str, field: bytes, path: bytes) -> Change:
+    parents = len(field) - len(field.lstrip(b":"))
+    words = field[parents:].split(b" ")
+    if len(words) != 2 * parents + 3 or not commit or not path:
+        raise GateError(_STRANGE)
+    modes = tuple(word.decode("latin-1") for word in words[: parents + 1])
+    oid = words[2 * parents + 1].decode("latin-1")
+    return Change(commit, path.decode("utf-8", "surrogateescape"), modes[:-1], modes[-1], oid)
+
 
 _TIMEOUT: Final = 300.0
-_OUTPUT: Final = 256 * 1024 * 1024
+_CONFIG: Final = {"core.bigFileThreshold": "32m"}  # git streams what is bigger
+_LOG: Final = ("log", "-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
+_NEW: Final = (*_LOG, "-c", "--stdin", "--not", "--all")
+_READ: Final = ("cat-file", "--batch")
 
 Reader = Callable[[Iterable[str], Callable[[int, int, bytes], None]], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects).
+    """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects)."""
 
-    `allowed` is what git may use: it holds all changes of a commit before it tells of one, and few trees can stand
-    for any number of files.
-    """
+    def __init__(self, mirror: Path, quarantine: Path | None = None) -> None:
+        self.mirror = mirror
+        self._quarantine = self._seen_as = quarantine
+        self._started: dict[tuple[str, ...], Process] = {}
 
-    mirror: Path
-    quarantine: Path | None = None
-    allowed: Allowance = field(init=False)
+    @cached_property
+    def allowed(self) -> Allowance:
+        """What git may use.
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "allowed", allowance(held_bytes(self.mirror, self.quarantine)))
+        It holds all changes of a commit before it tells of one, and few trees can stand for any number of files.
+        """
+        return allowance(held_bytes(self.mirror, self._quarantine))
+
+    @classmethod
+    @contextmanager
+    def ahead(cls, mirror: Path) -> Iterator[Objects]:
+        """Yield the objects of a push whose quarantine is not known yet, see `found_in`; git starts at once."""
+        objects = cls(mirror)
+        # Git looks for other object directories when it is first asked for an object, which is after `found_in`.
+        link = objects._seen_as = mirror / f"quarantine.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        try:
+            for words in (_READ, _NEW):
+                objects._started[words] = objects._start(words)
+            yield objects
+        finally:
+            for git in objects._started.values():
+                discard_git(git)
+            link.unlink(missing_ok=True)
+
+    def found_in(self, quarantine: Path | None) -> None:
+        """Say where the objects of the push lie (None: it brings none)."""
+        assert self._seen_as is not None
+        self._seen_as.symlink_to(quarantine or self.mirror / "objects")
+        self._quarantine = quarantine
 
     def new_commits(
-        self, tips: Iterable[str], known: Iterable[str] | None, limit: int, take: Callable[[Commit | Change], None]
+        self, tips: Iterable[str], known: Iterable[str] | None, take: Callable[[Commit | Change], None]
     ) -> None:
-        """Hand over at most `limit` commits reachable from `tips` and not from `known` (None: from any ref).
+        """Hand over the commits reachable from `tips` and not from `known` (None: from any ref).
 
         Each is followed by what it changes; of a merge, what none of its parents has that way.
         An exception of `take` ends git and passes through.
         """
-        without = ["--not", "--all"] if known is None else []
-        data = _lines([*tips, *(f"^{oid}" for oid in known or ())])
-        self._log("-c", f"--max-count={limit}", "--stdin", *without, data=data, take=take)
+        words = _NEW if known is None else _NEW[: _NEW.index("--not")]
+        self._log(words, [*tips, *(f"^{oid}" for oid in known or ())], take)
 
     def joined(self, merges: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         """Hand over merges, each followed by what it changes as seen from its first parent."""
-        self._log("--no-walk=unsorted", "--diff-merges=first-parent", "--stdin", data=_lines(merges), take=take)
+        self._log((*_LOG, "--no-walk=unsorted", "--diff-merges=first-parent", "--stdin"), merges, take)
 
-    def _log(self, *flags: str, data: bytes, take: Callable[[Commit | Change], None]) -> None:
+    def _log(self, words: tuple[str, ...], names: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         reader = ChangeReader(take)
-        told = ("-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
-        self._git("log", *told, *flags, data=data, sink=reader.feed)
+        self._git(words, names, reader.feed)
         reader.end()
 
     def kinds(self, names: Iterable[str]) -> list[str]:
         """Return the kind of each object named (any extended name without line feeds), in order."""
-        told = self._git("cat-file", "--batch-check=%(objecttype)", data=_lines(names))
+        told = bytearray()
+        self._git(("cat-file", "--batch-check=%(objecttype)"), names, told.extend)
         return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
 
     @contextmanager
@@ -72,58 +244,40 @@ class Objects:
         (from 0), the object's size (bytes; -1: there is no such object) and a piece; an object without content has one
         empty piece. `GateError` when git ends too early; an exception of `take` ends git and passes through.
         """
-        cutters: list[Cutter] = []
-        source, names_end = os.pipe()
+        if _READ not in self._started:
+            self._started[_READ] = self._start(_READ)
 
-        def feed(data: bytes) -> None:
-            cutters[0].feed(data)
+        def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
+            cutter = Cutter(take)
+            wanted = list(names)
+            self._git(_READ, wanted, cutter.feed, timeout=2 * _TIMEOUT)
+            if cutter.ended != len(wanted):
+                raise GateError("git ended in the middle of an object")
 
-        def serve() -> None:
-            try:
-                self._git("cat-file", "--batch", stdin=source, sink=feed, timeout=2 * _TIMEOUT)
-            finally:
-                os.close(source)  # whoever still writes names sees that nobody reads them
-
-        with ThreadPoolExecutor(1) as thread, os.fdopen(names_end, "wb", buffering=0) as pipe:
-            served = thread.submit(serve)
-
-            def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
-                cutters.append(Cutter(take))
-                data = _lines(names)
-                _write(pipe, data)
-                served.result()
-                if cutters[0].ended != data.count(b"\n"):
-                    raise GateError("git ended in the middle of an object")
-
+        try:
             yield read
+        finally:
+            if git := self._started.pop(_READ, None):
+                discard_git(git)
 
     def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
         """Hand over the content of each object named, see `reader`."""
         with self.reader() as read:
             read(names, take)
 
+    def _start(self, words: tuple[str, ...]) -> Process:
+        return start_git(*words, git_dir=self.mirror, objects=self._seen_as, config=_CONFIG)
+
     def _git(
         self,
-        verb: str,
-        *args: str,
-        data: bytes | None = None,
-        stdin: int | None = None,
-        sink: Callable[[bytes], None] | None = None,
+        words: tuple[str, ...],
+        names: Iterable[str],
+        sink: Callable[[bytes], None],
         timeout: float = _TIMEOUT,
-    ) -> bytes:
-        return run_git(
-            verb,
-            *args,
-            git_dir=self.mirror,
-            quarantine=self.quarantine,
-            config={"core.bigFileThreshold": "32m"},  # git streams what is bigger
-            timeout=timeout,
-            input=data,
-            stdin=stdin,
-            max_output=_OUTPUT,
-            sink=sink,
-            memory=self.allowed.memory,
-        ).stdout
+    ) -> None:
+        git = self._started.pop(words, None) or self._start(words)
+        data = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        finish_git(words[0], git, data, sink, timeout=timeout, memory=self.allowed.memory)
 
 
 def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]) -> Callable[[int, int, bytes], None]:
@@ -182,17 +336,6 @@ class Cutter:
         else:
             self._take(self.ended, -1, b"")
             self.ended += 1
-
-
-def _write(pipe: RawIOBase, data: bytes) -> None:
-    rest = memoryview(data)
-    with pipe, suppress(BrokenPipeError):  # a git that has ended says why
-        while rest:
-            rest = rest[pipe.write(rest) or 0 :]
-
-
-def _lines(names: Iterable[str]) -> bytes:
-    return "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
 
 
 def tree_names(raw: bytes, oid_bytes: int) -> list[str]:

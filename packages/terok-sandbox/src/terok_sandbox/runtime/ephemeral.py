@@ -1,0 +1,142 @@
+"""Follow a container that Podman removes by itself: its output, its exit code, its removal, with no call of Podman.
+
+Podman's monitor (conmon) is the parent of the container's first process. When that ends, the monitor writes the exit
+code to a file, starts `podman container cleanup --rm`, waits for it and ends. The file goes with the container, a few
+hundredths of a second later; whoever misses it asks Podman's own log of events.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from terok_sandbox.errors import EngineError, EngineTimeout
+from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
+from terok_sandbox.runtime.following import LogFile, follow, parent
+from terok_sandbox.runtime.protocol import EphemeralEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+_LOOK: Final = 0.002
+"""Seconds between two looks for the exit code."""
+
+
+class Monitor(NamedTuple):
+    """Podman's monitor of one container, as its command line describes it."""
+
+    pid: int
+    exit_file: Path
+    pid_file: Path
+    bundle: Path
+
+    @classmethod
+    def read(cls, pid: int, container_id: str) -> Self | None:
+        """Return process `pid` if it is the monitor of `container_id`."""
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            options = {flag: words[words.index(flag) + 1] for flag in ("-c", "-b", "-p", "--exit-dir")}
+        except (OSError, ValueError, IndexError):
+            return None
+        if not container_id or options["-c"] != container_id:
+            return None
+        return cls(pid, Path(options["--exit-dir"], container_id), Path(options["-p"]), Path(options["-b"]))
+
+    def open_process(self) -> int | None:
+        """Return a pidfd of the container's first process; None if it has ended."""
+        descriptor = -1
+        try:
+            pid = int(self.pid_file.read_text())
+            descriptor = os.pidfd_open(pid)
+            if parent(pid) == self.pid:
+                return descriptor
+        except (OSError, ValueError):
+            pass
+        if descriptor >= 0:
+            os.close(descriptor)
+        return None
+
+    def exit_code(self) -> int | None:
+        """Return the container's exit code while the file with it exists."""
+        try:
+            return int(self.exit_file.read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def follow_to_removal(
+    container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None], timeout: float = LONGEST
+) -> EphemeralEnd:
+    """Call `on_line` for every line of a container until Podman has removed it.
+
+    Args:
+        container_id: Podman's ID of a container that was started with `--rm`.
+        log: The file its output goes to (`--log-opt path=`).
+        monitor_pid: The file with its monitor's process ID (`--conmon-pidfile`).
+        on_line: Gets each line; an exception of its own ends the following and passes.
+        timeout: Seconds until `EngineTimeout`.
+    """
+    deadline = time.monotonic() + timeout
+    with ExitStack() as opened:
+        lines = opened.enter_context(LogFile(log, on_line))
+        lines.read()
+        monitor = _running_monitor(monitor_pid, container_id, opened)
+        code, removed = None, True
+        if monitor is not None:
+            described, pidfd = monitor
+            code = _watch(described, pidfd, lines, deadline, opened)
+            removed = not described.bundle.exists()
+        lines.end()
+    return EphemeralEnd(recorded_exit_code(container_id) if code is None else code, removed)
+
+
+def recorded_exit_code(container_id: str) -> int:
+    """Return the exit code that Podman's log of events has of a container; raises EngineError."""
+    filters = ("--filter", f"container={container_id}", "--filter", "event=died")
+    answer = ask(["events", "--stream=false", "--format", "json", *filters]).text
+    codes: list[int] = []
+    for line in answer.splitlines():
+        with suppress(ValueError, KeyError, TypeError):
+            codes.append(int(json.loads(line)["ContainerExitCode"]))
+    if not codes:
+        raise EngineError(
+            f"the exit code of container {container_id[:12]} is not known", hint="see what `podman events` says"
+        )
+    return codes[-1]
+
+
+def _running_monitor(path: Path, container_id: str, opened: ExitStack) -> tuple[Monitor, int] | None:
+    """Return the monitor and a pidfd of it; None if it has ended, and Podman has removed the container by then."""
+    try:
+        pid = int(path.read_text())
+        pidfd = os.pidfd_open(pid)
+    except (OSError, ValueError):
+        return None
+    opened.callback(os.close, pidfd)
+    monitor = Monitor.read(pid, container_id)  # after the pidfd, so that both are of one process
+    return (monitor, pidfd) if monitor is not None else None
+
+
+def _watch(monitor: Monitor, pidfd: int, lines: LogFile, deadline: float, opened: ExitStack) -> int | None:
+    """Follow the output to the container's end, and return its exit code once the monitor has ended."""
+    process = monitor.open_process()
+    if process is not None:
+        opened.callback(os.close, process)
+        if not follow(lines, process, deadline=deadline):
+            raise EngineTimeout("the output did not end in time")
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    code, latest = monitor.exit_code(), time.monotonic() + REMOVE_TIMEOUT
+    while code is None and not waiting.poll(_LOOK * 1000):
+        code = monitor.exit_code()
+        if time.monotonic() > latest:
+            break
+    if not waiting.poll(max(0.0, latest - time.monotonic()) * 1000):
+        raise EngineTimeout("Podman's monitor has not ended", hint="see `podman ps --all`")
+    return code
