@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import NoCredential
 from terok_sandbox.gate.layout import MirrorRecord
 
 _SSH_TIMEOUT: Final = 20
+_SET: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,42 +133,43 @@ def _quoted(value: str) -> str:
     return f'"{text}"' if " " in text else text
 
 
-_SET = "default"
-_USERS = {"gitlab.com": "oauth2", "github.com": "x-access-token", "bitbucket.org": "x-token-auth"}
-"""User names that forges want beside a token; others take any."""
-
-
-def access_for(record: MirrorRecord, base: Path) -> UpstreamAccess:
-    """Return how the upstream of `record` is spoken to; nothing is opened before it is needed."""
+def access_for(record: MirrorRecord, base: Path, config: SandboxConfig | None = None) -> UpstreamAccess:
+    """Return how the upstream of `record` is reached; the vault of `config` is not opened before it is needed."""
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
-        https=_vault_login(record.credential) if record.credential else lambda _: None,
-        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope),
+        https=_vault_login(record.credential, config) if record.credential else lambda _: None,
+        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope, config),
         personal_ssh=record.personal_ssh,
     )
 
 
-def _vault_login(name: str) -> Callable[[str], HttpsLogin]:
+@cache
+def forges() -> Mapping[str, Mapping[str, Any]]:
+    """Return what is known of each kind of forge."""
+    return tomllib.loads(Path(__file__).with_name("forges.toml").read_text(encoding="utf-8"))
+
+
+def _vault_login(name: str, config: SandboxConfig | None) -> Callable[[str], HttpsLogin]:
     """Return a function that reads the credential `[SET/]PROVIDER` when an upstream asks for it."""
 
     def login(address: str) -> HttpsLogin:
-        from terok_sandbox.config import SandboxConfig
         from terok_sandbox.vault.swap import credential_secret
         from terok_sandbox.vault.unlock import open_vault
 
         chosen, _, provider = name.rpartition("/")
         try:
-            with open_vault(SandboxConfig()) as vault:
-                data = vault.load_credential(chosen or _SET, provider)
+            with open_vault(config or SandboxConfig.load()) as vault:
+                data = vault.load_credential(chosen or _SET, provider) or {}
         except TerokError as error:
             raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
-        _, secret = credential_secret(data or {})
+        _, secret = credential_secret(data)
         if not secret:
             raise NoCredential(
-                f"the vault holds no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
+                f"the vault has no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
             )
-        user = data.get("user") if data else None
-        return HttpsLogin(str(user or _USERS.get(urlsplit(address).hostname or "", "token")), secret)
+        users = {forge["host"]: forge["user"] for forge in forges().values()}
+        user = data.get("user") or users.get(urlsplit(address).hostname or "", "token")
+        return HttpsLogin(str(user), secret)
 
     return login
 
@@ -179,17 +184,16 @@ def _agent(socket: Path) -> Callable[[], contextlib.AbstractContextManager[Path]
     return agent
 
 
-def _vault_agent(scope: str) -> Callable[[], contextlib.AbstractContextManager[Path]]:
+def _vault_agent(scope: str, config: SandboxConfig | None) -> Callable[[], contextlib.AbstractContextManager[Path]]:
     """Return what serves the scope's SSH keys out of the vault while git runs."""
 
     @contextlib.contextmanager
     def agent() -> Iterator[Path]:
-        from terok_sandbox.config import SandboxConfig
         from terok_sandbox.vault.ssh.host_agent import host_agent
 
         with contextlib.ExitStack() as stack:
             try:
-                socket = stack.enter_context(host_agent(SandboxConfig(), scope))
+                socket = stack.enter_context(host_agent(config or SandboxConfig.load(), scope))
             except TerokError as error:
                 raise NoCredential(
                     f"there is no key for the upstream: {error.message}",
