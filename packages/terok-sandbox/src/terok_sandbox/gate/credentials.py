@@ -21,6 +21,7 @@ from terok_util import TerokError
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import NoCredential
+from terok_sandbox.gate.invoke import GitCredentials
 from terok_sandbox.gate.layout import MirrorRecord
 
 _SSH_TIMEOUT: Final = 20
@@ -50,17 +51,8 @@ class UpstreamAccess:
     personal_ssh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What one git call gets: settings, variables and descriptors."""
-
-    config: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    pass_fds: tuple[int, ...] = ()
-
-
 @contextlib.contextmanager
-def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
     """Give what a git call to `address` needs; `NoCredential` for an ssh upstream without an agent."""
     if kind == "ssh":
         with _ssh(address, access) as shown:
@@ -69,11 +61,11 @@ def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator
         with _https(address, login) as shown:
             yield shown
     else:
-        yield Shown()
+        yield GitCredentials()
 
 
 @contextlib.contextmanager
-def _https(address: str, login: HttpsLogin) -> Iterator[Shown]:
+def _https(address: str, login: HttpsLogin) -> Iterator[GitCredentials]:
     if any(char in login.user + login.token for char in "\n\r\0"):
         raise NoCredential("the credential for the upstream contains a line break")
     url = urlsplit(address)
@@ -83,16 +75,16 @@ def _https(address: str, login: HttpsLogin) -> Iterator[Shown]:
         # Only this host is told, and each reader of the path gets the text from its start.
         helper = f'!f() {{ test "$1" != get || cat /proc/self/fd/{memory}; }}; f'
         key = f"credential.{url.scheme}://{url.netloc}.helper"
-        yield Shown({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
+        yield GitCredentials({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
     finally:
         os.close(memory)
 
 
 @contextlib.contextmanager
-def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
     if access is not None and access.personal_ssh:
         kept = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "HOME") if name in os.environ}
-        yield Shown(variables={**kept, **_ssh_command(["-o", "BatchMode=yes"])})
+        yield GitCredentials(variables={**kept, **_ssh_command(["-o", "BatchMode=yes"])})
         return
     if access is None or access.ssh_agent is None:
         raise NoCredential(
@@ -120,7 +112,7 @@ def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[Shown]:
         words = ["-F", "/dev/null"]
         for name, value in options.items():
             words += ["-o", f"{name}={_quoted(value)}"]
-        yield Shown(variables=_ssh_command(words))
+        yield GitCredentials(variables=_ssh_command(words))
 
 
 def _ssh_command(words: list[str]) -> dict[str, str]:
