@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 MAX_BYTES: Final = 1024 * 1024
 BUNDLED: Final = Path(__file__).parent / "profile_data"
