@@ -207,7 +207,8 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     handlers.revoke(name="c1", target="a.example.com", as_json=False)
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None, as_json=True)
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    out = capsys.readouterr().out
+    told = json.loads(out[out.index("{") :])
     assert told["posture"] == "down" and "table inet terok" in told["ruleset"]
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None)
