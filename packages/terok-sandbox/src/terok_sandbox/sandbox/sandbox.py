@@ -22,7 +22,7 @@ from terok_sandbox.errors import (
     SpecError,
     SupervisionError,
 )
-from terok_sandbox.launch.argv import SANDBOX_LABEL, plan_launch
+from terok_sandbox.launch.argv import plan_launch
 from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
 from terok_sandbox.launch.mounts import check_mount_sources
@@ -31,7 +31,6 @@ from terok_sandbox.launch.resources import (
     file_identity,
     launch_lock,
     launch_paths,
-    low_disk,
     remove_files,
     revoke_tokens,
     settling,
@@ -39,9 +38,10 @@ from terok_sandbox.launch.resources import (
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.runtime.protocol import RemoveResult
 from terok_sandbox.values.host import ContainerState
-from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.launch import SANDBOX_LABEL, LaunchPlan
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
