@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from support import BASE, Shell, Terminal
+from terok.stub import Script, StubProvider, running_stub
 from terok_executor.roster.loader import load_providers
-from terok_executor.stub import Script, StubProvider, running_stub
 
 COMMIT = "printf 'A line by the agent.\n' >> README.md && git add -A && git commit -q -m 'Add a line' && id -un"
 BYTES = 1_000_000

@@ -14,11 +14,11 @@ import auth_stub
 import pytest
 from auth_stub import EXPIRED, FRESH, PORT, REFRESH_TOKEN, TokenEndpoint, token_endpoint
 from support import BASE, Shell
+from terok.stub import Script, running_stub
 from terok_executor import Authenticator, LoginError
 from terok_executor.paths import task_dir
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import write_routes
-from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import open_vault

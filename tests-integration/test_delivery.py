@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Done, Shell
-from terok_executor.stub import Script, running_stub
+from terok.stub import Script, running_stub
 
 BRANCHES = "git checkout -q -b side && git commit -q --allow-empty -m side && git checkout -q --detach"
 LOOSE = "git commit -q --allow-empty -m detached && echo more >> README.md && echo new > new.txt"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support import BASE, ROOT, Shell
-from terok_executor.stub import Script, running_stub
+from terok.stub import Script, running_stub
 
 COMMIT = "echo more >> README.md && git commit -qam 'Add a line'"
 

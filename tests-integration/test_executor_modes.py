@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Shell
-from terok_executor.stub import Script, StubProvider, running_stub
+from terok.stub import Script, StubProvider, running_stub
 
 COMMIT = "echo more >> README.md && git add -A && git commit -q -m 'Add a line'"
 LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from gate_hosts import NAME, https_host, leading_to, ssh_host
 from support import BASE, Done, Shell, contacts, tool
+from terok.stub import Script, running_stub
 from terok_executor.launch.policy import upstream_lines
-from terok_executor.stub import Script, running_stub
 from terok_sandbox import RunSpec, Sandbox, Wiring
 from terok_sandbox.gate.credentials import UpstreamAccess
 from terok_sandbox.gate.errors import UpstreamUnreachable
-from terok_sandbox.gate.held import find_held
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import mirror_path, read_record, record_file
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.refs import read_refs
+from terok_sandbox.gate.secret_search import find_secret
 from terok_sandbox.gate.source import resolve_repo
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
 from terok_sandbox.vault.scrub import Patterns
@@ -93,7 +93,7 @@ def inside(launch: Callable[..., Inside], scope: str) -> Inside:
 
 
 def heads(scope: str) -> dict[str, str]:
-    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.git_gate import GitGate
 
     return GitGate.open(scope, base=Sandbox().config.gate_base_path).branch_heads()
 
@@ -350,8 +350,8 @@ DISK_FULL = """
 import os, subprocess, sys
 from pathlib import Path
 from terok_sandbox.gate.errors import MirrorError
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.host_server import GateServer
 from terok_sandbox.gate.server import GateLimits
 small, work = Path(sys.argv[1]), Path(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(small)], check=True)
@@ -413,6 +413,6 @@ def test_a_pack_of_500_megabytes_is_taken_and_searched(inside: Inside, scope: st
     size = subprocess.run(["git", "-C", str(mirror), "cat-file", "-s", "big:big"], capture_output=True, check=True)
     assert int(size.stdout) == PACK
     known = [read_refs(mirror).refs["refs/terok/upstream/main"]]
-    assert find_held(mirror, tip, known, [Patterns([KEY])]) == f"big in {tip[:12]}"
+    assert find_secret(mirror, tip, known, [Patterns([KEY])]) == f"big in {tip[:12]}"
     kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert max(kept) < 400 * 1024, "KiB: neither we nor git hold the object"

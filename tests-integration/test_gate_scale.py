@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.host_server import GateServer
 from terok_sandbox.gate.inspect.policy import InspectionLimits, load_policy, save_policy
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.served import GateServer
 
 REFS = 100_000
 GIT = (
@@ -76,7 +76,7 @@ def packed_refs(repository: Path, oid: str, names: list[str]) -> None:
 SYNC = """
 import json, resource, sys
 from pathlib import Path
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.git_gate import GitGate
 result = GitGate("many", base=Path(sys.argv[1]), upstream=sys.argv[2]).sync()
 used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps({"applied": len(result.applied), "success": result.success, "mib": max(used) // 1024}))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Done, Shell
-from terok_executor.stub import Pause, Script, running_stub
+from terok.stub import Pause, Script, running_stub
 
 COMMIT = (
     "echo 'A line by the agent.' >> README.md && git add -A && git commit -q -m 'Add a line' && git push -q origin HEAD"

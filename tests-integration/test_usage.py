@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import BASE, Done, Shell
-from terok_executor.stub import Script, running_stub
+from terok.stub import Script, running_stub
 
 STEPS = tuple(f"echo step {number}" for number in range(4))
 

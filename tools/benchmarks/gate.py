@@ -1,5 +1,6 @@
 """What the gate costs: clone, fetch and push through it, by local path and through `git daemon`.
 
+`git daemon` serves a repository that checks what it is sent and waits for the disk as a mirror does, but runs no hook.
 Also a sync with nothing new against `git fetch`, and a workspace made from the copy on the host against a clone
 through the gate.
 """
@@ -21,6 +22,15 @@ from pathlib import Path
 
 GIT = ("git", "-c", "user.name=A", "-c", "user.email=a@example.test", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 SIZES = {"small": (20, 2_000), "mid": (1_000, 20_000), "large": (5_000, 60_000)}  # commits, bytes per file
+AS_A_MIRROR = """
+[core]
+	logAllRefUpdates = always
+	fsync = committed,loose-object
+	fsyncMethod = batch
+[receive]
+	fsckObjects = true
+	autogc = false
+"""
 ROUNDS = {"small": 25, "mid": 9, "large": 3}
 
 
@@ -141,6 +151,8 @@ def run(size: str, base: Path) -> dict[str, dict[str, float]]:
     upstream = make_upstream(place / "upstream.git", commits, length)
     for way in ("path", "daemon"):
         git("clone", "-q", "--bare", str(upstream), str(place / f"{way}.git"))
+    with (place / "daemon.git/config").open("a") as config:
+        config.write(AS_A_MIRROR)
     server, address = daemon(place)
     served = Served(place / "mirrors", upstream)
     try:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from terok.stub import Script, running_stub
 from terok_executor.credentials import Phantom
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.launch.check import check_request
@@ -32,7 +33,6 @@ from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.request import AgentRequest
 from terok_executor.launch.task_files import prepare_task_dir
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.stub import Script, running_stub
 from terok_sandbox.runtime.probe import host_facts
 from terok_sandbox.vault_addr import LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 

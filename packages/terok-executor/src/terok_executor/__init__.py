@@ -5,11 +5,9 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from terok_executor.agent_runner import AgentRunner as AgentRunner
+with lazy_imports(globals()):
     from terok_executor.auth.authenticator import Authenticator as Authenticator
     from terok_executor.auth.authenticator import authenticate as authenticate
     from terok_executor.auth.container import extract_credential as extract_credential
@@ -25,35 +23,36 @@ if TYPE_CHECKING:
     from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.compat import AgentProvider as AgentProvider
+    from terok_executor.compat import AuthProvider as AuthProvider
+    from terok_executor.compat import MountDef as MountDef
+    from terok_executor.compat import ProviderConfig as ProviderConfig
     from terok_executor.compat import RawAgentYaml as RawAgentYaml
-    from terok_executor.config_view import ExecutorConfigView as ExecutorConfigView
-    from terok_executor.config_view import RawImageSection as RawImageSection
+    from terok_executor.compat import SidecarSpec as SidecarSpec
+    from terok_executor.compat import VaultRoute as VaultRoute
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.credentials import store_api_key as store_api_key
-    from terok_executor.delivery import Delivery as Delivery
-    from terok_executor.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ExecutorError as ExecutorError
     from terok_executor.errors import PrerequisiteError as PrerequisiteError
     from terok_executor.errors import RequestError as RequestError
     from terok_executor.errors import RosterError as RosterError
     from terok_executor.errors import UndeliveredError as UndeliveredError
-    from terok_executor.follow import Outcome as Outcome
-    from terok_executor.host_setup import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
+    from terok_executor.image.config_view import ExecutorConfigView as ExecutorConfigView
+    from terok_executor.image.config_view import RawImageSection as RawImageSection
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
-    from terok_executor.integrations.sandbox import Route
-    from terok_executor.krun import KrunHost as KrunHost
-    from terok_executor.krun import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
     from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
+    from terok_executor.launch.krun import KrunHost as KrunHost
+    from terok_executor.launch.krun import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
     from terok_executor.launch.request import AgentRequest as AgentRequest
     from terok_executor.launch.request import LaunchRequest as LaunchRequest
@@ -65,77 +64,29 @@ if TYPE_CHECKING:
     from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
+    from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.paths import mounts_dir as mounts_dir
-    from terok_executor.preflight import CheckResult as CheckResult
-    from terok_executor.preflight import Preflight as Preflight
-    from terok_executor.result import RunResult as RunResult
+    from terok_executor.paths import task_dir as task_dir
+    from terok_executor.roster.install import InstallSpec as InstallSpec
+    from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.roster import AgentRoster as AgentRoster
+    from terok_executor.roster.routes import write_routes as write_routes
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
     from terok_executor.roster.types import Agent as Agent
     from terok_executor.roster.types import HelpSpec as HelpSpec
-    from terok_executor.roster.types import InstallSpec as InstallSpec
     from terok_executor.roster.types import MountSpec as MountSpec
-    from terok_executor.roster.types import Provider as Provider
     from terok_executor.roster.types import Tool as Tool
-    from terok_executor.storage import SharedMountStorageInfo as SharedMountStorageInfo
-    from terok_executor.storage import TaskStorageInfo as TaskStorageInfo
-
-    AgentProvider = Agent
-    AuthProvider = Provider
-    MountDef = MountSpec
-    ProviderConfig = AgentRunConfig
-    SidecarSpec = Tool
-    VaultRoute = Route
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(
-        __name__,
-        {
-            ".agent_runner": "AgentRunner",
-            ".auth.authenticator": "Authenticator authenticate",
-            ".auth.container": "extract_credential",
-            ".auth.errors": "ConfigPatchError CredentialShapeError LoginError",
-            ".auth.leaks": "Leak scan_leaked_credentials vault_secrets",
-            ".auth.output": "AuthEvent",
-            ".auth.session": "AuthSession",
-            ".auth.status": "CredentialStatus credential_status",
-            ".cli.auth_verbs": "VAULT_COMMANDS",
-            ".cli.tree": "COMMANDS",
-            ".compat": "RawAgentYaml",
-            ".config_view": "ExecutorConfigView RawImageSection",
-            ".credentials": "CredentialMissingError store_api_key",
-            ".delivery": "Delivery",
-            ".doctor": "agent_doctor_checks",
-            ".errors": "BuildError ExecutorError PrerequisiteError RequestError RosterError UndeliveredError",
-            ".follow": "Outcome",
-            ".host_setup": "ensure_sandbox_ready",
-            ".image.builder": "ImageBuilder ImageSet",
-            ".image.context": "AGENTS_LABEL",
-            ".image.reference": "DEFAULT_BASE_IMAGE detect_family",
-            ".krun": "KrunHost KrunHostKeypair",
-            ".launch.env": "ContainerEnvResult ContainerEnvSpec VaultLocation assemble_container_env",
-            ".launch.instructions": "bundled_default_instructions resolve_instructions",
-            ".launch.prepared": "write_supervisor_sidecar",
-            ".launch.request": "AgentRequest LaunchRequest RunOptions ToolRequest",
-            ".launch.resume": "inject_prompt",
-            ".launch.seeding": "seed_workspace_from_clone_cache",
-            ".launch.subagents": "SubAgent parse_md_agent",
-            ".launch.task_files": "AgentConfigSpec RunRecord prepare_agent_config_dir",
-            ".paths": "mounts_dir",
-            ".preflight": "CheckResult Preflight",
-            ".result": "RunResult",
-            ".roster.roster": "AGENT_PROVIDERS AgentRoster",
-            ".roster.run_config": "AgentRunConfig CLIOverrides resolve_provider_value",
-            ".roster.types": "Agent HelpSpec InstallSpec Provider Tool",
-            ".storage": "SharedMountStorageInfo TaskStorageInfo",
-            "AgentProvider": ".roster.types:Agent",
-            "AuthProvider": ".roster.types:Provider",
-            "MountDef": ".roster.types:MountSpec",
-            "ProviderConfig": ".roster.run_config:AgentRunConfig",
-            "SidecarSpec": ".roster.types:Tool",
-            "VaultRoute": ".integrations.sandbox:Route",
-        },
-    )
+    from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
+    from terok_executor.runner.delivery import Delivery as Delivery
+    from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
+    from terok_executor.runner.follow import Outcome as Outcome
+    from terok_executor.runner.preflight import CheckResult as CheckResult
+    from terok_executor.runner.preflight import Preflight as Preflight
+    from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
+    from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
+    from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from terok_sandbox.errors import AuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MAX_TEXT: Final = 4096
@@ -79,11 +79,13 @@ class AuditLog:
 
     def __init__(self, path: Path, *, container: str = "", durable: bool = False, max_bytes: int = MAX_BYTES) -> None:
         self._path = path
+        self._name = os.fspath(path)
         self._container = container
         self._durable = durable
         self._max_bytes = max_bytes
         self._fd = -1
         self._size = -1
+        self._identity = (-1, -1)
         self._head = GENESIS
 
     def append(self, action: str, **fields: object) -> None:
@@ -93,14 +95,24 @@ class AuditLog:
         `AuditError` when the row could not be written whole: a caller that must log before it acts then does
         not act.
         """
-        row: dict[str, object] = {"time": timestamp(), "container": self._container, "action": action}
+        self.append_rows((self.row(action, fields),))
+
+    def row(self, action: str, fields: dict[str, object]) -> str:
+        """Return a row of this moment, for `append_rows`."""
+        row: dict[str, object] = {"time": timestamp(), "container": self._container, "action": action, **fields}
+        body = _encode(row)[:-1]
+        if len(body) <= MAX_TEXT:
+            return body
         for key, value in fields.items():
             row[key] = value[:MAX_TEXT] + "…" if type(value) is str and len(value) > MAX_TEXT else value
-        body = _encode(row)[:-1]
+        return _encode(row)[:-1]
+
+    def append_rows(self, rows: Sequence[str]) -> None:
+        """Write rows with one call to the kernel; raises `AuditError` when they could not be written whole."""
         try:
-            self._ready(len(body) + _CHAIN_BYTES)
+            self._ready(sum([len(row) + _CHAIN_BYTES for row in rows]))
             try:
-                self._write(body)
+                self._write(rows)
             finally:
                 if self._fd >= 0:
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -116,14 +128,17 @@ class AuditLog:
             os.close(self._fd)
             self._fd = -1
 
-    def _write(self, body: str) -> None:
-        signed = f'{body},"prev":"{self._head}"'.encode("ascii")
-        digest = hashlib.sha256(signed).hexdigest()
-        line = signed + f',"hash":"{digest}"}}\n'.encode("ascii")
-        if os.write(self._fd, line) != len(line):
+    def _write(self, rows: Sequence[str]) -> None:
+        head, lines = self._head, []
+        for row in rows:
+            signed = f'{row},"prev":"{head}"'
+            head = hashlib.sha256(signed.encode("ascii")).hexdigest()
+            lines.append(f'{signed},"hash":"{head}"}}\n')
+        data = "".join(lines).encode("ascii")
+        if os.write(self._fd, data) != len(data):
             raise AuditError(f"{self._path}: an audit row was written only in part", hint="free some disk space")
-        self._head = digest
-        self._size += len(line)
+        self._head = head
+        self._size += len(data)
 
     def _ready(self, coming: int) -> None:
         """Leave the file open, locked, and known to its last row."""
@@ -131,6 +146,8 @@ class AuditLog:
             if self._fd < 0:
                 self._open()
             fcntl.flock(self._fd, fcntl.LOCK_EX)
+            if self._unchanged(coming):
+                return
             info = os.fstat(self._fd)
             if not info.st_mode & stat.S_IWUSR:  # another process has moved it aside
                 self.close()
@@ -147,10 +164,23 @@ class AuditLog:
             os.fchmod(self._fd, 0o400)
             self.close()
 
+    def _unchanged(self, coming: int) -> bool:
+        """Tell whether the log's name leads to the open file, just as the last row left it, with room for more."""
+        try:
+            info = os.lstat(self._name)
+        except OSError:
+            return False
+        return (
+            info.st_size == self._size
+            and (info.st_ino, info.st_dev) == self._identity
+            and bool(info.st_mode & stat.S_IWUSR)
+            and self._size + coming <= self._max_bytes
+        )
+
     def _in_place(self, info: os.stat_result) -> bool:
         """Tell whether the open file is the one that has the log's name."""
         try:
-            return os.path.samestat(info, os.stat(self._path, follow_symlinks=False))  # noqa: PTH116 - for each row
+            return os.path.samestat(info, os.lstat(self._name))
         except FileNotFoundError:
             return False
 
@@ -168,7 +198,7 @@ class AuditLog:
         self._resume(os.fstat(self._fd).st_size)
         self._head = head
         row = {"time": timestamp(), "container": self._container, "action": REPLACED}
-        self._write(_encode(row)[:-1])
+        self._write((_encode(row)[:-1],))
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -179,6 +209,7 @@ class AuditLog:
         if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
             self.close()
             raise AuditError(f"{self._path}: not a regular file of this user", hint="move it away and try again")
+        self._identity = (info.st_ino, info.st_dev)
 
     def _resume(self, size: int) -> None:
         """Take up the chain where the file, or the part moved aside before it, ends."""
@@ -194,7 +225,7 @@ class AuditLog:
             self._size += 1
             if row_hash(torn) is None:
                 row = {"time": timestamp(), "container": self._container, "action": RESUMED, "torn_bytes": len(torn)}
-                self._write(_encode(row)[:-1])
+                self._write((_encode(row)[:-1],))
 
 
 def row_hash(line: bytes) -> str | None:

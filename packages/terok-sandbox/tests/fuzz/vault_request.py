@@ -26,7 +26,7 @@ with atheris.instrument_imports():
 TOKEN = "sk-phantom-0123456789abcdef0123456789abcdef"
 SECRET = "sk-real-fedcba9876543210fedcba9876543210"
 ROUTE = Route("p", Upstream("http://upstream.test"), Placement(), {}, ())
-TARGET = Endpoint("upstream.test", 80, False, "upstream.test")
+TARGET = Endpoint("http://upstream.test", "upstream.test", 80, False, "upstream.test")
 
 
 def one_input(data: bytes) -> None:

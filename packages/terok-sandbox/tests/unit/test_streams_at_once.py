@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from terok_sandbox.audit import AuditLog
-from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.host_server import GateServer
 from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.listeners import ListenerSpec, bind_listener
 from terok_sandbox.shield.egress.judge import Route

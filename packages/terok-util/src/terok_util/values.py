@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 
+__all__ = ["lean_dataclass"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,17 @@ GENERIC = {"demo", "pi"}
 """The demo is ours; two letters occur in other words and names of the standard library."""
 PROMISED = "collect_opencode_provider_env"
 """A name that programs rely on."""
+OPEN = {
+    "terok_sandbox/clearance/lookalike.py",
+    "terok_sandbox/gate/access.py",
+    "terok_sandbox/gate/cli.py",
+    "terok_sandbox/gate/inspect/autorun.py",
+    "terok_sandbox/shield/policy/names.py",
+    "terok_sandbox/vault/routes.py",
+    "terok_sandbox/vault/swap.py",
+    "terok_sandbox/vault/usage/meter.py",
+}
+"""Modules that still have some; none may be added."""
 
 
 def names() -> set[str]:
@@ -36,7 +47,7 @@ def sources() -> Iterator[tuple[str, Path]]:
         root = Path(str(import_module(wheel).__file__)).parent
         for path in sorted(root.rglob("*.py")):
             name = f"{wheel}/{path.relative_to(root)}"
-            if path.relative_to(root).parts[0] not in EXEMPT and name not in FORMATS:
+            if path.relative_to(root).parts[0] not in EXEMPT and name not in FORMATS and name not in OPEN:
                 yield name, path
 
 

@@ -63,7 +63,7 @@ def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
     from terok_executor.image import update
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import Lock
-    from terok_executor.image_settings import ImageSettings
+    from terok_executor.image.settings import ImageSettings
 
     moves, pins = [], Lock()
     of_npm = [one for one in chosen if one.install.npm is not None]
@@ -95,7 +95,7 @@ def _tell(told: dict[str, Any], json: bool, text: str) -> None:
 
 def set_agents(selection: str) -> int:
     """Write the selection into the configuration."""
-    from terok_executor.config_view import set_image_agents
+    from terok_executor.image.config_view import set_image_agents
 
     roster = AgentRoster.load()
     names = ", ".join(one.name for one in roster.select(selection))

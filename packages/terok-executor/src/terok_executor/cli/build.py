@@ -11,7 +11,7 @@ from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
 from terok_executor.image.progress import StepLine
-from terok_executor.image_settings import ImageSettings
+from terok_executor.image.settings import ImageSettings
 from terok_executor.roster.roster import AgentRoster
 
 

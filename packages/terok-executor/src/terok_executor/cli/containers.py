@@ -7,12 +7,12 @@ import time
 
 from terok_util.process import exec_replace
 
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
-from terok_executor.delivery import check_delivered
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import ContainerState
 from terok_executor.paths import task_dir
+from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.delivery import check_delivered
 
 
 def login(name: str) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from terok_util import TerokError, safe_text
 
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.errors import RequestError
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
-from terok_executor.result import RunResult
+from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.result import RunResult
 
 
 def catch_termination() -> None:

@@ -24,7 +24,7 @@ MAX_LINE = 16384
 
 def list_containers(sizes: bool, json: bool) -> int:
     """Print every container with a run record, and its state; with `sizes` what its task takes up."""
-    from terok_executor.storage import TaskStorageInfo
+    from terok_executor.runner.storage import TaskStorageInfo
 
     found = records()
     states = {one.name: str(one.state) for one in PodmanRuntime().containers_with_prefix("")} if found else {}
@@ -62,8 +62,8 @@ def doctor(name: str | None, json: bool) -> int:
     findings: list[Finding] = []
     for one in names:
         if states.get(one) is ContainerState.RUNNING:
-            from terok_executor.doctor import agent_doctor_checks
             from terok_executor.roster.roster import AgentRoster
+            from terok_executor.runner.doctor import agent_doctor_checks
 
             checks = agent_doctor_checks(SandboxConfig.load(), AgentRoster.shared(), one)
             findings += examine(checks, runtime=runtime, container=one)

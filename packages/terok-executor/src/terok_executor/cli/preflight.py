@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 
 from terok_executor.cli.build import image_options
-from terok_executor.preflight import CheckResult, Preflight
+from terok_executor.runner.preflight import CheckResult, Preflight
 
 NOT_READY = 3
 

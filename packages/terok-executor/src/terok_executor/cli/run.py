@@ -10,13 +10,13 @@ from typing import Any
 
 from terok_util.process import exec_replace
 
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import image_options, progress
 from terok_executor.cli.following import catch_termination, follow_to_end, read_prompt
 from terok_executor.errors import RequestError
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
 from terok_executor.launch.request import AgentRequest
+from terok_executor.runner.agent_runner import AgentRunner
 
 
 def run(

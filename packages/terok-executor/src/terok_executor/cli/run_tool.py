@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.build import image_options, progress
 from terok_executor.cli.following import catch_termination, follow_to_end
 from terok_executor.launch.request import ToolRequest
+from terok_executor.runner.agent_runner import AgentRunner
 
 
 def run_tool(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import remove_tree
 
-from terok_executor.image_settings import ImageSettings
+from terok_executor.image.settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.paths import cache_dir, state_dir, user_roster_dir
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def setup() -> int:
     """Prepare the host and write the provider routes."""
-    from terok_executor.host_setup import ensure_sandbox_ready
+    from terok_executor.runner.preflight import ensure_sandbox_ready
 
     ensure_sandbox_ready(SandboxConfig.load(), _report)
     return 0

@@ -19,7 +19,7 @@ from terok_executor.auth.session import AuthSession
 from terok_executor.cli.build import progress
 from terok_executor.credentials import MAX_KEY_LENGTH
 from terok_executor.errors import RequestError
-from terok_executor.image_settings import ImageSettings
+from terok_executor.image.settings import ImageSettings
 from terok_executor.roster.provider import Provider
 
 COMMAND_SECONDS = 60.0

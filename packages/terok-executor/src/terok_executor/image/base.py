@@ -9,9 +9,9 @@ from terok_util.process import ProcessError, ToolNotFound, find_tool, stream
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.podman import ImagePodman, OnLine
 from terok_executor.image.reference import BaseReference
+from terok_executor.image.registries import debian_sources
 from terok_executor.image.render import UNNEEDED
 from terok_executor.image.tail import LineTail
-from terok_executor.registries import debian_sources
 
 PULL_SECONDS = 1800.0
 BOOTSTRAP_SECONDS = 1200.0

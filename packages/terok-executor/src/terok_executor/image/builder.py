@@ -31,6 +31,7 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
+from terok_executor.image.registries import build_variables
 from terok_executor.image.render import (
     needs_build,
     part_digests,
@@ -45,7 +46,6 @@ from terok_executor.image.render import (
 from terok_executor.image.tail import LineTail
 from terok_executor.image.workshop import workshop
 from terok_executor.paths import cache_dir
-from terok_executor.registries import build_variables
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
 

@@ -15,7 +15,7 @@ from terok_executor.integrations.sandbox import (
     allocate_per_container_resources,
     make_sidecar,
 )
-from terok_executor.krun import require_krun
+from terok_executor.launch.krun import require_krun
 from terok_executor.launch.request import parse_cpus, translated
 from terok_executor.paths import checked_container_name
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from terok_util import lean_dataclass
 
-from terok_executor.roster.spelling import NOT_EMPTY, AbsolutePath, Argument, PlainUrl, Section, Segment, spelled
+from terok_executor.roster.spelling import NOT_EMPTY, AbsolutePath, Argument, OneOf, PlainUrl, Section, Segment, spelled
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class InstallSpec(Section):
 
     version: Annotated[str, spelled(r"[A-Za-z0-9.+_-]*", "a version")] = ""
     packages: Mapping[
-        Literal["deb", "rpm"], tuple[Annotated[str, spelled(r"[a-z0-9][a-z0-9.+_-]*", "a package")], ...]
+        Annotated[str, OneOf("deb", "rpm")], tuple[Annotated[str, spelled(r"[a-z0-9][a-z0-9.+_-]*", "a package")], ...]
     ] = field(default_factory=dict)
     """Package family to packages of the distribution."""
     npm: NpmStage | None = None

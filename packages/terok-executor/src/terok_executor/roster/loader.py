@@ -63,7 +63,12 @@ def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> di
         cache_dir() / f"{kind}.json",
         make,
         sources=[text for texts in gathered.values() for text in texts],
-        kinds={name: item for module in modules for name, item in vars(module).items() if is_dataclass(item)},
+        kinds={
+            name: item
+            for module in modules
+            for name, item in vars(module).items()
+            if isinstance(item, type) and is_dataclass(item)
+        },
         code=_CODE,
     )
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from terok_executor.roster.template import MODEL_PATTERN, check_template
@@ -61,6 +61,19 @@ class Limits:
         return {**handler(source), **self._limits}
 
 
+class OneOf:
+    """Annotates a text that is one of a few."""
+
+    def __init__(self, *choices: str) -> None:
+        self._choices = list(choices)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Let pydantic take these texts alone."""
+        from pydantic_core import core_schema
+
+        return core_schema.literal_schema(self._choices)
+
+
 def spelled(pattern: str, noun: str) -> Checked:
     """Return a check that a text matches `pattern` as a whole; errors call it `noun`."""
 
@@ -111,7 +124,7 @@ Template = Annotated[str, Checked(check_template)]
 LineTemplate = Annotated[Line, Checked(check_template)]
 Model = Annotated[str, spelled(MODEL_PATTERN, "a model name")]
 PlainUrl = r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/@+-]+"
-Protocol = Literal["anthropic-messages", "openai-chat", "openai-responses", "google-generative"]
-CredentialType = Literal["api_key", "oauth", "oauth_token", "pat"]
-TokenKey = Literal["api_key", "oauth", "oauth_token", "pat", "_default"]
+Protocol = Annotated[str, OneOf("anthropic-messages", "openai-chat", "openai-responses", "google-generative")]
+CredentialType = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat")]
+TokenKey = Annotated[str, OneOf("api_key", "oauth", "oauth_token", "pat", "_default")]
 KeyPath = Annotated[tuple[str, ...], Limits(min_length=1, max_length=8)]

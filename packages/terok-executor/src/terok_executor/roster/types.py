@@ -38,6 +38,7 @@ from terok_executor.roster.spelling import (
     Limits,
     Line,
     LineTemplate,
+    OneOf,
     Protocol,
     Section,
     Segment,
@@ -97,8 +98,7 @@ class ProviderBinding(Section):
 
     def token_variable(self, credential_type: str) -> str:
         """Return the environment variable for a credential of this type."""
-        variables: Mapping[str, str] = self.token_env
-        return variables.get(credential_type) or variables["_default"]
+        return self.token_env.get(credential_type) or self.token_env["_default"]
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -180,7 +180,9 @@ class ConfigFile(Section):
 class LoginSpec(Section):
     """An agent's own sign-in: `methods` to the command that does it in a container."""
 
-    methods: Annotated[Mapping[Literal["oauth", "device"], Annotated[tuple[Argument, ...], NOT_EMPTY]], NOT_EMPTY]
+    methods: Annotated[
+        Mapping[Annotated[str, OneOf("oauth", "device")], Annotated[tuple[Argument, ...], NOT_EMPTY]], NOT_EMPTY
+    ]
     urls: Annotated[
         tuple[Annotated[str, spelled(r"https?://[^\s/]+/[!-~]*", "the beginning of a URL, with a path")], ...],
         NOT_EMPTY,
@@ -303,7 +305,7 @@ class Agent(Section):
 
     def check(self) -> None:
         """Refuse files outside the mounts, and placeholders that nothing fills in."""
-        paths = [file.path for file in (*self.config_files, *self.credential_files)]
+        paths = [*(file.path for file in self.config_files), *(file.path for file in self.credential_files)]
         _check_inside_mounts([*paths, *filter(None, (self.instructions_file, self.subagents_dir))], self.mounts)
         known = {*PLACEHOLDERS, *(name for values in self.speaks.values() for name in values)}
         known |= {name for file in self.credential_files for name in file.optional}

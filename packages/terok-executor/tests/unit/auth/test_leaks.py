@@ -16,7 +16,7 @@ from terok_executor.auth.files import read_inside, shred_tree, walk_inside
 from terok_executor.auth.leaks import Secret, scan_leaked_credentials, secrets_in
 from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import Patterns
-from terok_executor.storage import tree_bytes
+from terok_executor.runner.storage import tree_bytes
 from terok_util import FileError
 
 KEY = "sk-real/with+odd=letters-0123456789"

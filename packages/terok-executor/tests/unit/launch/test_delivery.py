@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import follow_to_end
-from terok_executor.delivery import Delivery, parse_delivery
 from terok_executor.errors import UndeliveredError
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import task_dir
+from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.delivery import Delivery, parse_delivery
 from terok_sandbox import FakeRuntime, RunSpec, Sandbox, SandboxConfig
 from terok_sandbox.launch.supervision import FakeSupervision
 

@@ -8,12 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
-from terok_executor.agent_runner import AgentRunner
 from terok_executor.cli.following import summary
 from terok_executor.credentials import CredentialMissingError, store_api_key
-from terok_executor.doctor import agent_doctor_checks
 from terok_executor.errors import BuildError, ExecutorError, RequestError
-from terok_executor.follow import Outcome
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.prepared import write_supervisor_sidecar
@@ -21,10 +18,13 @@ from terok_executor.launch.request import AgentRequest, RunOptions
 from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord
 from terok_executor.paths import clone_cache_dir, task_dir
-from terok_executor.result import new_commits
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.storage import SharedMountStorageInfo, TaskStorageInfo
+from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.doctor import agent_doctor_checks
+from terok_executor.runner.follow import Outcome
+from terok_executor.runner.result import new_commits
+from terok_executor.runner.storage import SharedMountStorageInfo, TaskStorageInfo
 from terok_sandbox import (
     ExecResult,
     FakeRuntime,
@@ -399,7 +399,7 @@ def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
         raise ExecutorError("the page cannot be served")
 
     monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
-    monkeypatch.setattr("terok_executor.agent_runner.serve_page", fail)
+    monkeypatch.setattr("terok_executor.runner.agent_runner.serve_page", fail)
     store_api_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
     with pytest.raises(ExecutorError, match="served"):
         host.runner.run_web(str(host.repo), provider="opencode", name="task-1")
@@ -577,7 +577,9 @@ def test_a_flood_of_branches_does_not_hold_up_the_result(host: Host) -> None:
     flood = {f"b{number:05}": tip for number in range(20_000)}
     asked: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("terok_executor.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b""))
+        patch.setattr(
+            "terok_executor.runner.result.run_git", lambda *_, **__: asked.append("") or Completed((), 0, b"", b"")
+        )
         assert new_commits(mirror, record, flood) == ()
     assert len(asked) == 100
 

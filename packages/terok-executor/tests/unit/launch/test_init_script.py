@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from terok_executor.delivery import Delivery, parse_delivery
+from terok_executor.runner.delivery import Delivery, parse_delivery
 
 SCRIPTS = Path(str(files("terok_executor") / "resources" / "image"))
 

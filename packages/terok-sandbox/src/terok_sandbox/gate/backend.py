@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import zlib
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from terok_util.process import kill_tree
 from terok_util.text import safe_text
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
+    from terok_util.process import Process
 
 _CHUNK: Final = 256 * 1024
 _KILL_GRACE: Final = 1.0
@@ -23,54 +24,47 @@ log = logging.getLogger(__name__)
 
 
 class Backend:
-    """One running service of git, given as the coroutine that starts it.
+    """One running service of git, whose streams are pipes.
 
     Use as an async context manager: leaving it, for whatever reason, ends the process and all that it started.
-    `body` yields the request's bytes; `idle_timeout` (seconds) is how long neither side may be silent.
+    `idle_timeout` (seconds) is how long neither side may be silent.
     """
 
-    def __init__(
-        self, starting: Coroutine[Any, Any, Process], body: AsyncIterator[bytes] | None, *, idle_timeout: float
-    ) -> None:
-        self._starting = starting
-        self._body = body
+    def __init__(self, process: Process, *, idle_timeout: float) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.process = process
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        for stream in (self._stdin, self._stdout, self._stderr):
+            os.set_blocking(stream.fileno(), False)
         self._idle_timeout = idle_timeout
-        self._process: Process
-        self._feeding: asyncio.Task[None]
-        self._errors: asyncio.Task[None]
         self._limit: asyncio.Timeout | None = None
+        loop = asyncio.get_running_loop()
+        self._ended = loop.create_task(wait_for_exit(process.pid))
+        self._errors = loop.create_task(self._drain_errors())
+        self._feeding: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Backend:
-        try:
-            await _uninterrupted(self._start())
-        except asyncio.CancelledError:
-            await _uninterrupted(self._end())
-            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await _uninterrupted(self._end())
+        await uninterrupted(self.end())
+
+    def feed(self, body: AsyncIterator[bytes] | None) -> None:
+        """Begin to pass a request's bytes on; None stands for a request without any."""
+        self._feeding = asyncio.get_running_loop().create_task(self._feed(body))
 
     async def read(self) -> bytes:
         """Return what git says next, nothing at its end; TimeoutError when neither side says anything."""
         async with self._watched():
-            return await self._stdout.read(_CHUNK)
+            return await _read(self._stdout)
 
     async def finish(self) -> int:
         """Wait for the end and return the exit status."""
         async with self._watched():
-            return await self._process.wait()
-
-    async def _start(self) -> None:
-        self._process = await self._starting
-        loop = asyncio.get_running_loop()
-        self._feeding = loop.create_task(self._feed())
-        self._errors = loop.create_task(self._drain_errors())
-
-    @property
-    def _stdout(self) -> asyncio.StreamReader:
-        assert self._process.stdout is not None
-        return self._process.stdout
+            await asyncio.shield(self._ended)
+        return self.process.wait()
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -81,49 +75,53 @@ class Backend:
             finally:
                 self._limit = None
 
-    async def _feed(self) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None
+    async def _feed(self, body: AsyncIterator[bytes] | None) -> None:
         loop = asyncio.get_running_loop()
-        if self._body is not None:
+        if body is not None:
             try:
-                async for chunk in self._body:
+                async for chunk in body:
                     if self._limit is not None:
                         self._limit.reschedule(loop.time() + self._idle_timeout)
-                    if not await _written(stdin, chunk):
+                    if not await _write(self._stdin, chunk):
                         return
             except Exception as error:  # noqa: BLE001 - whatever cuts the request short ends the process
                 log.info("request cut short: %s", type(error).__name__)
                 await self._kill()
                 return
-        stdin.close()
+        self._stdin.close()
 
     async def _drain_errors(self) -> None:
-        stderr = self._process.stderr
-        assert stderr is not None
         last = b""
-        while chunk := await stderr.read(_CHUNK):
+        while chunk := await _read(self._stderr):
             last = (last + chunk)[-_LAST_WORDS:]
         if last.strip():
             log.info("git: %s", safe_text(last.strip(), limit=_LAST_WORDS))
 
     async def _kill(self) -> None:
-        await asyncio.to_thread(kill_tree, self._process, _KILL_GRACE)
+        if self.process.returncode is None:  # else the id may be somebody else's by now
+            await asyncio.to_thread(kill_tree, self.process.pid, _KILL_GRACE)
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """End the process and all that it started, if it has not ended."""
         # The process is ended before its input is closed: a receive-pack must not take a cut request for a whole one.
-        if self._process.returncode is None:
+        if not self._ended.done():
             await self._kill()
-        self._feeding.cancel()
-        await asyncio.gather(self._feeding, return_exceptions=True)
-        stdin = self._process.stdin
-        assert stdin is not None
-        stdin.close()
-        # A pipe with unread output would keep the process from being reaped.
-        while await self._stdout.read(_CHUNK):
-            pass
-        await asyncio.gather(self._errors, stdin.wait_closed(), return_exceptions=True)
-        await self._process.wait()
+        if self._feeding is not None:
+            self._feeding.cancel()
+            await asyncio.gather(self._feeding, return_exceptions=True)
+        await asyncio.gather(self._ended, self._errors, return_exceptions=True)
+        self.process.wait()
+        for stream in (self._stdin, self._stdout, self._stderr):
+            stream.close()
+
+
+async def wait_for_exit(pid: int) -> None:
+    """Wait until a child has ended; it is not reaped."""
+    handle = os.pidfd_open(pid)
+    try:
+        await _ready(handle)
+    finally:
+        os.close(handle)
 
 
 async def inflated(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -142,7 +140,7 @@ def _inflate(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
         chunk = gzip.unconsumed_tail
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     """Run `work` to its end even when the caller is canceled meanwhile; the cancellation is raised after it."""
     task = asyncio.get_running_loop().create_task(work)
     canceled: asyncio.CancelledError | None = None
@@ -156,10 +154,39 @@ async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-async def _written(stdin: asyncio.StreamWriter, chunk: bytes) -> bool:
+async def _ready(descriptor: int, *, writing: bool = False) -> None:
+    """Wait until a descriptor can be read or written."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+    add(descriptor, _resolve, ready)
     try:
-        stdin.write(chunk)
-        await stdin.drain()
-    except (BrokenPipeError, ConnectionResetError):
-        return False  # the backend has read enough; its answer says why
+        await ready
+    finally:
+        remove(descriptor)
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _read(stream: IO[bytes]) -> bytes:
+    while True:
+        try:
+            return os.read(stream.fileno(), _CHUNK)
+        except BlockingIOError:
+            await _ready(stream.fileno())
+
+
+async def _write(stream: IO[bytes], chunk: bytes) -> bool:
+    """Write a chunk; False when the other side has read enough: its answer says why."""
+    rest = memoryview(chunk)
+    while rest:
+        try:
+            rest = rest[os.write(stream.fileno(), rest) :]
+        except BlockingIOError:
+            await _ready(stream.fileno(), writing=True)
+        except BrokenPipeError:
+            return False
     return True

@@ -15,7 +15,7 @@ _SCOPE: Final = ArgDef("scope", help="name of a mirror, as 'gate list' shows it"
 _BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 _JSON: Final = ArgDef("--json", help="print JSON", action="store_true", dest="as_json")
 
-VERBS: Final = (
+GATE_VERBS: Final = (
     CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(_JSON,)),
     CommandDef("path", help="print where a mirror lies", handler=f"{_HANDLERS}:show_path", args=(_SCOPE,)),
     CommandDef(

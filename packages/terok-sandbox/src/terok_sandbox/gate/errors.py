@@ -6,7 +6,7 @@ GateError
 ├── RepoNotUnderstood    a repository argument is neither a path nor a URL
 ├── UpstreamRefused      the upstream's address is one the gate does not use
 ├── UpstreamUnreachable  the upstream did not answer, or refused us
-├── PolicyError          an inspection policy is not understood
+├── InspectionPolicyError  an inspection policy is not understood
 ├── PromotionRefused     a branch is not sent upstream as things are
 ├── NoCredential         the vault has nothing for the upstream, or is closed
 └── MirrorError          the mirror is missing, damaged, or lacks what was asked for
@@ -23,10 +23,10 @@ __all__ = [
     "GateError",
     "GitFailed",
     "GitTimeout",
+    "InspectionPolicyError",
     "MirrorError",
     "NoCredential",
     "NoSuchBranch",
-    "PolicyError",
     "PromotionRefused",
     "RepoNotUnderstood",
     "UpstreamRefused",
@@ -70,7 +70,7 @@ class NoSuchBranch(MirrorError):
         super().__init__(f"there is no branch {safe_text(branch)!r} in the mirror {scope}", hint=hint)
 
 
-class PolicyError(GateError):
+class InspectionPolicyError(GateError):
     """An inspection policy names a rule or verdict that does not exist, or cannot be read."""
 
 

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.layout import list_mirrors, mirror_path, read_record
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.layout import base_directory, list_mirrors, mirror_path, read_record
+from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.review_handlers import left_out
 
 if TYPE_CHECKING:
-    from terok_util import TerokError
-
     from terok_sandbox.gate.mirror import GateSyncResult
     from terok_sandbox.gate.plan import PendingOp
 
@@ -32,11 +30,6 @@ def list_gates(*, as_json: bool = False) -> int:
     for record in records:
         print(f"{record.scope}  {safe_text(record.upstream or '(no upstream)')}")
     return 0
-
-
-def left_out(error: TerokError) -> None:
-    """Tell the user, on standard error, of a mirror that cannot be looked at."""
-    print(safe_text(f"note: {error.message}{f'; {error.hint}' if error.hint else ''}"), file=sys.stderr)
 
 
 def show_path(*, scope: str) -> int:
@@ -72,7 +65,7 @@ def add(
     if personal_ssh:
         wanted = replace(wanted, ssh_agent=None, personal_ssh=True)
     access = access_for(wanted, base)
-    result = GitGate(scope, base=base, upstream=repo, default_branch=wanted.default_branch, access=access).sync()
+    result = Mirror(scope, base=base, upstream=repo, default_branch=wanted.default_branch, access=access).sync()
     write_record(mirror, wanted)
     print(json.dumps({"scope": scope} | _synced(result), indent=1) if as_json else scope)
     return 0
@@ -80,7 +73,7 @@ def add(
 
 def sync(*, scope: str, as_json: bool = False) -> int:
     """Sync a mirror and print what changed and what waits."""
-    result = GitGate.open(scope, base=base_directory()).sync()
+    result = Mirror.open(scope, base=base_directory()).sync()
     if as_json:
         print(json.dumps(_synced(result), indent=1))
         return 0 if result.success else 1
@@ -103,7 +96,7 @@ def _synced(result: GateSyncResult) -> dict[str, Any]:
 
 def branches(*, scope: str, as_json: bool = False) -> int:
     """Print the branches that containers see."""
-    heads = GitGate.open(scope, base=base_directory()).branch_heads()
+    heads = Mirror.open(scope, base=base_directory()).branch_heads()
     if as_json:
         print(json.dumps(heads, indent=1, sort_keys=True))
         return 0
@@ -116,10 +109,3 @@ def pending_line(op: PendingOp) -> str:
     """Return a pending operation on one line."""
     cost = "nothing is lost" if op.lossless else f"{op.gate_only_commits} commits leave the branch"
     return f"pending  {safe_text(op.name)}: {op.kind} ({op.reason}), {cost}"
-
-
-def base_directory() -> Path:
-    """Return the directory of all mirrors."""
-    from terok_sandbox.config import SandboxConfig
-
-    return SandboxConfig().gate_base_path

@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
+    from terok_util.process import Completed, Process, ProcessError
 
-    from terok_util.process import Completed, ProcessError
-
-    from terok_sandbox.gate.allowance import Allowance
     from terok_sandbox.gate.credentials import Shown
 
 Protocol = Literal["file", "https", "ssh"]
@@ -120,50 +117,89 @@ def run_git(
     git_dir: Path | None = None,
     protocols: Iterable[Protocol] = (),
     config: Mapping[str, str] | None = None,
-    quarantine: Path | None = None,
     shown: Shown | None = None,
     timeout: float = 60.0,
     input: bytes | None = None,  # noqa: A002 - the name the process runner uses
-    stdin: int | None = None,
     check: bool = True,
     max_output: int = 16 * 1024 * 1024,
-    sink: Callable[[bytes], None] | None = None,
-    memory: int | None = None,
 ) -> Completed:
     """Run one git command and wait for it.
 
     `verb` is one of `VERBS`; `git_dir` an absolute path of a repository (none: outside any repository).
-    `protocols` names the transports this call may use; `config` adds to `GUARD`; `timeout` is in seconds.
-    `quarantine` is a directory with objects of a push that are seen in addition to the repository's; `shown` is
-    what an upstream is shown of our credentials; `sink` takes the output piece by piece,
-    which is not returned then. Git reads `input`, else the descriptor `stdin`. It may allocate `memory` bytes.
+    `protocols` names the transports this call may use; `config` adds to `GUARD`; `timeout` is in seconds;
+    `shown` is what an upstream is shown of our credentials. Git reads `input`.
     With `check`, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
     from terok_util import process
 
     given = {**(config or {}), **(shown.config if shown else {})}
-    argv, env = _call(verb, args, git_dir, protocols, given, quarantine)
+    argv, env = _call(verb, args, git_dir, protocols, given)
     env |= shown.variables if shown else {}
     try:
         return process.run(
             argv,
             timeout=timeout,
             input=input,
-            stdin=stdin,
             env=env,
             cwd=Path("/"),
             check=check,
             max_output=max_output,
             pass_fds=shown.pass_fds if shown else (),
-            sink=sink,
-            memory=memory,
         )
     except process.ProcessError as error:
         raise _translated(verb, error) from error
 
 
-async def spawn_service(
+def start_git(
+    verb: str, *args: str, git_dir: Path, objects: Path | None = None, config: Mapping[str, str] | None = None
+) -> Process:
+    """Start a command that reads what to do from its standard input; `finish_git` gives it that and waits for it.
+
+    Git also sees the objects in the directory `objects`, which need not exist before git has got its input.
+    """
+    from terok_util import process
+
+    argv, env = _call(verb, args, git_dir, (), config)
+    if objects is not None:
+        env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(objects)
+    try:
+        return process.spawn(
+            argv,
+            stdin=process.PIPE,
+            stdout=process.PIPE,
+            stderr=process.PIPE,
+            env=env,
+            cwd=Path("/"),
+            detach=True,
+        )
+    except process.ProcessError as error:
+        raise _translated(verb, error) from error
+
+
+def finish_git(
+    verb: str, git: Process, data: bytes, sink: Callable[[bytes], None], *, timeout: float, memory: int
+) -> None:
+    """Give a started git its input and wait for its end; it may allocate `memory` bytes.
+
+    `sink` takes the output piece by piece; an exception of it ends git and passes through. Errors as for `run_git`.
+    """
+    from terok_util import process
+
+    try:
+        process.limit(git, memory=memory)
+        process.attend(git, timeout=timeout, input=data, sink=sink)
+    except process.ProcessError as error:
+        raise _translated(verb, error) from error
+
+
+def discard_git(git: Process) -> None:
+    """End a started git that is not needed."""
+    git.kill()
+    git.communicate()
+
+
+def spawn_service(
     mirror: Path,
     service: Service,
     *,
@@ -172,18 +208,14 @@ async def spawn_service(
     advertise: bool = False,
     pass_fds: Sequence[int] = (),
     variables: Mapping[str, str] | None = None,
-    allowed: Allowance | None = None,
     who: str = "container",
 ) -> Process:
     """Start the service for one HTTP request to `mirror`, with pipes on all three streams.
 
     `config` holds command-level settings beyond `GUARD`, `protocol` what the client asked for in the header
     `Git-Protocol`; with `advertise` the service only says what there is. Git and its hook inherit the descriptors
-    `pass_fds` and get `variables`. `allowed` limits git, and each process that it starts, before it reads the
-    request. The reflogs say that `who` has pushed (`pusher`).
+    `pass_fds` and get `variables`. The reflogs say that `who` has pushed (`pusher`).
     """
-    from asyncio.subprocess import PIPE
-
     from terok_util import process
 
     env = git_environment(config={**config, "safe.directory": str(mirror)})
@@ -193,16 +225,14 @@ async def spawn_service(
     argv = [find_git(), service, "--stateless-rpc"]
     argv += ["--http-backend-info-refs"] if advertise else []
     try:
-        return await process.spawn_async(
+        return process.spawn(
             [*argv, str(mirror)],
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
+            stdin=process.PIPE,
+            stdout=process.PIPE,
+            stderr=process.PIPE,
             env={**env, **(variables or {})},
             cwd=Path("/"),
             pass_fds=pass_fds,
-            memory=allowed.memory if allowed else None,
-            cpu=allowed.seconds if allowed else None,
         )
     except process.ProcessError as error:
         raise _translated(service, error) from error
@@ -297,15 +327,11 @@ def _call(
     git_dir: Path | None,
     protocols: Iterable[Protocol],
     config: Mapping[str, str] | None,
-    quarantine: Path | None,
 ) -> tuple[list[str], dict[str, str]]:
     trusted = {"safe.directory": str(git_dir)} if git_dir is not None else {}
     env = git_environment(protocols=protocols, config={**(config or {}), **trusted})
     if git_dir is None:
         env["GIT_DIR"] = "/dev/null"  # never the repository that some parent of the working directory may be
-    elif quarantine is not None:
-        env["GIT_OBJECT_DIRECTORY"] = str(quarantine)
-        env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(git_dir / "objects")
     return git_argv(verb, args, git_dir), env
 
 

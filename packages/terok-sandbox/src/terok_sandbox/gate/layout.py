@@ -82,6 +82,11 @@ def record_file(mirror: Path) -> Path:
     return mirror.with_suffix(".json")
 
 
+def cache_path(mirror: Path) -> Path:
+    """Return the directory with what reviews have worked out about a mirror's commits."""
+    return mirror.with_suffix(".reviews")
+
+
 def hooks_path(mirror: Path) -> Path:
     """Return the directory with the hook that runs on pushes."""
     return mirror / "hooks"
@@ -118,6 +123,9 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - lock.lstat().st_mtime > idle:
                 lock.unlink()
+    for link in mirror.glob("quarantine.*"):
+        if time.time() - link.lstat().st_mtime > idle:
+            link.unlink(missing_ok=True)
     for leftover in mirror.glob("objects/tmp_objdir-incoming-*"):
         with contextlib.suppress(FileNotFoundError):
             newest = max(entry.lstat().st_mtime for entry in (leftover, *leftover.rglob("*")))
@@ -176,3 +184,10 @@ def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[
         except MirrorError as error:
             unreadable(error)
     return found
+
+
+def base_directory() -> Path:
+    """Return the directory of all mirrors."""
+    from terok_sandbox.config import SandboxConfig
+
+    return SandboxConfig().gate_base_path

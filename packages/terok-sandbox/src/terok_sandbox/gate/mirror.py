@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
+from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.layout import (
     MirrorRecord,
     create_mirror,
@@ -28,7 +29,6 @@ from terok_sandbox.gate.refs import (
     TAGS,
     UPSTREAM,
     UPSTREAM_TAGS,
-    MirrorHistory,
     RefChange,
     RefSet,
     backup_ref,
@@ -42,10 +42,11 @@ from terok_sandbox.gate.refs import (
 from terok_sandbox.gate.source import known_repo, resolve_repo
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from terok_util import FileLock
 
     from terok_sandbox.gate.credentials import UpstreamAccess
-    from terok_sandbox.gate.promotion import ReviewedBranch
     from terok_sandbox.gate.upstream import Advertised, Upstream
 
 _LOCK_SECONDS = 120.0
@@ -88,7 +89,7 @@ class ApplyPendingResult:
         return not self.errors
 
 
-class GitGate:
+class Mirror:
     """The mirror of `scope` below `base`.
 
     `upstream` is an absolute path, an https URL without credentials or an ssh address; None means a project without
@@ -112,7 +113,7 @@ class GitGate:
         self.access = access
 
     @classmethod
-    def open(cls, scope: str, *, base: Path) -> GitGate:
+    def open(cls, scope: str, *, base: Path) -> Self:
         """Return the existing mirror of `scope` with the upstream it remembers; `MirrorError` if there is none."""
         record = read_record(mirror_path(base, scope))
         gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
@@ -156,12 +157,6 @@ class GitGate:
             access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent)
         return Upstream(self.source, access)
 
-    def seed(self, base: Path) -> Path | None:
-        """Return a copy of the mirror below `base` that a container may be given to read, if that is of use."""
-        from terok_sandbox.gate.seed import refresh_seed
-
-        return refresh_seed(self.path, base)
-
     def branch_heads(self) -> dict[str, str]:
         """Return the branches that the container sees, with their tips."""
         return self._refs().under(HEADS)
@@ -180,23 +175,6 @@ class GitGate:
         if tip is None:
             raise NoSuchBranch(branch, self.scope)
         return MirrorHistory(self.path).compare(tip, theirs) if theirs is not None else None
-
-    def review(self, branch: str) -> ReviewedBranch:
-        """Do what `promotion.review` does."""
-        from terok_sandbox.gate import promotion
-
-        return promotion.review(self, branch)
-
-    def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused.
-
-        Nobody is asked for a passphrase: `VaultLocked` when the vault does not open without one.
-        """
-        from terok_sandbox.config import SandboxConfig
-        from terok_sandbox.gate import held, promotion
-
-        patterns = held.held_patterns(SandboxConfig.load())
-        return promotion.promote(self, branch, to=to, accept_flags=accept_flags, held=patterns)
 
     def pending_ops(self) -> tuple[PendingOp, ...]:
         """Work out, without the upstream, what waits for a person."""
@@ -339,6 +317,27 @@ class GitGate:
 
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorHistory:
+    """Answer the planner's questions from the commits in a mirror."""
+
+    mirror: Path
+
+    def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
+        """Count what each side has that the other has not."""
+        done = run_git("rev-list", "--left-right", "--count", f"{gate_tip}...{upstream_tip}", git_dir=self.mirror)
+        ahead, behind = (int(number) for number in done.stdout.split())
+        if not (ahead and behind):
+            return Divergence(ahead, behind, related=True)
+        base = run_git("merge-base", gate_tip, upstream_tip, git_dir=self.mirror, check=False)
+        return Divergence(ahead, behind, related=base.returncode == 0)
+
+    def count(self, tip: str, without: Iterable[str]) -> int:
+        """Count the commits reachable from `tip` and from none of `without`."""
+        done = run_git("rev-list", "--count", tip, "--not", *without, git_dir=self.mirror)
+        return int(done.stdout)
 
 
 def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:

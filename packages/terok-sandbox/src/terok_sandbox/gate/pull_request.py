@@ -16,7 +16,7 @@ from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
 from terok_sandbox.gate.review import commits_between
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.mirror import Mirror
     from terok_sandbox.gate.source import RepoSource
 
 _SECONDS: Final = 60.0
@@ -39,7 +39,7 @@ class PreparedPullRequest:
         return opened(self.forge, status, answer)
 
 
-def prepare(gate: GitGate, branch: str, *, head: str, base: str | None, title: str | None) -> PreparedPullRequest:
+def prepare(gate: Mirror, branch: str, *, head: str, base: str | None, title: str | None) -> PreparedPullRequest:
     """Say what would be opened for `branch`, promoted as `head`; `base` is the upstream's default without it.
 
     Raises `PromotionRefused` or `NoCredential` for what is missing, before anything is sent.

@@ -13,7 +13,6 @@ from typing import Final
 from terok_util import TerokError
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.allowance import allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.hook import MAX_REFS
 from terok_sandbox.gate.inspect.apart import Apart, limit_to
@@ -23,9 +22,9 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.names import misleading
-from terok_sandbox.gate.packed import packed_and_loose, ref_exists
+from terok_sandbox.gate.packed_refs import packed_and_loose, ref_exists
 from terok_sandbox.gate.refs import HEADS, TAGS, read_refs
-from terok_sandbox.gate.verdicts import read_rejections
+from terok_sandbox.gate.review_marks import read_rejections
 
 _MAX_QUESTION: Final = MAX_REFS * 1024
 _END: Final = b"\nend\n"
@@ -52,7 +51,7 @@ class Question:
 
 
 class PushCheck:
-    """Answers one push. An async context manager; `inherited` and `variables` go to the process that runs git."""
+    """Answers one push; `inherited` and `variables` go to the process that runs git."""
 
     def __init__(self, mirror: Path) -> None:
         self._mirror = mirror
@@ -66,15 +65,17 @@ class PushCheck:
             "TEROK_GATE_ANSWER": f"/proc/self/fd/{self._answer_reader}",
         }
 
-    async def __aenter__(self) -> PushCheck:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def end(self) -> None:
+        """End what is still at work, and close the pipes."""
         if self._apart is not None:
             self._apart.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipes."""
         for descriptor in (self._ask, self._ask_writer, self._answer_reader, self._answer):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -92,11 +93,12 @@ class PushCheck:
             os.write(self._answer, _unjudged(wrong))
 
     def _attend(self) -> None:
-        if said := _said(self._mirror, self._ask):
-            os.write(self._answer, said)
+        with Objects.ahead(self._mirror) as objects:
+            if said := _said(objects, self._ask):
+                os.write(self._answer, said)
 
 
-def _said(mirror: Path, ask: int) -> bytes:
+def _said(objects: Objects, ask: int) -> bytes:
     """Return what the hook is told; nothing when git ended without a question, or the hook did not end it."""
     raw = b""
     while not raw.endswith(_END):
@@ -105,9 +107,10 @@ def _said(mirror: Path, ask: int) -> bytes:
         if not piece or len(raw) > _MAX_QUESTION:
             return b""
     try:
-        question = parse_question(raw, mirror)
-        limit_to(allowance(held_bytes(mirror, question.quarantine)))
-        accepted, lines = answer(mirror, question)
+        question = parse_question(raw, objects.mirror)
+        objects.found_in(question.quarantine)
+        limit_to(objects.allowed)
+        accepted, lines = answer(objects, question)
     except TerokError as error:
         return _unjudged(error.message)
     return encode_answer(accepted=accepted, lines=lines)
@@ -118,8 +121,9 @@ def _unjudged(why: str) -> bytes:
     return encode_answer(accepted=False, lines=[f"the push could not be inspected: {why}"])
 
 
-def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
+def answer(objects: Objects, question: Question) -> tuple[bool, list[str]]:
     """Inspect a push; return whether it is taken, and what its sender is told."""
+    mirror = objects.mirror
     tips = [new for _, new, _ in question.updates if new.strip("0")]
     tags = [new for _, new, ref in question.updates if new.strip("0") and ref.startswith(TAGS)]
     policy = load_policy(mirror)
@@ -127,7 +131,7 @@ def answer(mirror: Path, question: Question) -> tuple[bool, list[str]]:
         return False, [wrong]
     if too_many := _too_many_refs(mirror, question, policy.limits.refs):
         return False, [too_many]
-    report = inspect_push(Objects(mirror, question.quarantine), tips, policy, tags)
+    report = inspect_push(objects, tips, policy, tags)
     lines = push_lines(report)
     rejections = read_rejections(mirror)
     for branch in (ref.removeprefix(HEADS) for _, _, ref in question.updates if ref.startswith(HEADS)):

@@ -25,8 +25,7 @@ from typing import Final
 
 from terok_sandbox.gate.errors import GitFailed
 from terok_sandbox.gate.invoke import run_git
-from terok_sandbox.gate.packed import create_packed
-from terok_sandbox.gate.plan import Divergence
+from terok_sandbox.gate.packed_refs import create_packed
 
 HEADS: Final = "refs/heads/"
 TAGS: Final = "refs/tags/"
@@ -138,27 +137,6 @@ def backup_ref(name: str, tip: str, now: datetime | None = None, *, tag: bool = 
     """Return the ref under which `tip` of a branch or `tag` is saved."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     return f"{BACKUP_TAGS if tag else BACKUP}{name}/{stamp}-{tip[:12]}"
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorHistory:
-    """Answer the planner's questions from the commits in a mirror."""
-
-    mirror: Path
-
-    def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
-        """Count what each side has that the other has not."""
-        done = run_git("rev-list", "--left-right", "--count", f"{gate_tip}...{upstream_tip}", git_dir=self.mirror)
-        ahead, behind = (int(number) for number in done.stdout.split())
-        if not (ahead and behind):
-            return Divergence(ahead, behind, related=True)
-        base = run_git("merge-base", gate_tip, upstream_tip, git_dir=self.mirror, check=False)
-        return Divergence(ahead, behind, related=base.returncode == 0)
-
-    def count(self, tip: str, without: Iterable[str]) -> int:
-        """Count the commits reachable from `tip` and from none of `without`."""
-        done = run_git("rev-list", "--count", tip, "--not", *without, git_dir=self.mirror)
-        return int(done.stdout)
 
 
 def _change(mirror: Path, changes: list[RefChange]) -> list[str]:

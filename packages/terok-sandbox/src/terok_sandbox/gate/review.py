@@ -1,22 +1,35 @@
-"""Show a person what a branch of a mirror brings: commits, statistics and patch, as text that is safe to print."""
+"""Show a person what a branch of a mirror brings: commits, statistics, patch and findings, as text safe to print."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from terok_util.process import OutputTooLarge
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError, NoSuchBranch
-from terok_sandbox.gate.identities import Signature, person, remarks
+from terok_sandbox.gate.inspect.policy import Finding
+from terok_sandbox.gate.inspect.report import Report
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.layout import read_record
-from terok_sandbox.gate.refs import HEADS, UPSTREAM, RefSet, head_branch, read_refs
+from terok_sandbox.gate.new_work import base_tip
+from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
+from terok_sandbox.gate.review_cache import load_cached, store_cached
+from terok_sandbox.gate.review_marks import ReviewMark, now, read_marks, record_mark
 
 MAX_COMMITS: Final = 1000
 MAX_PATCH: Final = 64 * 1024 * 1024
+
+_MAX_CONFIG: Final = 256 * 1024
+_SETTING: Final = re.compile(r"\s*(name|email)\s*=\s*\"?([^\"#;]*)", re.IGNORECASE)
+_LEEWAY: Final = timedelta(days=1)
+"""Clocks differ, and time zones are mistaken."""
+_COMMIT: Final = "--format=%m%x00%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
 
 _UNSHOWN: Final = """The patch is too large to be shown at once. Read it file by file:
   git --git-dir={} -c core.quotePath=true diff-tree -p {} {} -- PATH
@@ -55,74 +68,201 @@ class Review:
     whole: bool = True
 
 
-def review_branch(mirror: Path, branch: str) -> Review:
-    """Compare `branch` with where it left what `base_tip` names; `NoSuchBranch` when there is none."""
+@dataclass(frozen=True, slots=True)
+class ReviewedBranch:
+    """A review with the findings of the inspection.
+
+    `target` is the upstream's branch that it was compared with, which was at `target_tip` (None: there was none).
+    """
+
+    review: Review
+    report: Report
+    target: str
+    target_tip: str | None
+
+
+def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
+    """Compare `branch` with where it left what `base_tip` names, and inspect what it brings since then.
+
+    `NoSuchBranch` when there is none.
+    """
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
         raise NoSuchBranch(branch, mirror.name.removesuffix(".git"))
-    start = _fork_point(mirror, tip, base_tip(mirror, refs, branch))
-    origin = start or EMPTY_TREE[len(tip)]
-    patch = _patch(mirror, origin, tip)
-    return Review(
+    base = base_tip(mirror, refs, branch, read_record(mirror).upstream)
+    name = f"{tip}-{base or 'all'}"
+    cached = load_cached(mirror, name)
+    facts = cached or _facts(mirror, tip, base)
+    refused, flagged = (tuple(Finding(**row) for row in facts[kind]) for kind in ("refused", "flagged"))
+    report = Report(refused, flagged)
+    if not cached and not any(
+        finding.rule == "push-size" for finding in report.refused
+    ):  # which may depend on the memory at hand
+        store_cached(mirror, name, facts)
+    review = Review(
         branch=safe_text(branch),
         tip=tip,
-        base=start,
-        commits=commits_between(mirror, start, tip),
-        diffstat=_diff(mirror, origin, tip, "--stat=100"),
-        patch=patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
-        whole=patch is not None,
+        base=facts["base"],
+        commits=_summaries(facts["commits"]),
+        diffstat=facts["diffstat"],
+        patch=facts["patch"],
+        whole=facts["whole"],
     )
+    target = branch if UPSTREAM + branch in refs.refs else head_branch(mirror)
+    return ReviewedBranch(review, report, target, refs.refs.get(UPSTREAM + target))
 
 
-def base_tip(mirror: Path, refs: RefSet, branch: str) -> str | None:
-    """Return the commit that a branch's new work is counted from.
-
-    It is the upstream's branch of that name, else the upstream's default branch; of a project without upstream the
-    mirror's. None when there is no such branch: all is new then.
-    """
-    default = head_branch(mirror)
-    base = refs.refs.get(UPSTREAM + branch) or refs.refs.get(UPSTREAM + default)
-    if base is None and branch != default and read_record(mirror).upstream is None:
-        return refs.refs.get(HEADS + default)  # agents push to it: no base for what is to go upstream
-    return base
-
-
-def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
-    if base is None:
-        return None
-    done = run_git("merge-base", tip, base, git_dir=mirror, check=False)
-    return done.text.strip() or None
+def record_review(mirror: Path, branch: str, seen: ReviewedBranch) -> None:
+    """Remember that a person has seen this; a promotion goes on from exactly here."""
+    known = read_marks(mirror).get(branch)
+    if known is not None and known.rejected and known.tip == seen.review.tip:
+        return
+    mark = ReviewMark(
+        *(branch, seen.review.tip, seen.target, seen.target_tip),
+        base=seen.review.base,
+        flags=len(seen.report.flagged) + len(seen.report.refused),
+        time=now(),
+    )
+    if known is None or replace(known, time=mark.time) != mark:
+        record_mark(mirror, mark)
 
 
 def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSummary, ...]:
     """Return the newest `MAX_COMMITS` of those that `tip` has and `start` (None: nothing) has not."""
-    without = [f"^{start}"] if start else []
-    form = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
-    done = run_git("log", form, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)
-    found, mine = [], person()
-    for line in done.stdout.decode("utf-8", "replace").split("\n"):
-        fields = line.split("\0")
-        if len(fields) == 8:
-            author, committer = Signature(*fields[1:4]), Signature(*fields[4:7])
-            told = tuple(safe_text(remark) for remark in remarks(author, committer, mine))
-            oid, date, subject = (safe_text(field) for field in (fields[0], fields[3], fields[7]))
-            found.append(CommitSummary(oid, str(author), date, subject, told))
-    return tuple(found)
+    return _summaries(_commits(mirror, start, tip))
 
 
-def _patch(mirror: Path, origin: str, tip: str) -> str | None:
-    """Return the patch; None when there is more of it than `MAX_PATCH` bytes."""
+def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
+    """Work out all of a review that depends on commits alone, as JSON has it."""
+    from terok_sandbox.gate.inspect.inspection import inspect_range
+    from terok_sandbox.gate.inspect.objects import Objects
+    from terok_sandbox.gate.inspect.policy import load_policy
+
+    start, commits = _since(mirror, tip, base)
+    origin = start or EMPTY_TREE[len(tip)]
+    diffstat, patch = _difference(mirror, origin, tip)
+    report = inspect_range(Objects(mirror), tip, start, load_policy(mirror))
+    flagged = report.flagged
+    if patch is None:
+        flagged = (*flagged, Finding("not-scanned", "", "the patch is not shown"))
+    return {
+        "base": start,
+        "commits": commits,
+        "diffstat": diffstat,
+        "patch": patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
+        "whole": patch is not None,
+        "refused": [asdict(finding) for finding in report.refused],
+        "flagged": [asdict(finding) for finding in flagged],
+    }
+
+
+def _since(mirror: Path, tip: str, base: str | None) -> tuple[str | None, list[list[str]]]:
+    """Return the commit where `tip` left `base` (None: nothing is shared), and the commits since then."""
+    if base is None:
+        return None, _commits(mirror, None, tip)
+    rows = _log(mirror, "--boundary", tip, f"^{base}")
+    commits = [row for mark, *row in rows if mark != "-"]
+    edges = [row[0] for mark, *row in rows if mark == "-"]
+    if not commits:
+        return tip, []
+    if len(edges) == 1 and len(commits) < MAX_COMMITS:
+        return edges[0], commits  # every way back to what both have leads through it
+    start = run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() or None
+    return start, _commits(mirror, start, tip)
+
+
+def _commits(mirror: Path, start: str | None, tip: str) -> list[list[str]]:
+    return [row for _, *row in _log(mirror, "--end-of-options", tip, *([f"^{start}"] if start else []))]
+
+
+def _log(mirror: Path, *words: str) -> list[list[str]]:
+    done = run_git("log", _COMMIT, f"--max-count={MAX_COMMITS}", *words, git_dir=mirror)
+    rows = (line.split("\0") for line in done.stdout.decode("utf-8", "replace").split("\n"))
+    return [row for row in rows if len(row) == 9]
+
+
+def _summaries(rows: list[list[str]]) -> tuple[CommitSummary, ...]:
+    mine = person()
+    summaries = []
+    for row in rows:
+        author, committer = Signature(*row[1:4]), Signature(*row[4:7])
+        told = tuple(safe_text(remark) for remark in remarks(author, committer, mine))
+        oid, date, subject = (safe_text(field) for field in (row[0], row[3], row[7]))
+        summaries.append(CommitSummary(oid, str(author), date, subject, told))
+    return tuple(summaries)
+
+
+def _difference(mirror: Path, origin: str, tip: str) -> tuple[str, str | None]:
+    """Return statistics and patch; None for a patch of more than `MAX_PATCH` bytes."""
+    from terok_util.process import OutputTooLarge
+
+    words = ("diff-tree", "-r", "--stat=100")
+    names = ("--end-of-options", origin, tip)
     try:
-        return _diff(mirror, origin, tip, "--patch")
+        done = run_git(*words, "--patch", *names, git_dir=mirror, timeout=120.0, max_output=MAX_PATCH)
     except GateError as error:
-        if isinstance(error.__cause__, OutputTooLarge):
-            return None
-        raise
+        if not isinstance(error.__cause__, OutputTooLarge):
+            raise
+        stat = run_git(*words, *names, git_dir=mirror, timeout=120.0, max_output=MAX_PATCH).stdout
+        return safe_text(stat, multiline=True), None
+    stat, _, patch = done.stdout.partition(b"\n\ndiff --git ")
+    if patch:
+        stat, patch = stat + b"\n", b"diff --git " + patch
+    return safe_text(stat, multiline=True), safe_text(patch, multiline=True)
 
 
-def _diff(mirror: Path, origin: str, tip: str, form: str) -> str:
-    done = run_git(
-        "diff-tree", "-r", form, "--end-of-options", origin, tip, git_dir=mirror, timeout=120.0, max_output=MAX_PATCH
-    )
-    return safe_text(done.stdout, multiline=True)
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A name and address as a commit states them, with a moment (ISO 8601, or what git said instead)."""
+
+    name: str
+    email: str
+    when: str
+
+    def __str__(self) -> str:
+        return safe_text(f"{self.name} <{self.email}>")
+
+    def is_of(self, person: frozenset[str]) -> bool:
+        """Tell whether it has a name or an address of the `person`."""
+        return not person.isdisjoint({self.name.strip().casefold(), self.email.strip().casefold()})
+
+
+def person(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Return name and address that the person's own git configuration states; no program is run for it."""
+    home = Path(environ.get("HOME") or "/")
+    chosen = environ.get("GIT_CONFIG_GLOBAL")
+    places = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "git/config", home / ".gitconfig"]
+    known: dict[str, str] = {}
+    for place in [Path(chosen)] if chosen else places:
+        try:
+            with place.open("rb") as stream:
+                text = stream.read(_MAX_CONFIG).decode("utf-8", "replace")
+        except OSError:
+            continue
+        section = ""
+        for line in text.splitlines():
+            if line.lstrip().startswith("["):
+                section = line.strip().lower()
+            elif section == "[user]" and (match := _SETTING.match(line)):
+                known[match[1].lower()] = match[2].strip().casefold()
+    return frozenset(value for value in known.values() if value)
+
+
+def remarks(
+    author: Signature, committer: Signature, mine: frozenset[str], now: datetime | None = None
+) -> tuple[str, ...]:
+    """Return what stands out in a commit of an agent: the reviewer's own name, another committer, a future date."""
+    found = []
+    if author.is_of(mine) or committer.is_of(mine):
+        found.append("in your name")
+    if (author.name, author.email) != (committer.name, committer.email):
+        found.append(f"committed by {committer}")
+    latest = (now or datetime.now(UTC)) + _LEEWAY
+    for what, moment in (("written", author.when), ("committed", committer.when)):
+        try:
+            if datetime.fromisoformat(moment) > latest:
+                found.append(f"{what} in the future: {moment}")
+        except (ValueError, TypeError):
+            found.append(f"{what} at a time that is none")
+    return tuple(found)

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.handlers import base_directory, left_out
-from terok_sandbox.gate.layout import list_mirrors
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.layout import base_directory, list_mirrors, mirror_path
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.inspect.inspection import Report
-    from terok_sandbox.gate.promotion import ReviewedBranch
+    from terok_util import TerokError
+
+    from terok_sandbox.gate.inspect.report import Report
+    from terok_sandbox.gate.review import ReviewedBranch
 
 
 def review(
     *, scope: str | None = None, branch: str | None = None, as_json: bool = False, sarif: str | None = None
 ) -> int:
     """List the branches with new work, of one mirror or of all, or show all of what one brings and remember that."""
-    from terok_sandbox.gate import promotion
     from terok_sandbox.gate.errors import GateError
 
     base = base_directory()
@@ -35,15 +34,17 @@ def review(
             hint = f"terok-sandbox gate review {scope or 'SCOPE'} BRANCH"
             raise GateError("a SARIF report is about one branch", hint=hint)
         return _list_work(scope, base, as_json=as_json)
-    gate = GitGate.open(scope, base=base)
-    seen = promotion.review(gate, branch)
+    from terok_sandbox.gate.review import record_review, review_branch
+
+    mirror = mirror_path(base, scope)
+    seen = review_branch(mirror, branch)
     if sarif is not None:
         _write_sarif(Path(sarif), seen.report)
     if as_json:
         print(json.dumps(_document(seen), indent=1))
     else:
         _page(_text(scope, seen))
-    promotion.record_review(gate, branch, seen)
+    record_review(mirror, branch, seen)
     return 0
 
 
@@ -61,10 +62,11 @@ def promote(
     """Send a reviewed branch upstream, and open a pull request for it if asked to."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate import promotion
-    from terok_sandbox.gate.held import held_patterns
+    from terok_sandbox.gate.mirror import Mirror
     from terok_sandbox.gate.pull_request import prepare
+    from terok_sandbox.gate.secret_search import vault_patterns
 
-    gate = GitGate.open(scope, base=base_directory())
+    gate = Mirror.open(scope, base=base_directory())
     target = to or branch
     # What was sent before is not sent again: a pull request that failed then can be asked for once more.
     again = pull_request and promotion.is_promoted(gate, branch, target)
@@ -72,8 +74,8 @@ def promote(
         promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
     request = prepare(gate, branch, head=target, base=base, title=title) if pull_request else None
     if not again:
-        held = held_patterns(SandboxConfig.load(), interactive=True)
-        target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, held=held)
+        secrets = vault_patterns(SandboxConfig.load(), interactive=True)
+        target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, secrets=secrets)
     address = gate.source.address if gate.source else ""
     if not as_json:
         print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
@@ -89,8 +91,9 @@ def promote(
 def reject(*, scope: str, branch: str, note: str, as_json: bool = False) -> int:
     """Turn a branch down with a note that the agent sees."""
     from terok_sandbox.gate import promotion
+    from terok_sandbox.gate.mirror import Mirror
 
-    tip = promotion.reject(GitGate.open(scope, base=base_directory()), branch, note)
+    tip = promotion.reject(Mirror.open(scope, base=base_directory()), branch, note)
     if as_json:
         print(json.dumps({"branch": safe_text(branch), "tip": tip}, indent=1))
         return 0
@@ -98,16 +101,21 @@ def reject(*, scope: str, branch: str, note: str, as_json: bool = False) -> int:
     return 0
 
 
+def left_out(error: TerokError) -> None:
+    """Tell the user, on standard error, of a mirror that cannot be looked at."""
+    print(safe_text(f"note: {error.message}{f'; {error.hint}' if error.hint else ''}"), file=sys.stderr)
+
+
 def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
     """Print what is new in one mirror, or in all that can be looked at; 1 if there are others."""
-    from terok_sandbox.gate import promotion
     from terok_sandbox.gate.errors import GateError
+    from terok_sandbox.gate.new_work import new_work
 
     failed: list[GateError] = []
     work = []
     for one in [scope] if scope else [record.scope for record in list_mirrors(base, failed.append)]:
         try:
-            work += [(one, item) for item in promotion.new_work(GitGate.open(one, base=base))]
+            work += [(one, item) for item in new_work(mirror_path(base, one))]
         except GateError as error:
             if scope:
                 raise
@@ -147,7 +155,7 @@ def _text(scope: str, seen: ReviewedBranch) -> str:
 
 
 def _document(seen: ReviewedBranch) -> dict[str, Any]:
-    from terok_sandbox.gate.inspect.rules import RULES
+    from terok_sandbox.gate.inspect.policy import RULES
 
     def findings(found: tuple[Any, ...]) -> list[dict[str, Any]]:
         rows = [asdict(finding) | {"title": RULES[finding.rule].title} for finding in found]
@@ -162,7 +170,7 @@ def _document(seen: ReviewedBranch) -> dict[str, Any]:
 def _write_sarif(path: Path, report: Report) -> None:
     from terok_util import atomic_write
 
-    from terok_sandbox.gate.sarif import to_sarif
+    from terok_sandbox.gate.inspect.report import to_sarif
     from terok_sandbox.version import VERSION
 
     atomic_write(path.absolute(), json.dumps(to_sarif(report, version=VERSION), indent=1) + "\n")
@@ -170,14 +178,12 @@ def _write_sarif(path: Path, report: Report) -> None:
 
 def _page(text: str) -> None:
     """Print the text, through the person's pager when that is a terminal. It is safe to print as it is."""
-    from asyncio.subprocess import PIPE
-
     from terok_util import process
 
     pager = shlex.split(os.environ.get("PAGER") or "less")
     if sys.stdout.isatty() and text.count("\n") > 20 and pager:
         try:
-            child = process.spawn(pager, stdin=PIPE, env={"LESS": "-FX", **os.environ, "LESSSECURE": "1"})
+            child = process.spawn(pager, stdin=process.PIPE, env={"LESS": "-FX", **os.environ, "LESSSECURE": "1"})
         except process.ProcessError:
             pass
         else:

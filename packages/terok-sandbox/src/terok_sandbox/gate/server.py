@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 from terok_util.door import Door, Protocols
+from terok_util.process import limit
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
-from terok_sandbox.gate.backend import Backend, inflated
+from terok_sandbox.gate.backend import Backend, inflated, uninterrupted
 from terok_sandbox.gate.disk import disk_use
-from terok_sandbox.gate.errors import GateError, PolicyError
+from terok_sandbox.gate.errors import GateError, InspectionPolicyError
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
@@ -39,6 +40,8 @@ _FULL: Final = (
     "'terok-sandbox gate gc {0}', or 'gate policy {0} --limit mirror_bytes=NUMBER'"
 )
 _END_SECONDS: Final = 10.0
+_READY_SECONDS: Final = 10.0
+"""How long a push is awaited that was asked for."""
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
 
@@ -123,6 +126,8 @@ class _Gate:
         # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
         self._greeting = b""
         self._measured: tuple[float, int] | None = None
+        self._most = 0
+        self._ready: _Push | None = None
         self.server = web.Server(
             self.handle,
             handler_cancellation=True,
@@ -136,6 +141,7 @@ class _Gate:
 
     async def ended(self) -> None:
         """Wait until no backend runs any more."""
+        await self._forget_push()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 for _ in range(self.limits.calls):
@@ -145,7 +151,9 @@ class _Gate:
         """Answer one request; the seat of a connection without one, or without the token, may go to a newcomer."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
-            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path))
+            # Git asks without its token first: a connection that has sent no body yet can be used again.
+            first = request.headers.get("Authorization") is None and not request.can_read_body
+            return _refuse(replace(refusal, lfs="/info/lfs/" in request.raw_path), close=not first)
         with self.connections.occupied(request.protocol):
             return await self._handle(request)
 
@@ -187,73 +195,136 @@ class _Gate:
             self._measured = now, await asyncio.to_thread(disk_use, mirror)
         try:
             return load_policy(mirror).limits.mirror_bytes - self._measured[1]
-        except PolicyError:
+        except InspectionPolicyError:
             return self.limits.push_bytes  # the inspection refuses, and says why
 
     async def _call(self, request: web.BaseRequest, wanted: GateRequest) -> web.StreamResponse:
-        if wanted.service == "receive-pack" and self._room() <= 0:
-            return _refuse(Refusal(507, "the disk of the gate is nearly full; tell the person who runs it"))
-        quota = await self._quota() if wanted.service == "receive-pack" else 0
-        if wanted.service == "receive-pack" and quota <= 0:
-            return _refuse(Refusal(507, _FULL.format(self._wiring.name)))
+        if wanted.service == "receive-pack" and (refusal := await self._full()):
+            return _refuse(refusal)
         if wanted.action == "advertise":
-            return await self._answer(request, wanted, None)
+            async with self._backend(wanted) as backend:
+                backend.feed(None)
+                response = await self._answer(request, wanted, backend)
+            if wanted.service == "receive-pack" and response.status == 200:
+                await self._expect_push(wanted.protocol)
+            return response
         body = inflated(_body(request)) if wanted.gzip else _body(request)
         if wanted.service == "upload-pack":
-            return await self._answer(request, wanted, body)
-        async with self._pushes, PushCheck(self._wiring.mirror) as check:
+            async with self._backend(wanted) as backend:
+                backend.feed(body)
+                return await self._answer(request, wanted, backend)
+        async with self._pushes, self._next_push(wanted.protocol) as push:
             size, body = await _counted(body, self.limits.idle_seconds)
             held = None if size is None else size + held_bytes(self._wiring.mirror)
-            allowed = allowance(held, self.limits.push_memory)
+            push.begin(body, allowance(held, self.limits.push_memory))
             try:
-                return await self._answer(request, wanted, body, check, allowed, quota)
+                return await self._answer(request, wanted, push.backend)
             finally:
                 self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
-    async def _answer(
-        self,
-        request: web.BaseRequest,
-        wanted: GateRequest,
-        body: AsyncIterator[bytes] | None,
-        check: PushCheck | None = None,
-        allowed: Allowance | None = None,
-        quota: int = 0,
-    ) -> web.StreamResponse:
-        most = min(self.limits.push_bytes, self._room(), quota)
-        bounds = {"receive.maxInputSize": str(most), "pack.threads": "3"}
+    async def _full(self) -> Refusal | None:
+        """Return why no push is taken now, if so."""
+        self._most = min(self.limits.push_bytes, self._room(), await self._quota())
+        if self._most > 0:
+            return None
+        if self._room() <= 0:
+            return Refusal(507, "the disk of the gate is nearly full; tell the person who runs it")
+        return Refusal(507, _FULL.format(self._wiring.name))
+
+    def _backend(self, wanted: GateRequest) -> Backend:
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
-            config=self._config | (bounds if check else {}),
+            config=self._config,
             protocol=wanted.protocol,
             advertise=wanted.action == "advertise",
-            pass_fds=check.inherited if check else (),
-            variables=check.variables if check else {},
-            allowed=allowed,
             who=self._who,
         )
-        idle = self.limits.idle_seconds
-        async with Backend(service, body, idle_timeout=idle) as backend:
-            if check:
-                check.start()
+        return Backend(service, idle_timeout=self.limits.idle_seconds)
+
+    def _push(self, protocol: str) -> _Push:
+        bounds = {"receive.maxInputSize": str(self._most), "pack.threads": "3"}
+        check = PushCheck(self._wiring.mirror)
+        try:
+            service = spawn_service(
+                self._wiring.mirror,
+                "receive-pack",
+                config=self._config | bounds,
+                protocol=protocol,
+                pass_fds=check.inherited,
+                variables=check.variables,
+                who=self._who,
+            )
+        except GateError:
+            check.close()
+            raise
+        push = _Push(protocol, self._most, check, Backend(service, idle_timeout=self.limits.idle_seconds))
+        check.start()
+        return push
+
+    async def _expect_push(self, protocol: str) -> None:
+        """Start what takes a push: whoever asks what can be pushed to sends one soon."""
+        await self._forget_push()
+        self._ready = self._push(protocol)
+        loop = asyncio.get_running_loop()
+        self._ready_timer = loop.call_later(_READY_SECONDS, lambda: loop.create_task(self._forget_push()))
+
+    async def _forget_push(self) -> None:
+        push, self._ready = self._ready, None
+        if push is not None:
+            await push.end()
+
+    @contextlib.asynccontextmanager
+    async def _next_push(self, protocol: str) -> AsyncIterator[_Push]:
+        ready, self._ready = self._ready, None
+        if ready is not None and (ready.protocol != protocol or ready.most > self._most):
+            await ready.end()
+            ready = None
+        push = ready or self._push(protocol)
+        try:
+            yield push
+        finally:
+            await uninterrupted(push.end())
+
+    async def _answer(self, request: web.BaseRequest, wanted: GateRequest, backend: Backend) -> web.StreamResponse:
+        chunk = await backend.read()
+        if not chunk and await backend.finish() != 0:
+            return _refuse(Refusal(502, "git could not serve this"))
+        response = web.StreamResponse(headers=_headers(wanted))
+        await response.prepare(request)
+        said = b""
+        chunk = _preface(wanted) + chunk
+        while chunk:
+            said += chunk if wanted == _GREETING else b""
+            async with asyncio.timeout(self.limits.idle_seconds):
+                await response.write(chunk)
             chunk = await backend.read()
-            if not chunk and await backend.finish() != 0:
-                return _refuse(Refusal(502, "git could not serve this"))
-            response = web.StreamResponse(headers=_headers(wanted))
-            await response.prepare(request)
-            said = b""
-            chunk = _preface(wanted) + chunk
-            while chunk:
-                said += chunk if wanted == _GREETING else b""
-                async with asyncio.timeout(idle):
-                    await response.write(chunk)
-                chunk = await backend.read()
-            if await backend.finish() != 0:
-                log.info("git %s ended with an error", wanted.service)
-            elif wanted == _GREETING:
-                self._greeting = said
-            await response.write_eof()
-            return response
+        if await backend.finish() != 0:
+            log.info("git %s ended with an error", wanted.service)
+        elif wanted == _GREETING:
+            self._greeting = said
+        await response.write_eof()
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """A push that waits for its bytes, at most `most` of them: git, and what inspects what git is sent."""
+
+    protocol: str
+    most: int
+    check: PushCheck
+    backend: Backend
+
+    def begin(self, body: AsyncIterator[bytes], allowed: Allowance) -> None:
+        """Pass the bytes on to git, which gets what is `allowed`."""
+        limit(self.backend.process, allowed.memory, allowed.seconds)
+        self.backend.feed(body)
+
+    async def end(self) -> None:
+        """End all of it."""
+        await self.backend.end()
+        await self.check.end()
 
 
 def _headers(wanted: GateRequest) -> dict[str, str]:
@@ -302,13 +373,14 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _refuse(refusal: Refusal) -> web.Response:
+def _refuse(refusal: Refusal, *, close: bool = True) -> web.Response:
     headers = {"Server": _SERVER, **dict(refusal.headers)}
     text, kind = refusal.reason + "\n", "text/plain"
     if refusal.lfs:
         text, kind = json.dumps({"message": refusal.reason}), "application/vnd.git-lfs+json"
     response = web.Response(status=refusal.status, text=text, content_type=kind, headers=headers)
-    response.force_close()  # whatever else was sent on this connection is not looked at
+    if close:
+        response.force_close()  # whatever else was sent on this connection is not looked at
     return response
 
 

@@ -12,14 +12,14 @@ from terok_util.text import safe_text
 
 from terok_sandbox.gate.backups import backup_name, list_backups, prune_backups, restore_backup
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.handlers import base_directory, pending_line
-from terok_sandbox.gate.layout import mirror_path, read_record, write_record
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.handlers import pending_line
+from terok_sandbox.gate.layout import base_directory, mirror_path, read_record, write_record
+from terok_sandbox.gate.mirror import Mirror
 
 
 def ops(*, scope: str, as_json: bool = False) -> int:
     """Print what a sync did not do by itself."""
-    pending = GitGate.open(scope, base=base_directory()).pending_ops()
+    pending = Mirror.open(scope, base=base_directory()).pending_ops()
     if as_json:
         print(json.dumps([asdict(op) for op in pending], indent=1))
         return 0
@@ -32,7 +32,7 @@ def ops(*, scope: str, as_json: bool = False) -> int:
 
 def apply(*, scope: str, branches: list[str], as_json: bool = False) -> int:
     """Carry out pending operations; the old tips are saved."""
-    result = GitGate.open(scope, base=base_directory()).apply_pending_ops(branches or None)
+    result = Mirror.open(scope, base=base_directory()).apply_pending_ops(branches or None)
     if as_json:
         saved = [backup_name(backup) for backup in result.backups]
         print(json.dumps({"applied": result.applied, "backups": saved, "errors": result.errors}, indent=1))
@@ -96,7 +96,7 @@ def remove(*, scope: str, force: bool = False, as_json: bool = False) -> int:
     """Remove a mirror that no container uses, with new work only if told to."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.disk import disk_use, remove_mirror, users_of
-    from terok_sandbox.gate.promotion import new_work
+    from terok_sandbox.gate.new_work import new_work
 
     mirror = mirror_path(base_directory(), scope)
     if users := users_of(mirror, SandboxConfig().sidecar_dir.glob("*.json")):
@@ -105,7 +105,7 @@ def remove(*, scope: str, force: bool = False, as_json: bool = False) -> int:
             hint="remove them first: terok-sandbox rm NAME",
         )
     if mirror.exists() and not force:
-        work = [item.branch for item in new_work(GitGate.open(scope, base=base_directory()))]
+        work = [item.branch for item in new_work(mirror)]
         if work:
             names = safe_text(", ".join(work), limit=500)
             raise GateError(
@@ -128,8 +128,7 @@ def policy(
     as_json: bool = False,
 ) -> int:
     """Print the rules of a mirror's inspection, or change what happens when one finds something."""
-    from terok_sandbox.gate.inspect.policy import load_policy, save_policy
-    from terok_sandbox.gate.inspect.rules import RULES
+    from terok_sandbox.gate.inspect.policy import RULES, load_policy, save_policy
 
     mirror = _mirror(scope)
     current = load_policy(mirror)

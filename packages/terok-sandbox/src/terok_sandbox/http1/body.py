@@ -31,7 +31,7 @@ class LengthBody:
     """As many bytes as Content-Length says."""
 
     def __init__(self, length: int) -> None:
-        self.remaining = length
+        self.length = self.remaining = length
         self.done = length == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:

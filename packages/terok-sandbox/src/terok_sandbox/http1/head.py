@@ -49,6 +49,8 @@ class ResponseHead:
     minor: int
     fields: Fields
     names: list[bytes]
+    raw: bytes
+    """The head as it came."""
 
     def get(self, name: bytes) -> bytes | None:
         """Return the only value of a field, None if it is absent.
@@ -64,6 +66,8 @@ class ResponseHead:
 
     def options(self) -> set[bytes]:
         """Return what Connection names, in lower case."""
+        if b"connection" not in self.names:
+            return set()
         values = [value for name, (_, value) in zip(self.names, self.fields, strict=True) if name == b"connection"]
         return {option.strip().lower() for value in values for option in value.split(b",")}
 
@@ -105,7 +109,7 @@ def read_response(head: bytes) -> ResponseHead:
         raise WireError("the status line is not one")
     if len(fields) > MAX_RESPONSE_HEADERS:
         raise WireError("the answer has too many headers")
-    return ResponseHead(int(match[2]), int(match[1]), fields, [lower_name(name) for name, _ in fields])
+    return ResponseHead(int(match[2]), int(match[1]), fields, [lower_name(name) for name, _ in fields], head)
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from terok_util import TerokError, write_sensitive_file
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import Rule, parse_line
+from terok_sandbox.shield.policy.grammar import Rule, parse_policy_line
 from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class LiveVerdict:
             line += f' %reason="{reason}"'
         if self.expires is not None:
             line += f" %expires={self.expires.astimezone(UTC).isoformat(timespec='milliseconds')}"
-        rule = parse_line(line, tier="live_allow" if self.verdict == "allow" else "live_deny", source="verdict")
+        rule = parse_policy_line(line, tier="live_allow" if self.verdict == "allow" else "live_deny", source="verdict")
         if rule is None:
             raise PolicyError("an empty verdict", hint="write host:port or an address")
         return rule

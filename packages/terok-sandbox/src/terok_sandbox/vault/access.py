@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from terok_sandbox.sidecar import VaultWiring
+    from terok_sandbox.vault.swap import Screened, UpstreamRequest
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ RETRY_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 0.001
 """How long the last look at database, routes and session file holds: a burst of requests shares one."""
 MAX_CACHED: Final = 4096
+MAX_GRANTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ class Credential:
 def credential_of(data: Mapping[str, Any]) -> Credential:
     """Return a stored object as a credential."""
     return Credential(data, Patterns(secrets_of(data)))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A request that may go out."""
+
+    screened: Screened
+    request: UpstreamRequest
+    presented: str
+    token: TokenRow
+    route: Route
+    credential: Credential
+    patterns: Patterns
+    """What the answer is searched for."""
 
 
 class VaultAccess:
@@ -67,6 +83,7 @@ class VaultAccess:
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
         self._within_reach: dict[str, Patterns] = {}
+        self._grants: dict[Screened, Grant] = {}
         self._routes: dict[str, Route] = {}
         self._routes_stamp: Stamp | None = None
         self.places: frozenset[str] = frozenset()
@@ -105,6 +122,16 @@ class VaultAccess:
             self._tokens.clear()
         row = self._tokens[digest] = self._opened().lookup(token)
         return row
+
+    def granted(self, screened: Screened) -> Grant | None:
+        """Return what was granted for the same head; all that it followed from but the credential is as it was."""
+        return self._grants.get(screened)
+
+    def grant(self, grant: Grant) -> None:
+        """Keep a grant for as long as nothing changes that it followed from."""
+        if len(self._grants) >= MAX_GRANTS:
+            self._grants.clear()
+        self._grants[grant.screened] = grant
 
     async def current(self, provider: str, credential_set: str) -> Credential | None:
         """Return a credential as it is stored, or None if it has been removed."""
@@ -185,6 +212,7 @@ class VaultAccess:
         stamp = stamp_of(self._routes_path)
         if stamp != self._routes_stamp or stamp is None:
             self._routes_stamp = None
+            self._grants.clear()
             self._routes = load_routes(self._wiring.routes_path)
             self.places = frozenset().union(*(route.token_in for route in self._routes.values())) - PLACES
             self._routes_stamp = stamp
@@ -201,6 +229,7 @@ class VaultAccess:
         self._tokens.clear()
         self._credentials.clear()
         self._within_reach.clear()
+        self._grants.clear()
 
 
 _UNSEARCHABLE: Final = Refusal(

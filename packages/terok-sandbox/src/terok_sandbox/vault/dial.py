@@ -38,6 +38,7 @@ class ProxyFailedError(OSError):
 class Endpoint:
     """Where an origin is reached. `authority` is its Host header; `proxy` is a URL or None."""
 
+    origin: str
     host: str
     port: int
     tls: bool
@@ -51,7 +52,7 @@ def endpoint(origin: str) -> Endpoint:
     parts = urlsplit(origin)
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     authority = parts.netloc.removesuffix(f":{_DEFAULT_PORTS[parts.scheme]}")
-    return Endpoint(parts.hostname or "", port, parts.scheme == "https", authority, environment_proxy(origin))
+    return Endpoint(origin, parts.hostname or "", port, parts.scheme == "https", authority, environment_proxy(origin))
 
 
 def environment_proxy(origin: str) -> str | None:
@@ -75,12 +76,12 @@ class Pool:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._idle: dict[Endpoint, deque[tuple[Leg, float]]] = {}
+        self._idle: dict[str, deque[tuple[Leg, float]]] = {}
         self._tls: ssl.SSLContext | None = None
 
     def idle(self, target: Endpoint) -> Leg | None:
         """Return a kept connection that is still fit, newest first."""
-        kept = self._idle.get(target)
+        kept = self._idle.get(target.origin)
         while kept:
             leg, since = kept.pop()
             if leg.alive and self._watch.loop.time() - since < IDLE_SECONDS:
@@ -95,7 +96,7 @@ class Pool:
             leg.abort()
             return
         now = self._watch.loop.time()
-        kept = self._idle.setdefault(target, deque())
+        kept = self._idle.setdefault(target.origin, deque())
         while kept and (len(kept) >= MAX_IDLE or now - kept[0][1] >= IDLE_SECONDS):
             kept.popleft()[0].abort()
         leg.read_by = now + IDLE_SECONDS

@@ -142,6 +142,11 @@ class EncodedSearch:
         return out
 
 
+def is_plain(encoding: str, body: bytes) -> bool:
+    """Tell whether a body that is all there has no coding, neither by its head nor by its first bytes."""
+    return encoding in ("", "identity") and not body.startswith(_GZIP)
+
+
 class BodySearch:
     """Searches one body of any coding; `seen` gets its text, without secrets or decoded."""
 

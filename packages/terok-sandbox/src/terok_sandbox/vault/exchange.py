@@ -1,27 +1,119 @@
-"""One request's way through the proxy, as the audit tells it: a row before release, a row when it is over."""
+"""What is known about one request on its way through the proxy, and what went through: counted, shown to the meter."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from terok_sandbox.errors import AuditError
-from terok_sandbox.vault.ledger import Ledger
+from terok_sandbox.http1.head import WireError
 from terok_sandbox.vault.refusal import Refusal
-from terok_sandbox.vault.traffic import Traffic
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from terok_sandbox.http1.head import ResponseHead
+    from terok_sandbox.vault.hooks import ResponseObserver
 
 _log = logging.getLogger(__name__)
 
 UNDECIDED = "failed"
 """What becomes of an exchange of which nothing better is known."""
+
+
+class HeldBackError(WireError):
+    """The last piece of a request must not leave; `refusal` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Traffic:
+    """Body or message bytes that went through so far, as the container sees them.
+
+    Setting `sent` and `received` tells the meter by how much they have grown. `stop` is called when no more may pass.
+    """
+
+    __slots__ = ("_failed", "_received", "_sent", "observer", "stop")
+
+    def __init__(self) -> None:
+        self._sent = self._received = 0
+        self._failed = False
+        self.observer: ResponseObserver | None = None
+        self.stop: Callable[[Refusal], None] | None = None
+
+    @property
+    def sent(self) -> int:
+        """Bytes from the container."""
+        return self._sent
+
+    @sent.setter
+    def sent(self, value: int) -> None:
+        grown, self._sent = value - self._sent, value
+        self._moved(grown)
+
+    @property
+    def received(self) -> int:
+        """Bytes to the container."""
+        return self._received
+
+    @received.setter
+    def received(self, value: int) -> None:
+        grown, self._received = value - self._received, value
+        self._moved(grown)
+
+    def ask(self, data: bytes, *, last: bool) -> None:
+        """Show the meter a piece of the request's body, or a message, before it leaves.
+
+        Raises:
+            HeldBackError: the last piece must not leave.
+
+        """
+        if self.observer is not None:
+            refusal = self._tell(lambda observer: observer.ask(data, last=last))
+            if refusal is not None:
+                raise HeldBackError(refusal)
+
+    def begin(self, head: ResponseHead) -> None:
+        """Show the answer's head to the meter."""
+        if self.observer is not None:
+            headers = {
+                name.decode("ascii"): value.decode("utf-8", "replace")
+                for name, (_, value) in zip(head.names, head.fields, strict=True)
+            }
+            self._tell(lambda observer: observer.begin(head.status, headers))
+
+    def feed(self, data: bytes) -> None:
+        """Show plain content of the answer to the meter."""
+        if self.observer is not None:
+            self._tell(lambda observer: observer.feed(data))
+
+    def end(self, outcome: str) -> None:
+        """Tell the meter that the exchange is over."""
+        if self.observer is None:
+            return
+        self._failed = False  # whatever the observer missed, it learns that this is over
+        self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
+        self.observer = None
+
+    def _moved(self, size: int) -> None:
+        if self.observer is not None:
+            refusal = self._tell(lambda observer: observer.move(size))
+            if refusal is not None and self.stop is not None:
+                self.stop(refusal)
+
+    def _tell(self, call: Callable[[ResponseObserver], Refusal | None]) -> Refusal | None:
+        if self.observer is None or self._failed:
+            return None
+        try:
+            return call(self.observer)
+        except Exception:  # noqa: BLE001 - counting must not break what is counted
+            _log.exception("the meter failed; it sees no more of this exchange")
+            self._failed = True
+        return None
 
 
 @dataclass(slots=True)
@@ -51,67 +143,3 @@ class Exchange:
     def _cancel(self) -> None:
         if not self.over and self.task is not None:
             self.task.cancel()
-
-
-class Record:
-    """Writes the rows of one container's exchanges."""
-
-    def __init__(self, path: Path, container: str) -> None:
-        self._ledger = Ledger(path, container)
-        self._run = secrets.token_hex(3)
-        self._numbers = itertools.count(1)
-
-    def begin(self) -> Exchange:
-        """Return a new exchange with a number of its own."""
-        return Exchange(f"{self._run}-{next(self._numbers)}")
-
-    def release(self, exchange: Exchange) -> Refusal | None:
-        """Write the row that must be there before anything is dialed; a refusal if it cannot be."""
-        try:
-            self._ledger.check()
-            self._ledger.write("request", **_asked(exchange), verdict="released")
-        except AuditError as error:
-            _log.error("nothing is released without its audit row: %s", error.message)
-            return Refusal(503, "audit_unavailable", "the audit cannot be written", error.hint)
-        return None
-
-    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
-        """Write the row of a request that is not forwarded."""
-        asked = _asked(exchange)
-        self._note("request", **asked, verdict="refused", status=refusal.status, reason=refusal.reason)
-
-    def over(self, exchange: Exchange) -> None:
-        """Write the row of a released request that has come to its end, whatever end."""
-        exchange.over = True
-        exchange.traffic.end(exchange.outcome)
-        self._note(
-            "response",
-            request=exchange.number,
-            token_id=exchange.token_id,
-            provider=exchange.provider,
-            status=exchange.status,
-            bytes=exchange.traffic.received,
-            sent_bytes=exchange.traffic.sent,
-            duration_ms=round((time.monotonic() - exchange.started) * 1000, 3),
-            outcome=exchange.outcome,
-        )
-
-    def close(self) -> None:
-        """Close the audit."""
-        self._ledger.close()
-
-    def _note(self, action: str, **fields: object) -> None:
-        try:
-            self._ledger.write(action, **fields)
-        except AuditError as error:
-            _log.error("%s", error.message)
-
-
-def _asked(exchange: Exchange) -> dict[str, str]:
-    return {
-        "request": exchange.number,
-        "token_id": exchange.token_id,
-        "provider": exchange.provider,
-        "method": exchange.method,
-        "path": exchange.path,
-    }

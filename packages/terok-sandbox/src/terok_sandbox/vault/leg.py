@@ -18,7 +18,8 @@ from terok_sandbox.http1.body import Body
 from terok_sandbox.http1.head import MAX_HEAD, BrokenOff, WireError, hopeless
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Generator
+    from contextvars import Context
 
 HIGH_WATER: Final = 128 * 1024
 """Bytes that may wait to be read before the peer is held back; also what may wait to be written."""
@@ -33,6 +34,65 @@ LINGER_BYTES: Final = 4 * 1024 * 1024
 
 class HeadTooLarge(WireError):
     """A head did not end within MAX_HEAD bytes."""
+
+
+class _Pause:
+    """What a coroutine waits for, as a task takes it in place of a `Future`.
+
+    `resume` runs the coroutine at once, inside the call: with a future it would wait for the next turn of the event
+    loop, which costs a fifth of a small request's time. `wake` leaves it to the next turn.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._callback: Callable[[_Pause], None] | None = None
+        self._context: Context | None = None
+        self._done = self._cancelled = False
+        self._asyncio_future_blocking = False
+
+    def __await__(self) -> Generator[_Pause, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def resume(self) -> None:
+        """Let the coroutine go on now. Call it from the event loop, not from a coroutine."""
+        if not self._done:
+            self._done = True
+            if self._callback is not None and self._context is not None:
+                self._context.run(self._callback, self)
+
+    def wake(self) -> None:
+        """Let the coroutine go on with the next turn of the event loop."""
+        if not self._done:
+            self._done = True
+            if self._callback is not None:
+                self._loop.call_soon(self._callback, self, context=self._context)
+
+    # What a task calls.
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop of the coroutine."""
+        return self._loop
+
+    def add_done_callback(self, callback: Callable[[_Pause], None], *, context: Context) -> None:
+        """Take the one callback, the task's own."""
+        self._callback, self._context = callback, context
+
+    def cancel(self, msg: object = None) -> bool:
+        """End the wait with a CancelledError."""
+        del msg
+        if self._done:
+            return False
+        self._cancelled = True
+        self.wake()
+        return True
+
+    def result(self) -> None:
+        """Return nothing."""
+        if self._cancelled:
+            raise asyncio.CancelledError
 
 
 class Watch:
@@ -77,8 +137,8 @@ class Leg(asyncio.Protocol):
         self.ended = False
         self._transport: asyncio.Transport | None = None
         self._data = b""
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._reader: _Pause | None = None
+        self._writer: _Pause | None = None
         self._full = False
         self._paused = False
         self._late = False
@@ -105,7 +165,7 @@ class Leg(asyncio.Protocol):
             return
         self._data = self._data + data if self._data else data
         if self._reader is not None:
-            _wake(self._reader)
+            self._reader.resume()
         elif len(self._data) > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -114,7 +174,7 @@ class Leg(asyncio.Protocol):
         """Take the peer's end for the connection's end, once everything is written."""
         self.ended = True
         if self._reader is not None:
-            _wake(self._reader)
+            self._reader.wake()
         return False
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -124,7 +184,7 @@ class Leg(asyncio.Protocol):
         self.watch.legs.discard(self)
         for waiter in (self._reader, self._writer):
             if waiter is not None:
-                _wake(waiter)
+                waiter.wake()
 
     def pause_writing(self) -> None:
         """Make writers wait."""
@@ -134,7 +194,7 @@ class Leg(asyncio.Protocol):
         """Let writers go on."""
         self._full = False
         if self._writer is not None:
-            _wake(self._writer)
+            self._writer.wake()
 
     # What the proxy calls.
 
@@ -229,7 +289,9 @@ class Leg(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send; raises BrokenOff when the connection is gone."""
-        self.transport.write(data)
+        if self._transport is None:
+            raise BrokenOff("the connection is gone")
+        self._transport.write(data)
 
     async def drain(self, seconds: float) -> None:
         """Wait until the peer has taken most of what was written.
@@ -241,7 +303,7 @@ class Leg(asyncio.Protocol):
         while self._full:
             if self._transport is None:
                 raise BrokenOff("the connection is gone")
-            waiter = self._writer = self.watch.loop.create_future()
+            waiter = self._writer = _Pause(self.watch.loop)
             self.write_by = self.watch.loop.time() + seconds
             try:
                 await waiter
@@ -259,7 +321,7 @@ class Leg(asyncio.Protocol):
         self._late = True
         for waiter in (self._reader, self._writer):
             if waiter is not None:
-                _wake(waiter)
+                waiter.wake()
 
     def close(self) -> None:
         """Close once everything is written."""
@@ -301,8 +363,9 @@ class Leg(asyncio.Protocol):
         self._transport.max_size = size  # type: ignore[union-attr]
 
     async def _wait(self, deadline: float) -> None:
-        self._read_on()
-        waiter = self._reader = self.watch.loop.create_future()
+        if self._paused:
+            self._read_on()
+        waiter = self._reader = _Pause(self.watch.loop)
         self.read_by = deadline
         try:
             await waiter
@@ -310,8 +373,3 @@ class Leg(asyncio.Protocol):
             self._reader, self.read_by = None, math.inf
         if self._late:
             raise TimeoutError
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.http1.body import request_body
 from terok_sandbox.http1.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal
+from terok_sandbox.vault.access import Grant
 from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.exchange import UNDECIDED, Exchange, Record
+from terok_sandbox.vault.exchange import UNDECIDED, Exchange, HeldBackError
 from terok_sandbox.vault.frames import CLOSE, frame
-from terok_sandbox.vault.ledger import MAX_PATH
+from terok_sandbox.vault.ledger import MAX_PATH, Ledger
 from terok_sandbox.vault.leg import HeadTooLarge
 from terok_sandbox.vault.refusal import Refusal, malformed
 from terok_sandbox.vault.reply import Reply
-from terok_sandbox.vault.standing import Grant, Standing
+from terok_sandbox.vault.standing import Standing
 from terok_sandbox.vault.swap import Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
-from terok_sandbox.vault.traffic import HeldBackError
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
 
@@ -73,14 +73,14 @@ class VaultProxy:
         self._credentials: Credentials = credentials or access
         self._standing = Standing(access, meter)
         self._upstream = UpstreamClient(watch)
-        self._record = Record(audit_path, container)
+        self._ledger = Ledger(audit_path, container)
 
     async def close(self) -> None:
         """Close upstream connections, the vault and the audit."""
         self._standing.close()
         self._upstream.close()
         self._access.close()
-        self._record.close()
+        self._ledger.close()
 
     async def serve(self, client: Leg) -> None:
         """Answer the requests of one connection, one after the other, until it ends."""
@@ -109,12 +109,12 @@ class VaultProxy:
 
     def _turn_away(self, client: Leg, refusal: Refusal) -> None:
         """Refuse what is not even a request head."""
-        self._record.refused(self._record.begin(), refusal)
+        self._ledger.refuse(self._ledger.begin(), refusal)
         _send_refusal(client, Reply(client, minor=1, keep=False), refusal)
 
     def _turn_away_http2(self, client: Leg) -> None:
         refusal = Refusal(505, "http2_refused", "the vault speaks HTTP/1.1 only")
-        self._record.refused(self._record.begin(), refusal)
+        self._ledger.refuse(self._ledger.begin(), refusal)
         client.write(http2_refusal(refusal.message))
         client.linger(LINGER_SECONDS)
 
@@ -122,19 +122,19 @@ class VaultProxy:
         """Answer one request; return whether the connection goes on."""
         if head.target == HEALTH_PATH:
             return await self._health(client, head)
-        exchange = self._record.begin()
+        exchange = self._ledger.begin()
         exchange.method = head.method[:16]
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
         grant = await self._decide(screened, exchange)
         if isinstance(grant, Refusal):
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
-            self._record.refused(exchange, grant)
+            self._ledger.refuse(exchange, grant)
             _send_refusal(client, reply, grant)
             return False
         screened = grant.screened
         reply.keep = reply.keep and not screened.closes
-        if (refusal := self._record.release(exchange)) is not None:
+        if (refusal := self._ledger.release(exchange)) is not None:
             _send_refusal(client, reply, refusal)
             return False
         if self._meter is not None:
@@ -156,7 +156,7 @@ class VaultProxy:
             raise
         finally:
             self._standing.remove(exchange)
-            self._record.over(exchange)
+            self._ledger.finish(exchange)
 
     def _stop(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
         """End what was under way when it lost its permission."""
@@ -179,6 +179,11 @@ class VaultProxy:
 
     async def _judge(self, screened: Screened, exchange: Exchange) -> Grant | Refusal:
         """Decide on a screened request."""
+        if (grant := self._access.granted(screened)) is not None:
+            exchange.token_id, exchange.provider = grant.token.token_id, grant.token.provider
+            credential = await self._credentials.current(grant.token.provider, grant.token.credential_set)
+            if credential is grant.credential:
+                return self._admitted(grant)
         found = self._recognize(screened, exchange)
         if isinstance(found, Refusal):
             return found
@@ -213,12 +218,16 @@ class VaultProxy:
         patterns = self._access.patterns(self._container, credential)
         if isinstance(patterns, Refusal):
             return patterns
-        # Last, and nothing is waited for from here to the release: requests that come together are counted one by one.
-        if self._meter is not None:
-            refusal = self._meter.admit(row, route, screened.method, screened.target.path)
-            if refusal is not None:
-                return refusal
-        return Grant(screened, request, presented.token, row, route, credential, patterns)
+        grant = Grant(screened, request, presented.token, row, route, credential, patterns)
+        self._access.grant(grant)
+        return self._admitted(grant)
+
+    def _admitted(self, grant: Grant) -> Grant | Refusal:
+        """Ask the meter last: nothing is waited for from here to the release, so requests are counted one by one."""
+        if self._meter is None:
+            return grant
+        screened = grant.screened
+        return self._meter.admit(grant.token, grant.route, screened.method, screened.target.path) or grant
 
     def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
         known: tuple[Presented, TokenRow] | None = None

@@ -6,19 +6,19 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.http1.body import LAST_CHUNK, chunk, content_length
+from terok_sandbox.http1.body import LAST_CHUNK, chunk
 from terok_sandbox.http1.head import ResponseHead, WireError, status_line
-from terok_sandbox.vault.encodings import BodySearch
+from terok_sandbox.vault.encodings import BodySearch, is_plain
 from terok_sandbox.vault.headers import HOP_BY_HOP
 from terok_sandbox.vault.spellings import may_take_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from terok_sandbox.vault.exchange import Traffic
     from terok_sandbox.vault.leg import Leg
     from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.swap import UpstreamRequest
-    from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
 
 SMALL_BODY: Final = 64 * 1024
@@ -50,23 +50,22 @@ _DROPPED: Final = frozenset(name.encode("ascii") for name in HOP_BY_HOP) | {
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 
 
-def reply_fields(head: ResponseHead, request: UpstreamRequest, patterns: Patterns) -> list[bytes]:
-    """Return the header lines of our answer, without those of framing and connection."""
-    nominated = head.options()
-    everything = b"\n".join([part for pair in head.fields for part in pair])
-    reflected = patterns.clean(everything) is not everything
-    lines, server = [], False
+def reply_fields(head: ResponseHead, request: UpstreamRequest, patterns: Patterns | None) -> list[bytes]:
+    """Return the header lines of our answer, without those of framing and connection.
+
+    Without `patterns` the head is known to have no secret in it.
+    """
+    dropped = _DROPPED | head.options() if b"connection" in head.names else _DROPPED
+    lines = []
     for name, (shown, value) in zip(head.names, head.fields, strict=True):
-        if name in _DROPPED or name in nominated:
+        if name in dropped:
             continue
-        clean = value
-        if reflected:
-            clean, shown = patterns.clean(value), patterns.clean(shown)  # noqa: PLW2901
+        if patterns is not None:
+            shown, value = patterns.clean(shown), patterns.clean(value)  # noqa: PLW2901
         if name in _LOCATIONS:
-            clean = relative_location(clean.decode("latin-1"), request).encode("latin-1")
-        server = server or name == b"server"
-        lines.append(b"%b: %b\r\n" % (shown, clean))
-    if not server:
+            value = relative_location(value.decode("latin-1"), request).encode("latin-1")  # noqa: PLW2901
+        lines.append(b"%b: %b\r\n" % (shown, value))
+    if b"server" not in head.names or b"server" in dropped:
         lines.append(b"Server: terok-vault\r\n")
     return lines
 
@@ -121,22 +120,31 @@ class Reply:
         head = answer.head
         if head.status < 200:
             raise WireError("an interim answer in place of a final one")
-        length = content_length(head)
+        length = answer.length
         encoding = (head.get(b"content-encoding") or b"").strip().lower().decode("latin-1")
-        search = None if answer.body is None else BodySearch(encoding, patterns, traffic.feed)
-        fields = reply_fields(head, request, patterns)
-        traffic.begin(head)
-        if search is None:
+        body = answer.small(SMALL_BODY)
+        # One look over all of it: nearly always there is nothing to find.
+        plain = body is not None and is_plain(encoding, body)
+        reflected = patterns.finds(head.raw + body if plain and body else head.raw)
+        fields = reply_fields(head, request, patterns if reflected else None)
+        if answer.body is None:
+            traffic.begin(head)
             known = length if head.status != 204 and not encoding else None
             self._write(self._head(head.status, fields, known, bodiless=True))
             return
-        body = answer.small(SMALL_BODY, length)
-        if body is not None:
-            body = await _searched(search, body) + search.finish() if search.coded(body) else search.whole(body)
-            traffic.received = len(body)
-            self._write(self._head(head.status, fields, len(body)) + body)
+        search = None if plain and not reflected else BodySearch(encoding, patterns, traffic.feed)
+        traffic.begin(head)
+        if body is None:
+            assert search is not None
+            await self._stream(answer, fields, length, search, traffic)
             return
-        await self._stream(answer, fields, length, search, traffic)
+        if search is None:
+            if body:
+                traffic.feed(body)
+        else:
+            body = search.whole(body) if plain else await _searched(search, body) + search.finish()
+        traffic.received = len(body)
+        self._write(self._head(head.status, fields, len(body)) + body)
 
     async def _stream(
         self, answer: Answer, fields: list[bytes], length: int | None, search: BodySearch, traffic: Traffic

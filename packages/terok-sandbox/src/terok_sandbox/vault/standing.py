@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import Refusal
 
 if TYPE_CHECKING:
-    from terok_sandbox.vault.access import Credential, VaultAccess
+    from terok_sandbox.vault.access import Grant, VaultAccess
     from terok_sandbox.vault.exchange import Exchange
     from terok_sandbox.vault.hooks import Meter
-    from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.scrub import Patterns
-    from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.swap import Screened, UpstreamRequest
 
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 _REVOKED: Final = Refusal(401, "unknown_token", "the token has been revoked")
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A request that may go out."""
-
-    screened: Screened
-    request: UpstreamRequest
-    presented: str
-    token: TokenRow
-    route: Route
-    credential: Credential
-    patterns: Patterns
-    """What the answer is searched for."""
 
 
 class Standing:

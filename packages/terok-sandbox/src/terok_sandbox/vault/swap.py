@@ -54,9 +54,12 @@ class Presented:
     other: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Screened:
-    """A request head that may be forwarded once a token is recognized; `length` is None without a Content-Length."""
+    """A request head that may be forwarded once a token is recognized; `length` is None without a Content-Length.
+
+    A head that is said again is the same object again, see `read_screened`.
+    """
 
     method: str
     target: Target

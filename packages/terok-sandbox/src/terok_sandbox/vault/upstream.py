@@ -7,15 +7,15 @@ import errno
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from terok_sandbox.http1.body import LAST_CHUNK, Body, chunk, response_body
+from terok_sandbox.http1.body import LAST_CHUNK, Body, LengthBody, chunk, content_length, response_body
 from terok_sandbox.http1.head import BrokenOff, ResponseHead, WireError, read_response
 from terok_sandbox.vault.dial import ConnectTimeoutError, Pool, ProxyFailedError, endpoint, proxy_authorization
 from terok_sandbox.vault.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from terok_sandbox.vault.dial import Endpoint
     from terok_sandbox.vault.leg import Leg, Watch
@@ -48,11 +48,16 @@ class Answer:
     target: Endpoint
     upload: asyncio.Task[None] | None
 
-    def small(self, limit: int, length: int | None) -> bytes | None:
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole body, also where only a head is asked for; None if they are not announced."""
+        return self.body.length if isinstance(self.body, LengthBody) else content_length(self.head)
+
+    def small(self, limit: int) -> bytes | None:
         """Return the whole body if it has come already and is not larger than `limit`."""
-        if self.body is None or length is None or length > limit:
+        if not isinstance(self.body, LengthBody) or self.body.length > limit:
             return None
-        data = self.leg.at_hand(length)
+        data = self.leg.at_hand(self.body.length)
         if data is not None:
             self.body.feed(data)
         return data
@@ -109,7 +114,7 @@ class UpstreamClient:
     def release(self, answer: Answer) -> None:
         """End an answer that was read to its end: the connection is kept if it can be."""
         done = answer.body is None or answer.body.done
-        if done and _uploaded(answer.upload) and _keeps(answer.head):
+        if done and (answer.upload is None or _uploaded(answer.upload)) and _keeps(answer.head):
             self._pool.keep(answer.target, answer.leg)
         else:
             self.drop(answer)
@@ -168,7 +173,8 @@ def failure(error: BaseException) -> Refusal:
 
 async def _answer_head(leg: Leg, upload: asyncio.Task[None] | None) -> ResponseHead:
     for count in range(MAX_INTERIM):
-        data = await _head_or_failed_upload(leg, upload)
+        reading = leg.head(SILENCE_SECONDS, HEAD_SECONDS)
+        data = await (reading if upload is None else _head_or_failed_upload(reading, upload))
         if data is None and count:
             raise BrokenOff("the connection ended after an interim answer")
         if data is None:
@@ -179,10 +185,8 @@ async def _answer_head(leg: Leg, upload: asyncio.Task[None] | None) -> ResponseH
     raise WireError("too many interim answers")
 
 
-async def _head_or_failed_upload(leg: Leg, upload: asyncio.Task[None] | None) -> bytes | None:
-    if upload is None:
-        return await leg.head(SILENCE_SECONDS, HEAD_SECONDS)
-    reading = asyncio.ensure_future(leg.head(SILENCE_SECONDS, HEAD_SECONDS))
+async def _head_or_failed_upload(head: Coroutine[Any, Any, bytes | None], upload: asyncio.Task[None]) -> bytes | None:
+    reading = asyncio.ensure_future(head)
     try:
         await asyncio.wait((reading, upload), return_when=asyncio.FIRST_COMPLETED)
         if not reading.done() and (problem := upload.exception()) is not None:
@@ -218,8 +222,8 @@ def _look_at(upload: asyncio.Task[None]) -> None:
         upload.exception()
 
 
-def _uploaded(upload: asyncio.Task[None] | None) -> bool:
-    return upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None)
+def _uploaded(upload: asyncio.Task[None]) -> bool:
+    return upload.done() and not upload.cancelled() and upload.exception() is None
 
 
 def _keeps(head: ResponseHead) -> bool:

@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.http1.head import BrokenOff, WireError
+from terok_sandbox.vault.exchange import HeldBackError
 from terok_sandbox.vault.frames import (
     CLOSE,
     CONTINUATION,
@@ -22,15 +23,14 @@ from terok_sandbox.vault.frames import (
 )
 from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.traffic import HeldBackError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from terok_sandbox.http1.head import RequestHead
+    from terok_sandbox.vault.exchange import Traffic
     from terok_sandbox.vault.leg import Leg
     from terok_sandbox.vault.swap import Screened
-    from terok_sandbox.vault.traffic import Traffic
     from terok_sandbox.vault.upstream import Answer
 
 MAX_OBSERVED: Final = 1024 * 1024
@@ -116,19 +116,26 @@ async def bridge(
         asyncio.ensure_future(_pump(_Way(upstream, client, traffic, patterns), None)),
     )
     try:
-        done, _ = await asyncio.wait(legs, return_when=asyncio.FIRST_COMPLETED)
-        orderly = any(leg.result() for leg in done)
         try:
-            # The answer to a close, if one was sent; a client may hang up instead.
+            await asyncio.wait(legs, return_when=asyncio.FIRST_COMPLETED)
+            orderly = _closed(legs)
             await asyncio.wait(legs, timeout=CLOSE_SECONDS)
         except asyncio.CancelledError:
-            if not orderly:
+            # A client may hang up when it has read a close, instead of answering it.
+            if not (orderly := _closed(legs)):
                 raise
         return orderly
     finally:
-        for leg in legs:
+        pending = [leg for leg in legs if not leg.done()]
+        for leg in pending:
             leg.cancel()
-        await asyncio.gather(*legs, return_exceptions=True)
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _closed(legs: tuple[asyncio.Task[bool], ...]) -> bool:
+    """Tell whether a close frame has passed in one of the directions."""
+    return any(leg.result() for leg in legs if leg.done())
 
 
 class _Way:

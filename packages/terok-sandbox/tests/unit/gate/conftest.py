@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.host_server import GateServer
 from terok_sandbox.gate.server import GateLimits
 
 TOKEN = "tk-0123456789abcdef"

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from terok_sandbox.gate.backend import inflated
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.invoke import Service, spawn_service
-from terok_sandbox.gate.mirror import GitGate
 
 CUT = gzip.compress(b"x" * 99, mtime=0)[:-9]
 
@@ -35,6 +35,6 @@ async def test_a_damaged_body(raw: bytes) -> None:
 @pytest.mark.parametrize("service", ["upload-pack", "receive-pack"])
 @pytest.mark.parametrize("body", [b"", b"00", b"0032want "])
 async def test_a_backend_whose_server_died_ends(gate: GitGate, service: Service, body: bytes) -> None:
-    process = await spawn_service(gate.path, service, config={})
+    process = spawn_service(gate.path, service, config={})
     async with asyncio.timeout(10):
-        await process.communicate(body)
+        await asyncio.to_thread(process.communicate, body)

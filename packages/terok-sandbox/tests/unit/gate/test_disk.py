@@ -11,8 +11,8 @@ import pytest
 from terok_sandbox.gate import handlers, upkeep_handlers
 from terok_sandbox.gate.disk import disk_use, users_of
 from terok_sandbox.gate.errors import GateError, MirrorError
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.policy import InspectionPolicy, save_policy
-from terok_sandbox.gate.mirror import GitGate
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving

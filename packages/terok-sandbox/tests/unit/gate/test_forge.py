@@ -19,8 +19,8 @@ from terok_sandbox.gate import pull_request
 from terok_sandbox.gate.credentials import HttpsLogin, UpstreamAccess
 from terok_sandbox.gate.errors import NoCredential, PromotionRefused
 from terok_sandbox.gate.forge import FORGES, Forge, PullRequest, forge_of, opened, opening
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import read_record, write_record
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.source import RepoSource, resolve_repo
 
 if TYPE_CHECKING:

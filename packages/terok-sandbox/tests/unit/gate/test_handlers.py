@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
-from terok_sandbox.gate.cli import VERBS
+from terok_sandbox.gate.cli import GATE_VERBS
 from terok_sandbox.gate.errors import GateError, MirrorError
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import record_file
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.review import record_review
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -90,8 +91,8 @@ def test_every_verb_prints_json(
     (name,) = [one["name"] for one in said(upkeep_handlers.backups, scope="proj-1")]
     assert said(upkeep_handlers.restore, scope="proj-1", name=name) == {"restored": "work"}
     said(review_handlers.review, scope="proj-1", branch="work")
-    promotion.forget_verdict(stored.path, "work")
-    promotion.record_review(stored, "work", stored.review("work"))
+    promotion.forget_mark(stored.path, "work")
+    record_review(stored.path, "work", stored.review("work"))
     sent = said(review_handlers.promote, scope="proj-1", branch="work")
     assert sent["upstream"] == str(upstream.path)
     assert (sent["branch"], sent["target"], sent["sent"], sent["pull_request"]) == ("work", "work", True, None)
@@ -103,7 +104,7 @@ def test_every_verb_prints_json(
 
 
 def test_every_verb_has_its_handler() -> None:
-    for verb in VERBS:
+    for verb in GATE_VERBS:
         assert verb.name == "path" or any(arg.dest == "as_json" for arg in verb.args), verb.name
         module, _, name = str(verb.handler).partition(":")
         assert callable(getattr(importlib.import_module(module), name))

@@ -21,7 +21,7 @@ from terok_sandbox.gate.allowance import Allowance
 from terok_sandbox.gate.inspect.apart import Apart, limit_to
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.git_gate import GitGate
 
 COMMIT, TREE, BLOB, TAG, DELTA = 1, 2, 3, 4, 7
 KINDS = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
@@ -29,7 +29,7 @@ MOST = 300 * 1024 * 1024
 SERVER = """
 import resource, sys
 from pathlib import Path
-from terok_sandbox.gate.served import GateServer
+from terok_sandbox.gate.host_server import GateServer
 with GateServer(Path(sys.argv[1]), "proj", "tk-hostile") as server:
     print(server.url, flush=True)
     sys.stdin.read()

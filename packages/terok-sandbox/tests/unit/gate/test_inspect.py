@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.gate.errors import GateError, PolicyError
+from terok_sandbox.gate.errors import GateError, InspectionPolicyError
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.changes import ChangeReader
 from terok_sandbox.gate.inspect.contents import judge_attributes
-from terok_sandbox.gate.inspect.inspection import MAX_FINDINGS, inspect_push
+from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import Objects
 from terok_sandbox.gate.inspect.paths import collisions, judge_length, judge_path, leaves_tree
-from terok_sandbox.gate.inspect.policy import InspectionPolicy, load_policy, parse_policy, save_policy
-from terok_sandbox.gate.inspect.rules import RULES
+from terok_sandbox.gate.inspect.policy import RULES, InspectionPolicy, load_policy, parse_policy, save_policy
+from terok_sandbox.gate.inspect.report import MAX_FINDINGS
 from terok_sandbox.gate.inspect.secrets import find_secrets
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.push_check import encode_answer, parse_question
-from terok_sandbox.gate.readings import Dump, Gunzip, readings
+from terok_sandbox.gate.secret_encodings import Dump, Gunzip, readings
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving
@@ -207,7 +207,7 @@ def test_any_bytes(raw: bytes) -> None:
         reader.end()
     with contextlib.suppress(GateError):
         parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
-    with contextlib.suppress(PolicyError):
+    with contextlib.suppress(InspectionPolicyError):
         parse_policy(raw)
     for reading in readings():
         reading(raw)
@@ -232,10 +232,10 @@ def test_policy(tmp_path: Path) -> None:
     save_policy(tmp_path, policy)
     assert load_policy(tmp_path) == policy
     for bad in ({"nothing": "flag"}, {"secret": "maybe"}, {"push-size": "flag"}, {"ref-target": "allow"}):
-        with pytest.raises(PolicyError):
+        with pytest.raises(InspectionPolicyError):
             policy.changed(bad)
     (tmp_path / "inspection.json").write_text('{"schema": 2}')
-    with pytest.raises(PolicyError, match="another schema"):
+    with pytest.raises(InspectionPolicyError, match="another schema"):
         load_policy(tmp_path)
 
 

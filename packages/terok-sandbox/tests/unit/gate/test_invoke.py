@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from terok_sandbox.gate.checkout import uncommitted
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.invoke import (
     VERBS,
     git_argv,
@@ -19,7 +20,6 @@ from terok_sandbox.gate.invoke import (
     local_service,
     run_git,
 )
-from terok_sandbox.gate.mirror import GitGate
 from terok_util import process
 
 if TYPE_CHECKING:

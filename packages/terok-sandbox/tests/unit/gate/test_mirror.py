@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from terok_sandbox.gate import layout
 from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import list_mirrors
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.plan import Divergence
 from terok_sandbox.gate.source import scope_for
 from terok_sandbox.gate.upstream import Upstream

@@ -9,7 +9,7 @@ from terok_sandbox.gate.promotion import promote, record_review, review
 
 if TYPE_CHECKING:
     from conftest import Repo
-    from terok_sandbox.gate.mirror import GitGate
+    from terok_sandbox.gate.git_gate import GitGate
 
 
 @pytest.mark.attack("REF-1")

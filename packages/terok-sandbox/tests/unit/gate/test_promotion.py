@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
-from terok_sandbox.gate.errors import GateError, MirrorError, PolicyError, PromotionRefused
-from terok_sandbox.gate.held import Search, find_held
+from terok_sandbox.gate.errors import GateError, InspectionPolicyError, MirrorError, PromotionRefused
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.objects import Cutter
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.readings import Dump, narrow
-from terok_sandbox.gate.verdicts import read_verdicts
+from terok_sandbox.gate.new_work import new_work
+from terok_sandbox.gate.review import record_review
+from terok_sandbox.gate.review_marks import read_marks
+from terok_sandbox.gate.secret_encodings import Dump, narrow
+from terok_sandbox.gate.secret_search import Search, find_secret
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
 
@@ -39,21 +41,21 @@ def pushed(agent: Repo, gate: GitGate) -> str:
 
 
 def test_the_whole_way(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
-    (work,) = promotion.new_work(gate)
+    (work,) = new_work(gate.path)
     assert (work.branch, work.tip, work.commits, work.flags, work.state) == ("feature", pushed, 2, 1, "new")
     with pytest.raises(PromotionRefused, match="not reviewed"):
         promotion.promote(gate, "feature")
     seen = gate.review("feature")
     assert [finding.rule for finding in seen.report.flagged] == ["shell-environment"]
-    promotion.record_review(gate, "feature", seen)
-    assert promotion.new_work(gate)[0].state == "reviewed"
+    record_review(gate.path, "feature", seen)
+    assert new_work(gate.path)[0].state == "reviewed"
     with pytest.raises(PromotionRefused, match="1 findings"):
         promotion.promote(gate, "feature")
     assert gate.promote("feature", accept_flags=True) == "feature"
     assert upstream.git("rev-parse", "feature") == pushed
-    assert promotion.new_work(gate) == []
+    assert new_work(gate.path) == []
     assert not gate.sync().pending
-    assert read_verdicts(gate.path) == {}
+    assert read_marks(gate.path) == {}
 
 
 def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upstream: Repo) -> None:
@@ -80,25 +82,25 @@ def test_a_credential_of_the_vault_goes_nowhere(agent: Repo, gate: GitGate, upst
         agent.commit(path, content, message)
         agent.commit(path, "gone again", "Hide it")
         agent.git("push", "-q", "-f", "origin", "feature")
-        promotion.record_review(gate, "feature", gate.review("feature"))
+        record_review(gate.path, "feature", gate.review("feature"))
         with pytest.raises(PromotionRefused, match=f"vault is in ({path} in|the message of|the name of)"):
-            promotion.promote(gate, "feature", accept_flags=True, held=held)
+            promotion.promote(gate, "feature", accept_flags=True, secrets=held)
         agent.git("reset", "-q", "--hard", "HEAD~2")
     agent.git(
         "-c", f"user.name={key}", "commit", "-q", "--allow-empty", "--author", f"{key} <a@example.org>", "-m", "By"
     )
     agent.git("push", "-q", "-f", "origin", "feature")
-    promotion.record_review(gate, "feature", gate.review("feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(PromotionRefused, match="vault is in the message"):
-        promotion.promote(gate, "feature", accept_flags=True, held=held)
+        promotion.promote(gate, "feature", accept_flags=True, secrets=held)
     agent.git("reset", "-q", "--hard", "HEAD~1")
     assert upstream.try_git("rev-parse", "-q", "--verify", "feature").returncode != 0
     agent.commit("d", "fine", "Four")
     agent.git("push", "-q", "-f", "origin", "feature")
-    promotion.record_review(gate, "feature", gate.review("feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(PromotionRefused, match="vault is in the name of the branch"):
-        promotion.promote(gate, "feature", to=f"x/{key}", accept_flags=True, held=held)
-    assert promotion.promote(gate, "feature", accept_flags=True, held=held) == "feature"
+        promotion.promote(gate, "feature", to=f"x/{key}", accept_flags=True, secrets=held)
+    assert promotion.promote(gate, "feature", accept_flags=True, secrets=held) == "feature"
 
 
 def test_a_locked_vault_stops_a_library_call_without_a_question(
@@ -115,7 +117,7 @@ def test_a_locked_vault_stops_a_library_call_without_a_question(
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("terok_sandbox.vault.unlock.ask_passphrase", ask)
-    promotion.record_review(gate, "feature", gate.review("feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(VaultLocked) as refused:
         gate.promote("feature", accept_flags=True)
     assert (asked, refused.value.hint) == ([], "run `terok-sandbox vault unlock`")
@@ -208,12 +210,12 @@ def test_what_takes_pushes_decides_neither_the_upstream_nor_what_was_reviewed(pu
 
 
 def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstream: Repo) -> None:
-    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     agent.commit("more")
     agent.git("push", "-q", "origin", "feature")
     with pytest.raises(PromotionRefused, match="changed since the review"):
         promotion.promote(gate, "feature", accept_flags=True)
-    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(PromotionRefused, match="checked out") as refused:
         promotion.promote(gate, "feature", to="main", accept_flags=True)
     assert "with --to" in (refused.value.hint or "")
@@ -224,7 +226,7 @@ def test_what_changed_is_refused(pushed: str, agent: Repo, gate: GitGate, upstre
     with pytest.raises(PromotionRefused, match="has changed since the review"):
         promotion.promote(gate, "feature", to="main", accept_flags=True)
     gate.sync()
-    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(PromotionRefused, match="has commits that feature lacks"):
         promotion.promote(gate, "feature", to="main", accept_flags=True)
     for name in ("", "-x", "a..b", "a b", "refs/heads/x", "x.lock"):
@@ -254,7 +256,7 @@ def test_only_what_was_shown_is_added(agent: Repo, gate: GitGate, upstream: Repo
     gate.sync()
     agent.commit("a")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/feature")
-    promotion.record_review(gate, "feature", gate.review("feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(PromotionRefused, match="that the review did not show"):
         gate.promote("feature", to="release")
     assert gate.promote("feature", to="new") == "new"
@@ -268,7 +270,7 @@ def test_a_patch_of_any_size_can_be_promoted_but_not_unseen(
     monkeypatch.setattr("terok_sandbox.gate.review.MAX_PATCH", 1000)
     seen = gate.review("feature")
     assert "too large to be shown" in seen.review.patch
-    promotion.record_review(gate, "feature", seen)
+    record_review(gate.path, "feature", seen)
     with pytest.raises(PromotionRefused, match="1 findings"):
         gate.promote("feature")
     assert gate.promote("feature", accept_flags=True) == "feature"
@@ -281,7 +283,7 @@ def test_many_upstream_branches(agent: Repo, gate: GitGate, upstream: Repo) -> N
     known = [*tips, *(f"{number:040x}" for number in range(60_000))]
     tip = gate.branch_heads()["feature"]
     with pytest.raises(GateError, match="bad object"):  # not: argument list too long
-        find_held(gate.path, tip, known, (Patterns(["some text"]),))
+        find_secret(gate.path, tip, known, (Patterns(["some text"]),))
 
 
 @pytest.mark.attack("GIT-1")
@@ -293,7 +295,7 @@ def test_no_filter_of_a_checked_out_upstream_runs(agent: Repo, gate: GitGate, up
     agent.commit(".gitattributes", "* filter=person\n")
     agent.commit("evil")
     agent.git("push", "-q", "origin", "main")
-    promotion.record_review(gate, "main", gate.review("main"))
+    record_review(gate.path, "main", gate.review("main"))
     with pytest.raises(PromotionRefused, match="checked out") as refused:
         gate.promote("main", accept_flags=True)
     assert "--to" in str(refused.value.hint)
@@ -319,7 +321,7 @@ def test_an_upstream_that_has_moved_is_reviewed_all_the_same(
 
 def test_what_was_sent_is_known_to_be_there(pushed: str, gate: GitGate, upstream: Repo) -> None:
     assert not promotion.is_promoted(gate, "feature", "feature")
-    promotion.record_review(gate, "feature", gate.review("feature"))
+    record_review(gate.path, "feature", gate.review("feature"))
     gate.promote("feature", accept_flags=True)
     assert promotion.is_promoted(gate, "feature", "feature")
     upstream.git("update-ref", "refs/heads/feature", "main")
@@ -345,8 +347,8 @@ def test_a_rejection_reaches_the_agent(pushed: str, agent: Repo, gate: GitGate) 
     promotion.reject(gate, "feature", "use\x1b[2J tabs")
     with pytest.raises(PromotionRefused, match="was rejected"):
         promotion.promote(gate, "feature")
-    promotion.record_review(gate, "feature", promotion.review(gate, "feature"))
-    assert promotion.new_work(gate)[0].state == "rejected", "looking again does not undo it"
+    record_review(gate.path, "feature", gate.review("feature"))
+    assert new_work(gate.path)[0].state == "rejected", "looking again does not undo it"
     agent.git("fetch", "-q", "origin", "refs/notes/*:refs/notes/*")
     assert "use" in agent.git("log", "-1", "--notes", "--format=%N")
     agent.commit("better")
@@ -401,9 +403,9 @@ def test_verbs(
     shown = json.loads(capsys.readouterr().out)
     assert (shown["exceptions"], shown["limits"]["refs"]) == ([], 7)
     for bad in ("refs", "refs=-1", "nothing=1"):
-        with pytest.raises(PolicyError, match="not a whole number"):
+        with pytest.raises(InspectionPolicyError, match="not a whole number"):
             upkeep_handlers.policy(scope="proj-1", limits=[bad])
-    with pytest.raises(PolicyError):
+    with pytest.raises(InspectionPolicyError):
         upkeep_handlers.policy(scope="proj-1", settings=["workflow"])
     upkeep_handlers.access(scope="proj-1", credential="gh")
     assert "credential  gh" in capsys.readouterr().out

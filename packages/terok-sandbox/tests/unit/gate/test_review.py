@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.gate import review_handlers
+from terok_sandbox.gate import invoke, review_handlers
 from terok_sandbox.gate.errors import MirrorError
-from terok_sandbox.gate.identities import Signature, person, remarks
-from terok_sandbox.gate.mirror import GitGate
-from terok_sandbox.gate.review import review_branch
+from terok_sandbox.gate.git_gate import GitGate
+from terok_sandbox.gate.inspect.policy import load_policy, save_policy
+from terok_sandbox.gate.layout import cache_path
+from terok_sandbox.gate.new_work import new_work
+from terok_sandbox.gate.review import Signature, person, remarks
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -22,7 +24,7 @@ def test_what_a_branch_brings(agent: Repo, gate: GitGate, upstream: Repo) -> Non
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
     upstream.commit("README", "moved on\n")
     gate.sync()
-    review = review_branch(gate.path, "work")
+    review = gate.review("work").review
     assert [commit.author for commit in review.commits] == ["A <a@example.org>"]
     assert "work.txt | 1 +" in review.diffstat
     assert "+hello" in review.patch
@@ -43,7 +45,7 @@ def test_who_commits_say_they_are_by(
     for who, when in (("C <c@example.org>", "now"), ("the person <x@x>", "now"), ("A <ME@example.org>", "2098-01-01")):
         agent.git("commit", "-q", "--allow-empty", "--author", who, "--date", when, "-m", "x")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    future, mine, plain = review_branch(gate.path, "work").commits
+    future, mine, plain = gate.review("work").review.commits
     assert plain.remarks == ()
     assert mine.remarks == ("in your name", "committed by C <c@example.org>")
     assert future.remarks[:2] == mine.remarks
@@ -69,7 +71,7 @@ def test_attributes_that_agents_push_hide_nothing(agent: Repo, gate: GitGate) ->
     agent.git("push", "-q", "origin", "main")
     agent.commit("run.py", "evil\n")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    assert "+evil" in review_branch(gate.path, "work").patch
+    assert "+evil" in gate.review("work").review.patch
 
 
 def test_bases(agent: Repo, gate: GitGate) -> None:
@@ -77,14 +79,47 @@ def test_bases(agent: Repo, gate: GitGate) -> None:
     agent.git("push", "-q", "origin", "main", "HEAD:refs/heads/first")
     agent.commit("two")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/second")
-    assert len(review_branch(gate.path, "main").commits) == 1, "the upstream's branch of that name is the base"
-    assert len(review_branch(gate.path, "second").commits) == 2
+    assert len(gate.review("main").review.commits) == 1, "the upstream's branch of that name is the base"
+    assert len(gate.review("second").review.commits) == 2
     agent.git("checkout", "-q", "--orphan", "lone")
     agent.git("commit", "-q", "-m", "lone")
     agent.git("push", "-q", "origin", "lone")
-    lone = review_branch(gate.path, "lone")
+    lone = gate.review("lone").review
     assert (lone.base, len(lone.commits)) == (None, 1)
     assert "README" in lone.patch
     for branch in ("none", "--output=/tmp/x", "--all"):
         with pytest.raises(MirrorError, match="no branch"):
-            review_branch(gate.path, branch)
+            gate.review(branch)
+
+
+def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(
+    agent: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    plain = invoke.git_argv
+    monkeypatch.setattr(invoke, "git_argv", lambda verb, *rest: calls.append(verb) or plain(verb, *rest))
+    agent.commit(".envrc", "x\n", "one")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+
+    def seen() -> tuple[list[tuple[int, int]], list[str], list[str]]:
+        calls.clear()
+        rows = [(item.commits, item.flags) for item in new_work(gate.path)]
+        reviewed = gate.review("work")
+        found = [finding.rule for finding in reviewed.report.flagged]
+        assert reviewed.review == gate.review("work").review
+        return rows, found, [commit.subject for commit in reviewed.review.commits]
+
+    first = seen()
+    assert first == ([(1, 1)], ["shell-environment"], ["one"])
+    assert "cat-file" in calls
+    assert seen() == first
+    assert set(calls) == {"for-each-ref"}, "git is asked for the refs alone"
+    for file in cache_path(gate.path).iterdir():
+        file.write_bytes(b"{")
+    assert seen() == first
+    save_policy(gate.path, load_policy(gate.path).changed({"shell-environment": "allow"}))
+    assert seen() == ([(1, 0)], [], ["one"])
+    agent.commit("more", "x\n", "two")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    assert seen() == ([(2, 0)], [], ["two", "one"])
+    assert {file.stat().st_mode & 0o777 for file in cache_path(gate.path).iterdir()} == {0o600}

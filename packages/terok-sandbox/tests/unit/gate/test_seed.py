@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from terok_sandbox.gate import seed
-from terok_sandbox.gate.mirror import GitGate
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.seed import refresh_seed, seed_workspace
 
 if TYPE_CHECKING:

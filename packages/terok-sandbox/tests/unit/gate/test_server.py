@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import sweep_quarantine
-from terok_sandbox.gate.mirror import GitGate
 from terok_sandbox.gate.server import GateLimits
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_the_greeting_costs_no_process_twice(url: str, gate: GitGate, monkeypatc
     assert (status, b"version 2" in greeting, b"refs/heads" in greeting) == (200, True, False)
     assert ask(url, "GET", path, bearer())[1] != greeting, "version 0 lists the refs"
 
-    async def none(*_: object, **__: object) -> None:
+    def none(*_: object, **__: object) -> None:
         raise GateError("no process is started")
 
     monkeypatch.setattr("terok_sandbox.gate.server.spawn_service", none)
@@ -334,6 +334,22 @@ def children(gate: GitGate) -> list[str]:
             if serves and b"git" in (entry / "cmdline").read_bytes():
                 found.append(entry.name)
     return found
+
+
+def test_a_push_is_awaited_once_it_was_asked_for_and_not_for_long(
+    agent: Repo, url: str, gate: GitGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terok_sandbox.gate.server._READY_SECONDS", 3.0)
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port or 0, timeout=10)
+    connection.request("GET", "/proj.git/info/refs?service=git-receive-pack", headers=bearer())
+    assert connection.getresponse().read()
+    wait_until(lambda: len(children(gate)) >= 3)  # git takes, lists and reads before there is a push
+    wait_until(lambda: not children(gate))
+    connection.close()
+    agent.commit("README", "changed\n")
+    agent.git("push", "-q", "origin", "HEAD:x")
+    assert gate.branch_heads()["x"] == agent.git("rev-parse", "HEAD")
+    wait_until(lambda: not children(gate) and not list(gate.path.glob("quarantine.*")))
 
 
 def test_a_silent_client_is_ended(gate: GitGate, serving: Serving) -> None:

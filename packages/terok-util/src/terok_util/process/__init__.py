@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from terok_util.lazy import lazy_exports
+from terok_util.lazy import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_util.process.blocking import MAX_OUTPUT as MAX_OUTPUT
+    from terok_util.process.blocking import attend as attend
     from terok_util.process.blocking import run as run
     from terok_util.process.blocking import stream as stream
     from terok_util.process.concurrent import run_async as run_async
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from terok_util.process.start import DEVNULL as DEVNULL
     from terok_util.process.start import PIPE as PIPE
     from terok_util.process.start import STDOUT as STDOUT
+    from terok_util.process.start import Process as Process
     from terok_util.process.start import exec_replace as exec_replace
+    from terok_util.process.start import limit as limit
     from terok_util.process.start import spawn as spawn
-    from terok_util.process.start import spawn_async as spawn_async
     from terok_util.process.tools import find_tool as find_tool
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from terok_util.process.start import Process
+
 MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes of output, both streams together, that are kept by default."""
 
@@ -67,7 +69,6 @@ def run(
         ProcessError: It could not be started.
 
     """
-    secrets = tuple(redact)
     child = spawn(
         argv,
         stdin=PIPE if input is not None else DEVNULL if stdin is None else stdin,
@@ -79,8 +80,32 @@ def run(
         detach=True,
         memory=memory,
     )
+    return attend(
+        child,
+        timeout=timeout,
+        input=input,
+        check=check,
+        redact=redact,
+        max_output=max_output,
+        sink=sink,
+        cancel=cancel,
+    )
+
+
+def attend(
+    child: Process,
+    *,
+    timeout: float,
+    input: bytes | None = None,  # noqa: A002 - the same name as in run()
+    check: bool = True,
+    redact: Iterable[str | bytes] = (),
+    max_output: int = MAX_OUTPUT,
+    sink: Callable[[bytes], None] | None = None,
+    cancel: int | None = None,
+) -> Completed:
+    """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
     exchange = Exchange.begin(child, data=input, max_output=max_output, sink=sink)
-    return _attend(exchange, timeout, secrets, check=check, cancel=cancel)
+    return _attend(exchange, timeout, tuple(redact), check=check, cancel=cancel)
 
 
 def stream(

@@ -7,18 +7,16 @@ import os
 import resource
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, Unpack
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
 
 if TYPE_CHECKING:
-    import asyncio.subprocess
     from collections.abc import Callable, Mapping, Sequence
 
-    from terok_util.process.kill import HasPid
-
-Child = TypeVar("Child", bound="HasPid")
+Process = subprocess.Popen[bytes]
+"""A child that `spawn` has started."""
 
 PIPE = subprocess.PIPE
 DEVNULL = subprocess.DEVNULL
@@ -40,7 +38,7 @@ class SpawnOptions(TypedDict, total=False):
     cpu: int | None  # seconds of processor time that it, and each process it starts, may use
 
 
-def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> subprocess.Popen[bytes]:
+def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> Process:
     """Start a long-lived child in a process group of its own and return it; the caller ends and reaps it (`kill_tree`).
 
     Raises:
@@ -49,20 +47,7 @@ def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions
     """
     command, words = _prepared(argv, options)
     try:
-        return _limited(subprocess.Popen(command, **words), options)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise _not_started(command, options.get("cwd"), error) from error
-
-
-async def spawn_async(
-    argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]
-) -> asyncio.subprocess.Process:
-    """Start a child as `spawn` does, with asyncio streams for those given as PIPE."""
-    import asyncio
-
-    command, words = _prepared(argv, options)
-    try:
-        return _limited(await asyncio.create_subprocess_exec(*command, **words), options)
+        return limit(subprocess.Popen(command, **words), options.get("memory"), options.get("cpu"))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _not_started(command, options.get("cwd"), error) from error
 
@@ -86,18 +71,21 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
     }
 
 
-def _limited(child: Child, options: SpawnOptions) -> Child:
-    # Set from outside: code between fork and exec would slow down every start.
+def limit(child: Process, memory: int | None = None, cpu: int | None = None) -> Process:
+    """Bound what a child may use from now on, as `memory` and `cpu` of `SpawnOptions` do, and return the child.
+
+    A child that was started ahead of its work is bounded before it gets any.
+    """
+    # Set from here: code between fork and exec would make every start slow.
     own, most = resource.getrlimit(resource.RLIMIT_DATA)
-    memory, cpu = options.get("memory"), options.get("cpu")
     limits = {}
     if (allowed := most if memory is None else memory) != own:
         limits[resource.RLIMIT_DATA] = allowed
     if cpu is not None:
         limits[resource.RLIMIT_CPU] = cpu
-    for limit, value in limits.items():
+    for name, value in limits.items():
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child.pid, limit, (value, value))
+            resource.prlimit(child.pid, name, (value, value))
     return child
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -48,10 +49,12 @@ async def test_children_run_side_by_side_and_the_loop_goes_on() -> None:
     assert ticks > 3
 
 
-async def test_spawned_process_has_asyncio_streams_and_its_own_group() -> None:
-    child = await process.spawn_async(["cat"], stdin=process.PIPE, stdout=process.PIPE)
+def test_a_child_started_ahead_of_its_work_is_bounded_and_fed_later() -> None:
+    child = process.spawn(["cat"], stdin=process.PIPE, stdout=process.PIPE, stderr=process.PIPE)
     assert os.getpgid(child.pid) == child.pid
-    out, _ = await child.communicate(b"round trip")
-    assert (out, child.returncode) == (b"round trip", 0)
+    process.limit(child, memory=64 * 1024 * 1024, cpu=5)
+    assert resource.prlimit(child.pid, resource.RLIMIT_DATA) == (64 * 1024 * 1024,) * 2
+    done = process.attend(child, timeout=10, input=b"round trip")
+    assert (done.stdout, done.returncode) == (b"round trip", 0)
     with pytest.raises(process.ToolNotFound):
-        await process.spawn_async(["no-such-tool"])
+        process.spawn(["no-such-tool"])

@@ -8,7 +8,8 @@ import sys
 
 from terok.demo.checks import judge
 from terok.demo.report import as_json, transcript
-from terok.demo.run import DemoOptions, run_demo
+from terok.demo.run import run_demo
+from terok.demo.stage import DemoOptions
 
 
 def demo(agent: str, live: bool, base: str | None, keep: bool, json: bool) -> int:

@@ -18,7 +18,7 @@ _LAYERS = "the layers below"
 _DEMO_EPILOG = """\
 The demonstration gives an agent a scratch repository and a task, and measures what held: who the agent was, what it
 could reach, where the real key was. A local stub plays the model, so no account is needed. With --live the real
-provider answers; the key is taken from ANTHROPIC_API_KEY and removed from the vault afterwards.
+provider answers; the key is taken from the variable that the agent itself reads, and removed from the vault afterwards.
 
 exit codes:
   0    everything held

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terok_util import TerokError, safe_text
 
-from terok.demo import rows, scene
+from terok.demo import scene
 from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
 from terok.demo.places import KEY, STAND_IN, environment_value, search_container
 from terok.demo.processes import Process, container_processes, is_own_address
 from terok.integrations.executor import load_record, task_dir
-from terok.integrations.sandbox import GitGate, Sidecar, read_audit, review_branch
+from terok.integrations.sandbox import GitGate, Sidecar, read_audit
 
 if TYPE_CHECKING:
-    from terok.demo.run import Stage
-    from terok.demo.target import Target
-    from terok.integrations.executor import Recorder
+    from terok.demo.scene import Target
+    from terok.demo.stage import Stage
     from terok.integrations.sandbox import SandboxConfig
+    from terok.stub import Recorder
 
 SAMPLE_SECONDS = 0.5
 ACT_SECONDS = 600.0
 END_SECONDS = 120.0
 AUDIT_SECONDS = 5.0
 LOG_CHARS = 4000
+
+Row = Mapping[str, Any]
+
+_REFUSED = ("blocked", "refused")
 
 
 def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, say: Callable[[str], None]) -> Observed:
@@ -104,8 +108,8 @@ def _refusals(path: Path, seen: Recorder | None, target: Target, *, own: bool) -
     deadline = time.monotonic() + AUDIT_SECONDS
     while True:
         recorded = list(_rows(path))
-        connection = rows.connection_row(recorded, target.address, target.port)
-        name = rows.name_row(recorded, scene.REFUSED_NAME)
+        connection = connection_row(recorded, target.address, target.port)
+        name = name_row(recorded, scene.REFUSED_NAME)
         if ((connection or own) and name) or time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -122,7 +126,7 @@ def _said(seen: Recorder | None, step: int) -> str | None:
 
 def _traffic(path: Path | None, seen: Recorder | None) -> UpstreamTraffic:
     if seen is None:
-        requests, accepted = rows.answered(_rows(path) if path is not None else ())
+        requests, accepted = answered(_rows(path) if path is not None else ())
         return UpstreamTraffic(requests, accepted, 0, live=True)
     others = sum(record.presented == "other" for record in seen.records)
     return UpstreamTraffic(seen.total, seen.authenticated(), others)
@@ -136,7 +140,7 @@ def _delivery(config: SandboxConfig, name: str) -> Delivery | None:
     for branch, tip in sorted(gate.branch_heads().items()):
         if record.heads.get(branch) == tip:
             continue
-        review = review_branch(gate.path, branch)
+        review = gate.review(branch).review
         if review.commits:
             commit = review.commits[0]
             return Delivery(review.branch, commit.oid, commit.author, commit.subject, review.patch)
@@ -152,3 +156,27 @@ def _log(stage: Stage, name: str) -> str:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     with suppress(TerokError, OSError):
         yield from read_audit(path)
+
+
+def connection_row(rows: Iterable[Row], address: str, port: int) -> Row | None:
+    """Return the first refusal of a connection to `address` and `port`."""
+    return next((row for row in _refused_rows(rows) if row.get("dest") == address and row.get("port") == port), None)
+
+
+def name_row(rows: Iterable[Row], name: str) -> Row | None:
+    """Return the first refusal of the domain name `name`."""
+    return next((row for row in _refused_rows(rows) if _plain(row.get("name")) == name), None)
+
+
+def answered(rows: Iterable[Row]) -> tuple[int, int]:
+    """Return how many requests the vault passed on, by its audit, and how many of them the upstream accepted."""
+    statuses = [row.get("status") for row in rows if row.get("action") == "response"]
+    return len(statuses), sum(isinstance(status, int) and 200 <= status < 300 for status in statuses)
+
+
+def _refused_rows(rows: Iterable[Row]) -> Iterable[Row]:
+    return (row for row in rows if row.get("action") in _REFUSED)
+
+
+def _plain(name: object) -> str:
+    return name.rstrip(".").lower() if isinstance(name, str) else ""

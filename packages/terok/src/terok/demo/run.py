@@ -15,62 +15,29 @@ from typing import TYPE_CHECKING
 from terok_util import FileLock, TerokError, ensure_dir, register_secret, remove_tree
 
 from terok.demo import measure, scene
-from terok.demo.target import Target, open_target
+from terok.demo.scene import open_target
+from terok.demo.stage import DemoOptions, Stage
 from terok.errors import DemoError
 from terok.integrations.executor import (
     DEFAULT_BASE_IMAGE,
     AgentRoster,
     AgentRunner,
-    Pause,
-    Script,
-    running_stub,
     store_api_key,
     write_routes,
 )
-from terok.integrations.sandbox import SandboxConfig, mirror_path, open_vault, project_dir, scope_for
+from terok.integrations.sandbox import SandboxConfig, open_vault, project_dir
+from terok.stub import Pause, Script, running_stub
 
 if TYPE_CHECKING:
     from terok.demo.observed import Observed
-    from terok.integrations.executor import Provider, Recorder
+    from terok.integrations.executor import Agent, Provider
+    from terok.stub import Recorder
 
 Say = Callable[[str], None]
 
 CREDENTIAL_SET = "demo"
 STUB_PROVIDER = "demo"
-LIVE_VARIABLE = "ANTHROPIC_API_KEY"
-LIVE_PROVIDER = "anthropic"
 AGENT_SECONDS = 600
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What to show: which agent, with the real provider or the stub, on which base image, and whether to clean up."""
-
-    agent: str = "demo"
-    live: bool = False
-    base: str | None = None
-    keep: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything a run needs, ready: `seen` and `pause` are the stub's, None against the real provider."""
-
-    options: DemoOptions
-    config: SandboxConfig
-    runner: AgentRunner
-    provider: str
-    key: str
-    repository: Path
-    prompt: str
-    target: Target
-    pause: Pause | None
-    seen: Recorder | None
-
-    @property
-    def mirror(self) -> Path:
-        """The gate's mirror of the scratch repository."""
-        return mirror_path(self.config.gate_base_path, scope_for(str(self.repository)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +83,7 @@ def run_demo(options: DemoOptions, say: Say) -> DemoRun:
 def _set(options: DemoOptions, config: SandboxConfig, stack: ExitStack, say: Say) -> Stage:
     roster = AgentRoster.load()
     agent = roster.agent(options.agent)
-    key = _key(live=options.live)
+    key = _key(agent, live=options.live)
     register_secret(key)
     repository = stack.enter_context(_scratch(keep=options.keep)) / "greeting"
     scene.make_repository(repository)
@@ -124,7 +91,7 @@ def _set(options: DemoOptions, config: SandboxConfig, stack: ExitStack, say: Say
     where = (target.address, target.port)
     pause: Pause | None = None
     seen: Recorder | None = None
-    provider = LIVE_PROVIDER
+    provider = _live_provider(roster, agent)
     if not options.live:
         provider, pause = STUB_PROVIDER, Pause()
         stub = stack.enter_context(
@@ -142,13 +109,23 @@ def _set(options: DemoOptions, config: SandboxConfig, stack: ExitStack, say: Say
     return Stage(options, config, runner, provider, key, repository, prompt, target, pause, seen)
 
 
-def _key(*, live: bool) -> str:
+def _key(agent: Agent, *, live: bool) -> str:
+    """Return a key of the stub's, or the real one from the variable that the agent itself would read it from."""
     if not live:
         return f"sk-demo-{secrets.token_urlsafe(32)}"
-    key = os.environ.get(LIVE_VARIABLE, "").strip()
+    variable = agent.provider.token_variable("api_key")
+    key = os.environ.get(variable, "").strip()
     if not key:
-        raise DemoError(f"--live needs an API key in {LIVE_VARIABLE}", hint="without --live a stub plays the model")
+        raise DemoError(f"--live needs an API key in {variable}", hint="without --live a stub plays the model")
     return key
+
+
+def _live_provider(roster: AgentRoster, agent: Agent) -> str:
+    """Return the agent's own provider, or the first that speaks its protocol if that one has no upstream."""
+    fitting = [
+        name for name, provider in roster.providers.items() if provider.upstream and agent.protocol_for(provider)
+    ]
+    return agent.provider.default if agent.provider.default in fitting else fitting[0]
 
 
 def _every_protocol(url: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from terok.demo import measure, scene
 from terok.demo.observed import UpstreamTraffic
-from terok.demo.target import Target
-from terok_executor.stub import Recorder, RequestRecord
+from terok.demo.scene import Target
+from terok.stub import Recorder, RequestRecord
 from terok_sandbox.audit import AuditLog
 
 

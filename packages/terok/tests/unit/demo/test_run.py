@@ -4,24 +4,30 @@ from pathlib import Path
 
 import pytest
 from terok.demo import run
+from terok.demo.stage import DemoOptions
 from terok.errors import DemoError
+from terok_executor import AgentRoster
 from terok_util import FileLock, LockTimeout, TerokError
 
 
 def test_a_live_run_needs_a_key_and_takes_it_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(run.LIVE_VARIABLE, raising=False)
-    with pytest.raises(DemoError, match=run.LIVE_VARIABLE):
-        run._key(live=True)
-    monkeypatch.setenv(run.LIVE_VARIABLE, " real \n")
-    assert run._key(live=True) == "real"
-    assert run._key(live=False) != run._key(live=False)
+    roster = AgentRoster.load()
+    for name, variable, provider in (("demo", "ANTHROPIC_API_KEY", "anthropic"), ("codex", "OPENAI_API_KEY", "openai")):
+        agent = roster.agent(name)
+        monkeypatch.delenv(variable, raising=False)
+        with pytest.raises(DemoError, match=variable):
+            run._key(agent, live=True)
+        monkeypatch.setenv(variable, " real \n")
+        assert run._key(agent, live=True) == "real"
+        assert run._key(agent, live=False) != run._key(agent, live=False)
+        assert run._live_provider(roster, agent) == provider
 
 
 def test_an_unknown_agent_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path))
     monkeypatch.setattr(run.tempfile, "mkdtemp", lambda prefix: pytest.fail("made a directory too early"))
     with pytest.raises(TerokError, match="nosuch"):
-        run.run_demo(run.DemoOptions(agent="nosuch"), lambda line: None)
+        run.run_demo(DemoOptions(agent="nosuch"), lambda line: None)
     assert not (tmp_path / "state" / "vault").exists()
 
 
@@ -30,7 +36,7 @@ def test_one_demonstration_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
     state = tmp_path / "state" / "sandbox"
     state.mkdir(parents=True)
     with FileLock(state / "demo.lock", timeout=0), pytest.raises(LockTimeout):
-        run.run_demo(run.DemoOptions(), lambda line: None)
+        run.run_demo(DemoOptions(), lambda line: None)
 
 
 def test_the_scratch_directory_goes_unless_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

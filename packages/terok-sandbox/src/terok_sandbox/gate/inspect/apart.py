@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -13,11 +12,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NoReturn
 
+from terok_util.process import attend as attend  # the fork runs git, and may import nothing that another thread imports
 from terok_util.process import kill_tree
-from terok_util.process import run as run  # the fork runs git, and may import nothing that another thread imports
 
 from terok_sandbox import hygiene
 from terok_sandbox.gate.allowance import Allowance
+from terok_sandbox.gate.backend import wait_for_exit
 
 _NO_MEMORY: Final = 71
 _FAILED: Final = 70
@@ -43,15 +43,7 @@ class Apart:
 
     async def ended(self) -> str:
         """Wait for its end and return what went wrong, in words; empty when nothing did."""
-        loop = asyncio.get_running_loop()
-        over = asyncio.Event()
-        handle = os.pidfd_open(self._pid)
-        loop.add_reader(handle, over.set)
-        try:
-            await over.wait()
-        finally:
-            loop.remove_reader(handle)
-            os.close(handle)
+        await wait_for_exit(self._pid)
         return _in_words(self._collected())
 
     def end(self) -> None:

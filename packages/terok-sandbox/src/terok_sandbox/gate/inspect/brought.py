@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.gate.inspect.changes import SUBMODULE, SYMLINK, Change, Commit, TooMuch
 from terok_sandbox.gate.inspect.paths import git_name, judge_length, judge_path
-from terok_sandbox.gate.inspect.policy import InspectionLimits
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding, InspectionLimits
 from terok_sandbox.gate.inspect.secrets import SHORTEST, find_secrets
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.inspect.inspection import Findings
+    from terok_sandbox.gate.inspect.report import Findings
 
 MAX_DIRECTORIES: Final = 5000
 _JUDGED: Final = 20_000

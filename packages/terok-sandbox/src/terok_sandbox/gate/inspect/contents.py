@@ -8,7 +8,7 @@ from typing import Final
 
 from terok_sandbox.gate.inspect.autorun import autorun_rule
 from terok_sandbox.gate.inspect.paths import folded
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding
 
 EXECUTABLE: Final = "100755"
 _LOOKED_AT: Final = 8000

@@ -3,71 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from terok_sandbox.gate.errors import GitFailed
 from terok_sandbox.gate.inspect.brought import Brought, StopLooking
 from terok_sandbox.gate.inspect.changes import TooMuch
 from terok_sandbox.gate.inspect.objects import Objects
-from terok_sandbox.gate.inspect.policy import InspectionPolicy
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding, InspectionPolicy
+from terok_sandbox.gate.inspect.report import Findings, Report
 from terok_sandbox.gate.inspect.texts import judge_contents
 
-MAX_FINDINGS: Final = 1000
-"""Findings that are told of each verdict."""
 _NO_MEMORY: Final = "ut of memory"  # git's last words begin with a letter of either case
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an inspection found, apart by what the policy says of it; `commits` is how many were looked at."""
-
-    commits: int = 0
-    refused: tuple[Finding, ...] = ()
-    flagged: tuple[Finding, ...] = ()
-
-    @property
-    def accepted(self) -> bool:
-        """Whether nothing was found that the policy refuses."""
-        return not self.refused
-
-
-@dataclass(slots=True)
-class Findings:
-    """What was found so far; a finding that was told is not told again."""
-
-    policy: InspectionPolicy
-    refused: list[Finding] = field(default_factory=list)
-    flagged: list[Finding] = field(default_factory=list)
-    seen: set[tuple[str, str, str]] = field(default_factory=set)
-
-    def add(self, found: Iterable[Finding], commit: str = "") -> bool:
-        """Take findings, which are about `commit`; tell whether one of them is refused."""
-        refused = False
-        for finding in found:
-            key = (finding.rule, finding.path, f"{finding.detail}{finding.line or ''}")
-            verdict = self.policy.verdict(finding)
-            refused = refused or verdict == "refuse"
-            # Each verdict has room of its own: what is only shown must not crowd out what is refused.
-            told = self.refused if verdict == "refuse" else self.flagged
-            if verdict == "allow" or key in self.seen or len(told) >= MAX_FINDINGS:
-                continue
-            self.seen.add(key)
-            told.append(Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit))
-        return refused
-
-    def refuse(self, finding: Finding) -> None:
-        """Refuse what was not inspected, whatever the policy says of findings."""
-        self.refused.append(finding)
-
-    def refuses(self, rule: str) -> bool:
-        """Tell whether something that `rule` has found is refused."""
-        return any(finding.rule == rule for finding in self.refused)
-
-    def report(self, commits: int) -> Report:
-        """Return all of it."""
-        return Report(commits, tuple(self.refused), tuple(self.flagged))
 
 
 def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy, tags: Iterable[str] = ()) -> Report:
@@ -100,7 +46,7 @@ def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: 
     brought = Brought(found, limits, objects.allowed.memory)
     try:
         with objects.reader() as read:
-            objects.new_commits(tips, known, limits.commits + 1, brought.take)
+            objects.new_commits(tips, known, brought.take)
             if brought.merges:
                 objects.joined(brought.merges, brought.join)
             plain = not found.refuses("path-name")

@@ -4,64 +4,91 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from io import RawIOBase
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.changes import FORMAT, Change, ChangeReader, Commit
-from terok_sandbox.gate.invoke import run_git
+from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
+
+if TYPE_CHECKING:
+    from terok_util.process import Process
 
 _TIMEOUT: Final = 300.0
-_OUTPUT: Final = 256 * 1024 * 1024
+_CONFIG: Final = {"core.bigFileThreshold": "32m"}  # git streams what is bigger
+_LOG: Final = ("log", "-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
+_NEW: Final = (*_LOG, "-c", "--stdin", "--not", "--all")
+_READ: Final = ("cat-file", "--batch")
 
 Reader = Callable[[Iterable[str], Callable[[int, int, bytes], None]], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects).
+    """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects)."""
 
-    `allowed` is what git may use: it holds all changes of a commit before it tells of one, and few trees can stand
-    for any number of files.
-    """
+    def __init__(self, mirror: Path, quarantine: Path | None = None) -> None:
+        self.mirror = mirror
+        self._quarantine = self._seen_as = quarantine
+        self._started: dict[tuple[str, ...], Process] = {}
 
-    mirror: Path
-    quarantine: Path | None = None
-    allowed: Allowance = field(init=False)
+    @cached_property
+    def allowed(self) -> Allowance:
+        """What git may use.
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "allowed", allowance(held_bytes(self.mirror, self.quarantine)))
+        It holds all changes of a commit before it tells of one, and few trees can stand for any number of files.
+        """
+        return allowance(held_bytes(self.mirror, self._quarantine))
+
+    @classmethod
+    @contextmanager
+    def ahead(cls, mirror: Path) -> Iterator[Objects]:
+        """Yield the objects of a push whose quarantine is not known yet, see `found_in`; git starts at once."""
+        objects = cls(mirror)
+        # Git looks for other object directories when it is first asked for an object, which is after `found_in`.
+        link = objects._seen_as = mirror / f"quarantine.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        try:
+            for words in (_READ, _NEW):
+                objects._started[words] = objects._start(words)
+            yield objects
+        finally:
+            for git in objects._started.values():
+                discard_git(git)
+            link.unlink(missing_ok=True)
+
+    def found_in(self, quarantine: Path | None) -> None:
+        """Say where the objects of the push lie (None: it brings none)."""
+        assert self._seen_as is not None
+        self._seen_as.symlink_to(quarantine or self.mirror / "objects")
+        self._quarantine = quarantine
 
     def new_commits(
-        self, tips: Iterable[str], known: Iterable[str] | None, limit: int, take: Callable[[Commit | Change], None]
+        self, tips: Iterable[str], known: Iterable[str] | None, take: Callable[[Commit | Change], None]
     ) -> None:
-        """Hand over at most `limit` commits reachable from `tips` and not from `known` (None: from any ref).
+        """Hand over the commits reachable from `tips` and not from `known` (None: from any ref).
 
         Each is followed by what it changes; of a merge, what none of its parents has that way.
         An exception of `take` ends git and passes through.
         """
-        without = ["--not", "--all"] if known is None else []
-        data = _lines([*tips, *(f"^{oid}" for oid in known or ())])
-        self._log("-c", f"--max-count={limit}", "--stdin", *without, data=data, take=take)
+        words = _NEW if known is None else _NEW[: _NEW.index("--not")]
+        self._log(words, [*tips, *(f"^{oid}" for oid in known or ())], take)
 
     def joined(self, merges: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         """Hand over merges, each followed by what it changes as seen from its first parent."""
-        self._log("--no-walk=unsorted", "--diff-merges=first-parent", "--stdin", data=_lines(merges), take=take)
+        self._log((*_LOG, "--no-walk=unsorted", "--diff-merges=first-parent", "--stdin"), merges, take)
 
-    def _log(self, *flags: str, data: bytes, take: Callable[[Commit | Change], None]) -> None:
+    def _log(self, words: tuple[str, ...], names: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         reader = ChangeReader(take)
-        told = ("-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
-        self._git("log", *told, *flags, data=data, sink=reader.feed)
+        self._git(words, names, reader.feed)
         reader.end()
 
     def kinds(self, names: Iterable[str]) -> list[str]:
         """Return the kind of each object named (any extended name without line feeds), in order."""
-        told = self._git("cat-file", "--batch-check=%(objecttype)", data=_lines(names))
+        told = bytearray()
+        self._git(("cat-file", "--batch-check=%(objecttype)"), names, told.extend)
         return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
 
     @contextmanager
@@ -72,58 +99,40 @@ class Objects:
         (from 0), the object's size (bytes; -1: there is no such object) and a piece; an object without content has one
         empty piece. `GateError` when git ends too early; an exception of `take` ends git and passes through.
         """
-        cutters: list[Cutter] = []
-        source, names_end = os.pipe()
+        if _READ not in self._started:
+            self._started[_READ] = self._start(_READ)
 
-        def feed(data: bytes) -> None:
-            cutters[0].feed(data)
+        def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
+            cutter = Cutter(take)
+            wanted = list(names)
+            self._git(_READ, wanted, cutter.feed, timeout=2 * _TIMEOUT)
+            if cutter.ended != len(wanted):
+                raise GateError("git ended in the middle of an object")
 
-        def serve() -> None:
-            try:
-                self._git("cat-file", "--batch", stdin=source, sink=feed, timeout=2 * _TIMEOUT)
-            finally:
-                os.close(source)  # whoever still writes names sees that nobody reads them
-
-        with ThreadPoolExecutor(1) as thread, os.fdopen(names_end, "wb", buffering=0) as pipe:
-            served = thread.submit(serve)
-
-            def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
-                cutters.append(Cutter(take))
-                data = _lines(names)
-                _write(pipe, data)
-                served.result()
-                if cutters[0].ended != data.count(b"\n"):
-                    raise GateError("git ended in the middle of an object")
-
+        try:
             yield read
+        finally:
+            if git := self._started.pop(_READ, None):
+                discard_git(git)
 
     def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
         """Hand over the content of each object named, see `reader`."""
         with self.reader() as read:
             read(names, take)
 
+    def _start(self, words: tuple[str, ...]) -> Process:
+        return start_git(*words, git_dir=self.mirror, objects=self._seen_as, config=_CONFIG)
+
     def _git(
         self,
-        verb: str,
-        *args: str,
-        data: bytes | None = None,
-        stdin: int | None = None,
-        sink: Callable[[bytes], None] | None = None,
+        words: tuple[str, ...],
+        names: Iterable[str],
+        sink: Callable[[bytes], None],
         timeout: float = _TIMEOUT,
-    ) -> bytes:
-        return run_git(
-            verb,
-            *args,
-            git_dir=self.mirror,
-            quarantine=self.quarantine,
-            config={"core.bigFileThreshold": "32m"},  # git streams what is bigger
-            timeout=timeout,
-            input=data,
-            stdin=stdin,
-            max_output=_OUTPUT,
-            sink=sink,
-            memory=self.allowed.memory,
-        ).stdout
+    ) -> None:
+        git = self._started.pop(words, None) or self._start(words)
+        data = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        finish_git(words[0], git, data, sink, timeout=timeout, memory=self.allowed.memory)
 
 
 def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]) -> Callable[[int, int, bytes], None]:
@@ -182,17 +191,6 @@ class Cutter:
         else:
             self._take(self.ended, -1, b"")
             self.ended += 1
-
-
-def _write(pipe: RawIOBase, data: bytes) -> None:
-    rest = memoryview(data)
-    with pipe, suppress(BrokenPipeError):  # a git that has ended says why
-        while rest:
-            rest = rest[pipe.write(rest) or 0 :]
-
-
-def _lines(names: Iterable[str]) -> bytes:
-    return "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
 
 
 def tree_names(raw: bytes, oid_bytes: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.inspect.autorun import autorun_rule
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding
 
 MAX_PATH: Final = 4000
 MAX_COMPONENT: Final = 255

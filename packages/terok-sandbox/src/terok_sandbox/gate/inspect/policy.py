@@ -1,4 +1,4 @@
-"""What one project decides about the rules: refuse, flag or allow; exceptions by path; limits."""
+"""What an inspection looks for, and what one project decides: refuse, flag or allow; exceptions by path; limits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,71 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from terok_util import atomic_write
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.errors import PolicyError
-from terok_sandbox.gate.inspect.rules import ALWAYS_REFUSED, RULES, VERDICTS, Finding, Verdict
+from terok_sandbox.gate.errors import InspectionPolicyError
+
+Treatment = Literal["refuse", "flag", "allow"]
+
+TREATMENTS: Final[tuple[Treatment, ...]] = ("refuse", "flag", "allow")
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionRule:
+    """One rule: its name in policies and reports, what happens by default, and what it finds."""
+
+    name: str
+    default: Treatment
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a rule found.
+
+    `path` is as git spells it (undecodable bytes as surrogates), empty when the finding is about the push as a
+    whole; `line` counts from 1. `detail` never holds the found secret.
+    """
+
+    rule: str
+    path: str = ""
+    detail: str = ""
+    line: int | None = None
+    commit: str = ""
+
+
+_ALL: Final = (
+    InspectionRule("path-name", "refuse", "a name with control, invisible or undecodable characters"),
+    InspectionRule("path-git", "refuse", "a name that some file systems take for .git"),
+    InspectionRule("path-length", "refuse", "a path that is longer or deeper than file systems bear"),
+    InspectionRule("case-collision", "refuse", "names that differ only in case or in Unicode form"),
+    InspectionRule("symlink-escape", "refuse", "a symbolic link that leads out of the tree or into .git"),
+    InspectionRule("submodule", "refuse", "a new submodule, or a change of .gitmodules"),
+    InspectionRule("submodule-moved", "flag", "a submodule that points to another commit"),
+    InspectionRule("attributes-filter", "flag", "attributes that name programs to run on files"),
+    InspectionRule("workflow", "flag", "a file that a build service runs"),
+    InspectionRule("git-hook", "flag", "a file that git hooks run"),
+    InspectionRule("editor-task", "flag", "a file that an editor may run when the project is opened"),
+    InspectionRule("shell-environment", "flag", "a file that a shell may load when the directory is entered"),
+    InspectionRule("agent-settings", "flag", "settings that an agent on the reviewer's machine obeys"),
+    InspectionRule("build-script", "flag", "a file that a usual build or test command runs"),
+    InspectionRule("secret", "refuse", "text that has the form of a credential"),
+    InspectionRule("file-size", "refuse", "a file above the project's limit"),
+    InspectionRule("large-file", "flag", "a large file"),
+    InspectionRule("push-size", "refuse", "more commits or changes than one push may bring"),
+    InspectionRule("ref-target", "refuse", "a branch or tag that does not name a commit"),
+    InspectionRule("not-shown", "flag", "content that a patch does not show"),
+    InspectionRule("not-scanned", "flag", "content that was too much to be searched for secrets"),
+)
+
+ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})
+"""Rules that find what is not inspected."""
+
+RULES: Final[Mapping[str, InspectionRule]] = {rule.name: rule for rule in _ALL}
+"""All rules by name."""
 
 SCHEMA: Final = 1
 _FILE: Final = "inspection.json"
@@ -44,11 +102,11 @@ class InspectionLimits:
 class InspectionPolicy:
     """`verdicts` replaces defaults by rule name; `exceptions` are `RULE:GLOB`, paths that a rule lets pass."""
 
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    verdicts: Mapping[str, Treatment] = field(default_factory=dict)
     exceptions: tuple[str, ...] = ()
     limits: InspectionLimits = field(default_factory=InspectionLimits)
 
-    def verdict(self, finding: Finding) -> Verdict:
+    def treatment_of(self, finding: Finding) -> Treatment:
         """Return what is to be done about a finding."""
         for exception in self.exceptions:
             rule, _, glob = exception.partition(":")
@@ -63,7 +121,10 @@ class InspectionPolicy:
         dropped: Iterable[str] = (),
         limits: Mapping[str, int] | None = None,
     ) -> InspectionPolicy:
-        """Return this policy with some decisions replaced; `PolicyError` for a rule, verdict or limit that is none."""
+        """Return this policy with some decisions replaced.
+
+        `InspectionPolicyError` for an unknown rule, treatment or limit.
+        """
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]
@@ -71,7 +132,7 @@ class InspectionPolicy:
 
 
 def load_policy(mirror: Path) -> InspectionPolicy:
-    """Return the policy of a mirror, the default one if it has none; `PolicyError` if it cannot be read."""
+    """Return the policy of a mirror, the default one if it has none; `InspectionPolicyError` if it cannot be read."""
     file = mirror / _FILE
     try:
         with file.open("rb") as stream:
@@ -79,13 +140,13 @@ def load_policy(mirror: Path) -> InspectionPolicy:
     except FileNotFoundError:
         return InspectionPolicy()
     except OSError as error:
-        raise PolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
+        raise InspectionPolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
     try:
         if len(raw) > _MAX_SIZE:
-            raise PolicyError("larger than 256 KiB")
+            raise InspectionPolicyError("larger than 256 KiB")
         return parse_policy(raw)
-    except PolicyError as error:
-        raise PolicyError(f"{file}: {error.message}", hint=error.hint) from error
+    except InspectionPolicyError as error:
+        raise InspectionPolicyError(f"{file}: {error.message}", hint=error.hint) from error
 
 
 def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
@@ -96,35 +157,39 @@ def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
 
 
 def parse_policy(raw: bytes) -> InspectionPolicy:
-    """Read a policy document; `PolicyError` for anything that is not completely understood."""
+    """Read a policy document; `InspectionPolicyError` for anything that is not completely understood."""
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise PolicyError("the inspection policy is not JSON") from error
+        raise InspectionPolicyError("the inspection policy is not JSON") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise PolicyError("the inspection policy has another schema")
+        raise InspectionPolicyError("the inspection policy has another schema")
     if unknown := set(document) - {"schema", "verdicts", "exceptions", "limits"}:
-        raise PolicyError(f"unknown key {safe_text(min(unknown))!r}")
+        raise InspectionPolicyError(f"unknown key {safe_text(min(unknown))!r}")
     return _checked(document.get("verdicts", {}), document.get("exceptions", []), document.get("limits", {}))
 
 
 def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
     if not isinstance(verdicts, dict) or not isinstance(exceptions, list) or not isinstance(limits, dict):
-        raise PolicyError("verdicts and limits must be objects, exceptions a list")
+        raise InspectionPolicyError("verdicts and limits must be objects, exceptions a list")
     for rule, verdict in verdicts.items():
         _known_rule(rule)
         if rule in ALWAYS_REFUSED and verdict != "refuse":
-            raise PolicyError(f"{rule}: what it finds cannot be inspected, so it is always refused", hint=_RAISE)
-        if verdict not in VERDICTS:
-            raise PolicyError(f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow")
+            raise InspectionPolicyError(
+                f"{rule}: what it finds cannot be inspected, so it is always refused", hint=_RAISE
+            )
+        if verdict not in TREATMENTS:
+            raise InspectionPolicyError(
+                f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow"
+            )
     for entry in exceptions:
         if not isinstance(entry, str) or not entry.partition(":")[2]:
-            raise PolicyError("an exception is written RULE:GLOB")
+            raise InspectionPolicyError("an exception is written RULE:GLOB")
         _known_rule(entry.partition(":")[0])
     for name, value in limits.items():
         if name not in InspectionLimits.__slots__ or type(value) is not int or value < 0:
             known = ", ".join(InspectionLimits.__slots__)
-            raise PolicyError(
+            raise InspectionPolicyError(
                 f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"limits: {known}"
             )
     return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
@@ -132,4 +197,6 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
 
 def _known_rule(name: str) -> None:
     if name not in RULES:
-        raise PolicyError(f"there is no inspection rule {safe_text(name)!r}", hint=f"rules: {', '.join(RULES)}")
+        raise InspectionPolicyError(
+            f"there is no inspection rule {safe_text(name)!r}", hint=f"rules: {', '.join(RULES)}"
+        )

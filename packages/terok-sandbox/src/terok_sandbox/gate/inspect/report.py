@@ -1,17 +1,71 @@
-"""Tell an agent, in the output of its push, what was found."""
+"""What an inspection has found, and how it is told: to an agent in its push, to a person, to code review tools."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.inspect.inspection import Report
-from terok_sandbox.gate.inspect.rules import RULES, Finding
+from terok_sandbox.gate.inspect.policy import RULES, Finding, InspectionPolicy
 
+MAX_FINDINGS: Final = 1000
+"""Findings that are told of each treatment."""
 _PER_RULE: Final = 5
 _WIDTH: Final = 300
+_SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an inspection found, apart by what the policy says of it; `commits` is how many were looked at."""
+
+    refused: tuple[Finding, ...] = ()
+    flagged: tuple[Finding, ...] = ()
+    commits: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether nothing was found that the policy refuses."""
+        return not self.refused
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found so far; a finding that was told is not told again."""
+
+    policy: InspectionPolicy
+    refused: list[Finding] = field(default_factory=list)
+    flagged: list[Finding] = field(default_factory=list)
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def add(self, found: Iterable[Finding], commit: str = "") -> bool:
+        """Take findings, which are about `commit`; tell whether one of them is refused."""
+        refused = False
+        for finding in found:
+            key = (finding.rule, finding.path, f"{finding.detail}{finding.line or ''}")
+            treatment = self.policy.treatment_of(finding)
+            refused = refused or treatment == "refuse"
+            # Each treatment has room of its own: what is only shown must not crowd out what is refused.
+            told = self.refused if treatment == "refuse" else self.flagged
+            if treatment == "allow" or key in self.seen or len(told) >= MAX_FINDINGS:
+                continue
+            self.seen.add(key)
+            told.append(Finding(finding.rule, finding.path, finding.detail, finding.line, commit or finding.commit))
+        return refused
+
+    def refuse(self, finding: Finding) -> None:
+        """Refuse what was not inspected, whatever the policy says of findings."""
+        self.refused.append(finding)
+
+    def refuses(self, rule: str) -> bool:
+        """Tell whether something that `rule` has found is refused."""
+        return any(finding.rule == rule for finding in self.refused)
+
+    def report(self, commits: int) -> Report:
+        """Return all of it."""
+        return Report(tuple(self.refused), tuple(self.flagged), commits)
 
 
 def push_lines(report: Report) -> list[str]:
@@ -48,3 +102,33 @@ def _grouped(findings: Iterable[Finding]) -> list[str]:
         if len(found) > _PER_RULE:
             lines.append(f"    and {len(found) - _PER_RULE} more")
     return lines
+
+
+def to_sarif(report: Report, *, version: str) -> dict[str, Any]:
+    """Return the document for a report; `version` is this program's."""
+    results = [_sarif_result(finding, "refuse") for finding in report.refused]
+    results += [_sarif_result(finding, "flag") for finding in report.flagged]
+    rules = [{"id": rule.name, "shortDescription": {"text": rule.title}} for rule in RULES.values()]
+    driver = {"name": "terok-sandbox gate", "version": version, "rules": rules}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+
+
+def _sarif_result(finding: Finding, treatment: str) -> dict[str, Any]:
+    from urllib.parse import quote  # a review that writes no SARIF starts sooner without
+
+    detail = safe_text(finding.detail, limit=300)
+    text = RULES[finding.rule].title + (f" ({detail})" if detail else "")
+    result: dict[str, Any] = {"ruleId": finding.rule, "level": _SARIF_LEVEL[treatment], "message": {"text": text}}
+    if finding.path:
+        where = quote(finding.path.encode("utf-8", "surrogateescape"))
+        location: dict[str, Any] = {"artifactLocation": {"uri": where}}
+        if finding.line is not None:
+            location["region"] = {"startLine": finding.line}
+        result["locations"] = [{"physicalLocation": location}]
+    if finding.commit:
+        result["properties"] = {"commit": finding.commit}
+    return result

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding
 
 MAX_FINDINGS: Final = 20
 """Findings reported per file."""

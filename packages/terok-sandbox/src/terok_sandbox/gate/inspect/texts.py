@@ -12,12 +12,11 @@ from terok_sandbox.gate.inspect.changes import SYMLINK, Change, TooMuch
 from terok_sandbox.gate.inspect.contents import judge_attributes, judge_hidden
 from terok_sandbox.gate.inspect.objects import Reader, tree_names, whole
 from terok_sandbox.gate.inspect.paths import collisions, leaves_tree
-from terok_sandbox.gate.inspect.policy import InspectionLimits
-from terok_sandbox.gate.inspect.rules import Finding
+from terok_sandbox.gate.inspect.policy import Finding, InspectionLimits
 from terok_sandbox.gate.inspect.secrets import find_secrets
 
 if TYPE_CHECKING:
-    from terok_sandbox.gate.inspect.inspection import Findings
+    from terok_sandbox.gate.inspect.report import Findings
 
 _MIB: Final = 1024 * 1024
 _MAX_LINK: Final = 4096

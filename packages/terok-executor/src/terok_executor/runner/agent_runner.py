@@ -1,0 +1,290 @@
+"""AgentRunner: one agent, one repository, one hardened container."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING, Any, Unpack
+
+from terok_executor.errors import ExecutorError, RequestError
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.integrations.sandbox import GitGate, Sandbox
+from terok_executor.launch.agent_task import start_agent
+from terok_executor.launch.check import find_frontend
+from terok_executor.launch.command import terminal_command
+from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
+from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
+from terok_executor.launch.resume import hand_over, resume
+from terok_executor.launch.task_files import RunRecord, load_record
+from terok_executor.launch.tool_task import start_tool
+from terok_executor.paths import task_dir
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.runner.container_care import WEB_MARKER, ContainerCare
+from terok_executor.runner.delivery import read_delivery
+from terok_executor.runner.follow import Outcome, follow, stopped_on_failure
+from terok_executor.runner.result import RunResult, collect_result
+from terok_executor.web.page import listen, load_page, serve_page
+
+if TYPE_CHECKING:
+    from terok_executor.integrations.sandbox import (
+        ByteProcess,
+        ContainerRuntime,
+        LifecycleHooks,
+        SandboxConfig,
+        VolumeSpec,
+    )
+
+
+class AgentRunner(ContainerCare):
+    """Runs agents and looks after their containers.
+
+    `sandbox` and `runtime` must share one backend, else ValueError. `on_line` gets progress lines of image builds
+    and launches; by default they go to standard error. `image` names a ready image instead of building one.
+    """
+
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox | None = None,
+        runtime: ContainerRuntime | None = None,
+        roster: AgentRoster | None = None,
+        base_image: str = DEFAULT_BASE_IMAGE,
+        family: str | None = None,
+        image: str | None = None,
+        cfg: SandboxConfig | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(sandbox=sandbox, runtime=runtime, cfg=cfg)
+        self._roster = roster
+        self._base_image = base_image
+        self._family = family
+        self._image = image
+        self._pages: list[ByteProcess] = []
+        self._on_line = on_line or _to_stderr
+
+    @property
+    def roster(self) -> AgentRoster:
+        """The agents and providers known."""
+        if self._roster is None:
+            self._roster = AgentRoster.load()
+        return self._roster
+
+    def run_headless(
+        self,
+        provider: str,
+        repo: str | None,
+        *,
+        prompt: str,
+        max_turns: int | None = None,
+        timeout: int = 1800,
+        follow: bool = False,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[RunOptions],
+    ) -> str:
+        """Run an agent on a repository without a terminal and return the container's name.
+
+        `provider` is the agent's name in the roster. `repo` is a directory or an https URL. The agent ends after
+        `timeout` seconds. With `follow` the output is printed and the call returns when the agent has ended.
+
+        Raises RosterError, RequestError, PrerequisiteError, BuildError, CredentialMissingError, and what the sandbox
+        raises; nothing of a run that failed to start is left.
+        """
+        request = self._request(provider, repo, options, prompt=prompt, max_turns=max_turns, timeout=timeout)
+        record = self.start(request, hooks=hooks)
+        if follow:
+            self.follow(record.container, _to_stdout)
+        return record.container
+
+    def _request(
+        self, agent: str, repo: str | None, options: RunOptions, *, prompt: str | None = None, **more: Any
+    ) -> AgentRequest:
+        image = {"base_image": self._base_image, "family": self._family}
+        return agent_request(agent, repo, options, prompt=prompt, **image, **more)
+
+    def start(self, request: AgentRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
+        """Start a run and return its record; errors as for `run_headless`."""
+        return start_agent(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
+
+    def run_interactive(
+        self,
+        provider: str,
+        repo: str | None,
+        *,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[RunOptions],
+    ) -> str:
+        """Start a container for a person to work in and return its name when its repository is there.
+
+        `login_command` opens a terminal in it. Arguments and errors as for `run_headless`; ExecutorError if the
+        container is not ready within two minutes.
+        """
+        request = self._request(provider, repo, options)
+        record = self.start(request, hooks=hooks)
+        self.wait_until_ready(record.container)
+        if hooks is not None:
+            hooks.post_ready()
+        return record.container
+
+    def run_web(
+        self,
+        repo: str | None,
+        *,
+        provider: str | None = None,
+        port: int | None = None,
+        public_url: str | None = None,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[RunOptions],
+    ) -> str:
+        """Serve an agent's web page on `port` of the host's loopback (a free one if None); returns the container.
+
+        `web_url` is the address to open: without the token in it nobody gets in. `public_url` is the address of a
+        proxy in front of it. `provider` is the agent; by default the first that has a page. The page is served by a
+        process of its own until the container ends. Errors as for `run_interactive`.
+        """
+        agent = provider or self._agent_with_page()
+        request = self._request(agent, repo, options, web=True, public_url=public_url or "")
+        return self.start_web(request, port=port, hooks=hooks)
+
+    def _agent_with_page(self) -> str:
+        for name, agent in self.roster.agents.items():
+            with suppress(RequestError):
+                find_frontend(agent, self.roster)
+                return name
+        return ""
+
+    def start_web(self, request: AgentRequest, *, port: int | None = None, hooks: LifecycleHooks | None = None) -> str:
+        """Start a container with a web page and serve it, see `run_web`; returns the container's name."""
+        with listen(port) as listener:
+            own = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            name = self.start(replace(request, public_url=request.public_url or own), hooks=hooks).container
+            self._open_page(name, listener, request.public_url)
+        if hooks is not None:
+            hooks.post_ready()
+        return name
+
+    def _open_page(
+        self, name: str, listener: socket, public_url: str, *, token: str | None = None, since: str | None = None
+    ) -> None:
+        """Serve the page of a container that has been started; without a page it is stopped."""
+        self.wait_until_ready(name, marker=WEB_MARKER, since=since)
+        with stopped_on_failure(self.sandbox, name):
+            self._pages.append(serve_page(name, listener, public_url, token))
+
+    def web_url(self, name: str) -> str:
+        """Return the address of a container's page, with its token; ExecutorError if it has none."""
+        page = load_page(name)
+        if page is None:
+            raise ExecutorError(f"container {name} has no web page", hint="start one with `terok-executor run --web`")
+        return page.url
+
+    def run_tool(
+        self,
+        tool: str,
+        repo: str,
+        *,
+        tool_args: Iterable[str] = (),
+        follow: bool = True,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[ToolOptions],
+    ) -> str:
+        """Run a sidecar tool on a repository and return the container's name; with `follow` when it has ended.
+
+        The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
+        """
+        given: dict[str, Any] = {**options, "base_image": self._base_image, "family": self._family}
+        request = ToolRequest(tool=tool, repo=repo, tool_args=tuple(tool_args), **given)
+        record = self.start_tool(request, hooks=hooks)
+        if follow:
+            self.follow(record.container, _to_stdout)
+        return record.container
+
+    def start_tool(self, request: ToolRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
+        """Start a sidecar tool and return its record; errors as for `run_headless`."""
+        return start_tool(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
+
+    def launch_prepared(
+        self,
+        *,
+        env: Mapping[str, str],
+        volumes: Iterable[VolumeSpec],
+        image: str,
+        command: Iterable[str],
+        name: str,
+        task_dir: Path,
+        hooks: LifecycleHooks | None = None,
+        **options: Unpack[PreparedOptions],
+    ) -> str:
+        """Launch what the caller has put together and return its name.
+
+        The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
+        that this host does not describe. `runtime="krun"` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
+        """
+        spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
+        return launch_prepared(self.sandbox, spec, hooks)
+
+    def resume(self, name: str, *, prompt: str) -> RunRecord:
+        """Start a container that has ended with a new prompt, in the same conversation; `follow` stays with it."""
+        return resume(self.sandbox, self.roster, name, prompt)
+
+    def deliver(self, name: str) -> RunRecord:
+        """Start a container that has ended, only to hand its work to the gate; `follow` stays with it to the end."""
+        return hand_over(self.sandbox, name)
+
+    def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
+        """Return the arguments that open a terminal in a container, a tmux session that outlives it.
+
+        With `agent` a new session starts with the container's agent in it, and a shell when that ends.
+        """
+        inside = ["tmux", "new-session", "-A", "-s", "main"]
+        record = load_record(task_dir(name))
+        if agent and record is not None and record.agent in self.roster.agents:
+            started = terminal_command(self.roster.agents[record.agent], model=model)
+            inside.append(f"{shlex.join(started)}; exec bash -l")
+        return self.runtime.container(name).login_command(inside)
+
+    def restart(self, name: str) -> None:
+        """Start a stopped container again; its workspace is as it was, and a web page has its old address."""
+        page = load_page(name)
+        with listen(page.port) if page is not None else nullcontext() as listener:
+            started = datetime.now(UTC).isoformat()
+            self.sandbox.start(name)
+            if page is not None and listener is not None:
+                self._open_page(name, listener, page.public_url, token=page.token, since=started)
+
+    def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
+        """Hand over the output until the agent has ended or its time is over; Ctrl-C stops the container."""
+        record = load_record(task_dir(name))
+        return follow(self.sandbox, name, on_line, timeout=record.timeout if record else 1800)
+
+    def result(self, name: str, outcome: Outcome, *, duration: float) -> RunResult:
+        """Return what a run came to; `duration` is in seconds. ExecutorError if nothing is recorded of it."""
+        record = load_record(task_dir(name))
+        if record is None:
+            raise ExecutorError(f"there is no record of a run named {name}", hint="see `terok-executor list`")
+        config = self.sandbox.config
+        heads = GitGate.open(record.scope, base=config.gate_base_path).branch_heads() if record.scope else {}
+        return collect_result(
+            config,
+            record,
+            heads,
+            exit_code=outcome.exit_code,
+            timed_out=outcome.timed_out,
+            duration=duration,
+            delivery=read_delivery(self.sandbox, name, ended=not outcome.timed_out),
+        )
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(f"   {line}\n")
+    sys.stderr.flush()
+
+
+def _to_stdout(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

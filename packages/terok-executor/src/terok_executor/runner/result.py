@@ -1,0 +1,234 @@
+"""What a run came to: exit code, commits in the gate, what was blocked, what the vault was asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from terok_util import safe_text
+
+from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, read_usage, run_git
+from terok_executor.launch.task_files import RunRecord
+from terok_executor.runner.delivery import Delivery
+
+MAX_BRANCHES = 100
+WIP = "terok/wip/"
+"""Where the start script puts what is on no branch."""
+MAX_COMMITS = 200
+MAX_BLOCKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that arrived in the gate."""
+
+    id: str
+    branch: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A destination that was refused, how often, and why."""
+
+    destination: str
+    port: int | None
+    protocol: str
+    name: str
+    reason: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultUse:
+    """Requests the vault was asked for, those it refused, and the upstream's answers by status.
+
+    `unreached` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
+    """
+
+    requests: int
+    refused: int
+    responses: Mapping[str, int]
+    unreached: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """What the provider counted since the run began; `cost_usd` by the price list, `estimated` in part or whole."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cost_usd: float = 0.0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The outcome of one headless run; `duration` is in seconds, `gate` the mirror's path."""
+
+    container: str
+    agent: str
+    provider: str
+    exit_code: int
+    timed_out: bool
+    duration: float
+    branch: str
+    gate: str
+    commits: tuple[Commit, ...]
+    blocked: tuple[Blocked, ...]
+    vault: VaultUse
+    usage: TokenUse
+    delivery: Delivery
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+
+def collect_result(
+    config: SandboxConfig,
+    record: RunRecord,
+    heads: Mapping[str, str],
+    *,
+    exit_code: int,
+    timed_out: bool,
+    duration: float,
+    delivery: Delivery,
+) -> RunResult:
+    """Gather the outcome from the gate's branches (`heads`, as they are now) and the audit logs."""
+    state = config.container_state_dir(record.container)
+    mirror = config.gate_base_path / f"{record.scope}.git" if record.scope else None
+    return RunResult(
+        container=record.container,
+        agent=record.agent,
+        provider=record.provider,
+        exit_code=exit_code,
+        timed_out=timed_out,
+        duration=round(duration, 3),
+        branch=record.branch,
+        gate=str(mirror or ""),
+        commits=new_commits(mirror, record, heads) if mirror is not None else (),
+        blocked=blocked_destinations(_rows(config.gateway_dir(record.container) / "shield-audit.jsonl")),
+        vault=vault_use(_rows(state / "vault-audit.jsonl")),
+        usage=token_use(
+            row
+            for path in sorted(config.usage_dir.glob(f"*/{record.container}.jsonl"))
+            for row in read_usage(path)
+            if _text(row, "time")[:19] >= record.started[:19]
+        ),
+        delivery=delivery,
+    )
+
+
+def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tuple[Commit, ...]:
+    """Return the commits that the container has pushed, oldest first, at most 200 each of at most 100 branches.
+
+    Each counts once, on the run's own branch if it is there. The gate's reflogs say which container moved a branch.
+    What others have pushed before does not count, also where this one has built on it.
+    """
+    me, since = pusher(record.container), datetime.fromisoformat(record.started).timestamp()
+    named = sorted(after, key=lambda branch: (branch != record.branch, branch.startswith(WIP), branch))
+    moved = [branch for branch in named if record.heads.get(branch) != after[branch]][:MAX_BRANCHES]
+    pushes = {branch: _pushes(mirror, branch) for branch in moved}
+    others = [push for one in pushes.values() for push in one if push.who != me]
+    found: dict[str, Commit] = {}
+    for branch, rows in pushes.items():
+        last = next((push for push in rows if push.who == me and push.time >= since), None)
+        if last is None:
+            continue
+        known = {*record.heads.values(), *(push.tip for push in others if push.time < last.time)}
+        words = ("--reverse", f"--max-count={MAX_COMMITS}", "--format=%H %s", "--ignore-missing", "--stdin")
+        tips = "".join(f"{tip}\n" for tip in (last.tip, *(f"^{tip}" for tip in sorted(known))))
+        text = run_git("log", *words, git_dir=mirror, input=tips.encode()).text
+        for line in text.splitlines():
+            commit, _, subject = line.partition(" ")
+            found.setdefault(commit, Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """A move of a branch: its tip after it, when (seconds since the epoch), and who pushed."""
+
+    tip: str
+    time: int
+    who: str
+
+
+def _pushes(mirror: Path, branch: str) -> list[_Push]:
+    """Return the last moves of a branch, newest first."""
+    words = ("-g", f"--max-count={MAX_COMMITS}", "--date=unix", "--format=%H %gd %ge", f"refs/heads/{branch}", "--")
+    rows = re.findall(r"^([0-9a-f]+) .*@\{(\d+)\} (.*)$", run_git("log", *words, git_dir=mirror).text, re.MULTILINE)
+    return [_Push(tip, int(time), who) for tip, time, who in rows]
+
+
+def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ...]:
+    """Fold the shield's `blocked` and `refused` rows by destination, in order of first sight."""
+    firsts: dict[tuple[str, int | None, str, str], dict[str, Any]] = {}
+    counts: dict[tuple[str, int | None, str, str], int] = {}
+    for row in rows:
+        if row.get("action") not in ("blocked", "refused"):
+            continue
+        port = row.get("port")
+        key = (_text(row, "dest"), port if isinstance(port, int) else None, _text(row, "proto"), _text(row, "name"))
+        if key not in firsts and len(firsts) >= MAX_BLOCKED:
+            continue
+        firsts.setdefault(key, dict(row))
+        counts[key] = counts.get(key, 0) + 1
+    return tuple(
+        Blocked(*key, reason=_text(row, "reason"), count=counts[key], first=_text(row, "time"))
+        for key, row in firsts.items()
+    )
+
+
+def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
+    """Count the vault's `request` and `response` rows."""
+    requests = refused = 0
+    responses: dict[str, int] = {}
+    unreached: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if row.get("action") == "request":
+            requests += 1
+            refused += row.get("verdict") != "released"
+        elif row.get("action") == "response":
+            status = str(row.get("status"))
+            responses[status] = responses.get(status, 0) + 1
+            if (reason := _text(row, "outcome")).startswith("upstream_"):
+                reasons = unreached.setdefault(_text(row, "provider"), {})
+                reasons[reason] = reasons.get(reason, 0) + 1
+    return VaultUse(requests, refused, responses, unreached)
+
+
+def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
+    """Add up the rows of a usage journal."""
+    sums = dict.fromkeys(("requests", "input", "output", "cache_read", "cache_write", "cost_nano"), 0)
+    estimated = False
+    for row in rows:
+        for key in sums:
+            value = row.get(key, 1 if key == "requests" else 0)
+            sums[key] += value if isinstance(value, int) else 0
+        kept = row.get("cache_write_1h")
+        sums["cache_write"] += kept if isinstance(kept, int) else 0
+        estimated = estimated or bool(row.get("estimated") or row.get("price_assumed"))
+    cost = round(sums.pop("cost_nano") / 1e9, 6)
+    return TokenUse(**sums, cost_usd=cost, estimated=estimated)
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        yield from read_audit(path)
+    except (OSError, SandboxError):
+        return
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return safe_text(str(value), limit=300) if value is not None else ""

@@ -1,0 +1,34 @@
+"""The whole of one gate for a program: its mirror, reviews and promotions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.review import ReviewedBranch, review_branch
+
+
+class GitGate(Mirror):
+    """The mirror of `scope` below `base`, with what a person decides about its branches."""
+
+    def review(self, branch: str) -> ReviewedBranch:
+        """Show what a branch brings; `NoSuchBranch` when there is none."""
+        return review_branch(self.path, branch)
+
+    def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
+        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused.
+
+        Nobody is asked for a passphrase: `VaultLocked` when the vault does not open without one.
+        """
+        from terok_sandbox.config import SandboxConfig
+        from terok_sandbox.gate import promotion
+        from terok_sandbox.gate.secret_search import vault_patterns
+
+        patterns = vault_patterns(SandboxConfig.load())
+        return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
+
+    def seed(self, base: Path) -> Path | None:
+        """Return a copy of the mirror below `base` that a container may be given to read, if that is of use."""
+        from terok_sandbox.gate.seed import refresh_seed
+
+        return refresh_seed(self.path, base)

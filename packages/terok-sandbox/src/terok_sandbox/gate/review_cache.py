@@ -1,0 +1,58 @@
+"""Keep what reviews have worked out about commits: a commit never changes, so neither does what it brings.
+
+Every entry is found by the ids it was computed from, and a file counts only for the inspection policy and the rules it
+was written under. The files lie beside the mirror, where what takes pushes cannot write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import atomic_write
+
+from terok_sandbox.gate.layout import cache_path
+from terok_sandbox.version import VERSION
+
+_MAX_SIZE: Final = 2 * 1024 * 1024
+_MAX_FILES: Final = 64
+
+
+def load_cached(mirror: Path, name: str) -> dict[str, Any]:
+    """Return what was stored under `name`; nothing when that was under other rules, or cannot be read."""
+    try:
+        document = json.loads((cache_path(mirror) / f"{name}.json").read_bytes())
+        return dict(document["entries"]) if document["rules"] == _rules(mirror) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
+    """Store `entries` under `name`, in place of what was there; too much of it, or a full disk, stores nothing."""
+    text = json.dumps({"rules": _rules(mirror), "entries": entries})
+    if len(text) > _MAX_SIZE:
+        return
+    directory = cache_path(mirror)
+    with contextlib.suppress(OSError):
+        directory.mkdir(0o700, exist_ok=True)
+        atomic_write(directory / f"{name}.json", text, mode=0o600)
+        stored = sorted(directory.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        for file in stored[_MAX_FILES:]:
+            file.unlink(missing_ok=True)
+
+
+def _rules(mirror: Path) -> str:
+    """Return what changes with the inspection policy and with the code that applies it."""
+    try:
+        policy = (mirror / "inspection.json").read_bytes()
+    except OSError:
+        policy = b""
+    code = []
+    for entry in sorted(os.scandir(Path(__file__).with_name("inspect")), key=lambda entry: entry.name):
+        status = entry.stat()
+        code.append((entry.name, status.st_size, status.st_mtime_ns))
+    return f"{VERSION} {code} {policy.decode('latin-1')}"

@@ -1,0 +1,110 @@
+"""What a person has decided about the branches of a mirror: reviewed, or rejected with a note.
+
+The record lies beside the mirror, where what takes pushes cannot write; that reads of rejections in a copy inside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from terok_util import FileLock, atomic_write
+
+from terok_sandbox.gate.errors import MirrorError
+
+SCHEMA: Final = 1
+MAX_NOTE: Final = 4000
+_REJECTIONS: Final = "rejections.json"
+_MAX_SIZE: Final = 16 * 1024 * 1024
+_OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewMark:
+    """A decision about one branch at one commit.
+
+    `target` and `target_tip` are the upstream branch that the person compared with, as it was then (None: the
+    upstream had none); `base` is the commit after which everything was shown (None: everything); `flags` is how
+    many findings were shown; `time` is RFC 3339.
+    """
+
+    branch: str
+    tip: str
+    target: str | None = None
+    target_tip: str | None = None
+    base: str | None = None
+    flags: int = 0
+    rejected: bool = False
+    note: str = ""
+    time: str = ""
+
+
+def read_marks(mirror: Path) -> dict[str, ReviewMark]:
+    """Return the decisions by branch; `MirrorError` when they cannot be read."""
+    file = _file(mirror)
+    try:
+        with file.open("rb") as stream:
+            document = json.loads(stream.read(_MAX_SIZE))
+        if document["schema"] != SCHEMA:
+            raise MirrorError(f"{file}: was written by another version")
+        return {branch: _mark(branch, raw) for branch, raw in document["branches"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MirrorError(f"{file}: the record of reviews cannot be read", hint=f"remove {file}") from error
+
+
+def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
+    """Return tip and note of the rejected branches, as far as they can be read."""
+    try:
+        found = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
+        return {str(branch): (str(tip), str(note)) for branch, (tip, note) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def record_mark(mirror: Path, mark: ReviewMark) -> None:
+    """Remember a decision; it replaces an earlier one about the same branch."""
+    with _lock(mirror):
+        _write(mirror, {**read_marks(mirror), mark.branch: mark})
+
+
+def forget_mark(mirror: Path, branch: str) -> None:
+    """Forget the decision about a branch, if there is one."""
+    with _lock(mirror):
+        marks = read_marks(mirror)
+        if marks.pop(branch, None) is not None:
+            _write(mirror, marks)
+
+
+def now() -> str:
+    """Return the present moment as `ReviewMark.time` has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _lock(mirror: Path) -> FileLock:
+    return FileLock(mirror.with_suffix(".verdicts.lock"), timeout=20.0)
+
+
+def _write(mirror: Path, marks: Mapping[str, ReviewMark]) -> None:
+    branches = {branch: asdict(mark) for branch, mark in marks.items()}
+    text = json.dumps({"schema": SCHEMA, "branches": branches}, indent=1, sort_keys=True)
+    atomic_write(_file(mirror), text + "\n", mode=0o600)
+    rejections = {one.branch: [one.tip, one.note] for one in marks.values() if one.rejected}
+    atomic_write(mirror / _REJECTIONS, json.dumps(rejections) + "\n", mode=0o600)
+
+
+def _file(mirror: Path) -> Path:
+    return mirror.with_suffix(".verdicts.json")
+
+
+def _mark(branch: str, raw: dict[str, Any]) -> ReviewMark:
+    mark = ReviewMark(**raw)
+    if mark.branch != branch or not _OID.match(mark.tip) or not isinstance(mark.note, str):
+        raise ValueError(branch)
+    return mark

@@ -1,0 +1,155 @@
+"""Nothing the vault holds goes upstream: what a promotion would send is searched for the vault's own secrets.
+
+The gateway that takes pushes holds no secret to compare with, so this is done on the host, where a person promotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from terok_util.text import safe_text
+
+from terok_sandbox.gate.errors import GateError
+from terok_sandbox.gate.inspect.changes import SUBMODULE, Change, Commit
+from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.secret_encodings import Dump, Gunzip, Reading, readings
+
+if TYPE_CHECKING:
+    from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.vault.scrub import Patterns
+
+_MAX_ENTRIES: Final = 1_000_000
+_MAX_LAYERS: Final = 2
+_BLOCK: Final = 1024 * 1024
+
+
+def vault_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
+    """Return what betrays the credentials of the vault, nothing without a vault.
+
+    Raises `VaultLocked` when no passphrase is at hand; with `interactive`, a person at the terminal is asked first.
+    """
+    from terok_sandbox.vault.access import credential_of
+    from terok_sandbox.vault.unlock import open_vault
+
+    if not config.db_path.exists():
+        return ()
+    with open_vault(config, interactive=interactive) as database:
+        stored = (database.load_credential(row.credential_set, row.provider) for row in database.list_credentials())
+        return tuple(credential_of(data).patterns for data in stored if data)
+
+
+def find_secret(
+    mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns], names: Iterable[str] = ()
+) -> str:
+    """Return where `names`, or commits of `tip` that `known` have not, hold a secret; empty if nowhere."""
+    from terok_sandbox.vault.scrub import Patterns
+
+    secrets = [secret for one in patterns for secret in one.secrets]
+    if not secrets:
+        return ""
+    search = Search(Patterns(secrets))
+    if any(search.holds(name.encode("utf-8", "surrogateescape")) for name in names):
+        return "the name of the branch"
+    objects = Objects(mirror)
+    places: dict[str, str] = {}
+    found: list[str] = []
+
+    def place(entry: Commit | Change) -> None:
+        if len(places) >= _MAX_ENTRIES:
+            raise GateError("the branch has too many commits to be searched for credentials")
+        if isinstance(entry, Commit):
+            places[entry.oid] = f"the message of {entry.oid[:12]}"
+        elif not entry.removed:
+            if search.holds(entry.path.encode("utf-8", "surrogateescape")):
+                found.append(f"the name of a file in {entry.commit[:12]}")
+            if entry.mode != SUBMODULE:
+                places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
+
+    objects.new_commits([tip], known, place)
+    if found:
+        return found[0]
+    objects.read(places, search.take)
+    search.end()
+    return list(places.values())[search.found] if search.found is not None else ""
+
+
+class Search:
+    """Looks for secrets in objects that come in pieces, also across the edges of those, in all `readings`.
+
+    `found` is the number of the first object with a secret.
+    """
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+        self.found: int | None = None
+        self._number = -1
+        self._text: _Text | None = None
+
+    def take(self, number: int, _size: int, piece: bytes) -> None:
+        """Search the next piece of an object."""
+        if number != self._number:
+            self.end()
+            self._number, self._text = number, _Text(self._patterns, deep=_MAX_LAYERS)
+        if self.found is None and self._text is not None and self._text.holds(piece):
+            self.found = number
+
+    def end(self) -> None:
+        """Search what is left of the last object."""
+        if self.found is None and self._text is not None and self._text.ends():
+            self.found = self._number
+
+    def holds(self, data: bytes) -> bool:
+        """Tell whether a secret is in `data`, which is whole."""
+        text = _Text(self._patterns, deep=_MAX_LAYERS)
+        return text.holds(data) or text.ends()
+
+
+class _Text:
+    """One object, in all readings; `deep` is how many layers of gzip are opened."""
+
+    def __init__(self, patterns: Patterns, deep: int) -> None:
+        self._patterns = patterns
+        self._overlap = patterns.longest - 1
+        self._readings: list[Reading] = [bytes, *readings()]
+        self._tails = [b""] * len(self._readings)
+        self._waiting = bytearray()
+        self._gunzip: Gunzip | None = Gunzip() if deep else None
+        self._inside: _Text | None = None
+        self._deep = deep
+
+    def holds(self, piece: bytes) -> bool:
+        """Tell whether a secret is in what has come; the last pieces wait until there is a block of them."""
+        self._waiting += piece
+        while len(self._waiting) >= _BLOCK:
+            block = bytes(self._waiting[:_BLOCK])
+            del self._waiting[:_BLOCK]
+            if self._block_holds(block):
+                return True
+        return False
+
+    def ends(self) -> bool:
+        """Tell whether a secret is in what the object ends with."""
+        if self._block_holds(bytes(self._waiting)):
+            return True
+        dumps = ((at, read) for at, read in enumerate(self._readings) if isinstance(read, Dump))
+        if any(self._in_reading(at, dump.end()) for at, dump in dumps):
+            return True
+        return self._inside is not None and self._inside.ends()
+
+    def _block_holds(self, block: bytes) -> bool:
+        if any(self._in_reading(at, read(block)) for at, read in enumerate(self._readings)):
+            return True
+        for inflated in self._gunzip.pieces(block) if self._gunzip else ():
+            self._inside = self._inside or _Text(self._patterns, self._deep - 1)
+            if self._inside.holds(inflated):
+                return True
+        return False
+
+    def _in_reading(self, at: int, text: bytes) -> bool:
+        if not text:
+            return False
+        window = self._tails[at] + text
+        self._tails[at] = window[-self._overlap :]
+        return self._patterns.finds(window)

@@ -1,0 +1,46 @@
+"""What a demonstration is asked for, and everything its run needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terok.integrations.sandbox import mirror_path, scope_for
+
+if TYPE_CHECKING:
+    from terok.demo.scene import Target
+    from terok.integrations.executor import AgentRunner
+    from terok.integrations.sandbox import SandboxConfig
+    from terok.stub import Pause, Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What to show: which agent, with the real provider or the stub, on which base image, and whether to clean up."""
+
+    agent: str = "demo"
+    live: bool = False
+    base: str | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything a run needs, ready: `seen` and `pause` are the stub's, None against the real provider."""
+
+    options: DemoOptions
+    config: SandboxConfig
+    runner: AgentRunner
+    provider: str
+    key: str
+    repository: Path
+    prompt: str
+    target: Target
+    pause: Pause | None
+    seen: Recorder | None
+
+    @property
+    def mirror(self) -> Path:
+        """The gate's mirror of the scratch repository."""
+        return mirror_path(self.config.gate_base_path, scope_for(str(self.repository)))

@@ -1,0 +1,124 @@
+"""What the stub model says next: a pure function of the script and the conversation so far.
+
+A script is a list of shell commands and a closing sentence. The model asks the client's own shell tool to run the
+commands one after the other and ends with the sentence. Nothing is remembered between requests: the number of the step
+is part of each call's id, and clients send those ids back with the results.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from terok.stub.errors import ScriptError
+from terok.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
+
+CALL_ID_PREFIX = "call_terok_"
+MAX_COMMANDS = 200
+MAX_COMMAND_CHARS = 100_000
+AUXILIARY_TEXT = "Scripted turn"
+
+_CALL_ID = re.compile(rf"{CALL_ID_PREFIX}([0-9]{{3}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Shell commands, run in order, and the sentence that ends the turn."""
+
+    commands: tuple[str, ...]
+    final: str = "Done."
+
+    def __post_init__(self) -> None:
+        if len(self.commands) > MAX_COMMANDS:
+            raise ScriptError(f"a script has at most {MAX_COMMANDS} commands, this one has {len(self.commands)}")
+        for number, command in enumerate(self.commands, start=1):
+            if not command.strip() or len(command) > MAX_COMMAND_CHARS or "\0" in command:
+                raise ScriptError(f"command {number} is empty, too long or contains a NUL")
+        if not self.final.strip():
+            raise ScriptError("the closing sentence is empty")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the client says a call printed."""
+
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The parts of a request that decide the reply, the same for every protocol."""
+
+    model: str
+    stream: bool = False
+    tools: tuple[OfferedTool, ...] = ()
+    results: tuple[ToolResult, ...] = ()
+    answer_schema: Mapping[str, Any] | None = None
+    """JSON Schema the text has to satisfy, when the client asks for structured output."""
+    size: int = 0
+    """Characters of the request, from which the usage figures are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The reply is a sentence, and the turn is over."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The reply asks the client to run one command with one of its own tools."""
+
+    call_id: str
+    tool: OfferedTool
+    command: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+Reply = Text | ToolCall
+
+
+def next_reply(script: Script, conversation: Conversation) -> Reply:
+    """Return the reply to a conversation.
+
+    A request that offers no shell tool is one of the client's own errands (a title, a summary, a quota probe) and gets
+    a short text, shaped to its schema if it names one.
+    """
+    tool = choose_shell_tool(conversation.tools)
+    if tool is None:
+        return Text(_errand_text(conversation.answer_schema))
+    step = _next_step(conversation.results)
+    if step >= len(script.commands):
+        return Text(script.final)
+    command = script.commands[step]
+    return ToolCall(f"{CALL_ID_PREFIX}{step:03d}", tool, command, arguments_for(tool, command))
+
+
+def step_of(call_id: str) -> int | None:
+    """Return the number of the step that a call id of ours belongs to; None for ids made by others."""
+    match = _CALL_ID.fullmatch(call_id)
+    return int(match[1]) if match else None
+
+
+def usage_tokens(size: int) -> int:
+    """Return a stand-in for a tokenizer: four characters make a token, and there is always one."""
+    return max(1, size // 4)
+
+
+def output_size(reply: Reply) -> int:
+    """Characters of the reply, for its usage figure."""
+    return len(reply.text) if isinstance(reply, Text) else len(json.dumps(dict(reply.arguments)))
+
+
+def _next_step(results: Sequence[ToolResult]) -> int:
+    steps = [step for result in results if (step := step_of(result.call_id)) is not None]
+    return max(steps, default=-1) + 1
+
+
+def _errand_text(schema: Mapping[str, Any] | None) -> str:
+    return AUXILIARY_TEXT if schema is None else json.dumps(example_of(schema, AUXILIARY_TEXT))

@@ -1,0 +1,205 @@
+"""The stub provider: a loopback HTTP server that plays a language model from a script.
+
+It speaks the Anthropic Messages API, OpenAI's Responses and Chat Completions APIs and Google's Generative Language API,
+with and without streaming, which is enough to take a real agent CLI through turns of tool use without an account.
+Everything it says comes from the pure modules beside this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Self
+
+from aiohttp import web
+
+from terok.stub import anthropic, gemini, openai_chat, openai_responses
+from terok.stub.errors import BadRequestError, StubError
+from terok.stub.pause import Pause
+from terok.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
+from terok.stub.script import Conversation, Script, Text, next_reply
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+CLIENT_GONE = 499
+"""Status recorded for a request whose client left before the answer was complete."""
+MODEL_NAMES = ("stub", "claude-stub", "gpt-stub")
+
+_GOOGLE = re.compile(r"/v1(?:beta)?/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)")
+_PROTOCOLS: Mapping[str, ModuleType] = {
+    "/messages": anthropic,
+    "/chat/completions": openai_chat,
+    "/responses": openai_responses,
+}
+
+
+class StubProvider:
+    """A model provider on loopback, for as long as the `async with` block runs.
+
+    `api_key` is the key requests must present (in `x-api-key`, `Authorization: Bearer` or `api-key`); any other is
+    answered with 401. None lets every request through. `port` 0 takes a free one; see `url`. At `pause` the closing
+    sentence waits.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        *,
+        port: int = 0,
+        api_key: str | None = None,
+        host: str = "127.0.0.1",
+        pause: Pause | None = None,
+    ) -> None:
+        self.script = script
+        self.seen = Recorder()
+        """The requests so far."""
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._pause = pause
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise StubError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint="use port 0 to take a free one"
+            ) from error
+        self._port = int(self._runner.addresses[0][1])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Base URL without a trailing slash or `/v1`."""
+        return f"http://{self._host}:{self._port}"
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        header, presented = presented_credential(request.headers, self._api_key)
+        status, size = CLIENT_GONE, 0
+        try:
+            raw = await request.read()
+            size = len(raw)
+            if self._api_key is not None and presented != "expected" and request.path != "/":
+                response: web.StreamResponse = _unauthorized(request)
+            else:
+                response = await self._answer(request, raw)
+            status = response.status
+        except web.HTTPRequestEntityTooLarge:
+            status = 413
+            response = _json(status, _errors(request).error("request_too_large", "the body is too large"))
+        finally:
+            self.seen.add(
+                RequestRecord(
+                    method=request.method,
+                    path=request.path[:MAX_FIELD_CHARS],
+                    credential_header=header,
+                    presented=presented,
+                    body_bytes=size,
+                    status=status,
+                    user_agent=request.headers.get("User-Agent", "")[:MAX_FIELD_CHARS],
+                )
+            )
+        return response
+
+    async def _answer(self, request: web.Request, raw: bytes) -> web.StreamResponse:
+        path = request.path.rstrip("/")
+        if request.method == "POST" and (verb := _GOOGLE.fullmatch(path)):
+            return await self._answer_google(request, raw, verb[1])
+        path = path.removeprefix("/backend-api/codex").removeprefix("/api").removeprefix("/v1")
+        if request.method in {"GET", "HEAD"}:
+            return _lookup(request, path)
+        counting = path == "/messages/count_tokens"
+        protocol = _PROTOCOLS.get(path.removesuffix("/count_tokens") if counting else path)
+        if protocol is None or request.method != "POST":
+            return _json(404, _errors(request).error("not_found_error", "no such endpoint"))
+        try:
+            conversation = _conversation(protocol, raw)
+        except BadRequestError as error:
+            return _json(400, protocol.error("invalid_request_error", str(error)))
+        if counting:
+            return _json(200, anthropic.count_tokens(conversation))
+        self.seen.note_outputs(conversation)
+        return await self._reply(request, protocol, conversation)
+
+    async def _answer_google(self, request: web.Request, raw: bytes, verb: str) -> web.StreamResponse:
+        try:
+            conversation = _conversation(gemini, raw)
+        except BadRequestError as error:
+            return _json(400, gemini.error("invalid_argument", str(error)))
+        if verb == "countTokens":
+            return _json(200, gemini.count_tokens(conversation))
+        self.seen.note_outputs(conversation)
+        return await self._reply(request, gemini, replace(conversation, stream=verb == "streamGenerateContent"))
+
+    async def _reply(
+        self, request: web.Request, protocol: ModuleType, conversation: Conversation
+    ) -> web.StreamResponse:
+        reply, reply_id = next_reply(self.script, conversation), f"stub{self.seen.total:06d}"
+        if self._pause is not None and conversation.tools and reply == Text(self.script.final):
+            await asyncio.to_thread(self._pause.hold)
+        headers = {"request-id": f"req_{reply_id}", "x-request-id": f"req_{reply_id}"}
+        if not conversation.stream:
+            return _json(200, protocol.body(reply, conversation, reply_id), headers)
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **headers}
+        )
+        await response.prepare(request)
+        for event in protocol.stream(reply, conversation, reply_id):
+            await response.write(event)
+        await response.write_eof()
+        return response
+
+
+def _conversation(protocol: ModuleType, raw: bytes) -> Conversation:
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError("the body is not JSON") from error
+    conversation: Conversation = protocol.read_request(body, size=len(raw))
+    return conversation
+
+
+def _lookup(request: web.Request, path: str) -> web.Response:
+    if path == "":
+        return _json(200, {"status": "ok"})
+    if path == "/models":
+        return _json(200, _errors(request).models(MODEL_NAMES))
+    kind, _, name = path.removeprefix("/").partition("/")
+    if kind == "models" and name:
+        listed: dict[str, Any] = _errors(request).models((name[:MAX_FIELD_CHARS],))
+        return _json(200, listed["data"][0])
+    return _json(404, _errors(request).error("not_found_error", "no such endpoint"))
+
+
+def _unauthorized(request: web.Request) -> web.Response:
+    protocol = _errors(request)
+    kind = "authentication_error" if protocol is anthropic else "invalid_api_key"
+    return _json(401, protocol.error(kind, "the API key is not the expected one"))
+
+
+def _errors(request: web.Request) -> ModuleType:
+    """Return the protocol whose shapes the client expects where the path does not tell."""
+    speaks_anthropic = "anthropic-version" in request.headers or "/messages" in request.path
+    return anthropic if speaks_anthropic else openai_chat
+
+
+def _json(status: int, data: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response(data, status=status, headers=headers)
