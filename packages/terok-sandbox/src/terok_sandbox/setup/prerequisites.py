@@ -61,7 +61,7 @@ def _find(name: str) -> str | None:
         return None
 
 
-def _podman(known: str | None) -> Prerequisite:
+def _podman(known: str | None = None) -> Prerequisite:
     hint = "install podman 4.3 or newer"
     if _find("podman") is None:
         return Prerequisite("podman", ok=False, detail="not installed", hint=hint)
