@@ -317,7 +317,7 @@ def test_an_interactive_container_waits_for_a_person_and_has_no_prompt(host: Hos
 def test_every_agent_is_given_instructions_of_its_own_task_only(host: Host) -> None:
     host.runner.start(host.request(instructions=["_inherit", "and be brief"]))
     text = (task_dir("task-1") / "state" / "claude" / "CLAUDE.md").read_text()
-    assert "hilfe" in text
+    assert "terok-help" in text
     assert text.endswith("and be brief\n")
 
 
