@@ -11,8 +11,8 @@ from terok_util import show
 from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
-from terok_executor.image.progress import StepLine
 from terok_executor.image.settings import ImageSettings
+from terok_executor.image.tail import StepLine
 from terok_executor.roster.roster import AgentRoster
 
 

@@ -41,7 +41,7 @@ def remove_images(podman: ImagePodman) -> int:
     """Remove every image of ours and what builds have left, say what cannot be removed and why; returns how many."""
     from terok_executor.image.builder import our_images
     from terok_executor.image.context import CONTENT_LABEL
-    from terok_executor.image.workshop import remove_leavings
+    from terok_executor.image.podman import remove_leavings
 
     left = 0
     remove_leavings(podman)
