@@ -14,11 +14,10 @@ from terok_util.process import ProcessError, ProcessTimeout
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.base import ensure_base
-from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.contents import Contents
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
-from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent
+from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent, workshop
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
@@ -31,7 +30,7 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
-from terok_executor.image.registries import build_variables
+from terok_executor.image.registries import build_variables, host_bundle_path, read_certificates
 from terok_executor.image.render import (
     needs_build,
     part_digests,
@@ -44,7 +43,6 @@ from terok_executor.image.render import (
     stage_toad_agents,
 )
 from terok_executor.image.tail import LineTail
-from terok_executor.image.workshop import workshop
 from terok_executor.paths import cache_dir
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
