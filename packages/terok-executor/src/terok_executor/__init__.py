@@ -5,10 +5,9 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_executor.auth.authenticator import Authenticator as Authenticator
     from terok_executor.auth.authenticator import authenticate as authenticate
     from terok_executor.auth.container import extract_credential as extract_credential
@@ -65,12 +64,15 @@ if TYPE_CHECKING:
     from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
+    from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.paths import mounts_dir as mounts_dir
+    from terok_executor.paths import task_dir as task_dir
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.roster import AgentRoster as AgentRoster
+    from terok_executor.roster.routes import write_routes as write_routes
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
@@ -88,5 +90,3 @@ if TYPE_CHECKING:
     from terok_executor.runner.result import RunResult as RunResult
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -311,7 +311,7 @@ COMMANDS: tuple[CommandDef, ...] = (
 
 def standalone_commands() -> tuple[CommandDef, ...]:
     """Return the whole tree of `terok-executor`: our commands, `sandbox`, and its `vault` once more."""
-    from terok_executor.integrations.sandbox import SANDBOX_COMMANDS
+    from terok_executor.integrations.sandbox import COMMANDS as SANDBOX_COMMANDS
 
     nodes = tuple(
         node.replace(children=(*node.children, *VAULT_COMMANDS)) if node.name == "vault" else node

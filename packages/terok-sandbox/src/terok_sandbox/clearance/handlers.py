@@ -17,7 +17,7 @@ from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
 
 if TYPE_CHECKING:
-    from terok_sandbox.clearance.model import Action, Scope
+    from terok_sandbox.clearance.model import Action, Duration
 
 
 async def watch(*, as_json: bool, container: str | None) -> None:
@@ -80,8 +80,8 @@ async def notify(*, install: bool, uninstall: bool) -> None:
 
 def _verdict(action: Action, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> Verdict:
     del once  # the default; the parser keeps it apart from the others
-    scope: Scope = "minutes" if minutes is not None else "task" if task else "project" if project else "once"
-    return Verdict.from_json({"action": action, "scope": scope, "minutes": minutes or 0, "reason": reason or ""})
+    duration: Duration = "minutes" if minutes is not None else "task" if task else "project" if project else "once"
+    return Verdict.from_json({"action": action, "scope": duration, "minutes": minutes or 0, "reason": reason or ""})
 
 
 def _decide(request_id: str, verdict: Verdict) -> None:

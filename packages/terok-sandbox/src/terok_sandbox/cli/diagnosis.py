@@ -10,7 +10,7 @@ from terok_util import TerokError
 from terok_util.process import run
 from terok_util.text import safe_text
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, doctor_exit_code, examine
 from terok_sandbox.doctor.containers import container_checks
 from terok_sandbox.doctor.host import host_checks
 from terok_sandbox.doctor.state import state_checks
@@ -33,14 +33,14 @@ def doctor(*, as_json: bool, fix: bool) -> int:
         findings = diagnose()
     if as_json:
         print(json.dumps({"checks": [finding.as_dict() for finding in findings]}, indent=1))
-        return exit_code(findings)
+        return doctor_exit_code(findings)
     for finding in findings:
         where = f"{finding.container}: " if finding.container else ""
         word = _WORDS[finding.verdict.severity]
         print(f"{word:8}{where}{finding.check.label}: {safe_text(finding.verdict.detail)}")
         if finding.verdict.severity != "ok" and finding.verdict.hint:
             print(f"{'':8}hint: {finding.verdict.hint}")
-    return exit_code(findings)
+    return doctor_exit_code(findings)
 
 
 def diagnose() -> list[Finding]:

@@ -92,7 +92,7 @@ def rules(*, name: str, as_json: bool) -> None:
 def preview(*, name: str, posture: Posture | None, as_json: bool = False) -> None:
     """Print the nft table of the next start."""
     from terok_sandbox.netns.host_addresses import host_addresses
-    from terok_sandbox.shield.ruleset import render
+    from terok_sandbox.shield.ruleset.render import render
 
     shield = Shield(name)
     shown = posture or shield.live.posture

@@ -148,7 +148,7 @@ class Mirror:
         """Return the upstream, with what it may be shown of our credentials; None for a project without one."""
         if self.source is None:
             return None
-        from terok_sandbox.gate.access import access_for
+        from terok_sandbox.gate.credentials import access_for
         from terok_sandbox.gate.upstream import Upstream
 
         access = self.access

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.access import access_for
+from terok_sandbox.gate.credentials import access_for
 from terok_sandbox.gate.errors import NoCredential, NoSuchBranch, PromotionRefused
 from terok_sandbox.gate.forge import ApiCall, Forge, PullRequest, forge_of, opened, opening
 from terok_sandbox.gate.layout import read_record

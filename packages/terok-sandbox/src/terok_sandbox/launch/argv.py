@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import podman_userns_args
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.check import check_spec
@@ -62,7 +63,7 @@ _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_
 """What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPaths:
     """Host files of one container that podman is told about."""
 

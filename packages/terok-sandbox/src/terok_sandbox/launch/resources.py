@@ -9,11 +9,11 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_dir, remove_tree, write_sensitive_file
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
@@ -48,7 +48,7 @@ LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PerContainerResources:
     """What a container has of its own on the host."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy, Rule, parse_line
+from terok_sandbox.shield.policy import Policy, Rule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
 from terok_sandbox.shield.wall import Destination, Wall
 
@@ -70,7 +70,7 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
         else:
             with located(source, number):
                 found = expand(words) if words.startswith("@") and expand is not None else (line,)
-            parsed = (parse_line(one, tier=tier, source=source, number=number) for one in found)
+            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in found)
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
     return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))

@@ -73,7 +73,7 @@ def profile_lines(
 
     `also` gives further targets of a symbol.
     """
-    from terok_sandbox.shield.policy.grammar import located, parse_line
+    from terok_sandbox.shield.policy.grammar import located, parse_policy_line
     from terok_sandbox.shield.registries import expand
 
     lines: dict[str, None] = {}
@@ -81,7 +81,7 @@ def profile_lines(
         with located(str(path), number):
             found = expand(line, also(line)) if line.startswith("@") else (line,)
         for one in found:
-            parse_line(one, source=str(path), number=number)
+            parse_policy_line(one, source=str(path), number=number)
             lines[one] = None
     return tuple(lines)
 

@@ -47,7 +47,7 @@ def parse_resolv_conf(text: str) -> tuple[Server, ...]:
     return tuple(servers[:_MAX_SERVERS])
 
 
-class Upstream:
+class UpstreamResolver:
     """The host's resolvers as its resolv.conf names them; a change of the file is noticed within seconds."""
 
     def __init__(self, path: Path = RESOLV_CONF, *, servers: tuple[Server, ...] = ()) -> None:
@@ -57,7 +57,7 @@ class Upstream:
         self._stamp: object = None
         self._checked = float("-inf")
 
-    async def ask(self, name: str, rdtype: int) -> Answer:
+    async def query(self, name: str, rdtype: int) -> Answer:
         """Return the first usable answer; raises `UpstreamError`.
 
         A server that says nothing is followed by the next one after a moment, but goes on being listened to.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.cli import diagnosis, main
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, doctor_exit_code, examine
 from terok_sandbox.doctor.containers import container_checks, judge_answer
 from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman, key_usage
 from terok_sandbox.doctor.state import state_checks
@@ -105,7 +105,7 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(
     expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error", "posture": "ok"}
     assert verdicts(findings) == expected
     assert [container for container, _ in asked] == ["box", "box"]
-    assert exit_code(findings) == 2
+    assert doctor_exit_code(findings) == 2
     runtime.failures["exec"] = "database is locked"
     findings = examine(container_checks(config, ROW._replace(supervised=False)), runtime=runtime, container="box")
     assert verdicts(findings).pop("posture") == "ok"

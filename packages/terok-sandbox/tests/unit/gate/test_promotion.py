@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
+from terok_sandbox.gate import handlers, promotion, review_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError, MirrorError, PromotionRefused
 from terok_sandbox.gate.git_gate import GitGate
@@ -382,7 +382,7 @@ def test_backups(agent: Repo, gate: GitGate) -> None:
 def test_verbs(
     pushed: str, gate: GitGate, upstream: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in (handlers, review_handlers, upkeep_handlers):
+    for module in (handlers, review_handlers):
         monkeypatch.setattr(module, "base_directory", lambda: gate.path.parent)
     for scope in ("proj-1", None):
         review_handlers.review(scope=scope)
@@ -397,29 +397,29 @@ def test_verbs(
     review_handlers.review(scope="proj-1", branch="feature", as_json=True)
     assert json.loads(capsys.readouterr().out)["flagged"][0]["path"] == ".envrc"
     review_handlers.reject(scope="proj-1", branch="feature", note="no")
-    upkeep_handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
+    handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
     assert "refuse  workflow" in capsys.readouterr().out
-    upkeep_handlers.policy(scope="proj-1", dropped=["secret:tests/*"], limits=["refs=7"], as_json=True)
+    handlers.policy(scope="proj-1", dropped=["secret:tests/*"], limits=["refs=7"], as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert (shown["exceptions"], shown["limits"]["refs"]) == ([], 7)
     for bad in ("refs", "refs=-1", "nothing=1"):
         with pytest.raises(InspectionPolicyError, match="not a whole number"):
-            upkeep_handlers.policy(scope="proj-1", limits=[bad])
+            handlers.policy(scope="proj-1", limits=[bad])
     with pytest.raises(InspectionPolicyError):
-        upkeep_handlers.policy(scope="proj-1", settings=["workflow"])
-    upkeep_handlers.access(scope="proj-1", credential="gh")
+        handlers.policy(scope="proj-1", settings=["workflow"])
+    handlers.access(scope="proj-1", credential="gh")
     assert "credential  gh" in capsys.readouterr().out
     gate.sync()
-    upkeep_handlers.access(scope="proj-1", personal_ssh=True)
+    handlers.access(scope="proj-1", personal_ssh=True)
     assert "credential  gh" in capsys.readouterr().out, "a sync keeps what is known"
     upstream.git("commit", "-q", "--amend", "-m", "rewritten")
     gate.sync()
-    upkeep_handlers.ops(scope="proj-1")
-    upkeep_handlers.apply(scope="proj-1", branches=[])
-    upkeep_handlers.backups(scope="proj-1")
+    handlers.ops(scope="proj-1")
+    handlers.apply(scope="proj-1", branches=[])
+    handlers.backups(scope="proj-1")
     out = capsys.readouterr().out
     assert "pending  main: force_update" in out
     assert "applied  main, saved as main/" in out
-    upkeep_handlers.restore(scope="proj-1", name=list_backups(gate.path)[0].name, to="old")
-    upkeep_handlers.prune(scope="proj-1")
+    handlers.restore(scope="proj-1", name=list_backups(gate.path)[0].name, to="old")
+    handlers.prune(scope="proj-1")
     assert "old" in gate.branch_heads()
