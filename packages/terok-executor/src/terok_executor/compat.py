@@ -23,9 +23,8 @@ from terok_executor.errors import RosterError
 from terok_executor.image.builder import ImageBuilder, ImageSet
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import Route, SandboxConfig
-from terok_executor.launch.instructions import instructions_for, read_instructions
-from terok_executor.launch.krun import KrunHost, KrunHostKeypair
-from terok_executor.launch.subagents import FRONT_MATTER
+from terok_executor.launch.instructions import FRONT_MATTER, instructions_for, read_instructions
+from terok_executor.launch.prepared import KrunHost, KrunHostKeypair
 from terok_executor.paths import RESOURCES, user_roster_dir
 from terok_executor.reading import read_text
 from terok_executor.roster.provider import Provider

@@ -16,7 +16,7 @@ from terok_executor import (
     prepare_agent_config_dir,
 )
 from terok_executor.errors import RequestError, RosterError
-from terok_executor.launch.subagents import read_subagent
+from terok_executor.launch.instructions import read_subagent
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
 PROMISED = """

@@ -5,18 +5,14 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from terok_sandbox.audit import AuditLog as AuditLog
+with lazy_imports(globals()):
     from terok_sandbox.audit import read_audit as read_audit
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
     from terok_sandbox.clearance.hub import ClearanceHub as ClearanceHub
-    from terok_sandbox.clearance.model import ClearanceRequest as ClearanceRequest
     from terok_sandbox.clearance.model import Verdict as Verdict
-    from terok_sandbox.clearance.notifier import run_notifier as run_notifier
     from terok_sandbox.cli.tree import COMMANDS as COMMANDS
     from terok_sandbox.config.model import SandboxConfig as SandboxConfig
     from terok_sandbox.config.view import SandboxConfigView as SandboxConfigView
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from terok_sandbox.errors import PrerequisiteMissing as PrerequisiteMissing
     from terok_sandbox.errors import SandboxError as SandboxError
     from terok_sandbox.gate.checkout import uncommitted as uncommitted
-    from terok_sandbox.gate.cli import GATE_COMMANDS as GATE_COMMANDS
+    from terok_sandbox.gate.cli import GATE_VERBS as GATE_VERBS
     from terok_sandbox.gate.git_gate import GitGate as GitGate
     from terok_sandbox.gate.host_server import GateServer as GateServer
     from terok_sandbox.gate.invoke import find_git as find_git
@@ -42,18 +38,12 @@ if TYPE_CHECKING:
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
-    from terok_sandbox.gate.review import Review as Review
-    from terok_sandbox.gate.review import review_branch as review_branch
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
     from terok_sandbox.gate.source import resolve_repo as resolve_repo
     from terok_sandbox.gate.source import scope_for as scope_for
-    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
     from terok_sandbox.launch.check import SAFE_ANNOTATION_KEYS as SAFE_ANNOTATION_KEYS
-    from terok_sandbox.launch.check import check_spec as check_spec
-    from terok_sandbox.launch.gpu import gpu_args as gpu_args
-    from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
     from terok_sandbox.launch.registry_hosts import policy_tiers as policy_tiers
     from terok_sandbox.launch.registry_hosts import profile_tiers as profile_tiers
     from terok_sandbox.launch.resources import PerContainerResources as PerContainerResources
@@ -81,14 +71,11 @@ if TYPE_CHECKING:
     from terok_sandbox.setup.stages import run_uninstall as run_uninstall
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import Policy as Policy
-    from terok_sandbox.shield.policy import parse_line as parse_line
-    from terok_sandbox.shield.profiles import list_profiles as list_profiles
-    from terok_sandbox.shield.profiles import profile_path as profile_path
+    from terok_sandbox.shield.policy import parse_policy_line as parse_policy_line
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import Sidecar as Sidecar
     from terok_sandbox.values.host import ContainerState as ContainerState
-    from terok_sandbox.values.host import HostFacts as HostFacts
     from terok_sandbox.values.launch import SecurityClass as SecurityClass
     from terok_sandbox.values.launch import Sharing as Sharing
     from terok_sandbox.values.launch import VolumeSpec as VolumeSpec
@@ -101,7 +88,6 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.errors import RoutesError as RoutesError
     from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
-    from terok_sandbox.vault.routes import load_routes as load_routes
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.rules import read_rules as read_rules
     from terok_sandbox.vault.scrub import MIN_SECRET as MIN_SECRET
@@ -113,8 +99,6 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session
     from terok_sandbox.vault.usage.journal import project_dir as project_dir
-    from terok_sandbox.vault.usage.journal import settled_rows as settled_rows
+    from terok_sandbox.vault.usage.journal import read_usage as read_usage
     from terok_sandbox.vault_addr import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox.vault_addr import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

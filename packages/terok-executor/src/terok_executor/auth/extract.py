@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from terok_util import register_secret, yaml
 
 from terok_executor.auth.errors import CredentialShapeError
+from terok_executor.credentials import SECRET_FIELDS
 
 if TYPE_CHECKING:
     from terok_executor.roster.types import CredentialFile
 
-SECRET_FIELDS = frozenset({"key", "token", "access_token", "refresh_token", "id_token", "client_secret"})
-"""Names of stored values that must never leave the vault."""
 MAX_FILE_BYTES = 256 * 1024
 MAX_VALUE = 16 * 1024
 _MISSING = object()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from terok_executor.auth.extract import SECRET_FIELDS
 from terok_executor.auth.files import walk_inside
+from terok_executor.credentials import SECRET_FIELDS
 from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
 
 _CHUNK = 1024 * 1024

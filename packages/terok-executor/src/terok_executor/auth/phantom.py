@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import yaml
 
-from terok_executor.auth.extract import SECRET_FIELDS
-
 if TYPE_CHECKING:
     from terok_executor.roster.types import CredentialFile
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_]{0,31})\}")
 _NOTHING = object()
-
-
-def public_part(credential: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a stored credential a container may know: everything but the secrets and their expiry."""
-    return {name: value for name, value in credential.items() if name not in SECRET_FIELDS | {"expires_at"}}
 
 
 def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> str | None:

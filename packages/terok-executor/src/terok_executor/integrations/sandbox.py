@@ -5,10 +5,9 @@ Names are loaded when first used: the command tree needs the sandbox's commands,
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_sandbox import COMMANDS as COMMANDS
     from terok_sandbox import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
@@ -54,35 +53,33 @@ if TYPE_CHECKING:
     from terok_sandbox import Wiring as Wiring
     from terok_sandbox import allocate_per_container_resources as allocate_per_container_resources
     from terok_sandbox import check_key as check_key
-    from terok_sandbox import check_mount_sources as check_mount_sources
     from terok_sandbox import check_setup as check_setup
-    from terok_sandbox import check_spec as check_spec
     from terok_sandbox import doctor_exit_code as doctor_exit_code
     from terok_sandbox import endpoint as endpoint
     from terok_sandbox import examine as examine
     from terok_sandbox import expiry as expiry
     from terok_sandbox import find_git as find_git
-    from terok_sandbox import gpu_args as gpu_args
-    from terok_sandbox import installed_cdi_devices as installed_cdi_devices
     from terok_sandbox import is_plain as is_plain
     from terok_sandbox import make_sidecar as make_sidecar
     from terok_sandbox import open_vault as open_vault
-    from terok_sandbox import parse_line as parse_line
+    from terok_sandbox import parse_policy_line as parse_policy_line
     from terok_sandbox import parse_routes as parse_routes
     from terok_sandbox import policy_tiers as policy_tiers
-    from terok_sandbox import profile_path as profile_path
     from terok_sandbox import profile_tiers as profile_tiers
     from terok_sandbox import provision_session as provision_session
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
     from terok_sandbox import read_rules as read_rules
+    from terok_sandbox import read_usage as read_usage
     from terok_sandbox import resolve_repo as resolve_repo
     from terok_sandbox import run_git as run_git
     from terok_sandbox import run_setup as run_setup
     from terok_sandbox import run_uninstall as run_uninstall
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import seed_workspace as seed_workspace
-    from terok_sandbox import settled_rows as settled_rows
     from terok_sandbox import uncommitted as uncommitted
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)
+    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
+    from terok_sandbox.launch.check import check_spec as check_spec
+    from terok_sandbox.launch.gpu import gpu_args as gpu_args
+    from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
+    from terok_sandbox.shield.profiles import profile_path as profile_path

@@ -11,7 +11,7 @@ from typing import Any
 
 from terok_util import safe_text
 
-from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, run_git, settled_rows
+from terok_executor.integrations.sandbox import SandboxConfig, SandboxError, pusher, read_audit, read_usage, run_git
 from terok_executor.launch.task_files import RunRecord
 from terok_executor.runner.delivery import Delivery
 
@@ -121,7 +121,7 @@ def collect_result(
         usage=token_use(
             row
             for path in sorted(config.usage_dir.glob(f"*/{record.container}.jsonl"))
-            for row in settled_rows(path)
+            for row in read_usage(path)
             if _text(row, "time")[:19] >= record.started[:19]
         ),
         delivery=delivery,

@@ -197,7 +197,7 @@ COMMANDS = CommandTree(
             "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"
         ),
         CommandDef(
-            "gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:GATE_COMMANDS"
+            "gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:GATE_VERBS"
         ),
     )
 )

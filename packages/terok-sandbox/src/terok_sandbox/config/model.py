@@ -6,7 +6,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from terok_util import ensure_dir, lean_dataclass, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
+from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ConfigError, SandboxError
 from terok_sandbox.values.names import PLAIN_HINT, is_plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from terok_util import lean_dataclass
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import VaultError
 

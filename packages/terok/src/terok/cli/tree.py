@@ -8,7 +8,7 @@ from __future__ import annotations
 from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
 
 from terok.integrations.executor import COMMANDS as EXECUTOR
-from terok.integrations.sandbox import GATE_COMMANDS
+from terok.integrations.sandbox import GATE_VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ COMMANDS = CommandTree(
     (
         DEMO,
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
-        *(node for node in GATE_COMMANDS if node.name in {"review", "promote", "reject"}),
+        *(node for node in GATE_VERBS if node.name in {"review", "promote", "reject"}),
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
         VAULT,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_executor import COMMANDS as COMMANDS
     from terok_executor import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor import VAULT_COMMANDS as VAULT_COMMANDS
@@ -16,5 +15,3 @@ if TYPE_CHECKING:
     from terok_executor import load_record as load_record
     from terok_executor import store_api_key as store_api_key
     from terok_executor import task_dir as task_dir
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

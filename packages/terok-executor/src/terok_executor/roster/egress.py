@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import SandboxError, endpoint, parse_line
+from terok_executor.integrations.sandbox import SandboxError, endpoint, parse_policy_line
 from terok_executor.roster.provider import Provider
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _allow(text: str) -> str:
         raise RequestError(f"not a destination: {text[:80]!r}", hint="use HOST:PORT, for example deb.example.org:443")
     line = f'+ {match["host"]}:{port} %reason="asked for with --allow"'
     try:
-        parse_line(line, source="--allow")
+        parse_policy_line(line, source="--allow")
     except SandboxError as error:
         raise RequestError(f"not a destination: {text[:80]!r}: {error.message}", hint=error.hint) from None
     return line
