@@ -14,10 +14,7 @@ with lazy_imports(globals()):
 
     from terok_executor.auth.authenticator import Authenticator as Authenticator
     from terok_executor.auth.authenticator import authenticate as authenticate
-    from terok_executor.auth.errors import ConfigPatchError as ConfigPatchError
-    from terok_executor.auth.errors import CredentialShapeError as CredentialShapeError
-    from terok_executor.auth.errors import LoginError as LoginError
-    from terok_executor.auth.output import AuthEvent as AuthEvent
+    from terok_executor.auth.session import AuthEvent as AuthEvent
     from terok_executor.auth.session import AuthSession as AuthSession
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
@@ -61,7 +58,10 @@ with lazy_imports(globals()):
     from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
     from terok_executor.errors import BuildError as BuildError
+    from terok_executor.errors import ConfigPatchError as ConfigPatchError
+    from terok_executor.errors import CredentialShapeError as CredentialShapeError
     from terok_executor.errors import ExecutorError as ExecutorError
+    from terok_executor.errors import LoginError as LoginError
     from terok_executor.errors import PrerequisiteError as PrerequisiteError
     from terok_executor.errors import RequestError as RequestError
     from terok_executor.errors import RosterError as RosterError

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from terok_executor.auth.container import ContainerLogin
-from terok_executor.auth.errors import LoginError
 from terok_executor.auth.session import LOGIN_SECONDS, AuthSession
 from terok_executor.credentials import DEFAULT_SET, store_credential, store_key
-from terok_executor.errors import RequestError
+from terok_executor.errors import LoginError, RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine, silent
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE

@@ -12,10 +12,10 @@ from typing import Any
 
 from terok_util import FileError, ensure_dir, namespace_runtime_dir
 
-from terok_executor.auth.errors import LoginError
-from terok_executor.auth.extract import MAX_FILE_BYTES, extract
+from terok_executor.auth.credential_files import MAX_FILE_BYTES, extract
 from terok_executor.auth.files import read_inside, shred_tree
 from terok_executor.auth.session import LOGIN_SECONDS
+from terok_executor.errors import LoginError
 from terok_executor.integrations.sandbox import PolicyTiers, RunSpec, Sandbox, Sharing, VolumeSpec, Wiring
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.types import Agent, LoginSpec

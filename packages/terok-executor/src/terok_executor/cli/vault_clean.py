@@ -8,8 +8,7 @@ from pathlib import Path
 
 from terok_util import FileError, safe_text, show
 
-from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.leaks import Leak, scan_trees, vault_secrets
+from terok_executor.auth.leaks import Leak, scan_container, scan_trees, vault_secrets
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
 from terok_executor.paths import mounts_dir

@@ -49,6 +49,11 @@ def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     return _load("providers", (provider,), user_dir)
 
 
+def shipped_schema(kind: str) -> str:
+    """Return the shipped JSON Schema."""
+    return (RESOURCES / "schema" / f"{kind}.schema.json").read_text("utf-8")
+
+
 def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> dict[str, Any]:
     """Return what the files of one kind describe; `modules` define the dataclasses that occur in it."""
     gathered = _gathered(kind, user_dir if user_dir is not None else user_roster_dir(kind))

@@ -11,9 +11,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.auth.container_leaks import scan_container
 from terok_executor.auth.files import read_inside, shred_tree, walk_inside
-from terok_executor.auth.leaks import Secret, scan_trees, secrets_in
+from terok_executor.auth.leaks import Secret, scan_container, scan_trees, secrets_in
 from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import Patterns
 from terok_executor.runner.storage import tree_bytes
