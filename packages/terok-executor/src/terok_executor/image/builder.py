@@ -207,11 +207,12 @@ class ImageBuilder:
                 return False
             return facts.labels.get(CONTENT_LABEL) == contents.of_l1(below, [known[name] for name in names])
 
-        seen = podman.facts_of([self.base.image, self.l0_tag(), guess])
-        below = seen or podman.facts_of([self.base.image, self.l0_tag()])
-        if below is None or below[1].labels.get(CONTENT_LABEL) != contents.of_l0(below[0].id):
+        seen = podman.facts_found([self.base.image, self.l0_tag(), guess])
+        # Where the base or L0 is the one that is missing, the second is not what an L0 on the first would be.
+        if len(seen) < 2 or seen[1].labels.get(CONTENT_LABEL) != contents.of_l0(seen[0].id):
             return None
-        if seen and fits(below[1].id, seen[2]):
+        below = seen[:2]
+        if len(seen) == 3 and fits(below[1].id, seen[2]):
             return guess
         tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
         for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):

@@ -37,7 +37,7 @@ class Mirrored:
 
 def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
     """Bring the repository's mirror up to date; says what a person who starts on `branch` ought to know of it."""
-    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address)
+    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address, config=config)
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
     heads = gate.branch_heads()
