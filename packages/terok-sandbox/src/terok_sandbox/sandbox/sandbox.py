@@ -93,8 +93,7 @@ class Sandbox:
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
 
-        The image may still have to be built. `new_name` also asks Podman whether it has a container of that name, which
-        `run` leaves to the launch itself.
+        The image need not exist yet. `new_name` also asks Podman for a container of that name, as only a launch does.
         """
         check_spec(spec)  # a wrong value is wrong on any host
         self.supervision.check_setup(self.config)
