@@ -11,7 +11,7 @@ from terok_sandbox.sandbox.listing import BARE
 from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
-from terok_sandbox.supervise.supervision import SSH_SOCKET
+from terok_sandbox.supervise.worker_plan import SSH_SOCKET
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 

@@ -85,9 +85,9 @@ class Sandbox:
     def supervision(self) -> Supervision:
         """The supervising side."""
         if self._supervision is None:
-            from terok_sandbox.sandbox.hook_supervision import HookSupervision
+            from terok_sandbox.sandbox.hook_supervisor import HookSupervisor
 
-            self._supervision = HookSupervision()
+            self._supervision = HookSupervisor()
         return self._supervision
 
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.shield.wall import Wall
-    from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.supervise.handover import FirstProcess
     from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
@@ -228,7 +228,7 @@ class Shield:
         return answer
 
     def _asked_again(
-        self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
+        self, target: FirstProcess, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
         from terok_sandbox.sandbox.unattended import attend
 

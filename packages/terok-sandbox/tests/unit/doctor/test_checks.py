@@ -27,7 +27,7 @@ from terok_sandbox.shield.live_store import LiveState, save_live
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import GRACE
-from terok_sandbox.supervise.supervision import SSH_SOCKET
+from terok_sandbox.supervise.worker_plan import SSH_SOCKET
 from terok_sandbox.values.posture import LIVE_FILE
 
 BAD = CheckVerdict("warn", "", fixable=True)

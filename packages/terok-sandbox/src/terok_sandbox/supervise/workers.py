@@ -21,8 +21,8 @@ from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.handover import ProcessId, start_time
 from terok_sandbox.supervise.logfile import LogFile
-from terok_sandbox.supervise.supervision import Supervision, load
 from terok_sandbox.supervise.worker import become_worker
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
@@ -83,7 +83,7 @@ class _Member:
         self.told, self.confined = -1, ""
 
 
-class Crew:
+class Workers:
     """Starts what the sidecar wires (the gateway always), and keeps it running.
 
     `others` returns the children of this process that are not the crew's: what else turns up is ended.
@@ -91,14 +91,14 @@ class Crew:
 
     def __init__(
         self,
-        supervision: Supervision,
+        plan: WorkerPlan,
         selector: selectors.BaseSelector,
         log: LogFile,
         *,
         error_fd: int,
         others: Callable[[], dict[str, ProcessId]],
     ) -> None:
-        self._supervision = supervision
+        self._plan = plan
         self._selector = selector
         self._log = log
         self._error_fd = error_fd
@@ -207,7 +207,7 @@ class Crew:
         )
 
     def _fork(self, name: str, context: WorkerContext) -> int:
-        entry = load(getattr(self._supervision, name))
+        entry = load(getattr(self._plan, name))
         parent = os.getpid()
         told, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
@@ -219,7 +219,7 @@ class Crew:
                 parent=parent,
                 error_fd=self._error_fd,
                 report_fd=tell,
-                memory=self._supervision.worker_memory,
+                memory=self._plan.worker_memory,
             )
         os.close(tell)
         self._members[name].hear(told)
@@ -277,10 +277,10 @@ class Crew:
         return True
 
     def _schedule(self, member: _Member, *, lived: float) -> None:
-        member.failures = 0 if lived > self._supervision.healthy_after else member.failures + 1
+        member.failures = 0 if lived > self._plan.healthy_after else member.failures + 1
         backoff = 0.0 if member.failures == 0 else _FIRST_BACKOFF * 2 ** min(member.failures - 1, 10)
         member.restarts += 1
-        member.due = time.monotonic() + min(backoff, self._supervision.longest_backoff)
+        member.due = time.monotonic() + min(backoff, self._plan.longest_backoff)
 
 
 def _listeners(worker: str, assignment: Assignment) -> dict[str, socket.socket]:

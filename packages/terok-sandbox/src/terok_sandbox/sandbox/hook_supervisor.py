@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.protocol import Container
 
 
-class HookSupervision:
+class HookSupervisor:
     """Supervision by the fork server and the OCI hook."""
 
     def check_setup(self, config: SandboxConfig) -> None:

@@ -17,7 +17,7 @@ FORKSERVER_SOCKET: Final = "forkserver.sock"
 
 
 @dataclass(frozen=True, slots=True)
-class Supervision:
+class WorkerPlan:
     """Entry points (`module:function`) and times in seconds.
 
     `broker` and `gateway` take a `WorkerContext` and return an exit code; `rules` takes a `Sidecar` and
