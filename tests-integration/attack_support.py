@@ -1,4 +1,4 @@
-"""Names that lead where an attacker wants them, and containers that try to get out."""
+"""Names that lead where an attacker wants, and containers that try to get out."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from support import Shell, host_address
 
 LAB, LAB6 = "198.51.100.80", "2001:db8:1::10"
 FOUR, SIX, MARK = "198.51.100.83", "2001:db8:1::12", "198.51.100.82"
-"""One name each leads there: what is said of that name alone opens and closes them."""
+"""One name leads to each address, so that a verdict about that name opens and closes it."""
 UNNAMED, UNNAMED6 = "198.51.100.81", "2001:db8:1::11"
-"""No name leads there, so nothing that was allowed before can be open still."""
+"""No name leads there, so nothing allowed before can still be open."""
 ZONE: dict[str, tuple[tuple[str, ...], ...]] = {
     # name: the answers in turn, each a list of addresses
     "web.attack.test": ((LAB, LAB6),),
@@ -41,7 +41,7 @@ RULES = [f"{name}:{port}" for name in ZONE for port in (80, 8080)] + ["*.wild.at
 
 @dataclass
 class Names:
-    """A resolver of the test: what it was asked, and what it answers next."""
+    """The test's resolver: the questions it got, and its next answers."""
 
     port: int = 0
     asked: list[str] = field(default_factory=list)
@@ -77,13 +77,13 @@ class Walled:
         return done.code, done.out
 
     def raw(self, host: str, port: int, payload: bytes, *, seconds: float = 20) -> str:
-        """Connect to *host* from inside, send *payload*, return what comes back; a name is looked up there."""
+        """Connect to `host` from inside, send `payload` and return the answer; a name is looked up inside."""
         coded = base64.b64encode(payload).decode()
         script = f"exec 3<>/dev/tcp/{host}/{port} || exit 9; echo {coded} | base64 -d >&3; timeout {seconds} cat <&3"
         return self.sh(f"{script} 2>&1", timeout=seconds + 20)[1]
 
     def raws(self, probes: list[tuple[str, int, bytes]]) -> str:
-        """Do as :meth:`raw` for many at once; return all that came back."""
+        """Do what `raw` does for many hosts at once; return all answers."""
         script = "".join(
             f"(exec 3<>/dev/tcp/{host}/{port} && echo {base64.b64encode(payload).decode()} | base64 -d >&3"
             " && timeout 6 cat <&3) 2>&1 &\n"
@@ -100,11 +100,11 @@ class Walled:
         return self.raws([("127.0.0.1", 9421, f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode()) for host in hosts])
 
     def fetch(self, host: str, port: int = 80) -> str:
-        """Ask *host* for a page by plain HTTP, the way this enforcement leads."""
+        """Ask `host` for a page by plain HTTP, in the way of this enforcement."""
         return self.raw(*self.request(host, port))
 
     def request(self, host: str, port: int) -> tuple[str, int, bytes]:
-        """Return where to connect to, and what to send, for a page of *host*."""
+        """Return where to connect to, and the bytes to send, for a page of `host`."""
         shown = f"[{host}]" if ":" in host else host
         if self.mode == "filter":
             return host, port, f"GET / HTTP/1.0\r\nHost: {shown}\r\n\r\n".encode()
@@ -112,11 +112,11 @@ class Walled:
         return "127.0.0.1", 9421, request.encode()
 
     def tunnel(self, host: str, port: int, payload: bytes = b"") -> str:
-        """Connect through the proxy and send *payload*."""
+        """Connect through the proxy and send `payload`."""
         return self.raw("127.0.0.1", 9421, f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode() + payload)
 
     def until(self, holds: Callable[[list[dict]], bool], act: Callable[[], object] = lambda: None) -> None:
-        """Wait until the audit rows are as wanted; *act* is done again each time, for rows are limited by rate."""
+        """Wait until the audit rows are as wanted; repeat `act` each time, because the rate of rows is limited."""
         deadline = time.monotonic() + 90
         while not holds(self.audit()):
             assert time.monotonic() < deadline, self.audit()[-20:]

@@ -1,4 +1,4 @@
-"""A sign-in service: a script inside the container of a sign-in, and a token endpoint on the loopback."""
+"""A sign-in service: a script inside the sign-in's container, and a token endpoint on the loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRESH = jwt({"exp": 4_000_000_000, "jti": "fedcba9876543210"})
 
 
 class Service(BaseHTTPRequestHandler):
-    """Answers Codex's device sign-in at once, and gives an access token that has expired long ago."""
+    """Answers Codex's device sign-in at once, with an access token that expired long ago."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -52,7 +52,7 @@ class Service(BaseHTTPRequestHandler):
 
 
 class TokenEndpoint:
-    """Counts refreshes; each makes the last refresh token worthless. ``refuses`` makes it answer as after a ban."""
+    """Counts refreshes; each invalidates the last refresh token. With `refuses` it answers as after a ban."""
 
     def __init__(self) -> None:
         self.url, self.refreshes, self.refuses, self.refresh_token = "", 0, False, REFRESH_TOKEN

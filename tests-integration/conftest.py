@@ -16,33 +16,33 @@ from support import BASE, Shell, Terminal
 from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
-"""What reads the record of the laboratory network: one lane, so that no test finds the contacts of another."""
+"""Tests that read the record of the laboratory network; in one worker, so that none finds the contacts of another."""
 BUILDS = ("test_images.py", "test_registries.py", "test_sandbox_alone.py")
-"""What builds from our images with `podman build`, or cuts builds short: one lane, as they share Podman's storage."""
+"""Tests that build from our images, or cut builds short; in one worker, because they share Podman's storage."""
 
 
 def pytest_configure() -> None:
-    """Give each lane (a worker of pytest-xdist) a terok of its own; they share Podman's storage and the images."""
-    lane = os.environ.get("PYTEST_XDIST_WORKER")
-    if lane is None or "TEROK_ROOT" not in os.environ:
+    """Give each worker of pytest-xdist its own terok; they share Podman's storage and the images."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None or "TEROK_ROOT" not in os.environ:
         return
     shared, runtime = Path(os.environ["TEROK_ROOT"]), Path(os.environ["TEROK_SANDBOX_RUNTIME_DIR"])
-    root = shared / lane
+    root = shared / worker
     root.mkdir(mode=0o700, exist_ok=True)
     lines = Path(os.environ["CONTAINERS_CONF"]).read_text().splitlines(keepends=True)
     (root / "containers.conf").write_text("".join(line for line in lines if "hooks_dir" not in line))
     os.environ |= {
         "TEROK_ROOT": str(root),
-        "TEROK_SANDBOX_RUNTIME_DIR": str(runtime.with_name(lane)),
+        "TEROK_SANDBOX_RUNTIME_DIR": str(runtime.with_name(worker)),
         "TEROK_EXECUTOR_STATE_DIR": str(shared / "state/executor"),  # with the lock of the images
         "CONTAINERS_CONF": str(root / "containers.conf"),
     }
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remove what an interrupted run left in a private Podman, and build the images, before any lane starts.
+    """Remove the remains of an interrupted run and build the images, before any worker starts.
 
-    A run of chosen tests (``-k``, or files by name) builds what they need when they need it.
+    A run of chosen tests (`-k`, or files by name) builds what they need when they need it.
     """
     if "PYTEST_XDIST_WORKER" in os.environ or "CONTAINERS_STORAGE_CONF" not in os.environ:
         return
@@ -58,17 +58,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             subprocess.run(["terok-executor", "build", *agents, "--base", BASE], check=True, timeout=1800)
 
 
-class Lanes(LoadScopeScheduling):
-    """Keeps the tests of a file in one lane, where they share their containers, and those of the laboratory too."""
+class ByFile(LoadScopeScheduling):
+    """Keeps the tests of a file, which share containers, in one worker, and those of the laboratory too."""
 
     def _split_scope(self, nodeid: str) -> str:
         place = nodeid.partition("::")[0].removeprefix("tests-integration/").partition("/")[0]
         return "laboratory" if place in LABORATORY else "builds" if place in BUILDS else place
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
-    """Let pytest-xdist distribute tests by `Lanes`."""
-    return Lanes(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Let pytest-xdist distribute tests by `ByFile`."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +81,12 @@ def sh(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="session")
 def ready(sh: Shell) -> Iterator[Shell]:
-    """Give a machine after `terok-executor setup`; nothing of the tests may be left running afterwards."""
+    """Give a machine after `terok-executor setup`; check that no container of the tests runs afterwards."""
     sh("terok-executor", "setup", timeout=180)
     yield sh
     left = sh("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^it-").out.split()
     sidecars = Path(sh.environment["TEROK_ROOT"]) / "state/sandbox/sidecar"
-    left = [name for name in left if (sidecars / f"{name}.json").exists()]  # another lane may still run
+    left = [name for name in left if (sidecars / f"{name}.json").exists()]  # another worker may still run
     if left:
         sh("podman", "rm", "-f", "-t", "0", *left)
     sh("terok-sandbox", "supervisor", "stop", code=None)
@@ -95,14 +95,14 @@ def ready(sh: Shell) -> Iterator[Shell]:
 
 @pytest.fixture(scope="session")
 def base_image(ready: Shell) -> str:
-    """Return the local image that the sandbox's own tests start: the distribution and nothing else."""
+    """Return the local image that the sandbox's own tests start: the distribution alone."""
     ready("terok-executor", "build", "demo", "--base", BASE, timeout=1200)
     return "localhost/terok-base:trixie"
 
 
 @pytest.fixture(scope="session")
 def real_key(ready: Shell) -> str:
-    """Store a made-up key for the demo and Anthropic providers in the vault; no container may ever show it."""
+    """Store an invented key for the demo and Anthropic providers in the vault; no container may ever show it."""
     key = "real-" + secrets.token_urlsafe(36)
     for provider in ("demo", "anthropic"):
         ready("terok-executor", "auth", provider, stdin=key + "\n")
@@ -111,7 +111,7 @@ def real_key(ready: Shell) -> str:
 
 @pytest.fixture
 def upstream(ready: Shell) -> Callable[[str, str], None]:
-    """Point a provider at another upstream, as a user does: with a file in the configuration directory."""
+    """Point a provider at another upstream as a user does, with a file in the configuration directory."""
     providers = Path(ready.environment["TEROK_ROOT"]) / "config/providers"
     providers.mkdir(parents=True, exist_ok=True)
 
@@ -123,7 +123,7 @@ def upstream(ready: Shell) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def terminal(ready: Shell) -> Iterator[Callable[..., Terminal]]:
-    """Open commands on terminals, which end with the test."""
+    """Open commands on terminals that end with the test."""
     opened: list[Terminal] = []
 
     def start(*argv: str) -> Terminal:
@@ -143,7 +143,7 @@ def name() -> str:
 
 @pytest.fixture
 def container(ready: Shell, name: str) -> Iterator[str]:
-    """Give a container name; whatever the test made of it is removed afterwards."""
+    """Give a container name, and remove its container afterwards."""
     yield name
     ready("terok-sandbox", "rm", name, code=None)
 

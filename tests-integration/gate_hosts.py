@@ -22,7 +22,7 @@ import trustme
 HTTP_BACKEND = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
 
 NAME = "forge.example.test"
-"""Another name of the https host, which only `leading_to` leads to."""
+"""Another name of the https host, to which only `leading_to` leads."""
 
 
 def free_port() -> int:
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 @contextmanager
 def ssh_host(place: Path, sshd: str) -> Iterator[tuple[str, Path]]:
-    """Run sshd as this user; yields the start of an address and the socket of an agent with the one key it knows."""
+    """Run sshd as this user; yield the start of an address, and the socket of an agent with the only key it accepts."""
     place.mkdir(mode=0o700)
     for key in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / key)], check=True)
@@ -137,7 +137,7 @@ class _Git(http.server.BaseHTTPRequestHandler):
 def https_host(
     place: Path, root: Path, token: str
 ) -> Iterator[tuple[str, Path, list[str], list[tuple[str, str, str]]]]:
-    """Serve ``root``, and Forgejo's call for a pull request, to whoever has the token.
+    """Serve `root`, and Forgejo's call for a pull request, to clients with the token.
 
     Yields the URL, the CA's certificate, the credentials presented, and (path, base, title) of each pull request.
     """
@@ -186,7 +186,7 @@ def _pass(source: socket.socket, sink: socket.socket) -> None:
 
 @contextmanager
 def leading_to(url: str) -> Iterator[str]:
-    """Run a proxy that leads every CONNECT to the host of ``url``; yields the proxy's URL."""
+    """Run a proxy that leads every CONNECT to the host of `url`; yield the proxy's URL."""
     handler = type("Proxy", (_Connect,), {"target": int(url.rpartition(":")[2])})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
         thread = threading.Thread(target=proxy.serve_forever)

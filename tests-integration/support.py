@@ -1,4 +1,4 @@
-"""What the integration tests share: running commands as a user does, and what a machine may lack."""
+"""Helpers of the integration tests: commands run as a user runs them, and capabilities that a machine may lack."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Terminal:
         self.wait(lambda: text in self.seen, lambda: f"{text!r} never came:\n{self.seen[-3000:]}", timeout)
 
     def wait(self, condition: Callable[[], bool], failure: Callable[[], str], timeout: float = 180.0) -> None:
-        """Take in what comes until the condition holds."""
+        """Read output until the condition holds."""
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, failure()
@@ -108,14 +108,14 @@ class Terminal:
 
 
 def unavailable(capability: str) -> str | None:
-    """Return the listed reason why this machine cannot show ``capability``, if there is one."""
+    """Return the listed reason why this machine lacks `capability`, if there is one."""
     entries = tomllib.loads((ROOT / "tools/unavailable.toml").read_text()).get("unavailable", [])
     conditions = {"any"} | ({"no-root"} if "TEROK_LAB" not in os.environ else set())
     return next((e["reason"] for e in entries if e["needs"] == capability and e["when"] in conditions), None)
 
 
 def needs(capability: str, present: bool) -> None:
-    """Fail the test when the machine lacks a capability, unless tools/unavailable.toml lists it with a reason."""
+    """Fail the test if the machine lacks a capability, unless tools/unavailable.toml lists it with a reason."""
     if present:
         return
     if reason := unavailable(capability):
@@ -124,7 +124,7 @@ def needs(capability: str, present: bool) -> None:
 
 
 def contacts(*, since: int = 0) -> list[dict]:
-    """Return what has reached the laboratory network so far, but for the first ``since``.
+    """Return the contacts of the laboratory network so far, without the first `since`.
 
     What is under way is waited for: each socket there takes a contact of ours behind all that came before.
     """
@@ -148,14 +148,14 @@ def contacts(*, since: int = 0) -> list[dict]:
 
 
 def host_address() -> str:
-    """Return the host's own address on its outgoing interface (nothing is sent: a datagram socket only looks it up)."""
+    """Return the host's own address on its outgoing interface; a datagram socket looks it up and sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("198.51.100.1", 9))
         return str(probe.getsockname()[0])
 
 
 def tool(name: str) -> str:
-    """Return a host tool's path; fail when it is not there (tools/bootstrap installs it)."""
+    """Return a host tool's path; fail if it is missing (tools/bootstrap installs it)."""
     path = shutil.which(name)
     assert path, f"{name} is not on this machine; run tools/bootstrap"
     return path

@@ -39,12 +39,12 @@ TRUST = (
     "/etc/npmrc",
     "/etc/resolv.conf",
 )
-"""What this machine's clients of package mirrors go by."""
+"""The configuration by which this machine's clients find and trust package mirrors."""
 KEPT_ENV = ("PIP_", "NPM_CONFIG_", "npm_config_", "SSL_", "CURL_", "REQUESTS_")
 
 
 def make_root(fresh: bool) -> Path:
-    """Return the Debian 13 root, made when there is none or a fresh one is wanted."""
+    """Return the Debian 13 root; make it if there is none, or if a fresh one is wanted."""
     tar, root = CACHE / "root.tar", CACHE / "root"
     if not tar.exists():
         tool = which("mmdebstrap")
@@ -63,7 +63,7 @@ def make_root(fresh: bool) -> Path:
 
 
 def furnish(root: Path) -> Path:
-    """Copy trust, name service, npm and the checkout into the root; return where the checkout is, as seen inside."""
+    """Copy trust, name service, npm and the checkout into the root; return the checkout's path inside."""
     for name in TRUST:
         source, target = Path(name), root / name.lstrip("/")
         if source.is_dir():
@@ -77,7 +77,7 @@ def furnish(root: Path) -> Path:
         (root / "usr/bin/node").chmod(0o755)
         shutil.copytree(Path(npm).resolve().parents[1], root / "usr/lib/node_modules/npm", symlinks=True)
         (root / "usr/bin/npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
-    for state in root.glob("home/*/.terok-dev/*/state"):  # its vault was locked when the last run's /run went
+    for state in root.glob("home/*/.terok-dev/*/state"):  # the last run's /run had the passphrase of its vault
         subprocess.run(["rm", "-rf", "--one-file-system", str(state)], check=True)
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
     superuser = pwd.struct_passwd(("root", "x", 0, 0, "", str(root / "srv"), "/bin/sh"))
@@ -85,7 +85,7 @@ def furnish(root: Path) -> Path:
 
 
 def package_directories() -> list[str]:
-    """List the local directories that this machine's pip takes packages from; they are shown inside, read-only."""
+    """List the local directories from which this machine's pip takes packages; inside they are mounted read-only."""
     python = usable_python()
     done = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     named = re.findall(r"(?:file://|[\s'\"=])(/[\w./+-]+)", done.stdout)
@@ -94,7 +94,7 @@ def package_directories() -> list[str]:
 
 
 def enter(root: Path, directory: Path, command: list[str]) -> int:
-    """Run the command inside, in namespaces of its own that end with it."""
+    """Run the command inside, in its own namespaces, which end with it."""
     shell = Path(__file__).with_name("debian13.sh")
     environment = {
         **passed_environment(),
@@ -113,7 +113,7 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     chosen = parser.parse_args()
     if os.geteuid() != 0:
-        print("debian13.py: needs root: it mounts and changes the root directory", file=sys.stderr)
+        print("debian13.py: needs root, because it mounts and changes the root directory", file=sys.stderr)
         return 3
     try:
         began = time.monotonic()

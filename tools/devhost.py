@@ -1,4 +1,4 @@
-"""What a development machine needs, and how to get it: shared by tools/bootstrap, tools/test and tools/demo.
+"""The needs of a development machine, and how to meet them: shared by tools/bootstrap, tools/test and tools/demo.
 
 Standard library only, because it runs before anything is installed. Facts about hosts: docs/developer/host.md.
 """
@@ -61,7 +61,7 @@ PASSED_PREFIXES = ("PIP_", "NPM_CONFIG_", "npm_config_")
 
 
 class HostError(Exception):
-    """Something the machine lacks that this script may not or cannot change."""
+    """The machine lacks something that this script must not or cannot change."""
 
 
 def say(text: str) -> None:
@@ -70,7 +70,7 @@ def say(text: str) -> None:
 
 
 def tag() -> str:
-    """Return what tells this checkout from others on the machine."""
+    """Return a short name that tells this checkout from others on the machine."""
     return hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 
 
@@ -80,7 +80,7 @@ def which(name: str) -> str | None:
 
 
 def usable_python() -> str:
-    """Return an interpreter that every user of the machine may run and that can make virtual environments."""
+    """Return an interpreter that every user of the machine can run and that can make virtual environments."""
     for candidate in (*(f"/usr/bin/python3.{minor}" for minor in (13, 12, 11)), "/usr/bin/python3", sys.executable):
         if not os.access(candidate, os.X_OK):
             continue
@@ -91,7 +91,7 @@ def usable_python() -> str:
 
 
 def missing_packages() -> list[str]:
-    """List the Debian packages whose tools are not on this machine."""
+    """List the Debian packages whose tools this machine lacks."""
     missing = {package for tool, package in HOST_TOOLS.items() if which(tool) is None}
     if not any(which(tool) for tool in NETWORK_TOOLS):
         missing.update(("slirp4netns",) if _debian_major() < 13 else ("passt",))
@@ -119,7 +119,7 @@ def _debian_major() -> int:
 
 
 def as_root(argv: list[str]) -> list[str] | None:
-    """Return ``argv`` as root would run it, or None when there is no way to become root without a question."""
+    """Return `argv` as root would run it; None if becoming root would need a password."""
     if os.geteuid() == 0:
         return argv
     sudo = shutil.which("sudo")
@@ -129,7 +129,7 @@ def as_root(argv: list[str]) -> list[str] | None:
 
 
 def install_packages() -> None:
-    """Install what is missing, or say exactly what to install."""
+    """Install missing packages, or say exactly what to install."""
     packages = missing_packages()
     if not packages:
         return
@@ -157,7 +157,7 @@ def _in_range_file(path: str, user: pwd.struct_passwd) -> bool:
 
 
 def prepare_devices() -> None:
-    """Make /dev/net/tun and /dev/fuse usable for everybody, as distributions ship them."""
+    """Make /dev/net/tun and /dev/fuse usable for all users, as distributions ship them."""
     for device in ("/dev/net/tun", "/dev/fuse"):
         path = Path(device)
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o666 != 0o666:
@@ -169,7 +169,7 @@ def prepare_devices() -> None:
 
 
 def ensure_subordinate_ids(user: pwd.struct_passwd) -> None:
-    """Give the user ranges of subordinate ids, which rootless Podman maps the container's users to."""
+    """Give the user ranges of subordinate IDs, to which rootless Podman maps the users of containers."""
     if _in_range_file("/etc/subuid", user) and _in_range_file("/etc/subgid", user):
         return
     start = 100000 + 65536 * (user.pw_uid % 1000 + 1000)
@@ -183,7 +183,7 @@ def ensure_subordinate_ids(user: pwd.struct_passwd) -> None:
 
 
 def ensure_dev_user() -> pwd.struct_passwd:
-    """Make the normal user as whom everything runs when the caller is root (rootless is what is developed)."""
+    """Create the normal user that everything runs as when the caller is root, because rootless Podman is developed."""
     try:
         user = pwd.getpwnam(DEV_USER)
     except KeyError:
@@ -199,7 +199,7 @@ def ensure_dev_user() -> pwd.struct_passwd:
 
 
 def stage_checkout(user: pwd.struct_passwd) -> Path:
-    """Copy the checkout to the user's home, changed files only; the caller's own tree stays untouched."""
+    """Copy changed files of the checkout to the user's home; the caller's own tree stays untouched."""
     target = Path(user.pw_dir) / f"checkout-{tag()}"
     listing = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z", "-c", "-o", "--exclude-standard"],
@@ -237,13 +237,13 @@ def _copy_changed(source: Path, target: Path) -> None:
 
 
 def passed_environment() -> dict[str, str]:
-    """Return the part of the caller's environment that package and model clients need."""
+    """Return the variables of the caller that package and model clients need."""
     return {k: v for k, v in os.environ.items() if k in PASSED_ENV or k.startswith(PASSED_PREFIXES)}
 
 
 @contextlib.contextmanager
 def laboratory(script: str, args: list[str]) -> Iterator[dict[str, str]]:
-    """Give the integration tests their own network (tools/lab.py) where root is in reach; yield its environment."""
+    """Give the integration tests their own network (tools/lab.py) if we can become root; yield its environment."""
     wanted = script == "test" and ("--integration" in args or not {"--lint", "--unit", "-h", "--help"} & set(args))
     command = as_root([usable_python(), str(ROOT / "tools/lab.py")]) if wanted and LAB_ENV not in os.environ else None
     if command is None:
@@ -253,12 +253,12 @@ def laboratory(script: str, args: list[str]) -> Iterator[dict[str, str]]:
     with subprocess.Popen([*command, "serve", log], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as lab:
         assert lab.stdout is not None
         if lab.stdout.readline() != b"ready\n":
-            raise HostError("the laboratory network of the tests could not be made: see the lines above")
+            raise HostError("cannot make the laboratory network of the tests: see the lines above")
         yield {LAB_ENV: log}
 
 
 def run_as_dev_user(script: str, args: list[str]) -> int:
-    """Continue ``script`` as the development user on a staged copy of the checkout; return its exit code."""
+    """Continue `script` as the development user on a staged copy of the checkout; return its exit code."""
     install_packages()
     prepare_devices()
     user = ensure_dev_user()
@@ -285,7 +285,7 @@ def run_as_dev_user(script: str, args: list[str]) -> int:
 
 
 def ensure_venv() -> Path:
-    """Make .venv with the five wheels editable and the development tools; return its bin directory."""
+    """Make .venv with the five wheels, editable, and the development tools; return its bin directory."""
     venv = ROOT / ".venv"
     inputs = [ROOT / "pyproject.toml", *sorted(ROOT.glob("packages/*/pyproject.toml"))]
     digest = hashlib.sha256(str(ROOT).encode() + b"".join(path.read_bytes() for path in inputs)).hexdigest()
@@ -313,7 +313,7 @@ def _pip(argv: list[str]) -> None:
 
 
 def dev_directory() -> Path:
-    """Return the directory with the development state: outside the checkout, short enough for socket paths."""
+    """Return the directory of development state: outside the checkout, short enough for socket paths."""
     path = Path.home() / ".terok-dev" / tag()
     path.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
@@ -321,7 +321,7 @@ def dev_directory() -> Path:
 
 
 def runtime_directory() -> Path:
-    """Return the user's runtime directory, or a private one below /tmp where no login session made it."""
+    """Return the user's runtime directory, or a private one below /tmp if no login session made one."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given and Path(given).is_dir() and Path(given).stat().st_uid == os.geteuid():
         return Path(given)
@@ -342,7 +342,7 @@ def _controller(name: str) -> bool:
 
 
 def containers_conf() -> str:
-    """Render the Podman configuration that suits this machine (each line answers one fact of the host)."""
+    """Render the Podman configuration for this machine; each line answers one fact of the host."""
     lines = ["[containers]"]
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
@@ -361,7 +361,7 @@ def containers_conf() -> str:
 
 
 def development_environment() -> dict[str, str]:
-    """Return the environment of a private terok and a private Podman: the user's own ones stay untouched."""
+    """Return the environment of a private terok and a private Podman; the user's own stay untouched."""
     base = dev_directory()
     runtime = runtime_directory() / f"td-{base.name}"
     for path in (runtime, runtime / "sandbox", base / "data"):
@@ -383,7 +383,7 @@ def development_environment() -> dict[str, str]:
 
 
 def bootstrap() -> dict[str, str]:
-    """Bring a normal user's machine to where the tools run; return the environment to run them in."""
+    """Prepare a normal user's machine for the tools; return the environment to run them in."""
     if sys.version_info < MIN_PYTHON:
         raise HostError(f"Python {'.'.join(map(str, MIN_PYTHON))} or newer is needed, this is {sys.version.split()[0]}")
     install_packages()
@@ -394,7 +394,7 @@ def bootstrap() -> dict[str, str]:
 
 
 def main(script: str, body: object) -> int:
-    """Run ``body(environment, args)`` as a normal user after the bootstrap; report what is missing in plain words."""
+    """Run `body(environment, args)` as a normal user after the bootstrap; 3 if the machine lacks something."""
     args = sys.argv[1:]
     try:
         if os.geteuid() == 0:

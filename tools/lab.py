@@ -1,4 +1,4 @@
-"""A network of its own for the tests: documentation and metadata addresses lead into a namespace on this machine.
+"""A network for the tests: documentation and metadata addresses lead into a namespace on this machine.
 
 Tests of the firewall aim at addresses that must be refused. With this laboratory a hole lands here, where every
 connection and datagram is recorded, and never outside. Needs root: `tools/test` calls it when it can become root.
@@ -25,10 +25,10 @@ from pathlib import Path
 NAMESPACE = "terok-lab"
 OUTER, INNER = "tlab0", "tlab1"
 LOCK = Path("/run/terok-lab.lock")
-# Only ranges that no site uses for its own services (some put package mirrors on a documentation address).
+# Ranges that no site uses for its own services; some put package mirrors on a documentation address.
 NETWORKS = ("198.51.100.0/24", "169.254.169.254/32", "100.100.100.200/32", "10.254.0.0/24")
 OUTER6, ADDRESSES6 = "2001:db8:1::1", tuple(f"2001:db8:1::{number}" for number in (10, 11, 12))
-FENCE = "198.51.100.254"  # contacts of the tests' own, behind which they read the record
+FENCE = "198.51.100.254"  # the tests contact it before they read the record, so that earlier rows are complete
 TCP_PORTS, UDP_PORTS = (22, 53, 80, 443, 853, 8080), (53, 443, 5353, 8080)
 
 
@@ -39,14 +39,14 @@ def ip(*words: str, check: bool = True) -> None:
 def serve(record: Path) -> None:
     """Hold the only laboratory of this machine until standard input ends."""
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, signal.SIG_IGN)  # standard input ends with the caller, however it ends
+        signal.signal(stop, signal.SIG_IGN)  # the end of standard input says that the caller has ended
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("== waiting for the laboratory network: another run has it", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        down()  # what a killed one left
+        down()  # remains of a killed one
         record.write_text("")
         record.chmod(0o644)
         try:
@@ -106,7 +106,7 @@ def record(path: Path) -> None:
     with path.open("a", buffering=1) as log:
         while True:
             for key, _ in selector.select():
-                if key.data is None:  # who started it has ended
+                if key.data is None:  # the caller has ended
                     return
                 kind, port = key.data
                 assert isinstance(key.fileobj, socket.socket)
@@ -117,7 +117,7 @@ def record(path: Path) -> None:
                 else:
                     data, peer = key.fileobj.recvfrom(2048)
                     local = FENCE if data == FENCE.encode() else "*"
-                # Before the answer: who has that finds the row.
+                # Written before the answer, so that a test with the answer finds the row.
                 row = {"proto": kind.name, "port": port, "to": local, "from": peer[0], "from_port": peer[1]}
                 log.write(json.dumps(row) + "\n")
                 if connection is not None:
@@ -125,7 +125,7 @@ def record(path: Path) -> None:
 
 
 def answer(connection: socket.socket, port: int) -> None:
-    """Close a connection; on port 80 say something first, for clients that want to see success; 8080 goes on."""
+    """Close a connection; first answer on port 80, for clients that expect success. Port 8080 keeps talking."""
     if port == 8080:
         threading.Thread(target=tick, args=(connection,), daemon=True).start()
         return
@@ -138,7 +138,7 @@ def answer(connection: socket.socket, port: int) -> None:
 
 
 def tick(connection: socket.socket) -> None:
-    """Keep a connection busy for half a minute: it ends sooner only if it is cut."""
+    """Keep a connection busy for half a minute, so that an earlier end means it was cut."""
     with contextlib.suppress(OSError), connection:
         for _ in range(600):
             connection.sendall(b"tick\n")

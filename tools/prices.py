@@ -2,10 +2,10 @@
 
     python -m venv /tmp/prices && /tmp/prices/bin/pip install genai-prices && /tmp/prices/bin/python tools/prices.py
 
-The wheel carries the table as data, so that the broker imports neither the package nor what it needs. Of every model
-the table keeps what a budget needs: USD per million tokens by kind, the price above a length of the prompt, the
-vendor's service tiers, a price that is announced for a later day, and the size of the context. Batches cost less than
-that and are not told apart. Where a model has several kinds of output, the dearest counts for all of it.
+The wheel carries the table as data, so that the broker imports neither the package nor its dependencies. For every
+model the table has the facts that a budget needs: USD per million tokens by kind, the price of long prompts,
+the vendor's service tiers, a price announced for a later day, and the size of the context. Batches are cheaper and not
+told apart. If a model has several kinds of output, all of it has the price of the dearest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 TABLE = Path(__file__).resolve().parent.parent / "packages/terok-sandbox/src/terok_sandbox/vault/usage/prices.json"
 VENDORS = ("openai", "anthropic", "google", "mistral", "x-ai", "deepseek", "moonshotai", "zai", "minimax", "openrouter")
-"""Of models with the same name, the first vendor's counts."""
+"""If several vendors have a model of the same name, the first vendor's price counts."""
 KINDS = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -33,15 +33,15 @@ TIER_KEYS = {"service_tier", "speed"}
 
 
 def names(clause: Any) -> list[str]:
-    """Return the names that a match clause spells out; what it matches by a pattern is left to its others."""
+    """Return the names that a match clause spells out, ignoring its patterns."""
     if (parts := getattr(clause, "or_", None) or getattr(clause, "and_", None)) is not None:
         return [name for part in parts for name in names(part)]
-    found = getattr(clause, "equals", None) or getattr(clause, "starts_with", None)
-    return [found.rstrip("-@.")] if found else []
+    name = getattr(clause, "equals", None) or getattr(clause, "starts_with", None)
+    return [name.rstrip("-@.")] if name else []
 
 
 def flat(price: Any) -> dict[str, Any]:
-    """Return a price by kind, with `above`: what is dearer for prompts of more tokens than a number."""
+    """Return a price by kind, with `above`: the higher prices of prompts with more tokens than a number."""
     entry: dict[str, Any] = {}
     above: dict[str, dict[str, float]] = {}
     for field, kind in KINDS.items():
@@ -56,25 +56,25 @@ def flat(price: Any) -> dict[str, Any]:
 
 
 def dearest(prices: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one price where several hold at different times of the day."""
+    """Return the highest of several prices that hold at different times of the day."""
     return max(prices, key=lambda price: price.get("output", 0) + price.get("input", 0))
 
 
 def by_date(prices: Any, today: dt.date) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the price of today, and those that are announced by their first day."""
+    """Return today's price, and the announced prices by their first day."""
     if not isinstance(prices, list):
         return flat(prices), {}
     dated: dict[dt.date, list[dict[str, Any]]] = {}
-    for one in prices:
-        start = getattr(one.constraint, "start_date", None) or dt.date.min
-        dated.setdefault(start, []).append(flat(one.prices))
+    for variant in prices:
+        start = getattr(variant.constraint, "start_date", None) or dt.date.min
+        dated.setdefault(start, []).append(flat(variant.prices))
     current = max(day for day in dated if day <= today)
-    later = {day.isoformat(): dearest(found) for day, found in sorted(dated.items()) if day > today}
+    later = {day.isoformat(): dearest(variants) for day, variants in sorted(dated.items()) if day > today}
     return dearest(dated[current]), later
 
 
 def tiers(model: Any, today: dt.date) -> dict[str, dict[str, Any]]:
-    """Return the prices of the service tiers that do not cost what the model usually does."""
+    """Return the prices of the service tiers that differ from the model's usual price."""
     found: dict[str, tuple[dt.date, dict[str, Any]]] = {}
     for variant in model.price_variants or ():
         start = getattr(variant.constraint, "start_date", None) or dt.date.min

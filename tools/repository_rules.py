@@ -1,4 +1,4 @@
-"""Check the rules of the repository that no linter knows: registry hosts, machine paths, sizes, unfinished code."""
+"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, the map."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ FORBIDDEN = {
 ALLOWED_SKIP = "tests-integration/support.py"  # the one place that reads tools/unavailable.toml
 MAX_LINES = 400
 MAX_MEDIAN = 140
+WALKS = {"A launch": 51, "A name": 7, "A push": 14, "A request": 16}
+"""Files that a newcomer reads, at most, to follow one thing through the code."""
 
 
 def files() -> list[Path]:
@@ -73,11 +75,11 @@ def module_sizes() -> list[str]:
 
 
 def specification() -> list[str]:
-    """Look for promises with one id, and for tests that are named and do not exist."""
+    """Find IDs that stand for two promises, and tests that are named but do not exist."""
     text = (ROOT / "SPECIFICATION.md").read_text()
     ids = re.findall(r"^\| ([A-Z]+\d+) \|", text, re.MULTILINE)
     problems = [
-        f"SPECIFICATION.md: {one} stands for two promises" for one in sorted({i for i in ids if ids.count(i) > 1})
+        f"SPECIFICATION.md: {name} stands for two promises" for name in sorted({i for i in ids if ids.count(i) > 1})
     ]
     for reference in re.findall(r"`([^`\s]+)`", text):
         place, _, test = reference.partition("::")
@@ -88,6 +90,23 @@ def specification() -> list[str]:
         if not found or (test and not any(f"def {test}(" in path.read_text() for path in found if path.is_file())):
             problems.append(f"SPECIFICATION.md: there is no {reference}")
     return problems
+
+
+def newcomers_map() -> list[str]:
+    """Find rooms and files that docs/developer/map.md lacks or invents, and walks that have become too long."""
+    text = (ROOT / "docs/developer/map.md").read_text()
+    named = set(re.findall(r"`(terok(?:_\w+)?(?:/[\w./-]+)?)`", text))
+    rooms = {"/".join(path.parent.relative_to(ROOT).parts[3:]) for path in ROOT.glob("packages/*/src/**/__init__.py")}
+    problems = [
+        f"docs/developer/map.md: there is no {name}" for name in named if not [*ROOT.glob(f"packages/*/src/{name}")]
+    ]
+    problems += [f"docs/developer/map.md: the room {room} is missing" for room in rooms - named]
+    for walk, most in WALKS.items():
+        part = text.partition(f"## {walk}\n")[2].partition("\n## ")[0]
+        files = re.findall(r"^\d+\. `", part, re.MULTILINE)
+        if not 0 < len(files) <= most:
+            problems.append(f"docs/developer/map.md: {walk!r} has {len(files)} files, wanted are 1 to {most}")
+    return sorted(problems)
 
 
 def unavailable_has_reasons() -> list[str]:

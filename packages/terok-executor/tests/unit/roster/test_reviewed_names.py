@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -9,6 +10,7 @@ from terok_executor.roster.loader import load_agents
 from terok_executor.roster.types import Agent
 from terok_sandbox.gate.inspect.paths import judge_path
 
+TOOL = Path(__file__).parents[5] / "tools/agent_names.py"
 BUNDLED = load_agents(Path("/nonexistent"))
 
 
@@ -26,3 +28,12 @@ def test_settings_of_every_bundled_agent_are_shown_to_the_reviewer(agent: Agent)
         places += [name, f"docs/{name}"]
     for place in places:
         assert [finding.rule for finding in judge_path(place)] == ["agent-settings"], place
+
+
+def test_the_gate_has_the_names_of_the_roster_as_it_is() -> None:
+    spec = spec_from_file_location("agent_names", TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.FILE.read_text() == tool.rendered(BUNDLED.values()), "run tools/run python tools/agent_names.py"

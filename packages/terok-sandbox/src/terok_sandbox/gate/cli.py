@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terok_util import ArgDef, CommandDef
+from terok_util.commands.defs import JSON, ArgDef, CommandDef, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
@@ -10,13 +10,13 @@ if TYPE_CHECKING:  # typing costs more than the rest of the imports
 
 _HANDLERS: Final = "terok_sandbox.gate.handlers"
 _REVIEW: Final = "terok_sandbox.gate.review_handlers"
-_UPKEEP: Final = "terok_sandbox.gate.upkeep_handlers"
 _SCOPE: Final = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
 _BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
-_JSON: Final = ArgDef("--json", help="print JSON", action="store_true", dest="as_json")
+
+_DAYS: Final = ArgDef("--days", help="keep the last N days", type=whole_number, default=30, metavar="N")
 
 GATE_VERBS: Final = (
-    CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(_JSON,)),
+    CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(JSON,)),
     CommandDef("path", help="print where a mirror lies", handler=f"{_HANDLERS}:show_path", args=(_SCOPE,)),
     CommandDef(
         "add",
@@ -27,13 +27,13 @@ GATE_VERBS: Final = (
             ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
-            _JSON,
+            JSON,
         ),
     ),
     CommandDef(
-        "sync", help="bring a mirror in step with its upstream", handler=f"{_HANDLERS}:sync", args=(_SCOPE, _JSON)
+        "sync", help="bring a mirror in step with its upstream", handler=f"{_HANDLERS}:sync", args=(_SCOPE, JSON)
     ),
-    CommandDef("branches", help="list the branches of a mirror", handler=f"{_HANDLERS}:branches", args=(_SCOPE, _JSON)),
+    CommandDef("branches", help="list the branches of a mirror", handler=f"{_HANDLERS}:branches", args=(_SCOPE, JSON)),
     CommandDef(
         "review",
         help="list the branches with new work, or show all that one brings",
@@ -41,7 +41,7 @@ GATE_VERBS: Final = (
         args=(
             ArgDef("scope", help="name of a mirror (default: all)", metavar="SCOPE", nargs="?"),
             ArgDef("branch", help="name of a branch", metavar="BRANCH", nargs="?"),
-            _JSON,
+            JSON,
             ArgDef("--sarif", help="write the findings to this file, as SARIF", metavar="FILE"),
         ),
     ),
@@ -61,7 +61,7 @@ GATE_VERBS: Final = (
                 "--base", help="the branch that the pull request is for (default: the upstream's)", metavar="BRANCH"
             ),
             ArgDef("--title", help="the pull request's title (default: the last commit's)", metavar="TEXT"),
-            _JSON,
+            JSON,
         ),
     ),
     CommandDef(
@@ -72,58 +72,62 @@ GATE_VERBS: Final = (
             _SCOPE,
             _BRANCH,
             ArgDef("-m/--message", dest="note", help="the note", metavar="NOTE", required=True),
-            _JSON,
+            JSON,
         ),
     ),
-    CommandDef("ops", help="list what a sync left for you to decide", handler=f"{_UPKEEP}:ops", args=(_SCOPE, _JSON)),
+    CommandDef("ops", help="list what a sync left for you to decide", handler=f"{_HANDLERS}:ops", args=(_SCOPE, JSON)),
     CommandDef(
         "apply",
         help="carry out pending operations; old tips are saved",
-        handler=f"{_UPKEEP}:apply",
+        handler=f"{_HANDLERS}:apply",
         args=(
             _SCOPE,
             ArgDef("branches", help="only these branches, or refs/tags/NAME", metavar="BRANCH", nargs="*"),
-            _JSON,
+            JSON,
         ),
     ),
-    CommandDef("backups", help="list saved tips", handler=f"{_UPKEEP}:backups", args=(_SCOPE, _JSON)),
+    CommandDef("backups", help="list saved tips", handler=f"{_HANDLERS}:backups", args=(_SCOPE, JSON)),
     CommandDef(
         "restore",
         help="set a branch to a saved tip",
-        handler=f"{_UPKEEP}:restore",
+        handler=f"{_HANDLERS}:restore",
         args=(
             _SCOPE,
             ArgDef("name", help="name of a backup, as 'gate backups' shows it", metavar="BACKUP"),
             ArgDef("--to", help="the branch to set (default: the one it was saved from)", metavar="BRANCH"),
-            _JSON,
+            JSON,
         ),
     ),
     CommandDef(
         "prune",
         help="remove old backups",
-        handler=f"{_UPKEEP}:prune",
-        args=(_SCOPE, ArgDef("--days", help="keep those of the last N days", type=int, default=30, metavar="N"), _JSON),
+        handler=f"{_HANDLERS}:prune",
+        args=(
+            _SCOPE,
+            _DAYS,
+            JSON,
+        ),
     ),
     CommandDef(
         "gc",
         help="remove old backups, and what nothing reaches any more",
-        handler=f"{_UPKEEP}:gc",
+        handler=f"{_HANDLERS}:gc",
         args=(
             _SCOPE,
-            ArgDef("--days", help="keep what is newer than N days", type=int, default=30, metavar="N"),
-            _JSON,
+            _DAYS,
+            JSON,
         ),
     ),
     CommandDef(
         "rm",
         help="remove a mirror that no container uses",
-        handler=f"{_UPKEEP}:remove",
-        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream has not", action="store_true"), _JSON),
+        handler=f"{_HANDLERS}:remove",
+        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream has not", action="store_true"), JSON),
     ),
     CommandDef(
         "policy",
         help="show or change what happens to pushes that a rule finds something in",
-        handler=f"{_UPKEEP}:policy",
+        handler=f"{_HANDLERS}:policy",
         args=(
             _SCOPE,
             ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=VERDICT", nargs="*"),
@@ -132,22 +136,22 @@ GATE_VERBS: Final = (
             ),
             ArgDef("--drop", dest="dropped", help="take an exception back", metavar="RULE:GLOB", action="append"),
             ArgDef("--limit", dest="limits", help="size in bytes, or count", metavar="NAME=NUMBER", action="append"),
-            _JSON,
+            JSON,
         ),
     ),
     CommandDef(
         "access",
         help="show or change how the upstream is spoken to",
-        handler=f"{_UPKEEP}:access",
+        handler=f"{_HANDLERS}:access",
         args=(
             _SCOPE,
             ArgDef(
                 "--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"
             ),
-            ArgDef("--forge", help="whose API opens pull requests there", choices=("github", "gitlab", "forgejo")),
+            ArgDef("--forge", help="whose API opens pull requests there", metavar="KIND"),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
-            _JSON,
+            JSON,
         ),
     ),
 )

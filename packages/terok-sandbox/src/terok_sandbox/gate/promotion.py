@@ -11,7 +11,6 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.errors import MirrorError, NoSuchBranch, PromotionRefused
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.gate.mirror import Mirror, MirrorHistory
-from terok_sandbox.gate.names import misleading
 from terok_sandbox.gate.refs import (
     HEADS,
     TAGS,
@@ -19,6 +18,7 @@ from terok_sandbox.gate.refs import (
     RefChange,
     change_refs,
     change_refs_together,
+    misleading,
     read_refs,
 )
 from terok_sandbox.gate.review import EMPTY_TREE

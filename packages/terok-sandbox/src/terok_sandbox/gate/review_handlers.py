@@ -1,5 +1,4 @@
-# ruff: noqa: T201 - what these print is their output
-"""What the verbs do that take a branch from review to upstream."""
+"""Handlers of the verbs that take a branch from review to upstream."""
 
 from __future__ import annotations
 
@@ -11,14 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terok_util import show
 from terok_util.text import safe_text
 
+from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import base_directory, list_mirrors, mirror_path
 
 if TYPE_CHECKING:
     from terok_util import TerokError
 
     from terok_sandbox.gate.inspect.report import Report
+    from terok_sandbox.gate.new_work import NewWork
     from terok_sandbox.gate.review import ReviewedBranch
 
 
@@ -26,8 +28,6 @@ def review(
     *, scope: str | None = None, branch: str | None = None, as_json: bool = False, sarif: str | None = None
 ) -> int:
     """List the branches with new work, of one mirror or of all, or show all of what one brings and remember that."""
-    from terok_sandbox.gate.errors import GateError
-
     base = base_directory()
     if scope is None or branch is None:
         if sarif is not None:
@@ -41,7 +41,7 @@ def review(
     if sarif is not None:
         _write_sarif(Path(sarif), seen.report)
     if as_json:
-        print(json.dumps(_document(seen), indent=1))
+        show(_document(seen), as_json, "")
     else:
         _page(_text(scope, seen))
     record_review(mirror, branch, seen)
@@ -78,13 +78,11 @@ def promote(
         target = promotion.promote(gate, branch, to=to, accept_flags=accept_flags, secrets=secrets)
     address = gate.source.address if gate.source else ""
     if not as_json:
-        print(f"{safe_text(branch)} is now {safe_text(target)} of {safe_text(address)}", flush=True)
+        show("", as_json, f"{branch} is now {target} of {address}")
+        sys.stdout.flush()  # a pull request may take a while
     opened = request.open() if request is not None else None
-    if as_json:
-        done = {"branch": safe_text(branch), "target": safe_text(target), "upstream": safe_text(address)}
-        print(json.dumps(done | {"sent": not again, "pull_request": opened}, indent=1))
-    elif opened:
-        print(f"pull request {opened}")
+    document = {"branch": safe_text(branch), "target": safe_text(target), "upstream": safe_text(address)}
+    show(document | {"sent": not again, "pull_request": opened}, as_json, [f"pull request {opened}"] if opened else [])
     return 0
 
 
@@ -94,45 +92,40 @@ def reject(*, scope: str, branch: str, note: str, as_json: bool = False) -> int:
     from terok_sandbox.gate.mirror import Mirror
 
     tip = promotion.reject(Mirror.open(scope, base=base_directory()), branch, note)
-    if as_json:
-        print(json.dumps({"branch": safe_text(branch), "tip": tip}, indent=1))
-        return 0
-    print(f"{safe_text(branch)} is rejected at {tip[:12]}; the agent reads why with its next push")
+    text = f"{branch} is rejected at {tip[:12]}; the agent reads why with its next push"
+    show({"branch": safe_text(branch), "tip": tip}, as_json, text)
     return 0
 
 
-def left_out(error: TerokError) -> None:
-    """Tell the user, on standard error, of a mirror that cannot be looked at."""
-    print(safe_text(f"note: {error.message}{f'; {error.hint}' if error.hint else ''}"), file=sys.stderr)
+def report_unreadable(error: TerokError) -> None:
+    """Tell the user, on standard error, about a mirror that cannot be read."""
+    sys.stderr.write(safe_text(f"note: {error.message}{f'; {error.hint}' if error.hint else ''}") + "\n")
 
 
 def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
-    """Print what is new in one mirror, or in all that can be looked at; 1 if there are others."""
-    from terok_sandbox.gate.errors import GateError
+    """Print what is new in one mirror, or in all that can be read; 1 if there are others."""
     from terok_sandbox.gate.new_work import new_work
 
     failed: list[GateError] = []
     work = []
-    for one in [scope] if scope else [record.scope for record in list_mirrors(base, failed.append)]:
+    for name in [scope] if scope else [record.scope for record in list_mirrors(base, failed.append)]:
         try:
-            work += [(one, item) for item in new_work(mirror_path(base, one))]
+            work += [(name, item) for item in new_work(mirror_path(base, name))]
         except GateError as error:
             if scope:
                 raise
             failed.append(error)
     for reason in failed:
-        left_out(reason)
-    if as_json:
-        print(json.dumps([{"scope": scope} | asdict(item) for scope, item in work], indent=1))
-        return 1 if failed else 0
-    for scope, item in work:
-        flags = f"  {item.flags} findings" if item.flags else ""
-        note = f"  ({safe_text(item.note, limit=80)})" if item.note else ""
-        name = f"{scope} {safe_text(item.branch)}"
-        print(f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {name}{flags}{note}")
-    if not work:
-        print("no branch has new work")
+        report_unreadable(reason)
+    rows = [{"scope": name} | asdict(item) for name, item in work]
+    show(rows, as_json, [_work_line(name, item) for name, item in work] or "no branch has new work")
     return 1 if failed else 0
+
+
+def _work_line(scope: str, item: NewWork) -> str:
+    flags = f"  {item.flags} findings" if item.flags else ""
+    note = f"  ({safe_text(item.note, limit=80)})" if item.note else ""
+    return f"{item.tip[:12]}  {item.state:8}  {item.commits:4} commits  {scope} {item.branch}{flags}{note}"
 
 
 def _text(scope: str, seen: ReviewedBranch) -> str:
@@ -189,4 +182,4 @@ def _page(text: str) -> None:
         else:
             child.communicate(text.encode())
             return
-    print(text)
+    sys.stdout.write(text + "\n")

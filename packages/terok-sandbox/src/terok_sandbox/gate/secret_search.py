@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.changes import SUBMODULE, Change, Commit
-from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.objects import SUBMODULE, Change, Commit, Objects
 from terok_sandbox.gate.secret_encodings import Dump, Gunzip, Reading, readings
 
 if TYPE_CHECKING:

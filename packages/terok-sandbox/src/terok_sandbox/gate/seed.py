@@ -14,8 +14,7 @@ from terok_util import FileLock, TerokError, ensure_dir, remove_tree
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.invoke import local_service, run_git
-from terok_sandbox.gate.packed_refs import create_packed
-from terok_sandbox.gate.refs import HEADS, TAGS, head_branch, point_head, read_refs
+from terok_sandbox.gate.refs import HEADS, TAGS, create_packed, head_branch, point_head, read_refs
 
 _MAX_PACKS: Final = 30
 _SECONDS: Final = 1800.0

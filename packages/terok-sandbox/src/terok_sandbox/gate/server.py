@@ -17,10 +17,10 @@ from terok_util.door import Door, Protocols
 from terok_util.process import limit
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.backend import Backend, inflated, uninterrupted
 from terok_sandbox.gate.disk import disk_use
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError
+from terok_sandbox.gate.inspect.objects import Allowance, allowance, held_bytes
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from terok_sandbox.gate import handlers, upkeep_handlers
+from terok_sandbox.gate import handlers
 from terok_sandbox.gate.disk import disk_use, users_of
 from terok_sandbox.gate.errors import GateError, MirrorError
 from terok_sandbox.gate.git_gate import GitGate
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def verbs(gate: GitGate, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (handlers, upkeep_handlers):
-        monkeypatch.setattr(module, "base_directory", lambda: gate.path.parent)
+    monkeypatch.setattr(handlers, "base_directory", lambda: gate.path.parent)
 
 
 def test_what_nothing_reaches_is_given_back(
@@ -33,15 +32,15 @@ def test_what_nothing_reaches_is_given_back(
     agent.git("push", "-q", "origin", ":gone")
     used = disk_use(gate.path)
     assert used > 3_000_000
-    upkeep_handlers.gc(scope="proj-1")
+    handlers.gc(scope="proj-1")
     assert disk_use(gate.path) > 3_000_000, "a saved tip keeps it"
-    upkeep_handlers.gc(scope="proj-1", days=0)
+    handlers.gc(scope="proj-1", days=0)
     assert disk_use(gate.path) > 3_000_000, "it may belong to a push under way"
     past = time.time() - 7200
     for file in gate.path.rglob("objects/*/*"):
         os.utime(file, (past, past))
     capsys.readouterr()
-    upkeep_handlers.gc(scope="proj-1", days=0, as_json=True)
+    handlers.gc(scope="proj-1", days=0, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["bytes_after"] == disk_use(gate.path) < 1_000_000 < told["bytes_before"]
     assert gate.branch_heads()["kept"] == kept
@@ -54,19 +53,19 @@ def test_a_mirror_is_removed_without_losing_work(
     monkeypatch.setenv("TEROK_ROOT", str(tmp_path / "root"))
     agent.commit("a")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    with pytest.raises(GateError, match="has work that the upstream has not: work"):
-        upkeep_handlers.remove(scope="proj-1")
+    with pytest.raises(GateError, match="has work that the upstream lacks: work"):
+        handlers.remove(scope="proj-1")
     sidecars = tmp_path / "root/data/sandbox/sidecar"
     odd = tmp_path / "odd.json"
     odd.write_text("{")
     assert users_of(gate.path, [odd]) == ["odd (its sidecar cannot be read)"]
     assert not sidecars.exists()
-    upkeep_handlers.remove(scope="proj-1", force=True)
+    handlers.remove(scope="proj-1", force=True)
     assert not [entry for entry in gate.path.parent.iterdir() if "proj-1" in entry.name]
     with pytest.raises(MirrorError, match="no mirror"):
-        upkeep_handlers.remove(scope="proj-1")
+        handlers.remove(scope="proj-1")
     gate.sync()
-    upkeep_handlers.remove(scope="proj-1")
+    handlers.remove(scope="proj-1")
 
 
 @pytest.mark.attack("RES-1")

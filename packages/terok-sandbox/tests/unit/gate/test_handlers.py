@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
+from terok_sandbox.gate import handlers, promotion, review_handlers
 from terok_sandbox.gate.cli import GATE_VERBS
 from terok_sandbox.gate.errors import GateError, MirrorError
 from terok_sandbox.gate.git_gate import GitGate
@@ -88,8 +88,8 @@ def test_every_verb_prints_json(
     assert said(handlers.sync, scope="proj-1")["success"] is True
     assert said(review_handlers.reject, scope="proj-1", branch="work", note="no") == {"branch": "work", "tip": tip}
     upstream.git("push", "-q", "-f", str(stored.path), "HEAD~1:refs/heads/work", "HEAD:refs/heads/fine")
-    (name,) = [one["name"] for one in said(upkeep_handlers.backups, scope="proj-1")]
-    assert said(upkeep_handlers.restore, scope="proj-1", name=name) == {"restored": "work"}
+    (name,) = [one["name"] for one in said(handlers.backups, scope="proj-1")]
+    assert said(handlers.restore, scope="proj-1", name=name) == {"restored": "work"}
     said(review_handlers.review, scope="proj-1", branch="work")
     promotion.forget_mark(stored.path, "work")
     record_review(stored.path, "work", stored.review("work"))
@@ -98,9 +98,9 @@ def test_every_verb_prints_json(
     assert (sent["branch"], sent["target"], sent["sent"], sent["pull_request"]) == ("work", "work", True, None)
     upstream.git("commit", "-q", "--amend", "-m", "rewritten")
     assert said(handlers.sync, scope="proj-1")["pending"][0]["branch"] == "main"
-    assert said(upkeep_handlers.apply, scope="proj-1", branches=[])["applied"] == ["main"]
-    assert said(upkeep_handlers.prune, scope="proj-1") == []
-    assert said(upkeep_handlers.access, scope="proj-1", credential="gh")["credential"] == "gh"
+    assert said(handlers.apply, scope="proj-1", branches=[])["applied"] == ["main"]
+    assert said(handlers.prune, scope="proj-1") == []
+    assert said(handlers.access, scope="proj-1", credential="gh")["credential"] == "gh"
 
 
 def test_every_verb_has_its_handler() -> None:

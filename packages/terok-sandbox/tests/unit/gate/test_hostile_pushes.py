@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from terok_sandbox.gate.allowance import Allowance
-from terok_sandbox.gate.inspect.apart import Apart, limit_to
+from terok_sandbox.gate.inspect.objects import Allowance
+from terok_sandbox.gate.push_check import Apart, limit_to
 
 if TYPE_CHECKING:
     from terok_sandbox.gate.git_gate import GitGate

@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError
 from terok_sandbox.gate.git_gate import GitGate
-from terok_sandbox.gate.inspect.changes import ChangeReader
 from terok_sandbox.gate.inspect.contents import judge_attributes
 from terok_sandbox.gate.inspect.inspection import inspect_push
-from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.objects import ChangeReader, Objects
 from terok_sandbox.gate.inspect.paths import collisions, judge_length, judge_path, leaves_tree
 from terok_sandbox.gate.inspect.policy import RULES, InspectionPolicy, load_policy, parse_policy, save_policy
 from terok_sandbox.gate.inspect.report import MAX_FINDINGS

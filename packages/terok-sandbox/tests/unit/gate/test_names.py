@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from terok_sandbox.gate.errors import PromotionRefused
-from terok_sandbox.gate.names import misleading
-from terok_sandbox.gate.promotion import promote, record_review, review
+from terok_sandbox.gate.promotion import promote
+from terok_sandbox.gate.refs import misleading
+from terok_sandbox.gate.review import record_review
 
 if TYPE_CHECKING:
     from conftest import Repo
@@ -71,7 +72,7 @@ def test_nothing_is_promoted_to_the_name_of_a_tag(agent: Repo, gate: GitGate, up
     gate.sync()
     agent.commit("a")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
-    record_review(gate, "work", review(gate, "work"))
+    record_review(gate.path, "work", gate.review("work"))
     for target in ("v1", "origin/main", "HEAD"):
         with pytest.raises(PromotionRefused):
             promote(gate, "work", to=target)

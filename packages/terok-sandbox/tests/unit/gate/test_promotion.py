@@ -14,11 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.gate import handlers, promotion, review_handlers, upkeep_handlers
+from terok_sandbox.gate import handlers, promotion, review_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
-from terok_sandbox.gate.errors import GateError, InspectionPolicyError, MirrorError, PromotionRefused
+from terok_sandbox.gate.credentials import HttpsLogin, access_for
+from terok_sandbox.gate.errors import (
+    GateError,
+    InspectionPolicyError,
+    MirrorError,
+    NoCredential,
+    PromotionRefused,
+)
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.objects import Cutter
+from terok_sandbox.gate.layout import MirrorRecord, create_mirror, write_record
 from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import record_review
 from terok_sandbox.gate.review_marks import read_marks
@@ -26,6 +34,8 @@ from terok_sandbox.gate.secret_encodings import Dump, narrow
 from terok_sandbox.gate.secret_search import Search, find_secret
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.store import CredentialDB
+from terok_util import ensure_dir
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving
@@ -328,6 +338,28 @@ def test_what_was_sent_is_known_to_be_there(pushed: str, gate: GitGate, upstream
     assert not promotion.is_promoted(gate, "feature", "feature")
 
 
+def test_the_vault_is_opened_with_the_configuration_of_whoever_asks(tmp_path: Path) -> None:
+    """A configured `passphrase_command` is asked, and a caller's own configuration wins over the user's."""
+    plain, secret = SandboxConfig(), tmp_path / "passphrase"
+    secret.write_text("correct horse battery staple")
+    plain.config_file.parent.mkdir(parents=True)
+    plain.config_file.write_text(f"credentials:\n  passphrase_command: [cat, {secret}]\n")
+    ensure_dir(plain.db_path.parent, 0o700)
+    with CredentialDB(plain.db_path, secret.read_text(), create=True) as vault:
+        vault.store_credential("default", "forge", {"type": "api_key", "key": "tok-1", "user": "me"})
+    record = MirrorRecord("s", "https://forge.test/a", None, credential="forge")
+    assert access_for(record, tmp_path).https("https://forge.test/a") == HttpsLogin("me", "tok-1")
+    with pytest.raises(NoCredential, match="cannot be read"):
+        access_for(record, tmp_path, plain).https("https://forge.test/a")
+    gate = GitGate("s", base=tmp_path / "gate", upstream="https://forge.test/a", config=plain)
+    upstream = gate.upstream()
+    assert upstream is not None and upstream.access is not None
+    create_mirror(gate.path)
+    write_record(gate.path, record)
+    with pytest.raises(NoCredential, match="cannot be read"):
+        gate.sync()
+
+
 def test_the_first_run_asks_the_vault_for_the_scope_s_keys(tmp_path: Path) -> None:
     gate = GitGate("new-1", base=tmp_path / "gate", upstream="ssh://git@127.0.0.1:9/project")
     with pytest.raises(GateError) as refused:
@@ -382,7 +414,7 @@ def test_backups(agent: Repo, gate: GitGate) -> None:
 def test_verbs(
     pushed: str, gate: GitGate, upstream: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for module in (handlers, review_handlers, upkeep_handlers):
+    for module in (handlers, review_handlers):
         monkeypatch.setattr(module, "base_directory", lambda: gate.path.parent)
     for scope in ("proj-1", None):
         review_handlers.review(scope=scope)
@@ -397,29 +429,29 @@ def test_verbs(
     review_handlers.review(scope="proj-1", branch="feature", as_json=True)
     assert json.loads(capsys.readouterr().out)["flagged"][0]["path"] == ".envrc"
     review_handlers.reject(scope="proj-1", branch="feature", note="no")
-    upkeep_handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
+    handlers.policy(scope="proj-1", settings=["workflow=refuse"], exceptions=["secret:tests/*"])
     assert "refuse  workflow" in capsys.readouterr().out
-    upkeep_handlers.policy(scope="proj-1", dropped=["secret:tests/*"], limits=["refs=7"], as_json=True)
+    handlers.policy(scope="proj-1", dropped=["secret:tests/*"], limits=["refs=7"], as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert (shown["exceptions"], shown["limits"]["refs"]) == ([], 7)
     for bad in ("refs", "refs=-1", "nothing=1"):
         with pytest.raises(InspectionPolicyError, match="not a whole number"):
-            upkeep_handlers.policy(scope="proj-1", limits=[bad])
+            handlers.policy(scope="proj-1", limits=[bad])
     with pytest.raises(InspectionPolicyError):
-        upkeep_handlers.policy(scope="proj-1", settings=["workflow"])
-    upkeep_handlers.access(scope="proj-1", credential="gh")
+        handlers.policy(scope="proj-1", settings=["workflow"])
+    handlers.access(scope="proj-1", credential="gh")
     assert "credential  gh" in capsys.readouterr().out
     gate.sync()
-    upkeep_handlers.access(scope="proj-1", personal_ssh=True)
+    handlers.access(scope="proj-1", personal_ssh=True)
     assert "credential  gh" in capsys.readouterr().out, "a sync keeps what is known"
     upstream.git("commit", "-q", "--amend", "-m", "rewritten")
     gate.sync()
-    upkeep_handlers.ops(scope="proj-1")
-    upkeep_handlers.apply(scope="proj-1", branches=[])
-    upkeep_handlers.backups(scope="proj-1")
+    handlers.ops(scope="proj-1")
+    handlers.apply(scope="proj-1", branches=[])
+    handlers.backups(scope="proj-1")
     out = capsys.readouterr().out
     assert "pending  main: force_update" in out
     assert "applied  main, saved as main/" in out
-    upkeep_handlers.restore(scope="proj-1", name=list_backups(gate.path)[0].name, to="old")
-    upkeep_handlers.prune(scope="proj-1")
+    handlers.restore(scope="proj-1", name=list_backups(gate.path)[0].name, to="old")
+    handlers.prune(scope="proj-1")
     assert "old" in gate.branch_heads()

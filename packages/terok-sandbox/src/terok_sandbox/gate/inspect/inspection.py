@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from terok_sandbox.gate.errors import GitFailed
-from terok_sandbox.gate.inspect.brought import Brought, StopLooking
-from terok_sandbox.gate.inspect.changes import TooMuch
-from terok_sandbox.gate.inspect.objects import Objects
+from terok_sandbox.gate.inspect.contents import Brought, StopLooking, judge_contents
+from terok_sandbox.gate.inspect.objects import Objects, TooMuch
 from terok_sandbox.gate.inspect.policy import Finding, InspectionPolicy
 from terok_sandbox.gate.inspect.report import Findings, Report
-from terok_sandbox.gate.inspect.texts import judge_contents
 
 _NO_MEMORY: Final = "ut of memory"  # git's last words begin with a letter of either case
 

@@ -1,21 +1,166 @@
-"""Ask git about objects, also about pushed ones that are still in quarantine."""
+"""Ask git about objects, also about pushed ones that are still in quarantine, and read what it says as it comes.
+
+A few bytes of a pack can describe a file, a message or a tree of any size, so what is asked for says nothing about what
+git may use: that depends on how many bytes there really are. A container can only raise it by filling the disk, which
+has limits of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.gate.allowance import Allowance, allowance, held_bytes
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.changes import FORMAT, Change, ChangeReader, Commit
 from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
 
 if TYPE_CHECKING:
     from terok_util.process import Process
+
+_MIB: Final = 1024 * 1024
+_LEAST_MEMORY: Final = 256 * _MIB
+_MOST_MEMORY: Final = 2 * 1024 * _MIB
+_MEMORY_PER_BYTE: Final = 4
+_LEAST_SECONDS: Final = 20
+_MOST_SECONDS: Final = 1800
+_BYTES_PER_SECOND: Final = 4 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What each process may allocate (`memory`, bytes) and use of a processor (`seconds`)."""
+
+    memory: int
+    seconds: int
+
+
+def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
+    """Return the allowance for `held` bytes of packed objects; None stands for more than were counted."""
+    if held is None:
+        return Allowance(most_memory, _MOST_SECONDS)
+    memory = min(_LEAST_MEMORY + _MEMORY_PER_BYTE * held, most_memory)
+    return Allowance(memory, min(_LEAST_SECONDS + held // _BYTES_PER_SECOND, _MOST_SECONDS))
+
+
+def held_bytes(mirror: Path, quarantine: Path | None = None) -> int:
+    """Return the size of a mirror's packs, and of what a push has brought into its `quarantine`."""
+    found = _size(f"{mirror}/objects/pack", ".pack")
+    return found if quarantine is None else found + _size(str(quarantine))
+
+
+def _size(directory: str, suffix: str = "") -> int:
+    return sum(
+        os.lstat(f"{place}/{name}").st_size
+        for place, _, names in os.walk(directory)
+        for name in names
+        if name.endswith(suffix)
+    )
+
+
+SYMLINK: Final = "120000"
+SUBMODULE: Final = "160000"
+NOTHING: Final = "000000"
+
+FORMAT: Final = "%H %P"
+MAX_FIELD: Final = 128 * 1024
+"""Bytes of a path, and of what precedes it: the names of a commit's parents are among it."""
+
+_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
+_STRANGE: Final = "git described the changes in a form that is not understood"
+
+
+class TooMuch(GateError):
+    """A push brings more than it may of something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, and whether it joins others."""
+
+    oid: str
+    merge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that a commit changes. `before` are its modes in the parents; `oid` is what it is afterwards."""
+
+    commit: str
+    path: str
+    before: tuple[str, ...]
+    mode: str
+    oid: str
+
+    @property
+    def removed(self) -> bool:
+        """Whether the path is gone afterwards."""
+        return self.mode == NOTHING
+
+    @property
+    def added(self) -> bool:
+        """Whether no parent had the path."""
+        return not self.removed and all(mode == NOTHING for mode in self.before)
+
+
+class ChangeReader:
+    """Hands each commit to `take`, then its changes.
+
+    `GateError` when the bytes are not such an output, `TooMuch` for a path that is longer than `MAX_FIELD`, before it
+    was read whole.
+    """
+
+    def __init__(self, take: Callable[[Commit | Change], None]) -> None:
+        self._take = take
+        self._rest = b""
+        self._commit = ""
+        self._change = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        *fields, self._rest = (self._rest + data).split(b"\0")
+        for field in fields:
+            self._read(field)
+        self._bound(self._rest)
+
+    def end(self) -> None:
+        """Say that there are no more."""
+        if self._rest or self._change:
+            raise GateError(_STRANGE)
+
+    def _bound(self, field: bytes) -> None:
+        if len(field) > MAX_FIELD:
+            raise TooMuch("characters in a path" if self._change else "parents of a commit")
+
+    def _read(self, field: bytes) -> None:
+        self._bound(field)
+        if self._change:
+            self._take(_change(self._commit, self._change, field))
+            self._change = b""
+            return
+        field = field.removeprefix(b"\n")
+        if match := _COMMIT.match(field):
+            self._commit = match[1].decode()
+            self._take(Commit(self._commit, b" " in match[2]))
+        elif field.startswith(b":"):
+            self._change = field
+        elif field:
+            raise GateError(_STRANGE)
+
+
+def _change(commit: str, field: bytes, path: bytes) -> Change:
+    parents = len(field) - len(field.lstrip(b":"))
+    words = field[parents:].split(b" ")
+    if len(words) != 2 * parents + 3 or not commit or not path:
+        raise GateError(_STRANGE)
+    modes = tuple(word.decode("latin-1") for word in words[: parents + 1])
+    oid = words[2 * parents + 1].decode("latin-1")
+    return Change(commit, path.decode("utf-8", "surrogateescape"), modes[:-1], modes[-1], oid)
+
 
 _TIMEOUT: Final = 300.0
 _CONFIG: Final = {"core.bigFileThreshold": "32m"}  # git streams what is bigger

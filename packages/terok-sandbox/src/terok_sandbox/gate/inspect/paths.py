@@ -1,15 +1,21 @@
-"""Judge the names that a push brings: pure functions over paths."""
+"""Judge the names that a push brings: pure functions over paths.
+
+`autorun.toml` lists names of files that run by themselves; `agents.toml` those that the bundled agents read, as the
+roster has them.
+"""
 
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterator
-from typing import Final
+from fnmatch import translate
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.inspect.autorun import autorun_rule
 from terok_sandbox.gate.inspect.policy import Finding
 
 MAX_PATH: Final = 4000
@@ -22,6 +28,37 @@ _HFS_IGNORED: Final = dict.fromkeys(
 _LONG_NAME: Final = re.compile(rb"[^/]{%d}" % (MAX_COMPONENT + 1))
 _NTFS_SHORT: Final = re.compile(r"(git|gitmod|gitatt|gi[0-9a-f]{4})~\d+\Z")
 _OF_SHORT: Final = {"gitmod": ".gitmodules", "gitatt": ".gitattributes"}
+
+_AGENTS: Final = "agent-settings"
+
+
+def _named(section: str) -> dict[str, list[str]]:
+    """Return the names of a section of `autorun.toml`, and what the bundled agents read, by rule."""
+    names = {rule: text.split() for rule, text in _DATA[section].items()}
+    names[_AGENTS] += _OF_AGENTS.get(section, "").split()
+    return names
+
+
+def _loaded(name: str) -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+_DATA: Final = _loaded("autorun.toml")
+_OF_AGENTS: Final = _loaded("agents.toml")
+_GLOBS: Final = _named("globs")
+_BY_DIRECTORY: Final = {name: rule for rule, names in _named("directories").items() for name in names}
+_BY_NAME: Final = {name: rule for rule, names in _named("names").items() for name in names}
+_BY_ENDING: Final = {
+    glob[2:]: rule for rule, globs in _GLOBS.items() for glob in globs if glob[:2] == "*." and "*" not in glob[2:]
+}
+_BY_GLOB: Final = re.compile(
+    "|".join(
+        f"(?P<{rule.replace('-', '_')}>{'|'.join(patterns)})"
+        for rule, globs in _GLOBS.items()
+        if (patterns := [translate(glob) for glob in globs if glob[2:] not in _BY_ENDING])
+    )
+)
+_BY_PLACE: Final = {rule: re.compile("|".join(patterns)) for rule, patterns in _DATA["places"].items()}
 
 
 def judge_length(path: str) -> Iterator[Finding]:
@@ -43,6 +80,28 @@ def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
         yield Finding("path-git", path)
     if rule := autorun_rule(lower, link=link):
         yield Finding(rule, path)
+
+
+def autorun_rule(path: str, *, link: bool = False) -> str | None:
+    """Return the rule for a file at `path` (lower case) that runs by itself, None for one that does not.
+
+    A symbolic `link` is taken for the directory that it may lead to.
+    """
+    *above, name = path.split("/")
+    for directory in (*above, name) if link else above:
+        if rule := _BY_DIRECTORY.get(directory):
+            # A directory of workflows may hold settings of agents too.
+            return _AGENTS if _BY_PLACE[_AGENTS].search(path) else rule
+    if rule := _BY_NAME.get(name):
+        return rule
+    ending = name
+    while ending := ending.partition(".")[2]:
+        if rule := _BY_ENDING.get(ending):
+            return rule
+    if match := _BY_GLOB.match(name):
+        return (match.lastgroup or "").replace("_", "-")
+    spelled = f"{path}/" if link else path
+    return next((rule for rule, pattern in _BY_PLACE.items() if pattern.search(spelled)), None)
 
 
 def folded(name: str) -> str:
