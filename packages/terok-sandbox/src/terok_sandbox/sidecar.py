@@ -54,7 +54,7 @@ class UsageWiring:
 
 @lean_dataclass(frozen=True, slots=True)
 class VaultWiring:
-    """What the broker needs; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
+    """Files of the broker; `passphrase_file` is the session file on tmpfs, with `None` other tiers are tried.
 
     Without `usage` nothing is counted or limited. `ssh_scope` names the scope whose SSH keys the container may sign
     with. Sidecars written before there were these fields have neither.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from terok_util import TerokError
 
+from terok_sandbox.config.model import RECORD_FILE
 from terok_sandbox.errors import ContainerNotFound, NetnsError, ShieldError, SupervisorError
 from terok_sandbox.netns.nft import NftChannel, spawn_nft
 from terok_sandbox.shield.errors import ShieldNotRunning
@@ -19,7 +20,6 @@ from terok_sandbox.shield.ruleset.commands import posture_command
 from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, TABLE, posture_chains
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.handover import open_first_process, read_record, reopen_first_process
-from terok_sandbox.supervise.worker_plan import RECORD_FILE
 from terok_sandbox.values.posture import LIVE_FILE
 
 if TYPE_CHECKING:

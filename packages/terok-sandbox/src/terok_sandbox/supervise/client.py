@@ -1,4 +1,4 @@
-"""Talk to the fork server and to supervisors: what a launch, a status verb and a repair need."""
+"""Talk to the fork server and to supervisors, for launches, status verbs and repairs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from terok_sandbox import unix_sockets
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import frames
-from terok_sandbox.supervise.worker_plan import CONTROL_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,12 +81,10 @@ def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
     """Return what the supervisor of container `name` says of itself.
 
-    ``{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
-    "confined"}}}`, where `took_ms` is what the handover took in milliseconds and `confined`` what Landlock covers.
-    Raises `NotRunningError` when there is no
-    supervisor.
+    The keys are `pid`, `container_pid`, `container_id`, `prepared`, `took_ms` (duration of the handover) and `workers`:
+    by name, each with `pid`, `restarts` and `confined` (what Landlock covers). Raises `NotRunningError`.
     """
-    return _ask(cfg.container_runtime_dir(name) / CONTROL_SOCKET, "status")
+    return _ask(cfg.control_socket(name), "status")
 
 
 def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
@@ -97,7 +94,7 @@ def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
 
 def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
     """Have the supervisor of container `name` end with its workers; `False` when there is none."""
-    path = cfg.container_runtime_dir(name) / CONTROL_SOCKET
+    path = cfg.control_socket(name)
     try:
         _ask(path, "stop")
     except NotRunningError:
@@ -151,7 +148,7 @@ def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
     target = open_first_process(pid)
     try:
         answer = _ask(
-            cfg.container_runtime_dir(name) / CONTROL_SOCKET,
+            cfg.control_socket(name),
             "handover",
             descriptors=(target.netns_fd, target.pidfd, *([] if made[2] is None else [made[2]])),
             sidecar=str(sidecar_path),

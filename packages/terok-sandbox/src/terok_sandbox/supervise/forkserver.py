@@ -24,13 +24,14 @@ from terok_util import TerokError, ensure_dir
 from terok_util.process import spawn
 
 from terok_sandbox import hygiene, unix_sockets
+from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
-from terok_sandbox.supervise.worker_plan import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

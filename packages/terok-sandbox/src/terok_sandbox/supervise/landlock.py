@@ -46,9 +46,9 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a process keeps; a path stands for everything below it, and one that does not exist for nothing.
+    """The access a process keeps; a path stands for everything below it, one that does not exist is ignored.
 
-    `connect` holds the TCP ports it may connect to, `None` leaves them all; it can bind none.
+    `connect` holds the TCP ports it may connect to, `None` allows all; it may bind none.
     """
 
     read: tuple[Path, ...] = ()

@@ -22,6 +22,7 @@ from typing import Any, Final
 from terok_util import TerokError
 
 from terok_sandbox import hygiene, unix_sockets
+from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.netns.listeners import (
     BACKLOG,
@@ -40,17 +41,9 @@ from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signal
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.uplink import Uplink
-from terok_sandbox.supervise.worker_plan import (
-    CONTROL_SOCKET,
-    GUEST_DIR,
-    LOG_FILE,
-    RECORD_FILE,
-    SSH_SOCKET,
-    VAULT_SOCKET,
-    WorkerPlan,
-    load,
-)
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 from terok_sandbox.supervise.workers import Assignment, Workers
+from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
 CRASHED: Final = 70
 """Exit status after an error of our own making."""
@@ -71,7 +64,7 @@ class Supervisor:
         self._plan = plan
         self._lifeline = lifeline
         self._selector = selectors.DefaultSelector()
-        self._log = LogFile(sidecar.state_dir / LOG_FILE)
+        self._log = LogFile(sidecar.state_dir / SUPERVISOR_LOG)
         self._control_id = unix_sockets.identity(sidecar.runtime_dir / CONTROL_SOCKET)
         self._control = ControlServer(listener, self._selector, self._answer)
         self._said, self._error_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

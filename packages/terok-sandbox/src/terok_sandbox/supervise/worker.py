@@ -1,4 +1,4 @@
-"""From a fork of the supervisor to a worker: it keeps its own descriptors, confines itself, then serves."""
+"""Turn a fork of the supervisor into a worker: keep its descriptors, confine it, serve."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def become_worker(
         os.close(report_fd)
         gc.enable()
         code = entry(context)
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
         code = 130
     except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's frames
