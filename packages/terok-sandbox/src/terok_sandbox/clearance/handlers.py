@@ -1,4 +1,4 @@
-"""What the `clearance` verbs do."""
+"""Handlers of the `clearance` verbs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details, headline
+from terok_sandbox.clearance.project import remember_decision
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
 from terok_sandbox.clearance.waiting import list_waiting as find_waiting
@@ -90,6 +91,7 @@ def _decide(request_id: str, verdict: Verdict) -> None:
     if len(found) != 1:
         raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
     (request,) = found
-    decide_request(config, request, verdict)
+    decide_request(config.gateway_socket(request.container), request.id, str(request.target), verdict)
+    remember_decision(config, request, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]
     write_line(f"{past} {verdict.span}: {request.container}: {request.target}")

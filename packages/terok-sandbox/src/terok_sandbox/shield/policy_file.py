@@ -34,17 +34,21 @@ class Expectation:
     verdict: Literal["allow", "deny"]
     destination: Destination
 
+    def describe(self, decision: Decision) -> str:
+        """Return, with the line's number, that `decision` is made instead."""
+        return f"{self.line}: {self.destination} is {decision.verdict}, not {self.verdict}: {decision.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """What a policy file says."""
+    """The content of a policy file."""
 
     rules: tuple[Rule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
     def unmet(self) -> list[tuple[Expectation, Decision]]:
-        """Return the expectations that do not come true, each with what is decided instead."""
+        """Return the expectations that do not come true, each with the decision made instead."""
         wall = Wall(self.policy)
         judged = [(one, one.destination.judge(wall)) for one in self.expectations]
         return [(one, decision) for one, decision in judged if decision.verdict != one.verdict]

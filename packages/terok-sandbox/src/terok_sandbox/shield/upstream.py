@@ -7,15 +7,12 @@ import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_sandbox.shield.dns_wire import BadAnswerError, TruncatedError, read_answer, write_upstream_query
+from terok_sandbox.shield.dns_wire import Answer, BadAnswerError, TruncatedError, read_answer, write_upstream_query
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy.addresses import parse_address
 from terok_sandbox.values.servers import Server
-
-if TYPE_CHECKING:
-    from terok_sandbox.shield.dns_wire import Answer
 
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 TIMEOUT: Final = 10.0

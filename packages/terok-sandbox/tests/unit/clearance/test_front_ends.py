@@ -19,6 +19,7 @@ from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
 from terok_sandbox.clearance.project import (
     read_project_verdicts,
+    remember_decision,
     remember_for_project,
     verdicts_path,
     with_project_verdicts,
@@ -26,7 +27,6 @@ from terok_sandbox.clearance.project import (
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets, list_waiting
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.control import listen_control, serve_control
 from terok_sandbox.shield.errors import PolicyError
@@ -110,11 +110,13 @@ async def test_what_waits_is_told_without_hubs_that_do_not_answer(config: Sandbo
     assert [(one.container, str(one.target)) for one in found] == [("c1", "c1.example.com"), ("c2", "c2.example.com")]
     assert gateway_sockets(config, "c2") == [config.gateway_socket("c2")]
     assert gateway_sockets(config, "gone") == []
-    await asyncio.to_thread(decide_request, config, found[1], Verdict("deny", "project"))
+    decision = (config.gateway_socket("c2"), found[1].id, str(found[1].target), Verdict("deny", "project"))
+    await asyncio.to_thread(decide_request, *decision)
+    remember_decision(config, found[1], decision[-1])
     assert [(one.target, one.verdict) for one in hubs["c2"][1]] == [("c2.example.com", "deny")]
     assert read_project_verdicts(config, "p") == ("- c2.example.com",)
-    with pytest.raises(ShieldError, match="no request"):
-        await asyncio.to_thread(decide_request, config, found[1], Verdict("allow"))
+    with pytest.raises(ClearanceError, match="no request"):
+        await asyncio.to_thread(decide_request, *decision)
     silent.close()
     babbler.close()
     for task in served:

@@ -207,7 +207,8 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     handlers.revoke(name="c1", target="a.example.com", as_json=False)
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None, as_json=True)
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    out = capsys.readouterr().out
+    told = json.loads(out[out.index("{") :])
     assert told["posture"] == "down" and "table inet terok" in told["ruleset"]
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None)
@@ -216,7 +217,9 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert 'log prefix "terok down"' in out
     assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
     assert handlers.resolve(name="c1", host="A.Example.com.", as_json=False) == 0
-    assert "203.0.113.9: allow" in (out := capsys.readouterr().out) and "10.0.0.1: deny: private" in out
+    out = capsys.readouterr().out
+    assert "203.0.113.9: allow" in out
+    assert "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
             ask(SandboxConfig().gateway_socket("c1"), verb, **fields)
