@@ -20,7 +20,7 @@ DOCSTRING_FAULTS = {
     "write `name` instead of *name*": re.compile(r"(?<![\w*/.:\"'`(\[])\*[a-z_]{2,}\*(?![\w*/])"),
     'begin with a verb or a noun, not with "What"': re.compile(r"\AWhat\b"),
 }
-IS_NO = re.compile(r"(?<!there )\b(is|are|was) no (?!longer\b|more\b|other\b|such\b)[a-z]")
+IS_NO = re.compile(r"(?<![Tt]here )\b(?:is|are|was) no (?!longer\b|more\b|other\b|such\b)[a-z]+")
 """`'12q' is no memory size`: say what is wrong and what to do, `invalid memory size '12q': use …`."""
 
 
@@ -43,8 +43,8 @@ def _faults_of(node: ast.AST) -> Iterator[tuple[int, str]]:
         for fault, pattern in DOCSTRING_FAULTS.items():
             if pattern.search(text):
                 yield line, fault
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and IS_NO.search(node.value):
-        yield node.lineno, f"do not say {IS_NO.search(node.value)[0]!r}…: say what is wrong and what to do"
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := IS_NO.search(node.value)):
+        yield node.lineno, f"instead of {match[0]!r}, say what is wrong and what to do"
 
 
 def _docstrings(node: ast.AST) -> Iterator[tuple[str, int]]:

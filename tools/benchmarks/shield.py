@@ -88,7 +88,8 @@ async def inside(state: Path) -> dict[str, float]:
     from terok_sandbox.shield.live import LivePolicy, LiveVerdict
     from terok_sandbox.shield.policy import Policy, Service
     from terok_sandbox.shield.resolver import Resolver
-    from terok_sandbox.shield.ruleset import Learned, learn_command, render
+    from terok_sandbox.shield.ruleset.commands import Opening, open_command
+    from terok_sandbox.shield.ruleset.render import render
     from terok_sandbox.shield.wall import Wall
     from terok_sandbox.sidecar import PolicyTiers
 
@@ -106,7 +107,7 @@ async def inside(state: Path) -> dict[str, float]:
     live = LivePolicy(policy, state / "live.json", channel=channel)
 
     class Upstream:
-        async def ask(self, name: str, rdtype: int) -> Answer:
+        async def query(self, name: str, rdtype: int) -> Answer:
             del name, rdtype
             return Answer(0, (), (PEER_ADDRESS,), 60)
 
@@ -116,11 +117,11 @@ async def inside(state: Path) -> dict[str, float]:
     first, cached = [], []
     for _ in range(30):
         server = DnsServer(
-            Resolver(Wall(policy)), channel=channel, upstream=Upstream(), sightings=Rows(), opened=live.opened
+            Resolver(Wall(policy)), upstream=Upstream(), sightings=Rows(), open_addresses=live.open_addresses
         )  # type: ignore[arg-type]
         for spent in (first, cached):
             began = time.perf_counter()
-            await server.answer(wire)
+            await server.answer_query(wire)
             spent.append((time.perf_counter() - began) * 1000)
     found["first_lookup_added_ms"] = statistics.median(first)
     found["cached_lookup_ms"] = statistics.median(cached)
@@ -135,7 +136,7 @@ async def inside(state: Path) -> dict[str, float]:
         await live.reset()
     found["verdict_to_effect_ms"] = statistics.median(effects)
     channel.close()
-    return found | walls(nft, rules, learn_command([Learned(PEER_ADDRESS, Service("tcp", 443), False, 300)])) | large()
+    return found | walls(nft, rules, open_command([Opening(PEER_ADDRESS, Service("tcp", 443), False, 300)])) | large()
 
 
 def walls(nft: str, rules: str, learn: str) -> dict[str, float]:
@@ -155,16 +156,16 @@ def walls(nft: str, rules: str, learn: str) -> dict[str, float]:
 
 async def airlock() -> dict[str, float]:
     """Measure downloads through the egress proxy against direct ones, both by a process of their own."""
-    from terok_sandbox.shield.egress.judge import Route
+    from terok_sandbox.shield.egress.judge import EgressDecision
     from terok_sandbox.shield.egress.proxy import EgressProxy
 
     class Anywhere:
-        def holds(self, host: str, port: int, address: str) -> bool:
+        def allows_tunnel(self, host: str, port: int, address: str) -> bool:
             return bool(host and port and address)
 
-        async def route(self, host: str, port: int, client: int) -> Route:
+        async def admit(self, host: str, port: int, client: int) -> EgressDecision:
             del host, port, client
-            return Route((PEER_ADDRESS,), opaque=True, named=True)
+            return EgressDecision((PEER_ADDRESS,), opaque=True, named=True)
 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
@@ -283,11 +284,10 @@ async def serve_names(port: int) -> None:
     from terok_sandbox.shield.wall import Wall
     from terok_sandbox.sidecar import PolicyTiers
 
-    class World:
-        async def run(self, command: str) -> str:
-            return command[:0]
+    async def nowhere(name: str, openings: object) -> None: ...
 
-        async def ask(self, name: str, rdtype: int) -> Answer:
+    class World:
+        async def query(self, name: str, rdtype: int) -> Answer:
             del name, rdtype
             return Answer(0, (), (PEER_ADDRESS,), 60)
 
@@ -297,13 +297,15 @@ async def serve_names(port: int) -> None:
     tcp = socket.create_server(("127.0.0.1", port))
     with tempfile.TemporaryDirectory() as state:
         sightings = Sightings(AuditLog(Path(state) / "audit"), clock=time.monotonic)
-        await DnsServer(Resolver(Wall(policy)), channel=World(), upstream=World(), sightings=sightings).serve(udp, tcp)  # type: ignore[arg-type]
+        await DnsServer(Resolver(Wall(policy)), upstream=World(), sightings=sightings, open_addresses=nowhere).serve(
+            udp, tcp
+        )  # type: ignore[arg-type]
 
 
 def large() -> dict[str, float]:
     """Measure a policy of 10,000 names."""
     from terok_sandbox.shield.policy import Policy
-    from terok_sandbox.shield.ruleset import render
+    from terok_sandbox.shield.ruleset.render import render
     from terok_sandbox.sidecar import PolicyTiers
 
     lines = tuple(f"+ host{number}.example{number % 97}.com:443" for number in range(10_000))

@@ -5,10 +5,7 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_acp.cli.tree import COMMANDS as COMMANDS
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

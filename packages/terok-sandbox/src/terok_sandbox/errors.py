@@ -10,7 +10,6 @@ command ends with::
     ├── SidecarError                 1   the file that wires a container to its supervisor cannot be trusted
     ├── AuditError                   1   an audit row could not be made durable
     ├── LaunchError                  1   a container could not be brought up
-    │   ├── ContainerBusy            1   another command works on the container
     │   ├── NameTaken                1   another container has the name
     │   ├── ContainerBusy            1   another command works on the container
     │   └── SupervisionError         1   it came up without the supervision it needs, and was taken down

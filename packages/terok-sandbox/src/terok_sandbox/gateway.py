@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from typing import TYPE_CHECKING, Final
+import socket
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from terok_util import TerokError
 
@@ -20,30 +22,23 @@ from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.host_addresses import address_changes, host_addresses
 from terok_sandbox.netns.listeners import loopback_listener
 from terok_sandbox.netns.nft import NftChannel
+from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.shield.control import listen_control, serve_control
 from terok_sandbox.shield.dns import DnsServer
 from terok_sandbox.shield.egress.judge import Judge
 from terok_sandbox.shield.egress.proxy import EgressProxy
-from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.nflog import drain
-from terok_sandbox.shield.operations import ShieldOperations
+from terok_sandbox.shield.operations import ShieldOperations, explain_name
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.protocol import SOCKET
 from terok_sandbox.shield.resolver import Resolver
-from terok_sandbox.shield.ruleset import host_command
+from terok_sandbox.shield.ruleset.commands import host_command
 from terok_sandbox.shield.sightings import Sightings
-from terok_sandbox.shield.upstream import Upstream
+from terok_sandbox.shield.upstream import UpstreamResolver
 from terok_sandbox.shield.wall import Wall
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.values.servers import parse_server
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Coroutine
-    from typing import Any
-
-    from terok_sandbox.netns.worker_context import WorkerContext
 
 _log = logging.getLogger(__name__)
 
@@ -95,30 +90,30 @@ async def _parts(
     hub = ClearanceHub(ctx.sidecar, live, audit=audit, pid=ctx.container_pid)
     hub.restore()
     sightings = Sightings(audit, clock=asyncio.get_running_loop().time, asker=hub)
-    upstream = Upstream(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
+    upstream = UpstreamResolver(servers=tuple(map(parse_server, ctx.sidecar.shield.resolvers)))
     enforcement = ctx.sidecar.shield.enforcement
     own: list[str] = host_addresses()
     resolver = Resolver(Wall(live.policy, live.posture, enforcement, own))
-    server = DnsServer(resolver, channel=channel, upstream=upstream, sightings=sightings, asker=hub, opened=live.opened)
+    server = DnsServer(resolver, upstream=upstream, sightings=sightings, open_addresses=live.open_addresses, asker=hub)
 
     egress = EgressProxy(Judge(live, upstream, lambda: own, hub), sightings)
 
     def follow() -> None:
         resolver.wall = Wall(live.policy, live.posture, enforcement, own)
-        server.forget()
-        egress.reconsider()
+        server.forget_answers()
+        egress.reconsider_tunnels()
 
     operations = ShieldOperations(
         ctx.sidecar.container_name,
         live,
         sightings,
         enforcement=enforcement,
-        resolve=lambda name: explain(resolver.wall, upstream, name),
+        explain=lambda name: explain_name(resolver.wall, upstream, name),
     )
     live.watch(follow)
     follow()
     parts = {
-        "verdicts": live.expire(),
+        "verdicts": live.expire_verdicts(),
         "clearance": hub.keep_up(),
         "control socket": serve_control(socket_path, listener, {**operations.by_name, **hub.operations}),
         "resolver": server.serve(ctx.listeners["dns-udp"], ctx.listeners["dns-tcp"]),
@@ -156,7 +151,7 @@ async def _read_packet_log(log: socket.socket, sightings: Sightings) -> None:
     def read() -> None:
         try:
             for packet in drain(log):
-                sightings.blocked(packet)
+                sightings.record_packet(packet)
         except AuditError as error:
             if not failed.done():
                 failed.set_exception(error)

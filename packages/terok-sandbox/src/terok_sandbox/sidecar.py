@@ -11,11 +11,12 @@ import json
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from terok_util import TerokError, write_sensitive_file
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import SidecarError, VaultError
 from terok_sandbox.values.launch import Enforcement, Network, Planned
@@ -26,7 +27,7 @@ SCHEMA: Final = 1
 MAX_SIZE: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PolicyTiers:
     """Raw policy lines (`+ host:443 %reason=…`) by tier, strongest tier first."""
 
@@ -36,7 +37,7 @@ class PolicyTiers:
     project_allow: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class UsageWiring:
     """Where usage is written down and what limits it.
 
@@ -52,7 +53,7 @@ class UsageWiring:
     project_limits: Limits = NO_LIMITS
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class VaultWiring:
     """What the broker needs; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
 
@@ -68,7 +69,7 @@ class VaultWiring:
     ssh_scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class GateWiring:
     """One bare mirror, served as `/<name>.git` to whoever knows the token with SHA-256 `token_sha256` (hex).
 
@@ -88,7 +89,7 @@ class GateWiring:
         return cls(mirror=mirror, name=name, token_sha256=digest, upstream=upstream)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ShieldWiring:
     """How egress is enforced, by what policy, and where each decision is recorded."""
 
@@ -99,7 +100,7 @@ class ShieldWiring:
     """Name servers to ask, `address` or `address:port`; without any the host's own are asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class HostPorts:
     """Ports of the host's loopback on which vault and gate are served too, for guests with a network of their own."""
 
@@ -107,7 +108,7 @@ class HostPorts:
     gate: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Sidecar:
     """Everything a supervisor knows about its container.
 

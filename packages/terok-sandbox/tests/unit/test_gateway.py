@@ -28,7 +28,7 @@ from terok_sandbox.netns.listeners import DNS_LISTENERS, bind_listener
 from terok_sandbox.netns.nft import NftChannelFds
 from terok_sandbox.netns.packet_log import open_packet_log
 from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.ruleset import render
+from terok_sandbox.shield.ruleset.render import render
 from terok_sandbox.sidecar import PolicyTiers, ShieldWiring
 from terok_sandbox.netns.worker_context import WorkerContext
 

@@ -7,13 +7,16 @@ import pytest
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import (
+    ContainerBusy,
     EngineError,
+    GpuConfigError,
     ImageNotFound,
     LaunchError,
     NameTaken,
     SpecError,
     SupervisionError,
 )
+from terok_sandbox.launch.resources import launch_lock
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
 from terok_sandbox.launch.supervision import FakeSupervision, was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime
@@ -302,6 +305,52 @@ def test_refusals_come_before_any_effect(lab: Lab, tmp_path: Path) -> None:
         deep.sandbox.run(RunSpec(container_name="x" * 40, image="localhost/app"))
     assert lab.left() == []
     assert lab.runtime.plans == []
+
+
+def test_a_launch_can_be_judged_without_being_carried_out(lab: Lab) -> None:
+    lab.config.vault_dir.mkdir()
+    lab.sandbox.check(replace(SPEC, image="localhost/not-built"), new_name=True)
+    with pytest.raises(SpecError, match="scope"):
+        lab.sandbox.check(replace(SPEC, wiring=Wiring(scope="My.Project")))
+    with pytest.raises(SpecError, match="state of the sandbox"):
+        lab.sandbox.check(replace(SPEC, volumes=(VolumeSpec(lab.config.vault_dir, "/v"),)))
+    with pytest.raises(GpuConfigError):
+        lab.sandbox.check(replace(SPEC, gpus="nvidia:none-such"))
+    lab.runtime.records["box"] = FakeRecord("localhost/own", ContainerState.RUNNING)
+    lab.sandbox.check(SPEC)
+    with pytest.raises(NameTaken):
+        lab.sandbox.check(SPEC, new_name=True)
+    assert lab.left() == lab.runtime.plans == lab.supervision.calls == lab.warnings == []
+
+
+def test_a_claimed_name_is_cleared_once_and_then_belongs_to_one_launch(lab: Lab) -> None:
+    provision_session(lab.config)
+    lab.sandbox.run(SPEC)
+    with open_vault(lab.config) as vault:
+        vault.store_credential("default", "stub", {"type": "api_key", "key": "k" * 20})
+        old = vault.create_token("box", "stub")
+    lab.runtime.records.clear()
+    free: list[bool] = []
+
+    def post_start() -> None:
+        with launch_lock(lab.config, "box", timeout=0):
+            free.append(True)
+
+    with lab.sandbox.claim("box") as claim:
+        with open_vault(lab.config) as vault:
+            assert vault.lookup(old) is None
+            new = vault.create_token("box", "stub")
+        with pytest.raises(ContainerBusy), launch_lock(lab.config, "box", timeout=0):
+            pass
+        with pytest.raises(SpecError, match="box, not other"):
+            claim.run(replace(SPEC, container_name="other"))
+        claim.run(SPEC, LifecycleHooks(post_start=post_start))
+        assert free == []
+    assert free == [True]
+    with open_vault(lab.config) as vault:
+        assert vault.lookup(new) is not None
+    with pytest.raises(NameTaken), lab.sandbox.claim("box"):
+        raise AssertionError("the name is in use")
 
 
 def test_gate_addresses(lab: Lab) -> None:

@@ -20,7 +20,7 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.gate.host_server import GateServer
 from terok_sandbox.loopback import serve_loopback
 from terok_sandbox.netns.listeners import ListenerSpec, bind_listener
-from terok_sandbox.shield.egress.judge import Route
+from terok_sandbox.shield.egress.judge import EgressDecision
 from terok_sandbox.shield.egress.proxy import EgressProxy
 from terok_sandbox.shield.sightings import Sightings
 
@@ -90,11 +90,11 @@ async def test_a_host_s_port_is_passed_on_at_once() -> None:
 
 
 class Fixed:
-    def holds(self, *_: object) -> bool:
+    def allows_tunnel(self, *_: object) -> bool:
         return True
 
-    async def route(self, *_: object) -> Route:
-        return Route((ip_address("127.0.0.1"),), opaque=True, named=True)
+    async def admit(self, *_: object) -> EgressDecision:
+        return EgressDecision((ip_address("127.0.0.1"),), opaque=True, named=True)
 
 
 async def test_a_tunnel_of_the_egress_proxy_sends_at_once(tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from terok_util.lazy import lazy_exports as lazy_exports
+from terok_util.lazy import lazy_imports as lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_util import process as process
     from terok_util import yaml as yaml
     from terok_util.commands.complete import COMPLETIONS as COMPLETIONS
@@ -62,5 +61,3 @@ if TYPE_CHECKING:
     from terok_util.token_bucket import TokenBucket as TokenBucket
     from terok_util.values import lean_dataclass as lean_dataclass
     from terok_util.yaml import YAMLError as YAMLError
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

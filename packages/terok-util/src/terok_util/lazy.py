@@ -2,69 +2,94 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
     from typing import Any
 else:
     ModuleType = type(sys)  # without importing `types`
 
 
-def lazy_exports(
-    module: str, table: dict[str, str] | None = None
-) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return `__getattr__`, `__dir__` and `__all__` for the package called `module`.
+class lazy_imports:  # noqa: N801 - a context manager, used like a function
+    """Make the imports of a block the public names of a package, each imported when it is first used (PEP 562).
 
-    Without a `table` the exports are those that the package's own source names for type checkers: the lines
-    `from package.module import Name as Name` below `if TYPE_CHECKING:`, so that each name is written once. A name is
-    imported when it is first used, and then stored. Imports without `as` are for annotations and not exported.
+    For type checkers the block holds ordinary imports; `as` with the same name is what marks an export for them::
 
-    Args:
-        module: The `__name__` of the calling package.
-        table: Modules, relative to the package or absolute, with the names they define: `{".errors": "One Other"}`.
-            A key without a dot is a public name with the module that defines it: `{"Sandbox": ".sandbox"}`;
-            `".sandbox:Box"` exports `Box` under another name and `".yaml:"` the module itself.
+        with lazy_imports(globals()):
+            from package.sandbox import Sandbox as Sandbox
 
+    The block's imports are recorded, not carried out; imports of other threads and modules meanwhile are not touched.
     """
-    if table is None:
-        targets = _written_exports(module)
-    else:
-        targets = {name: target for target, names in table.items() if "." in target for name in names.split()}
-        targets |= {name: target for name, target in table.items() if "." not in name}
-    public = sorted(targets)
 
-    def getattr_(name: str) -> Any:
-        target = targets.get(name)
-        if target is None:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        path, colon, attribute = target.partition(":")
-        found = import_module(path, module)
-        value = found if colon and not attribute else getattr(found, attribute or name)
-        setattr(sys.modules[module], name, value)
-        return value
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
+        self._import = builtins.__import__
+        self._recording = False
 
-    def dir_() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *public})
+    def __enter__(self) -> None:
+        self._recording = True
+        record: Any = self._record
+        builtins.__import__ = record
 
-    return getattr_, dir_, public
+    def __exit__(self, *_: object) -> None:
+        self._recording = False
+        builtins.__import__ = self._import
+        space = self._namespace
+        exports = {name: value for name, value in space.items() if type(value) is _Export}
+        for name in exports:
+            del space[name]
+        package = space["__name__"]
+
+        def getattr_(name: str) -> Any:
+            export = exports.get(name)
+            if export is None:
+                raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            value = space[name] = export.load(package)
+            return value
+
+        space["__getattr__"] = getattr_
+        space["__dir__"] = lambda: sorted({*space, *exports})
+        space["__all__"] = sorted(exports)
+
+    def _record(
+        self,
+        name: str,
+        namespace: Mapping[str, object] | None = None,
+        local: Mapping[str, object] | None = None,
+        wanted: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        if self._recording and namespace is self._namespace and wanted and not level:
+            return _Names(name)
+        return self._import(name, namespace, local, wanted or (), level)
 
 
-def _written_exports(module: str) -> dict[str, str]:
-    """Return the names that the source of `module` exports, each with its module and attribute."""
-    spec = sys.modules[module].__spec__
-    source: bytes = spec.loader.get_data(spec.origin)  # type: ignore[union-attr]
-    block = source.decode().partition("\nif TYPE_CHECKING:\n")[2].partition("\nelse:\n")[0]
-    targets = {}
-    for line in block.splitlines():
-        words = line.split()
-        if len(words) == 6 and line.startswith("    from "):  # from PATH import ATTRIBUTE as NAME
-            path, attribute, name = words[1::2]
-            targets[name] = f"{path}.{attribute}:" if path == module else f"{path}:{attribute}"
-    return targets
+class _Names:
+    """Stands for a module while a block of exports is recorded."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> _Export:
+        return _Export(self._module, name)
+
+
+class _Export:
+    """Where a public name comes from."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def load(self, package: str) -> Any:
+        """Import it; what a package exports of itself is one of its modules."""
+        if self.module == package:
+            return import_module(f"{package}.{self.name}")
+        return getattr(import_module(self.module), self.name)
 
 
 class _Deferred(ModuleType):

@@ -19,15 +19,42 @@ def test_every_public_name_is_there() -> None:
 
 @pytest.mark.parametrize("package", ["terok_util", "terok_util.process"])
 def test_types_and_run_time_agree_on_the_names(package: str) -> None:
-    """The interpreter reads the names that are written for the type checker."""
+    """What a type checker reads as imports, carried out, gives the same objects as the recorded exports."""
     __import__(package)
     module = sys.modules[package]
     assert module.__file__ is not None
     source = Path(module.__file__).read_text()
     namespace = {"__name__": package, "__package__": package}
-    exec(source.replace("TYPE_CHECKING = False", "TYPE_CHECKING = True"), namespace)
+    assert source.count("with lazy_imports(globals()):") == 1
+    exec(source.replace("with lazy_imports(globals()):", "if True:"), namespace)
     seen = {name for name in namespace if not name.startswith("__")}
-    assert seen - {"annotations", "lazy_exports", "TYPE_CHECKING"} == set(module.__all__)
+    assert seen - {"annotations", "lazy_imports"} == set(module.__all__)
+    assert [name for name in module.__all__ if namespace[name] is not getattr(module, name)] == []
+
+
+def test_imports_of_other_modules_and_threads_go_on_while_exports_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "facade.py").write_text(
+        "import threading\n"
+        "from terok_util.lazy import lazy_imports\n"
+        "seen = []\n"
+        "def elsewhere():\n"
+        "    space = {'__name__': 'other'}\n"
+        "    exec('from json import dumps', space)\n"
+        "    seen.append(space['dumps']([1]))\n"
+        "with lazy_imports(globals()):\n"
+        "    from fractions import Fraction as Half\n"
+        "    import base64\n"
+        "    thread = threading.Thread(target=elsewhere)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "from json import loads\n"
+    )
+    code = (
+        "import sys, facade; print(facade.seen, facade.__all__, 'fractions' in sys.modules, callable(facade.loads))\n"
+        "print(facade.base64.b64encode(b''), facade.Half(1, 2), vars(facade)['Half'].__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "['[1]'] ['Half'] False True\nb'' 1/2 Fraction\n"
 
 
 def test_importing_the_root_imports_nothing_else() -> None:

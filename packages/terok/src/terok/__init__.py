@@ -5,11 +5,8 @@ Names are loaded when first used, so importing this package costs next to nothin
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok.cli.tree import COMMANDS as COMMANDS
     from terok.errors import DemoError as DemoError
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

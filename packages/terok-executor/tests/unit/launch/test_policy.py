@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import RequestError
-from terok_executor.launch.policy import allow_lines, deny_lines
+from terok_executor.roster.egress import allow_lines, deny_lines
 from terok_executor.roster.loader import load_providers
-from terok_sandbox.shield.policy.grammar import parse_line
+from terok_sandbox.shield.policy.grammar import parse_policy_line
 
 
 def test_destinations_become_policy_lines() -> None:
@@ -42,4 +42,4 @@ def test_every_provider_is_closed_except_through_the_vault(tmp_path: Path) -> No
     hosts = [line.split()[1] for line in lines]
     assert {"api.anthropic.com", "api.openai.com", "openrouter.ai"} <= set(hosts)
     assert "api.mistral.ai" not in hosts
-    assert all(parse_line(line, tier="security_deny") for line in lines)
+    assert all(parse_policy_line(line, tier="security_deny") for line in lines)

@@ -1,4 +1,4 @@
-"""What the `clearance` verbs do."""
+"""Handlers of the `clearance` verbs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details, headline
+from terok_sandbox.clearance.project import remember_decision
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
 from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
 
 if TYPE_CHECKING:
-    from terok_sandbox.clearance.model import Action, Scope
+    from terok_sandbox.clearance.model import Action, Duration
 
 
 async def watch(*, as_json: bool, container: str | None) -> None:
@@ -80,8 +81,8 @@ async def notify(*, install: bool, uninstall: bool) -> None:
 
 def _verdict(action: Action, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> Verdict:
     del once  # the default; the parser keeps it apart from the others
-    scope: Scope = "minutes" if minutes is not None else "task" if task else "project" if project else "once"
-    return Verdict.from_json({"action": action, "scope": scope, "minutes": minutes or 0, "reason": reason or ""})
+    duration: Duration = "minutes" if minutes is not None else "task" if task else "project" if project else "once"
+    return Verdict.from_json({"action": action, "scope": duration, "minutes": minutes or 0, "reason": reason or ""})
 
 
 def _decide(request_id: str, verdict: Verdict) -> None:
@@ -90,6 +91,7 @@ def _decide(request_id: str, verdict: Verdict) -> None:
     if len(found) != 1:
         raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
     (request,) = found
-    decide_request(config, request, verdict)
+    decide_request(config.gateway_socket(request.container), request.id, str(request.target), verdict)
+    remember_decision(config, request, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]
     write_line(f"{past} {verdict.span}: {request.container}: {request.target}")

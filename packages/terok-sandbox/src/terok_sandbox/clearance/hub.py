@@ -1,38 +1,29 @@
-"""The hub in a container's gateway: takes refusals in, asks whoever is subscribed, brings verdicts into effect."""
+"""The hub in a container's gateway: receives refusals, asks whoever has subscribed, brings verdicts into effect."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from terok_util import TerokError
 
-from terok_sandbox.clearance.answers import FILE as ANSWERS_FILE
-from terok_sandbox.clearance.answers import Answers
+from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
-from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
-from terok_sandbox.clearance.journal import Journal
-from terok_sandbox.clearance.model import Target, Verdict
-from terok_sandbox.clearance.queue import ClearanceQueue, Seen
+from terok_sandbox.clearance.journal import ANSWERS_FILE, JOURNAL_FILE, Answers, RequestJournal
+from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
+from terok_sandbox.clearance.queue import ClearanceQueue, Sighting
 from terok_sandbox.errors import AuditError, NetnsError
-from terok_sandbox.shield.control import MAX_SUBSCRIBERS
+from terok_sandbox.shield.asker import RefusedDestination
+from terok_sandbox.shield.control import MAX_SUBSCRIBERS, Connection, Operation
 from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.shield.protocol import encode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.audit import AuditLog
-    from terok_sandbox.clearance.model import ClearanceRequest
-    from terok_sandbox.shield.asker import Request
-    from terok_sandbox.shield.control import Connection, Operation
-    from terok_sandbox.shield.protocol import Fields
-    from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.shield.protocol import Fields, encode
+from terok_sandbox.sidecar import Sidecar
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +56,7 @@ class ClearanceHub:
         self._pid = pid
         self._dossier_path = sidecar.gateway_dir / DOSSIER_FILE
         self.queue = ClearanceQueue(self._container, now=clock())
-        self._journal = Journal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
+        self._journal = RequestJournal(sidecar.gateway_dir / JOURNAL_FILE, self.queue)
         self._answers = Answers(sidecar.runtime_dir / "guest/clearance" / ANSWERS_FILE)
         self._holds: dict[str, asyncio.Future[LiveVerdict | None]] = {}
         self._in_vain: set[str] = set()
@@ -82,22 +73,22 @@ class ClearanceHub:
         """Continue where the last gateway stopped; raises `ClearanceError`."""
         self._journal.replay(self._clock())
         for request in self.queue.waiting:
-            self._answers.asked(request)
+            self._answers.add_question(request)
         self._answers.write()
 
-    def blocked(self, request: Request) -> None:
-        """Make a question of something that stays blocked, if a verdict could open it."""
-        self._see(request)
+    def report_refusal(self, refused: RefusedDestination) -> None:
+        """Make a question of a destination that stays refused, if a verdict could open it."""
+        self._record_sighting(refused)
 
-    async def hold(self, request: Request) -> LiveVerdict | None:
-        """Wait for the verdict about `request`; at once `None` while no front end is there that could ask.
+    async def delay_answer(self, refused: RefusedDestination) -> LiveVerdict | None:
+        """Wait for the verdict about a destination; at once `None` while no front end is there that could ask.
 
         A question that was waited for in vain is not waited for again until somebody has answered it.
         """
-        seen = self._see(request)
-        if seen is None or seen.request is None or not any(self._subscribers.values()):
+        sighting = self._record_sighting(refused)
+        if sighting is None or sighting.request is None or not any(self._subscribers.values()):
             return None
-        number = seen.request.id
+        number = sighting.request.id
         if number in self._in_vain:
             return None
         waiting = self._holds.get(number)
@@ -117,7 +108,7 @@ class ClearanceHub:
         """
         async with self._turn:
             request = self.queue.check(request_id, target)
-            if verdict.scope == "project" and not self._project:
+            if verdict.duration == "project" and not self._project:
                 raise BadVerdict("the container belongs to no project", hint="answer for the task instead")
             now = self._clock()
             live = live_verdict(request.target, verdict, now)
@@ -127,11 +118,11 @@ class ClearanceHub:
             self.queue.decide(request_id, target, verdict, now)
         self._release(request, live)
         try:
-            self._journal.verdict(request, verdict, now)
+            self._journal.add_verdict(request, verdict, now)
         except ClearanceError as error:  # replayed, the question is asked once more
             _log.warning("an answer is not in the journal: %s", error.message)
-        self._answers.answered(request, verdict)
-        self._tell("resolved", id=request.id, target=target, outcome=verdict.action, verdict=verdict.to_json())
+        self._answers.add_answer(request, verdict)
+        self._notify("resolved", id=request.id, target=target, outcome=verdict.action, verdict=verdict.to_json())
         return request
 
     async def keep_up(self) -> None:
@@ -148,15 +139,15 @@ class ClearanceHub:
         """Close the questions that nobody has answered in time, but not while one is being answered."""
         for request in () if self._turn.locked() else self.queue.expire(self._clock()):
             with suppress(ClearanceError):  # replayed, it expires again
-                self._journal.ended(request)
-            self._answers.expired(request)
+                self._journal.add_expiry(request)
+            self._answers.add_expiry(request)
             self._release(request, None)
-            self._tell("resolved", id=request.id, target=str(request.target), outcome="expired")
+            self._notify("resolved", id=request.id, target=str(request.target), outcome="expired")
 
     def relabel(self) -> None:
         """Show waiting questions with the dossier as it is now, so that a renamed task is asked for by its new name."""
         for request in self.queue.relabel(self._dossier()) if self.queue.waiting else ():
-            self._tell("request", request=request.to_json())
+            self._notify("request", request=request.to_json())
 
     async def _subscribe(self, connection: Connection, fields: Fields) -> Fields:
         if len(self._subscribers) >= MAX_SUBSCRIBERS and connection not in self._subscribers:
@@ -182,24 +173,27 @@ class ClearanceHub:
             raise ClearanceError(error.message, hint=error.hint) from error
         return {"id": request.id}
 
-    def _see(self, blocked: Request) -> Seen | None:
-        target = askable_target(blocked)
+    def _record_sighting(self, refused: RefusedDestination) -> Sighting | None:
+        target = askable_target(refused)
         if target is None:
             return None
-        seen = self.queue.see(target, blocked.reason, self._clock(), self._dossier)
-        if seen.request is not None and seen.kind == "new":
+        sighting = self.queue.record_sighting(target, refused.reason, self._clock(), self._dossier)
+        request = sighting.request
+        if request is None:
+            return sighting
+        if sighting.kind == "new":
             try:
-                self._journal.request(seen.request)
+                self._journal.add_request(request)
             except ClearanceError as error:
                 _log.warning("a question is not on disk: %s", error.message)
-            self._answers.asked(seen.request)
-        if seen.request is not None and _worth_telling(seen):
-            client = {} if blocked.client is None else {"client": [self._pid, *blocked.client]}
-            self._tell("request", request=seen.request.to_json(), **client)
-        return seen
+            self._answers.add_question(request)
+        if request.count & (request.count - 1) == 0:  # the first sighting, then at doubling counts
+            client = {} if refused.client is None else {"client": [self._pid, *refused.client]}
+            self._notify("request", request=request.to_json(), **client)
+        return sighting
 
     def _dossier(self) -> dict[str, str]:
-        """Return what is known of the container now."""
+        """Return the dossier of the container as it is now."""
         found = {"project": self._project} if self._project else {}
         return found | read_dossier(self._dossier_path)
 
@@ -209,20 +203,20 @@ class ClearanceHub:
         if waiting is not None and not waiting.done():
             waiting.set_result(verdict)
 
-    def _tell(self, kind: str, **fields: Any) -> None:
+    def _notify(self, kind: str, **fields: Any) -> None:
         line = encode(kind, **fields)
         for connection in self._subscribers:
             connection.send_event(line)
 
 
-def askable_target(blocked: Request) -> Target | None:
-    """Return what to ask about, `None` when no verdict could open it."""
-    if not blocked.askable:
+def askable_target(refused: RefusedDestination) -> Target | None:
+    """Return the target to ask about, `None` when no verdict could open it."""
+    if not refused.askable:
         return None
-    name, proto = blocked.name.lower(), blocked.proto or "tcp"
-    if proto not in ("tcp", "udp") or (blocked.port is None and not name):
+    name, proto = refused.name.lower(), refused.proto or "tcp"
+    if proto not in ("tcp", "udp") or (refused.port is None and not name):
         return None
-    target = Target(name, blocked.dest, blocked.port, proto)
+    target = Target(name, refused.dest, refused.port, proto)
     try:
         LiveVerdict(target.line, "allow").rule()
     except TerokError:  # a spelling that no rule can name
@@ -231,22 +225,21 @@ def askable_target(blocked: Request) -> Target | None:
 
 
 def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
-    """Return `verdict` as the shield takes it."""
-    lasting = verdict.scope in ("task", "project")
+    """Return `verdict` as a live verdict of the shield."""
+    lasting = verdict.duration in ("task", "project")
     expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
     reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
-    return LiveVerdict(target.line, verdict.action, verdict.scope, expires, reason)
-
-
-def _worth_telling(seen: Seen) -> bool:
-    """Whether front ends hear of it: the first sighting, then at doubling counts."""
-    count = seen.request.count if seen.request is not None else 0
-    return count & (count - 1) == 0
+    return LiveVerdict(target.line, verdict.action, verdict.duration, expires, reason)
 
 
 def _audit_fields(request: ClearanceRequest, verdict: Verdict) -> dict[str, Any]:
     target = request.target
     fields = {"name": target.name, "dest": target.address, "port": target.port, "proto": target.proto}
-    answer = {"verdict": verdict.action, "scope": verdict.scope, "minutes": verdict.minutes, "reason": verdict.reason}
+    answer = {
+        "verdict": verdict.action,
+        "scope": verdict.duration,
+        "minutes": verdict.minutes,
+        "reason": verdict.reason,
+    }
     fields |= {"request": request.id, **answer}
     return {key: value for key, value in fields.items() if value not in ("", None, 0)}

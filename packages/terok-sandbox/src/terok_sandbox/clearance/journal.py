@@ -1,38 +1,39 @@
-"""The queue on disk: JSON lines, appended before they take effect, replayed when the gateway starts again."""
+"""Clearance requests on disk: the journal of the queue, and the answers that the agent can read."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Final
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
 
-from terok_util import TerokError, write_sensitive_file
+from terok_util import TerokError, atomic_write, ensure_dir, write_sensitive_file
+from terok_util.text import safe_text
 
+from terok_sandbox.audit import timestamp
 from terok_sandbox.clearance.errors import ClearanceError
-from terok_sandbox.clearance.model import ClearanceRequest, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.clearance.model import Verdict
-    from terok_sandbox.clearance.queue import ClearanceQueue
+from terok_sandbox.clearance.model import ClearanceRequest, Verdict, text_of
+from terok_sandbox.clearance.queue import ClearanceQueue
 
 _log = logging.getLogger(__name__)
 
-FILE: Final = "clearance.jsonl"
+JOURNAL_FILE: Final = "clearance.jsonl"
+ANSWERS_FILE: Final = "answers.jsonl"
 MAX_BYTES: Final = 1024 * 1024
 """Size at which the journal is written anew with what still counts."""
 _MAX_READ: Final = 4 * MAX_BYTES
+MAX_ANSWERS: Final = 50
+"""Rows of answers kept; the oldest goes first."""
 
 
-class Journal:
-    """One container's journal; it has one writing process.
+class RequestJournal:
+    """The queue of one container as JSON lines, replayed when its gateway starts again; it has one writing process.
 
-    What a verdict opens is kept by the shield, not here, so that replay never opens anything. A row is in the kernel's
-    hands when its method returns: it outlives the process, not a power cut. A torn line is skipped, and its question
-    asked again.
+    Openings are kept by the shield, not here, so that replay never opens anything. The kernel has a row when its method
+    returns: it outlives the process, not a power cut. A torn line is skipped, and its question asked again.
     """
 
     def __init__(self, path: Path, queue: ClearanceQueue) -> None:
@@ -49,16 +50,16 @@ class Journal:
         except (OSError, TerokError) as error:
             raise ClearanceError(f"{self._path}: {error}", hint="look at the file, or move it away") from error
 
-    def request(self, request: ClearanceRequest) -> None:
+    def add_request(self, request: ClearanceRequest) -> None:
         """Append a new question."""
         self._append({"kind": "request", **request.to_json()})
 
-    def verdict(self, request: ClearanceRequest, verdict: Verdict, now: float) -> None:
+    def add_verdict(self, request: ClearanceRequest, verdict: Verdict, now: float) -> None:
         """Append an answer."""
         answer = {"target": str(request.target), "verdict": verdict.to_json(), "time": now}
         self._append({"kind": "verdict", "id": request.id, **answer})
 
-    def ended(self, request: ClearanceRequest) -> None:
+    def add_expiry(self, request: ClearanceRequest) -> None:
         """Append that a question has expired."""
         self._append({"kind": "ended", "id": request.id})
 
@@ -127,3 +128,40 @@ def _apply(row: dict[str, Any], queue: ClearanceQueue) -> None:
         queue.restore_domain(text_of(row, "domain", 253))
     elif kind in ("ended", "verdict"):
         queue.restore_end(text_of(row, "id", 64))
+
+
+class Answers:
+    """The file that the agent can read: the last questions about its container, and their answers.
+
+    It is replaced whole with every change. A row that cannot be written is only logged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: deque[str] = deque(maxlen=MAX_ANSWERS)
+
+    def add_question(self, request: ClearanceRequest) -> None:
+        """Add that a person was asked."""
+        self._add(request, "waiting", reason="a person was asked; try again later")
+
+    def add_expiry(self, request: ClearanceRequest) -> None:
+        """Add that nobody has answered."""
+        self._add(request, "expired", reason="nobody has answered: it stays denied")
+
+    def add_answer(self, request: ClearanceRequest, verdict: Verdict) -> None:
+        """Add the verdict of a person, and the reason."""
+        self._add(request, verdict.action, span=verdict.span, reason=verdict.reason)
+
+    def write(self) -> None:
+        """Write the file as it is now."""
+        try:
+            ensure_dir(self._path.parent)
+            atomic_write(self._path, "".join(f"{row}\n" for row in self._rows), mode=0o644, durable=False)
+        except (OSError, TerokError) as error:
+            _log.warning("%s: %s", self._path, error)
+
+    def _add(self, request: ClearanceRequest, answer: str, *, reason: str, span: str = "") -> None:
+        row = {"time": timestamp(), "target": safe_text(str(request.target)), "answer": answer}
+        row |= {"span": span} if span else {}
+        self._rows.append(json.dumps(row | {"reason": reason}, separators=(",", ":")))
+        self.write()

@@ -1,4 +1,4 @@
-"""The values of clearance: what was refused, what is asked, what was answered."""
+"""The values of clearance: targets, requests and verdicts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 Action = Literal["allow", "deny"]
-Scope = Literal["once", "minutes", "task", "project"]
+Duration = Literal["once", "minutes", "task", "project"]
 ACTIONS: Final[tuple[Action, ...]] = ("allow", "deny")
-SCOPES: Final[tuple[Scope, ...]] = ("once", "minutes", "task", "project")
+DURATIONS: Final[tuple[Duration, ...]] = ("once", "minutes", "task", "project")
 
 MAX_TEXT: Final = 200
 MAX_REASON: Final = 300
@@ -30,7 +30,7 @@ ONCE_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the container wanted to reach.
+    """A destination that the container wanted to reach.
 
     `name` or `address` is set, or both; `port` is `None` for a lookup.
     """
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def key(self) -> tuple[str, int | None, str]:
-        """What makes two sightings the same question."""
+        """Two sightings with the same key are the same question."""
         return (self.name or self.address, self.port, self.proto)
 
     @property
@@ -58,7 +58,7 @@ class Target:
 
     @property
     def services(self) -> str:
-        """What an allow opens, in words."""
+        """The services that an allow opens, in words."""
         return "tcp 443 and 80" if self.port is None else f"{self.proto} {self.port}"
 
 
@@ -67,7 +67,7 @@ class ClearanceRequest:
     """One question. Times are seconds since the epoch; `why` is the reason for the refusal.
 
     `domain` is the registrable domain, `punycode` warns of look-alike letters, `first_time` says that the
-    container never asked for this domain before. `program` is what a front end found to have asked.
+    container never asked for this domain before. `program` is the one that asks, as far as a front end has found it.
     """
 
     id: str
@@ -118,7 +118,7 @@ class ClearanceRequest:
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
-        """Parse what `to_json` made; raises `ClearanceError`."""
+        """Parse the JSON of `to_json`; raises `ClearanceError`."""
         row = _mapping(raw)
         port = row.get("port")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
@@ -142,10 +142,10 @@ class ClearanceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An answer. `minutes` belongs to the scope `minutes` alone; `reason` reaches the agent."""
+    """An answer. `minutes` belongs to the duration `minutes` alone; `reason` reaches the agent."""
 
     action: Action
-    scope: Scope = "once"
+    duration: Duration = "once"
     minutes: int = 0
     reason: str = ""
 
@@ -157,34 +157,34 @@ class Verdict:
     @property
     def seconds(self) -> float:
         """How long it holds; endless for a task or project."""
-        return {"once": float(ONCE_SECONDS), "minutes": self.minutes * 60.0}.get(self.scope, math.inf)
+        return {"once": float(ONCE_SECONDS), "minutes": self.minutes * 60.0}.get(self.duration, math.inf)
 
     @property
     def span(self) -> str:
-        """The scope in words."""
+        """The duration in words."""
         words = {"once": "once", "task": "for this task", "project": "for this project"}
-        return words.get(self.scope, f"for {self.minutes} minutes")
+        return words.get(self.duration, f"for {self.minutes} minutes")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the protocol and of the journal."""
-        return {"action": self.action, "scope": self.scope, "minutes": self.minutes, "reason": self.reason}
+        return {"action": self.action, "scope": self.duration, "minutes": self.minutes, "reason": self.reason}
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
         """Parse and check; raises `BadVerdict` for anything that is not one whole, unambiguous verdict."""
         if not isinstance(raw, dict):
-            raise BadVerdict("a verdict is an object")
-        action, scope, minutes = raw.get("action"), raw.get("scope", "once"), raw.get("minutes", 0)
+            raise BadVerdict("not a verdict: use a JSON object")
+        action, duration, minutes = raw.get("action"), raw.get("scope", "once"), raw.get("minutes", 0)
         reason = raw.get("reason", "")
         if action not in ACTIONS:
-            raise BadVerdict("action is neither allow nor deny")
-        if scope not in SCOPES:
-            raise BadVerdict(f"scope is none of {', '.join(SCOPES)}")
-        if type(minutes) is not int or (not 1 <= minutes <= MAX_MINUTES if scope == "minutes" else minutes != 0):
-            raise BadVerdict(f"minutes are 1 to {MAX_MINUTES}, and for the scope minutes only")
+            raise BadVerdict("unknown action: use allow or deny")
+        if duration not in DURATIONS:
+            raise BadVerdict(f"unknown scope: use one of {', '.join(DURATIONS)}")
+        if type(minutes) is not int or (not 1 <= minutes <= MAX_MINUTES if duration == "minutes" else minutes != 0):
+            raise BadVerdict(f"invalid minutes: use 1 to {MAX_MINUTES}, and with the scope minutes only")
         if not isinstance(reason, str):
-            raise BadVerdict("reason is no text")
-        return cls(action, scope, minutes, safe_text(reason, limit=MAX_REASON))
+            raise BadVerdict("not a reason: use a text")
+        return cls(action, duration, minutes, safe_text(reason, limit=MAX_REASON))
 
 
 def dossier_of(raw: object) -> dict[str, str]:

@@ -7,23 +7,19 @@ import hmac
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError
 
 from terok_sandbox.clearance.desktop import Desktop, DesktopUnavailable
-from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.clearance.events import ClearanceEvent
+from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 from terok_sandbox.clearance.present import body, headline, plain
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.clearance.events import ClearanceEvent
-    from terok_sandbox.clearance.model import ClearanceRequest
-    from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config import SandboxConfig
 
 _log = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
     from terok_sandbox.shield.policy import parse_tier
 
     path = verdicts_path(config, scope)
-    reason = "".join(one if one.isprintable() and one != '"' else " " for one in verdict.reason).strip()
+    reason = "".join(char if char.isprintable() and char != '"' else " " for char in verdict.reason).strip()
     line = f"{'+' if verdict.allowed else '-'} {target.line}" + (f' %reason="{reason}"' if reason else "")
     try:
         parse_tier([line], "project_allow", source=str(path))
@@ -56,11 +56,11 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
 
 def remember_decision(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
-    """Keep a verdict of the scope `project` for later containers; raises `ClearanceError`.
+    """Keep a verdict for the project for later containers; raises `ClearanceError`.
 
     The sidecar says which project it is: the gateway is not asked.
     """
-    if verdict.scope == "project":
+    if verdict.duration == "project":
         scope = Sidecar.load(config.sidecar_path(request.container)).scope
         remember_for_project(config, scope, request.target, verdict)
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_util.text import safe_text
+from terok_util.token_bucket import TokenBucket
 
 from terok_sandbox.clearance.errors import TargetMismatch, UnknownRequest
 from terok_sandbox.clearance.lookalike import registrable_domain
 from terok_sandbox.clearance.model import MAX_TEXT, ClearanceRequest, Target, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 Kind = Literal["new", "repeated", "answered", "suppressed"]
 Key = tuple[str, int | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class QueueLimits:
     """What one container may ask: waiting at once, at a burst, then by the minute; times in seconds."""
 
     waiting: int = 32
@@ -37,8 +36,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What became of a sighting; `verdict` is there when it was answered before."""
+class Sighting:
+    """A refusal as the queue has taken it; `verdict` is there when it was answered before."""
 
     kind: Kind
     request: ClearanceRequest | None = None
@@ -53,17 +52,21 @@ class ClearanceQueue:
     """Requests by id and by target; every time is given by the caller, in seconds since the epoch."""
 
     def __init__(
-        self, container: str, *, limits: Limits | None = None, new_id: Callable[[], str] = _new_id, now: float = 0.0
+        self,
+        container: str,
+        *,
+        limits: QueueLimits | None = None,
+        new_id: Callable[[], str] = _new_id,
+        now: float = 0.0,
     ) -> None:
         self._container = container
-        self._limits = limits or Limits()
+        self._limits = limits or QueueLimits()
         self._new_id = new_id
         self._waiting: OrderedDict[str, ClearanceRequest] = OrderedDict()
         self._by_key: dict[Key, str] = {}
         self._answered: OrderedDict[Key, tuple[Verdict, float]] = OrderedDict()
         self._domains: OrderedDict[str, None] = OrderedDict()
-        self._tokens = self._limits.burst
-        self._filled = now
+        self._bucket = TokenBucket(burst=self._limits.burst, per_second=self._limits.per_minute / 60, now=now)
         self.suppressed = 0
         """Sightings that the flood limits kept from becoming questions."""
 
@@ -77,20 +80,22 @@ class ClearanceQueue:
         """The registrable domains that were ever asked for, oldest first."""
         return tuple(self._domains)
 
-    def see(self, target: Target, why: str, now: float, dossier: Callable[[], Mapping[str, str]] = dict) -> Seen:
+    def record_sighting(
+        self, target: Target, why: str, now: float, dossier: Callable[[], Mapping[str, str]] = dict
+    ) -> Sighting:
         """Take note of a refusal; ask at most one question per target and no more than the limits allow.
 
         `dossier` is called for a new question alone.
         """
-        if (answer := self.answer(target, now)) is not None:
-            return Seen("answered", verdict=answer)
+        if (answer := self.recent_answer(target, now)) is not None:
+            return Sighting("answered", verdict=answer)
         waiting = self._by_key.get(target.key)
         if waiting is not None:
             request = self._waiting[waiting] = self._waiting[waiting].again(now)
-            return Seen("repeated", request)
-        if len(self._waiting) >= self._limits.waiting or not self._take(now):
+            return Sighting("repeated", request)
+        if len(self._waiting) >= self._limits.waiting or not self._bucket.take_token(now):
             self.suppressed += 1
-            return Seen("suppressed")
+            return Sighting("suppressed")
         domain = registrable_domain(target.name or target.address)
         request = ClearanceRequest(
             id=self._new_id(),
@@ -103,9 +108,9 @@ class ClearanceQueue:
             dossier=dict(dossier()),
         )
         self.restore_request(request)
-        return Seen("new", request)
+        return Sighting("new", request)
 
-    def answer(self, target: Target, now: float) -> Verdict | None:
+    def recent_answer(self, target: Target, now: float) -> Verdict | None:
         """Return the verdict that `target` was given just now."""
         verdict, until = self._answered.get(target.key, (None, 0.0))
         return verdict if now < until else None
@@ -175,15 +180,6 @@ class ClearanceQueue:
         del self._waiting[request.id]
         if self._by_key.get(request.target.key) == request.id:
             del self._by_key[request.target.key]
-
-    def _take(self, now: float) -> bool:
-        gained = max(0.0, now - self._filled) * self._limits.per_minute / 60
-        self._tokens = min(self._limits.burst, self._tokens + gained)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 _LIST: Final = "see `terok-sandbox clearance list`"

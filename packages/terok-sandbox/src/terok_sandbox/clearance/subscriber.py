@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final, Self
 
 from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.events import ClearanceEvent
+from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 from terok_sandbox.clearance.project import remember_decision
-from terok_sandbox.clearance.waiting import MAX_WAITING, gateway_sockets
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Self
-
-    from terok_sandbox.clearance.model import ClearanceRequest, Verdict
-    from terok_sandbox.config import SandboxConfig
+from terok_sandbox.clearance.waiting import MAX_WAITING, decide_request, gateway_sockets
+from terok_sandbox.config import SandboxConfig
 
 POLL: Final = 1.0
 """Seconds between looks for new containers."""
@@ -38,15 +34,14 @@ class MultiSocketSubscriber:
         self._config = config
         self._answers = answers
         self._only = only
-        self._clients: dict[Path, ClearanceClient] = {}
         self._followers: dict[Path, asyncio.Task[None]] = {}
         self._events: asyncio.Queue[ClearanceEvent] = asyncio.Queue(_QUEUE)
-        self._waiting: dict[_Key, tuple[ClearanceRequest, ClearanceClient]] = {}
+        self._waiting: dict[_Key, ClearanceRequest] = {}
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Begin to follow the containers."""
-        self._watch = asyncio.create_task(self._look())
+        self._watch = asyncio.create_task(self._find_containers())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -59,7 +54,7 @@ class MultiSocketSubscriber:
     @property
     def waiting(self) -> tuple[ClearanceRequest, ...]:
         """The questions that wait, in the order they were heard of."""
-        return tuple(request for request, _ in self._waiting.values())
+        return tuple(self._waiting.values())
 
     async def next_event(self) -> ClearanceEvent:
         """Return the next event of any container."""
@@ -70,17 +65,17 @@ class MultiSocketSubscriber:
 
         Raises `ClearanceError`: unknown request, another target, no project, or what the shield refuses.
         """
-        found = self._waiting.get((request.container, request.id))
-        if found is None:
+        if (request.container, request.id) not in self._waiting:
             raise UnknownRequest(f"no request {request.id!r} waits")
-        await found[1].decide(request.id, str(request.target), verdict)
+        path = self._config.gateway_socket(request.container)
+        await asyncio.to_thread(decide_request, path, request.id, str(request.target), verdict)
         remember_decision(self._config, request, verdict)
 
     def sockets(self) -> list[Path]:
         """Return the sockets of the containers that have one now."""
         return gateway_sockets(self._config, self._only)
 
-    async def _look(self) -> None:
+    async def _find_containers(self) -> None:
         while True:
             for path in self.sockets():
                 if path not in self._followers or self._followers[path].done():
@@ -95,33 +90,26 @@ class MultiSocketSubscriber:
                 async with client:
                     backoff = 0.1
                     while True:
-                        self._take(await client.next_event(), client)
+                        self._add_event(await client.next_event())
             except HubUnavailable:
-                self._drop(client)
+                for key in [key for key in self._waiting if key[0] == client.container]:
+                    del self._waiting[key]
+                self._push(ClearanceEvent("gone", client.container))
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
         del self._followers[path]
 
-    def _take(self, event: ClearanceEvent, client: ClearanceClient) -> None:
-        key = (client.container, event.request.id if event.request is not None else event.request_id)
-        if event.request is not None and (key in self._waiting or len(self._waiting) < MAX_WAITING):
+    def _add_event(self, event: ClearanceEvent) -> None:
+        if event.request is not None:
+            key = (event.container, event.request.id)
             known = self._waiting.get(key)
-            request = event.request
-            if known is not None and not request.program:  # it asked, and is gone by now
-                request = replace(request, program=known[0].program)
-            event = replace(event, request=request)
-            self._waiting[key] = (request, client)
+            if known is not None and not event.request.program:  # the program that asked has ended by now
+                event = replace(event, request=replace(event.request, program=known.program))
+            if event.request is not None and (known is not None or len(self._waiting) < MAX_WAITING):
+                self._waiting[key] = event.request
         elif event.kind == "resolved":
-            known = self._waiting.pop(key, None)
-            if known is not None:
-                event = replace(event, request=known[0])
+            event = replace(event, request=self._waiting.pop((event.container, event.request_id), None))
         self._push(event)
-
-    def _drop(self, client: ClearanceClient) -> None:
-        gone = [key for key, (_, other) in self._waiting.items() if other is client]
-        for key in gone:
-            del self._waiting[key]
-        self._push(ClearanceEvent("gone", client.container))
 
     def _push(self, event: ClearanceEvent) -> None:
         if self._events.full():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from terok_sandbox.clearance.events import ClearanceEvent
-    from terok_sandbox.clearance.model import Scope
+    from terok_sandbox.clearance.model import Duration
     from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 
 HELP: Final = """\
@@ -54,22 +54,22 @@ def parse_command(line: str) -> Command:
         return Command("help")
     if len(words) < 2 or not words[1].isascii() or not words[1].isdigit():
         raise BadVerdict("which request?", hint="type a or d and the number, such as: a 1")
-    scope, minutes, reason = parse_scope(words[2] if len(words) > 2 else "")
+    duration, minutes, reason = parse_duration(words[2] if len(words) > 2 else "")
     action: Literal["allow", "deny"] = "allow" if verb[0] == "a" else "deny"
-    raw = {"action": action, "scope": scope, "minutes": minutes, "reason": reason}
+    raw = {"action": action, "scope": duration, "minutes": minutes, "reason": reason}
     return Command("decide", int(words[1][:9]), Verdict.from_json(raw))
 
 
-def parse_scope(text: str) -> tuple[Scope, int, str]:
-    """Return scope, minutes and reason of what follows the number; raises `BadVerdict`."""
+def parse_duration(text: str) -> tuple[Duration, int, str]:
+    """Return duration, minutes and reason from the words behind the number; raises `BadVerdict`."""
     first, _, rest = text.partition(" ")
     if first in ("once", "task", "project"):
-        scope: Scope = "once" if first == "once" else "task" if first == "task" else "project"
-        return scope, 0, rest.strip()
+        duration: Duration = "once" if first == "once" else "task" if first == "task" else "project"
+        return duration, 0, rest.strip()
     digits = first.removesuffix("m")
     if digits.isascii() and digits.isdigit():
         if not 1 <= int(digits[:6]) <= MAX_MINUTES:
-            raise BadVerdict(f"minutes are 1 to {MAX_MINUTES}")
+            raise BadVerdict(f"invalid minutes: use 1 to {MAX_MINUTES}")
         return "minutes", int(digits[:6]), rest.strip()
     return "once", 0, text.strip()
 

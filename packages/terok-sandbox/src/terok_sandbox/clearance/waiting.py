@@ -1,29 +1,33 @@
-"""The questions that wait now in all running containers, asked for once and without an event loop."""
+"""The questions that wait now in all running containers, and verdicts on them, without an event loop."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 from terok_util.text import safe_text
 
+from terok_sandbox.clearance.errors import ClearanceError, HubUnavailable
 from terok_sandbox.clearance.model import ClearanceRequest
-from terok_sandbox.clearance.project import remember_decision
+from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.control_client import ask, read_reply, send_request
+from terok_sandbox.shield.errors import NoAnswer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.clearance.model import Verdict
     from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.shield.protocol import Fields
 
 MAX_CONTAINERS: Final = 256
 MAX_WAITING: Final = 1024
 PATIENCE: Final = 10.0
 """Seconds that the gateways of all containers have to reply."""
+RUNNING_HINT: Final = "see with `terok-sandbox list` whether the container runs and is supervised"
 _LEAST: Final = 0.1
 """Seconds to read a reply that has come in time, although others have used up the time."""
 
@@ -44,20 +48,28 @@ def list_waiting(sockets: list[Path], *, patience: float = PATIENCE) -> list[Cle
         for path in sockets:  # all are asked before the first reply is read, so that nobody waits for a silent one
             with suppress(OSError, TerokError):
                 asked.append((path, stack.enter_context(send_request(path, "waiting", timeout=_LEAST))))
-        found: list[ClearanceRequest] = []
+        requests: list[ClearanceRequest] = []
         for path, channel in asked:
             channel.settimeout(max(_LEAST, deadline - time.monotonic()))
             with suppress(OSError, TerokError, KeyError, TypeError):
                 rows = [ClearanceRequest.from_json(row) for row in read_reply(channel)["requests"]]
-                found += [replace(row, container=safe_text(path.parent.parent.name, limit=63)) for row in rows]
-    return found[:MAX_WAITING]
+                requests += [replace(row, container=safe_text(path.parent.parent.name, limit=63)) for row in rows]
+    return requests[:MAX_WAITING]
 
 
-def decide_request(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
-    """Give the verdict on a waiting question and return when it is in force.
+def decide_request(path: Path, request_id: str, target: str, verdict: Verdict) -> None:
+    """Give the verdict on a question that waits at the gateway of `path`, and return when it is in force.
 
-    Raises `ShieldError` when the gateway refuses or does not reply, and `ClearanceError` as `remember_decision` does.
+    Raises `ClearanceError` when it is refused, `HubUnavailable` without a reply.
     """
-    path = config.gateway_socket(request.container)
-    ask(path, "decide", id=request.id, target=str(request.target), **verdict.to_json())
-    remember_decision(config, request, verdict)
+    ask_hub(path, "decide", id=request_id, target=target, **verdict.to_json())
+
+
+def ask_hub(path: Path, kind: str, **fields: Any) -> Fields:
+    """Send one request to the gateway of `path` and return the reply; raises as `decide_request` does."""
+    try:
+        return ask(path, kind, **fields)
+    except NoAnswer as error:
+        raise HubUnavailable(error.message, hint=RUNNING_HINT) from error
+    except ShieldError as error:
+        raise ClearanceError(error.message, hint=error.hint) from error

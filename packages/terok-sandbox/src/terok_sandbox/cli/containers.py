@@ -159,10 +159,10 @@ def parse_volume(text: str) -> VolumeSpec:
 
 def allow_line(target: str) -> str:
     """Return the policy line that allows `HOST:PORT`."""
-    from terok_sandbox.shield.policy import parse_line
+    from terok_sandbox.shield.policy import parse_policy_line
 
     line = f"+ {target}"
-    if any(character.isspace() for character in target) or parse_line(line, source="--allow") is None:
+    if any(character.isspace() for character in target) or parse_policy_line(line, source="--allow") is None:
         raise UsageError(f"{target!r} is no target", hint="write HOST:PORT")
     return line
 

@@ -1,22 +1,21 @@
-"""The verbs about policies: profiles, verdicts without a packet, expectations, and audit logs judged again."""
+"""Handlers of the verbs about policies: profiles, decisions without a packet, expectations, audit logs judged again."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from terok_util.text import safe_text
+from terok_util.commands.output import show, show_row
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.wall import Destination, Wall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from terok_sandbox.shield.policy import Decision
-    from terok_sandbox.shield.wall import Destination, Wall
 
 _RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}
@@ -28,123 +27,104 @@ def profiles(*, profile: str | None, as_json: bool) -> None:
 
     config = SandboxConfig.load()
     if profile is not None:
-        for line in profile_lines([profile], config.config_dir):
-            print(safe_text(line))
+        show((), False, profile_lines([profile], config.config_dir))
         return
-    found = list_profiles(config.config_dir)
-    if as_json:
-        print(json.dumps([one.as_json() for one in found]))
-        return
-    for one in found:
-        print(safe_text(f"{one.name:<22} {one.summary} [{one.origin}{', ' + one.checked if one.checked else ''}]"))
+    rows = list_profiles(config.config_dir)
+    lines = (f"{row.name:<22} {row.summary} [{row.origin}{', ' + row.checked if row.checked else ''}]" for row in rows)
+    show(rows, as_json, lines)
 
 
 def check(*, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool) -> int:
-    """Print the verdict on a host."""
-    from terok_sandbox.shield.wall import Destination
-
+    """Print the decision about a host."""
     destination = Destination.parse(target)
-    return _tell(destination, destination.judge(_wall(container, policy, profiles)), as_json)
-
-
-def _tell(destination: Destination, decision: Decision, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps(_as_json(destination, decision)))
-    else:
-        rule = f" ({decision.rule})" if decision.rule else ""
-        print(safe_text(f"{destination}: {decision.verdict}: {decision.reason} [{decision.tier}]{rule}"))
+    decision = destination.judge(_wall(container, policy, profiles))
+    show(_row(destination, decision), as_json, _text(destination, decision))
     return 0 if decision.allowed else 1
 
 
-def _as_json(destination: Destination, decision: Decision) -> dict[str, Any]:
+def _row(destination: Destination, decision: Decision) -> dict[str, Any]:
     fields = {"verdict": decision.verdict, "tier": decision.tier, "reason": decision.reason, "rule": decision.rule}
     return {"target": str(destination), **fields}
+
+
+def _text(destination: Destination, decision: Decision) -> str:
+    rule = f" ({decision.rule})" if decision.rule else ""
+    return f"{destination}: {decision.verdict}: {decision.reason} [{decision.tier}]{rule}"
 
 
 def why(
     *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
 ) -> int:
-    """Print the verdict with every rule that is about the host, and the newest rows of the log."""
-    from terok_sandbox.shield.wall import Destination
-
+    """Print the decision with every rule that is about the host, and the newest rows of the log."""
     destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
-    matching = []
+    decision = destination.judge(wall)
+    rules = []
     for rule in wall.policy.matching(destination.host):
         covers = any(service.covers(destination.protocol, destination.port or 0) for service in rule.services)
-        matching.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
-    rows = _log(container) if container is not None else ()
+        rules.append({"tier": rule.tier, "rule": rule.line, "expired": not rule.live(now), "other_port": not covers})
+    rows = _audit_rows(container) if container is not None else ()
     seen = list(deque((row for row in rows if destination.host in (row.get("name"), row.get("dest"))), maxlen=_RECENT))
-    if as_json:
-        decision = destination.judge(wall)
-        print(json.dumps({**_as_json(destination, decision), "rules": matching, "seen": seen}))
-        return 0 if decision.allowed else 1
-    code = _tell(destination, destination.judge(wall), as_json=False)
-    for one in matching:
-        note = " (expired)" * bool(one["expired"]) + " (another port)" * bool(one["other_port"])
-        print(safe_text(f"  {one['tier']:<15} {one['rule']}{note}"))
-    for row in seen:
-        print(safe_text(f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}"))
-    return code
+    lines = [_text(destination, decision)]
+    for matching in rules:
+        note = " (expired)" * bool(matching["expired"]) + " (another port)" * bool(matching["other_port"])
+        lines.append(f"  {matching['tier']:<15} {matching['rule']}{note}")
+    lines += [f"  seen {row.get('time')} {row.get('action')} {row.get('reason', '')}" for row in seen]
+    show({**_row(destination, decision), "rules": rules, "seen": seen}, as_json, lines)
+    return 0 if decision.allowed else 1
 
 
 def test(*, file: str, as_json: bool = False) -> int:
     """Check a policy file's expectations; 1 when one does not come true."""
     from terok_sandbox.shield.policy_file import read_policy_file
 
-    found = read_policy_file(file)
-    if not found.expectations:
+    content = read_policy_file(file)
+    total = len(content.expectations)
+    if not total:
         raise PolicyError(f"{file}: holds no expectation", hint="write lines like: expect deny host.example.com:22")
-    unmet = found.unmet()
-    if as_json:
-        lines = [{"line": one.line, "expected": one.verdict, **_as_json(one.destination, is_)} for one, is_ in unmet]
-        print(json.dumps({"expectations": len(found.expectations), "failed": lines}))
-        return 1 if unmet else 0
-    for one, decision in unmet:
-        text = f"{file}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
-        print(safe_text(text))
-    print(f"{len(found.expectations) - len(unmet)} of {len(found.expectations)} expectations hold")
+    unmet = content.unmet()
+    failed = [
+        {"line": expected.line, "expected": expected.verdict, **_row(expected.destination, decision)}
+        for expected, decision in unmet
+    ]
+    lines = [f"{file}:{expected.describe(decision)}" for expected, decision in unmet]
+    lines.append(f"{total - len(unmet)} of {total} expectations hold")
+    show({"expectations": total, "failed": failed}, as_json, lines)
     return 1 if unmet else 0
 
 
 def replay(*, name: str, file: str, as_json: bool) -> None:
-    """Print the destinations of an audit log whose verdict a changed policy turns round."""
+    """Print the destinations of an audit log that a changed policy decides otherwise."""
     from terok_sandbox.shield.policy_file import read_policy_file
-    from terok_sandbox.shield.wall import Wall
 
     wall = Wall(read_policy_file(file).policy)
-    for destination, (before, count) in _decided(_log(name)).items():
+    for destination, (before, count) in _decided(_audit_rows(name)).items():
         after = destination.judge(wall)
-        if after.verdict == before:
-            continue
-        if as_json:
+        if after.verdict != before:
             row = {"target": str(destination), "was": before, "becomes": after.verdict, "count": count}
-            print(json.dumps(row | {"reason": after.reason}))
-        else:
-            print(safe_text(f"{destination}: {before} → {after.verdict}: {after.reason} ({count} rows)"))
+            text = f"{destination}: {before} → {after.verdict}: {after.reason} ({count} rows)"
+            show_row(row | {"reason": after.reason}, as_json, text)
 
 
-def _log(container: str) -> Iterator[dict[str, Any]]:
+def _audit_rows(container: str) -> Iterator[dict[str, Any]]:
     from terok_sandbox.audit import read_audit
     from terok_sandbox.sandbox.shield import Shield
 
     return read_audit(Shield(container).audit_path)
 
 
-def _decided(rows: Any) -> dict[Destination, tuple[str, int]]:
-    from terok_sandbox.shield.wall import Destination
-
-    found: dict[Destination, tuple[str, int]] = {}
+def _decided(rows: Iterable[dict[str, Any]]) -> dict[Destination, tuple[str, int]]:
+    decided: dict[Destination, tuple[str, int]] = {}
     for row in rows:
-        verdict, port = _VERDICTS.get(row.get("action")), row.get("port")
+        verdict, port = _VERDICTS.get(str(row.get("action"))), row.get("port")
         host = row.get("name") or (row.get("dest") if port else None)
-        if verdict and isinstance(host, str) and host and not _of_the_moment(row):
-            proto = row.get("proto") if row.get("proto") in ("tcp", "udp") else "tcp"
-            one = Destination(host, port, str(proto))
-            found[one] = (verdict, found.get(one, ("", 0))[1] + 1)
-    return found
+        if verdict and isinstance(host, str) and host and not _is_of_the_moment(row):
+            protocol = row.get("proto") if row.get("proto") in ("tcp", "udp") else "tcp"
+            destination = Destination(host, port, str(protocol))
+            decided[destination] = (verdict, decided.get(destination, ("", 0))[1] + 1)
+    return decided
 
 
-def _of_the_moment(row: dict[str, Any]) -> bool:
+def _is_of_the_moment(row: dict[str, Any]) -> bool:
     """Whether a row is a refusal by a rate, a TLS name or one address: the policy had allowed the name."""
     from terok_sandbox.shield.policy.grammar import TIERS
 
@@ -155,7 +135,7 @@ def _of_the_moment(row: dict[str, Any]) -> bool:
 
 def _wall(container: str | None, file: str | None, names: Sequence[str] | None) -> Wall:
     if sum(map(bool, (container, file, names))) != 1:
-        raise PolicyError("nothing to judge by", hint="give one of --container, --policy and --profile")
+        raise PolicyError("no policy to judge by", hint="give one of --container, --policy and --profile")
     if container:
         from terok_sandbox.sandbox.shield import Shield
 
@@ -163,7 +143,6 @@ def _wall(container: str | None, file: str | None, names: Sequence[str] | None) 
     from terok_sandbox.netns.host_addresses import host_addresses
     from terok_sandbox.shield.policy_file import parse_policy_file, read_policy_file
     from terok_sandbox.shield.profiles import profile_lines
-    from terok_sandbox.shield.wall import Wall
 
     config = SandboxConfig.load()
     if file:

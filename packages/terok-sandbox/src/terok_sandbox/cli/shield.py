@@ -1,13 +1,12 @@
-"""The verbs about the wall of one container."""
+"""Handlers of the verbs about the wall of one container."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import deque
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from terok_util.commands.output import show, show_row
 from terok_util.text import safe_text
 
 from terok_sandbox.sandbox.shield import Shield
@@ -18,100 +17,88 @@ if TYPE_CHECKING:
 
 
 def status(*, name: str, as_json: bool) -> int:
-    """Print posture, enforcement and live verdicts; 69 when the container runs and its shield does not answer."""
+    """Print posture, enforcement and live verdicts; 69 when the container runs and its shield does not reply."""
     state = Shield(name).state()
-    if as_json:
-        print(json.dumps(asdict(state)))
-        return NotInForce.exit_code if not state.attended else 0
     notes = "" if state.running else " (not running)"
     notes += "" if state.attended else f" (nobody attends to it: run `terok-sandbox supervisor redo {name}`)"
     notes += "" if state.kept else " (not written down: a restart may undo it; free some disk space)"
-    print(f"{name}: {state.posture}, {state.enforcement}, {state.rules} rules{notes}")
+    lines = [f"{name}: {state.posture}, {state.enforcement}, {state.rules} rules{notes}"]
     for verdict in state.verdicts:
         until = f" until {verdict['expires']}" if verdict["expires"] else ""
-        print(safe_text(f"  {verdict['verdict']} {verdict['target']}{until} {verdict['reason']}".rstrip()))
-    return NotInForce.exit_code if not state.attended else 0
+        lines.append(f"  {verdict['verdict']} {verdict['target']}{until} {verdict['reason']}".rstrip())
+    show(state, as_json, lines)
+    return 0 if state.attended else NotInForce.exit_code
 
 
 def up(*, name: str, as_json: bool) -> None:
     """Enforce the policy."""
-    _wall(name).up()
-    _posture(name, "up", as_json)
+    _shield(name).up()
+    _show_posture(name, "up", as_json)
 
 
 def down(*, name: str, disengage: bool, as_json: bool) -> None:
     """Let through what no rule decides, or everything."""
-    _wall(name).down(disengage=disengage)
-    _posture(name, "disengaged" if disengage else "down", as_json)
+    _shield(name).down(disengage=disengage)
+    _show_posture(name, "disengaged" if disengage else "down", as_json)
 
 
 def quarantine(*, name: str, as_json: bool) -> None:
     """End every connection and let nothing out."""
-    _wall(name).quarantine()
-    _posture(name, "quarantine", as_json)
-
-
-def _posture(name: str, posture: Posture, as_json: bool) -> None:
-    _done({"container": name, "posture": posture}, f"{name}: {posture}", as_json)
+    _shield(name).quarantine()
+    _show_posture(name, "quarantine", as_json)
 
 
 def reset(*, name: str, as_json: bool) -> None:
     """Drop live verdicts and raise the wall."""
-    _wall(name).reset()
-    _done({"container": name, "posture": "up"}, f"{name}: up, without live verdicts", as_json)
+    _shield(name).reset()
+    _show_posture(name, "up", as_json, ", without live verdicts")
+
+
+def _show_posture(name: str, posture: Posture, as_json: bool, note: str = "") -> None:
+    show({"container": name, "posture": posture}, as_json, f"{name}: {posture}{note}")
 
 
 def allow(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
     """Open a target."""
-    verdict = _wall(name).allow(target, minutes=minutes, reason=reason)
-    _done(verdict, f"{name}: allow {safe_text(target)}", as_json)
+    verdict = _shield(name).allow(target, minutes=minutes, reason=reason)
+    show(verdict, as_json, f"{name}: allow {target}")
 
 
 def deny(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
     """Close a target."""
-    verdict = _wall(name).deny(target, minutes=minutes, reason=reason)
-    _done(verdict, f"{name}: deny {safe_text(target)}", as_json)
+    verdict = _shield(name).deny(target, minutes=minutes, reason=reason)
+    show(verdict, as_json, f"{name}: deny {target}")
 
 
 def revoke(*, name: str, target: str, as_json: bool) -> None:
     """Take a verdict back."""
-    _wall(name).revoke(target)
-    _done({"target": target}, f"{name}: no verdict about {safe_text(target)} any more", as_json)
+    _shield(name).revoke(target)
+    show({"target": target}, as_json, f"{name}: no verdict about {target} any more")
 
 
 def rules(*, name: str, as_json: bool) -> None:
     """Print the policy in force, tier by tier."""
     rows = [{"tier": rule.tier, "line": rule.line} for rule in Shield(name).policy.rules]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        print(safe_text(f"{row['tier']:<15} {row['line']}"))
+    show(rows, as_json, (f"{row['tier']:<15} {row['line']}" for row in rows))
 
 
 def preview(*, name: str, posture: Posture | None, as_json: bool = False) -> None:
     """Print the nft table of the next start."""
     from terok_sandbox.netns.host_addresses import host_addresses
-    from terok_sandbox.shield.ruleset import render
+    from terok_sandbox.shield.ruleset.render import render
 
     shield = Shield(name)
-    shown = posture or shield.live.posture
-    text = render(shield.policy, host_addresses=host_addresses(), posture=shown)
-    if as_json:
-        print(json.dumps({"posture": shown, "ruleset": text}))
-    else:
-        print(text, end="")
+    posture = posture or shield.live.posture
+    ruleset = render(shield.policy, host_addresses=host_addresses(), posture=posture)
+    show({"posture": posture, "ruleset": ruleset}, as_json, ruleset.expandtabs(4).splitlines())
 
 
 def resolve(*, name: str, host: str, as_json: bool) -> int:
-    """Print a name's addresses with their verdicts; 1 when the name is closed."""
+    """Print a name's addresses with a decision each; 1 when the name is closed."""
     answer = Shield(name).resolve(host)
-    if as_json:
-        print(json.dumps(answer))
-    else:
-        print(safe_text(f"{host}: {answer['verdict']}: {answer['reason']}"))
-        for one in answer["addresses"]:
-            print(safe_text(f"  {one['address']}: {one['verdict']}: {one['reason']}"))
+    lines = [f"{host}: {answer['verdict']}: {answer['reason']}"]
+    lines += [f"  {row['address']}: {row['verdict']}: {row['reason']}" for row in answer["addresses"]]
+    show(answer, as_json, lines)
     return 0 if answer["verdict"] == "allow" else 1
 
 
@@ -120,7 +107,7 @@ def logs(*, name: str, tail: int, as_json: bool) -> None:
     from terok_sandbox.audit import read_audit
 
     for row in deque(read_audit(Shield(name).audit_path), maxlen=max(1, tail)):
-        _show(row, as_json)
+        _show_audit_row(row, as_json)
 
 
 def watch(*, name: str, as_json: bool) -> None:
@@ -128,21 +115,14 @@ def watch(*, name: str, as_json: bool) -> None:
     from terok_sandbox.audit import follow_audit
 
     for row in follow_audit(Shield(name).audit_path):
-        _show(row, as_json)
+        _show_audit_row(row, as_json)
 
 
-def _show(row: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(row), flush=True)
-        return
+def _show_audit_row(row: dict[str, Any], as_json: bool) -> None:
     where = " ".join(str(row[key]) for key in ("name", "dest", "target", "posture") if row.get(key))
     port = f":{row['port']}" if row.get("port") else ""
-    print(safe_text(f"{row.get('time', '')} {row.get('action')} {where}{port} {row.get('reason', '')}"), flush=True)
+    show_row(row, as_json, f"{row.get('time', '')} {row.get('action')} {where}{port} {row.get('reason', '')}")
 
 
-def _wall(name: str) -> Shield:
+def _shield(name: str) -> Shield:
     return Shield(name, warn=lambda text: print(safe_text(f"warning: {text}"), file=sys.stderr))
-
-
-def _done(answer: dict[str, Any], text: str, as_json: bool) -> None:
-    print(json.dumps(answer) if as_json else text)

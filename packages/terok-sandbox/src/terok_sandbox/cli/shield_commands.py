@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from terok_util import ArgDef, CommandDef
+from terok_util.commands.defs import JSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
     from typing import Final
 
-_HANDLERS: Final = "terok_sandbox.cli.shield"
-_TOOLING: Final = "terok_sandbox.cli.policies"
-_JSON: Final = ArgDef("--json", help="print JSON", action="store_true", dest="as_json")
 _NAME: Final = ArgDef("name", metavar="NAME", help="name of the container")
 _TARGET: Final = ArgDef(
     "target", metavar="TARGET", help="host, *.domain, address or network; :port and /protocol may follow"
 )
 _VERDICT_ARGS: Final = (
-    _NAME,
     _TARGET,
     ArgDef("--minutes", type=float, metavar="MINUTES", help="let it end by itself (default: with the task)"),
     ArgDef("--reason", default="", metavar="TEXT", help="why; it is written into the audit log"),
-    _JSON,
 )
-_POLICY_ARGS: Final = (
+_DECISION_ARGS: Final = (
+    ArgDef("target", metavar="HOST[:PORT]", help="name or address, port 443 when none is given"),
     ArgDef("--container", metavar="NAME", help="judge by this container's policy, live verdicts included"),
     ArgDef("--policy", metavar="FILE", help="judge by the rules of this policy file"),
     ArgDef(
@@ -30,106 +27,64 @@ _POLICY_ARGS: Final = (
     ),
 )
 
+
+def _of_container(name: str, summary: str, *args: ArgDef) -> CommandDef:
+    return CommandDef(name, help=summary, handler=f"terok_sandbox.cli.shield:{name}", args=(_NAME, *args, JSON))
+
+
+def _of_policies(name: str, summary: str, *args: ArgDef) -> CommandDef:
+    return CommandDef(name, help=summary, handler=f"terok_sandbox.cli.policies:{name}", args=(*args, JSON))
+
+
 VERBS: Final = (
-    CommandDef("status", help="show the wall of a container", handler=f"{_HANDLERS}:status", args=(_NAME, _JSON)),
-    CommandDef("up", help="enforce the policy", handler=f"{_HANDLERS}:up", args=(_NAME, _JSON)),
-    CommandDef(
+    _of_container("status", "show the wall of a container"),
+    _of_container("up", "enforce the policy"),
+    _of_container(
         "down",
-        help="let through what no rule decides, and log it; denials and floors stay",
-        handler=f"{_HANDLERS}:down",
-        args=(
-            _NAME,
-            ArgDef("--disengage", action="store_true", help="let through everything, floors included"),
-            _JSON,
-        ),
+        "let through what no rule decides, and log it; denials and floors stay",
+        ArgDef("--disengage", action="store_true", help="let through everything, floors included"),
     ),
-    CommandDef(
-        "quarantine",
-        help="end every connection and let nothing out",
-        handler=f"{_HANDLERS}:quarantine",
-        args=(_NAME, _JSON),
-    ),
-    CommandDef(
-        "reset",
-        help="go back to the launch policy with the wall up",
-        handler=f"{_HANDLERS}:reset",
-        args=(_NAME, _JSON),
-    ),
-    CommandDef("allow", help="open a target while it runs", handler=f"{_HANDLERS}:allow", args=_VERDICT_ARGS),
-    CommandDef("deny", help="close a target and end its flows", handler=f"{_HANDLERS}:deny", args=_VERDICT_ARGS),
-    CommandDef(
-        "revoke",
-        help="take a live verdict back",
-        handler=f"{_HANDLERS}:revoke",
-        args=(_NAME, _TARGET, _JSON),
-    ),
-    CommandDef("rules", help="print the policy in force", handler=f"{_HANDLERS}:rules", args=(_NAME, _JSON)),
-    CommandDef(
+    _of_container("quarantine", "end every connection and let nothing out"),
+    _of_container("reset", "go back to the launch policy with the wall up"),
+    _of_container("allow", "open a target while it runs", *_VERDICT_ARGS),
+    _of_container("deny", "close a target and end its flows", *_VERDICT_ARGS),
+    _of_container("revoke", "take a live verdict back", _TARGET),
+    _of_container("rules", "print the policy in force"),
+    _of_container(
         "preview",
-        help="print the kernel's rules as a start would load them",
-        handler=f"{_HANDLERS}:preview",
-        args=(
-            _NAME,
-            ArgDef(
-                "--posture", choices=("up", "down", "disengaged", "quarantine"), help="another posture than its own"
-            ),
-            _JSON,
-        ),
+        "print the kernel's rules as a start would load them",
+        ArgDef("--posture", choices=("up", "down", "disengaged", "quarantine"), help="another posture than its own"),
     ),
-    CommandDef(
+    _of_container(
         "resolve",
-        help="resolve a name as the container would, with a verdict for each address",
-        handler=f"{_HANDLERS}:resolve",
-        args=(_NAME, ArgDef("host", metavar="HOST", help="a name that the policy allows"), _JSON),
+        "resolve a name as the container would, with a decision for each address",
+        ArgDef("host", metavar="HOST", help="a name that the policy allows"),
     ),
-    CommandDef(
+    _of_container(
         "logs",
-        help="print what was decided",
-        handler=f"{_HANDLERS}:logs",
-        args=(
-            _NAME,
-            ArgDef("--tail", type=int, default=50, metavar="N", help="only the last N rows (default: 50)"),
-            _JSON,
-        ),
+        "print what was decided",
+        ArgDef("--tail", type=int, default=50, metavar="N", help="only the last N rows (default: 50)"),
     ),
-    CommandDef("watch", help="follow what is decided", handler=f"{_HANDLERS}:watch", args=(_NAME, _JSON)),
-    CommandDef(
+    _of_container("watch", "follow what is decided"),
+    _of_policies(
         "profiles",
-        help="list the allowlist profiles, or print one as it is read on this machine",
-        handler=f"{_TOOLING}:profiles",
-        args=(ArgDef("profile", nargs="?", metavar="PROFILE", help="name of a profile"), _JSON),
+        "list the allowlist profiles, or print one as it is read on this machine",
+        ArgDef("profile", nargs="?", metavar="PROFILE", help="name of a profile"),
     ),
-    CommandDef(
-        "check",
-        help="judge a host; exit 0 when it is allowed, 1 when not",
-        handler=f"{_TOOLING}:check",
-        args=(
-            ArgDef("target", metavar="HOST[:PORT]", help="name or address, port 443 when none is given"),
-            *_POLICY_ARGS,
-            _JSON,
-        ),
+    _of_policies("check", "judge a host; exit 0 when it is allowed, 1 when not", *_DECISION_ARGS),
+    _of_policies(
+        "why", "explain a decision: the rules that match, in order, and what was seen of late", *_DECISION_ARGS
     ),
-    CommandDef(
-        "why",
-        help="explain a verdict: the rules that match, in order, and what was seen of late",
-        handler=f"{_TOOLING}:why",
-        args=(
-            ArgDef("target", metavar="HOST[:PORT]", help="name or address, port 443 when none is given"),
-            *_POLICY_ARGS,
-            _JSON,
-        ),
-    ),
-    CommandDef(
+    _of_policies(
         "test",
-        help="check the expectations that a policy file holds",
-        handler=f"{_TOOLING}:test",
-        args=(ArgDef("file", metavar="POLICYFILE", help="rules and lines like: expect deny host:22"), _JSON),
+        "check the expectations that a policy file holds",
+        ArgDef("file", metavar="POLICYFILE", help="rules and lines like: expect deny host:22"),
     ),
-    CommandDef(
+    _of_policies(
         "replay",
-        help="judge a container's audit log again and print what would be decided otherwise",
-        handler=f"{_TOOLING}:replay",
-        args=(_NAME, ArgDef("file", metavar="POLICYFILE", help="the changed policy"), _JSON),
+        "judge a container's audit log again and print what would be decided otherwise",
+        _NAME,
+        ArgDef("file", metavar="POLICYFILE", help="the changed policy"),
     ),
 )
 """Children of the `shield` group."""

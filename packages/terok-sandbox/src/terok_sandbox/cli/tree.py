@@ -196,7 +196,9 @@ COMMANDS = CommandTree(
         CommandDef(
             "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"
         ),
-        CommandDef("gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:VERBS"),
+        CommandDef(
+            "gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:GATE_VERBS"
+        ),
     )
 )
 """Every command of this wheel."""

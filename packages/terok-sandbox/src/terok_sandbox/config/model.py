@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ConfigError, SandboxError
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
@@ -42,7 +43,7 @@ def _no_budget() -> Budget:
     return Budget()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
     """Directories and settings of one user's sandbox.
 

@@ -73,7 +73,7 @@ def examine(
     return [Finding(check, _verdict(check, runtime, container), container) for check in checks]
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def doctor_exit_code(findings: Iterable[Finding]) -> int:
     """Return 0 if all is well, 1 for warnings, 2 for errors."""
     worst = {"ok": 0, "warn": 1, "error": 2}
     return max((worst[finding.verdict.severity] for finding in findings), default=0)

@@ -15,7 +15,7 @@ _BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 
 _DAYS: Final = ArgDef("--days", help="keep the last N days", type=whole_number, default=30, metavar="N")
 
-VERBS: Final = (
+GATE_VERBS: Final = (
     CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(JSON,)),
     CommandDef("path", help="print where a mirror lies", handler=f"{_HANDLERS}:show_path", args=(_SCOPE,)),
     CommandDef(

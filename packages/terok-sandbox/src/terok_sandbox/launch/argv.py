@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import podman_userns_args
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.check import check_spec
@@ -14,7 +15,7 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
-from terok_sandbox.values.launch import LaunchPlan, Planned, digest
+from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, LaunchPlan, Planned, digest
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -47,8 +48,6 @@ DROPPED_CAPABILITIES: Final = (
 )
 """Every other capability, so that no `default_capabilities` of the user's `containers.conf` adds one."""
 
-SANDBOX_LABEL: Final = "ai.terok.sandbox"
-SCOPE_LABEL: Final = "ai.terok.scope"
 DEFAULT_PIDS: Final = 4096
 LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""
@@ -62,7 +61,7 @@ _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_
 """What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPaths:
     """Host files of one container that podman is told about."""
 

@@ -79,9 +79,8 @@ def profile_tiers(
 def policy_tiers(path: str | Path) -> PolicyTiers:
     """Return the rules of a policy file; raises `PolicyError` as `profile_tiers` does."""
     found = read_policy_file(path)
-    for one, decision in found.unmet():
-        text = f"{path}:{one.line}: {one.destination} is {decision.verdict}, not {one.verdict}: {decision.reason}"
-        raise PolicyError(text, hint="see `terok-sandbox shield test`")
+    for expected, decision in found.unmet():
+        raise PolicyError(f"{path}:{expected.describe(decision)}", hint="see `terok-sandbox shield test`")
     tiers: dict[str, tuple[str, ...]] = {}
     for rule in found.rules:
         tiers[rule.tier] = (*tiers.get(rule.tier, ()), rule.line)

@@ -7,15 +7,17 @@ refusal happens in one place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.sidecar import GateWiring, PolicyTiers
 from terok_sandbox.values.launch import Enforcement, OptOut, VolumeSpec
 from terok_sandbox.values.limits import Budget
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """What the supervisor offers the container.
 
@@ -35,7 +37,7 @@ class Wiring:
     dossier: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """One container to launch.
 
@@ -86,7 +88,7 @@ def _nothing() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleHooks:
     """Callables without arguments, called around a launch; an exception of `pre_start` cancels it.
 

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
 
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import (
-    ContainerNotFound,
-    EngineError,
-    EngineTimeout,
-    LaunchError,
-    NameTaken,
-    SpecError,
-    SupervisionError,
-)
-from terok_sandbox.launch.argv import SANDBOX_LABEL, plan_launch
+from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
+from terok_sandbox.launch.argv import plan_launch
 from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name
 from terok_sandbox.launch.mounts import check_mount_sources
@@ -31,26 +24,24 @@ from terok_sandbox.launch.resources import (
     file_identity,
     launch_lock,
     launch_paths,
-    low_disk,
-    remove_files,
-    revoke_tokens,
     settling,
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
-from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.runtime.probe import low_disk
+from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
-from terok_sandbox.values.launch import LaunchPlan
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from terok_sandbox.launch.supervision import Supervision
-    from terok_sandbox.runtime.protocol import Container, ContainerRuntime
+    from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
     from terok_sandbox.sandbox.shield import Shield, ShieldState
+    from terok_sandbox.values.launch import LaunchPlan
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -99,13 +90,39 @@ class Sandbox:
             self._supervision = HookSupervision()
         return self._supervision
 
+    def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
+        """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
+
+        The image may still have to be built. `new_name` also asks Podman whether it has a container of that name, which
+        `run` leaves to the launch itself.
+        """
+        self.supervision.check_setup(self.config)
+        self._plan(spec)
+        self._refuse_taken_name(spec.container_name, certain=new_name)
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[Claim]:
+        """Keep `name` for a launch: until the block ends, every other launch, start or removal of it waits.
+
+        What is left of a container that was removed by other means is cleared away first, its tokens above all. Raises
+        SetupRequired, NameTaken, ContainerBusy.
+        """
+        self.supervision.check_setup(self.config)
+        with launch_lock(self.config, check_container_name(name)):
+            if self._refuse_taken_name(name):
+                forget_container(self.config, self.supervision, name)
+            claim = Claim(name, self._launch)
+            yield claim
+        claim.post_start()
+
     def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
         """Launch a container and return its ID once its supervision is verified.
 
         Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError; whatever is raised,
         nothing of the container is left.
         """
-        return self._launch(spec, hooks or LifecycleHooks(), start=True)
+        with self.claim(spec.container_name) as claim:
+            return claim.run(spec, hooks)
 
     def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
         """Create a container with its volumes copied in, without starting it (`start` does); returns its ID.
@@ -114,7 +131,8 @@ class Sandbox:
         """
         if not spec.sealed:
             raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
-        return self._launch(spec, hooks or LifecycleHooks(), start=False)
+        with self.claim(spec.container_name):
+            return self._launch(spec, hooks or LifecycleHooks(), start=False)
 
     def start(self, name: str, hooks: LifecycleHooks | None = None) -> None:
         """Start a stopped container; raises LaunchError, and stops it again when its supervision fails."""
@@ -141,7 +159,7 @@ class Sandbox:
         if grace < 0:
             raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
         for name in _names(names):
-            if not self._is_ours(name):
+            if not is_sandboxed(self.config, self.runtime, name):
                 raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
             self.runtime.container(name).stop(grace)
         if hooks is not None:
@@ -153,7 +171,7 @@ class Sandbox:
         A container that does not exist counts as removed; one that could not be removed keeps its sidecar, and one that
         is not sandboxed is left alone.
         """
-        return [self._remove(name) for name in _names(names)]
+        return [remove_container(self.config, self.runtime, self.supervision, name) for name in _names(names)]
 
     def pre_start_args(self, spec: RunSpec) -> list[str]:
         """Return the podman arguments that make the caller's own `podman run` (or `create`) a sandboxed one.
@@ -163,14 +181,12 @@ class Sandbox:
         `cleanup` takes them back. Raises as `run` does.
         """
         name = spec.container_name
-        self.supervision.check_setup(self.config)
-        plan, mounts = self._plan(spec)
-        if plan.copies:
-            raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
-        with launch_lock(self.config, name):
-            self._claim(name)
-            if self.runtime.container(name).state is not ContainerState.MISSING:
-                raise NameTaken(f"a container named {name} exists already", hint="choose another name")
+        with self.claim(name):
+            plan, mounts = self._plan(spec)
+            self._tell(plan)
+            if plan.copies:
+                raise SpecError("files cannot be copied into a container that somebody else creates", hint="mount them")
+            self._refuse_taken_name(name, certain=True)
             try:
                 write_launch(self.config, spec, replace(plan, planned=plan.planned.borrowed()), mounts)
                 launch_paths(self.config, name).env_file.unlink(missing_ok=True)
@@ -189,7 +205,7 @@ class Sandbox:
         with launch_lock(self.config, check_container_name(name)):
             if self.runtime.container(name).state not in _OVER:
                 raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
-            self._forget(name)
+            forget_container(self.config, self.supervision, name)
 
     def copy_to(self, name: str, source: Path, destination: str) -> None:
         """Copy a file, or the contents of a directory, into a container."""
@@ -206,7 +222,7 @@ class Sandbox:
         end = container.follow_to_removal(container_id, log=paths.log, monitor_pid=paths.monitor_pid, on_line=on_line)
         with launch_lock(self.config, name):
             if end.removed and file_identity(paths.sidecar) == sidecar:  # else another launch has taken the name
-                self._forget(name)
+                forget_container(self.config, self.supervision, name)
         if not end.removed:
             self.rm(name)
         return end.exit_code
@@ -261,22 +277,18 @@ class Sandbox:
         """End every connection of a container and let nothing out."""
         self.shield(name).quarantine()
 
-    def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool) -> str:
+    def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
+        """Launch a container whose name is claimed."""
         name = spec.container_name
-        self.supervision.check_setup(self.config)
         plan, mounts = self._plan(spec)
-        with launch_lock(self.config, name):
-            self._claim(name)
-            try:
-                write_launch(self.config, spec, plan, mounts)
-                hooks.pre_start()
-                container_id = self._carry_out(plan, start=start)
-            except BaseException as error:
-                self._clean_up(name, keep_container=isinstance(error, NameTaken))
-                raise
-        if start:
-            hooks.post_start()
-        return container_id
+        self._tell(plan)
+        try:
+            write_launch(self.config, spec, plan, mounts)
+            hooks.pre_start()
+            return self._carry_out(plan, start=start)
+        except BaseException as error:
+            self._clean_up(name, keep_container=isinstance(error, NameTaken))
+            raise
 
     def _plan(self, spec: RunSpec) -> tuple[LaunchPlan, tuple[tuple[str, str], ...]]:
         name = check_container_name(spec.container_name)
@@ -292,20 +304,27 @@ class Sandbox:
             cdi_grants=cdi_grants() if spec.gpus else (),
         )
         mounts = check_mount_sources(spec.volumes, self.config, store=facts.store)
-        for line in filter(None, (*plan.warnings, low_disk(facts.store))) if self._warn else ():
-            self._warn(line)  # type: ignore[misc]
         copied = {str(volume.host_path) for volume in plan.copies}
         return plan, tuple(mount for mount in mounts if mount[0] not in copied)
 
-    def _claim(self, name: str) -> None:
-        """Refuse a name in use; what a container removed behind our back has left is cleared away."""
-        if not self.config.sidecar_path(name).exists():
-            return
-        if self.runtime.container(name).state is not ContainerState.MISSING:
+    def _tell(self, plan: LaunchPlan) -> None:
+        """Warn of what a launch has to leave out, and of a full disk."""
+        for line in filter(None, (*plan.warnings, low_disk(self.runtime.host_facts().store))):
+            if self._warn is not None:
+                self._warn(line)
+
+    def _refuse_taken_name(self, name: str, *, certain: bool = False) -> bool:
+        """Raise NameTaken for a name in use; return whether files of a former container are left.
+
+        Podman refuses a second container of a name itself. It is asked if there are files of one, or to be `certain`.
+        """
+        left = self.config.sidecar_path(name).exists()
+        if (left or certain) and self.runtime.container(name).state is not ContainerState.MISSING:
             raise NameTaken(
-                f"a container named {name} exists already", hint=f"remove it with `terok-sandbox rm {name}`"
+                f"a container named {name} exists already",
+                hint=f"choose another name, or remove it with `terok-sandbox rm {name}`",
             )
-        self._forget(name)
+        return left
 
     def _carry_out(self, plan: LaunchPlan, *, start: bool) -> str:
         env_file = launch_paths(self.config, plan.name).env_file
@@ -342,57 +361,39 @@ class Sandbox:
                 hint="run `terok-sandbox doctor`",
             )
 
-    def _remove(self, name: str) -> RemoveResult:
-        with launch_lock(self.config, name):
-            try:
-                if not self._is_ours(name):
-                    return RemoveResult(name, f"is not sandboxed; `podman rm {name}` removes it")
-                result = self.runtime.force_remove([name])[0]
-                if result.removed:
-                    self._forget(name)
-            except (TerokError, OSError) as error:
-                return RemoveResult(name, str(error))
-        return result
-
-    def _is_ours(self, name: str) -> bool:
-        if self.config.sidecar_path(name).exists():
-            return True
-        try:
-            return SANDBOX_LABEL in self.runtime.container(name).labels
-        except ContainerNotFound:
-            return True
-
     def _may_live(self, name: str) -> bool:
         try:
             return self.runtime.container(name).state not in _OVER
         except EngineError:
             return True
 
-    def _forget(self, name: str) -> None:
-        """Revoke tokens, end the supervisor, remove the files; every step is tried, the first error is raised."""
-        errors: list[Exception] = []
-        steps: list[Callable[[], Any]] = [
-            lambda: self.supervision.end(self.config, name),
-            lambda: revoke_tokens(self.config, name),
-            lambda: remove_files(self.config, name),
-        ]
-        for step in steps:
-            try:
-                step()
-            except (TerokError, OSError) as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
     def _clean_up(self, name: str, *, keep_container: bool) -> None:
         """Take back a failed launch without hiding why it failed."""
         try:
             if not keep_container and (error := self.runtime.force_remove([name])[0].error):
                 raise LaunchError(f"{error}; `terok-sandbox rm {name}` tries again")
-            self._forget(name)
+            forget_container(self.config, self.supervision, name)
         except (TerokError, OSError) as error:
             if self._warn is not None:
                 self._warn(f"clearing away after the failed launch of {name}: {error}")
+
+
+class Claim:
+    """A name that is kept for one launch until the block of `Sandbox.claim` ends."""
+
+    def __init__(self, name: str, launch: Callable[[RunSpec, LifecycleHooks], str]) -> None:
+        self._name = name
+        self._launch = launch
+        self.post_start: Callable[[], None] = lambda: None
+
+    def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
+        """Launch the container as `Sandbox.run` does; `hooks.post_start` is called once the name is free again."""
+        if spec.container_name != self._name:
+            raise SpecError(f"the claimed name is {self._name}, not {spec.container_name}")
+        hooks = hooks or LifecycleHooks()
+        container_id = self._launch(spec, hooks)
+        self.post_start = hooks.post_start
+        return container_id
 
 
 def _names(names: str | Iterable[str]) -> list[str]:

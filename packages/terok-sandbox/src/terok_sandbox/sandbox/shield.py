@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
 from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyError, ShieldNotRunning
-from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, settle_live
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, sync_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
 from terok_sandbox.sidecar import Sidecar
@@ -195,7 +195,7 @@ class Shield:
             path = self._sidecar.gateway_dir / LIVE_FILE
             posture = fields.get("posture")
             save_live(path, LiveState() if posture is None else replace(self.live, posture=posture))
-            settle_live(path)
+            sync_live(path)
             with suppress(ShieldNotRunning):  # it may have started meanwhile
                 self._ask(verb, **fields)
 

@@ -15,7 +15,7 @@ from terok_sandbox.shield.errors import ShieldNotRunning
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.ruleset import posture_command
+from terok_sandbox.shield.ruleset.commands import posture_command
 from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, TABLE, posture_chains
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.handover import open_target, read_record, reopen_target

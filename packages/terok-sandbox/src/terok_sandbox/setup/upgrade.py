@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from terok_util import TerokError, ensure_dir
 
 from terok_sandbox.audit import rotated
-from terok_sandbox.clearance.journal import FILE as JOURNAL_FILE
+from terok_sandbox.clearance.journal import JOURNAL_FILE
 from terok_sandbox.launch.resources import SHIELD_AUDIT, launch_lock
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client

@@ -1,7 +1,7 @@
-"""What the gateway asks of whoever answers for people: it reports what was blocked and may wait for a verdict.
+"""The gateway's view of whoever answers for people: it reports refusals, and may wait for a verdict.
 
-Clearance implements `Asker`; a verdict reaches the gateway through `LivePolicy.apply`, never as a return
-value that is trusted by itself: after a hold the policy in force is asked again.
+Clearance implements `Asker`. A verdict reaches the gateway through `LivePolicy.apply`; after a wait the policy in force
+is asked again, and nothing is trusted by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from terok_sandbox.shield.live_store import LiveVerdict
 
 HOLD_SECONDS: Final = 7.0
-"""A question is held no longer than this; the `resolv.conf` of a launch lets C libraries wait a second longer."""
+"""How long a question may wait for a verdict; the `resolv.conf` of a launch lets C libraries wait a second longer."""
 
 
 class RuleChannel(Protocol):
@@ -25,8 +25,8 @@ class RuleChannel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Something that was blocked. `name` is empty for an address without a known name, `dest` for a bare name.
+class RefusedDestination:
+    """A refused name or address. `name` is empty for an address without a known name, `dest` for a bare name.
 
     All text may have been chosen by the container: escape it before showing it.
     """
@@ -39,7 +39,7 @@ class Request:
     tier: str
     rule: str = ""
     client: tuple[str, int] | None = None
-    """Protocol and port on the container's loopback, while the one who asked still waits there."""
+    """Protocol and port on the container's loopback, while the program that asked still waits there."""
 
     @property
     def askable(self) -> bool:
@@ -50,11 +50,11 @@ class Request:
 class Asker(Protocol):
     """The gateway's view of clearance. Neither method may raise; both must be quick to refuse a flood."""
 
-    def blocked(self, request: Request) -> None:
-        """Hear of something that stays blocked."""
+    def report_refusal(self, refused: RefusedDestination) -> None:
+        """Take note of a destination that stays refused."""
         ...
 
-    async def hold(self, request: Request) -> LiveVerdict | None:
+    async def delay_answer(self, refused: RefusedDestination) -> LiveVerdict | None:
         """Wait for a verdict on a name that is about to be refused; `None` when there is none in time.
 
         It is called once for each waiting question; the same name may be asked several times at once. The caller ends

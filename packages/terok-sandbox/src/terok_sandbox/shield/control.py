@@ -12,7 +12,8 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util import TerokError, ensure_dir
 from terok_util.text import safe_text
@@ -21,9 +22,6 @@ from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.shield.errors import BadMessage
 from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
 from terok_sandbox.unix_sockets import listen, peer_uid
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MAX_CONNECTIONS: Final = 64
 MAX_SUBSCRIBERS: Final = 32

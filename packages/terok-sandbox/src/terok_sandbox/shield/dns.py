@@ -1,65 +1,64 @@
-"""The resolver's server: the container's port 53, our cache, the upstreams, and nft before every answer."""
+"""The resolver's server: the container's port 53, our cache, the upstreams, and nft before every answer.
+
+A query that needs neither an upstream nor a person is answered at once (`answer_at_once`), every other one by
+`answer_query`; both transports, UDP and TCP, use the two.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_util.door import Door, streams
+from terok_util.door import Door, Seat, streams
 
 from terok_sandbox.errors import AuditError, NetnsError, ShieldError
 from terok_sandbox.netns.nft import NftCommandError
 from terok_sandbox.shield import dns_wire
-from terok_sandbox.shield.asker import HOLD_SECONDS, Request
-from terok_sandbox.shield.dns_intake import Allowance, Intake
-from terok_sandbox.shield.resolver import Forward, Opened, Reply, Resolver
-from terok_sandbox.shield.ruleset import learn_command
-from terok_sandbox.shield.upstream import Upstream, UpstreamError
+from terok_sandbox.shield.asker import HOLD_SECONDS, Asker, RefusedDestination
+from terok_sandbox.shield.dns_intake import Intake, QueryRate
+from terok_sandbox.shield.resolver import Forward, JudgedAnswer, Reply, Resolver
+from terok_sandbox.shield.ruleset.commands import Opening
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.shield.upstream import UpstreamError, UpstreamResolver
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterable
-
-    from terok_util.door import Seat
-
-    from terok_sandbox.shield.asker import Asker, RuleChannel
-    from terok_sandbox.shield.ruleset import Learned
-    from terok_sandbox.shield.sightings import Sightings
-
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_RUNNING: Final = 128
 MAX_CONNECTIONS: Final = 32
-MAX_HELD: Final = 16
+MAX_DELAYED: Final = 16
 """Names that wait for a verdict at the same time; further ones are refused at once."""
 IDLE: Final = 10.0
 _CACHE: Final = 1024
-_READY_SECONDS: Final = 1.0
-"""For so long the same bytes are answered with the same bytes; what they say is of the cache, less than this ago."""
+_REPEAT_SECONDS: Final = 1.0
+"""How long the same bytes get the same reply; what it says is from the cache, and younger than this."""
 _PER_STREAMED: Final = 200e-6
 """Processor seconds of one question over a connection, on a slow machine."""
-_FAILED: Final = Opened(dns_wire.SERVFAIL, (), (), ttl=5)
+_FAILED: Final = JudgedAnswer(dns_wire.SERVFAIL, (), (), ttl=5)
 """No upstream answered or the rules could not be opened; asked again after five seconds."""
+
+OpenAddresses = Callable[[str, Sequence[Opening]], Awaitable[None]]
+"""Opens addresses in the rules for a name; raises `ShieldError` or `NetnsError` when they stay closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    opened: Opened
+    answer: JudgedAnswer
     until: float
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A question whose refusal waits for a verdict."""
+class DelayedRefusal:
+    """A query whose refusal waits for a verdict."""
 
     wire: bytes
-    name: str
-    request: Request
+    refused: RefusedDestination
 
 
 class DnsServer:
@@ -69,212 +68,202 @@ class DnsServer:
         self,
         resolver: Resolver,
         *,
-        channel: RuleChannel,
-        upstream: Upstream,
+        upstream: UpstreamResolver,
         sightings: Sightings,
+        open_addresses: OpenAddresses,
         asker: Asker | None = None,
-        opened: Callable[[str, Iterable[Learned]], None] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """Serve with `resolver`; `asker` may hold refusals, `opened` hears of addresses just before they open."""
+        """Serve with `resolver`; `asker` may delay refusals."""
         self._resolver = resolver
-        self._channel = channel
         self._upstream = upstream
         self._sightings = sightings
+        self._open_addresses = open_addresses
         self._clock = clock or asyncio.get_running_loop().time
         self._asker = asker
-        self._opened = opened
-        self._held: dict[str, asyncio.Task[None]] = {}
+        self._delayed: dict[str, asyncio.Task[None]] = {}
         self._cache: OrderedDict[tuple[str, int], _Cached] = OrderedDict()
-        self._ready: dict[bytes, tuple[bytes, float]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Task[Opened]] = {}
+        self._repeatable: dict[bytes, tuple[bytes, float]] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Task[JudgedAnswer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def answer(self, wire: bytes, *, tcp: bool = False) -> bytes | None:
-        """Return the reply to one query, `None` for silence. Raises `NftChannelError` when the rules are gone."""
-        outcome = self.answer_now(wire, tcp=tcp)
-        return await self._answer_later(outcome, tcp=tcp) if isinstance(outcome, Forward | Held) else outcome
-
-    def forget(self) -> None:
+    def forget_answers(self) -> None:
         """Drop cached answers: the policy has changed."""
         self._cache.clear()
-        self._ready.clear()
+        self._repeatable.clear()
 
-    async def _answer_later(self, outcome: Forward | Held, *, tcp: bool) -> bytes | None:
-        if isinstance(outcome, Held):
-            await self._hold(outcome.name, outcome.request)
-            again = self.answer_now(outcome.wire, tcp=tcp, hold=False)
-            if not isinstance(again, Forward):
-                return again if isinstance(again, bytes) else None
-            outcome = again
-        return await self._forwarded(outcome, tcp=tcp)
-
-    async def _hold(self, name: str, request: Request) -> None:
-        """Wait until there is a verdict on `name`, or the time is over; all who ask for it wait together."""
-        waiting = self._held.get(name)
-        if waiting is None:
-            waiting = self._held[name] = asyncio.create_task(self._await_verdict(request))
-            waiting.add_done_callback(lambda _: self._held.pop(name, None))
-        await asyncio.shield(waiting)
-
-    async def _await_verdict(self, request: Request) -> None:
-        assert self._asker is not None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_SECONDS):
-                await self._asker.hold(request)
-
-    async def _forwarded(self, forward: Forward, *, tcp: bool) -> bytes:
-        key = (forward.name, forward.rdtype)
-        task = self._asking.get(key)
-        if task is None:
-            if len(self._asking) >= MAX_RUNNING:
-                return dns_wire.write_reply(forward.question, dns_wire.SERVFAIL, tcp=tcp)
-            task = self._asking[key] = asyncio.create_task(self._open(forward))
-            task.add_done_callback(lambda done: self._asked(key, done))
-        opened = await asyncio.shield(task)
-        return self._reply(forward, opened, opened.ttl, tcp=tcp)
-
-    def _asked(self, key: tuple[str, int], task: asyncio.Task[Opened]) -> None:
-        self._asking.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # read, also when nobody waits for the answer any more
-
-    def answer_now(
-        self, wire: bytes, *, tcp: bool = False, hold: bool = True, port: int = 0
-    ) -> bytes | Forward | Held | None:
-        """Return the reply if it needs neither an upstream nor a verdict, else what to ask.
+    def answer_at_once(
+        self, wire: bytes, *, tcp: bool = False, delay: bool = True, port: int = 0
+    ) -> bytes | Forward | DelayedRefusal | None:
+        """Return the reply if it needs neither an upstream nor a verdict, else what it needs; `None` for silence.
 
         `port` is where a datagram came from, 0 if that is not known.
         """
         tick = self._clock()
-        outcome = self._resolver.judge(wire, tick=tick, tcp=tcp)
+        outcome = self._resolver.judge_query(wire, tick=tick, tcp=tcp)
         if isinstance(outcome, Reply):
             name, event = outcome.askable, outcome.event
-            if hold and self._asker and name and event and (name in self._held or len(self._held) < MAX_HELD):
+            if event is None:
+                return outcome.wire
+            if delay and self._asker and name and (name in self._delayed or len(self._delayed) < MAX_DELAYED):
                 client = ("udp", port) if port else None
-                return Held(wire, name, Request(name, "", None, "", event.reason, event.tier, event.rule, client))
-            if outcome.event is not None:
-                self._sightings.record(outcome.event)
+                refused = RefusedDestination(name, "", None, "", event.reason, event.tier, event.rule, client)
+                return DelayedRefusal(wire, refused)
+            self._sightings.record_event(event)
             return outcome.wire
         cached = self._cache.get((outcome.name, outcome.rdtype))
         if cached is None or cached.until <= tick:
             return outcome
-        reply = self._reply(outcome, cached.opened, max(1, int(cached.until - tick)), tcp=tcp)
+        reply = _write_reply(outcome, cached.answer, max(1, int(cached.until - tick)), tcp=tcp)
         if not tcp:
-            if len(self._ready) >= _CACHE:
-                self._ready.clear()
-            self._ready[wire[2:]] = (reply[2:], min(cached.until, tick + _READY_SECONDS))
+            if len(self._repeatable) >= _CACHE:
+                self._repeatable.clear()
+            self._repeatable[wire[2:]] = (reply[2:], min(cached.until, tick + _REPEAT_SECONDS))
         return reply
 
-    async def _open(self, forward: Forward) -> Opened:
-        """Ask, judge, open, remember; whoever asks the same meanwhile waits for the same task."""
-        opened = _FAILED
-        try:
-            answer = await self._upstream.ask(forward.name, forward.rdtype)
-            opened = self._resolver.open(forward, answer)
-            for address in answer.addresses:
-                self._sightings.name_address(address, forward.name)
-            for event in opened.events:
-                self._sightings.record(event)
-            if opened.learned:
-                if self._opened is not None:
-                    self._opened(forward.name, opened.learned)
-                await self._channel.run(learn_command(opened.learned))
-        except UpstreamError as error:
-            log.info("%s: %s", forward.name, error)
-        except (NftCommandError, ShieldError) as error:
-            opened = _FAILED
-            log.warning("%s: its addresses stay closed: %s", forward.name, error)
-        self._remember((forward.name, forward.rdtype), opened)
-        return opened
+    async def answer_query(self, query: bytes | Forward | DelayedRefusal, *, tcp: bool = False) -> bytes | None:
+        """Return the reply to a query, or to what `answer_at_once` made of it; `None` for silence.
 
-    def _remember(self, key: tuple[str, int], opened: Opened) -> None:
+        Raises `NetnsError` when the rules are gone.
+        """
+        outcome = self.answer_at_once(query, tcp=tcp) if isinstance(query, bytes) else query
+        if isinstance(outcome, DelayedRefusal):
+            await self._await_verdict(outcome.refused)
+            outcome = self.answer_at_once(outcome.wire, tcp=tcp, delay=False)
+        if not isinstance(outcome, Forward):
+            return outcome if isinstance(outcome, bytes) else None
+        key = (outcome.name, outcome.rdtype)
+        lookup = self._lookups.get(key)
+        if lookup is None:  # whoever asks the same meanwhile waits for the same task
+            if len(self._lookups) >= MAX_RUNNING:
+                return dns_wire.write_reply(outcome.question, dns_wire.SERVFAIL, tcp=tcp)
+            lookup = self._lookups[key] = asyncio.create_task(self._look_up(outcome))
+            lookup.add_done_callback(partial(self._forget_lookup, key))
+        answer = await asyncio.shield(lookup)
+        return _write_reply(outcome, answer, answer.ttl, tcp=tcp)
+
+    async def _await_verdict(self, refused: RefusedDestination) -> None:
+        """Wait until there is a verdict on the name, or the time is over; all who ask for it wait together."""
+        waiting = self._delayed.get(refused.name)
+        if waiting is None:
+            waiting = self._delayed[refused.name] = asyncio.create_task(self._ask_person(refused))
+            waiting.add_done_callback(lambda _: self._delayed.pop(refused.name, None))
+        await asyncio.shield(waiting)
+
+    async def _ask_person(self, refused: RefusedDestination) -> None:
+        assert self._asker is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self._asker.delay_answer(refused)
+
+    async def _look_up(self, forward: Forward) -> JudgedAnswer:
+        """Ask an upstream, judge its answer, record it, open its addresses, and cache it: in this order."""
+        answer = _FAILED
+        try:
+            response = await self._upstream.query(forward.name, forward.rdtype)
+            judged = self._resolver.judge_answer(forward, response)
+            for address in response.addresses:
+                self._sightings.name_address(address, forward.name)
+            for event in judged.events:
+                self._sightings.record_event(event)
+            if judged.openings:
+                await self._open_addresses(forward.name, judged.openings)
+            answer = judged
+        except UpstreamError as error:
+            _log.info("%s: %s", forward.name, error)
+        except (NftCommandError, ShieldError) as error:
+            _log.warning("%s: its addresses stay closed: %s", forward.name, error)
         # An address stays open longer than this, so a cached answer never names a closed one.
-        seconds = min([float(opened.ttl), *(float(one.seconds) for one in opened.learned)])
-        self._cache[key] = _Cached(opened, self._clock() + seconds)
-        self._cache.move_to_end(key)
+        seconds = min([float(answer.ttl), *(float(opening.seconds) for opening in answer.openings)])
+        self._cache[forward.name, forward.rdtype] = _Cached(answer, self._clock() + seconds)
+        self._cache.move_to_end((forward.name, forward.rdtype))
         if len(self._cache) > _CACHE:
             self._cache.popitem(last=False)
+        return answer
 
-    @staticmethod
-    def _reply(forward: Forward, opened: Opened, ttl: int, *, tcp: bool) -> bytes:
-        stripped = next((event for event in opened.events if event.action == "refused"), None)
-        explain = (dns_wire.PROHIBITED, stripped.reason) if stripped and not opened.addresses else None
-        return dns_wire.write_reply(
-            forward.question,
-            opened.rcode,
-            chain=opened.chain if opened.addresses else (),
-            addresses=opened.addresses,
-            ttl=ttl,
-            explain=explain,
-            tcp=tcp,
-        )
+    def _forget_lookup(self, key: tuple[str, int], task: asyncio.Task[JudgedAnswer]) -> None:
+        self._lookups.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # read, also when nobody waits for the answer any more
 
     async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
         """Serve both sockets until cancelled, then close them; raises `NetnsError` when the rules are gone."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
-        allowance = Allowance(loop.time)
-        intake = Intake(udp, partial(self._datagram, failed), allowance)
+        rate = QueryRate(loop.time)
+        intake = Intake(udp, partial(self._serve_datagram, failed), rate)
         door = Door("names over TCP", MAX_CONNECTIONS)
-        door.open(tcp, lambda connection, seat: self._stream(connection, seat, failed, allowance))
+        door.open(tcp, lambda connection, seat: self._serve_stream(connection, seat, failed, rate))
         try:
             await failed
         finally:
             intake.close()
-            for task in [*self._tasks, *self._asking.values(), *self._held.values()]:
+            for task in [*self._tasks, *self._lookups.values(), *self._delayed.values()]:
                 task.cancel()
             await door.close_connections()
             tcp.close()
 
-    def _datagram(
+    def _serve_datagram(
         self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
     ) -> bytes | None:
         """Answer a datagram at once where possible, else by `send`; beyond the limit of running queries never."""
-        kept = self._ready.get(wire[2:])
-        if kept is not None and kept[1] > self._clock():
-            return wire[:2] + kept[0]
+        repeatable = self._repeatable.get(wire[2:])
+        if repeatable is not None and repeatable[1] > self._clock():
+            return wire[:2] + repeatable[0]
         try:
-            outcome = self.answer_now(wire, port=port)
+            outcome = self.answer_at_once(wire, port=port)
         except AuditError as error:
             _fail(failed, error)
             return None
-        if not isinstance(outcome, Forward | Held) or len(self._tasks) >= MAX_RUNNING:
+        if not isinstance(outcome, Forward | DelayedRefusal) or len(self._tasks) >= MAX_RUNNING:
             return outcome if isinstance(outcome, bytes) else None
-        task = asyncio.create_task(self._finish(outcome, send, failed))
+        task = asyncio.create_task(self._answer_by(send, outcome, failed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return None
 
-    async def _finish(
-        self, outcome: Forward | Held, send: Callable[[bytes], None], failed: asyncio.Future[None]
+    async def _answer_by(
+        self, send: Callable[[bytes], None], query: Forward | DelayedRefusal, failed: asyncio.Future[None]
     ) -> None:
         try:
-            if reply := await self._answer_later(outcome, tcp=False):
+            if reply := await self.answer_query(query):
                 send(reply)
         except (NetnsError, AuditError) as error:
             _fail(failed, error)
 
-    async def _stream(
-        self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None], allowance: Allowance
+    async def _serve_stream(
+        self, connection: socket.socket, seat: Seat, failed: asyncio.Future[None], rate: QueryRate
     ) -> None:
         async with streams(connection) as (reader, writer):
             while True:
                 seat.release()
-                if pause := allowance.spend(_PER_STREAMED):
+                if pause := rate.spend(_PER_STREAMED):
                     await asyncio.sleep(pause)
                 async with asyncio.timeout(IDLE):
                     size = int.from_bytes(await reader.readexactly(2), "big")
                     wire = await reader.readexactly(size)
                     seat.occupy()
                     try:
-                        reply = await self.answer(wire, tcp=True)
+                        reply = await self.answer_query(wire, tcp=True)
                     except (NetnsError, AuditError) as error:
                         return _fail(failed, error)
                     if reply is None:
                         return None
                     writer.write(len(reply).to_bytes(2, "big") + reply)
                     await writer.drain()
+
+
+def _write_reply(forward: Forward, answer: JudgedAnswer, ttl: int, *, tcp: bool) -> bytes:
+    stripped = next((event for event in answer.events if event.action == "refused"), None)
+    return dns_wire.write_reply(
+        forward.question,
+        answer.rcode,
+        chain=answer.chain if answer.addresses else (),
+        addresses=answer.addresses,
+        ttl=ttl,
+        explain=(dns_wire.PROHIBITED, stripped.reason) if stripped and not answer.addresses else None,
+        tcp=tcp,
+    )
 
 
 def _fail(failed: asyncio.Future[None], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Datagrams from the container, read in turns: what it asks takes no more than a share of this host's processors.
+"""Reads the container's datagrams in turns, so that its questions take no more than a share of this host's processors.
 
 The gateway is outside the container's limits, so it has to keep to one itself. While the share is used up nothing is
 read, and what does not fit into the socket's queue is dropped by the kernel.
@@ -7,14 +7,12 @@ read, and what does not fit into the socket's queue is dropped by the kernel.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+from typing import Final
 
 BURST: Final = 2.0
 SHARE: Final = 0.1
@@ -25,8 +23,8 @@ _TURN: Final = 32
 _MAX_QUERY: Final = 4096
 
 
-class Allowance:
-    """The processor time that is left; `clock` is monotonic, in seconds."""
+class QueryRate:
+    """The processor time that is left for queries; `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float], *, burst: float = BURST, share: float = SHARE) -> None:
         self._clock = clock
@@ -53,11 +51,11 @@ class Intake:
         self,
         udp: socket.socket,
         answer: Callable[[bytes, int, Callable[[bytes], None]], bytes | None],
-        spare: Allowance,
+        rate: QueryRate,
     ) -> None:
         self._udp = udp
         self._answer = answer
-        self._allowance = spare
+        self._rate = rate
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         udp.setblocking(False)
@@ -82,7 +80,7 @@ class Intake:
                 reply = self._answer(wire, peer[1], partial(self._send, peer))
                 if reply is not None:
                     self._send(peer, reply)
-        if pause := self._allowance.spend(time.thread_time() - began):
+        if pause := self._rate.spend(time.thread_time() - began):
             self._loop.remove_reader(self._udp)
             self._pause = self._loop.call_later(pause, self._resume)
 

@@ -7,9 +7,10 @@ an upstream sends is read by a library.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dns.edns
 import dns.exception
@@ -26,10 +27,7 @@ import dns.rdtypes.ANY.SOA
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from terok_sandbox.shield.policy.addresses import Address
+from terok_sandbox.shield.policy.addresses import Address
 
 # The record types are imported here, in the fork server: the first question must not wait for them.
 HEADER: Final = 12

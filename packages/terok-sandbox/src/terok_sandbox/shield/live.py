@@ -1,7 +1,7 @@
-"""Verdicts given while a container runs: a durable tier over the policy it was launched with, and its posture.
+"""The policy in force while a container runs: verdicts as a durable tier over its launch policy, and its posture.
 
-`LivePolicy` is the gateway's one holder of both. Resolver and egress proxy ask it for the policy in force;
-what a change takes away is closed in the rules, and the flows that used it end.
+`LivePolicy` is the gateway's only holder of both. Resolver and egress proxy ask it for the policy in force; whatever a
+change takes away is closed in the rules, and the flows that used it end.
 """
 
 from __future__ import annotations
@@ -9,29 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from terok_sandbox.errors import ShieldError
+from terok_sandbox.shield.asker import RuleChannel
 from terok_sandbox.shield.errors import NotKept, PolicyError
-from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Scope, load_live, save_live, settle_live
-from terok_sandbox.shield.openings import FILE as OPENINGS_FILE
-from terok_sandbox.shield.openings import Openings
-from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.policy.addresses import is_private
-from terok_sandbox.shield.ruleset import POSTURES, cut_command, forget_command, live_command, posture_command
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from terok_sandbox.shield.asker import RuleChannel
-    from terok_sandbox.shield.policy import Grant, Service
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.ruleset import Learned, Posture
-
-__all__ = ["LivePolicy", "LiveState", "LiveVerdict", "Scope", "load_live", "save_live"]
+from terok_sandbox.shield.live_store import (
+    OPENINGS_FILE,
+    LiveState,
+    LiveVerdict,
+    Openings,
+    load_live,
+    save_live,
+    sync_live,
+)
+from terok_sandbox.shield.policy import Grant, Policy, Service
+from terok_sandbox.shield.policy.addresses import Address, is_private
+from terok_sandbox.shield.ruleset.commands import (
+    Opening,
+    cut_command,
+    forget_command,
+    open_command,
+    posture_command,
+    verdict_command,
+)
+from terok_sandbox.values.posture import POSTURES, Posture
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +66,8 @@ class LivePolicy:
         self._openings = Openings(path.with_name(OPENINGS_FILE))
         self._lasting = launch
         if any(rule.allow and rule.expires for rule in launch.rules):
-            self._lasting = Policy(tuple(replace(one, expires=None) if one.allow else one for one in launch.rules))
+            rules = (replace(rule, expires=None) if rule.allow else rule for rule in launch.rules)
+            self._lasting = Policy(tuple(rules))
         self._lapsed: dict[str, LiveVerdict] = {}
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
@@ -75,7 +82,7 @@ class LivePolicy:
 
     @property
     def lasting(self) -> Policy:
-        """The policy for connections that exist: what allowed them may have expired since."""
+        """The policy for established connections: expired allows still count."""
         return self._lasting
 
     @property
@@ -87,7 +94,7 @@ class LivePolicy:
     def verdicts(self) -> tuple[LiveVerdict, ...]:
         """The verdicts that have not expired, oldest first."""
         now = datetime.now(UTC)
-        return tuple(one for one in self._state.verdicts if one.live(now))
+        return tuple(verdict for verdict in self._state.verdicts if verdict.live(now))
 
     @property
     def kept(self) -> bool:
@@ -98,9 +105,13 @@ class LivePolicy:
         """Have `changed` called when policy or posture change, and once more when the rules have followed."""
         self._watchers.append(changed)
 
-    def opened(self, name: str, learned: Iterable[Learned]) -> None:
-        """Remember what opens in the rules for `name`, so that a later denial can close it; raises `ShieldError`."""
-        self._openings.add(name, learned)
+    async def open_addresses(self, name: str, openings: Sequence[Opening]) -> None:
+        """Open addresses in the rules for `name`, remembered first, so that a later denial can close them.
+
+        Raises `ShieldError` when they cannot be remembered, and `NetnsError` from the rules.
+        """
+        self._openings.add(name, openings)
+        await self._run(open_command(openings))
 
     def check(self, verdict: LiveVerdict) -> None:
         """Raise `PolicyError` for a target that cannot be read, or an allow that a stronger rule makes void."""
@@ -116,7 +127,7 @@ class LivePolicy:
         """
         self.check(verdict)
         async with self._turn:
-            others = [one for one in self.verdicts if one.target != verdict.target]
+            others = [other for other in self.verdicts if other.target != verdict.target]
             if len(others) >= MAX_VERDICTS:
                 raise PolicyError(
                     f"there are {MAX_VERDICTS} live verdicts already",
@@ -127,9 +138,9 @@ class LivePolicy:
             await settled
 
     async def revoke(self, target: str) -> bool:
-        """Take back the verdict about `target` and end the flows it has allowed; whether there was one."""
+        """Take back the verdict about `target` and end the flows it has allowed; return whether there was one."""
         async with self._turn:
-            kept = tuple(one for one in self.verdicts if one.target != target)
+            kept = tuple(verdict for verdict in self.verdicts if verdict.target != target)
             if len(kept) == len(self.verdicts):
                 return False
             settled = await self._change(LiveState(self.posture, kept))
@@ -156,16 +167,18 @@ class LivePolicy:
         if not self._path.exists():
             self._save()
         async with self._turn:
-            await self._run(f"{live_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}")
+            await self._run(
+                f"{verdict_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}"
+            )
 
-    async def expire(self) -> None:
-        """Drop verdicts as they expire, for ever. Their connections go on; new ones are judged anew.
+    async def expire_verdicts(self) -> None:
+        """Drop verdicts as they expire, until cancelled. Their connections go on; new ones are judged anew.
 
-        A clock that is set back gives no verdict a longer life: what ends later than it did is made to end earlier.
+        A clock that is set back gives no verdict a longer life: its end is moved back as well.
         """
         ahead = time.time() - time.monotonic()
         while True:
-            times = [one.expires for one in self._state.verdicts if one.expires is not None]
+            times = [verdict.expires for verdict in self._state.verdicts if verdict.expires is not None]
             wait = min(((time - datetime.now(UTC)).total_seconds() for time in times), default=LOOK_SECONDS)
             await asyncio.sleep(max(0.05, min(LOOK_SECONDS, wait)))
             if self._unkept is not None:
@@ -173,7 +186,7 @@ class LivePolicy:
             step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
             if step < -CLOCK_STEP:
                 async with self._turn:
-                    moved = tuple(_earlier(one, timedelta(seconds=-step)) for one in self.verdicts)
+                    moved = tuple(_earlier(verdict, timedelta(seconds=-step)) for verdict in self.verdicts)
                     await self._change(LiveState(self.posture, moved), cut=False)
             if len(self.verdicts) < len(self._state.verdicts):
                 async with self._turn:
@@ -186,18 +199,20 @@ class LivePolicy:
         if opens:
             save_live(self._path, state)
             self._unkept = None
-        over = [one for one in old.verdicts if one.verdict == "allow" and not one.live(now)]
-        self._lapsed = {} if forget else self._lapsed | {one.target: replace(one, expires=None) for one in over}
+        over = [verdict for verdict in old.verdicts if verdict.verdict == "allow" and not verdict.live(now)]
+        self._lapsed = (
+            {} if forget else self._lapsed | {verdict.target: replace(verdict, expires=None) for verdict in over}
+        )
         while len(self._lapsed) > MAX_VERDICTS:
             del self._lapsed[next(iter(self._lapsed))]
         self._state = state
         self._rebuild()
-        commands = [live_command(self._policy.rules, now)]
+        commands = [verdict_command(self._policy.rules, now)]
         if state.posture != old.posture:
             commands.append(posture_command(state.posture))
         if forget:
             commands.append(forget_command())
-        self._tell()
+        self._notify_watchers()
         try:
             await self._run("; ".join(commands))
             closed = self._no_longer_granted() if cut else []
@@ -206,7 +221,7 @@ class LivePolicy:
         finally:
             if not opens:
                 self._save()
-        self._tell()
+        self._notify_watchers()
         settled = asyncio.create_task(self._settle(self._unkept))
         self._settling.add(settled)
         settled.add_done_callback(self._settled)
@@ -224,7 +239,7 @@ class LivePolicy:
         try:
             if unkept is not None:
                 raise unkept
-            await asyncio.to_thread(settle_live, self._path)
+            await asyncio.to_thread(sync_live, self._path)
         except ShieldError as error:
             why = f"it is in force, but a restart may undo it: {error.message}"
             raise NotKept(why, hint=error.hint) from error
@@ -234,19 +249,19 @@ class LivePolicy:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s", error)
 
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in self._watchers:
             watcher()
 
     def _rebuild(self) -> None:
         now = datetime.now(UTC)
-        live = [one for one in self._state.verdicts if one.live(now)]
-        self._policy = self._policy.with_live([one.rule() for one in live])
-        lasting = [replace(one, expires=None) if one.verdict == "allow" else one for one in live]
-        self._lasting = self._lasting.with_live([one.rule() for one in (*lasting, *self._lapsed.values())])
+        live = [verdict for verdict in self._state.verdicts if verdict.live(now)]
+        self._policy = self._policy.with_live([verdict.rule() for verdict in live])
+        lasting = [replace(verdict, expires=None) if verdict.verdict == "allow" else verdict for verdict in live]
+        self._lasting = self._lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
 
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
-        """Return and forget what was opened for names whose connections the policy does not allow any more."""
+        """Return and forget the addresses of names whose connections the policy does not allow any more."""
         gone = []
         grants: dict[str, tuple[Grant, ...]] = {}
         for opening in self._openings:
@@ -262,7 +277,7 @@ class LivePolicy:
     def _check_allow(self, verdict: LiveVerdict) -> None:
         """Refuse an allow that would have no effect."""
         rule = verdict.rule()
-        remaining = [one.rule() for one in self.verdicts if one.target != verdict.target]
+        remaining = [other.rule() for other in self.verdicts if other.target != verdict.target]
         after = self._policy.with_live([*remaining, rule])
         service = rule.services[0]
         if rule.name is not None:
@@ -291,10 +306,10 @@ def _opens(old: LiveState, new: LiveState) -> bool:
     """Whether anything that `old` closes may be open in `new`."""
     if POSTURES.index(new.posture) > POSTURES.index(old.posture):
         return True
-    denied = {one.target for one in new.verdicts if one.verdict == "deny"}
-    if any(one.verdict == "deny" and one.target not in denied for one in old.verdicts):
+    denied = {verdict.target for verdict in new.verdicts if verdict.verdict == "deny"}
+    if any(verdict.verdict == "deny" and verdict.target not in denied for verdict in old.verdicts):
         return True
-    return any(one.verdict == "allow" and one not in old.verdicts for one in new.verdicts)
+    return any(verdict.verdict == "allow" and verdict not in old.verdicts for verdict in new.verdicts)
 
 
 def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from terok_sandbox.shield.policy.addresses import Address
 from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, REFUSING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from terok_sandbox.shield.policy.addresses import Address
 
 MAX_MESSAGE: Final = 65536
 _NFLOG_PACKET: Final = (4 << 8) | 0
@@ -41,8 +38,8 @@ _REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """A refused packet: where it was going, and which layer refused it. `port` is `None` without ports."""
+class BlockedPacket:
+    """A refused packet's destination and the layer that refused it. `port` is `None` for protocols without ports."""
 
     dest: Address
     port: int | None
@@ -51,11 +48,11 @@ class Blocked:
 
     @property
     def reason(self) -> str:
-        """What a person is told."""
+        """The reason in words."""
         return _REASONS.get(self.layer, _REASONS["default"])
 
 
-def parse_datagram(data: bytes) -> Iterator[Blocked]:
+def parse_datagram(data: bytes) -> Iterator[BlockedPacket]:
     """Yield the refused packets of one netlink datagram; what cannot be read is left out."""
     for kind, body in _messages(data):
         if kind != _NFLOG_PACKET:
@@ -69,7 +66,7 @@ def parse_datagram(data: bytes) -> Iterator[Blocked]:
         packet = parse_packet(payload)
         if packet is not None:
             dest, port, proto = packet
-            yield Blocked(dest, port, proto, _layer(prefix))
+            yield BlockedPacket(dest, port, proto, _layer(prefix))
 
 
 def _layer(prefix: bytes) -> str:
@@ -129,7 +126,7 @@ def _skip_extensions(number: int, rest: bytes) -> tuple[int, bytes]:
     return number, rest
 
 
-def drain(log: socket.socket, limit: int = 64) -> Iterator[Blocked]:
+def drain(log: socket.socket, limit: int = 64) -> Iterator[BlockedPacket]:
     """Yield what a non-blocking NFLOG socket holds now, at most `limit` datagrams."""
     for _ in range(limit):
         try:

@@ -1,24 +1,26 @@
-"""What a person can ask of a container's shield over its control socket."""
+"""Operations of a container's shield for its control socket."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from terok_sandbox.errors import AuditError, ShieldError
+from terok_sandbox.shield.control import Connection, Operation
+from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.shield.policy import Decision
+from terok_sandbox.shield.policy.addresses import Address
 from terok_sandbox.shield.policy.names import folded
+from terok_sandbox.shield.protocol import Fields
+from terok_sandbox.shield.sightings import Sightings
+from terok_sandbox.shield.upstream import UpstreamError, UpstreamResolver
+from terok_sandbox.shield.wall import Wall, is_local
 from terok_sandbox.values.posture import POSTURES
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from terok_sandbox.shield.control import Connection, Operation
-    from terok_sandbox.shield.live import LivePolicy
-    from terok_sandbox.shield.policy import Decision
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.protocol import Fields
-    from terok_sandbox.shield.sightings import Sightings
+JudgedName = tuple[Decision, list[tuple[Address, Decision]]]
+"""The decision about a name, and about each address that an allowed one has."""
 
 
 class ShieldOperations:
@@ -30,15 +32,14 @@ class ShieldOperations:
         live: LivePolicy,
         sightings: Sightings,
         *,
-        resolve: Callable[[str], Awaitable[tuple[Decision, list[tuple[Address, Decision]]]]],
+        explain: Callable[[str], Awaitable[JudgedName]],
         enforcement: str = "filter",
     ) -> None:
-        """`resolve` gives the verdict on a name, and on each address that an allowed one has."""
         self._container = container
         self._live = live
         self._sightings = sightings
         self._enforcement = enforcement
-        self._resolve = resolve
+        self._explain = explain
         self.by_name: dict[str, Operation] = {
             "status": self._status,
             "posture": self._set_posture,
@@ -57,7 +58,7 @@ class ShieldOperations:
         It is made also without room for its row, and the reply says so.
         """
         if not closes:
-            self._sightings.note(action, **fields)
+            self._sightings.record_act(action, **fields)
             await change()
             return {}
         reply: Fields = {}
@@ -65,7 +66,7 @@ class ShieldOperations:
             await change()
         finally:
             try:
-                self._sightings.note(action, **fields)
+                self._sightings.record_act(action, **fields)
             except AuditError as error:
                 reply["unrecorded"] = error.message
         return reply
@@ -99,21 +100,37 @@ class ShieldOperations:
         target = str(fields.get("target"))
         if not await self._live.revoke(target):
             raise PolicyError(f"there is no verdict about {target[:200]}", hint="see `terok-sandbox shield rules`")
-        self._sightings.note("verdict", target=target, verdict="revoked")
+        self._sightings.record_act("verdict", target=target, verdict="revoked")
         return {"target": target}
 
     async def _reset(self, _: Connection, __: Fields) -> Fields:
-        self._sightings.note("posture", posture="up", reason="reset")
+        self._sightings.record_act("posture", posture="up", reason="reset")
         await self._live.reset()
         return {"posture": "up"}
 
     async def _resolve_name(self, _: Connection, fields: Fields) -> Fields:
-        from terok_sandbox.shield.upstream import UpstreamError
-
         name = folded(str(fields.get("name")))
         try:
-            decision, judged = await self._resolve(name)
+            decision, judged = await self._explain(name)
         except UpstreamError as error:
             raise ShieldError(f"{name}: {error}") from error
-        found = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
-        return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": found}
+        addresses = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
+        return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": addresses}
+
+
+async def explain_name(wall: Wall, upstream: UpstreamResolver, name: str) -> JudgedName:
+    """Decide about `name` (canonical spelling) and its addresses as the gateway would, without opening anything.
+
+    In an airlock the proxy resolves: for the first port that the name is allowed on. Raises `UpstreamError`.
+    """
+    port = None
+    if wall.enforcement == "airlock":
+        ports = (grant.service.port or 1 for grant in wall.policy.grants(name) if grant.service.protocol == "tcp")
+        port = next(ports, 443)
+    decision = wall.decide_lookup(name) if port is None else wall.decide_destination(name, port)
+    if not decision.allowed or is_local(name):
+        return decision, []
+    answers = [await upstream.query(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)]
+    alias = None if wall.open else wall.policy.refused_alias(target for answer in answers for target in answer.chain)
+    addresses = [address for answer in answers for address in answer.addresses]
+    return decision, [(address, alias or wall.decide_answer(name, address, port)) for address in addresses]

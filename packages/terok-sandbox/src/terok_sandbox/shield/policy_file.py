@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy, Rule, parse_line
+from terok_sandbox.shield.policy import Policy, Rule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
 from terok_sandbox.shield.wall import Destination, Wall
 
@@ -34,17 +34,21 @@ class Expectation:
     verdict: Literal["allow", "deny"]
     destination: Destination
 
+    def describe(self, decision: Decision) -> str:
+        """Return, with the line's number, that `decision` is made instead."""
+        return f"{self.line}: {self.destination} is {decision.verdict}, not {self.verdict}: {decision.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """What a policy file says."""
+    """The content of a policy file."""
 
     rules: tuple[Rule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
     def unmet(self) -> list[tuple[Expectation, Decision]]:
-        """Return the expectations that do not come true, each with what is decided instead."""
+        """Return the expectations that do not come true, each with the decision made instead."""
         wall = Wall(self.policy)
         judged = [(one, one.destination.judge(wall)) for one in self.expectations]
         return [(one, decision) for one, decision in judged if decision.verdict != one.verdict]
@@ -70,7 +74,7 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
         else:
             with located(source, number):
                 found = expand(words) if words.startswith("@") and expand is not None else (line,)
-            parsed = (parse_line(one, tier=tier, source=source, number=number) for one in found)
+            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in found)
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
     return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 MAX_BYTES: Final = 1024 * 1024
 BUNDLED: Final = Path(__file__).parent / "profile_data"
 SUFFIX: Final = ".policy"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _HEADER: Final = re.compile(r"#\s*(summary|sources|checked):\s*(.*)")
-
-
-def _nothing(symbol: str) -> tuple[str, ...]:
-    del symbol
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +28,6 @@ class Profile:
     summary: str = ""
     sources: str = ""
     checked: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
 
 
 def user_directory(config_dir: Path) -> Path:
@@ -67,13 +56,13 @@ def profile_path(name: str, config_dir: Path) -> Path:
 
 
 def profile_lines(
-    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
+    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = lambda _: ()
 ) -> tuple[str, ...]:
     """Return the rules of `names` for the `project_allow` tier, registries read from this machine.
 
     `also` gives further targets of a symbol.
     """
-    from terok_sandbox.shield.policy.grammar import located, parse_line
+    from terok_sandbox.shield.policy.grammar import located, parse_policy_line
     from terok_sandbox.shield.registries import expand
 
     lines: dict[str, None] = {}
@@ -81,13 +70,13 @@ def profile_lines(
         with located(str(path), number):
             found = expand(line, also(line)) if line.startswith("@") else (line,)
         for one in found:
-            parse_line(one, source=str(path), number=number)
+            parse_policy_line(one, source=str(path), number=number)
             lines[one] = None
     return tuple(lines)
 
 
 def profile_overrides(
-    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = _nothing
+    names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = lambda _: ()
 ) -> tuple[str, ...]:
     """Return the `override` rules that registries on private addresses need; `also` as above."""
     from terok_sandbox.shield.registries import private_overrides

@@ -13,11 +13,12 @@ import re
 import socket
 import time
 import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
@@ -25,9 +26,6 @@ from terok_util import TerokError, read_file
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.policy.names import check_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 TIMEOUT: Final = 15.0
 RECENT: Final = 5.0

@@ -1,4 +1,4 @@
-"""What the resolver does with a query and with an upstream's answer: decisions only, no I/O.
+"""What the resolver decides about a query and about an upstream's answer. No I/O.
 
 A name that is not allowed is answered NXDOMAIN and never leaves the host. (REFUSED would be the other honest answer,
 but C libraries may then ask again or wait; NXDOMAIN ends the lookup at once. The reason is in the extended DNS error.)
@@ -9,29 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_sandbox.shield import dns_wire
-from terok_sandbox.shield.budget import ZoneBudget
 from terok_sandbox.shield.dns_wire import Answer, MalformedQueryError, Question
-from terok_sandbox.shield.ruleset import Learned, lifetime
-from terok_sandbox.shield.ruleset.learned import clamp_ttl
-from terok_sandbox.shield.wall import NO_NAME, is_local
-
-if TYPE_CHECKING:
-    from terok_sandbox.shield.policy import Decision, Grant
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.wall import Wall
+from terok_sandbox.shield.policy import Decision, Grant
+from terok_sandbox.shield.policy.addresses import Address
+from terok_sandbox.shield.ruleset.commands import Opening, clamp_ttl, lifetime
+from terok_sandbox.shield.wall import NO_NAME, Wall, is_local
+from terok_sandbox.shield.wildcard_limits import WildcardLimits
 
 _OWN_TTL: Final = 60
 REFUSED_TTL: Final = 5
-"""Seconds a refusal may be kept: a person may allow the name at any moment."""
+"""Seconds a client may keep a refusal, which is short because a person may allow the name at any moment."""
 _LOCAL: Final[dict[int, Address]] = {1: IPv4Address("127.0.0.1"), 28: IPv6Address("::1")}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth an audit row."""
+    """A decision that is worth an audit row."""
 
     action: Literal["refused", "allowed", "passed"]
     name: str
@@ -62,14 +58,14 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An answer after judgment: what the container is told, and what must be open before it is told."""
+class JudgedAnswer:
+    """An answer for the container, and the addresses that must be open before it leaves."""
 
     rcode: int
     chain: tuple[str, ...]
     addresses: tuple[Address, ...]
     ttl: int
-    learned: tuple[Learned, ...] = ()
+    openings: tuple[Opening, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -81,9 +77,11 @@ class Resolver:
 
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
-        self._budget = ZoneBudget()
+        self._limits = WildcardLimits()
 
-    def judge(self, wire: bytes, *, tick: float, now: datetime | None = None, tcp: bool = False) -> Reply | Forward:
+    def judge_query(
+        self, wire: bytes, *, tick: float, now: datetime | None = None, tcp: bool = False
+    ) -> Reply | Forward:
         """Decide about a query; `tick` is a monotonic clock in seconds."""
         try:
             question = dns_wire.read_question(wire)
@@ -96,71 +94,70 @@ class Resolver:
             address = _LOCAL.get(rdtype)
             local = (address,) if address else ()
             return Reply(dns_wire.write_reply(question, addresses=local, ttl=_OWN_TTL, tcp=tcp))
-        named = self.wall.resolves(name, now=now)
+        decision = self.wall.decide_lookup(name, now=now)
         if name.endswith(".arpa"):
             return Reply(dns_wire.write_reply(question, dns_wire.NXDOMAIN, ttl=_OWN_TTL, tcp=tcp))
-        if not named.decision.allowed:
-            asks = name if named.decision.tier == "default" and rdtype in dns_wire.ADDRESS_TYPES else None
-            return _refuse(question, named.decision, askable=asks, tcp=tcp)
+        if not decision.allowed:
+            askable = name if decision.tier == "default" and rdtype in dns_wire.ADDRESS_TYPES else None
+            return _refuse(question, decision, askable=askable, tcp=tcp)
         if rdtype not in dns_wire.ADDRESS_TYPES:
             return Reply(dns_wire.write_reply(question, ttl=_OWN_TTL, tcp=tcp))
-        if named.zone is not None and (reason := self._budget.refusal(name, named.zone, tick)):
-            late = replace(named.decision, verdict="deny", reason=reason)
-            return _refuse(question, late, rcode=dns_wire.SERVFAIL, tcp=tcp)
+        if decision.zone and (reason := self._limits.refuse_name(name, decision.zone, tick)):
+            return _refuse(question, replace(decision, verdict="deny", reason=reason), rcode=dns_wire.SERVFAIL, tcp=tcp)
         return Forward(question, name, rdtype)
 
-    def open(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> Opened:
-        """Judge an upstream's answer: strip what is closed, and say what to open for the rest.
+    def judge_answer(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> JudgedAnswer:
+        """Judge an upstream's answer: strip closed addresses, and open the rest.
 
         The name is judged once more: a denial may have come while the upstream took its time.
         """
         now = now or datetime.now(UTC)
         if self.wall.open:
             passed = self._passed(forward.name, answer.addresses)
-            return Opened(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
+            return JudgedAnswer(answer.rcode, answer.chain, answer.addresses, clamp_ttl(0), events=passed)
         policy = self.wall.policy
         grants = policy.grants(forward.name, now=now)
         refusal = policy.refused_alias(answer.chain, now=now)
         if not grants and refusal is None:
-            decision = self.wall.resolves(forward.name, now=now).decision
+            decision = self.wall.decide_lookup(forward.name, now=now)
             if decision.allowed:
-                return self._pass(forward, answer, now)
+                return self._pass_by_posture(forward, answer, now)
             refusal = decision
         if refusal is not None:
             event = Event("refused", forward.name, refusal.reason, refusal.tier, refusal.rule)
-            return Opened(dns_wire.NXDOMAIN, (), (), REFUSED_TTL, events=(event,))
-        kept: list[Address] = []
-        learned: list[Learned] = []
-        events: list[Event] = []
-        for address in answer.addresses:
-            verdicts = [(grant, policy.judge_answer(grant, address, now=now)) for grant in grants]
-            allowed = [(grant, verdict) for grant, verdict in verdicts if verdict.allowed]
-            worst = self.wall.answer(forward.name, address, None, now=now)
-            if not worst.allowed:
-                events.append(Event("refused", forward.name, worst.reason, worst.tier, worst.rule, str(address)))
-                continue
-            kept.append(address)
-            learned += [
-                self._learn(grant, address, answer.ttl, now) for grant, verdict in allowed if _by(grant, verdict)
-            ]
+            return JudgedAnswer(dns_wire.NXDOMAIN, (), (), REFUSED_TTL, events=(event,))
+        kept, events = self._strip(forward, answer, now)
+        openings = []
+        for address in kept:
+            for grant in grants:
+                decision = policy.judge_answer(grant, address, now=now)
+                # Without the same tier, an override of the address has opened it already.
+                if decision.allowed and decision.tier == grant.rule.tier:
+                    openings.append(_opening(grant, address, answer.ttl, now))
         if kept:
             rule = grants[0].rule
             reason = rule.reason or f"{rule.tier} rule"
             events.append(Event("allowed", forward.name, reason, rule.tier, rule.line, ", ".join(map(str, kept))))
-        ttl = clamp_ttl(answer.ttl)
-        return Opened(answer.rcode, answer.chain, tuple(kept), ttl, tuple(learned), tuple(events))
+        return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(answer.ttl), tuple(openings), tuple(events))
 
-    def _pass(self, forward: Forward, answer: Answer, now: datetime) -> Opened:
+    def _pass_by_posture(self, forward: Forward, answer: Answer, now: datetime) -> JudgedAnswer:
         """Let through what no rule allows, except what a rule or the floor closes; nothing is opened for later."""
-        judged = [(one, self.wall.answer(forward.name, one, None, now=now)) for one in answer.addresses]
-        kept = tuple(one for one, decision in judged if decision.allowed)
-        stripped = tuple(
-            Event("refused", forward.name, decision.reason, decision.tier, decision.rule, str(one))
-            for one, decision in judged
-            if one not in kept
-        )
+        kept, stripped = self._strip(forward, answer, now)
         events = (*stripped, *self._passed(forward.name, kept))
-        return Opened(answer.rcode, answer.chain, kept, clamp_ttl(0), events=events)
+        return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(0), events=events)
+
+    def _strip(self, forward: Forward, answer: Answer, now: datetime) -> tuple[tuple[Address, ...], list[Event]]:
+        """Return the addresses that may be told to the container, and an event for every other one."""
+        kept, events = [], []
+        for address in answer.addresses:
+            decision = self.wall.decide_answer(forward.name, address, None, now=now)
+            if decision.allowed:
+                kept.append(address)
+            else:
+                events.append(
+                    Event("refused", forward.name, decision.reason, decision.tier, decision.rule, str(address))
+                )
+        return tuple(kept), events
 
     def _passed(self, name: str, addresses: tuple[Address, ...]) -> tuple[Event, ...]:
         if not addresses:
@@ -168,11 +165,11 @@ class Resolver:
         reason = f"the wall is {self.wall.posture}"
         return (Event("passed", name, reason, self.wall.posture, dest=", ".join(map(str, addresses))),)
 
-    @staticmethod
-    def _learn(grant: Grant, address: Address, ttl: int, now: datetime) -> Learned:
-        expires = grant.rule.expires
-        remaining = (expires - now).total_seconds() if expires is not None else None
-        return Learned(address, grant.service, grant.rule.tier == "override", lifetime(ttl, remaining))
+
+def _opening(grant: Grant, address: Address, ttl: int, now: datetime) -> Opening:
+    expires = grant.rule.expires
+    remaining = (expires - now).total_seconds() if expires is not None else None
+    return Opening(address, grant.service, grant.rule.tier == "override", lifetime(ttl, remaining))
 
 
 def _refuse(
@@ -186,8 +183,3 @@ def _refuse(
     explain = (dns_wire.PROHIBITED, decision.reason)
     wire = dns_wire.write_reply(question, rcode, ttl=REFUSED_TTL, explain=explain, tcp=tcp)
     return Reply(wire, Event("refused", question.shown, decision.reason, decision.tier, decision.rule), askable)
-
-
-def _by(grant: Grant, verdict: Decision) -> bool:
-    """Whether the grant itself opens the address; else an override of the address has opened it already."""
-    return verdict.tier == grant.rule.tier

@@ -1,21 +1,19 @@
-"""What was seen at the wall: audit rows without floods, and names for addresses that were blocked."""
+"""Records what happens at the wall: audit rows without floods, and names for addresses that were blocked."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Final, TypeVar
 
-from terok_sandbox.shield.asker import Request
+from terok_util.token_bucket import TokenBucket
+
+from terok_sandbox.audit import AuditLog
+from terok_sandbox.shield.asker import Asker, RefusedDestination
+from terok_sandbox.shield.nflog import BlockedPacket
+from terok_sandbox.shield.policy.addresses import Address
+from terok_sandbox.shield.resolver import Event
 from terok_sandbox.shield.ruleset.layout import PASSING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from terok_sandbox.audit import AuditLog
-    from terok_sandbox.shield.asker import Asker
-    from terok_sandbox.shield.nflog import Blocked
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.resolver import Event
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -25,22 +23,6 @@ REPEAT: Final = 30.0
 BURST: Final = 100.0
 PER_SECOND: Final = 10.0
 _REMEMBERED: Final = 4096
-
-
-class _Rate:
-    """Rows of one kind: a burst, then so many a second."""
-
-    def __init__(self, now: float) -> None:
-        self._tokens = BURST
-        self._filled = now
-
-    def take(self, now: float) -> bool:
-        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
-        self._filled = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Sightings:
@@ -57,23 +39,24 @@ class Sightings:
         self._seen: OrderedDict[Hashable, float] = OrderedDict()
         self._names: OrderedDict[Address, str] = OrderedDict()
         self._allowed: OrderedDict[Hashable, None] = OrderedDict()
-        self._rate, self._allowed_rate = _Rate(clock()), _Rate(clock())
+        self._refusals, self._allows = (TokenBucket(burst=BURST, per_second=PER_SECOND, now=clock()) for _ in range(2))
         self._suppressed = 0
 
-    def record(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Write a row for a refused name, and one for a name and port the first time a rule allows it."""
         fields = {"name": event.name, "dest": event.dest, "port": event.port, "proto": event.proto}
         fields |= {"reason": event.reason, "tier": event.tier, "rule": event.rule}
         if event.action == "allowed":
             key = (event.name, event.port, event.reason, event.rule)
-            if key not in self._allowed and self._write(self._allowed_rate, event.action, **fields):
+            if key not in self._allowed and self._write(self._allows, event.action, **fields):
                 _remember(self._allowed, key, None)
             return
         written = self._write_once(("name", event.name, event.dest, event.port, event.reason), event.action, **fields)
         if written and event.action == "refused":
-            self._tell(Request(event.name, event.dest, event.port, event.proto, event.reason, event.tier, event.rule))
+            place = (event.name, event.dest, event.port, event.proto)
+            self._report(RefusedDestination(*place, event.reason, event.tier, event.rule))
 
-    def blocked(self, packet: Blocked) -> None:
+    def record_packet(self, packet: BlockedPacket) -> None:
         """Write a row for a packet that the rules refused."""
         name = self._names.get(packet.dest, "")
         written = self._write_once(
@@ -87,33 +70,35 @@ class Sightings:
             tier=packet.layer,
         )
         if written and packet.layer not in PASSING:
-            self._tell(Request(name, str(packet.dest), packet.port, packet.proto, packet.reason, packet.layer))
+            self._report(
+                RefusedDestination(name, str(packet.dest), packet.port, packet.proto, packet.reason, packet.layer)
+            )
 
-    def note(self, action: str, **fields: object) -> None:
+    def record_act(self, action: str, **fields: object) -> None:
         """Write a row about an act of a person: never left out."""
         self._audit.append(action, **fields)
 
-    def _tell(self, request: Request) -> None:
+    def _report(self, refused: RefusedDestination) -> None:
         if self._asker is not None:
-            self._asker.blocked(request)
+            self._asker.report_refusal(refused)
 
     def name_address(self, address: Address, name: str) -> None:
         """Remember that `name` resolved to `address`, opened or not."""
         _remember(self._names, address, name)
 
     def _write_once(self, key: Hashable, action: str, **fields: object) -> bool:
-        """Write a row unless `key` made one lately; what the rate left out made none."""
+        """Write a row unless `key` made one lately; rows that the rate left out do not count."""
         now = self._clock()
         if now - self._seen.get(key, float("-inf")) < REPEAT:
             self._suppressed += 1
             return False
-        if not self._write(self._rate, action, **fields):
+        if not self._write(self._refusals, action, **fields):
             return False
         _remember(self._seen, key, now)
         return True
 
-    def _write(self, rate: _Rate, action: str, **fields: object) -> bool:
-        if not rate.take(self._clock()):
+    def _write(self, bucket: TokenBucket, action: str, **fields: object) -> bool:
+        if not bucket.take_token(self._clock()):
             self._suppressed += 1
             return False
         if self._suppressed:

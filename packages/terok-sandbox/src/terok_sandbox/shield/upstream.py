@@ -7,15 +7,12 @@ import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_sandbox.shield.dns_wire import BadAnswerError, TruncatedError, read_answer, write_upstream_query
+from terok_sandbox.shield.dns_wire import Answer, BadAnswerError, TruncatedError, read_answer, write_upstream_query
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy.addresses import parse_address
 from terok_sandbox.values.servers import Server
-
-if TYPE_CHECKING:
-    from terok_sandbox.shield.dns_wire import Answer
 
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 TIMEOUT: Final = 10.0
@@ -47,7 +44,7 @@ def parse_resolv_conf(text: str) -> tuple[Server, ...]:
     return tuple(servers[:_MAX_SERVERS])
 
 
-class Upstream:
+class UpstreamResolver:
     """The host's resolvers as its resolv.conf names them; a change of the file is noticed within seconds."""
 
     def __init__(self, path: Path = RESOLV_CONF, *, servers: tuple[Server, ...] = ()) -> None:
@@ -57,7 +54,7 @@ class Upstream:
         self._stamp: object = None
         self._checked = float("-inf")
 
-    async def ask(self, name: str, rdtype: int) -> Answer:
+    async def query(self, name: str, rdtype: int) -> Answer:
         """Return the first usable answer; raises `UpstreamError`.
 
         A server that says nothing is followed by the next one after a moment, but goes on being listened to.

@@ -1,26 +1,26 @@
-"""What one container may reach: its policy under its posture and enforcement. Decisions only, no I/O.
+"""Decides what one container may reach: its policy under its posture and enforcement. No I/O.
 
-Resolver, egress proxy and the verbs that explain a verdict all ask here.
+Resolver, egress proxy and the verbs that explain a decision all ask here.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.shield.budget import below, shape_refusal
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy import Decision
 from terok_sandbox.shield.policy.addresses import judged_as, parse_address, parse_network
 from terok_sandbox.shield.policy.names import folded, is_spelled
+from terok_sandbox.shield.wildcard_limits import below, shape_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from terok_sandbox.shield.policy import Grant, Policy, Rule
+    from terok_sandbox.shield.policy import Grant, Policy
     from terok_sandbox.shield.policy.addresses import Address, Network
     from terok_sandbox.values.launch import Enforcement
     from terok_sandbox.values.posture import Posture
@@ -36,19 +36,6 @@ _REVERSE: Final = Decision("deny", "addresses are not looked up by name", "floor
 _QUARANTINE: Final = Decision("deny", "the container is in quarantine", "quarantine")
 _PROXY_ONLY: Final = Decision("deny", "an airlock resolves through its proxy only", "floor")
 _TCP_ONLY: Final = Decision("deny", "an airlock carries TCP only", "floor")
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The verdict on a name, and the rule that governs it where one opens it."""
-
-    decision: Decision
-    rule: Rule | None = None
-
-    @property
-    def zone(self) -> str | None:
-        """The wildcard zone below which names are rationed."""
-        return self.rule.name if self.rule is not None and self.rule.wildcard else None
 
 
 @lru_cache(maxsize=16)
@@ -70,44 +57,42 @@ class Wall:
     enforcement: Enforcement = "filter"
     own: Iterable[str] = ()
 
-    def resolves(self, name: str, *, now: datetime | None = None) -> Named:
-        """Judge a name that the container's resolver is asked for."""
+    def decide_lookup(self, name: str, *, now: datetime | None = None) -> Decision:
+        """Decide about a name that the container's resolver is asked for."""
         if is_local(name):
-            return Named(_ITSELF)
+            return _ITSELF
         if name.endswith(".arpa"):
-            return Named(_REVERSE)
+            return _REVERSE
         if self.enforcement == "airlock":
-            return Named(_PROXY_ONLY)
-        return self._named(name, None, now)
+            return _PROXY_ONLY
+        return self.decide_name(name, None, now=now)
 
-    def proxied(self, name: str, port: int) -> Named:
-        """Judge a name that the egress proxy is asked for."""
-        return self._named(name, port, None)
-
-    def destination(self, host: str, port: int, protocol: str = "tcp", *, now: datetime | None = None) -> Decision:
-        """Judge a name or address with a port; the addresses of a name are judged again by `answer`."""
+    def decide_destination(
+        self, host: str, port: int, protocol: str = "tcp", *, now: datetime | None = None
+    ) -> Decision:
+        """Decide about a name or address with a port; each address of a name is for `decide_answer`."""
         try:
             address = parse_address(host)
         except SpellingError:
-            return self._name(host, port, protocol, now)
-        return self._address(address, port, protocol, now)
+            return self._decide_named_destination(host, port, protocol, now)
+        return self._decide_address(address, port, protocol, now)
 
     @property
     def open(self) -> bool:
         """Whether everything passes."""
         return self.posture == "disengaged" and self.enforcement == "filter"
 
-    def answer(self, name: str, address: Address, port: int | None, *, now: datetime | None = None) -> Decision:
-        """Judge an address of a name that may be reached, on `port` or (`None`) at all."""
+    def decide_answer(self, name: str, address: Address, port: int | None, *, now: datetime | None = None) -> Decision:
+        """Decide about an address of a name that may be reached, on `port` or (`None`) at all."""
         if self.owns(address):
             return self._passing(_HOST)
-        verdicts = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
-        if not verdicts:
+        decisions = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
+        if not decisions:
             return self._passing(self.policy.decide_address(address, port or 443, now=now))
-        return self._passing(next((one for one in verdicts if one.allowed), verdicts[0]))
+        return self._passing(next((decision for decision in decisions if decision.allowed), decisions[0]))
 
-    def opaque(self, name: str, port: int) -> bool:
-        """Whether a rule lets the proxy carry to `name` what is not TLS."""
+    def allows_opaque(self, name: str, port: int) -> bool:
+        """Whether a rule lets the proxy carry a protocol other than TLS to `name`."""
         return any(grant.rule.opaque for grant in self._grants(name, port, None))
 
     def owns(self, address: Address) -> bool:
@@ -122,33 +107,36 @@ class Wall:
             return decision
         return Decision("allow", f"the wall is {self.posture}", "default")
 
-    def _name(self, name: str, port: int, protocol: str, now: datetime | None) -> Decision:
-        if self.enforcement == "airlock":
-            return self._named(name, port, now).decision if protocol == "tcp" else _TCP_ONLY
-        if not is_spelled(name):
-            return NO_NAME
-        looked_up = self.resolves(name, now=now).decision
-        if not looked_up.allowed or is_local(name):
-            return looked_up
-        return self._passing(self.policy.decide_name(name, port, protocol, now=now))
-
-    def _named(self, name: str, port: int | None, now: datetime | None) -> Named:
+    def decide_name(self, name: str, port: int | None, *, now: datetime | None = None) -> Decision:
+        """Decide about a name on a TCP port, or (`None`) whether it may be resolved at all, with its zone."""
         if self.posture == "quarantine":
-            return Named(_QUARANTINE)
+            return _QUARANTINE
         decision = self.policy.decide_name(name, port, now=now)
         if not decision.allowed:
-            return Named(self._passing(decision))
+            return self._passing(decision)
         grants = self._grants(name, port, now)
         rule = next((grant.rule for grant in grants if not grant.rule.wildcard), grants[0].rule)
-        if rule.wildcard and rule.name is not None and (why := shape_refusal(below(name, rule.name))):
-            return Named(Decision("deny", why, rule.tier, rule.line))
-        return Named(decision, rule)
+        if not rule.wildcard or rule.name is None:
+            return decision
+        if reason := shape_refusal(below(name, rule.name)):
+            return Decision("deny", reason, rule.tier, rule.line)
+        return replace(decision, zone=rule.name)
+
+    def _decide_named_destination(self, name: str, port: int, protocol: str, now: datetime | None) -> Decision:
+        if self.enforcement == "airlock":
+            return self.decide_name(name, port, now=now) if protocol == "tcp" else _TCP_ONLY
+        if not is_spelled(name):
+            return NO_NAME
+        lookup = self.decide_lookup(name, now=now)
+        if not lookup.allowed or is_local(name):
+            return lookup
+        return self._passing(self.policy.decide_name(name, port, protocol, now=now))
 
     def _grants(self, name: str, port: int | None, now: datetime | None) -> Sequence[Grant]:
         grants = self.policy.grants(name, now=now)
-        return grants if port is None else [one for one in grants if one.service.covers("tcp", port)]
+        return grants if port is None else [grant for grant in grants if grant.service.covers("tcp", port)]
 
-    def _address(self, address: Address, port: int, protocol: str, now: datetime | None) -> Decision:
+    def _decide_address(self, address: Address, port: int, protocol: str, now: datetime | None) -> Decision:
         if self.enforcement == "filter":
             if address.is_loopback:
                 return _ITSELF
@@ -164,7 +152,7 @@ class Wall:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Something to judge; without a port it is a name, and the question is whether it is resolved."""
+    """A host to judge; without a port it is a name, and the question is whether it may be resolved."""
 
     host: str
     port: int | None
@@ -176,16 +164,16 @@ class Destination:
         match = _DESTINATION.match(text)
         if match is None or not 0 < int(match["port"] or 443) < 65536:
             raise PolicyError(
-                f"{text[:80]!r} is no host and port", hint="write host.example.com:443 or [2001:db8::1]:443"
+                f"not a host and port: {text[:80]!r}", hint="write host.example.com:443 or [2001:db8::1]:443"
             )
         host = match["six"] or match["host"] or match["bare"]
         return cls(folded(host), int(match["port"] or 443), match["protocol"] or "tcp")
 
     def judge(self, wall: Wall, *, now: datetime | None = None) -> Decision:
-        """Return what `wall` says about it."""
+        """Return the decision of `wall` about it."""
         if self.port is None:
-            return wall.resolves(self.host, now=now).decision
-        return wall.destination(self.host, self.port, self.protocol, now=now)
+            return wall.decide_lookup(self.host, now=now)
+        return wall.decide_destination(self.host, self.port, self.protocol, now=now)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

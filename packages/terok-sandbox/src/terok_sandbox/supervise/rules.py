@@ -10,7 +10,8 @@ from functools import partial
 from terok_sandbox.netns.host_addresses import host_addresses
 from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.shield.policy import Policy
-from terok_sandbox.shield.ruleset import render, verify
+from terok_sandbox.shield.ruleset.render import render
+from terok_sandbox.shield.ruleset.verify import verify
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.posture import LIVE_FILE
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from terok_util.values import lean_dataclass
 
 CONTROL_SOCKET: Final = "supervisor.sock"
 RECORD_FILE: Final = "supervisor.json"
@@ -16,7 +17,7 @@ SSH_SOCKET: Final = "ssh-agent.sock"
 FORKSERVER_SOCKET: Final = "forkserver.sock"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Supervision:
     """Entry points (`module:function`) and times in seconds.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from terok_util.values import lean_dataclass
 
 if TYPE_CHECKING:
     from terok_sandbox.values.launch import Network
@@ -26,7 +27,7 @@ class ContainerState(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """One host as seen by one user.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, Literal, get_args
+
+from terok_util.values import lean_dataclass
 
 Enforcement = Literal["filter", "airlock"]
 SecurityClass = Literal["gatekeeping", "online"]
@@ -20,6 +22,9 @@ OptOut = Literal["nested", "perf", "debug", "32bit"]
 events, as far as the kernel grants them. `debug`: debuggers and tracers of the container's own processes. `32bit`:
 programs for the processor's other instruction sets, which are killed otherwise.
 """
+SANDBOX_LABEL: Final = "ai.terok.sandbox"
+SCOPE_LABEL: Final = "ai.terok.scope"
+"""Podman labels of every sandboxed container."""
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
 
@@ -30,7 +35,7 @@ class Sharing(Enum):
     PRIVATE = "Z"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class VolumeSpec:
     """A host path that the container sees.
 
@@ -49,7 +54,7 @@ class VolumeSpec:
         return f"{self.host_path}:{self.container_path}:{','.join(options)}"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Planned:
     """What Podman is to make of a launch; everything else in the container's configuration stops its start.
 
@@ -81,7 +86,7 @@ def digest(setting: str) -> str:
     return hashlib.sha256(setting.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """A launch, ready to be carried out.
 

@@ -19,6 +19,7 @@ from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
 from terok_sandbox.clearance.notifier import Notifier
 from terok_sandbox.clearance.project import (
     read_project_verdicts,
+    remember_decision,
     remember_for_project,
     verdicts_path,
     with_project_verdicts,
@@ -26,8 +27,7 @@ from terok_sandbox.clearance.project import (
 from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets, list_waiting
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.control import listen_control, serve_control
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
@@ -64,7 +64,7 @@ def serve(config: SandboxConfig, name: str, hub: ClearanceHub) -> asyncio.Task[N
 async def test_one_front_end_for_all_containers(config: SandboxConfig) -> None:
     hubs = {name: hub_for(config, name, f"proj-{name}") for name in ("c1", "c2")}
     for name, (hub, _) in hubs.items():
-        hub.blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
+        hub.report_refusal(RefusedDestination(f"{name}.example.com", "", None, "", "no rule", "default"))
     tasks = [serve(config, name, hub) for name, (hub, _) in hubs.items()]
     await asyncio.sleep(0)
     async with MultiSocketSubscriber(config, answers=True) as subscriber:
@@ -94,7 +94,7 @@ async def test_what_waits_is_told_without_hubs_that_do_not_answer(config: Sandbo
     hubs = {name: hub_for(config, name, "p") for name in names}
     served = []
     for name in ("c1", "c2"):
-        hubs[name][0].blocked(Request(f"{name}.example.com", "", None, "", "no rule", "default"))
+        hubs[name][0].report_refusal(RefusedDestination(f"{name}.example.com", "", None, "", "no rule", "default"))
         served.append(serve(config, name, hubs[name][0]))
     silent, babbling = (listen_control(config.gateway_socket(name)) for name in ("silent", "nonsense"))
 
@@ -110,11 +110,13 @@ async def test_what_waits_is_told_without_hubs_that_do_not_answer(config: Sandbo
     assert [(one.container, str(one.target)) for one in found] == [("c1", "c1.example.com"), ("c2", "c2.example.com")]
     assert gateway_sockets(config, "c2") == [config.gateway_socket("c2")]
     assert gateway_sockets(config, "gone") == []
-    await asyncio.to_thread(decide_request, config, found[1], Verdict("deny", "project"))
+    decision = (config.gateway_socket("c2"), found[1].id, str(found[1].target), Verdict("deny", "project"))
+    await asyncio.to_thread(decide_request, *decision)
+    remember_decision(config, found[1], decision[-1])
     assert [(one.target, one.verdict) for one in hubs["c2"][1]] == [("c2.example.com", "deny")]
     assert read_project_verdicts(config, "p") == ("- c2.example.com",)
-    with pytest.raises(ShieldError, match="no request"):
-        await asyncio.to_thread(decide_request, config, found[1], Verdict("allow"))
+    with pytest.raises(ClearanceError, match="no request"):
+        await asyncio.to_thread(decide_request, *decision)
     silent.close()
     babbler.close()
     for task in served:
@@ -177,7 +179,7 @@ async def test_notifications_debounce_limit_and_withdraw(config: SandboxConfig) 
     now = [0.0]
     hub, applied = hub_for(config, "c1", "p")
     for number in range(6):
-        hub.blocked(Request(f"x{number}.example.com", "", None, "", "<b>why</b>", "default"))
+        hub.report_refusal(RefusedDestination(f"x{number}.example.com", "", None, "", "<b>why</b>", "default"))
     serving = serve(config, "c1", hub)
     await asyncio.sleep(0)
     async with MultiSocketSubscriber(config, answers=True) as subscriber:

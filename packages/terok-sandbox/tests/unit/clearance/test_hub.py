@@ -21,13 +21,13 @@ from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.clearance.client import ClearanceClient
 from terok_sandbox.clearance.dossier import update_dossier
 from terok_sandbox.clearance.errors import ClearanceError, HubUnavailable
+from terok_sandbox.clearance.events import program_of
 from terok_sandbox.clearance.hub import ClearanceHub
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details
-from terok_sandbox.clearance.program import program_of
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield import protocol
-from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.control import MAX_EVENTS, MAX_SUBSCRIBERS, listen_control, serve_control
 from terok_sandbox.shield.control_client import ask
 from terok_sandbox.shield.errors import BadMessage
@@ -77,20 +77,22 @@ async def case(tmp_path: Path) -> AsyncIterator[Case]:
         await task
 
 
-def refused(name: str = "api.example.com", port: int | None = None, tier: str = "default", dest: str = "") -> Request:
-    return Request(name, dest, port, "tcp" if port else "", "no rule allows it", tier)
+def refused(
+    name: str = "api.example.com", port: int | None = None, tier: str = "default", dest: str = ""
+) -> RefusedDestination:
+    return RefusedDestination(name, dest, port, "tcp" if port else "", "no rule allows it", tier)
 
 
 async def test_an_allow_releases_what_waits_after_it_took_effect(case: Case) -> None:
     async with ClearanceClient(case.socket, answers=True) as client:
         assert (await client.next_event()).kind == "replayed"
-        held = [asyncio.create_task(case.hub.hold(refused())) for _ in range(2)]
+        held = [asyncio.create_task(case.hub.delay_answer(refused())) for _ in range(2)]
         event = await client.next_event()
         assert event.request is not None and event.container == "c1"
         assert not any(one.done() for one in held)
         await client.decide(event.request.id, str(event.request.target), Verdict("allow", "task", 0, "fine"))
         assert [one.verdict for one in await asyncio.gather(*held) if one] == ["allow", "allow"]
-        assert [(one.target, one.scope, one.expires) for one in case.rules.applied] == [
+        assert [(one.target, one.duration, one.expires) for one in case.rules.applied] == [
             ("api.example.com", "task", None)
         ]
         while (resolved := await client.next_event()).kind == "request":
@@ -125,7 +127,7 @@ sys.stdin.read()
                 case.hub._pid = asking.pid
                 async with ClearanceClient(case.socket) as client:
                     await client.waiting()
-                    case.hub.blocked(replace(refused(f"{proto}.example"), client=(proto, port)))
+                    case.hub.report_refusal(replace(refused(f"{proto}.example"), client=(proto, port)))
                     event = await asyncio.wait_for(client.next_event(), 10)
                     assert event.request is not None and event.request.program == r"\x1b[31mnpm"
                     assert any(r"calls itself '\\x1b[31mnpm'" in line for line in details(event.request))
@@ -141,7 +143,7 @@ def test_no_value_is_a_program(client: object) -> None:
 
 
 async def test_only_a_verdict_about_the_request_s_own_target_counts(case: Case) -> None:
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
     async with ClearanceClient(case.socket) as client:
         request = (await client.waiting())[0].request
         assert request is not None
@@ -157,28 +159,28 @@ async def test_only_a_verdict_about_the_request_s_own_target_counts(case: Case) 
 
 @pytest.mark.attack("OPS-1")
 async def test_nobody_there_is_refused_at_once(case: Case) -> None:
-    assert await asyncio.wait_for(case.hub.hold(refused()), 0.5) is None
+    assert await asyncio.wait_for(case.hub.delay_answer(refused()), 0.5) is None
     async with ClearanceClient(case.socket, answers=False) as client:
         await client.ping()
-        assert await asyncio.wait_for(case.hub.hold(refused("b.example")), 0.5) is None
+        assert await asyncio.wait_for(case.hub.delay_answer(refused("b.example")), 0.5) is None
 
 
 @pytest.mark.attack("OPS-1")
 async def test_a_question_is_waited_for_once_until_somebody_answers(case: Case) -> None:
     async with ClearanceClient(case.socket, answers=True) as client:
         await client.waiting()
-        held = [asyncio.create_task(case.hub.hold(refused())) for _ in range(2)]
+        held = [asyncio.create_task(case.hub.delay_answer(refused())) for _ in range(2)]
         event = await client.next_event()
         assert event.request is not None
         held[0].cancel()  # its time was over
         await asyncio.wait(held[:1])
-        assert await asyncio.wait_for(case.hub.hold(refused()), 10) is None
-        assert await asyncio.wait_for(case.hub.hold(refused()), 10) is None
+        assert await asyncio.wait_for(case.hub.delay_answer(refused()), 10) is None
+        assert await asyncio.wait_for(case.hub.delay_answer(refused()), 10) is None
         await client.decide(event.request.id, str(event.request.target), Verdict("deny"))
         answered = await held[1]
         assert answered is not None and answered.verdict == "deny", "who waits still hears of it"
         case.hub.queue._answered.clear()  # as some seconds later
-        again = asyncio.create_task(case.hub.hold(refused()))
+        again = asyncio.create_task(case.hub.delay_answer(refused()))
         first = event.request.id
         while (event := await client.next_event()).request is None or event.request.id == first:
             pass
@@ -194,16 +196,16 @@ async def test_what_no_verdict_opens_is_not_asked(case: Case) -> None:
         refused("", 443, "private", "10.0.0.1"),
         refused("under_score.example"),
         refused("", None, "default", "198.51.100.7"),
-        Request("", "198.51.100.7", None, "icmp", "", "default"),
+        RefusedDestination("", "198.51.100.7", None, "icmp", "", "default"),
     ):
-        case.hub.blocked(request)
-        assert await case.hub.hold(request) is None
+        case.hub.report_refusal(request)
+        assert await case.hub.delay_answer(request) is None
     assert case.hub.queue.waiting == ()
 
 
 async def test_questions_survive_the_gateway(case: Case) -> None:
-    case.hub.blocked(refused())
-    case.hub.blocked(refused("", 5432, "default", "2001:db8::7"))
+    case.hub.report_refusal(refused())
+    case.hub.report_refusal(refused("", 5432, "default", "2001:db8::7"))
     again = make(case.path)
     assert [str(one.target) for one in again.hub.queue.waiting] == ["api.example.com", "[2001:db8::7]:5432/tcp"]
     await again.hub.decide(again.hub.queue.waiting[0].id, "api.example.com", Verdict("deny"))
@@ -212,13 +214,13 @@ async def test_questions_survive_the_gateway(case: Case) -> None:
 
 async def test_the_dossier_is_read_anew_and_made_safe(case: Case) -> None:
     (case.path / "dossier.json").write_text(json.dumps({"task": "fix \x1b[31mit", "bad": 5, "task2": "x" * 1000}))
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
     dossier = case.hub.queue.waiting[0].dossier
     assert dossier["project"] == "proj"
     assert dossier["task"].isprintable()
     assert len(dossier["task2"]) == 200
     (case.path / "dossier.json").write_text("[" * 100_000)
-    case.hub.blocked(refused("other.example"))
+    case.hub.report_refusal(refused("other.example"))
     assert case.hub.queue.waiting[1].dossier == {"project": "proj"}
 
 
@@ -227,7 +229,7 @@ async def test_a_renamed_task_is_asked_for_by_its_new_name(case: Case, monkeypat
     update_dossier(config, "never-launched", {"task": "x"})
     assert not (case.path / "never-launched").exists()
     (case.path / "dossier.json").write_text('{"task": "old", "agent": "demo"}')
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
     async with ClearanceClient(case.socket) as client:
         assert (await client.waiting())[0].request.dossier["task"] == "old"
         update_dossier(config, "c1", {"task": "new \x1b[31m"})
@@ -245,7 +247,7 @@ async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:
     now = [1000.0]
     case = make(tmp_path)
     case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit), clock=lambda: now[0])
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
     now[0] += 901
     case.hub.expire()
     assert case.hub.queue.waiting == ()
@@ -257,7 +259,7 @@ async def test_an_unanswered_question_expires_denied(tmp_path: Path) -> None:
 async def test_a_question_does_not_expire_while_it_is_answered(tmp_path: Path) -> None:
     now, case = [1000.0], make(tmp_path)
     case.hub = ClearanceHub(case.sidecar(), case.rules, audit=AuditLog(case.audit), clock=lambda: now[0])
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
 
     async def slow(verdict: LiveVerdict) -> None:
         now[0] += 901
@@ -292,7 +294,7 @@ LINES = st.binary(max_size=200) | st.recursive(
 @given(lines=st.lists(LINES, max_size=8))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 async def test_hostile_lines_change_nothing(case: Case, lines: list[bytes]) -> None:
-    case.hub.blocked(refused())
+    case.hub.report_refusal(refused())
     before = case.hub.queue.waiting
     reader, writer = await asyncio.open_unix_connection(case.socket)
     writer.write(b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines) + protocol.encode("ping", seq=77))

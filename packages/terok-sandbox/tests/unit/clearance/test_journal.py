@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terok_sandbox.clearance import journal as journal_module
 from terok_sandbox.clearance.errors import ClearanceError
-from terok_sandbox.clearance.journal import Journal, replay
+from terok_sandbox.clearance.journal import RequestJournal, replay
 from terok_sandbox.clearance.model import Target, Verdict
 from terok_sandbox.clearance.queue import ClearanceQueue
 
@@ -18,14 +18,14 @@ from terok_sandbox.clearance.queue import ClearanceQueue
 def written(path: Path, names: int = 4) -> ClearanceQueue:
     """Ask *names* questions, allow the first, let the second expire."""
     queue = ClearanceQueue("c1", now=0)
-    journal = Journal(path, queue)
+    journal = RequestJournal(path, queue)
     for number in range(names):
-        request = queue.see(Target(f"h{number}.example"), "no rule", 1.0).request
+        request = queue.record_sighting(Target(f"h{number}.example"), "no rule", 1.0).request
         assert request is not None
-        journal.request(request)
+        journal.add_request(request)
     first, second = queue.waiting[:2]
-    journal.verdict(first, Verdict("allow"), 2.0)
-    journal.ended(second)
+    journal.add_verdict(first, Verdict("allow"), 2.0)
+    journal.add_expiry(second)
     journal.close()
     return queue
 
@@ -39,7 +39,7 @@ def test_a_journal_cut_anywhere_replays(tmp_path_factory: pytest.TempPathFactory
     rows = data[:cut].splitlines(keepends=True)
     path.write_bytes(data[:cut] + junk)
     queue = ClearanceQueue("c1", now=0)
-    Journal(path, queue).replay(3.0)
+    RequestJournal(path, queue).replay(3.0)
     ids = [one.id for one in everything]
     waiting = [one.id for one in queue.waiting]
     assert set(waiting) <= set(ids)
@@ -48,7 +48,7 @@ def test_a_journal_cut_anywhere_replays(tmp_path_factory: pytest.TempPathFactory
     if len(whole) >= 5:
         assert ids[0] not in waiting, "an answered question came back"
     again = ClearanceQueue("c1", now=0)
-    Journal(path, again).replay(3.0)
+    RequestJournal(path, again).replay(3.0)
     assert again.waiting == queue.waiting
 
 
@@ -56,9 +56,9 @@ def test_replay_never_opens_and_old_questions_expire(tmp_path: Path) -> None:
     path = tmp_path / "clearance.jsonl"
     written(path)
     queue = ClearanceQueue("c1", now=0)
-    Journal(path, queue).replay(5000.0)
+    RequestJournal(path, queue).replay(5000.0)
     assert queue.waiting == ()
-    assert queue.answer(Target("h0.example"), 2.0) is None
+    assert queue.recent_answer(Target("h0.example"), 2.0) is None
     assert queue.domains
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -67,12 +67,12 @@ def test_the_journal_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(journal_module, "MAX_BYTES", 8192)
     path = tmp_path / "clearance.jsonl"
     queue = ClearanceQueue("c1", now=0)
-    journal = Journal(path, queue)
+    journal = RequestJournal(path, queue)
     for number in range(300):
-        seen = queue.see(Target(f"h{number}.example"), "no rule", number * 60.0)
+        seen = queue.record_sighting(Target(f"h{number}.example"), "no rule", number * 60.0)
         assert seen.request is not None
-        journal.request(seen.request)
-        journal.verdict(seen.request, Verdict("deny"), number * 60.0)
+        journal.add_request(seen.request)
+        journal.add_verdict(seen.request, Verdict("deny"), number * 60.0)
         queue.decide(seen.request.id, str(seen.request.target), Verdict("deny"), number * 60.0)
     assert path.stat().st_size < 80_000, "domains are remembered, answers are not"
     journal.close()
@@ -83,11 +83,11 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     target = tmp_path / "elsewhere"
     target.write_text("")
     (tmp_path / "link.jsonl").symlink_to(target)
-    journal = Journal(tmp_path / "link.jsonl", queue)
-    request = queue.see(Target("a.example"), "", 0).request
+    journal = RequestJournal(tmp_path / "link.jsonl", queue)
+    request = queue.record_sighting(Target("a.example"), "", 0).request
     assert request is not None
     with pytest.raises(ClearanceError):
-        journal.request(request)
+        journal.add_request(request)
     assert target.read_text() == ""
     os.mkfifo(tmp_path / "fifo")
     replay([b"[]", b"{}", b"\xff", b'{"kind":"request"}', b'{"kind":"verdict","id":4}', b"[" * 50_000], queue)

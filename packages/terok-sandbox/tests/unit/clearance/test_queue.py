@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError, TargetMismatch, UnknownRequest
 from terok_sandbox.clearance.journal import replay, snapshot
 from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
-from terok_sandbox.clearance.queue import ClearanceQueue, Limits
+from terok_sandbox.clearance.queue import ClearanceQueue, QueueLimits
 
-LIMITS = Limits(waiting=5, burst=8, per_minute=60, lifetime=100, remembered=6, settle=3)
+LIMITS = QueueLimits(waiting=5, burst=8, per_minute=60, lifetime=100, remembered=6, settle=3)
 TARGETS = st.builds(
     Target,
     name=st.sampled_from(["a.example", "b.a.example", "c.example", "xn--pple-43d.com"]),
@@ -34,7 +34,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(wanted=TARGETS)
     def see(self, wanted: Target) -> None:
         before = {one.id: one for one in self.queue.waiting}
-        seen = self.queue.see(wanted, "no rule", self.now)
+        seen = self.queue.record_sighting(wanted, "no rule", self.now)
         if seen.kind == "new":
             assert seen.request is not None and seen.request.id not in before
             assert all(one.target.key != wanted.key for one in before.values())
@@ -51,7 +51,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.queue.decide(request.id, f"{request.target}x", verdict, self.now)
         assert self.queue.decide(request.id, str(request.target), verdict, self.now) == request
         self.decided.add(request.id)
-        assert self.queue.see(request.target, "", self.now).verdict == verdict
+        assert self.queue.record_sighting(request.target, "", self.now).verdict == verdict
 
     @rule(request_id=st.text(max_size=5))
     def decide_nothing(self, request_id: str) -> None:
@@ -88,17 +88,17 @@ TestQueueMachine.settings = settings(max_examples=60, stateful_step_count=40, de
 
 
 def test_a_flood_asks_few_questions_and_is_counted() -> None:
-    queue = ClearanceQueue("c1", limits=Limits(waiting=1000), now=0)
-    kinds = [queue.see(Target(f"x{i}.example.com"), "", i / 10_000).kind for i in range(10_000)]
+    queue = ClearanceQueue("c1", limits=QueueLimits(waiting=1000), now=0)
+    kinds = [queue.record_sighting(Target(f"x{i}.example.com"), "", i / 10_000).kind for i in range(10_000)]
     assert kinds.count("new") == 20
     assert queue.suppressed == 10_000 - 20
-    assert queue.see(Target("later.example.com"), "", 60).kind == "new"
+    assert queue.record_sighting(Target("later.example.com"), "", 60).kind == "new"
 
 
 def test_a_known_domain_is_told_from_a_new_one() -> None:
     queue = ClearanceQueue("c1", now=0)
-    first = queue.see(Target("a.example.co.uk"), "", 0).request
-    second = queue.see(Target("b.example.co.uk"), "", 0).request
+    first = queue.record_sighting(Target("a.example.co.uk"), "", 0).request
+    second = queue.record_sighting(Target("b.example.co.uk"), "", 0).request
     assert first and second and first.domain == "example.co.uk"
     assert (first.first_time, second.first_time) == (True, False)
 

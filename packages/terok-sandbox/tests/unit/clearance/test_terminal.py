@@ -47,7 +47,7 @@ async def test_answers_go_to_the_numbered_request() -> None:
     async def decide(request: ClearanceRequest, verdict: Verdict) -> None:
         assert request == REQUEST
         given.append(verdict)
-        if verdict.scope == "project":
+        if verdict.duration == "project":
             raise ClearanceError("no project")
 
     subscriber = SimpleNamespace(waiting=(REQUEST,), next_event=events.get, decide=decide)

@@ -23,9 +23,8 @@ from terok_sandbox.shield.control import carry_out, listen_control, serve_contro
 from terok_sandbox.shield.control_client import ask
 from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.errors import PolicyError, ShieldNotRunning
-from terok_sandbox.shield.explain import explain
 from terok_sandbox.shield.live import LivePolicy, load_live
-from terok_sandbox.shield.operations import ShieldOperations
+from terok_sandbox.shield.operations import ShieldOperations, explain_name
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy_file import parse_policy_file
 from terok_sandbox.shield.profiles import BUNDLED, list_profiles, profile_lines
@@ -151,7 +150,7 @@ def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: 
 
 
 class Names:
-    async def ask(self, name: str, rdtype: int) -> Answer:
+    async def query(self, name: str, rdtype: int) -> Answer:
         del name
         return Answer(0, (), tuple(map(ip_address, ("203.0.113.9", "10.0.0.1"))) if rdtype == 1 else (), 60)
 
@@ -179,7 +178,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sidec
         live = LivePolicy(Policy.from_tiers(wiring.tiers), sidecar.gateway_dir / "shield-live.json", channel=Silent())
         sightings = Sightings(AuditLog(wiring.audit_path, container="c1"), clock=asyncio.get_running_loop().time)
         operations = ShieldOperations(
-            "c1", live, sightings, resolve=lambda name: explain(Wall(live.policy), Names(), name)
+            "c1", live, sightings, explain=lambda name: explain_name(Wall(live.policy), Names(), name)
         )  # type: ignore[arg-type]
         task = asyncio.create_task(serve_control(path, listen_control(path), operations.by_name))
         stop.loop, stop.task = asyncio.get_running_loop(), task
@@ -208,7 +207,8 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     handlers.revoke(name="c1", target="a.example.com", as_json=False)
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None, as_json=True)
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    out = capsys.readouterr().out
+    told = json.loads(out[out.index("{") :])
     assert told["posture"] == "down" and "table inet terok" in told["ruleset"]
     handlers.rules(name="c1", as_json=False)
     handlers.preview(name="c1", posture=None)
@@ -217,7 +217,9 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert 'log prefix "terok down"' in out
     assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
     assert handlers.resolve(name="c1", host="A.Example.com.", as_json=False) == 0
-    assert "203.0.113.9: allow" in (out := capsys.readouterr().out) and "10.0.0.1: deny: private" in out
+    out = capsys.readouterr().out
+    assert "203.0.113.9: allow" in out
+    assert "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
             ask(SandboxConfig().gateway_socket("c1"), verb, **fields)
@@ -245,7 +247,7 @@ async def test_what_a_person_opens_is_recorded_first(tmp_path: Path) -> None:
             return ""
 
     live = LivePolicy(Policy(), tmp_path / "live.json", channel=Watching())
-    operations = ShieldOperations("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0), resolve=explain)  # type: ignore[arg-type]
+    operations = ShieldOperations("c1", live, Sightings(AuditLog(log), clock=lambda: 0.0), explain=explain_name)  # type: ignore[arg-type]
     assert (await reply(operations, "allow", target="203.0.113.9"))["type"] == "ok"
     assert recorded == [1]
     assert (await reply(operations, "allow", target="169.254.169.254"))["type"] == "error"
@@ -257,7 +259,7 @@ async def test_what_a_person_closes_is_closed_also_without_room_for_its_row(tmp_
     (tmp_path / "full").touch()
     live = LivePolicy(Policy(), tmp_path / "live.json", channel=Silent())
     sightings = Sightings(AuditLog(tmp_path / "full/audit.jsonl"), clock=lambda: 0.0)
-    operations = ShieldOperations("c1", live, sightings, resolve=explain)  # type: ignore[arg-type]
+    operations = ShieldOperations("c1", live, sightings, explain=explain_name)  # type: ignore[arg-type]
     answer = await reply(operations, "deny", target="a.example.com")
     assert answer["type"] == "ok" and "audit.jsonl" in answer["unrecorded"]
     assert (await reply(operations, "posture", posture="quarantine"))["unrecorded"]
@@ -274,7 +276,7 @@ def test_a_policy_file_is_a_launch_s_policy(tmp_path: Path) -> None:
     path.write_text(f"+ a.example.com  # ours\n[override]\n{override}\n[security_deny]\n- b.example.com\n")
     tiers = registry_hosts.profile_tiers(config, None, None, ["+ c.example.com"], path)
     assert tiers == PolicyTiers((override,), ("- b.example.com",), (), ("+ a.example.com", "+ c.example.com"))
-    assert Wall(Policy.from_tiers(tiers)).destination("10.0.0.7", 5432).allowed
+    assert Wall(Policy.from_tiers(tiers)).decide_destination("10.0.0.7", 5432).allowed
     assert registry_hosts.profile_tiers(config, None, ("base",), (), path).project_allow[0] == "+ a.example.com"
     path.write_text("expect allow a.example.com\n")
     with pytest.raises(PolicyError, match=r"site\.policy:1: a\.example\.com:443 is deny, not allow"):

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.cli import diagnosis, main
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, examine, exit_code
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, doctor_exit_code, examine
 from terok_sandbox.doctor.containers import container_checks, judge_answer
 from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman, key_usage
 from terok_sandbox.doctor.state import state_checks
+from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.launch.supervision import FakeSupervision
@@ -69,7 +70,7 @@ def test_limits() -> None:
 
 def test_podmans_own_remedy_is_taken_only_when_podman_names_it() -> None:
     lost = 'invalid internal status, try resetting the pause process with "podman system migrate": cannot re-exec'
-    found = [judge_podman(code, "", err) for code, err in ((0, lost), (1, lost), (125, "Error: no space left"))]
+    found = [judge_podman(error) for error in (None, EngineError(lost), EngineError("no space left"))]
     assert [(one.severity, one.fixable) for one in found] == [("ok", False), ("error", True), ("error", False)]
     assert found[2].detail == "no space left"
 
@@ -105,7 +106,7 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(
     expected = {"supervised": "ok", "names at 127.0.0.1:53": "ok", "gate at 127.0.0.1:9418": "error", "posture": "ok"}
     assert verdicts(findings) == expected
     assert [container for container, _ in asked] == ["box", "box"]
-    assert exit_code(findings) == 2
+    assert doctor_exit_code(findings) == 2
     runtime.failures["exec"] = "database is locked"
     findings = examine(container_checks(config, ROW._replace(supervised=False)), runtime=runtime, container="box")
     assert verdicts(findings).pop("posture") == "ok"
@@ -183,7 +184,7 @@ def test_directories_that_cannot_be_used_are_a_finding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TEROK_ROOT", "relative")
-    monkeypatch.setattr(diagnosis, "host_checks", lambda runtime: [])
+    monkeypatch.setattr(diagnosis, "host_checks", lambda facts, answer: [])
     assert main(["doctor", "--json"]) == 2
     (check,) = json.loads(capsys.readouterr().out)["checks"]
     assert (check["label"], "TEROK_ROOT" in check["detail"]) == ("configuration", True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from terok_sandbox.gate import handlers, promotion, review_handlers
-from terok_sandbox.gate.cli import VERBS
+from terok_sandbox.gate.cli import GATE_VERBS
 from terok_sandbox.gate.errors import GateError, MirrorError
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import record_file
@@ -104,7 +104,7 @@ def test_every_verb_prints_json(
 
 
 def test_every_verb_has_its_handler() -> None:
-    for verb in VERBS:
+    for verb in GATE_VERBS:
         assert verb.name == "path" or any(arg.dest == "as_json" for arg in verb.args), verb.name
         module, _, name = str(verb.handler).partition(":")
         assert callable(getattr(importlib.import_module(module), name))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import pytest
 from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.netns.nft import NftChannelError, NftCommandError
-from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.dns import MAX_CONNECTIONS, DnsServer
 from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.resolver import Resolver
+from terok_sandbox.shield.ruleset.commands import Opening, open_command
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.upstream import UpstreamError
 from terok_sandbox.shield.wall import Wall
@@ -37,7 +38,7 @@ class World:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def ask(self, name: str, rdtype: int) -> Answer:
+    async def query(self, name: str, rdtype: int) -> Answer:
         self.log.append(f"ask {name}")
         await self.gate.wait()
         if self.upstream_error:
@@ -50,6 +51,10 @@ class World:
             raise self.rule_error
         return ""
 
+    async def open_addresses(self, name: str, openings: Sequence[Opening]) -> None:
+        del name
+        await self.run(open_command(openings))
+
 
 @pytest.fixture
 async def world() -> World:
@@ -60,7 +65,7 @@ async def world() -> World:
 async def server(world: World, tmp_path: Path) -> DnsServer:
     sightings = Sightings(AuditLog(tmp_path / "shield.jsonl"), clock=asyncio.get_running_loop().time)
     resolver = Resolver(Wall(Policy.from_tiers(ALLOWED)))
-    return DnsServer(resolver, channel=world, upstream=world, sightings=sightings)  # type: ignore[arg-type]
+    return DnsServer(resolver, upstream=world, sightings=sightings, open_addresses=world.open_addresses)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -122,17 +127,17 @@ async def test_a_cached_answer_ends_with_the_policy_that_gave_it(server: DnsServ
     for _ in range(3):
         assert (await ask(address, "www.example.com")).rcode() == dns.rcode.NOERROR
     server._resolver.wall = Wall(Policy())
-    server.forget()
+    server.forget_answers()
     assert (await ask(address, "www.example.com")).rcode() == dns.rcode.NXDOMAIN
 
 
 async def test_who_asks_can_be_found_while_the_question_is_held(server: DnsServer, address: tuple[str, int]) -> None:
-    asked: list[Request] = []
+    asked: list[RefusedDestination] = []
 
     class Person:
-        def blocked(self, request: Request) -> None: ...
-        async def hold(self, request: Request) -> None:
-            asked.append(request)
+        def report_refusal(self, refused: RefusedDestination) -> None: ...
+        async def delay_answer(self, refused: RefusedDestination) -> None:
+            asked.append(refused)
 
     server._asker = Person()  # type: ignore[assignment]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -143,13 +148,15 @@ async def test_who_asks_can_be_found_while_the_question_is_held(server: DnsServe
 
 
 async def test_what_cannot_be_remembered_stays_closed(server: DnsServer, world: World, tmp_path: Path) -> None:
-    def full(name: str, learned: object) -> None:
+    async def full(name: str, openings: object) -> None:
         rows = [row["action"] for row in read_audit(tmp_path / "shield.jsonl")]
-        assert (name, bool(learned), rows) == ("www.example.com", True, ["allowed"]), "it is recorded before it opens"
+        assert (name, bool(openings), rows) == ("www.example.com", True, ["allowed"]), "it is recorded before it opens"
         raise ShieldError("too many")
 
-    server._opened = full
-    reply = dns.message.from_wire(await server.answer(dns.message.make_query("www.example.com", "A").to_wire()) or b"")
+    server._open_addresses = full
+    reply = dns.message.from_wire(
+        await server.answer_query(dns.message.make_query("www.example.com", "A").to_wire()) or b""
+    )
     assert (reply.rcode(), reply.answer) == (dns.rcode.SERVFAIL, [])
     assert world.log == ["ask www.example.com"]
 

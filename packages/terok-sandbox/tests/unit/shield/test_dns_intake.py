@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.dns_intake import Allowance, Intake
+from terok_sandbox.shield.dns_intake import Intake, QueryRate
 
 
 @pytest.mark.attack("ACC-1")
 @given(st.lists(st.tuples(st.floats(0, 0.01), st.floats(0, 5)), max_size=200))
 def test_a_share_of_a_core_and_no_more(turns: list[tuple[float, float]]) -> None:
     now = 0.0
-    allowance = Allowance(lambda: now, burst=1.0, share=0.1)
+    allowance = QueryRate(lambda: now, burst=1.0, share=0.1)
     spent = 0.0
     for seconds, idle in turns:
         spent += seconds
@@ -39,7 +39,7 @@ async def test_a_flood_is_not_read_while_its_share_is_used_up() -> None:
         one.connect(udp.getsockname())
         for number in range(100):
             one.send(b"%d" % number)
-        intake = Intake(udp, answer, Allowance(lambda: 0.0, burst=1e-9, share=1e-6))
+        intake = Intake(udp, answer, QueryRate(lambda: 0.0, burst=1e-9, share=1e-6))
         for _ in range(20):
             await asyncio.sleep(0)
         assert 0 < len(seen) < 100, "one turn was taken"

@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live import LivePolicy
-from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live
-from terok_sandbox.shield.openings import Openings
+from terok_sandbox.shield.live_store import LiveState, LiveVerdict, Openings, load_live, save_live
 from terok_sandbox.shield.policy import Policy, Service
-from terok_sandbox.shield.ruleset import Learned
+from terok_sandbox.shield.ruleset.commands import Opening
 from terok_sandbox.sidecar import PolicyTiers
 
 SERVER = """
@@ -57,7 +56,9 @@ from terok_sandbox.netns.nft import NftChannel, NftChannelFds
 from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LiveVerdict, load_live
 from terok_sandbox.shield.policy import Policy, Service
-from terok_sandbox.shield.ruleset import Learned, learn_command, render, verify
+from terok_sandbox.shield.ruleset.commands import Opening, open_command
+from terok_sandbox.shield.ruleset.render import render
+from terok_sandbox.shield.ruleset.verify import verify
 from terok_sandbox.sidecar import PolicyTiers
 
 server, state, version = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
@@ -114,24 +115,21 @@ async def main():
     channel = NftChannel(NftChannelFds(os.dup(nft.stdin.fileno()), os.dup(nft.stdout.fileno())))
     live = LivePolicy(policy, state, channel=channel)
     await live.restore()
-    learned = [Learned(ip_address(NAMED), Service("tcp", 443), False, 300)]
-    live.opened("a.example.com", learned)
-    await channel.run(learn_command(learned))
+    learned = [Opening(ip_address(NAMED), Service("tcp", 443), False, 300)]
+    await live.open_addresses("a.example.com", learned)
     check("up")
     flow = connect(NAMED)
     await live.apply(LiveVerdict("*.example.com", "deny"))
     found["named flow"] = seconds_to_end([flow])
     found["named new"] = refused(NAMED)
     assert await live.revoke("*.example.com")
-    live.opened("a.example.com", learned)
-    await channel.run(learn_command(learned))
+    await live.open_addresses("a.example.com", learned)
     found["named again"] = refused(NAMED)
-    wide = [Learned(ip_address(NAMED), Service("tcp", None), False, 300)]
-    live.opened("b.example.com", wide)
-    await channel.run(learn_command(wide))
+    wide = [Opening(ip_address(NAMED), Service("tcp", None), False, 300)]
+    await live.open_addresses("b.example.com", wide)
     await live.apply(LiveVerdict("b.example.com", "deny"))
     found["neighbor cut"] = refused(NAMED)
-    await channel.run(learn_command(learned))
+    await channel.run(open_command(learned))
     found["neighbor again"] = refused(NAMED)
     await live.revoke("b.example.com")
     target = f"[{OTHER}]:443" if version == "6" else f"{OTHER}:443"
@@ -245,7 +243,7 @@ async def test_verdicts_survive_a_restart_and_expire(tmp_path: Path) -> None:
     assert again.policy.decide_name("new.example.com", 8443).tier == "live_allow"
     assert not again.policy.decide_name("new.example.com", 443).allowed
     assert again.policy.decide_name("a.example.com", 443).reason == "tired of it"
-    expiry = asyncio.create_task(again.expire())
+    expiry = asyncio.create_task(again.expire_verdicts())
     async with asyncio.timeout(60):
         while [one.target for one in load_live(path).verdicts] != ["a.example.com"]:
             await asyncio.sleep(0.05)
@@ -256,17 +254,18 @@ async def test_verdicts_survive_a_restart_and_expire(tmp_path: Path) -> None:
     assert again.policy.decide_name("a.example.com", 443).allowed
 
 
-def opened(address: str) -> list[Learned]:
-    return [Learned(ip_address(address), Service("tcp", 443), False, 300)]
+def opened(address: str) -> list[Opening]:
+    return [Opening(ip_address(address), Service("tcp", 443), False, 300)]
 
 
 @pytest.mark.attack("NET-2")
 @pytest.mark.attack("OPS-2")
 async def test_a_denial_ends_what_was_opened_before_the_gateway_was_started_anew(tmp_path: Path) -> None:
     path, recorder = tmp_path / "live.json", Recorder()
-    LivePolicy(POLICY, path, channel=recorder).opened("a.example.com", opened("203.0.113.9"))
+    await LivePolicy(POLICY, path, channel=recorder).open_addresses("a.example.com", opened("203.0.113.9"))
     again = LivePolicy(POLICY, path, channel=recorder)
-    again.opened("b.a.example.com", opened("203.0.113.8"))
+    await again.open_addresses("b.a.example.com", opened("203.0.113.8"))
+    recorder.commands.clear()
     assert stat.S_IMODE((tmp_path / "shield-opened.jsonl").stat().st_mode) == 0o600
     with (tmp_path / "shield-opened.jsonl").open("a") as file:
         file.write('[1, "torn')
@@ -279,7 +278,7 @@ async def test_a_denial_ends_what_was_opened_before_the_gateway_was_started_anew
 
 @pytest.mark.attack("NET-2")
 def test_so_many_addresses_open_as_can_be_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terok_sandbox.shield.openings.MAX_OPENINGS", 20)
+    monkeypatch.setattr("terok_sandbox.shield.live_store.MAX_OPENINGS", 20)
     now = [1e6]
     openings = Openings(tmp_path / "opened", clock=lambda: now[0])
     for number in range(20):
@@ -306,7 +305,8 @@ async def test_flows_outlive_the_verdict_that_allowed_them(tmp_path: Path) -> No
     live = LivePolicy(policy, tmp_path / "live.json", channel=recorder)
     await live.apply(LiveVerdict("a.example.com:443", "allow", "once", datetime.now(UTC) + timedelta(seconds=0.2)))
     for name in ("a", "b"):
-        live.opened(f"{name}.example.com", opened("203.0.113.9" if name == "a" else "203.0.113.8"))
+        await live.open_addresses(f"{name}.example.com", opened("203.0.113.9" if name == "a" else "203.0.113.8"))
+    recorder.commands.clear()
     async with asyncio.timeout(30):
         while live.policy.grants("b.example.com") or live.verdicts:
             await asyncio.sleep(0.02)
@@ -335,7 +335,7 @@ async def test_a_clock_that_is_set_back_gives_no_verdict_a_longer_life(
     soon = datetime.now(UTC) + timedelta(seconds=0.3)
     await live.apply(LiveVerdict("new.example.com:8443", "allow", "minutes", soon))
     await live.apply(LiveVerdict("a.example.com", "deny"))
-    expiry = asyncio.create_task(live.expire())
+    expiry = asyncio.create_task(live.expire_verdicts())
     await asyncio.sleep(0)
     step = timedelta(days=-400)
     async with asyncio.timeout(10):
@@ -404,7 +404,7 @@ async def main():
     assert "refuse_quarantine" in commands[0]
     assert load_live(path) == LiveState("quarantine"), "without room for its verdicts the posture is kept"
     (path.parent / "filler").unlink()
-    expiry = asyncio.create_task(live.expire())
+    expiry = asyncio.create_task(live.expire_verdicts())
     while not live.kept:
         await asyncio.sleep(0.01)
     expiry.cancel()

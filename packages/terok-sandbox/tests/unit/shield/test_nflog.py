@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.nflog import Blocked, drain, parse_datagram, parse_packet
+from terok_sandbox.shield.nflog import BlockedPacket, drain, parse_datagram, parse_packet
 
 TCP = struct.pack("!HH", 40000, 443) + bytes(16)
 
@@ -64,7 +64,10 @@ def test_datagrams_hold_several_messages() -> None:
         + message(b"junk")
         + message(ipv6(), b"x\x1b[2J\xff")
     )
-    assert list(parse_datagram(data)) == [Blocked(V4, 443, "tcp", "floor"), Blocked(V6, 443, "tcp", "default")]
+    assert list(parse_datagram(data)) == [
+        BlockedPacket(V4, 443, "tcp", "floor"),
+        BlockedPacket(V6, 443, "tcp", "default"),
+    ]
 
 
 GOOD = message(ipv4()) + message(ipv6(bytes([17, 0]) + bytes(6) + TCP, following=60))

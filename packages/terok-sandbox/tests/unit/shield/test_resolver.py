@@ -29,7 +29,7 @@ def resolver() -> Resolver:
 
 def ask(resolver: Resolver, name: str, rdtype: str = "A", **options: object) -> Reply | Forward:
     query = dns.message.make_query(name, rdtype, use_edns=0)
-    return resolver.judge(query.to_wire(), tick=0.0, now=NOW, **options)  # type: ignore[arg-type]
+    return resolver.judge_query(query.to_wire(), tick=0.0, now=NOW, **options)  # type: ignore[arg-type]
 
 
 def reply(outcome: Reply | Forward) -> dns.message.Message:
@@ -87,9 +87,9 @@ def forwarded(resolver: Resolver, name: str) -> Forward:
 @pytest.mark.attack("DNS-3")
 def test_closed_addresses_are_stripped_and_the_rest_is_opened_by_port(resolver: Resolver) -> None:
     addresses = tuple(map(ip_address, ("203.0.113.9", "10.0.0.1", "169.254.169.254", "127.0.0.1")))
-    opened = resolver.open(forwarded(resolver, "www.example.com"), Answer(0, (), addresses, 5), now=NOW)
+    opened = resolver.judge_answer(forwarded(resolver, "www.example.com"), Answer(0, (), addresses, 5), now=NOW)
     assert opened.addresses == (ip_address("203.0.113.9"),)
-    assert [(str(one.address), one.service.port, one.seconds) for one in opened.learned] == [
+    assert [(str(one.address), one.service.port, one.seconds) for one in opened.openings] == [
         ("203.0.113.9", 443, 330),
         ("203.0.113.9", 80, 330),
     ]
@@ -104,7 +104,7 @@ def test_closed_addresses_are_stripped_and_the_rest_is_opened_by_port(resolver: 
 
 def test_an_override_opens_private_addresses_until_it_ends(resolver: Resolver) -> None:
     answer = Answer(0, (), tuple(map(ip_address, ("10.0.0.1", "169.254.169.254"))), 3000)
-    (learned,) = resolver.open(forwarded(resolver, "db.corp.example"), answer, now=NOW).learned
+    (learned,) = resolver.judge_answer(forwarded(resolver, "db.corp.example"), answer, now=NOW).openings
     assert (str(learned.address), learned.override, learned.seconds) == ("10.0.0.1", True, 60)
 
 
@@ -113,8 +113,8 @@ def test_an_alias_of_a_closed_name_is_refused(resolver: Resolver, target: str) -
     denied = LiveVerdict("denied.example", "deny").rule()
     resolver.wall = Wall(Policy.from_tiers(TIERS).with_live([denied]))
     answer = Answer(0, ("cdn.example.net", target), (ip_address("203.0.113.9"),), 60)
-    opened = resolver.open(forwarded(resolver, "www.example.com"), answer, now=NOW)
-    assert (opened.rcode, opened.addresses, opened.learned) == (3, (), ())
+    opened = resolver.judge_answer(forwarded(resolver, "www.example.com"), answer, now=NOW)
+    assert (opened.rcode, opened.addresses, opened.openings) == (3, (), ())
     assert opened.events[0].action == "refused"
 
 
@@ -125,12 +125,12 @@ def test_an_answer_is_judged_by_the_policy_of_its_moment(resolver: Resolver) -> 
     denied = Policy.from_tiers(TIERS).with_live([LiveVerdict("www.example.com", "deny").rule()])
     for posture in ("up", "down"):
         resolver.wall = Wall(denied, posture)  # type: ignore[arg-type]
-        opened = resolver.open(forward, answer, now=NOW)
-        assert (opened.rcode, opened.addresses, opened.learned) == (dns.rcode.NXDOMAIN, (), ())
+        opened = resolver.judge_answer(forward, answer, now=NOW)
+        assert (opened.rcode, opened.addresses, opened.openings) == (dns.rcode.NXDOMAIN, (), ())
         assert opened.events[0].tier == "live_deny"
 
 
 def test_malformed_queries_get_a_short_answer_or_none(resolver: Resolver) -> None:
-    assert resolver.judge(b"\x00" * 5, tick=0).wire is None  # type: ignore[union-attr]
-    assert resolver.judge(b"\x12\x34\x81" + bytes(9), tick=0).wire is None  # type: ignore[union-attr]
-    assert reply(resolver.judge(b"\x12\x34" + bytes(10), tick=0)).rcode() == dns.rcode.FORMERR
+    assert resolver.judge_query(b"\x00" * 5, tick=0).wire is None  # type: ignore[union-attr]
+    assert resolver.judge_query(b"\x12\x34\x81" + bytes(9), tick=0).wire is None  # type: ignore[union-attr]
+    assert reply(resolver.judge_query(b"\x12\x34" + bytes(10), tick=0)).rcode() == dns.rcode.FORMERR

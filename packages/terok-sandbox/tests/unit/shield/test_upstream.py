@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from terok_sandbox.shield import upstream
-from terok_sandbox.shield.upstream import Upstream, UpstreamError, parse_resolv_conf
+from terok_sandbox.shield.upstream import UpstreamError, UpstreamResolver, parse_resolv_conf
 
 Behave = Callable[[dns.message.Message], list[bytes]]
 
@@ -63,7 +63,7 @@ def test_resolv_conf() -> None:
 
 async def test_the_servers_are_read_from_the_file(tmp_path: Path) -> None:
     with pytest.raises(UpstreamError, match="no name server"):
-        await Upstream(tmp_path / "missing").ask("www.example.com", 1)
+        await UpstreamResolver(tmp_path / "missing").query("www.example.com", 1)
 
 
 async def test_strays_are_ignored_and_truncation_goes_to_tcp() -> None:
@@ -74,7 +74,7 @@ async def test_strays_are_ignored_and_truncation_goes_to_tcp() -> None:
         return [b"junk", stray.to_wire(), cut.to_wire()]
 
     async with name_server(truncated) as (address, _):
-        answer = await Upstream(servers=(address,)).ask("www.example.com", 1)
+        answer = await UpstreamResolver(servers=(address,)).query("www.example.com", 1)
     assert [str(one) for one in answer.addresses] == ["203.0.113.10"]
 
 
@@ -85,7 +85,7 @@ async def test_what_fits_of_a_truncated_answer_counts_where_tcp_gives_none() -> 
         return [reply.to_wire()]
 
     async with name_server(cut, tcp=False) as (address, _):
-        answer = await Upstream(servers=(address,)).ask("www.example.com", 1)
+        answer = await UpstreamResolver(servers=(address,)).query("www.example.com", 1)
     assert [str(one) for one in answer.addresses] == ["203.0.113.9"]
 
 
@@ -99,7 +99,7 @@ async def test_a_slow_server_is_listened_to_while_others_are_asked(
         name_server(lambda query: [answered(query).to_wire()], late=0.5) as (slow, seen),
     ):
         servers = (silent, slow) if behind else (slow, silent)
-        answer = await Upstream(servers=servers).ask("www.example.com", 1)
+        answer = await UpstreamResolver(servers=servers).query("www.example.com", 1)
     assert [str(one) for one in answer.addresses] == ["203.0.113.9"]
     assert len(seen) == (1 if behind else 2), "the first one is asked once more, without EDNS"
 
@@ -114,7 +114,7 @@ async def test_a_failing_server_is_followed_by_the_next_and_by_plain_queries() -
         closed.bind(("127.0.0.1", 0))
         nobody = closed.getsockname()
     async with name_server(no_edns) as (address, seen):
-        answer = await Upstream(servers=(nobody, address)).ask("www.example.com", 1)
+        answer = await UpstreamResolver(servers=(nobody, address)).query("www.example.com", 1)
     assert [str(one) for one in answer.addresses] == ["203.0.113.9"]
     assert seen == ["www.example.com. IN A edns=0", "www.example.com. IN A edns=-1"]
 
@@ -123,4 +123,4 @@ async def test_a_dead_server_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(upstream, "TIMEOUT", 0.2)
     async with name_server(lambda query: []) as (address, _):
         with pytest.raises(UpstreamError):
-            await asyncio.wait_for(Upstream(servers=(address,)).ask("www.example.com", 1), 2)
+            await asyncio.wait_for(UpstreamResolver(servers=(address,)).query("www.example.com", 1), 2)

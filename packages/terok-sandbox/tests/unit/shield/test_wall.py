@@ -18,14 +18,14 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.shield.dns import DnsServer
 from terok_sandbox.shield.dns_wire import Answer
 from terok_sandbox.shield.egress.judge import Judge, Refused
-from terok_sandbox.shield.explain import explain
+from terok_sandbox.shield.operations import explain_name
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.engine import RESOLVER_PORTS
 from terok_sandbox.shield.resolver import Forward, Resolver
-from terok_sandbox.shield.ruleset import Posture
 from terok_sandbox.shield.sightings import Sightings
 from terok_sandbox.shield.wall import Destination, Wall, is_local
 from terok_sandbox.sidecar import PolicyTiers
+from terok_sandbox.values.posture import Posture
 
 OWN = ("198.51.100.80", "2001:db8:1::1", "203.0.113.8/31")
 OUTSIDE = ip_address("203.0.113.200")
@@ -104,7 +104,7 @@ def test_check_says_what_the_resolver_does(
     wall = Wall(policy, posture, "filter", OWN)
     said = Destination.parse(f"{name[1]}:{port}/{protocol}").judge(wall)
     resolver = Resolver(wall)
-    outcome = resolver.judge(query(name[0]), tick=0)
+    outcome = resolver.judge_query(query(name[0]), tick=0)
     if is_local(name[0]):
         assert said.allowed
         return
@@ -112,8 +112,8 @@ def test_check_says_what_the_resolver_does(
         assert outcome.event is None or outcome.event.reason == said.reason
         assert not said.allowed
         return
-    opened = resolver.open(outcome, Answer(0, (), (OUTSIDE,), 60))
-    fits = [one for one in opened.learned if one.service.covers(protocol, port)]
+    opened = resolver.judge_answer(outcome, Answer(0, (), (OUTSIDE,), 60))
+    fits = [one for one in opened.openings if one.service.covers(protocol, port)]
     reached = any(one.override or port not in RESOLVER_PORTS for one in fits)
     if posture != "down" or reached:
         assert said.allowed == (reached or posture == "disengaged")
@@ -128,7 +128,7 @@ def test_check_says_what_the_proxy_does(policy: Policy, host: tuple[str, str], p
     live: Any = SimpleNamespace(policy=policy, lasting=policy, posture=posture)
 
     class Upstream:
-        async def ask(self, name: str, rdtype: int) -> Answer:
+        async def query(self, name: str, rdtype: int) -> Answer:
             del name
             return Answer(0, (), (OUTSIDE,) if rdtype == 1 else (), 60)
 
@@ -136,7 +136,7 @@ def test_check_says_what_the_proxy_does(policy: Policy, host: tuple[str, str], p
     said = Destination.parse(f"{shown}:{port}").judge(Wall(policy, posture, "airlock", OWN))
     judge = Judge(live, Upstream(), lambda: OWN)  # type: ignore[arg-type]
     try:
-        asyncio.run(judge.route(host[0], port))
+        asyncio.run(judge.admit(host[0], port))
     except Refused as refused:
         assert (said.allowed, said.reason) == (False, refused.decision.reason)
     else:
@@ -156,21 +156,20 @@ def test_resolve_says_what_the_container_is_told(
     policy: Policy, name: str, posture: Posture, addresses: list[str], chain: tuple[str, ...]
 ) -> None:
     class World:
-        async def ask(self, name: str, rdtype: int) -> Answer:
+        async def query(self, name: str, rdtype: int) -> Answer:
             del name
             return Answer(0, chain, tuple(map(ip_address, addresses)) if rdtype == 1 else (), 60)
 
-        async def run(self, command: str) -> str:
-            return command[:0]
+        async def open_addresses(self, name: str, openings: object) -> None: ...
 
     async def both() -> None:
         world: Any = World()
         wall = Wall(policy, posture, "filter", OWN)
         with tempfile.TemporaryDirectory() as state:
             sightings = Sightings(AuditLog(Path(state) / "audit"), clock=lambda: 0.0)
-            server = DnsServer(Resolver(wall), channel=world, upstream=world, sightings=sightings)
-            reply = dns.message.from_wire(await server.answer(query(name)) or b"")
-        decision, judged = await explain(wall, world, name)
+            server = DnsServer(Resolver(wall), upstream=world, sightings=sightings, open_addresses=world.open_addresses)
+            reply = dns.message.from_wire(await server.answer_query(query(name)) or b"")
+        decision, judged = await explain_name(wall, world, name)
         if is_local(name):
             assert decision.allowed
             return

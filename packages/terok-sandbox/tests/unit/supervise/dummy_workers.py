@@ -61,7 +61,7 @@ def broken_rules(sidecar: object) -> Rules:
 
 
 def unverified_rules(sidecar: object) -> Rules:
-    from terok_sandbox.shield.ruleset import verify
+    from terok_sandbox.shield.ruleset.verify import verify
 
     return Rules(OPEN_TABLE, verify)
 

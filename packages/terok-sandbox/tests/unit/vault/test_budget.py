@@ -19,7 +19,7 @@ from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.server import Server
-from terok_sandbox.vault.usage.journal import Journal, settled_rows
+from terok_sandbox.vault.usage.journal import Journal, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.prices import NANO
 
@@ -77,7 +77,7 @@ class Shop:
     meter: UsageMeter
 
     def ledger(self) -> int:
-        return sum(row["cost_nano"] for row in settled_rows(self.usage.journal))
+        return sum(row["cost_nano"] for row in read_usage(self.usage.journal))
 
     async def settled(self) -> None:
         async with asyncio.timeout(20):

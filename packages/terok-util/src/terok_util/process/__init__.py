@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from terok_util.lazy import lazy_exports
+from terok_util.lazy import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok_util.process.blocking import MAX_OUTPUT as MAX_OUTPUT
     from terok_util.process.blocking import attend as attend
     from terok_util.process.blocking import run as run
@@ -26,5 +25,3 @@ if TYPE_CHECKING:
     from terok_util.process.start import limit as limit
     from terok_util.process.start import spawn as spawn
     from terok_util.process.tools import find_tool as find_tool
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

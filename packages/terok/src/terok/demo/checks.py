@@ -1,4 +1,4 @@
-"""The judgement of a demonstration: pure functions over what was measured."""
+"""The checks of a demonstration: pure functions over its measurements."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FORBIDDEN_CAPABILITIES = {
     "PERFMON": 38,
     "BPF": 39,
 }
-"""Capabilities that may not even be acquired inside, by bit number."""
+"""Capabilities that cannot even be acquired inside, by bit number."""
 MAX_SHOWN = 200
 MAX_PATCH_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One measured line: a title, whether it held, what was measured, and what had to be."""
+    """One check: its title, whether it held, the measurement and the expectation."""
 
     title: str
     held: bool
@@ -39,7 +39,7 @@ class Check:
 
 
 def judge(observed: Observed) -> tuple[Check, ...]:
-    """Return every check, in the order in which a reader wants them."""
+    """Return every check, in the order of the report."""
     return (
         _user(observed),
         _capabilities(observed),

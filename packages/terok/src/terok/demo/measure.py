@@ -35,7 +35,7 @@ _REFUSED = ("blocked", "refused")
 
 
 def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, say: Callable[[str], None]) -> Observed:
-    """Look on until the agent has ended, and return all that was measured.
+    """Watch until the agent has ended, and return all measurements.
 
     `before` are the repository's branch tips before the run, `started` is a monotonic time in seconds.
     """
@@ -71,7 +71,7 @@ def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, 
 
 
 def _watch(stage: Stage, name: str) -> tuple[Process, ...]:
-    """Sample the container's processes until the script is at its end, or else until the container has ended."""
+    """Sample the container's processes until the script or the container has ended."""
     container = stage.runner.runtime.container(name)
     found: dict[int, Process] = {}
     deadline = time.monotonic() + ACT_SECONDS
@@ -104,7 +104,7 @@ def _exit_code(stage: Stage, name: str) -> int | None:
 
 
 def _refusals(path: Path, seen: Recorder | None, target: Target, *, own: bool) -> tuple[Refusal, Refusal]:
-    """Return the refused connection and name; audit rows are waited for, they may come after the agent's end."""
+    """Return the refused connection and name; wait for their audit rows, which may come after the agent's end."""
     deadline = time.monotonic() + AUDIT_SECONDS
     while True:
         recorded = list(_rows(path))
@@ -169,7 +169,7 @@ def name_row(rows: Iterable[Row], name: str) -> Row | None:
 
 
 def answered(rows: Iterable[Row]) -> tuple[int, int]:
-    """Return how many requests the vault passed on, by its audit, and how many of them the upstream accepted."""
+    """Return the number of requests that the vault forwarded, by its audit log, and that the upstream accepted."""
     statuses = [row.get("status") for row in rows if row.get("action") == "response"]
     return len(statuses), sum(isinstance(status, int) and 200 <= status < 300 for status in statuses)
 

@@ -1,4 +1,4 @@
-"""What a demonstration measured: plain values, from which the checks are judged."""
+"""The measurements of a demonstration: plain values, on which the checks are based."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class SearchedPlace:
     bytes_seen: int
     key_hits: int
     stand_in_hits: int
-    """Occurrences of the phantom token, which show that the search finds what is there."""
+    """Occurrences of the phantom token, which show that the search works."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySearch:
-    """The search for the real key; `unreadable` counts what should have been searched but could not be."""
+    """The search for the real key; `unreadable` counts the items that could not be searched."""
 
     places: tuple[SearchedPlace, ...] = ()
     unreadable: int = 0
@@ -31,7 +31,7 @@ class KeySearch:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTraffic:
-    """What arrived at the model provider: `live` counts by the vault's audit, else the stub itself counted."""
+    """Requests at the model provider: counted by the vault's audit log if `live`, else by the stub."""
 
     requests: int = 0
     with_real_key: int = 0
@@ -41,11 +41,11 @@ class UpstreamTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something the agent tried, and the audit row, if there is one.
+    """An attempt of the agent, and its audit row, if there is one.
 
-    `phrase` is what its command prints when it was refused, `agent_saw` what it printed; None when that is not known.
-    `arrived` counts the connections at the target; None for a name. `own` says that the target's address is the
-    container's too, as under pasta: what is sent there never leaves the container, so no wall has to refuse it.
+    `phrase` is the output of its command after a refusal, `agent_saw` the real output (None if unknown). `arrived`
+    counts the connections at the target; None for a name. `own` means that the container has the target's address too,
+    as under pasta: packets to it never leave the container, so no wall has to refuse them.
     """
 
     target: str

@@ -17,7 +17,7 @@ from terok.integrations.sandbox import find_git, git_environment
 
 REFUSED_NAME = "refused.example"
 NOT_CONNECTED, NOT_RESOLVED = "not connected", "not resolved"
-"""What the commands print when the connection or the name is refused."""
+"""The output of the commands when the connection or the name is refused."""
 GIT_SECONDS = 60.0
 
 FILES: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""What a demonstration is asked for, and everything its run needs."""
+"""The options of a demonstration, and everything its run needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What to show: which agent, with the real provider or the stub, on which base image, and whether to clean up."""
+    """The agent, the real provider or the stub, the base image, and whether to keep everything for inspection."""
 
     agent: str = "demo"
     live: bool = False

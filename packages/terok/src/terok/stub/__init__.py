@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from terok_util import lazy_exports
+from terok_util import lazy_imports
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+with lazy_imports(globals()):
     from terok.stub.background import running_stub as running_stub
     from terok.stub.errors import BadRequestError as BadRequestError
     from terok.stub.errors import ScriptError as ScriptError
@@ -15,5 +14,3 @@ if TYPE_CHECKING:
     from terok.stub.record import RequestRecord as RequestRecord
     from terok.stub.script import Script as Script
     from terok.stub.server import StubProvider as StubProvider
-else:
-    __getattr__, __dir__, __all__ = lazy_exports(__name__)

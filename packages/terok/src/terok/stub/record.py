@@ -1,4 +1,4 @@
-"""What the stub saw: one record per request, with how the client identified itself but never the credential."""
+"""The stub's records: one per request, with the client's way of identifying itself but never the credential."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Recorder:
         self._records: deque[RequestRecord] = deque(maxlen=MAX_RECORDS)
         self.total = 0
         self.outputs: dict[int, str] = {}
-        """What the client says the command of a step printed, by the number of the step (from 0)."""
+        """The output of each step's command as the client reports it, by the number of the step (from 0)."""
 
     @property
     def records(self) -> tuple[RequestRecord, ...]:
@@ -46,7 +46,7 @@ class Recorder:
         return tuple(self._records)
 
     def add(self, record: RequestRecord) -> None:
-        """Take note of an answered request."""
+        """Record an answered request."""
         self.total += 1
         self._records.append(record)
 

@@ -1,4 +1,4 @@
-"""What the stub model says next: a pure function of the script and the conversation so far.
+"""The stub model's next reply: a pure function of the script and the conversation so far.
 
 A script is a list of shell commands and a closing sentence. The model asks the client's own shell tool to run the
 commands one after the other and ends with the sentence. Nothing is remembered between requests: the number of the step
@@ -43,7 +43,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the client says a call printed."""
+    """The output of a call as the client reports it."""
 
     call_id: str
     text: str

@@ -1,31 +1,31 @@
-"""Whether the proxy may go to a host, and to which addresses: the policy in force, pinned to what was resolved."""
+"""Decides whether the proxy may go to a host, to which addresses, and how much: the policy in force, and limits."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_sandbox.shield.asker import HOLD_SECONDS, Request
-from terok_sandbox.shield.budget import ZoneBudget
+from terok_util.token_bucket import TokenBucket
+
+from terok_sandbox.shield.asker import HOLD_SECONDS, Asker, RefusedDestination
 from terok_sandbox.shield.dns_wire import ADDRESS_TYPES
 from terok_sandbox.shield.errors import SpellingError
-from terok_sandbox.shield.policy.addresses import parse_address
-from terok_sandbox.shield.upstream import UpstreamError
+from terok_sandbox.shield.live import LivePolicy
+from terok_sandbox.shield.policy import Decision, Policy
+from terok_sandbox.shield.policy.addresses import Address, parse_address
+from terok_sandbox.shield.upstream import UpstreamError, UpstreamResolver
 from terok_sandbox.shield.wall import Wall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from terok_sandbox.shield.asker import Asker
-    from terok_sandbox.shield.live import LivePolicy
-    from terok_sandbox.shield.policy import Decision, Policy
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.shield.upstream import Upstream
+from terok_sandbox.shield.wildcard_limits import WildcardLimits
 
 MAX_ADDRESSES: Final = 6
-MAX_HELD: Final = 64
+MAX_DELAYED: Final = 64
 """Connections that wait for a person at the same time; further ones are refused at once."""
+_RATES: Final = 4096
+_BUDGETS: Final = 65_536
 
 
 class Refused(Exception):
@@ -38,12 +38,12 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """It may go there, but there is no way."""
+    """The proxy may go there, but there is no way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """What may be dialed. `opaque` says that a rule allows a tunnel which is not TLS."""
+class EgressDecision:
+    """The addresses to dial for a host; `opaque` says that a rule allows a tunnel other than TLS."""
 
     addresses: tuple[Address, ...]
     opaque: bool
@@ -56,91 +56,137 @@ class Judge:
     def __init__(
         self,
         live: LivePolicy,
-        upstream: Upstream,
-        host_addresses: Callable[[], Collection[str]],
+        upstream: UpstreamResolver,
+        host_addresses: Callable[[], Iterable[str]],
         asker: Asker | None = None,
     ) -> None:
         self._live = live
         self._upstream = upstream
         self._host_addresses = host_addresses
         self._asker = asker
-        self._budget = ZoneBudget()
-        self._held = 0
+        self._limits = WildcardLimits()
+        self._delayed = 0
 
-    def decide(self, host: str, port: int) -> Decision:
-        """Return the verdict on a host as it was spelled; addresses of a name are judged by `route`."""
-        return self._wall().destination(host, port)
+    def decide_destination(self, host: str, port: int) -> Decision:
+        """Decide about a host as it was spelled; the addresses of a name are for `admit`."""
+        return self._wall().decide_destination(host, port)
 
     def _wall(self, policy: Policy | None = None) -> Wall:
         return Wall(policy or self._live.policy, self._live.posture, "airlock", self._host_addresses())
 
-    def holds(self, host: str, port: int, address: str) -> bool:
+    def allows_tunnel(self, host: str, port: int, address: str) -> bool:
         """Whether a tunnel to `host` at `address` (empty while there is none) may go on; it outlives an expiry."""
         wall = self._wall(self._live.lasting)
-        if not wall.destination(host, port).allowed:
+        if not wall.decide_destination(host, port).allowed:
             return False
         try:
             parse_address(host)
         except SpellingError:
-            return not address or wall.answer(host, parse_address(address), port).allowed
+            return not address or wall.decide_answer(host, parse_address(address), port).allowed
         return True
 
-    async def route(self, host: str, port: int, client: int = 0) -> Route:
-        """Return what may be dialed for `host`; raises `Refused` and `Unreachable`.
+    async def admit(self, host: str, port: int, client: int = 0) -> EgressDecision:
+        """Return the addresses to dial for `host`; raises `Refused` and `Unreachable`.
 
-        `client` is the port that the one who asks is connected from.
+        `client` is the port that the program in the container is connected from.
         """
-        decision = self.decide(host, port)
-        if not decision.allowed and decision.tier == "default" and self._held < MAX_HELD:
-            await self._hold(
-                Request(host, "", port, "tcp", decision.reason, decision.tier, decision.rule, ("tcp", client))
-            )
-            decision = self.decide(host, port)
+        decision = self.decide_destination(host, port)
+        if not decision.allowed and decision.tier == "default" and self._delayed < MAX_DELAYED:
+            place = (host, "", port, "tcp")
+            refused = RefusedDestination(*place, decision.reason, decision.tier, decision.rule, ("tcp", client))
+            await self._await_verdict(refused)
+            decision = self.decide_destination(host, port)
         if not decision.allowed:
             raise Refused(decision)
         try:
             address = parse_address(host)
         except SpellingError:
-            return await self._resolved(host, port)
+            return await self._resolve(host, port)
         rules = [rule for rule in self._live.policy.matching(host) if rule.line == decision.rule]
-        return Route((address,), any(rule.opaque for rule in rules), named=False)
+        return EgressDecision((address,), any(rule.opaque for rule in rules), named=False)
 
-    async def _hold(self, request: Request) -> None:
-        """Give a person time to answer."""
+    async def _await_verdict(self, refused: RefusedDestination) -> None:
         if self._asker is None:
             return
-        self._held += 1
+        self._delayed += 1
         try:
-            async with asyncio.timeout(HOLD_SECONDS):
-                await self._asker.hold(request)
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD_SECONDS):
+                    await self._asker.delay_answer(refused)
         finally:
-            self._held -= 1
+            self._delayed -= 1
 
-    async def _resolved(self, name: str, port: int) -> Route:
+    async def _resolve(self, name: str, port: int) -> EgressDecision:
         self._ration(name, port)
         outcomes = await asyncio.gather(
-            *(self._upstream.ask(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)), return_exceptions=True
+            *(self._upstream.query(name, rdtype) for rdtype in sorted(ADDRESS_TYPES)), return_exceptions=True
         )
-        answers = [one for one in outcomes if not isinstance(one, BaseException)]
-        decision = self.decide(name, port)  # a denial may have come while the upstream took its time
-        alias = self._live.policy.refused_alias(target for one in answers for target in one.chain)
+        answers = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        decision = self.decide_destination(name, port)  # a denial may have come while the upstream took its time
+        alias = self._live.policy.refused_alias(target for answer in answers for target in answer.chain)
         if alias or not decision.allowed:
             raise Refused(alias or decision)
-        found = [address for one in answers for address in one.addresses]
-        if not found:
-            failed = next((one for one in outcomes if isinstance(one, UpstreamError)), None)
+        addresses = [address for answer in answers for address in answer.addresses]
+        if not addresses:
+            failed = next((outcome for outcome in outcomes if isinstance(outcome, UpstreamError)), None)
             raise Unreachable(str(failed or "the name has no address"))
         wall = self._wall()
-        judged = [(address, wall.answer(name, address, port)) for address in found[: 4 * MAX_ADDRESSES]]
-        kept = tuple(address for address, decision in judged if decision.allowed)[:MAX_ADDRESSES]
-        if not kept:
+        judged = [(address, wall.decide_answer(name, address, port)) for address in addresses[: 4 * MAX_ADDRESSES]]
+        allowed = tuple(address for address, decision in judged if decision.allowed)[:MAX_ADDRESSES]
+        if not allowed:
             raise Refused(judged[0][1], str(judged[0][0]))
-        return Route(kept, wall.opaque(name, port), named=True)
+        return EgressDecision(allowed, wall.allows_opaque(name, port), named=True)
 
     def _ration(self, name: str, port: int) -> None:
-        """Refuse one name too many below a wildcard: it would be told to the upstream."""
-        named = self._wall().proxied(name, port)
-        if named.zone and (why := self._budget.refusal(name, named.zone, asyncio.get_running_loop().time())):
-            raise Refused(replace(named.decision, verdict="deny", reason=why))
+        """Refuse one name too many below a wildcard, because the upstream would be told of it."""
+        decision = self._wall().decide_name(name, port)
+        now = asyncio.get_running_loop().time()
+        if decision.zone and (reason := self._limits.refuse_name(name, decision.zone, now)):
+            raise Refused(replace(decision, verdict="deny", reason=reason))
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """Limits of one host, for as long as the gateway runs. Bytes are those of tunnels and plain requests."""
+
+    burst: float = 200.0
+    per_second: float = 20.0
+    up: int = 8 * 1024**3
+    down: int = 256 * 1024**3
+
+
+class HostUsage:
+    """Counts how much one container uses each host; `now` is a monotonic clock in seconds.
+
+    Rates of the hosts asked for longest ago are forgotten. Bytes never are: asking for other hosts must not refill a
+    budget, so a container that has used very many hosts reaches no further one.
+    """
+
+    def __init__(self, limits: HostLimits | None = None, *, hosts: int = _BUDGETS) -> None:
+        self._limits = limits or HostLimits()
+        self._most = hosts
+        self._rates: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._bytes: dict[str, tuple[int, int]] = {}
+
+    def refuse_connection(self, host: str, now: float) -> str | None:
+        """Count a connection; return why it must not be made, or `None`."""
+        if host not in self._rates:
+            self._rates[host] = TokenBucket(burst=self._limits.burst, per_second=self._limits.per_second, now=now)
+        self._rates.move_to_end(host)
+        if len(self._rates) > _RATES:
+            self._rates.popitem(last=False)
+        if not self._rates[host].take_token(now):
+            return f"too many connections to {host}"
+        return f"the byte budget of {host} is used up" if self._is_used_up(host) else None
+
+    def count_bytes(self, host: str, count: int, *, up: bool) -> bool:
+        """Count bytes; return whether the budget still holds."""
+        if host not in self._bytes and len(self._bytes) >= self._most:
+            return False
+        sent, received = self._bytes.get(host, (0, 0))
+        self._bytes[host] = (sent + count, received) if up else (sent, received + count)
+        return not self._is_used_up(host)
+
+    def _is_used_up(self, host: str) -> bool:
+        sent, received = self._bytes.get(host, (0, 0))
+        return sent > self._limits.up or received > self._limits.down

@@ -1,13 +1,14 @@
-"""The egress proxy's server: one request per connection, a verdict before anything is dialed."""
+"""The egress proxy's server: one request per connection, a decision before anything is dialed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.streams import send_at_once
 
@@ -15,19 +16,12 @@ from terok_sandbox.errors import AuditError
 from terok_sandbox.http1.body import LAST_CHUNK, chunk, request_body
 from terok_sandbox.http1.head import WireError
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
-from terok_sandbox.shield.egress.judge import Refused, Unreachable
-from terok_sandbox.shield.egress.limits import Meter
-from terok_sandbox.shield.egress.request import RequestError, parse_head, split_head
+from terok_sandbox.shield.egress.judge import EgressDecision, HostUsage, Judge, Refused, Unreachable
+from terok_sandbox.shield.egress.request import BadProxyRequest, Head, parse_head, split_head
 from terok_sandbox.shield.resolver import Event
+from terok_sandbox.shield.sightings import Sightings
 
-if TYPE_CHECKING:
-    import socket
-
-    from terok_sandbox.shield.egress.judge import Judge, Route
-    from terok_sandbox.shield.egress.request import Head
-    from terok_sandbox.shield.sightings import Sightings
-
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_UNDECIDED: Final = 256
 """Connections that have no answer yet; more of them wait in the kernel's queue, in their order."""
@@ -54,10 +48,10 @@ class _Tunnel:
 class EgressProxy:
     """Serves one listener. Every refusal is a row in the audit log, and its connection is closed."""
 
-    def __init__(self, judge: Judge, sightings: Sightings, meter: Meter | None = None) -> None:
+    def __init__(self, judge: Judge, sightings: Sightings, usage: HostUsage | None = None) -> None:
         self._judge = judge
         self._sightings = sightings
-        self._meter = meter or Meter()
+        self._usage = usage or HostUsage()
         self._tunnels: set[_Tunnel] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self._undecided: dict[asyncio.Task[None], float] = {}
@@ -76,7 +70,7 @@ class EgressProxy:
                 task.cancel()
 
     async def _accept(self, listener: socket.socket, failed: asyncio.Future[None]) -> None:
-        """Take connections one by one: a server of asyncio takes a whole queue at once and would have to drop some."""
+        """Accept connections one by one: asyncio's server accepts a whole queue at once and would have to drop some."""
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         while True:
@@ -84,7 +78,7 @@ class EgressProxy:
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:  # out of descriptors, or the client has gone already
-                log.warning("cannot take a connection: %s", error)
+                _log.warning("cannot accept a connection: %s", error)
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             task = asyncio.create_task(self._connection(client, failed))
@@ -115,10 +109,10 @@ class EgressProxy:
         self._connections.discard(task)
         self._decided(task)
 
-    def reconsider(self) -> None:
+    def reconsider_tunnels(self) -> None:
         """End every tunnel that would not be allowed now: the policy has changed."""
         for tunnel in list(self._tunnels):
-            if not self._judge.holds(tunnel.host, tunnel.port, tunnel.address):
+            if not self._judge.allows_tunnel(tunnel.host, tunnel.port, tunnel.address):
                 tunnel.task.cancel()
 
     async def _connection(self, client: socket.socket, failed: asyncio.Future[None]) -> None:
@@ -154,11 +148,11 @@ class EgressProxy:
         try:
             async with asyncio.timeout(HEAD_SECONDS):
                 head, rest = await _read_head(reader)
-        except RequestError as error:
+        except BadProxyRequest as error:
             return await _answer(writer, error.status, str(error))
         host = head.host if len(head.host) <= 253 else head.host[:253]
-        if reason := self._meter.connection(host, asyncio.get_running_loop().time()):
-            self._refused(head, reason, "egress")
+        if reason := self._usage.refuse_connection(host, asyncio.get_running_loop().time()):
+            self._record_refusal(head, reason, "egress")
             return await _answer(writer, 429, reason)
         task = asyncio.current_task()
         assert task is not None
@@ -166,23 +160,23 @@ class EgressProxy:
         try:
             if len(self._tunnels) >= MAX_TUNNELS:
                 return await _answer(writer, 503, f"{MAX_TUNNELS} tunnels are open already")
-            route = await self._judge.route(head.host, head.port, writer.get_extra_info("peername")[1])
+            decision = await self._judge.admit(head.host, head.port, writer.get_extra_info("peername")[1])
             self._tunnels.add(tunnel)
-            up_reader, up_writer = await _dial(route, head.port)
+            up_reader, up_writer = await _dial(decision, head.port)
             tunnel.address = str(up_writer.get_extra_info("peername")[0])
         except Refused as error:
-            decision = error.decision
-            self._refused(head, decision.reason, decision.tier, decision.rule, error.dest)
-            return await _answer(writer, 403, decision.reason)
+            refusal = error.decision
+            self._record_refusal(head, refusal.reason, refusal.tier, refusal.rule, error.dest)
+            return await _answer(writer, 403, refusal.reason)
         except Unreachable as error:
             return await _answer(writer, 502, str(error))
         else:
             undecided.close()
             try:
-                if not self._judge.holds(head.host, head.port, tunnel.address):
+                if not self._judge.allows_tunnel(head.host, head.port, tunnel.address):
                     return None  # denied while it was being dialed
                 if head.connect:
-                    await self._tunnel(head, route, rest, (reader, writer), (up_reader, up_writer))
+                    await self._tunnel(head, decision, rest, (reader, writer), (up_reader, up_writer))
                 else:
                     await self._exchange(head, rest, (reader, writer), (up_reader, up_writer))
             finally:
@@ -190,17 +184,17 @@ class EgressProxy:
         finally:
             self._tunnels.discard(tunnel)
 
-    async def _tunnel(self, head: Head, route: Route, data: bytes, client: _Pair, upstream: _Pair) -> None:
+    async def _tunnel(self, head: Head, decision: EgressDecision, data: bytes, client: _Pair, upstream: _Pair) -> None:
         client[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        if not route.opaque:
+        if not decision.opaque:
             async with asyncio.timeout(HEAD_SECONDS):
-                data, problem = await _first_words(client[0], data, head.host, named=route.named)
+                data, problem = await _read_client_hello(client[0], data, head.host, named=decision.named)
             if problem:
-                self._refused(head, problem, "egress")
+                self._record_refusal(head, problem, "egress")
                 return
-        self._allowed(head, route)
+        self._record_tunnel(head, decision)
         upstream[1].write(data)
-        if self._meter.sent(head.host, len(data), up=True):
+        if self._usage.count_bytes(head.host, len(data), up=True):
             await self._both_ways(head.host, client, upstream)
 
     async def _exchange(self, head: Head, data: bytes, client: _Pair, upstream: _Pair) -> None:
@@ -208,8 +202,8 @@ class EgressProxy:
 
         Chunks are framed anew, so that the upstream cannot see another end of the body than was seen here.
         """
-        self._sightings.record(Event("allowed", head.host, "plain HTTP", "egress", port=head.port, proto="tcp"))
-        if not self._meter.sent(head.host, len(head.forward), up=True):
+        self._sightings.record_event(Event("allowed", head.host, "plain HTTP", "egress", port=head.port, proto="tcp"))
+        if not self._usage.count_bytes(head.host, len(head.forward), up=True):
             return await _answer(client[1], 429, f"the byte budget of {head.host} is used up")
         upstream[1].write(head.forward)
         body = asyncio.create_task(self._send_body(head, data, client[0], upstream[1]))
@@ -234,7 +228,7 @@ class EgressProxy:
             except WireError as error:
                 raise ConnectionAbortedError(str(error)) from error
             if content:
-                if not self._meter.sent(head.host, len(content), up=True):
+                if not self._usage.count_bytes(head.host, len(content), up=True):
                     raise ConnectionAbortedError("the byte budget is used up")
                 upstream.write(chunk(content) if head.body is None else content)
                 await upstream.drain()
@@ -259,21 +253,21 @@ class EgressProxy:
 
     async def _pump(self, host: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, up: bool) -> None:
         while piece := await _read(source):
-            if not self._meter.sent(host, len(piece), up=up):
+            if not self._usage.count_bytes(host, len(piece), up=up):
                 raise ConnectionAbortedError("the byte budget is used up")
             sink.write(piece)
             await sink.drain()
         with suppress(OSError):
             sink.write_eof()
 
-    def _refused(self, head: Head, reason: str, tier: str, rule: str = "", dest: str = "") -> None:
+    def _record_refusal(self, head: Head, reason: str, tier: str, rule: str = "", dest: str = "") -> None:
         name = head.host[:253]
-        self._sightings.record(Event("refused", name, reason, tier, rule, dest, head.port, "tcp"))
+        self._sightings.record_event(Event("refused", name, reason, tier, rule, dest, head.port, "tcp"))
 
-    def _allowed(self, head: Head, route: Route) -> None:
-        dest = ", ".join(map(str, route.addresses))
-        what = "tunnel of unknown content" if route.opaque else "tunnel"
-        self._sightings.record(Event("allowed", head.host, what, "egress", "", dest, head.port, "tcp"))
+    def _record_tunnel(self, head: Head, decision: EgressDecision) -> None:
+        dest = ", ".join(map(str, decision.addresses))
+        reason = "tunnel of unknown content" if decision.opaque else "tunnel"
+        self._sightings.record_event(Event("allowed", head.host, reason, "egress", "", dest, head.port, "tcp"))
 
 
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -295,8 +289,8 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
     return parse_head(parts[0]), parts[1]
 
 
-async def _first_words(reader: asyncio.StreamReader, data: bytes, host: str, *, named: bool) -> tuple[bytes, str]:
-    """Read until the client has said which server it means; return what it said and what is wrong with it."""
+async def _read_client_hello(reader: asyncio.StreamReader, data: bytes, host: str, *, named: bool) -> tuple[bytes, str]:
+    """Read the client's first TLS message; return the bytes, and what is wrong with the server name in them."""
     try:
         while (hello := read_hello(data)) is None:
             piece = await reader.read(_CHUNK)
@@ -305,10 +299,10 @@ async def _first_words(reader: asyncio.StreamReader, data: bytes, host: str, *, 
             data += piece
     except HelloError as error:
         return data, f"not a TLS client: {error}"
-    return data, _wrong(hello, host, named=named)
+    return data, _name_problem(hello, host, named=named)
 
 
-def _wrong(hello: Hello, host: str, *, named: bool) -> str:
+def _name_problem(hello: Hello, host: str, *, named: bool) -> str:
     if hello.encrypted:
         return "an encrypted client hello may hide another server name"
     if hello.name is None:
@@ -318,10 +312,10 @@ def _wrong(hello: Hello, host: str, *, named: bool) -> str:
     return ""
 
 
-async def _dial(route: Route, port: int) -> _Pair:
+async def _dial(decision: EgressDecision, port: int) -> _Pair:
     """Connect to the first judged address that answers; raises `Unreachable`."""
     problem = "no address"
-    for address in route.addresses:
+    for address in decision.addresses:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 pair = await asyncio.open_connection(str(address), port, limit=_CHUNK)

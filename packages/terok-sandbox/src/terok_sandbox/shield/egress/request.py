@@ -25,11 +25,11 @@ _HOP: Final = frozenset(
 _REFUSED_METHODS: Final = frozenset({"TRACE", "TRACK"})
 
 
-class RequestError(Exception):
-    """A request that is refused; `status` is the HTTP status to answer with."""
+class BadProxyRequest(Exception):
+    """The request is refused; `status` is the HTTP status to answer with."""
 
-    def __init__(self, status: int, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
@@ -49,24 +49,24 @@ class Head:
 
 
 def split_head(data: bytes) -> tuple[bytes, bytes] | None:
-    """Return (head, rest), `None` while the head has not ended; raises `RequestError` when it is too long."""
+    """Return (head, rest), `None` while the head has not ended; raises `BadProxyRequest` when it is too long."""
     end = data.find(b"\r\n\r\n")
     if end < 0 and len(data) <= MAX_HEAD:
         return None
     if end < 0 or end > MAX_HEAD:
-        raise RequestError(431, "the request head is too large")
+        raise BadProxyRequest(431, "the request head is too large")
     return data[: end + 4], data[end + 4 :]
 
 
 def parse_head(head: bytes) -> Head:
-    """Parse a head that ends with an empty line; raises `RequestError`."""
+    """Parse a head that ends with an empty line; raises `BadProxyRequest`."""
     try:
         request = read_request(head, obs_text=True)
         names = [lower_name(name) for name, _ in request.fields]
     except WireError as error:
-        raise RequestError(400, str(error)) from error
+        raise BadProxyRequest(400, str(error)) from error
     if len(names) > MAX_HEADERS:
-        raise RequestError(431, "too many headers")
+        raise BadProxyRequest(431, "too many headers")
     if request.method == "CONNECT":
         host, port = _authority(request.target.encode(), None)
         return Head(True, host, port)
@@ -76,23 +76,23 @@ def parse_head(head: bytes) -> Head:
 def _plain(request: RequestHead, names: list[bytes]) -> Head:
     target = request.target.encode()
     if request.method in _REFUSED_METHODS:
-        raise RequestError(405, "the method is not allowed")
+        raise BadProxyRequest(405, "the method is not allowed")
     if target[:7].lower() != b"http://":
-        raise RequestError(400, "the proxy takes absolute http:// URLs and CONNECT")
+        raise BadProxyRequest(400, "the proxy takes absolute http:// URLs and CONNECT")
     cut = min((at for at in (target.find(b"/", 7), target.find(b"?", 7)) if at >= 0), default=len(target))
     host, port = _authority(target[7:cut], 80)
     path = target[cut:] or b"/"
     if not _PATH.match(path):
-        raise RequestError(400, "a malformed URL")
+        raise BadProxyRequest(400, "a malformed URL")
     values: dict[bytes, list[bytes]] = {}
     for name, (_, value) in zip(names, request.fields, strict=True):
         values.setdefault(name, []).append(value)
     hosts = values.get(b"host", [])
     if len(hosts) != 1 or _authority(hosts[0], 80) != (host, port):
-        raise RequestError(400, "the Host header is not the URL's host")
+        raise BadProxyRequest(400, "the Host header is not the URL's host")
     body = _length(values)
     if body != 0 and request.method in ("GET", "HEAD"):
-        raise RequestError(400, "a body where none is expected")
+        raise BadProxyRequest(400, "a body where none is expected")
     origin = path if path.startswith(b"/") else b"/" + path
     dropped = _HOP | _named(values.get(b"connection", []))
     lines = [request.method.encode() + b" " + origin + b" HTTP/1.1"]
@@ -112,27 +112,27 @@ def _length(values: dict[bytes, list[bytes]]) -> int | None:
     if codings == [b"chunked"] and not lengths:
         return None
     if codings:
-        raise RequestError(400, "a body is one Content-Length or plainly chunked")
+        raise BadProxyRequest(400, "a body is one Content-Length or plainly chunked")
     if not lengths:
         return 0
     if len(lengths) != 1 or not re.fullmatch(rb"[0-9]{1,15}", lengths[0]):
-        raise RequestError(400, "an unusable Content-Length")
+        raise BadProxyRequest(400, "an unusable Content-Length")
     return int(lengths[0])
 
 
 def _authority(text: bytes, default: int | None) -> tuple[str, int]:
     match = _AUTHORITY.match(text)
     if match is None or (match[3] is None and default is None):
-        raise RequestError(400, "a malformed host and port")
+        raise BadProxyRequest(400, "a malformed host and port")
     port = int(match[3]) if match[3] is not None else default or 0
     if not 0 < port < 65536:
-        raise RequestError(400, "there is no such port")
+        raise BadProxyRequest(400, "there is no such port")
     if match[1]:
         try:
             return str(IPv6Address(match[1].decode())), port  # the one spelling of an address that is metered
         except ValueError:
-            raise RequestError(400, "a malformed address") from None
+            raise BadProxyRequest(400, "a malformed address") from None
     host = match[2]
     if any(byte < 0x21 or byte > 0x7E for byte in host):
-        raise RequestError(400, "a malformed host")
+        raise BadProxyRequest(400, "a malformed host")
     return folded(host.decode("ascii")), port

@@ -1,4 +1,4 @@
-"""Verdicts over a tier stack.
+"""Decisions over a tier stack.
 
 The first tier with a matching rule decides; inside a tier a deny rule wins::
 
@@ -11,20 +11,21 @@ allowed name cannot lead to an address that is closed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy.addresses import floor_reason, is_private, judged_as, parse_address
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, TIERS, Rule, Service, Tier, parse_tier
-from terok_sandbox.shield.policy.index import TierIndex
-from terok_sandbox.shield.policy.names import check_name, is_floor_name
+from terok_sandbox.shield.policy.names import check_name, is_floor_name, parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from terok_sandbox.shield.policy.addresses import Address
+    from terok_sandbox.sidecar import PolicyTiers
 
 Layer = Literal["floor", "resolver", "private", "quarantine", "default"] | Tier
 
@@ -32,31 +33,22 @@ RESOLVER_PORTS: Final = (53, 853, 5353, 5355)
 """DNS, DNS over TLS or QUIC, mDNS, LLMNR: only an override opens another resolver than ours."""
 
 
-class Tiers(Protocol):
-    """Raw lines by tier, as the sidecar carries them."""
-
-    @property
-    def override(self) -> Sequence[str]: ...  # noqa: D102 - see the grammar
-    @property
-    def security_deny(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def provider_allow(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def project_allow(self) -> Sequence[str]: ...  # noqa: D102
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict with the tier that gave it, the rule line where there is one, and a reason fit for a person."""
+    """A decision with the tier that made it, the rule line where there is one, and a reason fit for a person.
+
+    `zone` is the wildcard zone that an allowed name belongs to: names below it are rationed.
+    """
 
     verdict: Literal["allow", "deny"]
     reason: str
     tier: Layer
     rule: str = ""
+    zone: str = ""
 
     @property
     def allowed(self) -> bool:
-        """Whether the verdict is `allow`."""
+        """Whether the decision is `allow`."""
         return self.verdict == "allow"
 
 
@@ -68,31 +60,57 @@ class Grant:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+class _TierIndex:
+    """The rules of one tier by exact name, wildcard base and network: fast with many thousand lines."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._names: dict[str, list[Rule]] = defaultdict(list)
+        self._wildcards: dict[str, list[Rule]] = defaultdict(list)
+        self._networks: dict[tuple[int, int], dict[int, list[Rule]]] = defaultdict(lambda: defaultdict(list))
+        for rule in rules:
+            if rule.network is not None:
+                key = (rule.network.version, rule.network.prefixlen)
+                self._networks[key][int(rule.network.network_address)].append(rule)
+            elif rule.name is not None:
+                (self._wildcards if rule.wildcard else self._names)[rule.name].append(rule)
+
+    def for_name(self, name: str) -> list[Rule]:
+        """Return the rules for `name`, the most specific first."""
+        found = list(self._names.get(name, ()))
+        if self._wildcards:
+            for parent in parents(name):
+                found += self._wildcards.get(parent, ())
+        return found
+
+    def for_address(self, address: Address) -> list[Rule]:
+        """Return the rules whose network holds `address`."""
+        number, bits = int(address), address.max_prefixlen
+        found: list[Rule] = []
+        for (version, length), networks in self._networks.items():
+            if version == address.version:
+                found += networks.get(number >> (bits - length) << (bits - length), ())
+        return found
+
+
 class Policy:
     """An immutable tier stack; without rules it denies everything."""
 
-    rules: tuple[Rule, ...] = ()
-    _tiers: dict[Tier, TierIndex] = field(init=False, repr=False, compare=False)
+    __slots__ = ("_tiers", "rules")
 
-    def __post_init__(self) -> None:
-        indexes = {tier: TierIndex([rule for rule in self.rules if rule.tier == tier]) for tier in TIERS}
-        object.__setattr__(self, "_tiers", indexes)
+    def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
+        self.rules = rules
+        self._tiers = _index(rules, TIERS)
 
     @classmethod
-    def from_tiers(cls, tiers: Tiers) -> Policy:
-        """Parse raw lines; one bad line is a `terok_sandbox.shield.errors.PolicyError` and no policy at all."""
+    def from_tiers(cls, tiers: PolicyTiers) -> Policy:
+        """Parse raw lines; raises `PolicyError` for one bad line, and then there is no policy at all."""
         return cls(tuple(rule for tier in LAUNCH_TIERS for rule in parse_tier(getattr(tiers, tier), tier)))
 
     def with_live(self, rules: Sequence[Rule]) -> Policy:
         """Return this policy with `rules` as its live tiers; the other tiers' indexes are shared, not built again."""
-        other = object.__new__(Policy)
-        kept = tuple(rule for rule in self.rules if rule.tier in LAUNCH_TIERS)
-        live: dict[Tier, TierIndex] = {
-            tier: TierIndex([rule for rule in rules if rule.tier == tier]) for tier in TIERS if tier not in LAUNCH_TIERS
-        }
-        object.__setattr__(other, "rules", (*kept, *rules))
-        object.__setattr__(other, "_tiers", self._tiers | live)
+        other = Policy()
+        other.rules = (*(rule for rule in self.rules if rule.tier in LAUNCH_TIERS), *rules)
+        other._tiers = self._tiers | _index(rules, (tier for tier in TIERS if tier not in LAUNCH_TIERS))
         return other
 
     def decide_name(
@@ -201,6 +219,10 @@ class Policy:
 
 
 _RESOLVER: Final = Decision("deny", "another resolver: only an override opens it", "resolver")
+
+
+def _index(rules: Sequence[Rule], tiers: Iterable[Tier]) -> dict[Tier, _TierIndex]:
+    return {tier: _TierIndex([rule for rule in rules if rule.tier == tier]) for tier in tiers}
 
 
 def _refused_name(name: str) -> Decision | None:

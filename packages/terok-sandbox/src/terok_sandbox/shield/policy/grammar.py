@@ -103,11 +103,13 @@ def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -
         raise PolicyError(f"{source or tier}: not a list of lines", hint=_GRAMMAR_HINT)
     if len(lines) > MAX_LINES:
         raise PolicyError(f"{source or tier}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")
-    rules = (parse_line(line, tier=tier, source=source, number=number) for number, line in enumerate(lines, 1))
+    rules = (parse_policy_line(line, tier=tier, source=source, number=number) for number, line in enumerate(lines, 1))
     return tuple(rule for rule in rules if rule is not None)
 
 
-def parse_line(line: str, *, tier: Tier = "project_allow", source: str | None = None, number: int = 1) -> Rule | None:
+def parse_policy_line(
+    line: str, *, tier: Tier = "project_allow", source: str | None = None, number: int = 1
+) -> Rule | None:
     """Parse one line; `None` for a blank line or a comment. Raises `PolicyError` naming source and line."""
     with located(source or tier, number):
         return _parse(line, tier)

@@ -6,15 +6,12 @@ recognizable in `nft -j list`: its matches, the sets it refers to, the log group
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.shield.policy.engine import RESOLVER_PORTS
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.values.posture import Posture
 
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, collapse_addresses
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy import Policy, Rule
 from terok_sandbox.shield.policy.addresses import (
     FLOOR4,
     FLOOR6,
@@ -19,12 +21,7 @@ from terok_sandbox.shield.policy.addresses import (
     parse_network,
 )
 from terok_sandbox.shield.ruleset import layout
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from terok_sandbox.shield.policy import Policy, Rule
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.values.posture import Posture
 
 _MAX_TIMEOUT: Final = 1000 * 86400
 """Seconds; nft reads no larger number. A rule that lives longer is rendered again at the next start."""

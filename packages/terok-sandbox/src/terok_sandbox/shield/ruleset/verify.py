@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import collapse_addresses, ip_address, ip_network, summarize_address_range
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_sandbox.shield.errors import RulesetMismatch
+from terok_sandbox.shield.policy.addresses import Network
 from terok_sandbox.shield.ruleset import layout
 from terok_sandbox.shield.ruleset.render import base_elements
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from terok_sandbox.shield.policy.addresses import Network
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.values.posture import Posture
 
 _HINT: Final = "see `terok-sandbox doctor`; the container is kept closed"
 _VERDICTS: Final = frozenset({"accept", "drop", "continue", "return", "reject", "jump", "goto", "queue"})

@@ -11,7 +11,7 @@ from terok_util import safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.usage.budget import Totals
-from terok_sandbox.vault.usage.journal import TOKENS, settled_rows, totals_of
+from terok_sandbox.vault.usage.journal import TOKENS, read_usage, totals_of
 from terok_sandbox.vault.usage.prices import NANO, load_prices
 
 
@@ -20,7 +20,7 @@ def usage(*, container: str | None = None, json: bool = False) -> int:
     cfg = SandboxConfig.load()
     groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for path in sorted(cfg.usage_dir.glob("*/*.jsonl")):
-        for row in settled_rows(path):
+        for row in read_usage(path):
             key = (path.parent.name, path.stem, str(row.get("provider", "")), str(row.get("model", "")))
             if container in (None, path.stem):
                 _add(groups.setdefault(key, {"totals": Totals(), **dict.fromkeys(TOKENS, 0)}), row)

@@ -187,7 +187,7 @@ def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*groups.values(), *still_open.values()]
 
 
-def settled_rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_usage(path: Path) -> Iterator[dict[str, Any]]:
     """Yield what was used, row by row: what was never settled stands with the most it may have cost."""
     still_open: dict[Number, dict[str, Any]] = {}
     for row in read_rows(path):

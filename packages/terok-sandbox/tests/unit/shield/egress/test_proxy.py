@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 from terok_sandbox.audit import AuditLog, read_audit
-from terok_sandbox.shield.asker import Request
+from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.dns_wire import Answer
-from terok_sandbox.shield.egress.judge import MAX_HELD, Judge, Refused, Route
-from terok_sandbox.shield.egress.limits import Limits, Meter
+from terok_sandbox.shield.egress.judge import MAX_DELAYED, EgressDecision, HostLimits, HostUsage, Judge, Refused
 from terok_sandbox.shield.egress.proxy import MAX_UNDECIDED, EgressProxy
 from terok_sandbox.shield.live import LivePolicy, LiveVerdict
 from terok_sandbox.shield.policy import Policy
@@ -46,7 +45,7 @@ class Names:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def ask(self, name: str, rdtype: int) -> Answer:
+    async def query(self, name: str, rdtype: int) -> Answer:
         del name
         self.asked.set()
         await self.gate.wait()
@@ -84,26 +83,26 @@ def judge(live: LivePolicy, names: Names) -> Judge:
 )
 async def test_hosts_in_every_spelling_are_refused(judge: Judge, live: LivePolicy, host: str) -> None:
     with pytest.raises(Refused):
-        await judge.route(host, 443)
+        await judge.admit(host, 443)
     if host not in ("192.0.2.7", "b.c"):
         await live.set_posture("disengaged")
         with pytest.raises(Refused):
-            await judge.route(host, 443)
+            await judge.admit(host, 443)
 
 
 @pytest.mark.attack("DNS-3")
 async def test_only_judged_addresses_are_dialed(judge: Judge, live: LivePolicy, names: Names) -> None:
     names.found = {1: ["127.0.0.1", "203.0.113.9", "203.0.113.1"], 28: ["::1", "2001:db8::9", "fd00::1"]}
-    assert list(map(str, (await judge.route("a.example.com", 443)).addresses)) == ["203.0.113.9", "2001:db8::9"]
+    assert list(map(str, (await judge.admit("a.example.com", 443)).addresses)) == ["203.0.113.9", "2001:db8::9"]
     names.found = {1: ["10.0.0.9"], 28: []}
     with pytest.raises(Refused, match="private"):
-        await judge.route("a.example.com", 443)
+        await judge.admit("a.example.com", 443)
     with pytest.raises(Refused, match="allowed only for"):
-        await judge.route("a.example.com", 8443)
-    assert (await judge.route("203.0.113.7", 443)).named is False
+        await judge.admit("a.example.com", 8443)
+    assert (await judge.admit("203.0.113.7", 443)).named is False
     await live.set_posture("quarantine")
     with pytest.raises(Refused, match="quarantine") as refused:
-        await judge.route("203.0.113.7", 443)
+        await judge.admit("203.0.113.7", 443)
     assert refused.value.decision.tier == "quarantine", "which no verdict opens, so that nobody is asked"
 
 
@@ -112,7 +111,7 @@ async def test_a_denial_counts_that_comes_while_the_upstream_takes_its_time(
     judge: Judge, live: LivePolicy, names: Names
 ) -> None:
     names.gate.clear()
-    route = asyncio.create_task(judge.route("a.example.com", 443))
+    route = asyncio.create_task(judge.admit("a.example.com", 443))
     await names.asked.wait()
     await live.apply(LiveVerdict("a.example.com", "deny", reason="enough"))
     names.gate.set()
@@ -122,39 +121,39 @@ async def test_a_denial_counts_that_comes_while_the_upstream_takes_its_time(
 
 async def test_an_alias_of_a_denied_name_is_not_dialed(judge: Judge, live: LivePolicy, names: Names) -> None:
     names.chain = ("cdn.example.net", "tracker.example")
-    assert (await judge.route("a.example.com", 443)).addresses
+    assert (await judge.admit("a.example.com", 443)).addresses
     await live.apply(LiveVerdict("tracker.example", "deny"))
     with pytest.raises(Refused, match=r"an alias of tracker\.example"):
-        await judge.route("a.example.com", 443)
+        await judge.admit("a.example.com", 443)
 
 
 async def test_a_tunnel_outlives_the_verdict_that_allowed_it(judge: Judge, live: LivePolicy) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=0.2)
     await live.apply(LiveVerdict("new.example.com:443", "allow", "once", soon))
-    assert judge.holds("new.example.com", 443, "203.0.113.9")
-    expiry = asyncio.create_task(live.expire())
+    assert judge.allows_tunnel("new.example.com", 443, "203.0.113.9")
+    expiry = asyncio.create_task(live.expire_verdicts())
     async with asyncio.timeout(30):
-        while judge.decide("new.example.com", 443).allowed:
+        while judge.decide_destination("new.example.com", 443).allowed:
             await asyncio.sleep(0.02)
     await live.apply(LiveVerdict("other.example.com", "allow"))
-    assert judge.holds("new.example.com", 443, "203.0.113.9")
-    assert not judge.holds("new.example.com", 443, "10.0.0.9")
+    assert judge.allows_tunnel("new.example.com", 443, "203.0.113.9")
+    assert not judge.allows_tunnel("new.example.com", 443, "10.0.0.9")
     with pytest.raises(Refused):
-        await judge.route("new.example.com", 443)
+        await judge.admit("new.example.com", 443)
     await live.apply(LiveVerdict("new.example.com", "deny"))
-    assert not judge.holds("new.example.com", 443, "203.0.113.9")
+    assert not judge.allows_tunnel("new.example.com", 443, "203.0.113.9")
     expiry.cancel()
 
 
 async def test_a_verdict_given_meanwhile_counts(live: LivePolicy, names: Names) -> None:
     class Person:
-        def blocked(self, request: Request) -> None: ...
-        async def hold(self, request: Request) -> None:
+        def report_refusal(self, refused: RefusedDestination) -> None: ...
+        async def delay_answer(self, request: RefusedDestination) -> None:
             assert request.client == ("tcp", 40_000)
             await live.apply(LiveVerdict(f"{request.name}:{request.port}", "allow"))
 
     judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
-    assert (await judge.route("new.example.com", 443, 40_000)).addresses
+    assert (await judge.admit("new.example.com", 443, 40_000)).addresses
 
 
 class Fixed:
@@ -162,15 +161,15 @@ class Fixed:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.given = Route((ip_address("127.0.0.1"),), opaque=False, named=True)
+        self.given = EgressDecision((ip_address("127.0.0.1"),), opaque=False, named=True)
         self.allowed = True
         self.client = 0
 
-    def holds(self, host: str, port: int, address: str) -> bool:
+    def allows_tunnel(self, host: str, port: int, address: str) -> bool:
         del host, port, address
         return self.allowed
 
-    async def route(self, host: str, port: int, client: int) -> Route:
+    async def admit(self, host: str, port: int, client: int) -> EgressDecision:
         del port
         if host.startswith("held."):
             await asyncio.Event().wait()
@@ -200,7 +199,7 @@ async def upstream() -> AsyncIterator[tuple[int, list[bytes]]]:
 async def proxy(upstream: tuple[int, list[bytes]], tmp_path: Path) -> AsyncIterator[Any]:
     sightings = Sightings(AuditLog(tmp_path / "audit.jsonl"), clock=asyncio.get_running_loop().time)
     judge = Fixed(upstream[0])
-    proxy: Any = EgressProxy(judge, sightings, Meter(Limits(burst=8, per_second=0, up=100_000)))  # type: ignore[arg-type]
+    proxy: Any = EgressProxy(judge, sightings, HostUsage(HostLimits(burst=8, per_second=0, up=100_000)))  # type: ignore[arg-type]
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     task = asyncio.create_task(proxy.serve(listener))
     proxy.port, proxy.judge, proxy.target = listener.getsockname()[1], judge, f"a.example.com:{upstream[0]}".encode()
@@ -323,7 +322,7 @@ async def test_a_denial_ends_a_busy_flow_whenever_it_comes(proxy: Any, *, plain:
             for _ in range(number):
                 await asyncio.sleep(0)
             proxy.judge.allowed = False
-            proxy.reconsider()
+            proxy.reconsider_tunnels()
             proxy.judge.allowed = True
             async with asyncio.timeout(2):
                 with suppress(ConnectionError):
@@ -396,19 +395,19 @@ async def test_connections_that_get_nowhere_give_way(proxy: Any, head: bytes) ->
 @pytest.mark.attack("RES-1")
 async def test_only_so_many_wait_for_a_person(live: LivePolicy, names: Names) -> None:
     class Person:
-        def blocked(self, request: Request) -> None: ...
-        async def hold(self, request: Request) -> None:
+        def report_refusal(self, refused: RefusedDestination) -> None: ...
+        async def delay_answer(self, request: RefusedDestination) -> None:
             await asyncio.Event().wait()
 
     judge = Judge(live, names, list, Person())  # type: ignore[arg-type]
-    waiting = [asyncio.create_task(judge.route(f"n{number}.example", 443)) for number in range(MAX_HELD)]
+    waiting = [asyncio.create_task(judge.admit(f"n{number}.example", 443)) for number in range(MAX_DELAYED)]
     await asyncio.sleep(0)
     with pytest.raises(Refused):
-        await asyncio.wait_for(judge.route("one.more.example", 443), 5)
+        await asyncio.wait_for(judge.admit("one.more.example", 443), 5)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
-    assert judge._held == 0
+    assert judge._delayed == 0
 
 
 @pytest.mark.attack("NET-2")
@@ -423,7 +422,7 @@ async def test_a_denial_and_a_budget_end_a_tunnel(
     assert proxy.judge.client == writer.get_extra_info("sockname")[1]
     assert [row["reason"] for row in read_audit(tmp_path / "audit.jsonl")] == ["tunnel of unknown content"]
     proxy.judge.allowed = False
-    proxy.reconsider()
+    proxy.reconsider_tunnels()
     async with asyncio.timeout(1):
         assert await reader.read() == b""
     writer.close()

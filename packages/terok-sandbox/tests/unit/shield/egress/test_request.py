@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.egress.request import MAX_HEAD, Head, RequestError, split_head
+from terok_sandbox.shield.egress.request import MAX_HEAD, BadProxyRequest, Head, split_head
 from terok_sandbox.shield.egress.request import parse_head as parse_whole_head
 
 GET = b"GET http://a.example/x?y HTTP/1.1\r\nHost: a.example\r\n"
@@ -56,7 +56,7 @@ def test_what_is_sent_on_is_written_anew() -> None:
     ],
 )
 def test_requests_that_could_be_read_twice_are_refused(head: bytes) -> None:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(BadProxyRequest) as refused:
         parse_head(head)
     assert refused.value.status in (400, 405)
 
@@ -66,7 +66,7 @@ def test_any_bytes_are_a_head_or_refused(junk: bytes) -> None:
     for data in (junk, GET + junk + b"\r\n", b"CONNECT " + junk + b" HTTP/1.1\r\n"):
         try:
             head = parse_head(data)
-        except RequestError:
+        except BadProxyRequest:
             continue
         assert 0 < head.port < 65536
         assert head.forward.count(b"\r\n\r\n") <= 1
@@ -76,5 +76,5 @@ def test_any_bytes_are_a_head_or_refused(junk: bytes) -> None:
 def test_heads_are_bounded() -> None:
     assert split_head(b"GET ") is None
     assert split_head(GET + b"\r\nrest") == (GET + b"\r\n", b"rest")
-    with pytest.raises(RequestError, match="too large"):
+    with pytest.raises(BadProxyRequest, match="too large"):
         split_head(b"a" * (MAX_HEAD + 1))

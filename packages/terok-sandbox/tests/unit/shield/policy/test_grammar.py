@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.live_store import LiveVerdict
-from terok_sandbox.shield.policy.grammar import MAX_LINE, MAX_LINES, WEB, Service, parse_line, parse_tier
+from terok_sandbox.shield.policy.grammar import MAX_LINE, MAX_LINES, WEB, Service, parse_policy_line, parse_tier
 from terok_sandbox.shield.policy_file import parse_policy_file
 from terok_sandbox.shield.wall import Destination
 
@@ -32,7 +32,7 @@ OVERRIDE = '%reason="lab" %expires=2099-01-01T00:00:00Z'
     ],
 )
 def test_targets_and_services(line: str, target: str, services: tuple[Service, ...]) -> None:
-    rule = parse_line(line)
+    rule = parse_policy_line(line)
     assert rule is not None
     assert (rule.name or str(rule.network), rule.services) == (target, services)
 
@@ -43,8 +43,8 @@ def test_targets_and_services(line: str, target: str, services: tuple[Service, .
 )
 def test_a_range_of_ports_is_refused_wherever_it_is_written(target: str) -> None:
     writings = [
-        lambda: parse_line(f"+ {target}"),
-        lambda: parse_line(f"- {target}", tier="security_deny"),
+        lambda: parse_policy_line(f"+ {target}"),
+        lambda: parse_policy_line(f"- {target}", tier="security_deny"),
         lambda: parse_policy_file(f"+ {target}\n", "a.policy"),
         lambda: LiveVerdict(target, "allow").rule(),
         lambda: LiveVerdict(target, "deny").rule(),
@@ -63,13 +63,13 @@ def test_a_range_of_ports_cannot_be_built() -> None:
 
 
 def test_metadata_and_comments() -> None:
-    rule = parse_line('+ *.example.com:443 %reason="why # not" %expires=2030-01-31T12:00:00+01:00 # note')
+    rule = parse_policy_line('+ *.example.com:443 %reason="why # not" %expires=2030-01-31T12:00:00+01:00 # note')
     assert rule is not None
     assert rule.wildcard
     assert rule.reason == "why # not"
     assert rule.expires == datetime(2030, 1, 31, 11, tzinfo=UTC)
-    assert parse_line("  # nothing") is None
-    assert parse_line("") is None
+    assert parse_policy_line("  # nothing") is None
+    assert parse_policy_line("") is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_metadata_and_comments() -> None:
 @pytest.mark.attack("ADDR-1")
 def test_only_one_spelling_of_a_target_is_accepted(target: str) -> None:
     with pytest.raises(PolicyError, match=r"^project_allow:1: "):
-        parse_line(f"+ {target}")
+        parse_policy_line(f"+ {target}")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_list_of_another_shape_is_an_error_and_no_policy(lines: object) -> Non
 @given(st.text(max_size=80))
 def test_any_text_parses_or_is_refused_by_name(text: str) -> None:
     try:
-        rule = parse_line("+ " + text)
+        rule = parse_policy_line("+ " + text)
     except PolicyError as error:
         assert error.message.startswith("project_allow:1: ")
     else:
@@ -171,4 +171,4 @@ def test_any_text_parses_or_is_refused_by_name(text: str) -> None:
 @pytest.mark.attack("HOST-1")
 def test_a_byte_outside_the_alphabet_is_never_ignored(text: str) -> None:
     with pytest.raises(PolicyError):
-        parse_line(f"+ evil{text}.example.com")
+        parse_policy_line(f"+ evil{text}.example.com")

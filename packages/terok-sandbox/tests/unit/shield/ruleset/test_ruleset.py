@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from terok_sandbox.shield.errors import PolicyError, RulesetMismatch
 from terok_sandbox.shield.policy import Policy, Service
-from terok_sandbox.shield.ruleset import Learned, host_command, learn_command, lifetime, render, verify
+from terok_sandbox.shield.ruleset.commands import Opening, host_command, lifetime, open_command
+from terok_sandbox.shield.ruleset.render import render
+from terok_sandbox.shield.ruleset.verify import verify
 from terok_sandbox.sidecar import PolicyTiers
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -249,12 +251,12 @@ def test_an_unusable_listing_is_a_mismatch(junk: str | bytes) -> None:
 def test_learned_addresses_enter_with_their_port_and_time() -> None:
     https, any_port = Service("tcp", 443), Service("tcp", None)
     learned = [
-        Learned(ip_address("203.0.113.9"), https, override=False, seconds=60),
-        Learned(ip_address("203.0.113.9"), https, override=False, seconds=90),
-        Learned(ip_address("2001:db8::9"), any_port, override=True, seconds=300),
+        Opening(ip_address("203.0.113.9"), https, override=False, seconds=60),
+        Opening(ip_address("203.0.113.9"), https, override=False, seconds=90),
+        Opening(ip_address("2001:db8::9"), any_port, override=True, seconds=300),
     ]
     given = "\f".join(
-        [render(Policy(), host_addresses=HOSTS, now=NOW), *[learn_command(learned)] * 2, host_command(["192.0.2.56"])]
+        [render(Policy(), host_addresses=HOSTS, now=NOW), *[open_command(learned)] * 2, host_command(["192.0.2.56"])]
     )
     table = json.loads(in_namespace(LOAD, given))
     (v4,) = _objects(table, "set", name="learned4")[0]["elem"]

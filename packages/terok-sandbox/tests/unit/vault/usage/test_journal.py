@@ -7,7 +7,7 @@ import pytest
 from terok_sandbox.audit import timestamp
 from terok_sandbox.vault.usage import journal as module
 from terok_sandbox.vault.usage.budget import Totals
-from terok_sandbox.vault.usage.journal import MAX_GROUPS, Journal, read_rows, settled_rows
+from terok_sandbox.vault.usage.journal import MAX_GROUPS, Journal, read_rows, read_usage
 
 
 def opened(number: int, cost: int = 100) -> dict[str, object]:
@@ -26,7 +26,7 @@ def settled(number: int, model: str = "m") -> dict[str, object]:
 
 
 def shown(path: Path) -> Totals:
-    return sum((module.totals_of(row) for row in settled_rows(path)), Totals())
+    return sum((module.totals_of(row) for row in read_usage(path)), Totals())
 
 
 def test_what_is_open_is_pending_and_what_is_settled_is_used(tmp_path: Path) -> None:

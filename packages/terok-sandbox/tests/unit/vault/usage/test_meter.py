@@ -21,7 +21,7 @@ from terok_sandbox.vault.usage import handlers
 from terok_sandbox.vault.usage.asked import Asked
 from terok_sandbox.vault.usage.budget import Totals, reached
 from terok_sandbox.vault.usage.counts import Usage
-from terok_sandbox.vault.usage.journal import Journal, project_dir, settled_rows
+from terok_sandbox.vault.usage.journal import Journal, project_dir, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import Observation, Opened
 from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
@@ -68,7 +68,7 @@ def test_an_exchange_is_written_down_and_priced(wiring: UsageWiring) -> None:
     exchange(meter, ROUTES["anthropic"], {"no": "usage"})
     exchange(meter, ROUTES["anthropic"], {"no": "usage"}, path="/v1/models")
     exchange(meter, ROUTES["anthropic"], path="/v1/conversations/conv_0")
-    first, guessed, free, elsewhere = settled_rows(wiring.journal)
+    first, guessed, free, elsewhere = read_usage(wiring.journal)
     assert elsewhere["cost_nano"] == first["cost_nano"], (
         "an answer that says its usage is counted wherever it comes from"
     )
@@ -150,7 +150,7 @@ def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring
     assert meter.admit(token(), route, "GET", "/v1/models") is None
     for observer in under_way:
         observer.end(0, 0, "upstream_refused")
-    assert sum(row["cost_nano"] for row in settled_rows(wiring.journal)) == 0, "no provider has got them"
+    assert sum(row["cost_nano"] for row in read_usage(wiring.journal)) == 0, "no provider has got them"
     assert isinstance(meter.release(route, Asked(Usage(output=999_999), ("gpt-5-pro",))), Opened), "the first one goes"
     assert meter.admit(token(), route, "POST", "/v1/messages").reason == "budget_busy"
 
@@ -177,7 +177,7 @@ def test_each_answer_in_a_websocket_is_counted_when_it_is_there(wiring: UsageWir
     assert refusal is not None and "320 of 300 tokens" in refusal.message
     observer.feed(b"x" * 400)
     observer.end(10, 1000, "budget_exceeded")
-    rows = list(settled_rows(wiring.journal))
+    rows = list(read_usage(wiring.journal))
     assert [(row["model"], row["input"], row["output"]) for row in rows] == [
         ("gpt-5", 100, 60),
         ("gpt-5", 100, 60),
@@ -195,7 +195,7 @@ def test_a_websocket_that_ends_before_its_answer_pays_for_it(wiring: UsageWiring
     asked = {"type": "response.create", "model": "gpt-5", "max_output_tokens": 1000, "previous_response_id": "resp_1"}
     assert observer.ask(json.dumps(asked).encode(), last=True) is None
     observer.end(100, 0, "client_left")
-    first, last = settled_rows(wiring.journal)
+    first, last = read_usage(wiring.journal)
     assert (first["input"], first["output"], first["estimated"]) == (400_000, 1000, True) and last["cost_nano"] == 0
 
 
@@ -220,7 +220,7 @@ def test_a_client_that_leaves_before_the_last_count_saves_nothing(wiring: UsageW
             observer.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
         now[0] = seconds
         observer.end(100, 10_000, outcome)
-    left, cut, thinking, long, counted = settled_rows(wiring.journal)
+    left, cut, thinking, long, counted = read_usage(wiring.journal)
     assert left["input"] == cut["input"] == 10 and 1500 < left["output"] == cut["output"] < 3000
     assert left["estimated"] and cut["estimated"]
     assert thinking["output"] == left["output"] + 4000, "what is thought in hiding is assumed"
@@ -252,7 +252,7 @@ def test_documents_on_their_way_take_bounded_memory(wiring: UsageWiring, monkeyp
         assert meter.held == len(body)
     for observer in observers:
         observer.end(100, len(body), "complete")
-    assert [row.get("estimated", False) for row in settled_rows(wiring.journal)] == [False, True, True]
+    assert [row.get("estimated", False) for row in read_usage(wiring.journal)] == [False, True, True]
     assert meter.held == 0
 
 
@@ -266,7 +266,7 @@ def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: 
     refusal = admit(meter, route)
     assert refusal is not None and (refusal.status, refusal.reason) == (503, "usage_unavailable")
     wiring.journal.rmdir()
-    assert admit(meter, route) is None and len(list(settled_rows(wiring.journal))) == 1
+    assert admit(meter, route) is None and len(list(read_usage(wiring.journal))) == 1
 
 
 def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:

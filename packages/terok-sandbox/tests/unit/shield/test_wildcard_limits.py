@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.budget import BURST, ZoneBudget, below, shape_refusal
+from terok_sandbox.shield.wildcard_limits import BURST, WildcardLimits, below, shape_refusal
 
 
 @pytest.mark.attack("DNS-2")
@@ -27,10 +27,10 @@ def test_ordinary_host_names_pass(labels: str) -> None:
 
 @pytest.mark.attack("DNS-1")
 def test_new_names_below_a_zone_are_rationed() -> None:
-    budget = ZoneBudget()
-    taken = [budget.refusal(f"n{i}.example.com", "example.com", now=0.0) for i in range(200)]
+    budget = WildcardLimits()
+    taken = [budget.refuse_name(f"n{i}.example.com", "example.com", now=0.0) for i in range(200)]
     assert taken.count(None) == BURST
-    assert budget.refusal("n0.example.com", "example.com", now=0.0) is None  # known
-    assert budget.refusal("n0.example.net", "example.net", now=0.0) is None  # another zone
-    assert budget.refusal("late.example.com", "example.com", now=10.0) is None
+    assert budget.refuse_name("n0.example.com", "example.com", now=0.0) is None  # known
+    assert budget.refuse_name("n0.example.net", "example.net", now=0.0) is None  # another zone
+    assert budget.refuse_name("late.example.com", "example.com", now=10.0) is None
     assert below("a.b.example.com", "example.com") == "a.b"
