@@ -6,9 +6,11 @@ Resolver, egress proxy and the verbs that explain a decision all ask here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy import Decision
@@ -48,7 +50,7 @@ def is_local(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Wall:
     """Judges what is asked for; `own` are the host's addresses and networks, which nothing opens."""
 
@@ -150,7 +152,7 @@ class Wall:
         return self._passing(decision)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Destination:
     """A host to judge; without a port it is a name, and the question is whether it may be resolved."""
 

@@ -217,7 +217,8 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert 'log prefix "terok down"' in out
     assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
     assert handlers.resolve(name="c1", host="A.Example.com.", as_json=False) == 0
-    assert "203.0.113.9: allow" in (out := capsys.readouterr().out) and "10.0.0.1: deny: private" in out
+    out = capsys.readouterr().out
+    assert "203.0.113.9: allow" in out and "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
             ask(SandboxConfig().gateway_socket("c1"), verb, **fields)
