@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from terok_util import atomic_write
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config import SandboxConfig
 
 DOSSIER_FILE: Final = "dossier.json"
 _MAX_DOSSIER: Final = 16 * 1024

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def watch(*, as_json: bool, container: str | None) -> None:
     """Ask in this terminal, or print events as JSON lines."""
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+    from terok_sandbox.clearance.client import MultiSocketSubscriber
 
     config = SandboxConfig.load()
     async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:

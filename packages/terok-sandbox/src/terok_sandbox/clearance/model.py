@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from terok_util.text import safe_text
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.lookalike import is_punycode, registrable_domain
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
 
 Action = Literal["allow", "deny"]
 Duration = Literal["once", "minutes", "task", "project"]

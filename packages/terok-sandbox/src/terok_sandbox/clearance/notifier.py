@@ -14,11 +14,11 @@ from typing import Final
 
 from terok_util import TerokError
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.desktop import Desktop, DesktopUnavailable
 from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 from terok_sandbox.clearance.present import body, headline, plain
-from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.config import SandboxConfig
 
 _log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from terok_sandbox.clearance.present import details, headline, outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from terok_sandbox.clearance.client import MultiSocketSubscriber
     from terok_sandbox.clearance.events import ClearanceEvent
     from terok_sandbox.clearance.model import Duration
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 
 HELP: Final = """\
 a N [SCOPE] [REASON]   allow request N

@@ -12,25 +12,22 @@ import json
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, Any, Final, cast
 
 from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.runtime.engine import podman
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy_file import read_policy_file
 from terok_sandbox.shield.profiles import profile_lines, profile_overrides
 from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
 from terok_sandbox.sidecar import PolicyTiers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from terok_sandbox.config import SandboxConfig
 
 LEARNED: Final = ("@pip", "@npm", "@apt")
 """The symbols whose redirects setup learns."""

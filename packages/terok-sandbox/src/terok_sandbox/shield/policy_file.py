@@ -7,21 +7,17 @@ A line is a rule, a tier in brackets (`[override]`; rules before the first one a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy, Rule, parse_policy_line
+from terok_sandbox.shield.policy import Decision, Policy, Rule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
 from terok_sandbox.shield.wall import Destination, Wall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from terok_sandbox.shield.policy import Decision
 
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
 

@@ -13,18 +13,16 @@ and a deny rule closes every port and protocol.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy.addresses import Network, floor_covers, parse_network
 from terok_sandbox.shield.policy.names import check_name, is_floor_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 Protocol = Literal["tcp", "udp"]
 Tier = Literal["live_deny", "override", "security_deny", "provider_allow", "project_allow", "live_allow"]
