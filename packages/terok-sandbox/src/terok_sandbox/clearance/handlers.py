@@ -37,7 +37,7 @@ async def watch(*, as_json: bool, container: str | None) -> None:
 
 
 def list_waiting(*, as_json: bool, container: str | None) -> None:
-    """Print what waits now."""
+    """Print the questions that wait now."""
     sockets = gateway_sockets(SandboxConfig.load(), container)
     if container is not None and not sockets:
         raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
@@ -54,7 +54,7 @@ def list_waiting(*, as_json: bool, container: str | None) -> None:
 
 
 def allow(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
-    """Allow what a request asks for."""
+    """Allow the target of a request."""
     _decide(request, _verdict("allow", once, minutes, task, project, reason))
 
 

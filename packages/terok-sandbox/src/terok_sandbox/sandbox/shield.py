@@ -67,8 +67,8 @@ class _HostAddresses:
 class Shield:
     """The wall of a sandboxed container, which need not run. Raises ShieldError if there is no such container.
 
-    What changes it is in force, and kept over restarts, when the call returns. NotKept says that it is in force only,
-    NotInForce that the container runs without it. `warn` is told what else is not as it should be.
+    A change is in force, and kept over restarts, when its call returns. NotKept says that it is in force only,
+    NotInForce that the container runs without it. `warn` takes messages about other problems.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Shield:
 
     @property
     def live(self) -> LiveState:
-        """What was last written down of posture and live verdicts."""
+        """Posture and live verdicts as last written to disk."""
         return load_live(self._sidecar.gateway_dir / LIVE_FILE)
 
     @property
@@ -101,7 +101,7 @@ class Shield:
 
     @property
     def wall(self) -> Wall:
-        """What decides in the container: its policy, its posture, and the addresses of this host."""
+        """The wall that decides in the container: its policy, its posture, and the addresses of this host."""
         from terok_sandbox.shield.wall import Wall
 
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())

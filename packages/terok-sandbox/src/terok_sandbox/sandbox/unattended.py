@@ -56,7 +56,7 @@ def _pid(config: SandboxConfig, name: str) -> int:
 
 
 def posture_in_force(target: Target) -> Posture | Literal["none"]:
-    """Return the posture that the rules in the kernel have, `none` where there are no rules of ours."""
+    """Return the posture that the rules in the kernel have, `none` without our rules."""
 
     async def look(channel: NftChannel) -> str:
         return "".join([await channel.run(f"list chain {TABLE} {one}") for one in posture_chains("up")])

@@ -1,4 +1,4 @@
-"""What outlives a gateway: live verdicts and posture, and the addresses that names have opened."""
+"""The state that outlives a gateway: live verdicts and posture, and the addresses that names have opened."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _lost(path: Path, error: Exception) -> ShieldError:
 
 
 class Openings:
-    """Which addresses names have opened, so that a later denial can close them and end their flows.
+    """The addresses that names have opened, so that a later denial can close them and end their flows.
 
     A flow outlives the time for which its address was open, and the gateway too; so does this. Times are to an hour;
     `clock` is in seconds since the epoch.

@@ -1,4 +1,4 @@
-"""Policy files: rules by tier, and what the writer expects of them.
+"""Policy files: rules by tier, and expectations of them.
 
 A line is a rule, a tier in brackets (`[override]`; rules before the first one are `project_allow`), a registry like
 `@pip` or an expectation: `expect allow host.example:443`, `expect deny 192.0.2.1:22/udp`.
@@ -90,8 +90,8 @@ def read_policy_file(path: str | Path) -> PolicyFile:
 
 def _tier(name: str, source: str, number: int) -> Tier:
     if name not in LAUNCH_TIERS:
-        hint = f"one of {', '.join(LAUNCH_TIERS)}"
-        raise PolicyError(f"{source}:{number}: there is no tier {name[:40]!r}", hint=hint)
+        hint = f"use one of {', '.join(LAUNCH_TIERS)}"
+        raise PolicyError(f"{source}:{number}: unknown tier {name[:40]!r}", hint=hint)
     return name
 
 
