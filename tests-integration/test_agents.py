@@ -221,7 +221,8 @@ def test_a_vendor_s_own_page_is_served_behind_the_token_and_models_come_through_
     assert "gpt-stub" in names
     settings = task.sh(*inside, "cat", "/home/dev/.config/opencode/opencode.json").json()
     assert set(settings["provider"]["terok"]["models"]) == set(names)
-    assert "* opencode" in task.sh(*inside, "hilfe").out
+    assert "* opencode" in task.sh(*inside, "terok-help").out
+    assert "* opencode" in task.sh(*inside, "hilfe").out, "its former name"
     registry = "NPM_CONFIG_REGISTRY=https://registry.example.test"
     refused_words = task.sh(*inside, "env", registry, "terok-update", "opencode", code=1).err
     assert "registry.example.test is not in reach" in refused_words

@@ -33,7 +33,7 @@ def test_a_person_works_in_a_terminal_and_the_stop_hands_the_commit_over(
     assert "there is no terminal here" in without.err
     first = terminal("terok-executor", "login", container)
     first.expect("[terok]")
-    first.type("hilfe; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")
+    first.type("terok-help; touch $TEROK_SHARED_DIR/from-inside; echo marker-$((20+3))\r")
     first.expect("marker-23")
     first.expect("Demo agent")
     assert (shared / "from-inside").exists()

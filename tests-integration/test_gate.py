@@ -16,7 +16,7 @@ import pytest
 from gate_hosts import NAME, https_host, leading_to, ssh_host
 from support import BASE, Done, Shell, contacts, tool
 from terok.stub import Script, running_stub
-from terok_executor.launch.policy import upstream_lines
+from terok_executor.roster.egress import upstream_lines
 from terok_sandbox import RunSpec, Sandbox, Wiring
 from terok_sandbox.gate.credentials import UpstreamAccess
 from terok_sandbox.gate.errors import UpstreamUnreachable

@@ -49,23 +49,23 @@ with lazy_imports(globals()):
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
+    from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import parse_md_agent as parse_md_agent
     from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
-    from terok_executor.launch.krun import KrunHost as KrunHost
-    from terok_executor.launch.krun import KrunHostKeypair as KrunHostKeypair
+    from terok_executor.launch.prepared import KrunHost as KrunHost
+    from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
     from terok_executor.launch.request import AgentRequest as AgentRequest
     from terok_executor.launch.request import LaunchRequest as LaunchRequest
     from terok_executor.launch.request import RunOptions as RunOptions
     from terok_executor.launch.request import ToolRequest as ToolRequest
     from terok_executor.launch.resume import inject_prompt as inject_prompt
-    from terok_executor.launch.seeding import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
-    from terok_executor.launch.subagents import SubAgent as SubAgent
-    from terok_executor.launch.subagents import parse_md_agent as parse_md_agent
     from terok_executor.launch.task_files import AgentConfigSpec as AgentConfigSpec
     from terok_executor.launch.task_files import RunRecord as RunRecord
     from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
+    from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
     from terok_executor.roster.install import InstallSpec as InstallSpec
@@ -81,9 +81,9 @@ with lazy_imports(globals()):
     from terok_executor.roster.types import MountSpec as MountSpec
     from terok_executor.roster.types import Tool as Tool
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
+    from terok_executor.runner.container_care import Outcome as Outcome
     from terok_executor.runner.delivery import Delivery as Delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
-    from terok_executor.runner.follow import Outcome as Outcome
     from terok_executor.runner.preflight import CheckResult as CheckResult
     from terok_executor.runner.preflight import Preflight as Preflight
     from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready

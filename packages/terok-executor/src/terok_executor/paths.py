@@ -39,6 +39,11 @@ def clone_cache_dir() -> Path:
     return state_dir() / "clone-cache"
 
 
+def config_file() -> Path:
+    """Return where the user's `config.yml` is."""
+    return namespace_config_dir() / "config.yml"
+
+
 def user_roster_dir(kind: str) -> Path:
     """Directory of the user's YAML files of one kind: `agents` or `providers`."""
     return namespace_config_dir() / kind

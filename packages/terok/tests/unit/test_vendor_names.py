@@ -13,8 +13,6 @@ WHEELS = ("terok_util", "terok_sandbox", "terok_executor", "terok_acp", "terok")
 EXEMPT = ("stub", "resources")
 """The stub speaks the vendors' protocols, and resources are the data."""
 FORMATS = {
-    "terok_sandbox/gate/forge.py": "the interfaces of forges",
-    "terok_sandbox/gate/inspect/secrets.py": "the forms of keys",
     "terok_sandbox/vault/usage/counts.py": "how answers count tokens",
 }
 """Modules about formats that others have made."""

@@ -17,7 +17,7 @@ from terok_executor.auth.extract import MAX_FILE_BYTES, extract
 from terok_executor.auth.files import read_inside, shred_tree
 from terok_executor.auth.session import LOGIN_SECONDS
 from terok_executor.integrations.sandbox import PolicyTiers, RunSpec, Sandbox, Sharing, VolumeSpec, Wiring
-from terok_executor.launch.policy import allow_lines
+from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.types import Agent, LoginSpec
 
 NAME_PREFIX = "terok-login-"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_module
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import namespace_config_dir, read_file
+from terok_util import namespace_config_dir, read_file, show, table
 
-from terok_executor.cli.table import print_table
 from terok_executor.roster.roster import AgentRoster, about
 
 if TYPE_CHECKING:
@@ -21,17 +18,14 @@ MAX_BYTES = 4 * 1024 * 1024
 """Of a lock file."""
 
 
-def list_agents(everything: bool, json: bool) -> int:
+def list_agents(everything: bool, as_json: bool) -> int:
     """Print the agents, and with `everything` the providers and tools."""
     rows = _rows(AgentRoster.load(), everything=everything)
-    if json:
-        print(json_module.dumps(rows, indent=2, ensure_ascii=False))
-    else:
-        print_table((key.upper() for key in rows[0]), (row.values() for row in rows))
+    show(rows, as_json, table([key.upper() for key in rows[0]], (list(row.values()) for row in rows)))
     return 0
 
 
-def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
+def update(agents: list[str], check: bool, into: str | None, as_json: bool) -> int:
     """Move agents, or tools by name, to the newest versions, with files in the configuration directory or another."""
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
     from terok_executor.image.update import write_moves
@@ -41,19 +35,18 @@ def update(agents: list[str], check: bool, into: str | None, json: bool) -> int:
     known: dict[str, Installed] = {**roster.agents, **roster.tools}
     names = parse_selection(",".join(agents), roster.agents, roster.tools)
     moves, pins = _newest([known[name] for name in names], load_lock())
-    told: dict[str, Any] = {"moves": [asdict(move) for move in moves], "written": None}
-    for move in () if json else moves:
+    report: dict[str, Any] = {"moves": moves, "written": None}
+    for move in () if as_json else moves:
         print(f"{move.agent}: {move.present} -> {move.newest}")
     if check or pins == Lock():
-        _tell(told, json, "nothing was written" if moves else "every agent is at its newest version")
+        show(report, as_json, "nothing was written" if moves else "every agent is at its newest version")
         return int(bool(moves))
     directory = Path(into) if into else namespace_config_dir()
     path = directory / LOCK_FILE
     present = parse_lock(str(path), read_file(path, MAX_BYTES)) if path.exists() else Lock()
     write_moves(directory, moves, pins, present)
-    _tell(
-        {**told, "written": str(directory)}, json, f"written to {directory}; `terok-executor build` makes images of it"
-    )
+    done = f"written to {directory}; `terok-executor build` makes images of it"
+    show({**report, "written": directory}, as_json, done)
     return 0
 
 
@@ -87,10 +80,6 @@ def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
         if not (found.pip.items() <= known.pip.items() and found.files.items() <= known.files.items()):
             pins = found.over(pins)
     return moves, pins
-
-
-def _tell(told: dict[str, Any], json: bool, text: str) -> None:
-    print(json_module.dumps(told, indent=2) if json else text)
 
 
 def set_agents(selection: str) -> int:

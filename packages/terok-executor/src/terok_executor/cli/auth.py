@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_module
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from terok_util import safe_text
+from terok_util import safe_text, show, table
 
 from terok_executor.auth.status import CredentialStatus, credential_status
-from terok_executor.cli.table import print_table
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import SandboxConfig
 from terok_executor.roster.loader import load_providers
@@ -29,13 +26,13 @@ def auth(
     from_file: str | None,
     from_command: str | None,
     base: str | None,
-    json: bool,
+    as_json: bool,
 ) -> int:
     """Do what the first word says; any other word names what to sign in to."""
     if action == "list":
-        return _show(credential_status(SandboxConfig.load(), load_providers()), json=json)
+        return _show(credential_status(SandboxConfig.load(), load_providers()), as_json=as_json)
     if action == "status":
-        return _status(name, credential_set, json=json)
+        return _status(name, credential_set, as_json=as_json)
     if action == "remove":
         return _remove(name, credential_set)
     if name is not None:
@@ -48,7 +45,7 @@ def auth(
     )
 
 
-def _status(name: str | None, credential_set: str, *, json: bool) -> int:
+def _status(name: str | None, credential_set: str, *, as_json: bool) -> int:
     """Show what one provider, or every agent's own, has in the set."""
     providers = load_providers()
     if name is not None and name in providers:
@@ -68,7 +65,7 @@ def _status(name: str | None, credential_set: str, *, json: bool) -> int:
     }
     missing = (CredentialStatus(provider, credential_set, "", "missing") for provider in wanted)
     rows = [stored.get(row.provider, row) for row in missing]
-    _show(rows, json=json)
+    _show(rows, as_json=as_json)
     bad = {"expired"} if name is None else {"expired", "missing", "unroutable"}
     return NOT_READY if any(row.state in bad for row in rows) else 0
 
@@ -79,17 +76,13 @@ def _roster() -> AgentRoster:
     return AgentRoster.load()
 
 
-def _show(rows: list[CredentialStatus], *, json: bool) -> int:
-    if json:
-        print(json_module.dumps([asdict(row) for row in rows], indent=2))
-        return 0
-    print_table(
-        ("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT"),
-        (
-            (row.provider, row.credential_set, row.type or "-", row.state, row.expires_at or "-", row.account or "-")
-            for row in rows
-        ),
+def _show(rows: list[CredentialStatus], *, as_json: bool) -> int:
+    titles = ("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT")
+    cells = (
+        (row.provider, row.credential_set, row.type or "-", row.state, row.expires_at or "-", row.account or "-")
+        for row in rows
     )
+    show(rows, as_json, table(titles, cells))
     return 0
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from terok_util import ArgDef, CommandDef
-
-_JSON = ArgDef("--json", action="store_true", help="print JSON")
+from terok_util import JSON, ArgDef, CommandDef
 
 AUTH_EPILOG = """\
   auth NAME          store an API key or sign in; NAME is a provider, or an agent for its own provider
@@ -34,7 +32,7 @@ AUTH = CommandDef(
         ArgDef("--from-file", metavar="FILE", group="way", help="take the API key from a file"),
         ArgDef("--from-command", metavar="COMMAND", group="way", help="take the API key from a program's output"),
         ArgDef("--base", metavar="IMAGE", help="base image of the sign-in's container, as for `run`"),
-        _JSON,
+        JSON,
     ),
     epilog=AUTH_EPILOG,
 )
@@ -50,7 +48,7 @@ VAULT_COMMANDS: tuple[CommandDef, ...] = (
             ArgDef(
                 "--remove", action="store_true", help="remove the files that were found, instead of only listing them"
             ),
-            _JSON,
+            JSON,
         ),
         epilog="exit code 1 if a secret was found and is still there",
         source="terok-executor",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from terok_util import show
+
 from terok_executor.cli.following import catch_termination
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine
-from terok_executor.image.progress import StepLine
 from terok_executor.image.settings import ImageSettings
+from terok_executor.image.tail import StepLine
 from terok_executor.roster.roster import AgentRoster
 
 
@@ -38,7 +39,7 @@ def build(
     family: str | None,
     rebuild: bool,
     full_rebuild: bool,
-    json: bool,
+    as_json: bool,
 ) -> int:
     """Build the images of the selected agents, or of all."""
     catch_termination()
@@ -48,8 +49,6 @@ def build(
     with build_progress() as on_line:
         builder = ImageBuilder(**image_options(base_image, family), on_line=on_line)
         images = builder.build(chosen, rebuild=rebuild, full_rebuild=full_rebuild)
-    if json:
-        print(json_module.dumps({"l0": images.l0, "l1": images.l1, "built": images.built}, indent=2))
-    else:
-        print(f"{images.l1}: {'built' if images.built else 'up to date'}")
+    made = {"l0": images.l0, "l1": images.l1, "built": images.built}
+    show(made, as_json, f"{images.l1}: {'built' if images.built else 'up to date'}")
     return 0

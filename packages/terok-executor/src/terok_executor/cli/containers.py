@@ -29,7 +29,7 @@ def login(name: str) -> int:
     exec_replace(runner.login_command(name))
 
 
-def start(name: str, prompt: str | None, prompt_file: str | None, json: bool) -> int:
+def start(name: str, prompt: str | None, prompt_file: str | None, as_json: bool) -> int:
     """Start a stopped container again; with a prompt its agent takes the conversation up, and is followed."""
     runner = AgentRunner()
     _require(runner, name)
@@ -39,7 +39,7 @@ def start(name: str, prompt: str | None, prompt_file: str | None, json: bool) ->
     catch_termination()
     started = time.monotonic()
     runner.resume(name, prompt=read_prompt(prompt, prompt_file))
-    return follow_to_end(runner, name, started=started, json=json, remove=False)
+    return follow_to_end(runner, name, started=started, as_json=as_json, remove=False)
 
 
 def stop(name: str, timeout: int) -> int:
@@ -53,14 +53,14 @@ def stop(name: str, timeout: int) -> int:
     return 0
 
 
-def deliver(name: str, remove: bool, json: bool) -> int:
+def deliver(name: str, remove: bool, as_json: bool) -> int:
     """Hand the work of a container that has ended to the gate."""
     runner = AgentRunner()
     _require(runner, name)
     catch_termination()
     started = time.monotonic()
     runner.deliver(name)
-    return follow_to_end(runner, name, started=started, json=json, remove=remove)
+    return follow_to_end(runner, name, started=started, as_json=as_json, remove=remove)
 
 
 def remove(name: str, force: bool) -> int:

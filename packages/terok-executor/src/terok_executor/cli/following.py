@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
 import signal
 import sys
 import time
 from pathlib import Path
 
-from terok_util import TerokError, safe_text
+from terok_util import TerokError, safe_text, show
 
 from terok_executor.errors import RequestError
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
@@ -26,23 +25,23 @@ def catch_termination() -> None:
             signal.signal(number, _terminated)
 
 
-def follow_to_end(runner: AgentRunner, name: str, *, started: float, json: bool, remove: bool) -> int:
+def follow_to_end(runner: AgentRunner, name: str, *, started: float, as_json: bool, remove: bool) -> int:
     """Print what the container says, then the result; returns its exit code. `started` is `time.monotonic`."""
-    output = sys.stderr if json else sys.stdout
+    output = sys.stderr if as_json else sys.stdout
 
-    def show(line: str) -> None:
+    def print_line(line: str) -> None:
         output.write(f"{line}\n")
         output.flush()
 
     kept = 0
     try:
-        outcome = runner.follow(name, show)
+        outcome = runner.follow(name, print_line)
         result = runner.result(name, outcome, duration=time.monotonic() - started)
     finally:
         if remove:
             kept = _remove(runner, name)
-    if json:
-        print(json_module.dumps(result.as_json(), indent=2))
+    if as_json:
+        show(result, as_json, "")
     else:
         print(summary(result), file=sys.stderr)
     return outcome.exit_code or kept

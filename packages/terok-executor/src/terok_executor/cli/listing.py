@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from terok_util import safe_text
+from terok_util import safe_text, show, table
 
-from terok_executor.cli.table import print_table
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ContainerState, PodmanRuntime
 from terok_executor.launch.task_files import RunRecord, load_record
@@ -22,7 +20,7 @@ MAX_LINE = 16384
 """Bytes of a line that are shown at once."""
 
 
-def list_containers(sizes: bool, json: bool) -> int:
+def list_containers(sizes: bool, as_json: bool) -> int:
     """Print every container with a run record, and its state; with `sizes` what its task takes up."""
     from terok_executor.runner.storage import TaskStorageInfo
 
@@ -40,15 +38,12 @@ def list_containers(sizes: bool, json: bool) -> int:
         }
         for record in found
     ]
-    if json:
-        print(json_module.dumps(rows, indent=2))
-        return 0
     keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
-    print_table((key.upper() for key in keys), ([str(row[key]) for key in keys] for row in rows))
+    show(rows, as_json, table([key.upper() for key in keys], ([row[key] for key in keys] for row in rows)))
     return 0
 
 
-def doctor(name: str | None, json: bool) -> int:
+def doctor(name: str | None, as_json: bool) -> int:
     """Check the containers that run: no real key in their mounts, tokens and addresses as they were made."""
     from terok_executor.integrations.sandbox import SandboxConfig, doctor_exit_code, examine
 
@@ -67,21 +62,20 @@ def doctor(name: str | None, json: bool) -> int:
 
             checks = agent_doctor_checks(SandboxConfig.load(), AgentRoster.shared(), one)
             findings += examine(checks, runtime=runtime, container=one)
-    if json:
-        print(json_module.dumps([finding.as_dict() for finding in findings], indent=2))
-    for finding in findings if not json else ():
-        found = finding.as_dict()
-        words = (found["severity"].upper(), found["container"], found["category"], found["label"], found["detail"])
-        print("  ".join(safe_text(str(word)) for word in words) + (f"; {found['hint']}" if found["hint"] else ""))
+    rows = [finding.as_dict() for finding in findings]
+    show(rows, as_json, map(_finding_line, rows))
     return doctor_exit_code(findings)
+
+
+def _finding_line(row: dict[str, Any]) -> str:
+    words = (row["severity"].upper(), row["container"], row["category"], row["label"], row["detail"])
+    return "  ".join(map(str, words)) + (f"; {row['hint']}" if row["hint"] else "")
 
 
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     """Print what the container has printed."""
     from terok_util.process import kill_tree
 
-    if tail is not None and tail < 0:
-        raise RequestError(f"--tail has to be at least 0 lines, not {tail}")
     task_dir(name)
     container = PodmanRuntime().container(name)
     if container.state == ContainerState.MISSING:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json as json_module
+import shlex
 import sys
-from dataclasses import asdict
 
-from terok_executor.cli.build import image_options
+from terok_util import TerokError, safe_text, show
+
+from terok_executor.cli.build import build, image_options
+from terok_executor.cli.setup import setup
+from terok_executor.cli.sign_in import sign_in
 from terok_executor.runner.preflight import CheckResult, Preflight
 
 NOT_READY = 3
 
 
 def preflight(
-    agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, json: bool
+    agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, as_json: bool
 ) -> int:
     """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
     looked = Preflight(
@@ -25,16 +28,16 @@ def preflight(
     checks = looked.results()
     for check in checks if fix or yes else ():
         if not check.ok and check.command and (yes or _agreed(check)):
-            _mend(check)
+            _mend(check, credential_set, base_image)
     if fix or yes:
         checks = looked.results()
-    if json:
-        print(json_module.dumps([asdict(check) for check in checks], indent=2))
-    else:
-        for check in checks:
-            state = "ok" if check.ok else "missing" if check.needed else "later"
-            print(f"{check.name:<11} {state:<8} {check.message}" + (f"; {check.fix}" if check.fix else ""))
+    show(checks, as_json, map(_line, checks))
     return NOT_READY if any(check.needed and not check.ok for check in checks) else 0
+
+
+def _line(check: CheckResult) -> str:
+    state = "ok" if check.ok else "missing" if check.needed else "later"
+    return f"{check.name:<11} {state:<8} {check.message}" + (f"; {check.fix}" if check.fix else "")
 
 
 def _agreed(check: CheckResult) -> bool:
@@ -44,8 +47,18 @@ def _agreed(check: CheckResult) -> bool:
     return sys.stdin.readline().strip().lower() in ("", "y", "yes")
 
 
-def _mend(check: CheckResult) -> None:
-    """Run the command that mends it; what it prints says how it went."""
-    from terok_executor.cli import main
-
-    main(list(check.command))
+def _mend(check: CheckResult, credential_set: str, base_image: str | None) -> None:
+    """Do what the check's command does; its own output says how it went."""
+    print(f"terok-executor {shlex.join(check.command)}", file=sys.stderr)
+    verb, *words = check.command
+    try:
+        if verb == "setup":
+            setup()
+        elif verb == "auth":
+            sign_in(
+                words[0], credential_set=credential_set, method=None, base=base_image, from_file=None, from_command=None
+            )
+        else:
+            build([words[0]], None, base_image, None, rebuild=False, full_rebuild=False, as_json=False)
+    except TerokError as error:
+        print(f"error: {safe_text(error.message)}" + (f"; {error.hint}" if error.hint else ""), file=sys.stderr)

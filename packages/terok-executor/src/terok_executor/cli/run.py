@@ -1,4 +1,4 @@
-"""`run`: one headless run, from request to result."""
+"""`run` and `run-tool`: one run, from request to result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from terok_executor.cli.following import catch_termination, follow_to_end, read_
 from terok_executor.errors import RequestError
 from terok_executor.launch.identity import host_identity
 from terok_executor.launch.instructions import INHERIT, read_instructions
-from terok_executor.launch.request import AgentRequest
+from terok_executor.launch.request import AgentRequest, ToolRequest
 from terok_executor.runner.agent_runner import AgentRunner
 
 
@@ -31,7 +31,7 @@ def run(
     family: str | None,
     no_gate: bool,
     remove: bool,
-    json: bool,
+    as_json: bool,
     **options: Any,
 ) -> int:
     """Run the agent, follow it to its end and return its exit code; `options` are fields of the request."""
@@ -39,7 +39,7 @@ def run(
     _refuse_idle(
         interactive=interactive,
         web=web,
-        options={"--json": json, "--rm": remove, "--max-turns": options["max_turns"]},
+        options={"--json": as_json, "--rm": remove, "--max-turns": options["max_turns"]},
         of_the_page={"--port": port, "--public-url": public_url or None},
     )
     if git_identity_from_host:
@@ -62,7 +62,26 @@ def run(
     record = runner.start(request)
     if interactive:
         return _interactive(runner, record.container, request.model)
-    return follow_to_end(runner, record.container, started=started, json=json, remove=remove)
+    return follow_to_end(runner, record.container, started=started, as_json=as_json, remove=remove)
+
+
+def run_tool(
+    tool_args: list[str],
+    no_gate: bool,
+    base_image: str | None,
+    family: str | None,
+    remove: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Run the tool, follow it to its end and return its exit code; `options` are fields of the request."""
+    words = tuple(tool_args[1:] if tool_args[:1] == ["--"] else tool_args)
+    request = ToolRequest(tool_args=words, gate=not no_gate, **image_options(base_image, family), **options)
+    catch_termination()
+    started = time.monotonic()
+    runner = AgentRunner(on_line=progress)
+    record = runner.start_tool(request)
+    return follow_to_end(runner, record.container, started=started, as_json=as_json, remove=remove)
 
 
 def _refuse_idle(

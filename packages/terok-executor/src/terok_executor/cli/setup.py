@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from terok_util import remove_tree
+from terok_util import remove_tree, show
 
 from terok_executor.image.settings import ImageSettings
 from terok_executor.integrations.sandbox import SandboxConfig
@@ -41,7 +41,7 @@ def remove_images(podman: ImagePodman) -> int:
     """Remove every image of ours and what builds have left, say what cannot be removed and why; returns how many."""
     from terok_executor.image.builder import our_images
     from terok_executor.image.context import CONTENT_LABEL
-    from terok_executor.image.workshop import remove_leavings
+    from terok_executor.image.podman import remove_leavings
 
     left = 0
     remove_leavings(podman)
@@ -58,13 +58,10 @@ def remove_images(podman: ImagePodman) -> int:
     return left
 
 
-def show_config(json: bool) -> int:
+def show_config(as_json: bool) -> int:
     """Print paths and settings in effect."""
     values = _effective()
-    if json:
-        print(json_module.dumps(values, indent=2))
-        return 0
-    print("\n".join(_yaml(values)))
+    show(values, as_json, _yaml(values))
     return 0
 
 
@@ -75,7 +72,7 @@ def _yaml(values: dict[str, Any], indent: str = "") -> Iterator[str]:
             yield f"{indent}{key}:"
             yield from _yaml(value, indent + "  ")
         else:
-            yield f"{indent}{key}: {json_module.dumps(value, ensure_ascii=False)}"
+            yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
 
 
 def _effective() -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from terok_util import COMPLETIONS, ArgDef, CommandDef
+from terok_util import COMPLETIONS, JSON, TAIL, ArgDef, CommandDef
 
 from terok_executor.cli.auth_verbs import AUTH, VAULT_COMMANDS
 
 _CLI = "terok_executor.cli"
 
-_JSON = ArgDef("--json", action="store_true", help="print JSON")
 _BASE = ArgDef(
     "--base",
     dest="base_image",
@@ -110,7 +109,7 @@ RUN = CommandDef(
         ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
         ArgDef("--timezone", metavar="ZONE", help="time zone, such as Europe/Berlin (default: the host's)"),
         ArgDef("--rm", dest="remove", action="store_true", help="remove the container once its work is in the gate"),
-        _JSON,
+        JSON,
     ),
     epilog=EXIT_CODES,
 )
@@ -118,7 +117,7 @@ RUN = CommandDef(
 RUN_TOOL = CommandDef(
     "run-tool",
     help="run a sidecar tool on a repository",
-    handler=f"{_CLI}.run_tool:run_tool",
+    handler=f"{_CLI}.run:run_tool",
     args=(
         ArgDef("tool", metavar="TOOL", help="which tool; see `agents list --all`"),
         ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
@@ -137,7 +136,7 @@ RUN_TOOL = CommandDef(
         ArgDef("--timeout", type=int, default=600, metavar="SECONDS", help="end the tool after (default: 600)"),
         ArgDef("--timezone", metavar="ZONE", help="time zone (default: the host's)"),
         ArgDef("--rm", dest="remove", action="store_true", help="remove the container when the tool has ended"),
-        _JSON,
+        JSON,
     ),
     epilog=EXIT_CODES,
 )
@@ -150,7 +149,7 @@ AGENTS = CommandDef(
             "list",
             help="list agents, or agents, providers and tools",
             handler=f"{_CLI}.agents:list_agents",
-            args=(ArgDef("--all", dest="everything", action="store_true", help="providers and tools too"), _JSON),
+            args=(ArgDef("--all", dest="everything", action="store_true", help="providers and tools too"), JSON),
         ),
         CommandDef(
             "update",
@@ -160,7 +159,7 @@ AGENTS = CommandDef(
                 ArgDef("agents", nargs="*", metavar="AGENT", help="which agents or tools (default: all agents)"),
                 ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
                 ArgDef("--into", metavar="DIR", help="directory to write to (default: the configuration directory)"),
-                _JSON,
+                JSON,
             ),
         ),
         CommandDef(
@@ -189,7 +188,7 @@ BUILD = CommandDef(
         _FAMILY,
         ArgDef("--rebuild", action="store_true", help="build the agents anew"),
         ArgDef("--full-rebuild", action="store_true", help="build base, tools and agents anew"),
-        _JSON,
+        JSON,
     ),
 )
 
@@ -204,7 +203,7 @@ PREFLIGHT = CommandDef(
         _CREDENTIAL_SET,
         ArgDef("--fix", action="store_true", help="mend what can be mended, asking first"),
         ArgDef("--yes", action="store_true", help="mend without asking"),
-        _JSON,
+        JSON,
     ),
 )
 
@@ -212,7 +211,7 @@ LIST = CommandDef(
     "list",
     help="list containers",
     handler=f"{_CLI}.listing:list_containers",
-    args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), _JSON),
+    args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), JSON),
 )
 LOGS = CommandDef(
     "logs",
@@ -221,7 +220,7 @@ LOGS = CommandDef(
     args=(
         _NAME,
         ArgDef("-f/--follow", action="store_true", help="keep following"),
-        ArgDef("--tail", type=int, metavar="N", help="only the last N lines"),
+        TAIL,
         ArgDef("--timestamps", action="store_true", help="with the time of each line"),
     ),
 )
@@ -239,14 +238,14 @@ START = CommandDef(
         _NAME,
         ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="take up the agent's conversation with this"),
         ArgDef("--prompt-file", metavar="FILE", group="prompt", help="the same from a file; - is standard input"),
-        _JSON,
+        JSON,
     ),
 )
 DOCTOR = CommandDef(
     "doctor",
     help="check running containers: keys, tokens, addresses",
     handler=f"{_CLI}.listing:doctor",
-    args=(ArgDef("name", metavar="NAME", nargs="?", help="one container (default: all that run)"), _JSON),
+    args=(ArgDef("name", metavar="NAME", nargs="?", help="one container (default: all that run)"), JSON),
 )
 STOP = CommandDef(
     "stop",
@@ -270,7 +269,7 @@ DELIVER = CommandDef(
     args=(
         _NAME,
         ArgDef("--rm", dest="remove", action="store_true", help="remove the container if nothing is left in it"),
-        _JSON,
+        JSON,
     ),
 )
 SETUP = CommandDef("setup", help="prepare this host and write the provider routes", handler=f"{_CLI}.setup:setup")
@@ -284,7 +283,7 @@ SHOW_CONFIG = CommandDef(
     "show-config",
     help="print the effective configuration, without secrets",
     handler=f"{_CLI}.setup:show_config",
-    args=(_JSON,),
+    args=(JSON,),
 )
 
 COMMANDS: tuple[CommandDef, ...] = (

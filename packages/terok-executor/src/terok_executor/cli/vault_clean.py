@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
-from terok_util import FileError, safe_text
+from terok_util import FileError, safe_text, show
 
 from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
+from terok_executor.auth.leaks import Leak, scan_leaked_credentials, vault_secrets
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
 from terok_executor.paths import mounts_dir
 
 
-def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
+def clean(paths: list[str], containers: bool, remove: bool, as_json: bool) -> int:
     """List, and with `remove` remove, files with secrets; exit code 1 if one is still there."""
     extra = [Path(path) for path in paths]
     for path in extra:
@@ -38,15 +37,16 @@ def clean(paths: list[str], containers: bool, remove: bool, json: bool) -> int:
         for summary in runtime.containers_with_prefix(""):
             if summary.name in sidecars:
                 leaks += scan_container(summary.name, secrets)
-    if json:
-        print(json_module.dumps([asdict(leak) for leak in leaks], indent=2))
-    else:
-        for leak in leaks:
-            where = f"{leak.container}:{leak.path}" if leak.container else leak.path
-            what = f"{leak.field.replace('_', ' ')} of {leak.provider}, set {leak.credential_set}"
-            print(f"{'removed' if leak.removed else 'found'}  {safe_text(where)}  ({what})")
-        if not leaks and not failed:
-            print(f"none of {len(secrets)} secrets was found")
-        elif not remove:
-            print("nothing was removed; --remove removes the files of this host, and what leaked has to be replaced")
+    show(leaks, as_json, _lines(leaks, len(secrets), failed=failed, remove=remove))
     return int(failed or any(not leak.removed for leak in leaks))
+
+
+def _lines(leaks: list[Leak], secrets: int, *, failed: bool, remove: bool) -> Iterator[str]:
+    for leak in leaks:
+        where = f"{leak.container}:{leak.path}" if leak.container else leak.path
+        label = f"{leak.field.replace('_', ' ')} of {leak.provider}, set {leak.credential_set}"
+        yield f"{'removed' if leak.removed else 'found'}  {where}  ({label})"
+    if not leaks and not failed:
+        yield f"none of {secrets} secrets was found"
+    elif not remove:
+        yield "nothing was removed; --remove removes the files of this host, and what leaked has to be replaced"

@@ -14,11 +14,10 @@ from terok_util.process import ProcessError, ProcessTimeout
 
 from terok_executor.errors import BuildError, PrerequisiteError
 from terok_executor.image.base import ensure_base
-from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
 from terok_executor.image.contents import Contents
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
-from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent
+from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent, workshop
 from terok_executor.image.reference import (
     DEFAULT_BASE_IMAGE,
     L1_PREFIX,
@@ -31,7 +30,7 @@ from terok_executor.image.reference import (
     parse_base,
     sidecar_tag,
 )
-from terok_executor.image.registries import build_variables
+from terok_executor.image.registries import build_variables, host_bundle_path, read_certificates
 from terok_executor.image.render import (
     needs_build,
     part_digests,
@@ -44,7 +43,6 @@ from terok_executor.image.render import (
     stage_toad_agents,
 )
 from terok_executor.image.tail import LineTail
-from terok_executor.image.workshop import workshop
 from terok_executor.paths import cache_dir
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.types import Installed, PipStage, Tool
@@ -209,11 +207,12 @@ class ImageBuilder:
                 return False
             return facts.labels.get(CONTENT_LABEL) == contents.of_l1(below, [known[name] for name in names])
 
-        seen = podman.facts_of([self.base.image, self.l0_tag(), guess])
-        below = seen or podman.facts_of([self.base.image, self.l0_tag()])
-        if below is None or below[1].labels.get(CONTENT_LABEL) != contents.of_l0(below[0].id):
+        seen = podman.facts_found([self.base.image, self.l0_tag(), guess])
+        # Where the base or L0 is the one that is missing, the second is not what an L0 on the first would be.
+        if len(seen) < 2 or seen[1].labels.get(CONTENT_LABEL) != contents.of_l0(seen[0].id):
             return None
-        if seen and fits(below[1].id, seen[2]):
+        below = seen[:2]
+        if len(seen) == 3 and fits(below[1].id, seen[2]):
             return guess
         tags = [text for text in podman.references() if text.startswith(L1_PREFIX)]
         for tag, facts in zip(tags, podman.facts_of(tags) or () if tags else (), strict=False):

@@ -10,7 +10,7 @@ from terok_util import atomic_write, config_error, ensure_dir, load_config_file,
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
-from terok_executor.image.settings import config_file
+from terok_executor.paths import config_file
 
 
 def _base(text: str) -> str:

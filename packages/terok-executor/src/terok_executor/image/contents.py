@@ -43,7 +43,7 @@ class Contents:
         bundle = self.bundle
 
         def render() -> BuildContext:
-            from terok_executor.image.ca_bundle import read_certificates
+            from terok_executor.image.registries import read_certificates
             from terok_executor.image.render import render_l0
 
             return render_l0(self.base, read_certificates(bundle) if bundle else (), self.family)

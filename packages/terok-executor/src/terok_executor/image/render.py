@@ -72,7 +72,7 @@ _SCRIPTS = {
     "terok-update": "terok-update.py",
     "terok-info": "terok-info.py",
     "terok-web": "terok-web.py",
-    "hilfe": "hilfe.sh",
+    "terok-help": "terok-help.sh",
 }
 """Programs of ours in every image with agents, by name."""
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import namespace_config_dir, read_config_file, remembered
+from terok_util import read_config_file, remembered
 
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.paths import cache_dir
+from terok_executor.paths import cache_dir, config_file
 
 if TYPE_CHECKING:
     from terok_executor.image.reference import Family
@@ -44,8 +44,3 @@ class ImageSettings:
         sources = [(str(file), data)]
         found: ImageSettings = remembered(kept, make, sources=sources, kinds={"ImageSettings": cls}, code=_CODE)
         return found
-
-
-def config_file() -> Path:
-    """Return where the user's `config.yml` is."""
-    return namespace_config_dir() / "config.yml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from terok_util import ensure_dir, remove_tree
 
@@ -15,7 +15,9 @@ from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
 from terok_executor.integrations.sandbox import (
+    Budget,
     GateWiring,
+    SandboxError,
     SSHManager,
     VolumeSpec,
     Wiring,
@@ -29,24 +31,26 @@ from terok_executor.integrations.sandbox import (
     profile_tiers,
 )
 from terok_executor.launch.check import check_request
-from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
-from terok_executor.launch.limits import run_budget
-from terok_executor.launch.policy import deny_lines, upstream_lines
 from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.seeding import seed_workspace_from_clone_cache
-from terok_executor.launch.task_files import write_config_files
-from terok_executor.launch.task_start import claim_name, claimed_task, make_record, mirror
+from terok_executor.launch.task_files import apply_patches, write_config_files
+from terok_executor.launch.task_start import (
+    claim_name,
+    claimed_task,
+    make_record,
+    mirror,
+    seed_workspace_from_clone_cache,
+)
 from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
+from terok_executor.roster.egress import deny_lines, upstream_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import LifecycleHooks, RepoSource, RunSpec, Sandbox, SandboxConfig
-    from terok_executor.launch.request import AgentRequest
-    from terok_executor.launch.run import AgentRun
+    from terok_executor.launch.request import AgentRequest, AgentRun
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
     from terok_executor.roster.roster import AgentRoster
@@ -224,3 +228,34 @@ def _direct_upstream(run: AgentRun, config: SandboxConfig) -> RepoSource | None:
         return None
     online = (request.security_class or config.security_class) == "online"
     return repo if online or not request.gate else None
+
+
+_LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
+
+
+def run_budget(configured: Budget, limits: Iterable[str]) -> Budget | None:
+    """Return the budget of a run with limits of its own; None, which means the configured one, if it has none.
+
+    Each limit is `NAME=NUMBER`: cost (USD), tokens, requests, bytes or seconds. A limit of the run takes the place of
+    the configured one of the task; what the project may use stays. RequestError for anything else.
+    """
+    wanted = dict(_limit(text) for text in limits)
+    if not wanted:
+        return None
+    try:
+        checked = type(configured.task).parse(wanted, "--budget")
+    except SandboxError as error:
+        raise RequestError(error.message, hint="use cost, tokens, requests, bytes or seconds") from None
+    return replace(configured, task=replace(configured.task, **{name: getattr(checked, name) for name in wanted}))
+
+
+def _limit(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    try:
+        number = float(value) if name in _LIMIT_NAMES else int(value)
+    except ValueError:
+        equals = ""
+        number = 0
+    if not equals:
+        raise RequestError(f"not a limit: {text[:60]!r}", hint="write NAME=NUMBER, such as cost=2.50 or tokens=200000")
+    return _LIMIT_NAMES.get(name, name), number

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
 from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
-from terok_executor.launch.command import interactive_command, web_command
 from terok_executor.launch.env import CONTAINER_TASK_DIR, template_values
 from terok_executor.launch.identity import check_authorship
-from terok_executor.launch.instructions import resolve_instructions
-from terok_executor.launch.policy import allow_lines
-from terok_executor.launch.request import WORKSPACE, AgentRequest, LaunchRequest
-from terok_executor.launch.run import AgentRun, Task
-from terok_executor.launch.subagents import parse_md_agent
+from terok_executor.launch.instructions import parse_md_agent, resolve_instructions
+from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.launch.timezone import check_timezone
 from terok_executor.paths import checked_container_name
-from terok_executor.roster.run_config import CLIOverrides
+from terok_executor.roster.egress import allow_lines
+from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model
+from terok_executor.roster.types import Agent, WebSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,3 +228,29 @@ def _warnings(request: AgentRequest, agent: Agent) -> list[str]:
     if parse_base(request.base_image).gpu and request.gpus is None:
         warnings.append("the base image is made for GPUs, and the container gets none; --gpus all gives it some")
     return warnings
+
+
+WEB = "/usr/local/bin/terok-web"
+WEB_SOCKET = "/home/dev/.terok/web.sock"
+
+
+def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:
+    """Return the container's command that serves a web page on a socket in the task directory."""
+    values = {"port": str(web.port), "public_url": public_url, "agent": agent.name}
+    words = (re.sub(r"\{(port|public_url|agent)\}", lambda match: values[match[1]], word) for word in web.command)
+    return (INIT, WEB, WEB_SOCKET, str(web.port), *words)
+
+
+def interactive_command() -> tuple[str, ...]:
+    """Return the container's command where a person works in it: it waits to be stopped."""
+    return (INIT, "sleep", "infinity")
+
+
+def terminal_command(agent: Agent, *, model: str | None = None, unrestricted: bool = True) -> tuple[str, ...]:
+    """Return the agent's own command line for a terminal."""
+    arguments = [agent.binary]
+    if unrestricted:
+        arguments += agent.auto_approve.flags
+    if model is not None and agent.headless.model_flag is not None:
+        arguments += [agent.headless.model_flag, checked_model(model)]
+    return tuple(arguments)

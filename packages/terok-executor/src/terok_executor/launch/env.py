@@ -14,9 +14,8 @@ from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
-from terok_executor.launch.config_patch import ConfigPatch, filled_tree
-from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.run import AgentRun
+from terok_executor.launch.request import WORKSPACE, AgentRun
+from terok_executor.launch.task_files import ConfigPatch, filled_tree
 from terok_executor.launch.timezone import check_timezone
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs

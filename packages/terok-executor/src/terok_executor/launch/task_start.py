@@ -1,4 +1,4 @@
-"""What every launch has in common: a name of its own, the mirror, the task's files, and taking all of it back."""
+"""Steps of every launch: the mirror of its repository, a name of its own with files, and taking all of it back."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import ContainerState, GitGate, NameTaken, uncommitted
+from terok_executor.integrations.sandbox import ContainerState, GitGate, NameTaken, seed_workspace, uncommitted
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
-from terok_executor.paths import state_dir, task_dir
+from terok_executor.paths import clone_cache_dir, state_dir, task_dir
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import GateSyncResult, RepoSource, Sandbox, SandboxConfig
-    from terok_executor.launch.request import LaunchRequest
-    from terok_executor.launch.run import Task
+    from terok_executor.launch.request import LaunchRequest, Task
+
 
 LAUNCH_LOCK_SECONDS = 300.0
 MAX_NOTES = 5
@@ -38,7 +38,7 @@ class Mirrored:
 
 def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
     """Bring the repository's mirror up to date; says what a person who starts on `branch` ought to know of it."""
-    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address)
+    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address, config=config)
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
     heads = gate.branch_heads()
@@ -146,3 +146,16 @@ def _discard_files(sandbox: Sandbox, name: str) -> None:
         revoke_phantoms(sandbox.config, name)
     with suppress(TerokError):
         remove_tree(task_dir(name))
+
+
+def seed_workspace_from_clone_cache(workspace: Path, scope: str, origin_url: str, cfg: SandboxConfig) -> bool:
+    """Put the repository of the mirror `scope` into an empty directory, with `origin_url` as its origin.
+
+    Nothing is checked out: the container's start script does that, after it has fetched what is newer. No container may
+    have the directory yet, since git runs in it. False, and the directory as it was, if there is no such mirror, it is
+    too small to be worth a copy, or the copy cannot be made: a clone through the gate gives the same.
+    """
+    with suppress(TerokError, OSError):
+        seed = GitGate.open(scope, base=cfg.gate_base_path).seed(clone_cache_dir())
+        return seed is not None and seed_workspace(seed, workspace, origin_url)
+    return False

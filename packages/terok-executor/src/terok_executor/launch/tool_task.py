@@ -16,18 +16,17 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, check_spec, open_vault
 from terok_executor.launch.check import check_task
 from terok_executor.launch.env import task_volumes, tool_parts
-from terok_executor.launch.policy import allow_lines
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import write_config_files
 from terok_executor.launch.task_start import claim_name, claimed_task, make_record, mirror
 from terok_executor.launch.timezone import host_timezone
+from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, time_limit
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
     from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
-    from terok_executor.launch.request import ToolRequest
-    from terok_executor.launch.run import Task
+    from terok_executor.launch.request import Task, ToolRequest
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
     from terok_executor.roster.roster import AgentRoster

@@ -16,8 +16,7 @@ from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import GitGate, Sandbox
 from terok_executor.launch.agent_task import start_agent
-from terok_executor.launch.check import find_frontend
-from terok_executor.launch.command import terminal_command
+from terok_executor.launch.check import find_frontend, terminal_command
 from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
@@ -25,9 +24,8 @@ from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.launch.tool_task import start_tool
 from terok_executor.paths import task_dir
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.runner.container_care import WEB_MARKER, ContainerCare
+from terok_executor.runner.container_care import WEB_MARKER, ContainerCare, Outcome, follow, stopped_on_failure
 from terok_executor.runner.delivery import read_delivery
-from terok_executor.runner.follow import Outcome, follow, stopped_on_failure
 from terok_executor.runner.result import RunResult, collect_result
 from terok_executor.web.page import listen, load_page, serve_page
 

@@ -13,7 +13,7 @@ import pytest
 from terok_executor.auth.status import judge
 from terok_executor.cli import main
 from terok_executor.integrations.sandbox import SandboxConfig, open_vault
-from terok_executor.launch.policy import deny_lines
+from terok_executor.roster.egress import deny_lines
 from terok_executor.roster.loader import load_providers
 from terok_executor.roster.routes import routes_text
 

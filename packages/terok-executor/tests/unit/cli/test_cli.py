@@ -134,7 +134,7 @@ def test_agents_are_listed(cli: Callable[..., Done], tmp_path: Path) -> None:
         (("run", "claude", "repo", "-p", "x", "--allow", "host:0"), 2, "not a destination"),
         (("run", "claude", "repo", "-p", "x", "--branch", "HEAD"), 2, "not a branch name"),
         (("run", "claude", "repo", "-p", "x", "--branch", "refs/heads/main"), 2, "not a branch name"),
-        (("logs", "some", "--tail", "-1"), 2, "at least 0 lines"),
+        (("logs", "some", "--tail", "-1"), 2, "argument --tail: invalid"),
         (("login", "some"), 2, "there is no container"),
         (("deliver", "some"), 2, "there is no container"),
         (("run-tool", "gh", "repo"), 2, "unknown sidecar"),
@@ -252,11 +252,12 @@ def test_preflight_mends_what_it_may(cli: Callable[..., Done], monkeypatch: pyte
         called.append(list(words))
         return 0
 
-    original = sys.modules["terok_executor.cli"].main
-    monkeypatch.setattr("terok_executor.cli.main", record)
+    monkeypatch.setattr("terok_executor.cli.preflight.setup", lambda: record(["setup"]))
+    monkeypatch.setattr("terok_executor.cli.preflight.sign_in", lambda name, **_: record(["auth", name]))
+    monkeypatch.setattr("terok_executor.cli.preflight.build", lambda agents, *_, **__: record(["build", *agents]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.StringIO(""))
-        code = original(["preflight", "claude", "--yes"])
+        code = main(["preflight", "claude", "--yes"])
     assert code == 3, "nothing was really mended"
     assert ["auth", "anthropic"] in called
     assert called[0] == ["setup"]

@@ -156,7 +156,7 @@ def test_a_selection_of_names_is_built_and_what_it_is_built_from_stays_where_ask
     staged.mkdir()
     ImageBuilder.stage_scripts(staged)
     ImageBuilder.stage_tmux_config(staged)
-    assert {path.name for path in staged.iterdir()} >= {"hilfe", "terok-init", "tmux.conf"}
+    assert {path.name for path in staged.iterdir()} >= {"terok-help", "terok-init", "tmux.conf"}
 
 
 def test_an_image_with_more_agents_will_do_as_long_as_it_is_up_to_date(store: Store) -> None:

@@ -7,7 +7,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import PrerequisiteError
-from terok_executor.image.ca_bundle import host_bundle_path, read_certificates
+from terok_executor.image.registries import host_bundle_path, read_certificates
 
 
 def test_a_bundle_is_split_and_doubles_go(tmp_path: Path) -> None:

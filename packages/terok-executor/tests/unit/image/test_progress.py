@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from terok_executor.image.progress import StepLine
+from terok_executor.image.tail import StepLine
 
 
 def test_steps_replace_each_other_and_headlines_stay() -> None:

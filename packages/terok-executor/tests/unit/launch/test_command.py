@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError
-from terok_executor.launch.command import web_command
+from terok_executor.launch.check import web_command
 from terok_executor.roster.loader import load_agents, load_tools
 
 AGENTS = load_agents(Path("/nonexistent"))

@@ -108,7 +108,7 @@ def test_rm_after_a_run_keeps_what_holds_work(
 ) -> None:
     """LOSS-1: `--rm` says what is left, where, and ends with 75 unless the agent has failed."""
     runner = ended(PARTIAL, code=code)
-    assert follow_to_end(runner, NAME, started=0.0, json=False, remove=True) == expected
+    assert follow_to_end(runner, NAME, started=0.0, as_json=False, remove=True) == expected
     said = capsys.readouterr().err
     assert "commits on y: refused" in said
     assert f"terok-executor deliver {NAME}" in said
@@ -120,7 +120,7 @@ def test_rm_after_a_run_keeps_what_holds_work(
         "left": ("commits on y: refused",),
     }
     (home() / "delivery").write_text(COMPLETE)
-    assert follow_to_end(runner, NAME, started=0.0, json=True, remove=True) == code
+    assert follow_to_end(runner, NAME, started=0.0, as_json=True, remove=True) == code
     assert not task_dir(NAME).exists()
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_run_keeps_what_holds_work(
 
     monkeypatch.setattr(runner, "follow", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        follow_to_end(runner, NAME, started=0.0, json=False, remove=True)
+        follow_to_end(runner, NAME, started=0.0, as_json=False, remove=True)
     assert f"container {NAME} stays" in capsys.readouterr().err
     assert task_dir(NAME).exists()
 

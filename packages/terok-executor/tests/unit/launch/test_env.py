@@ -10,9 +10,9 @@ from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError, RosterError
 from terok_executor.launch.check import check_request
-from terok_executor.launch.config_patch import apply_patches
 from terok_executor.launch.env import ContainerEnvResult, ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.request import AgentRequest
+from terok_executor.launch.task_files import apply_patches
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
 

@@ -15,14 +15,14 @@ from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
 from terok_executor.launch.prepared import write_supervisor_sidecar
 from terok_executor.launch.request import AgentRequest, RunOptions
-from terok_executor.launch.seeding import seed_workspace_from_clone_cache
 from terok_executor.launch.task_files import RunRecord
+from terok_executor.launch.task_start import seed_workspace_from_clone_cache
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.runner.agent_runner import AgentRunner
+from terok_executor.runner.container_care import Outcome
 from terok_executor.runner.doctor import agent_doctor_checks
-from terok_executor.runner.follow import Outcome
 from terok_executor.runner.result import new_commits
 from terok_executor.runner.storage import SharedMountStorageInfo, TaskStorageInfo
 from terok_sandbox import (
@@ -317,7 +317,7 @@ def test_an_interactive_container_waits_for_a_person_and_has_no_prompt(host: Hos
 def test_every_agent_is_given_instructions_of_its_own_task_only(host: Host) -> None:
     host.runner.start(host.request(instructions=["_inherit", "and be brief"]))
     text = (task_dir("task-1") / "state" / "claude" / "CLAUDE.md").read_text()
-    assert "hilfe" in text
+    assert "terok-help" in text
     assert text.endswith("and be brief\n")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import PrerequisiteError, RequestError
-from terok_executor.launch.krun import KrunHost, require_krun
+from terok_executor.launch.prepared import KrunHost, require_krun
 from terok_sandbox import KrunRuntime, SandboxConfig
 
 

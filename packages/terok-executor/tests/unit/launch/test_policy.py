@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import RequestError
-from terok_executor.launch.policy import allow_lines, deny_lines
+from terok_executor.roster.egress import allow_lines, deny_lines
 from terok_executor.roster.loader import load_providers
 from terok_sandbox.shield.policy.grammar import parse_policy_line
 

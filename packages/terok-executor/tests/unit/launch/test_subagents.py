@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError
-from terok_executor.launch.subagents import MAX_BYTES, parse_md_agent
+from terok_executor.launch.instructions import MAX_BYTES, parse_md_agent
 
 GOOD = "---\nname: reviewer\ndescription: Reviews\ntools: Read\n---\nLook closely.\n"
 

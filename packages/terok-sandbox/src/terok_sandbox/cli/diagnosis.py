@@ -16,9 +16,7 @@ from terok_sandbox.doctor.host import host_checks
 from terok_sandbox.doctor.state import state_checks
 
 if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import ContainerRuntime
-    from terok_sandbox.sandbox.listing import SandboxRow
+    pass
 
 _WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
 FIX_TIMEOUT = 120.0
@@ -47,29 +45,25 @@ def diagnose() -> list[Finding]:
     """Return what every check found; what cannot be asked is a finding too."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.podman import PodmanRuntime
+    from terok_sandbox.sandbox.listing import list_sandboxes
 
     try:
         config = SandboxConfig.load()
     except TerokError as error:
-        return [*examine(host_checks(None)), _failed("setup", "configuration", error)]
+        return [*examine(host_checks(None, None)), _failed("setup", "configuration", error)]
     runtime = PodmanRuntime(config)
-    findings = examine(host_checks(runtime))
+    facts = rows = refusal = None
     try:
-        rows: list[SandboxRow] | None = _rows(config, runtime)
+        rows = list_sandboxes(config, runtime)
+        facts = runtime.host_facts()
     except TerokError as error:
-        rows = None
-        findings.append(_failed("supervision", "containers", error))
+        refusal = error
+    findings = examine(host_checks(facts, refusal))
     findings += examine(state_checks(config, rows))
     for row in rows or ():
         if row.state == "running":
             findings += examine(container_checks(config, row), runtime=runtime, container=row.name)
     return findings
-
-
-def _rows(config: SandboxConfig, runtime: ContainerRuntime) -> list[SandboxRow]:
-    from terok_sandbox.sandbox.listing import list_sandboxes
-
-    return list_sandboxes(config, runtime)
 
 
 def _failed(category: str, label: str, error: TerokError) -> Finding:

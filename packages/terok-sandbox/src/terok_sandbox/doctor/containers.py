@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
 from terok_sandbox.errors import SidecarError
 from terok_sandbox.sandbox.listing import BARE
-from terok_sandbox.shield.live_store import load_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.supervision import SSH_SOCKET
-from terok_sandbox.values.posture import LIVE_FILE
+from terok_sandbox.values.posture import LIVE_FILE, read_posture
 from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _agent(path: Path) -> CheckVerdict:
 
 
 def _posture(sidecar: Sidecar) -> CheckVerdict:
-    posture = load_live(sidecar.gateway_dir / LIVE_FILE).posture
+    posture, _ = read_posture(sidecar.gateway_dir / LIVE_FILE)
     if posture == "up":
         return CheckVerdict("ok", posture)
     hint = f"run `terok-sandbox shield up {sidecar.container_name}` when that is no longer wanted"

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
-from terok_sandbox.launch.resources import low_disk
-from terok_sandbox.runtime.engine import LOST_NAMESPACE, last_line
+from terok_sandbox.runtime.engine import LOST_NAMESPACE
+from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.setup.prerequisites import check_prerequisites
 from terok_sandbox.supervise.landlock import describe, supported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from terok_sandbox.runtime.protocol import ContainerRuntime
+    from terok_util import TerokError
+
     from terok_sandbox.setup.prerequisites import Prerequisite
     from terok_sandbox.values.host import HostFacts
 
@@ -28,38 +29,39 @@ FULL_ABI: Final = 6
 _KEY_USERS: Final = Path("/proc/key-users")
 
 
-def host_checks(runtime: ContainerRuntime | None) -> Iterator[DoctorCheck]:
-    """Yield the checks of this host, in the order in which they would be mended; of limits only with `runtime`."""
-    for item in check_prerequisites():
+def host_checks(facts: HostFacts | None, answer: TerokError | None) -> Iterator[DoctorCheck]:
+    """Yield the checks of this host, in the order in which they would be mended; of limits only with its `facts`.
+
+    `answer` is the error with which Podman refused to list containers, if it did.
+    """
+    version = ".".join(map(str, facts.version)) if facts else None
+    for item in check_prerequisites(version):
         yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
     if podman := shutil.which("podman"):
         yield DoctorCheck(
             category="host",
             label="Podman answers",
-            probe_cmd=(podman, "ps", "--quiet"),
-            evaluate=judge_podman,
+            evaluate=lambda *_: judge_podman(answer),
             fix_cmd=(podman, "system", "migrate"),
             fix_description="give it a new user namespace",
         )
-    if runtime is not None:
-        yield DoctorCheck(
-            category="host", label="resource limits", evaluate=lambda *_: judge_limits(runtime.host_facts())
-        )
-        yield DoctorCheck(category="host", label="disk", evaluate=lambda *_: _disk(runtime.host_facts()))
+    if facts is not None:
+        yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(facts))
+        yield DoctorCheck(category="host", label="disk", evaluate=lambda *_: _disk(facts))
     yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
     yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
 
 
-def judge_podman(code: int, _out: str, err: str) -> CheckVerdict:
-    """Tell from the end of `podman ps` whether it can work, and whether its own remedy is due.
+def judge_podman(error: TerokError | None) -> CheckVerdict:
+    """Tell from how `podman ps` failed, if it did, whether Podman's own remedy is due.
 
-    It names that only when no process of any container is left whose namespace it could join: nothing is stopped by it.
+    Podman names it only when no process of any container is left whose namespace it could join, so nothing is stopped.
     """
-    if code == 0:
+    if error is None:
         return CheckVerdict("ok", "yes")
-    if LOST_NAMESPACE in err:
+    if LOST_NAMESPACE in error.message:
         return CheckVerdict("error", "it has lost its user namespace", hint=f"run `{LOST_NAMESPACE}`", fixable=True)
-    return CheckVerdict("error", last_line(err) or f"exit code {code}", hint="see what `podman info` says")
+    return CheckVerdict("error", error.message, hint="see what `podman info` says")
 
 
 def judge_limits(facts: HostFacts) -> CheckVerdict:

@@ -148,7 +148,7 @@ GATE_VERBS: Final = (
             ArgDef(
                 "--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"
             ),
-            ArgDef("--forge", help="whose API opens pull requests there", choices=("github", "gitlab", "forgejo")),
+            ArgDef("--forge", help="whose API opens pull requests there", metavar="KIND"),
             ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
             ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
             JSON,

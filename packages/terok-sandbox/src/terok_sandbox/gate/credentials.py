@@ -9,18 +9,23 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import NoCredential
+from terok_sandbox.gate.invoke import GitCredentials
 from terok_sandbox.gate.layout import MirrorRecord
 
 _SSH_TIMEOUT: Final = 20
+_SET: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,8 @@ class UpstreamAccess:
     personal_ssh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What one git call gets: settings, variables and descriptors."""
-
-    config: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    pass_fds: tuple[int, ...] = ()
-
-
 @contextlib.contextmanager
-def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
     """Give what a git call to `address` needs; `NoCredential` for an ssh upstream without an agent."""
     if kind == "ssh":
         with _ssh(address, access) as shown:
@@ -65,11 +61,11 @@ def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator
         with _https(address, login) as shown:
             yield shown
     else:
-        yield Shown()
+        yield GitCredentials()
 
 
 @contextlib.contextmanager
-def _https(address: str, login: HttpsLogin) -> Iterator[Shown]:
+def _https(address: str, login: HttpsLogin) -> Iterator[GitCredentials]:
     if any(char in login.user + login.token for char in "\n\r\0"):
         raise NoCredential("the credential for the upstream contains a line break")
     url = urlsplit(address)
@@ -79,16 +75,16 @@ def _https(address: str, login: HttpsLogin) -> Iterator[Shown]:
         # Only this host is told, and each reader of the path gets the text from its start.
         helper = f'!f() {{ test "$1" != get || cat /proc/self/fd/{memory}; }}; f'
         key = f"credential.{url.scheme}://{url.netloc}.helper"
-        yield Shown({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
+        yield GitCredentials({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
     finally:
         os.close(memory)
 
 
 @contextlib.contextmanager
-def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[Shown]:
+def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
     if access is not None and access.personal_ssh:
         kept = {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "HOME") if name in os.environ}
-        yield Shown(variables={**kept, **_ssh_command(["-o", "BatchMode=yes"])})
+        yield GitCredentials(variables={**kept, **_ssh_command(["-o", "BatchMode=yes"])})
         return
     if access is None or access.ssh_agent is None:
         raise NoCredential(
@@ -116,7 +112,7 @@ def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[Shown]:
         words = ["-F", "/dev/null"]
         for name, value in options.items():
             words += ["-o", f"{name}={_quoted(value)}"]
-        yield Shown(variables=_ssh_command(words))
+        yield GitCredentials(variables=_ssh_command(words))
 
 
 def _ssh_command(words: list[str]) -> dict[str, str]:
@@ -129,42 +125,43 @@ def _quoted(value: str) -> str:
     return f'"{text}"' if " " in text else text
 
 
-_SET = "default"
-_USERS = {"gitlab.com": "oauth2", "github.com": "x-access-token", "bitbucket.org": "x-token-auth"}
-"""User names that forges want beside a token; others take any."""
-
-
-def access_for(record: MirrorRecord, base: Path) -> UpstreamAccess:
-    """Return how the upstream of `record` is spoken to; nothing is opened before it is needed."""
+def access_for(record: MirrorRecord, base: Path, config: SandboxConfig | None = None) -> UpstreamAccess:
+    """Return how the upstream of `record` is reached; the vault of `config` is not opened before it is needed."""
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
-        https=_vault_login(record.credential) if record.credential else lambda _: None,
-        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope),
+        https=_vault_login(record.credential, config) if record.credential else lambda _: None,
+        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope, config),
         personal_ssh=record.personal_ssh,
     )
 
 
-def _vault_login(name: str) -> Callable[[str], HttpsLogin]:
+@cache
+def forges() -> Mapping[str, Mapping[str, Any]]:
+    """Return what is known of each kind of forge."""
+    return tomllib.loads(Path(__file__).with_name("forges.toml").read_text(encoding="utf-8"))
+
+
+def _vault_login(name: str, config: SandboxConfig | None) -> Callable[[str], HttpsLogin]:
     """Return a function that reads the credential `[SET/]PROVIDER` when an upstream asks for it."""
 
     def login(address: str) -> HttpsLogin:
-        from terok_sandbox.config import SandboxConfig
         from terok_sandbox.vault.swap import credential_secret
         from terok_sandbox.vault.unlock import open_vault
 
         chosen, _, provider = name.rpartition("/")
         try:
-            with open_vault(SandboxConfig()) as vault:
-                data = vault.load_credential(chosen or _SET, provider)
+            with open_vault(config or SandboxConfig.load()) as vault:
+                data = vault.load_credential(chosen or _SET, provider) or {}
         except TerokError as error:
             raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
-        _, secret = credential_secret(data or {})
+        _, secret = credential_secret(data)
         if not secret:
             raise NoCredential(
-                f"the vault holds no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
+                f"the vault has no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
             )
-        user = data.get("user") if data else None
-        return HttpsLogin(str(user or _USERS.get(urlsplit(address).hostname or "", "token")), secret)
+        users = {forge["host"]: forge["user"] for forge in forges().values()}
+        user = data.get("user") or users.get(urlsplit(address).hostname or "", "token")
+        return HttpsLogin(str(user), secret)
 
     return login
 
@@ -179,17 +176,16 @@ def _agent(socket: Path) -> Callable[[], contextlib.AbstractContextManager[Path]
     return agent
 
 
-def _vault_agent(scope: str) -> Callable[[], contextlib.AbstractContextManager[Path]]:
+def _vault_agent(scope: str, config: SandboxConfig | None) -> Callable[[], contextlib.AbstractContextManager[Path]]:
     """Return what serves the scope's SSH keys out of the vault while git runs."""
 
     @contextlib.contextmanager
     def agent() -> Iterator[Path]:
-        from terok_sandbox.config import SandboxConfig
         from terok_sandbox.vault.ssh.host_agent import host_agent
 
         with contextlib.ExitStack() as stack:
             try:
-                socket = stack.enter_context(host_agent(SandboxConfig(), scope))
+                socket = stack.enter_context(host_agent(config or SandboxConfig.load(), scope))
             except TerokError as error:
                 raise NoCredential(
                     f"there is no key for the upstream: {error.message}",

@@ -24,7 +24,7 @@ class GitGate(Mirror):
         from terok_sandbox.gate import promotion
         from terok_sandbox.gate.secret_search import vault_patterns
 
-        patterns = vault_patterns(SandboxConfig.load())
+        patterns = vault_patterns(self.config or SandboxConfig.load())
         return promotion.promote(self, branch, to=to, accept_flags=accept_flags, secrets=patterns)
 
     def seed(self, base: Path) -> Path | None:

@@ -208,6 +208,10 @@ def access(
     mirror = _existing(scope)
     record = _with_access(read_record(mirror), credential, ssh_agent, personal_ssh)
     if forge is not None:
+        from terok_sandbox.gate.pull_request import FORGES
+
+        if forge not in FORGES:
+            raise GateError(f"unknown kind of forge {forge!r}", hint=f"use one of {', '.join(FORGES)}")
         record = replace(record, forge=forge)
     write_record(mirror, record)
     agent = "your own ssh configuration" if record.personal_ssh else record.ssh_agent or "(none)"

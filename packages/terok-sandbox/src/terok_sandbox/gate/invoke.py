@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -20,7 +21,6 @@ from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 if TYPE_CHECKING:
     from terok_util.process import Completed, Process, ProcessError
 
-    from terok_sandbox.gate.credentials import Shown
 
 Protocol = Literal["file", "https", "ssh"]
 Service = Literal["upload-pack", "receive-pack"]
@@ -111,13 +111,22 @@ _KEEP_FOR_HTTPS: Final = (
 _NO_PROTOCOL: Final = "none"  # no transport has this name; an empty value would mean "unset" to some versions
 
 
+@dataclass(frozen=True, slots=True)
+class GitCredentials:
+    """What one git call gets: settings, variables and descriptors."""
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    pass_fds: tuple[int, ...] = ()
+
+
 def run_git(
     verb: str,
     *args: str,
     git_dir: Path | None = None,
     protocols: Iterable[Protocol] = (),
     config: Mapping[str, str] | None = None,
-    shown: Shown | None = None,
+    shown: GitCredentials | None = None,
     timeout: float = 60.0,
     input: bytes | None = None,  # noqa: A002 - the name the process runner uses
     check: bool = True,

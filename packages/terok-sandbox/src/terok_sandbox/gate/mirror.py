@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from terok_util import FileLock
 
+    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.credentials import UpstreamAccess
     from terok_sandbox.gate.upstream import Advertised, Upstream
 
@@ -94,7 +95,7 @@ class Mirror:
 
     `upstream` is an absolute path, an https URL without credentials or an ssh address; None means a project without
     upstream. `default_branch` overrides the upstream's own choice, `access` what the mirror's record says of
-    credentials.
+    credentials. `config` is whose vault is asked for these (the user's own by default).
     """
 
     def __init__(
@@ -105,18 +106,20 @@ class Mirror:
         upstream: str | None,
         default_branch: str | None = None,
         access: UpstreamAccess | None = None,
+        config: SandboxConfig | None = None,
     ) -> None:
         self.scope = scope
         self.path = mirror_path(base, scope)
         self.source = resolve_repo(upstream) if upstream is not None else None
         self.default_branch = default_branch
         self.access = access
+        self.config = config
 
     @classmethod
-    def open(cls, scope: str, *, base: Path) -> Self:
+    def open(cls, scope: str, *, base: Path, config: SandboxConfig | None = None) -> Self:
         """Return the existing mirror of `scope` with the upstream it remembers; `MirrorError` if there is none."""
         record = read_record(mirror_path(base, scope))
-        gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch)
+        gate = cls(scope, base=base, upstream=None, default_branch=record.default_branch, config=config)
         if record.upstream is not None:
             gate.source = known_repo(record.upstream)
         return gate
@@ -154,7 +157,7 @@ class Mirror:
         access = self.access
         if access is None:
             new = MirrorRecord(self.scope, self.source.address, self.default_branch)
-            access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent)
+            access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent, self.config)
         return Upstream(self.source, access)
 
     def branch_heads(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
-from terok_sandbox.values.launch import LaunchPlan, Planned, digest
+from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, LaunchPlan, Planned, digest
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -48,8 +48,6 @@ DROPPED_CAPABILITIES: Final = (
 )
 """Every other capability, so that no `default_capabilities` of the user's `containers.conf` adds one."""
 
-SANDBOX_LABEL: Final = "ai.terok.sandbox"
-SCOPE_LABEL: Final = "ai.terok.scope"
 DEFAULT_PIDS: Final = 4096
 LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""

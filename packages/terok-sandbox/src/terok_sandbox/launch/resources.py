@@ -26,7 +26,7 @@ from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.launch.spec import RunSpec
@@ -42,8 +42,6 @@ CONTAINERENV: Final = 'engine="podman"\n'
 """What programs look for that want to know whether they are in a container."""
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
-LOW_DISK: Final = 2 * 2**30
-"""Bytes below which a launch says so."""
 LOCK_TIMEOUT: Final = 60.0
 LOCKS: Final = 256
 
@@ -140,17 +138,6 @@ def make_sidecar(
         network=network,
         planned=planned,
     )
-
-
-def low_disk(store: Iterable[str]) -> str:
-    """Return a line about a nearly full disk with one of `store`: nothing else limits what a container writes."""
-    for path in store:
-        with suppress(OSError):
-            room = os.statvfs(path)
-            free = room.f_bavail * room.f_frsize
-            if free < LOW_DISK:
-                return f"{path}: only {free / 2**30:.1f} GiB are free, and containers write there without a limit"
-    return ""
 
 
 def _host_ports() -> HostPorts:

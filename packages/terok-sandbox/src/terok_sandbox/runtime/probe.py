@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,14 +18,20 @@ from terok_sandbox.runtime.engine import ask, find_podman
 from terok_sandbox.values.host import HostFacts, choose_network
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from terok_sandbox.config import SandboxConfig
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
 )
+LOW_DISK: Final = 2 * 2**30
+"""Bytes below which a launch says so."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_OWN_CGROUP: Final = Path("/proc/self/cgroup")
 
 
 def host_facts(config: SandboxConfig) -> HostFacts:
@@ -87,6 +94,17 @@ def parse_version(text: str) -> tuple[int, int, int]:
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 
+def low_disk(store: Iterable[str]) -> str:
+    """Return a line about a nearly full disk with one of `store`: nothing else limits what a container writes."""
+    for path in store:
+        with suppress(OSError):
+            room = os.statvfs(path)
+            free = room.f_bavail * room.f_frsize
+            if free < LOW_DISK:
+                return f"{path}: only {free / 2**30:.1f} GiB are free, and containers write there without a limit"
+    return ""
+
+
 def has_init() -> bool:
     """Tell whether podman finds the program that `--init` puts into a container."""
     return any(os.access(path, os.X_OK) for path in INIT_PROGRAMS)
@@ -104,7 +122,26 @@ def _cache_key(podman: str) -> list[Any]:
         "/etc/containers/storage.conf",
         *INIT_PROGRAMS,
     ]
-    return [FORMAT, os.geteuid(), _BOOT_ID.read_text().strip(), [_identity(path) for path in files]]
+    boot = _BOOT_ID.read_text().strip()
+    return [FORMAT, os.geteuid(), boot, _delegated(), [_identity(path) for path in files]]
+
+
+def _delegated() -> list[str]:
+    """Return the cgroup controllers of this user's manager and of this process.
+
+    A new login may have others than the one before, with no file of Podman's changed.
+    """
+    uid = os.geteuid()
+    own = _read(_OWN_CGROUP).rpartition("::")[2].strip().removeprefix("/")
+    groups = (f"user.slice/user-{uid}.slice/user@{uid}.service", own)
+    return [_read(_CGROUPS / group / "cgroup.controllers").strip() for group in groups]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _place(tool: str) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.argv import SANDBOX_LABEL, SCOPE_LABEL
 from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError
 
 from terok_sandbox.errors import ContainerNotFound
-from terok_sandbox.launch.argv import SANDBOX_LABEL
 from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
 from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.values.launch import SANDBOX_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,12 +24,12 @@ from terok_sandbox.launch.resources import (
     file_identity,
     launch_lock,
     launch_paths,
-    low_disk,
     settling,
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
 from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST

@@ -33,10 +33,10 @@ class Prerequisite:
     required: bool = True
 
 
-def check_prerequisites() -> list[Prerequisite]:
-    """Look at everything a sandboxed container needs from the host."""
+def check_prerequisites(podman_version: str | None = None) -> list[Prerequisite]:
+    """Look at everything a sandboxed container needs from the host; Podman is asked for its version unless given."""
     rootless = os.geteuid() != 0
-    checks = [_podman(), _nft(), _git()]
+    checks = [_podman(podman_version), _nft(), _git()]
     if rootless:
         checks += [_uidmap(), *_subids(), _runtime_dir(), _tun()]
     return [*checks, _network(), _init()]
@@ -61,12 +61,12 @@ def _find(name: str) -> str | None:
         return None
 
 
-def _podman() -> Prerequisite:
+def _podman(known: str | None = None) -> Prerequisite:
     hint = "install podman 4.3 or newer"
     if _find("podman") is None:
         return Prerequisite("podman", ok=False, detail="not installed", hint=hint)
     try:
-        text = podman(["--version"], timeout=30).text.split()[-1]
+        text = known or podman(["--version"], timeout=30).text.split()[-1]
         version = parse_version(text)
     except (SandboxError, ValueError, IndexError):
         return Prerequisite("podman", ok=False, detail="does not tell its version", hint=hint)

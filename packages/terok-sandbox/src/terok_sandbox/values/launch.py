@@ -22,6 +22,9 @@ OptOut = Literal["nested", "perf", "debug", "32bit"]
 events, as far as the kernel grants them. `debug`: debuggers and tracers of the container's own processes. `32bit`:
 programs for the processor's other instruction sets, which are killed otherwise.
 """
+SANDBOX_LABEL: Final = "ai.terok.sandbox"
+SCOPE_LABEL: Final = "ai.terok.scope"
+"""Podman labels of every sandboxed container."""
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
 

@@ -1,21 +1,23 @@
 """The broker's view of vault and routes: opened once, cached, and always current.
 
 The hot path does no key derivation and no parsing. What is cached is dropped as soon as another process commits to the
-database (`PRAGMA data_version`), the routes file changes, or the session file goes away: revoking a token, storing a
-new key and locking the vault take effect with the next request, at the latest FRESH_SECONDS after the change. What is
-open is ended by `standing`.
+database (its log changes, and `PRAGMA data_version` says so), the routes file changes, or the session file goes away:
+revoking a token, storing a new key and locking the vault take effect with the next request, at the latest FRESH_SECONDS
+after the change. What is open is ended by `standing`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from terok_sandbox.errors import ShieldError
+from terok_sandbox.values.posture import read_posture
 from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, VaultLocked
-from terok_sandbox.vault.quarantine import Quarantine, Stamp, stamp_of
 from terok_sandbox.vault.refusal import Refusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
 from terok_sandbox.vault.scrub import MAX_SECRET, Patterns
@@ -25,6 +27,7 @@ from terok_sandbox.vault.unlock import read_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from terok_sandbox.sidecar import VaultWiring
     from terok_sandbox.vault.swap import Screened, UpstreamRequest
@@ -35,8 +38,54 @@ RETRY_SECONDS: Final = 1.0
 """How long a failed opening is remembered, so that requests to a locked vault stay cheap."""
 FRESH_SECONDS: Final = 0.001
 """How long the last look at database, routes and session file holds: a burst of requests shares one."""
+SETTLED_NS: Final = 3_000_000_000
+"""Age of a file from which on another change shows in its time, however coarse the file system's clock is."""
 MAX_CACHED: Final = 4096
 MAX_GRANTS: Final = 64
+
+
+Stamp = tuple[int, int, int]
+
+_REFUSED = Refusal(
+    403, "quarantined", "the container is in quarantine", "a person ends it with `terok-sandbox shield up NAME`"
+)
+
+
+class Quarantine:
+    """Whether the container is in quarantine: the broker then answers nothing, as the shield lets nothing out.
+
+    `path` is the file where the shield keeps its posture; None for a container without one.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._stamp: Stamp | None = None
+        self._refusal: Refusal | None = None
+
+    def refusal(self) -> Refusal | None:
+        """Return what every request is answered with, or None; a damaged file counts as a quarantine."""
+        if self._path is None:
+            return None
+        if (stamp := stamp_of(str(self._path))) != self._stamp:
+            self._stamp, self._refusal = stamp, self._read(self._path)
+        return self._refusal
+
+    def _read(self, path: Path) -> Refusal | None:
+        try:
+            return _REFUSED if read_posture(path)[0] == "quarantine" else None
+        except ShieldError as error:
+            return Refusal(403, "quarantined", error.message, error.hint)
+
+
+def stamp_of(path: str | None) -> Stamp | None:
+    """Return a fingerprint (mtime, inode, size) of the file; None if it does not exist."""
+    if path is None:
+        return None
+    try:
+        status = os.stat(path)  # noqa: PTH116 - for each request, and pathlib triples its cost
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +128,8 @@ class VaultAccess:
         self._failed: tuple[float, Refusal] | None = None
         self._session_stamp: Stamp | None = None
         self._version = -1
+        self._log_path = f"{wiring.db_path}-wal"
+        self._log_stamp: Stamp | None = None
         self._fresh_until = 0.0
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
@@ -205,10 +256,14 @@ class VaultAccess:
         return CredentialDB(self._wiring.db_path, passphrase)
 
     def _refresh(self) -> None:
-        version = self._opened().data_version()
-        if version != self._version:
-            self._forget()
-            self._version = version
+        log = stamp_of(self._log_path)
+        if log is None or log != self._log_stamp:
+            version = self._opened().data_version()
+            if version != self._version:
+                self._forget()
+                self._version = version
+            # Every commit writes to the log. One that was written to a moment ago may be so again in the same tick.
+            self._log_stamp = log if log is not None and time.time_ns() - log[0] > SETTLED_NS else None
         stamp = stamp_of(self._routes_path)
         if stamp != self._routes_stamp or stamp is None:
             self._routes_stamp = None
@@ -220,6 +275,7 @@ class VaultAccess:
     def _close(self) -> None:
         database, self._db = self._db, None
         self._version = -1
+        self._log_stamp = None
         self._fresh_until = 0.0
         self._forget()
         if database is not None:

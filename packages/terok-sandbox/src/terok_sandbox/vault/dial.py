@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import os
 import ssl
-import urllib.request
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,10 +61,22 @@ def environment_proxy(origin: str) -> str | None:
     host = parts.hostname or ""
     if host in ("localhost", "::1") or host.startswith("127."):
         return None
-    proxy = urllib.request.getproxies_environment().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+    proxy = _variable(f"{parts.scheme}_proxy")
+    if not proxy or _is_direct(host, parts.netloc.lower()):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_direct(host: str, netloc: str) -> bool:
+    """Tell whether NO_PROXY names a host, with or without its port, or a domain that it belongs to."""
+    direct = _variable("no_proxy").lower()
+    names = [entry.strip().lstrip(".") for entry in direct.split(",")]
+    return direct == "*" or any(f".{text}".endswith(f".{name}") for name in names if name for text in (host, netloc))
+
+
+def _variable(name: str) -> str:
+    """Return a variable of the environment; spelled in lower case it goes before the other one, also where empty."""
+    return os.environ.get(name, os.environ.get(name.upper(), ""))
 
 
 class Pool:

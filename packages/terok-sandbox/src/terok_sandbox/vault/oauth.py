@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
 
+from terok_sandbox.vault.dial import environment_proxy
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.store import CredentialDB
 
@@ -113,12 +114,10 @@ def _ask(spec: OAuthRefresh, refresh_token: str, provider: str) -> dict[str, Any
     """Ask the token endpoint and return the fields of the credential that change."""
     body = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": spec.client_id}
     body |= {key: value for key in ("scope", "client_secret") if (value := getattr(spec, key))}
-    from http.client import HTTPException
-
     try:
         status, text = _post(spec.token_url, json.dumps(body).encode())
-    except (OSError, HTTPException) as error:
-        raise RefreshError(f"the token endpoint of {provider} cannot be reached ({type(error).__name__})") from error
+    except OSError as error:
+        raise RefreshError(f"the token endpoint of {provider} cannot be reached ({error})") from error
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
@@ -150,27 +149,27 @@ def _fields(answer: dict[str, Any], provider: str) -> dict[str, Any]:
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """Post JSON and return status and body; follows no redirect. https goes through the environment's HTTP proxy."""
-    import http.client
-    import ssl
+    """Post JSON and return status and body; follows no redirect. https goes through the environment's HTTP proxy.
 
-    from terok_sandbox.vault.dial import environment_proxy, proxy_authorization
+    Raises:
+        OSError: the endpoint cannot be reached, or does not speak HTTP.
 
-    parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context, proxy = ssl.create_default_context(), environment_proxy(url)
-        near = urlsplit(proxy).netloc.rpartition("@")[2] if proxy else parts.netloc
-        connection = http.client.HTTPSConnection(near, timeout=REQUEST_SECONDS, context=context)
-        if proxy:
-            name, _, value = proxy_authorization(proxy).rstrip().partition(": ")
-            connection.set_tunnel(parts.hostname or "", parts.port or 443, {name: value} if name else {})
-    else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=REQUEST_SECONDS)
+    """
+    # A broker that never refreshes has no use for it, and there is one for each container.
+    import httpx
+
+    proxy = environment_proxy(url) if url.startswith("https:") else None
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "terok-vault"}
     try:
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "terok-vault"}
-        connection.request("POST", parts.path or "/", body, headers)
-        response = connection.getresponse()
-        return response.status, response.read(MAX_ANSWER)
-    finally:
-        connection.close()
+        client = httpx.Client(
+            verify=ssl.create_default_context(), proxy=proxy, trust_env=False, timeout=REQUEST_SECONDS
+        )
+        with client, client.stream("POST", url, content=body, headers=headers) as response:
+            answer = b""
+            for piece in response.iter_bytes():
+                answer += piece
+                if len(answer) > MAX_ANSWER:
+                    break
+            return response.status_code, answer[:MAX_ANSWER]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise OSError(type(error).__name__) from error

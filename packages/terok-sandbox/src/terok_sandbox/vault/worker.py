@@ -9,12 +9,11 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.values.posture import LIVE_FILE
-from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
 from terok_sandbox.vault.leg import LARGEST_READ, Watch
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.ssh.broker import ContainerAgent
 from terok_sandbox.vault.usage.meter import UsageMeter

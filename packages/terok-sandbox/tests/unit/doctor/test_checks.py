@@ -16,6 +16,7 @@ from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, docto
 from terok_sandbox.doctor.containers import container_checks, judge_answer
 from terok_sandbox.doctor.host import judge_landlock, judge_limits, judge_podman, key_usage
 from terok_sandbox.doctor.state import state_checks
+from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.launch.supervision import FakeSupervision
@@ -69,7 +70,7 @@ def test_limits() -> None:
 
 def test_podmans_own_remedy_is_taken_only_when_podman_names_it() -> None:
     lost = 'invalid internal status, try resetting the pause process with "podman system migrate": cannot re-exec'
-    found = [judge_podman(code, "", err) for code, err in ((0, lost), (1, lost), (125, "Error: no space left"))]
+    found = [judge_podman(error) for error in (None, EngineError(lost), EngineError("no space left"))]
     assert [(one.severity, one.fixable) for one in found] == [("ok", False), ("error", True), ("error", False)]
     assert found[2].detail == "no space left"
 
@@ -183,7 +184,7 @@ def test_directories_that_cannot_be_used_are_a_finding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TEROK_ROOT", "relative")
-    monkeypatch.setattr(diagnosis, "host_checks", lambda runtime: [])
+    monkeypatch.setattr(diagnosis, "host_checks", lambda facts, answer: [])
     assert main(["doctor", "--json"]) == 2
     (check,) = json.loads(capsys.readouterr().out)["checks"]
     assert (check["label"], "TEROK_ROOT" in check["detail"]) == ("configuration", True)

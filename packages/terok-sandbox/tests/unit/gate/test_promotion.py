@@ -16,9 +16,17 @@ from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate import handlers, promotion, review_handlers
 from terok_sandbox.gate.backups import list_backups, prune_backups, restore_backup
-from terok_sandbox.gate.errors import GateError, InspectionPolicyError, MirrorError, PromotionRefused
+from terok_sandbox.gate.credentials import HttpsLogin, access_for
+from terok_sandbox.gate.errors import (
+    GateError,
+    InspectionPolicyError,
+    MirrorError,
+    NoCredential,
+    PromotionRefused,
+)
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.objects import Cutter
+from terok_sandbox.gate.layout import MirrorRecord, create_mirror, write_record
 from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import record_review
 from terok_sandbox.gate.review_marks import read_marks
@@ -26,6 +34,8 @@ from terok_sandbox.gate.secret_encodings import Dump, narrow
 from terok_sandbox.gate.secret_search import Search, find_secret
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.store import CredentialDB
+from terok_util import ensure_dir
 
 if TYPE_CHECKING:
     from conftest import Repo, Serving
@@ -326,6 +336,28 @@ def test_what_was_sent_is_known_to_be_there(pushed: str, gate: GitGate, upstream
     assert promotion.is_promoted(gate, "feature", "feature")
     upstream.git("update-ref", "refs/heads/feature", "main")
     assert not promotion.is_promoted(gate, "feature", "feature")
+
+
+def test_the_vault_is_opened_with_the_configuration_of_whoever_asks(tmp_path: Path) -> None:
+    """A configured `passphrase_command` is asked, and a caller's own configuration wins over the user's."""
+    plain, secret = SandboxConfig(), tmp_path / "passphrase"
+    secret.write_text("correct horse battery staple")
+    plain.config_file.parent.mkdir(parents=True)
+    plain.config_file.write_text(f"credentials:\n  passphrase_command: [cat, {secret}]\n")
+    ensure_dir(plain.db_path.parent, 0o700)
+    with CredentialDB(plain.db_path, secret.read_text(), create=True) as vault:
+        vault.store_credential("default", "forge", {"type": "api_key", "key": "tok-1", "user": "me"})
+    record = MirrorRecord("s", "https://forge.test/a", None, credential="forge")
+    assert access_for(record, tmp_path).https("https://forge.test/a") == HttpsLogin("me", "tok-1")
+    with pytest.raises(NoCredential, match="cannot be read"):
+        access_for(record, tmp_path, plain).https("https://forge.test/a")
+    gate = GitGate("s", base=tmp_path / "gate", upstream="https://forge.test/a", config=plain)
+    upstream = gate.upstream()
+    assert upstream is not None and upstream.access is not None
+    create_mirror(gate.path)
+    write_record(gate.path, record)
+    with pytest.raises(NoCredential, match="cannot be read"):
+        gate.sync()
 
 
 def test_the_first_run_asks_the_vault_for_the_scope_s_keys(tmp_path: Path) -> None:

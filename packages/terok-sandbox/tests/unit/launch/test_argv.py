@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import PrerequisiteMissing, SpecError
 from terok_sandbox.launch.argv import DROPPED_CAPABILITIES, SUDO_CAPABILITIES, LaunchPaths, plan_launch
-from terok_sandbox.launch.resources import low_disk
 from terok_sandbox.launch.spec import RunSpec, Wiring
+from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.sidecar import PolicyTiers
 from terok_sandbox.values.host import HostFacts
 from terok_sandbox.values.launch import LaunchPlan, Sharing, VolumeSpec
@@ -214,5 +214,5 @@ def test_memory_has_a_default_where_it_can_be_limited() -> None:
 @pytest.mark.attack("RES-1")
 def test_a_disk_that_is_nearly_full_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert low_disk([str(tmp_path / "missing")]) == ""
-    monkeypatch.setattr("terok_sandbox.launch.resources.LOW_DISK", 2**63)
+    monkeypatch.setattr("terok_sandbox.runtime.probe.LOW_DISK", 2**63)
     assert str(tmp_path) in low_disk([str(tmp_path)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
+from terok_sandbox.runtime import probe
 from terok_sandbox.runtime.probe import host_facts, parse_version, read_info
 from terok_sandbox.values.host import choose_network
 
@@ -52,9 +54,16 @@ def test_podman_is_asked_once(tmp_path: Path, fake_podman: Callable[..., Any], m
     conf.write_text("[engine]\n")
     host_facts(config)
     assert len(fake.asked) == 2
+    group = tmp_path / f"user.slice/user-{os.geteuid()}.slice/user@{os.geteuid()}.service"
+    group.mkdir(parents=True)
+    (group / "cgroup.controllers").write_text("memory pids\n")
+    monkeypatch.setattr(probe, "_CGROUPS", tmp_path)
+    for _ in range(2):
+        host_facts(config)
+        assert len(fake.asked) == 3, "a new login may have more controllers"
     config.host_facts_path.write_text('{"key": 1}')
     assert host_facts(config) == first
-    assert len(fake.asked) == 3
+    assert len(fake.asked) == 4
 
 
 JSON = st.recursive(

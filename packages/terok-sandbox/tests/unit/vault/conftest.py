@@ -15,11 +15,10 @@ from aiohttp import web
 from terok_sandbox.audit import read_audit
 from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.values.posture import LIVE_FILE
-from terok_sandbox.vault.access import VaultAccess
+from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.quarantine import Quarantine
 from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
 

@@ -76,3 +76,29 @@ async def test_a_log_that_is_moved_away_is_found_out_by_the_next_row(
     log.write("request")
     assert [row["action"] for row in read_audit(path)] == ["log_replaced", "request"]
     log.close()
+
+
+async def test_the_row_of_an_ended_request_is_written_with_the_next_row_or_before_the_loop_waits(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = Ledger(path, "box")
+
+    def actions() -> list[object]:
+        return [(row["action"], row["request"]) for row in read_audit(path)]
+
+    first, second, third = log.begin(), log.begin(), log.begin()
+    assert log.release(first) is None and log.release(second) is None
+    log.finish(first)
+    log.finish(second)
+    expected = [("request", first.number), ("request", second.number)]
+    assert actions() == expected
+    assert log.release(third) is None
+    expected += [("response", first.number), ("response", second.number), ("request", third.number)]
+    assert actions() == expected
+    log.finish(third)
+    await asyncio.sleep(0)
+    assert actions() == [*expected, ("response", third.number)]
+    log.finish(fourth := log.begin())
+    log.close()
+    assert actions()[-1] == ("response", fourth.number)

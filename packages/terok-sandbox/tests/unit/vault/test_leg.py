@@ -32,3 +32,36 @@ async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> N
         watch.legs.update(Leg(watch) for _ in range(1000))
         assert watch.read_size() == SMALLEST_READ
         watch.stop()
+
+
+async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_waits() -> None:
+    loop, watch = asyncio.get_running_loop(), Watch()
+    leg, read, seen = Leg(watch), [], []
+
+    async def reader() -> None:
+        while data := await leg.some(20):
+            read.append((data, asyncio.current_task()))
+
+    def arrive(data: bytes) -> None:
+        leg.data_received(data)
+        seen.append(len(read))
+
+    task = asyncio.create_task(reader())
+    await asyncio.sleep(0)
+    loop.call_soon(arrive, b"a")
+    loop.call_soon(arrive, b"b")
+    await asyncio.sleep(0)
+    assert read == [(b"a", task), (b"b", task)]
+    assert seen == [1, 2], "no turn of the loop has passed"
+    loop.call_soon(task.cancel)
+    loop.call_soon(arrive, b"c")
+    await asyncio.wait((task,), timeout=5)
+    assert task.cancelled() and len(read) == 2, "what comes behind a cancellation wakes nobody"
+    assert await leg.some(20) == b"c"
+    waiting = asyncio.create_task(leg.some(20))
+    await asyncio.sleep(0)
+    loop.call_soon(leg.eof_received)
+    loop.call_soon(waiting.cancel)
+    await asyncio.wait((waiting,), timeout=5)
+    assert waiting.cancelled(), "an end leaves room for what ends the task"
+    watch.stop()

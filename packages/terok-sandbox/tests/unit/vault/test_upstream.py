@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import ssl
 import sys
+import urllib.request
 from pathlib import Path
 
 import aiohttp
 import pytest
 import trustme
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 from terok_sandbox.vault.dial import endpoint, environment_proxy
 from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.swap import UpstreamRequest
@@ -28,6 +31,30 @@ def test_the_environment_s_proxy_is_used_but_not_for_the_loopback(monkeypatch: p
     assert environment_proxy("https://127.0.0.1:8443") is None and environment_proxy("https://localhost") is None
     monkeypatch.setenv("NO_PROXY", ".example.com")
     assert environment_proxy("https://api.example.com") is None
+
+
+NO_PROXY = ["*", "", " ", ".", "example.com", ".example.com", "api.example.com:8443", " EXAMPLE.com ", "ample.com",
+            "com", "10.0.0.1", "[2001:db8::1]", "2001:db8::1", ":8443"]  # fmt: skip
+ORIGINS = ["https://example.com", "https://api.example.com", "https://api.example.com:8443", "https://10.0.0.1",
+           "http://Example.COM", "https://[2001:db8::1]:8443", "http://other.example"]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from(NO_PROXY), max_size=3).map(",".join),
+    st.sampled_from(ORIGINS),
+    st.dictionaries(st.sampled_from(["https_proxy", "HTTPS_PROXY", "http_proxy"]), st.sampled_from(["", "http://p:1"])),
+)
+def test_the_environment_is_read_as_python_reads_it(direct: str, origin: str, proxies: dict[str, str]) -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("http_proxy", "https_proxy", "no_proxy"):
+            environment.delenv(name, raising=False)
+            environment.delenv(name.upper(), raising=False)
+        for name, value in (proxies | {"NO_PROXY": direct}).items():
+            environment.setenv(name, value)
+        scheme, _, netloc = origin.partition("://")
+        direct_there = urllib.request.proxy_bypass_environment(netloc)
+        expected = None if direct_there else urllib.request.getproxies_environment().get(scheme)
+        assert environment_proxy(origin) == (expected or None)
 
 
 def test_failures_quote_nothing() -> None:

@@ -5,9 +5,9 @@ One rule per line::
     +|- target[:port][/protocol] [%reason="text"] [%expires=2030-01-31T12:00:00Z] [%from="where"] [%tls=off] [# comment]
 
 `target` is a name, `*.name` (every name below, not the name itself), an address or a CIDR; IPv6 stands in brackets
-when a port follows. `port` is one number or `*` for every port, never a range; `protocol` is `tcp` or `udp`. Without them
-an allow rule is narrow and a deny rule is wide: the first opens TCP 80 and 443, and without a protocol TCP; the second
-closes every port of both protocols.
+when a port follows. `port` is one number or `*` for every port, never a range; `protocol` is `tcp` or `udp`. Where they
+are missing, an allow rule is narrow and a deny rule is wide: the first opens TCP 80 and 443, and without a protocol
+TCP; the second closes every port of both protocols.
 """
 
 from __future__ import annotations
