@@ -161,7 +161,7 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert allowed("task-a") == ("+ mirror.example.org",)
     assert allowed("task-b", profiles=("other",)) == ("+ other.example.org",)
     assert allowed("task-c", profiles=()) == ()
-    with pytest.raises(SandboxError, match="no profile 'none'"):
+    with pytest.raises(SandboxError, match="unknown profile 'none'"):
         host.runner.start(host.request(name="task-d", profiles=("none",)))
     assert len(host.envs) == 3
 
