@@ -76,8 +76,8 @@ with lazy_imports(globals()):
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import seed_workspace as seed_workspace
     from terok_sandbox import uncommitted as uncommitted
-    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
     from terok_sandbox.launch.check import check_spec as check_spec
     from terok_sandbox.launch.gpu import gpu_args as gpu_args
+    from terok_sandbox.launch.gpu import installed_cdi_devices as installed_cdi_devices
     from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
     from terok_sandbox.shield.profiles import profile_path as profile_path
