@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, show
 
 from terok_sandbox.cli.containers import allow_line, warn
 from terok_sandbox.launch.spec import RunSpec, Wiring
@@ -60,12 +59,8 @@ def prepare(
     env = {"TEROK_GATE_URL": sandbox.gate_url(gate, token)} if gate else {}
     if credentials:
         env |= _tokens(sandbox.config, name, credentials)
-    if as_json:
-        print(json.dumps({"name": name, "args": arguments, "env": env}, indent=1))
-        return
-    print(shlex.join(arguments))
-    for variable, value in env.items():
-        print(f"{variable}={shlex.quote(value)}")
+    lines = (shlex.join(arguments), *(f"{variable}={shlex.quote(value)}" for variable, value in env.items()))
+    show({"name": name, "args": arguments, "env": env}, as_json, lines)
 
 
 def cleanup(*, name: str) -> None:

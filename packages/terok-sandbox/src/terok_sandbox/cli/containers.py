@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from terok_util import UsageError
+from terok_util import UsageError, show
 from terok_util.text import safe_text
 
 from terok_sandbox.launch.spec import RunSpec, Wiring
@@ -21,6 +20,7 @@ from terok_sandbox.values.launch import VolumeSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from terok_sandbox.sandbox.listing import SandboxRow
     from terok_sandbox.values.launch import OptOut
 
 
@@ -126,16 +126,18 @@ def remove(*, names: Sequence[str]) -> int:
 
 def list_all(*, as_json: bool) -> None:
     """Print the containers."""
-    from terok_sandbox.sandbox.listing import BARE, list_sandboxes
+    from terok_sandbox.sandbox.listing import list_sandboxes
 
     sandbox = Sandbox()
     rows = list_sandboxes(sandbox.config, sandbox.runtime)
-    if as_json:
-        print(json.dumps([row._asdict() for row in rows], indent=1))
-        return
-    for row in rows:
-        state = BARE if row.bare else f"{row.state:10} {'supervised' if row.supervised else '-':12}"
-        print(f"{row.name:32} {state:23} {safe_text(row.image)}")
+    show(rows, as_json, map(_line, rows))
+
+
+def _line(row: SandboxRow) -> str:
+    from terok_sandbox.sandbox.listing import BARE
+
+    state = BARE if row.bare else f"{row.state:10} {'supervised' if row.supervised else '-':12}"
+    return f"{row.name:32} {state:23} {row.image}"
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError
+from terok_util import TerokError, show
 from terok_util.process import run
 from terok_util.text import safe_text
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, doctor_exit_code, examine
+from terok_sandbox.doctor.check import CheckVerdict, Finding, direct_check, doctor_exit_code, examine
 from terok_sandbox.doctor.containers import container_checks
 from terok_sandbox.doctor.host import host_checks
 from terok_sandbox.doctor.state import state_checks
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterable, Iterator
 
 _WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
 FIX_TIMEOUT = 120.0
@@ -29,16 +28,16 @@ def doctor(*, as_json: bool, fix: bool) -> int:
         for finding in wanted:
             _fix(finding)
         findings = diagnose()
-    if as_json:
-        print(json.dumps({"checks": [finding.as_dict() for finding in findings]}, indent=1))
-        return doctor_exit_code(findings)
+    show({"checks": [finding.as_dict() for finding in findings]}, as_json, _lines(findings))
+    return doctor_exit_code(findings)
+
+
+def _lines(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         where = f"{finding.container}: " if finding.container else ""
-        word = _WORDS[finding.verdict.severity]
-        print(f"{word:8}{where}{finding.check.label}: {safe_text(finding.verdict.detail)}")
+        yield f"{_WORDS[finding.verdict.severity]:8}{where}{finding.check.label}: {finding.verdict.detail}"
         if finding.verdict.severity != "ok" and finding.verdict.hint:
-            print(f"{'':8}hint: {finding.verdict.hint}")
-    return doctor_exit_code(findings)
+            yield f"{'':8}hint: {finding.verdict.hint}"
 
 
 def diagnose() -> list[Finding]:
@@ -68,7 +67,7 @@ def diagnose() -> list[Finding]:
 
 def _failed(category: str, label: str, error: TerokError) -> Finding:
     verdict = CheckVerdict("error", error.message, error.hint or "")
-    return Finding(DoctorCheck(category=category, label=label, evaluate=lambda *_: verdict), verdict)
+    return Finding(direct_check(category, label, verdict), verdict)
 
 
 def _fix(finding: Finding) -> None:
