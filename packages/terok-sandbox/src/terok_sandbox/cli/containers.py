@@ -1,16 +1,18 @@
-"""The verbs about containers: run, start, stop, rm, list."""
+"""Verbs about containers: run, start, stop, rm, list."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from terok_util import UsageError, show
 from terok_util.text import safe_text
 
+from terok_sandbox.errors import ContainerNotFound
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox.sandbox import Sandbox
@@ -74,7 +76,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=_tiers(sandbox, image, profiles, [allow_line(one) for one in allow or ()], policy),
+            tiers=_tiers(sandbox, image, profiles, [allow_line(target) for target in allow or ()], policy),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -170,19 +172,20 @@ def allow_line(target: str) -> str:
 
 
 def _follow(sandbox: Sandbox, name: str, container_id: str, *, remove: bool) -> int:
-    def show(line: str) -> None:
+    def show_line(line: str) -> None:
         print(safe_text(line), flush=True)
 
     left = remove
     try:
         if remove:
-            code = sandbox.follow_to_removal(name, container_id, show)
+            code = sandbox.follow_to_removal(name, container_id, show_line)
             left = False
             return code
-        followed = sandbox.runtime.container(name).follow_logs(show, timeout=LONGEST)
+        followed = sandbox.runtime.container(name).follow_logs(show_line, timeout=LONGEST)
         return sandbox.wait_for_exit(name) if followed is None else followed
     except (KeyboardInterrupt, SystemExit):
-        sandbox.stop(name)
+        with suppress(ContainerNotFound):  # it ended by itself meanwhile
+            sandbox.stop(name)
         raise
     finally:
         if left:
@@ -190,10 +193,10 @@ def _follow(sandbox: Sandbox, name: str, container_id: str, *, remove: bool) -> 
 
 
 def _unwind(number: int, _frame: object) -> NoReturn:
-    """End as at Ctrl-C, with what was started."""
+    """End as at Ctrl-C, taking the container along."""
     raise SystemExit(128 + number)
 
 
 def warn(line: str) -> None:
-    """Tell the user, on standard error, what could not be done."""
+    """Print a warning on standard error."""
     print(f"terok-sandbox: {safe_text(line)}", file=sys.stderr)

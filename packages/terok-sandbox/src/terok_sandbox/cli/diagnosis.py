@@ -1,4 +1,4 @@
-"""The verb doctor: every check in turn, and the safe repairs."""
+"""The verb doctor: all checks, and the safe repairs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _lines(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def diagnose() -> list[Finding]:
-    """Return what every check found; what cannot be asked is a finding too."""
+    """Return the findings of all checks; a question that cannot be answered is a finding too."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.podman import PodmanRuntime
     from terok_sandbox.sandbox.listing import list_sandboxes
@@ -71,7 +71,7 @@ def _failed(category: str, label: str, error: TerokError) -> Finding:
 
 
 def _fix(finding: Finding) -> None:
-    """Run the repair; what it says goes to standard error, so that `--json` stays JSON."""
+    """Run the repair and report on standard error, so that `--json` stays JSON."""
     command = finding.check.fix_cmd
     print(f"fix: {' '.join(command)} ({finding.check.fix_description})", file=sys.stderr)
     program = [sys.executable, "-P", "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]

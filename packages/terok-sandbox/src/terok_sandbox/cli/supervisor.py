@@ -1,4 +1,4 @@
-"""The verbs about the processes that serve containers."""
+"""Verbs about the processes that serve containers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stop(*, name: str | None) -> None:
 
 
 def status(*, name: str | None, as_json: bool) -> int:
-    """Print what fork server or supervisor say of themselves; 1 when it does not run."""
+    """Print the status of the fork server or of one supervisor; 1 when it does not run."""
     config = SandboxConfig.load()
     try:
         answer = client.forkserver_status(config) if name is None else client.status(config, name)

@@ -30,7 +30,7 @@ ENGINE_SOCKETS: Final = (
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
 KERNEL: Final = ("/proc", "/sys", "/dev")
-"""What shows or steers the host's processes, terminals and devices."""
+"""File systems that show or steer the host's processes, terminals and devices."""
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
 MAX_ENTRIES: Final = 1_000_000
@@ -47,7 +47,7 @@ _BOUND_PATH: Final = 7
 def check_mount_sources(
     volumes: Iterable[VolumeSpec], config: SandboxConfig, *, store: Sequence[str] = ()
 ) -> tuple[tuple[str, str], ...]:
-    """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
+    """Return each source with its real path, which the hook compares with that of later starts.
 
     Raises `SpecError` for a volume whose source is missing or would hand the container the host.
 
@@ -102,7 +102,7 @@ class _Place:
         self.above = {self.itself, *map(_identity, real.parents)} - {None}
 
     def meets(self, other: _Place) -> bool:
-        """Tell whether one is the other or lies below it; what does not exist yet has only what is above it."""
+        """Tell whether one is the other or lies below it; of a path that does not exist yet, only its parents count."""
         return self.itself in other.above or other.itself in self.above
 
     def holds(self, other: _Place) -> bool:
@@ -140,7 +140,7 @@ def _runtime_dirs() -> set[str]:
 
 
 def _podmans() -> Iterator[str]:
-    """Yield where Podman keeps what runs, and its storage unless it was told otherwise."""
+    """Yield Podman's run directory, and its storage in its default place."""
     if os.geteuid() == 0:
         yield from ("/run/containers/storage", "/run/libpod", "/var/lib/containers/storage")
     yield from (f"{base}/{name}" for base in _runtime_dirs() for name in ("containers", "libpod"))
@@ -163,17 +163,17 @@ def _engine_sockets() -> Iterator[str]:
 
 
 def _settings(config: SandboxConfig) -> Iterator[Path]:
-    """Yield what decides which programs run outside of containers."""
+    """Yield the files that decide which programs run outside of containers."""
     yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)
 
 
 def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
-    """Return a socket below `source` on which a program outside of containers listens, `None` if there is none.
+    """Return a socket below `source` on which a program outside of containers listens, None otherwise.
 
-    Links are not followed. What this user may not read is passed over: it is closed to the container too, or is its
-    own. Raises SpecError for more than `limit` files.
+    Links are not followed. Directories that this user may not read are skipped: they are closed to the container too,
+    or are its own. Raises SpecError for more than `limit` files.
     """
     left, waiting = limit, [str(source)]
     while waiting:
