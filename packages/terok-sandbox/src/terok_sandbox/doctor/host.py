@@ -39,8 +39,13 @@ def host_checks(facts: HostFacts | None, answer: TerokError | None) -> Iterator[
     for item in check_prerequisites(version):
         yield direct_check("host", item.name, _judge(item))
     if podman := shutil.which("podman"):
-        migrate = {"fix": (podman, "system", "migrate"), "description": "give it a new user namespace"}
-        yield direct_check("host", "Podman answers", judge_podman(answer), **migrate)
+        yield direct_check(
+            "host",
+            "Podman answers",
+            judge_podman(answer),
+            fix=(podman, "system", "migrate"),
+            description="give it a new user namespace",
+        )
     if facts is not None:
         yield direct_check("host", "resource limits", judge_limits(facts))
         yield direct_check("host", "disk", lambda: _disk(facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.doctor.check import CheckVerdict, direct_check
@@ -22,9 +23,9 @@ def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> It
 
     Without one, because Podman did not answer, nothing is taken for a container's remains.
     """
-    again = {"fix": ("terok-sandbox", "setup"), "description": "set the host up again"}
-    yield direct_check("setup", "hooks and receipt", lambda: _setup(config), **again)
-    yield direct_check("setup", "seccomp profile current", lambda: _profiles(config), **again)
+    of_setup = partial(direct_check, "setup", fix=("terok-sandbox", "setup"), description="set the host up again")
+    yield of_setup("hooks and receipt", lambda: _setup(config))
+    yield of_setup("seccomp profile current", lambda: _profiles(config))
     yield direct_check("vault", "opens", lambda: _vault(config))
     yield direct_check("vault", "outlives a reboot", lambda: _recovery(config))
     yield direct_check("supervision", "fork server", lambda: _forkserver(config))
