@@ -16,8 +16,8 @@ from terok_util import TerokError
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
 from terok_sandbox.launch.argv import plan_launch
-from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.check import check_container_name, check_spec
+from terok_sandbox.launch.gpu import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
