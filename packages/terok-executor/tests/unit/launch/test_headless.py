@@ -37,7 +37,7 @@ from terok_sandbox import (
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
-from terok_sandbox.gate.upstream import Advertised, Upstream
+from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
 from terok_sandbox.launch.supervision import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
@@ -128,7 +128,7 @@ def test_an_online_project_is_told_its_upstream_and_let_through_to_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = "https://forge.example.org:8443/group/project"
-    monkeypatch.setattr(Upstream, "advertised", lambda *_, **__: Advertised({}, {}, None))
+    monkeypatch.setattr(UpstreamRepository, "advertised", lambda *_, **__: Advertised({}, {}, None))
     host.runner.start(host.request(repo=address, security_class="online"))
     env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
     assert env["CODE_REPO"] == address
@@ -161,7 +161,7 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert allowed("task-a") == ("+ mirror.example.org",)
     assert allowed("task-b", profiles=("other",)) == ("+ other.example.org",)
     assert allowed("task-c", profiles=()) == ()
-    with pytest.raises(SandboxError, match="no profile 'none'"):
+    with pytest.raises(SandboxError, match="unknown profile 'none'"):
         host.runner.start(host.request(name="task-d", profiles=("none",)))
     assert len(host.envs) == 3
 

@@ -20,7 +20,7 @@ TIERS: Final[tuple[TierName, ...]] = ("systemd-creds", "keyring", "file", "none"
 
 
 @lean_dataclass(frozen=True, slots=True)
-class Record:
+class PassphraseRecord:
     """`tier` keeps the passphrase across reboots; `none` means nobody but the user does.
 
     `acknowledged` says that the user has written the recovery key down. `locked` suspends the tier until
@@ -38,14 +38,14 @@ def record_path(cfg: SandboxConfig) -> Path:
     return cfg.vault_dir / "passphrase.json"
 
 
-def read_record(cfg: SandboxConfig) -> Record:
+def read_record(cfg: SandboxConfig) -> PassphraseRecord:
     """Return the record; a vault without one has no durable tier. Raises VaultError for a file it cannot trust."""
     path = record_path(cfg)
     try:
         document = json.loads(path.read_bytes())
-        record = Record(**document)
+        record = PassphraseRecord(**document)
     except FileNotFoundError:
-        return Record()
+        return PassphraseRecord()
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise VaultError(f"{path} is damaged: {error}", hint=_DAMAGED) from error
     flags = (record.acknowledged, record.locked, record.rekeying)
@@ -54,7 +54,7 @@ def read_record(cfg: SandboxConfig) -> Record:
     return record
 
 
-def update_record(cfg: SandboxConfig, **changes: object) -> Record:
+def update_record(cfg: SandboxConfig, **changes: object) -> PassphraseRecord:
     """Write the record with `changes` and return it."""
     record = replace(read_record(cfg), **changes)  # type: ignore[arg-type]
     ensure_dir(cfg.vault_dir, 0o700)
