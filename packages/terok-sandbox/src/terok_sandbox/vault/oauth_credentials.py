@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
+from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, refresh
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.secret_file import read_secret_file
+from terok_sandbox.vault.store import expiry
 
 if TYPE_CHECKING:
     from terok_sandbox.sidecar import VaultWiring
