@@ -1,7 +1,10 @@
 """Errors of terok.
 
 TerokError
-└── DemoError   the demonstration could not be run to its end (exit 1)
+├── DemoError           the demonstration could not be run to its end (exit 1)
+└── StubError           the stub provider could not be started
+    ├── ScriptError     its script is malformed
+    └── BadRequestError a client sent something that is not a request of the protocol (answered with 400)
 """
 
 from __future__ import annotations
@@ -11,3 +14,15 @@ from terok_util import TerokError
 
 class DemoError(TerokError):
     """The demonstration could not be run to its end; what was measured until then is lost."""
+
+
+class StubError(TerokError):
+    """The stub provider could not do its work."""
+
+
+class ScriptError(StubError):
+    """A script is malformed."""
+
+
+class BadRequestError(StubError):
+    """A request is not one of the protocol it was sent to."""

@@ -6,11 +6,8 @@ from terok_util import lazy_imports
 
 with lazy_imports(globals()):
     from terok.stub.background import running_stub as running_stub
-    from terok.stub.errors import BadRequestError as BadRequestError
-    from terok.stub.errors import ScriptError as ScriptError
-    from terok.stub.errors import StubError as StubError
-    from terok.stub.pause import Pause as Pause
     from terok.stub.record import Recorder as Recorder
     from terok.stub.record import RequestRecord as RequestRecord
     from terok.stub.script import Script as Script
+    from terok.stub.server import Pause as Pause
     from terok.stub.server import StubProvider as StubProvider

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from terok.stub.pause import Pause
 from terok.stub.script import Script
-from terok.stub.server import StubProvider
+from terok.stub.server import Pause, StubProvider
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from terok.stub.errors import BadRequestError
+from terok.errors import BadRequestError
 from terok.stub.script import ToolResult
 
 MAX_RESULT_CHARS = 65_536

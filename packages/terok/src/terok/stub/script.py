@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from terok.stub.errors import ScriptError
+from terok.errors import ScriptError
 from terok.stub.tools import OfferedTool, arguments_for, choose_shell_tool, example_of
 
 CALL_ID_PREFIX = "call_terok_"

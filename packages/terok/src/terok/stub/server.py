@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
@@ -17,15 +18,15 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from terok.errors import BadRequestError, StubError
 from terok.stub import anthropic, gemini, openai_chat, openai_responses
-from terok.stub.errors import BadRequestError, StubError
-from terok.stub.pause import Pause
 from terok.stub.record import MAX_FIELD_CHARS, Recorder, RequestRecord, presented_credential
 from terok.stub.script import Conversation, Script, Text, next_reply
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 CLIENT_GONE = 499
 """Status recorded for a request whose client left before the answer was complete."""
+PAUSE_SECONDS = 120.0
 MODEL_NAMES = ("stub", "claude-stub", "gpt-stub")
 
 _GOOGLE = re.compile(r"/v1(?:beta)?/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)")
@@ -34,6 +35,31 @@ _PROTOCOLS: Mapping[str, ModuleType] = {
     "/chat/completions": openai_chat,
     "/responses": openai_responses,
 }
+
+
+class Pause:
+    """A point that the closing sentence waits at, once, so that somebody can look at the running client.
+
+    The client sees a model that takes its time. `limit` (seconds) ends the waiting when nobody resumes.
+    """
+
+    def __init__(self, *, limit: float = PAUSE_SECONDS) -> None:
+        self._limit = limit
+        self._reached = threading.Event()
+        self._resumed = threading.Event()
+
+    def hold(self) -> None:
+        """Wait until `resume` was called; blocks, so not for an event loop's own thread."""
+        self._reached.set()
+        self._resumed.wait(self._limit)
+
+    def reached(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the turn to get to its end; tell whether it has."""
+        return self._reached.wait(timeout)
+
+    def resume(self) -> None:
+        """Let the closing sentence through, now or whenever it comes."""
+        self._resumed.set()
 
 
 class StubProvider:

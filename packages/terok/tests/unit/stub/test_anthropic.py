@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from terok.errors import BadRequestError
 from terok.stub import anthropic
-from terok.stub.errors import BadRequestError
 from terok.stub.script import Conversation, Text, ToolCall
 from terok.stub.tools import OfferedTool
 

@@ -5,7 +5,8 @@ import threading
 import urllib.request
 
 import pytest
-from terok.stub import Script, StubError, running_stub
+from terok.errors import StubError
+from terok.stub import Script, running_stub
 
 
 def test_it_serves_beside_blocking_code_and_is_gone_afterwards() -> None:

@@ -4,8 +4,8 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+from terok.errors import BadRequestError
 from terok.stub import gemini
-from terok.stub.errors import BadRequestError
 from terok.stub.script import Conversation, Script, Text, ToolCall, next_reply
 
 DECLARED = {"name": "run_shell_command", "parametersJsonSchema": {"properties": {"command": {"type": "string"}}}}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from terok.errors import BadRequestError
 from terok.stub import openai_responses
-from terok.stub.errors import BadRequestError
 from terok.stub.script import Conversation, Text, ToolCall
 from terok.stub.tools import OfferedTool, arguments_for
 

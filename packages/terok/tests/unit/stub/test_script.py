@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok.stub.errors import ScriptError
+from terok.errors import ScriptError
 from terok.stub.script import (
     AUXILIARY_TEXT,
     Conversation,

@@ -7,7 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from terok.stub import Script, StubError, StubProvider
+from terok.errors import StubError
+from terok.stub import Script, StubProvider
 from terok.stub.server import MAX_BODY_BYTES
 
 KEY = "the-real-key"
