@@ -13,10 +13,10 @@ from terok_executor import (
     HelpSpec,
     ImageBuilder,
     SubAgent,
-    parse_md_agent,
     prepare_agent_config_dir,
 )
 from terok_executor.errors import RequestError, RosterError
+from terok_executor.launch.instructions import read_subagent
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
 PROMISED = """
@@ -92,7 +92,7 @@ def test_a_task_s_directory_has_prompt_instructions_and_sub_agents(tmp_path: Pat
     plain = {"name": "plain", "description": "as a mapping", "prompt": "Look.\n"}
     narrowed = AgentConfigSpec(tasks_root=tmp_path, task_id="t2", subagents=[helper, plain], selected_agents=["plain"])
     (file,) = (prepare_agent_config_dir(narrowed) / "agents").iterdir()
-    assert parse_md_agent(file) == SubAgent("plain", "as a mapping", file.read_text())
+    assert read_subagent(file) == SubAgent("plain", "as a mapping", file.read_text())
     assert file.read_text().endswith("---\nLook.\n")
     with pytest.raises(RequestError, match="empty"):
         prepare_agent_config_dir(AgentConfigSpec(tasks_root=tmp_path, task_id="t1", prompt=" "))

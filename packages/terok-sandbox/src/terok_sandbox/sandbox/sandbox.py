@@ -16,8 +16,8 @@ from terok_util import TerokError
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
 from terok_sandbox.launch.argv import plan_launch
-from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
-from terok_sandbox.launch.check import check_container_name
+from terok_sandbox.launch.check import check_container_name, check_spec
+from terok_sandbox.launch.gpu import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -93,9 +93,9 @@ class Sandbox:
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
 
-        The image may still have to be built. `new_name` also asks Podman whether it has a container of that name, which
-        `run` leaves to the launch itself.
+        The image need not exist yet. `new_name` also asks Podman for a container of that name, as only a launch does.
         """
+        check_spec(spec)  # a wrong value is wrong on any host
         self.supervision.check_setup(self.config)
         self._plan(spec)
         self._refuse_taken_name(spec.container_name, certain=new_name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
@@ -35,7 +37,7 @@ class _NotRunning(ShieldNotRunning):
     """Podman and the supervisor's record agree: the container does not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ShieldState:
     """Posture, enforcement, number of rules and live verdicts; without `running`, what the next start restores.
 
@@ -65,8 +67,8 @@ class _HostAddresses:
 class Shield:
     """The wall of a sandboxed container, which need not run. Raises ShieldError if there is no such container.
 
-    What changes it is in force, and kept over restarts, when the call returns. NotKept says that it is in force only,
-    NotInForce that the container runs without it. `warn` is told what else is not as it should be.
+    A change is in force, and kept over restarts, when its call returns. NotKept says that it is in force only,
+    NotInForce that the container runs without it. `warn` takes messages about other problems.
     """
 
     def __init__(

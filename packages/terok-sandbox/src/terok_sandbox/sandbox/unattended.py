@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import RECORD_FILE
 from terok_sandbox.errors import ContainerNotFound, NetnsError, ShieldError, SupervisorError
 from terok_sandbox.netns.nft import NftChannel, spawn_nft
 from terok_sandbox.shield.errors import ShieldNotRunning
 from terok_sandbox.shield.live import LivePolicy
-from terok_sandbox.shield.live_store import load_live
+from terok_sandbox.shield.live_store import LiveVerdict, load_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset.commands import posture_command
 from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, TABLE, posture_chains
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
-from terok_sandbox.supervise.handover import open_first_process, read_record, reopen_first_process
-from terok_sandbox.values.posture import LIVE_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.shield.live_store import LiveVerdict
-    from terok_sandbox.sidecar import Sidecar
-    from terok_sandbox.supervise.handover import FirstProcess
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.supervise.handover import FirstProcess, open_first_process, read_record, reopen_first_process
+from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from terok_util import TerokError, atomic_write
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.made import MAX_CONFIG, check_made
+from terok_sandbox.launch.comparison import MAX_CONFIG, check_made
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.frames import Frame
 
