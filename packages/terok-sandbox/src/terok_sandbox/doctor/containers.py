@@ -10,9 +10,14 @@ from terok_sandbox.errors import SidecarError
 from terok_sandbox.sandbox.listing import BARE
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
-from terok_sandbox.supervise.supervision import SSH_SOCKET
 from terok_sandbox.values.posture import LIVE_FILE, read_posture
-from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
+from terok_sandbox.vault_addr import (
+    LOOPBACK_DNS_PORT,
+    LOOPBACK_GATE_PORT,
+    LOOPBACK_HOST,
+    LOOPBACK_VAULT_PORT,
+    SSH_SOCKET,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
