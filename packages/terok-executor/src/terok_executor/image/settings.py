@@ -1,4 +1,4 @@
-"""What `config.yml` says of images, validated once and not by every command (`ExecutorConfigView` does that)."""
+"""The section `image:` of `config.yml`, read without pydantic: a file is validated once, not by every command."""
 
 from __future__ import annotations
 

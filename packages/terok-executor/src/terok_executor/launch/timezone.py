@@ -12,9 +12,9 @@ from terok_executor.integrations.sandbox import is_time_zone
 
 
 def check_timezone(name: str | None, *, known: bool = True) -> str | None:
-    """Return the name if it can be one of a time zone; RequestError otherwise.
+    """Return the name of a time zone; RequestError if it is not one or, if it has to be `known`, this host lacks it.
 
-    If it has to be `known`, it is one that this host has too. What the host itself is set to need not be.
+    The zone that the host itself is set to need not be known.
     """
     if name and (not is_time_zone(name) or (known and not _known(name))):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
@@ -37,7 +37,7 @@ def host_timezone(
     named: Path = Path("/etc/timezone"),
     linked: Path = Path("/etc/localtime"),
 ) -> str | None:
-    """Return the IANA name from `TZ`, `/etc/timezone` or the `/etc/localtime` link; None if none says."""
+    """Return the IANA name from `TZ`, `/etc/timezone` or the `/etc/localtime` link; None if none has it."""
     candidates = [(os.environ if environ is None else environ).get("TZ", "").removeprefix(":")]
     with suppress(OSError, UnicodeDecodeError):
         candidates.append(named.read_text("ascii").strip())

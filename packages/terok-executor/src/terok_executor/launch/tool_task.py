@@ -1,6 +1,6 @@
-"""Runs a sidecar tool: an image of its own without agents, one repository, and the tool's real key.
+"""The launch of a tool: an image of its own without agents, one repository, and the tool's real key.
 
-The tool talks to its vendor itself, so nothing but that host is open to it, and no vault is wired up.
+The tool talks to its vendor itself, so only the vendor's host is open to it, and it has no vault.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def start_tool(
     hooks: LifecycleHooks | None = None,
     on_line: OnLine,
 ) -> RunRecord:
-    """Launch a sidecar tool and return what was started; errors as for an agent's run."""
+    """Launch a tool and return its record; raises as `start_agent` does."""
     tool = roster.tool(request.tool, kind="sidecar")
     provider = roster.provider(tool.provider) if tool.provider else None
     task, config = check_task(request), sandbox.config
