@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from terok_executor.launch.request import AgentRequest, AgentRun
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
+    from terok_executor.roster.provider import Provider
     from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Installed, Provider
+    from terok_executor.roster.types import Installed
 
 
 _LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}

@@ -13,7 +13,7 @@ from terok_executor.image.reference import check_family, parse_base
 from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
 from terok_executor.launch.env import CONTAINER_TASK_DIR, template_values
 from terok_executor.launch.identity import check_authorship
-from terok_executor.launch.instructions import parse_md_agent, resolve_instructions
+from terok_executor.launch.instructions import instructions_for, read_subagent
 from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.launch.timezone import check_timezone
@@ -82,7 +82,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     task = check_task(request)
     _check_kind(request, task.repo)
     _check_variables(request.env, agent, roster)
-    subagents = tuple(parse_md_agent(path) for path in request.subagents)
+    subagents = tuple(read_subagent(path) for path in request.subagents)
     if len({one.name for one in subagents}) < len(subagents):
         raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
     frontend = find_frontend(agent, roster) if request.web else None
@@ -96,7 +96,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         prompt=f"{prompt}\n\n{mapped.prompt_extra}" if prompt and mapped.prompt_extra else prompt,
         model=mapped.model,
         authorship=check_authorship(request.authorship, request.human_name, request.human_email),
-        instructions=resolve_instructions(request.instructions, agent.name),
+        instructions=instructions_for(request.instructions, agent.name),
         subagents=subagents if agent.subagents_dir is not None else (),
         command=_command(agent, frontend, request, mapped),
         continue_command=_continue_command(agent, request, mapped),

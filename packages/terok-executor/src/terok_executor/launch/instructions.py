@@ -19,6 +19,7 @@ DEFAULT_KEY = "_default"
 MAX_BYTES = 256 * 1024
 """Size limit of the instructions, and of each sub-agent's file."""
 _SUBAGENT_HINT = "start it with ---, name: …, description: …, ---"
+FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Instructions = str | Sequence[str] | Mapping[str, "str | Sequence[str] | None"] | None
@@ -30,7 +31,7 @@ def bundled_default_instructions() -> str:
     return (RESOURCES / "instructions.md").read_text("utf-8")
 
 
-def resolve_instructions(value: Instructions, agent: str, *, appended: str = "") -> str:
+def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> str:
     """Return the instructions of one agent.
 
     None means the bundled text; a text replaces it, and `_inherit` in a list stands for it. A map has an entry for the
@@ -78,7 +79,7 @@ class SubAgent:
         return cls(*_named(head, "sub-agent", None), text)
 
 
-def parse_md_agent(path: Path) -> SubAgent:
+def read_subagent(path: Path) -> SubAgent:
     """Return the sub-agent of a file with `description` and perhaps `name` (default: the file's) in its front matter.
 
     Raises:
@@ -87,7 +88,7 @@ def parse_md_agent(path: Path) -> SubAgent:
     """
     label = f"sub-agent {path}"
     text = read_text(path, MAX_BYTES, what=label)
-    match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", text, re.DOTALL)
+    match = FRONT_MATTER.match(text)
     if match is None:
         raise RequestError(f"{label}: there is no front matter between two lines of ---", hint=_SUBAGENT_HINT)
     try:

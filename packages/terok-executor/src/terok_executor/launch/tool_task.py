@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from terok_executor.launch.request import Task, ToolRequest
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
+    from terok_executor.roster.provider import Provider
     from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Provider
 
 
 def start_tool(
