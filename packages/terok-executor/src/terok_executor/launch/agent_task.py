@@ -27,7 +27,7 @@ from terok_executor.integrations.sandbox import (
     profile_tiers,
 )
 from terok_executor.launch.check import check_request
-from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env, host_timezone
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import apply_patches, write_config_files
 from terok_executor.launch.task_start import (
@@ -37,7 +37,6 @@ from terok_executor.launch.task_start import (
     name_refusals,
     seed_workspace_from_clone_cache,
 )
-from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.egress import deny_lines, upstream_lines
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
 from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
-from terok_executor.launch.env import CONTAINER_TASK_DIR, template_values
+from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
 from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
-from terok_executor.launch.timezone import check_timezone
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,15 @@ from terok_executor.auth.credential_files import phantom_text
 from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
-from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
+from terok_executor.integrations.sandbox import (
+    CONTAINER_VAULT_SOCKET,
+    LOOPBACK_VAULT_PORT,
+    Sharing,
+    VolumeSpec,
+    is_time_zone,
+)
 from terok_executor.launch.request import WORKSPACE, AgentRun
 from terok_executor.launch.task_files import ConfigPatch, filled_tree
-from terok_executor.launch.timezone import check_timezone
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
@@ -260,3 +267,38 @@ def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
         for mount in owner.mounts
     )
     return (own, *state)
+
+
+def check_timezone(name: str | None, *, known: bool = True) -> str | None:
+    """Return the name of a time zone; RequestError if it is not one or, if it has to be `known`, this host lacks it.
+
+    The zone that the host itself is set to need not be known.
+    """
+    if name and (not is_time_zone(name) or (known and not _known(name))):
+        raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
+    return name
+
+
+def _known(name: str) -> bool:
+    from zoneinfo import TZPATH, ZoneInfo  # only a run that names a zone needs it
+
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # KeyError is ZoneInfoNotFoundError
+        return not any(Path(place, "Europe").is_dir() for place in TZPATH)  # a host without zones knows none
+    return True
+
+
+def host_timezone(
+    environ: Mapping[str, str] | None = None,
+    *,
+    named: Path = Path("/etc/timezone"),
+    linked: Path = Path("/etc/localtime"),
+) -> str | None:
+    """Return the IANA name from `TZ`, `/etc/timezone` or the `/etc/localtime` link; None if none has it."""
+    candidates = [(os.environ if environ is None else environ).get("TZ", "").removeprefix(":")]
+    with suppress(OSError, UnicodeDecodeError):
+        candidates.append(named.read_text("ascii").strip())
+    with suppress(OSError):
+        candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
+    return next((text for text in candidates if is_time_zone(text)), None)

@@ -15,11 +15,10 @@ from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, open_vault
 from terok_executor.launch.check import check_task
-from terok_executor.launch.env import task_volumes, tool_parts
+from terok_executor.launch.env import host_timezone, task_volumes, tool_parts
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import write_config_files
 from terok_executor.launch.task_start import claimed_task, make_record, mirror, name_refusals
-from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import task_dir
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, time_limit
