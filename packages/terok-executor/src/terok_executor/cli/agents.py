@@ -83,7 +83,7 @@ def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
 
 def set_agents(selection: str) -> int:
     """Write the selection into the configuration."""
-    from terok_executor.image.config_view import set_image_agents
+    from terok_executor.image.settings import set_image_agents
 
     roster = AgentRoster.load()
     names = ", ".join(agent.name for agent in roster.select(selection))
