@@ -126,7 +126,7 @@ def test_a_locked_vault_stops_a_library_call_without_a_question(
         raise VaultLocked("no passphrase was given")
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("terok_sandbox.vault.unlock.ask_passphrase", ask)
+    monkeypatch.setattr("terok_sandbox.vault.passphrase.session.ask_passphrase", ask)
     record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(VaultLocked) as refused:
         gate.promote("feature", accept_flags=True)
