@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import atomic_write, ensure_dir
+from terok_util import TerokError, atomic_write, ensure_dir
 
 from terok_sandbox.gate.layout import reviews_path
 from terok_sandbox.version import VERSION
@@ -37,7 +37,7 @@ def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
     if len(text) > _MAX_SIZE:
         return
     directory = reviews_path(mirror) / "cache"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TerokError):
         ensure_dir(directory, 0o700)
         atomic_write(directory / f"{name}.json", text, mode=0o600)
         stored = sorted(directory.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
@@ -52,7 +52,10 @@ def _rules(mirror: Path) -> str:
     except OSError:
         policy = b""
     code = []
-    for entry in sorted(os.scandir(Path(__file__).with_name("inspect")), key=lambda entry: entry.name):
-        status = entry.stat()
-        code.append((entry.name, status.st_size, status.st_mtime_ns))
+    for directory in (Path(__file__).parent, Path(__file__).with_name("inspect")):
+        for entry in os.scandir(directory):
+            if entry.is_file():
+                status = entry.stat()
+                code.append((entry.name, status.st_size, status.st_mtime_ns))
+    code.sort()
     return f"{VERSION} {code} {policy.decode('latin-1')}"
