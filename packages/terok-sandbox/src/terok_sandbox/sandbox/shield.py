@@ -175,16 +175,13 @@ class Shield:
 
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: `verdict`, `reason`, and `addresses` with a verdict each."""
+        return self._ask("resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
+
+    def _ask(self, verb: str, *, timeout: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         from terok_sandbox.shield.control_client import ask
         from terok_sandbox.shield.protocol import SOCKET
 
-        return ask(self._sidecar.runtime_dir / SOCKET, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
-
-    def _ask(self, verb: str, **fields: Any) -> dict[str, Any]:
-        from terok_sandbox.shield.control_client import ask
-        from terok_sandbox.shield.protocol import SOCKET
-
-        answer = ask(self._sidecar.runtime_dir / SOCKET, verb, timeout=PATIENCE, **fields)
+        answer = ask(self._sidecar.runtime_dir / SOCKET, verb, timeout=timeout, **fields)
         if unrecorded := answer.pop("unrecorded", ""):
             self._warn(f"{self.name}: it is in force, but not in the audit log: {unrecorded}")
         return answer

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield.asker import RuleChannel
+from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import (
     OPENINGS_FILE,
@@ -58,7 +58,7 @@ class LivePolicy:
     thread-safe: one event loop.
     """
 
-    def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
+    def __init__(self, launch: Policy, path: Path, *, channel: NftChannel | None) -> None:
         self._path = path
         self._channel = channel
         self._state = load_live(path)

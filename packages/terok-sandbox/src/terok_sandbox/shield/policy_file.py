@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from terok_util import read_file
-
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Decision, Policy, Rule, parse_policy_line
+from terok_sandbox.shield.policy import Decision, Policy, PolicyRule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
+from terok_sandbox.shield.profiles import read_text
 from terok_sandbox.shield.wall import Destination, Wall
 
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
@@ -39,7 +38,7 @@ class Expectation:
 class PolicyFile:
     """The content of a policy file."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
@@ -58,7 +57,7 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         raise PolicyError(f"{source}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")
-    rules: list[Rule] = []
+    rules: list[PolicyRule] = []
     expectations: list[Expectation] = []
     tier: Tier = "project_allow"
     for number, line in enumerate(lines, 1):
@@ -78,14 +77,9 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
 
 def read_policy_file(path: str | Path) -> PolicyFile:
     """Read a policy file, registries as this machine has them; raises `PolicyError`."""
-    from terok_sandbox.shield.profiles import MAX_BYTES
-    from terok_sandbox.shield.registries import expand
+    from terok_sandbox.shield.registries import expand  # imports much that most policies do not need
 
-    try:
-        text = read_file(path, MAX_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from error
-    return parse_policy_file(text, str(path), expand=expand)
+    return parse_policy_file(read_text(path), str(path), expand=expand)
 
 
 def _tier(name: str, source: str, number: int) -> Tier:

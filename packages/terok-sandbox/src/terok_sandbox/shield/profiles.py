@@ -40,7 +40,7 @@ def list_profiles(config_dir: Path) -> list[Profile]:
     found: dict[str, Profile] = {}
     for origin, directory in (("bundled", BUNDLED), ("own", user_directory(config_dir))):
         for path in sorted(directory.glob(f"*{SUFFIX}")):
-            headers = {match[1]: match[2] for line in _read(path) if (match := _HEADER.match(line))}
+            headers = {match[1]: match[2] for line in read_text(path).splitlines() if (match := _HEADER.match(line))}
             found[path.stem] = Profile(path.stem, origin, **headers)
     return [found[name] for name in sorted(found)]
 
@@ -89,15 +89,16 @@ def _rows(names: Sequence[str], config_dir: Path) -> list[tuple[Path, int, str]]
     rows = []
     for name in names:
         path = profile_path(name, config_dir)
-        for number, line in enumerate(_read(path), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             text = line.strip()
             if text and not text.startswith("#"):
                 rows.append((path, number, text))
     return rows
 
 
-def _read(path: Path) -> list[str]:
+def read_text(path: str | Path) -> str:
+    """Return the text of a profile or policy file; raises `PolicyError`."""
     try:
-        return read_file(path, MAX_BYTES).decode().splitlines()
+        return read_file(path, MAX_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error

@@ -1,16 +1,14 @@
-"""How high a container's wall stands, and the file of its gateway that says so."""
+"""The posture of a container's shield, and the file of its gateway that keeps it."""
 
 from __future__ import annotations
 
 import json
-import os
-import stat
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from terok_util import read_private
 
 from terok_sandbox.errors import ShieldError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LIVE_FILE: Final = "shield-live.json"
 """Below `Sidecar.gateway_dir`: posture and live verdicts."""
@@ -29,20 +27,15 @@ def read_posture(path: Path) -> tuple[Posture, list[Any]]:
     may have closed something, which must not open.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        data = read_private(path, MAX_SIZE)
     except FileNotFoundError:
         return "up", []
     except OSError as error:
-        raise damaged_posture(path, error.strerror or "cannot be opened") from error
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
-            raise damaged_posture(path, "not a private regular file of this user")
-        data = file.read(MAX_SIZE + 1)
+        raise damaged_posture(path, error.strerror or "cannot be read") from error
     if not data:
         return "quarantine", []
     try:
-        document = json.loads(data) if len(data) <= MAX_SIZE else None
+        document = json.loads(data)
         if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
             raise ValueError("not a state of this schema")
         return document["posture"], list(document["verdicts"])
@@ -50,8 +43,8 @@ def read_posture(path: Path) -> tuple[Posture, list[Any]]:
         raise damaged_posture(path, str(error)) from error
 
 
-def damaged_posture(path: Path, what: str) -> ShieldError:
+def damaged_posture(path: Path, problem: str) -> ShieldError:
     """Return the error of a file that cannot be trusted."""
     return ShieldError(
-        f"{path}: {what}; the container is kept closed", hint="remove the file to go back to the launch policy"
+        f"{path}: {problem}; the container is kept closed", hint="remove the file to go back to the launch policy"
     )
