@@ -58,7 +58,7 @@ def profile_tiers(
     lines: Sequence[str] = (),
     policy: str | Path | None = None,
 ) -> PolicyTiers:
-    """Return the policy of a launch of `image`: a `policy` file, what `profiles` stand for here and there, and `lines`.
+    """Return the policy of a launch of `image`: a `policy` file, the hosts of `profiles` here and in it, and `lines`.
 
     Profiles of None are the configured ones, or none beside a policy file. Raises `PolicyError` for an unknown
     one, a rule that cannot be read, or an expectation of the file that does not come true.
@@ -92,7 +92,7 @@ def policy_tiers(path: str | Path) -> PolicyTiers:
 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
-    """Return `name:port` of what `image` has `symbol` use; nothing for an image that cannot be read."""
+    """Return `name:port` of the registries that `image` is configured to use for `symbol`, none if it is unreadable."""
     from terok_sandbox.runtime.podman_image import PodmanImage
 
     with suppress(TerokError, OSError, ValueError, KeyError, RecursionError):
@@ -143,9 +143,9 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
 
 
 def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
-    """Ask the registries of `LEARNED` where they send clients, and remember it; return what was learned.
+    """Ask the registries of `LEARNED` where they send clients; return and remember their answers.
 
-    What was learned within a week from the same URLs is not asked again. `ask` runs a command and returns its output.
+    Answers from the same URLs are reused for a week. `ask` runs a command and returns its output.
     """
     known, ask = _load(config), ask or (lambda argv: run_tool(argv, check=False))
     found = {symbol: read(symbol) for symbol in LEARNED}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.shield.wall import Wall
-    from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.supervise.handover import FirstProcess
     from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
@@ -89,7 +89,7 @@ class Shield:
 
     @property
     def live(self) -> LiveState:
-        """Posture and live verdicts as last written to disk."""
+        """Posture and live verdicts as last written down."""
         return load_live(self._sidecar.gateway_dir / LIVE_FILE)
 
     @property
@@ -101,7 +101,7 @@ class Shield:
 
     @property
     def wall(self) -> Wall:
-        """The wall that decides in the container: its policy, its posture, and the addresses of this host."""
+        """The wall that decides for the container: its policy, its posture and the addresses of this host."""
         from terok_sandbox.shield.wall import Wall
 
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
@@ -227,7 +227,7 @@ class Shield:
         return answer
 
     def _asked_again(
-        self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
+        self, target: FirstProcess, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
         from terok_sandbox.sandbox.unattended import attend
 

@@ -1,14 +1,16 @@
-"""The posture of a container's shield, and the file of its gateway that keeps it."""
+"""How high a container's wall stands, and the file of its gateway that says so."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_util import read_private
 
 from terok_sandbox.errors import ShieldError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIVE_FILE: Final = "shield-live.json"
 """Below `Sidecar.gateway_dir`: posture and live verdicts."""
@@ -31,7 +33,7 @@ def read_posture(path: Path) -> tuple[Posture, list[Any]]:
     except FileNotFoundError:
         return "up", []
     except OSError as error:
-        raise damaged_posture(path, error.strerror or "cannot be read") from error
+        raise damaged_posture(path, error.strerror or "cannot be opened") from error
     if not data:
         return "quarantine", []
     try:
@@ -43,8 +45,8 @@ def read_posture(path: Path) -> tuple[Posture, list[Any]]:
         raise damaged_posture(path, str(error)) from error
 
 
-def damaged_posture(path: Path, problem: str) -> ShieldError:
+def damaged_posture(path: Path, what: str) -> ShieldError:
     """Return the error of a file that cannot be trusted."""
     return ShieldError(
-        f"{path}: {problem}; the container is kept closed", hint="remove the file to go back to the launch policy"
+        f"{path}: {what}; the container is kept closed", hint="remove the file to go back to the launch policy"
     )
