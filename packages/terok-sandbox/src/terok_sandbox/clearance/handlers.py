@@ -84,10 +84,10 @@ def _verdict(action: Action, once: bool, minutes: int | None, task: bool, projec
 
 def _decide(request_id: str, verdict: Verdict) -> None:
     config = SandboxConfig.load()
-    found = [one for one in find_waiting(gateway_sockets(config)) if one.id == request_id]
-    if len(found) != 1:
+    matching = [waiting for waiting in find_waiting(gateway_sockets(config)) if waiting.id == request_id]
+    if len(matching) != 1:
         raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
-    (request,) = found
+    (request,) = matching
     decide_request(config.gateway_socket(request.container), request.id, str(request.target), verdict)
     remember_decision(config, request, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]

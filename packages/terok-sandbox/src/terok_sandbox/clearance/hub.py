@@ -193,8 +193,8 @@ class ClearanceHub:
 
     def _dossier(self) -> dict[str, str]:
         """Return the dossier of the container as it is now."""
-        found = {"project": self._project} if self._project else {}
-        return found | read_dossier(self._dossier_path)
+        texts = {"project": self._project} if self._project else {}
+        return texts | read_dossier(self._dossier_path)
 
     def _release(self, request: ClearanceRequest, verdict: LiveVerdict | None) -> None:
         self._in_vain.discard(request.id)

@@ -96,7 +96,7 @@ class Shield:
     def policy(self) -> Policy:
         """The policy with the live verdicts that have not expired."""
         now = datetime.now(UTC)
-        rules = [one.rule() for one in self.live.verdicts if one.live(now)]
+        rules = [verdict.rule() for verdict in self.live.verdicts if verdict.live(now)]
         return Policy.from_tiers(self._sidecar.shield.tiers).with_live(rules)
 
     @property
@@ -138,7 +138,7 @@ class Shield:
         from terok_sandbox.sandbox.unattended import first_process, posture_in_force
 
         live = self.live
-        verdicts = tuple(one.as_json() for one in live.verdicts)
+        verdicts = tuple(verdict.as_json() for verdict in live.verdicts)
         with first_process(self._config, self._sidecar) as target:
             running = target is not None
             posture = live.posture if target is None else posture_in_force(target)

@@ -45,8 +45,8 @@ class PolicyFile:
     def unmet(self) -> list[tuple[Expectation, Decision]]:
         """Return the expectations that do not come true, each with the decision made instead."""
         wall = Wall(self.policy)
-        judged = [(one, one.destination.judge(wall)) for one in self.expectations]
-        return [(one, decision) for one, decision in judged if decision.verdict != one.verdict]
+        judged = [(expectation, expectation.destination.judge(wall)) for expectation in self.expectations]
+        return [(expectation, decision) for expectation, decision in judged if decision.verdict != expectation.verdict]
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
@@ -68,8 +68,8 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
             expectations.append(_expectation(words, source, number))
         else:
             with located(source, number):
-                found = expand(words) if words.startswith("@") and expand is not None else (line,)
-            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in found)
+                texts = expand(words) if words.startswith("@") and expand is not None else (line,)
+            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in texts)
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
     return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))

@@ -37,12 +37,12 @@ def user_directory(config_dir: Path) -> Path:
 
 def list_profiles(config_dir: Path) -> list[Profile]:
     """Return every profile, by name."""
-    found: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = {}
     for origin, directory in (("bundled", BUNDLED), ("own", user_directory(config_dir))):
         for path in sorted(directory.glob(f"*{SUFFIX}")):
             headers = {match[1]: match[2] for line in read_text(path).splitlines() if (match := _HEADER.match(line))}
-            found[path.stem] = Profile(path.stem, origin, **headers)
-    return [found[name] for name in sorted(found)]
+            profiles[path.stem] = Profile(path.stem, origin, **headers)
+    return [profiles[name] for name in sorted(profiles)]
 
 
 def profile_path(name: str, config_dir: Path) -> Path:
@@ -68,10 +68,10 @@ def profile_lines(
     lines: dict[str, None] = {}
     for path, number, line in _rows(names, config_dir):
         with located(str(path), number):
-            found = expand(line, also(line)) if line.startswith("@") else (line,)
-        for one in found:
-            parse_policy_line(one, source=str(path), number=number)
-            lines[one] = None
+            rules = expand(line, also(line)) if line.startswith("@") else (line,)
+        for rule in rules:
+            parse_policy_line(rule, source=str(path), number=number)
+            lines[rule] = None
     return tuple(lines)
 
 

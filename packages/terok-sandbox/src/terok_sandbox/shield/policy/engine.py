@@ -72,20 +72,20 @@ class _TierIndex:
 
     def for_name(self, name: str) -> list[PolicyRule]:
         """Return the rules for `name`, the most specific first."""
-        found = list(self._names.get(name, ()))
+        rules = list(self._names.get(name, ()))
         if self._wildcards:
             for parent in parents(name):
-                found += self._wildcards.get(parent, ())
-        return found
+                rules += self._wildcards.get(parent, ())
+        return rules
 
     def for_address(self, address: Address) -> list[PolicyRule]:
         """Return the rules whose network holds `address`."""
         number, bits = int(address), address.max_prefixlen
-        found: list[PolicyRule] = []
+        rules: list[PolicyRule] = []
         for (version, length), networks in self._networks.items():
             if version == address.version:
-                found += networks.get(number >> (bits - length) << (bits - length), ())
-        return found
+                rules += networks.get(number >> (bits - length) << (bits - length), ())
+        return rules
 
 
 class Policy:
@@ -164,7 +164,7 @@ class Policy:
         now = now or datetime.now(UTC)
         if _refused_name(name):
             return ()
-        found: dict[Service, Grant] = {}
+        grants: dict[Service, Grant] = {}
         denied: list[Service] = []
         live = [rule for rule in self._matching_name(name) if rule.live(now)]
         for tier in TIERS:
@@ -173,8 +173,8 @@ class Policy:
             for rule in rules:
                 for service in rule.services if rule.allow else ():
                     if not any(service.overlaps(other) for other in denied):
-                        found.setdefault(service, Grant(service, rule))
-        return tuple(found.values())
+                        grants.setdefault(service, Grant(service, rule))
+        return tuple(grants.values())
 
     def judge_answer(self, grant: Grant, address: Address, *, now: datetime | None = None) -> Decision:
         """Judge an address that a granted name resolved to: whether it may be dialled on the granted service."""

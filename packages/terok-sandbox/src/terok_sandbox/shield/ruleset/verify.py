@@ -130,8 +130,8 @@ def _left(left: object) -> str:
     return f"{kind}.{value.get('key')}" if isinstance(value, dict) else str(kind)
 
 
-def _covered(one: Mapping[str, Any]) -> set[Network]:
-    return _plain(text for element in _listed(one.get("elem")) for text in _element(element))
+def _covered(shape: Mapping[str, Any]) -> set[Network]:
+    return _plain(text for element in _listed(shape.get("elem")) for text in _element(element))
 
 
 def _plain(elements: Any) -> set[Network]:
