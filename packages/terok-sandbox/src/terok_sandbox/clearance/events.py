@@ -96,6 +96,7 @@ def _program(pid: int, protocol: str, port: int) -> str:
     if not (sockets := _sockets(pid, protocol, port)):
         return ""
     namespace = Path(f"/proc/{pid}/ns/net").stat().st_ino
+    # The program that asks has often just been started.
     newest_first = sorted((int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()), reverse=True)
     for process in (Path(f"/proc/{entry}") for entry in newest_first):
         if time.thread_time() > end:

@@ -105,6 +105,7 @@ class ClearanceHub:
         Raises `ClearanceError` when it does not match a waiting request, and `TerokError` when it cannot be
         recorded or take effect; the request goes on waiting then.
         """
+        # Two front ends may answer at once: the second must find the request gone.
         async with self._turn:
             request = self.queue.check(request_id, target)
             if verdict.duration == "project" and not self._project:
@@ -115,6 +116,7 @@ class ClearanceHub:
             self._audit.append("verdict", **_audit_fields(request, verdict))
             await self._live.apply(live)
             self.queue.decide(request_id, target, verdict, now)
+        # Whoever waits goes on first: the journal is only for the next gateway.
         self._release(request, live)
         try:
             self._journal.add_verdict(request, verdict, now)
@@ -136,6 +138,7 @@ class ClearanceHub:
 
     def expire(self) -> None:
         """Close the questions that nobody has answered in time, but not while one is being answered."""
+        # A verdict on its way must find its request.
         for request in () if self._turn.locked() else self.queue.expire(self._clock()):
             with suppress(ClearanceError):  # replayed, it expires again
                 self._journal.add_expiry(request)

@@ -111,6 +111,7 @@ class Notifier:
     async def _show(self, request: ClearanceRequest, *, anew: bool = False, note: str = "") -> None:
         key = (request.container, request.id)
         old = self._bubbles.get(key)
+        # Old buttons must not answer the question that is shown in their place.
         nonce = secrets.token_hex(8) if old is None or anew else old.nonce
         since = self._clock() if old is None or anew else old.since
         able = "actions" in self.desktop.capabilities

@@ -116,6 +116,7 @@ def read_image(image: str) -> dict[str, list[str]]:
         with suppress(tarfile.TarError, OSError), tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             for member in tar:
                 path = Path(place) / member.name
+                # The archive comes from an image: neither links nor paths out of the directory are followed.
                 if member.isreg() and ".." not in path.parts and path.is_relative_to(place):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(cast("IO[bytes]", tar.extractfile(member)).read())

@@ -195,6 +195,7 @@ class Shield:
             posture = fields.get("posture")
             save_live(path, LiveState() if posture is None else replace(self.live, posture=posture))
             sync_live(path)
+            # The file was written while nobody listened: a gateway that started meanwhile may have read the old one.
             with suppress(ShieldNotRunning):  # it may have started meanwhile
                 self._ask(verb, **fields)
 

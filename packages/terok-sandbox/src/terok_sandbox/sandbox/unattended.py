@@ -79,6 +79,7 @@ def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict)
     path = sidecar.gateway_dir / LIVE_FILE
 
     async def change(channel: NftChannel) -> None:
+        # The strictest posture needs no policy: it closes although the state on disk cannot be read.
         if wanted == "quarantine":
             await channel.run(posture_command(wanted))
             try:

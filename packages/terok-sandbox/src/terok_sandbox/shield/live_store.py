@@ -140,6 +140,7 @@ def save_live(path: Path, state: LiveState) -> None:
         try:
             _write_over(path, text.encode())
         except OSError:
+            # Emptying needs no room, and an empty file is read as quarantine.
             if state.posture == "quarantine":
                 with suppress(OSError):
                     os.truncate(path, 0)

@@ -135,6 +135,7 @@ def cargo_registry(home: Path | None = None) -> Registry:
     urls = [str(table.get(key, "")) for table in sources.values() for key in ("registry",) if isinstance(table, dict)]
     urls += [str(table.get("index", "")) for table in others.values() if isinstance(table, dict)]
     used = URL.findall(" ".join(urls))
+    # A replaced source means that the default registry is not asked at all.
     replaced = any(isinstance(table, dict) and "replace-with" in table for table in sources.values())
     return Registry((*used, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
 

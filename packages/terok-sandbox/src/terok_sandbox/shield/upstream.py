@@ -108,6 +108,7 @@ async def _ask(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
 
 
 async def _ask_once(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
+    # With a new socket and port for each question an answer cannot be guessed from outside.
     identity = secrets.randbelow(65536)
     wire = write_upstream_query(name, rdtype, identity, edns=edns)
     try:

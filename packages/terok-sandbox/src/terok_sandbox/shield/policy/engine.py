@@ -183,6 +183,7 @@ class Policy:
             return Decision("deny", reason, "floor")
         live = [rule for rule in self._matching_address(address) if rule.live(now)]
         overlapping = [rule for rule in live if any(grant.service.overlaps(own) for own in rule.services)]
+        # A person's denial beats every opening, overrides included.
         if denied := next((rule for rule in overlapping if rule.tier == "live_deny"), None):
             return _by_rule(denied)
         if grant.rule.tier == "override":
@@ -210,6 +211,7 @@ class Policy:
 
     def _matching_address(self, address: Address) -> list[PolicyRule]:
         """Return the rules for `address` and for the IPv4 address inside, strongest tier first."""
+        # A rule for an IPv4 address must hold for its NAT64 form, by which IPv6-only hosts reach it.
         forms = dict.fromkeys((address, judged_as(address)))
         return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
 

@@ -183,6 +183,7 @@ def _expires(text: str) -> datetime:
 
 
 def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime | None, line: str) -> PolicyRule:
+    # Said here because the patterns below would blame the address or the protocol.
     if ":" in spelled and "-" in spelled.rpartition(":")[2]:
         raise PolicyError(f"{spelled[:80]!r} has a range of ports", hint="write one line for each port, or :* for all")
     bracketed = spelled.startswith("[")
@@ -201,6 +202,7 @@ def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime 
         if bracketed and not isinstance(network, IPv6Network):
             raise PolicyError(f"only IPv6 stands in brackets, not {target!r}", hint=_GRAMMAR_HINT)
         return PolicyRule(allow, tier, None, False, network, services, reason, expires, line)
+    # `*.com` would open a whole registry: nobody means it.
     wildcard = target.startswith("*.")
     name = check_name(target[2:] if wildcard else target)
     if wildcard and "." not in name:

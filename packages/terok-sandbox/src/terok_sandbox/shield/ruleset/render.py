@@ -156,6 +156,7 @@ def _disjoint(networks: list[tuple[Network, Expiry]]) -> list[tuple[Network, Exp
         groups[expiry].append(network)
     kept: list[tuple[Any, Expiry]] = []
     forever = datetime.max.replace(tzinfo=UTC)
+    # The kernel refuses overlapping intervals, so the longest-lived networks are cut out of the others.
     for expiry in sorted(groups, key=lambda one: one or forever, reverse=True):
         longer = list(kept)
         for network in collapse_addresses(groups[expiry]):

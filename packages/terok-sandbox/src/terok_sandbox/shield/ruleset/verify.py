@@ -37,6 +37,7 @@ def verify(
     if "dormant" in _listed(tables[0].get("flags")):
         raise _mismatch("the table is dormant")
     found_sets = {str(value.get("name")): value for kind, value in objects if kind in {"set", "map"}}
+    # The listing itself says which stages the policy has: only those have sets.
     stages = {stage for stage in layout.STAGES if f"{stage}4" in found_sets}
     _verify_sets(found_sets, layout.sets(stages))
     _verify_chains(objects, layout.chains(stages, posture))
