@@ -262,7 +262,7 @@ class Meter(Protocol):
         """
 
     def overrun(self, route: Route) -> VaultRefusal | None:
-        """Return why what is under way on a route must end, or None. RequestEstimate twice a second."""
+        """Return why what is under way on a route must end, or None. Asked twice a second."""
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
         """Return the observer of a request that is about to go out; None if nothing is to be counted."""

@@ -159,7 +159,7 @@ def _post(url: str, body: bytes) -> tuple[int, bytes]:
     import httpx
 
     proxy = environment_proxy(url) if url.startswith("https:") else None
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-SshAgent": "terok-vault"}
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "terok-vault"}
     try:
         client = httpx.Client(
             verify=ssl.create_default_context(), proxy=proxy, trust_env=False, timeout=REQUEST_SECONDS

@@ -46,8 +46,19 @@ class Tier(Protocol):
         """Forget a value; harmless if there is none."""
 
 
-class FileTier:
-    """An owner-only file beside the database.
+class _InFiles:
+    """The two values of a tier in a file each, beside the database."""
+
+    def __init__(self, current: Path, coming: str) -> None:
+        self._files = {False: current, True: current.with_suffix(coming)}
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value."""
+        self._files[coming].unlink(missing_ok=True)
+
+
+class FileTier(_InFiles):
+    """An owner-only file.
 
     Protects against other users, and backups that leave it out; not against whoever acts as this account.
     """
@@ -55,7 +66,7 @@ class FileTier:
     name: TierName = "file"
 
     def __init__(self, cfg: SandboxConfig) -> None:
-        self._path = cfg.vault_dir / "passphrase"
+        super().__init__(cfg.vault_dir / "passphrase", ".coming")
 
     def available(self) -> bool:
         """Tell whether this machine offers the tier."""
@@ -63,27 +74,20 @@ class FileTier:
 
     def read(self, *, coming: bool = False) -> str | None:
         """Return the value, None if there is none."""
-        return read_secret_file(self._at(coming), "the passphrase file")
+        return read_secret_file(self._files[coming], "the passphrase file")
 
     def write(self, passphrase: str, *, coming: bool = False) -> None:
         """Keep a value."""
-        _write(self._at(coming), passphrase + "\n")
-
-    def clear(self, *, coming: bool = False) -> None:
-        """Forget a value."""
-        self._at(coming).unlink(missing_ok=True)
-
-    def _at(self, coming: bool) -> Path:
-        return self._path.with_suffix(".coming") if coming else self._path
+        _write(self._files[coming], passphrase + "\n")
 
 
-class SystemdCredsTier:
+class SystemdCredsTier(_InFiles):
     """A credential sealed by systemd to this host, its TPM, or both; cannot be opened elsewhere."""
 
     name: TierName = "systemd-creds"
 
     def __init__(self, cfg: SandboxConfig, key: str = "auto") -> None:
-        self._path = cfg.vault_dir / "passphrase.cred"
+        super().__init__(cfg.vault_dir / "passphrase.cred", ".cred-coming")
         self._key = key
 
     def available(self) -> bool:
@@ -100,7 +104,7 @@ class SystemdCredsTier:
 
     def read(self, *, coming: bool = False) -> str | None:
         """Return the value, None if there is none."""
-        path = self._at(coming)
+        path = self._files[coming]
         try:
             sealed = path.read_bytes()
         except FileNotFoundError:
@@ -115,16 +119,9 @@ class SystemdCredsTier:
     def write(self, passphrase: str, *, coming: bool = False) -> None:
         """Keep a value."""
         try:
-            _write(self._at(coming), self._creds("encrypt", passphrase.encode()).decode("ascii"))
+            _write(self._files[coming], self._creds("encrypt", passphrase.encode()).decode("ascii"))
         except TerokError as error:
             raise VaultError("systemd-creds could not seal the passphrase", hint=_OTHER_TIER) from error
-
-    def clear(self, *, coming: bool = False) -> None:
-        """Forget a value."""
-        self._at(coming).unlink(missing_ok=True)
-
-    def _at(self, coming: bool) -> Path:
-        return self._path.with_suffix(".cred-coming") if coming else self._path
 
     def _creds(self, verb: str, data: bytes) -> bytes:
         argv = ["systemd-creds", verb, *((f"--with-key={self._key}",) if verb == "encrypt" else ())]

@@ -14,27 +14,15 @@ from terok_util.door import Door
 
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, SshAgent
-from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
+from terok_sandbox.vault.ssh.store import SSHManager
 from terok_sandbox.vault.unlock import open_vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.store import CredentialDB
 
 START_SECONDS: Final = 10.0
-
-
-class _Ring:
-    def __init__(self, database: CredentialDB, scope: str) -> None:
-        self._keys, self._scope = SSHManager(database), scope
-
-    async def keys(self) -> list[KeyRow]:
-        return self._keys.of_scope(self._scope)
-
-    async def private_der(self, public_blob: bytes) -> bytes | None:
-        return self._keys.private_der(self._scope, public_blob)
 
 
 @contextmanager
@@ -46,13 +34,18 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
 
     """
     with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
-        if not SSHManager(database).of_scope(scope):
+        keys = SSHManager(database)
+        if not keys.of_scope(scope):
             hint = f"make one with `terok-sandbox ssh add {scope}`"
             raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
         path = Path(directory) / "agent.sock"
         loop = asyncio.new_event_loop()
         started, stop = threading.Event(), asyncio.Event()
-        agent = SshAgent(_Ring(database, scope), lambda _: None)
+
+        async def opened() -> SSHManager:
+            return keys
+
+        agent = SshAgent(opened, scope, lambda _: None)
 
         async def serve() -> None:
             with socket.socket(socket.AF_UNIX) as listener:
