@@ -80,7 +80,7 @@ class FreshCredentials:
         return stored if usable and isinstance(result, VaultRefusal) else result
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
-        """Take note that the provider answered 401 to `credential`."""
+        """Remember that the provider answered 401 to `credential`."""
         token = credential.data.get("access_token")
         if isinstance(token, str):
             self._refused[(credential_set, provider)] = token

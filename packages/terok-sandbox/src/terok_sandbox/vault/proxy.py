@@ -84,7 +84,7 @@ class VaultProxy:
         """Answer the requests of one connection, one after the other, until it ends."""
         while True:
             try:
-                data = await client.head(IDLE_SECONDS, HEAD_SECONDS)
+                data = await client.read_head(IDLE_SECONDS, HEAD_SECONDS)
                 if data is None:
                     client.close()
                     return None
@@ -288,7 +288,7 @@ class VaultProxy:
         if screened.expects_continue:
             client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = screened.length
-        if length is not None and length <= SMALL_UPLOAD and (body := client.at_hand(length)) is not None:
+        if length is not None and length <= SMALL_UPLOAD and (body := client.take_buffered(length)) is not None:
             framing.feed(body)
             exchange.traffic.ask(body, last=True)
             exchange.traffic.sent = length
@@ -367,7 +367,7 @@ _REDIRECTED: Final = VaultRefusal(502, "upstream_redirect", "the provider redire
 
 
 async def _upload(client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
-    async for piece in client.content(framing, BODY_STALL_SECONDS):
+    async for piece in client.read_body(framing, BODY_STALL_SECONDS):
         exchange.traffic.ask(piece, last=framing.done)
         exchange.traffic.sent += len(piece)
         yield piece

@@ -27,7 +27,7 @@ MAX_CREDENTIAL_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """What a phantom token is bound to. `token_id` is its short public name; the token itself is not kept."""
+    """A phantom token's binding. `token_id` is its short public name; the token itself is not kept."""
 
     token_id: str
     container: str
@@ -165,7 +165,7 @@ class CredentialDB:
         return token
 
     def lookup(self, token: str) -> TokenRow | None:
-        """Return what `token` is bound to, or None. The time it takes tells nothing about stored tokens."""
+        """Return the row of `token`, or None. The time it takes tells nothing about stored tokens."""
         import hmac
 
         from terok_sandbox.vault.tokens import token_digest

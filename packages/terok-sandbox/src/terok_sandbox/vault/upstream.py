@@ -141,7 +141,7 @@ class Pool:
             stream.write(
                 f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n{proxy_authorization(proxy)}\r\n".encode("ascii")
             )
-            head = await stream.head(CONNECT_SECONDS, CONNECT_SECONDS)
+            head = await stream.read_head(CONNECT_SECONDS, CONNECT_SECONDS)
             if head is None or read_response(head).status != 200:
                 raise ProxyFailedError("the HTTP proxy refuses the connection")
             if not stream.alive:
@@ -204,7 +204,7 @@ class Answer:
         """Return the whole body if it has come already and is not larger than `limit`."""
         if not isinstance(self.body, LengthBody) or self.body.length > limit:
             return None
-        data = self.stream.at_hand(self.body.length)
+        data = self.stream.take_buffered(self.body.length)
         if data is not None:
             self.body.feed(data)
         return data
@@ -212,7 +212,7 @@ class Answer:
     def content(self) -> AsyncIterator[bytes]:
         """Return the body's pieces; raises HttpSyntaxError, BrokenOff, TimeoutError on the way."""
         assert self.body is not None
-        return self.stream.content(self.body, SILENCE_SECONDS)
+        return self.stream.read_body(self.body, SILENCE_SECONDS)
 
 
 class UpstreamClient:
@@ -314,7 +314,7 @@ def request_head(request: UpstreamRequest, target: Endpoint, body: object, lengt
 
 async def _answer_head(stream: Stream, upload: asyncio.Task[None] | None) -> ResponseHead:
     for count in range(MAX_INTERIM):
-        reading = stream.head(SILENCE_SECONDS, HEAD_SECONDS)
+        reading = stream.read_head(SILENCE_SECONDS, HEAD_SECONDS)
         data = await (reading if upload is None else _head_or_failed_upload(reading, upload))
         if data is None and count:
             raise BrokenOff("the connection ended after an interim answer")

@@ -52,10 +52,10 @@ class Client(Stream):
         if self._seat.task is not None:
             self._seat.task.cancel()
 
-    async def head(self, idle: float, complete: float) -> bytes | None:
+    async def read_head(self, idle: float, complete: float) -> bytes | None:
         """Return the next head; until it is complete, a newcomer may get the seat."""
         self._seat.release()
-        head = await super().head(idle, complete)
+        head = await super().read_head(idle, complete)
         self._seat.occupy()
         return head
 

@@ -64,7 +64,7 @@ def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
 
 
 def try_passphrases(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interactive: bool) -> T:
-    """Return what `use` makes of the first passphrase for which it does not raise WrongPassphrase."""
+    """Return the result of `use` for the first passphrase with which it does not raise WrongPassphrase."""
     wrong = []
     for found in _kept(cfg):
         try:
@@ -137,7 +137,7 @@ def provision_lock(cfg: SandboxConfig) -> FileLock:
 
 
 def passphrase_from_command(command: tuple[str, ...]) -> str:
-    """Return what the configured command prints; VaultError if it fails."""
+    """Return the passphrase that the configured command prints; VaultError if the command fails."""
     from terok_util import process
 
     try:

@@ -73,7 +73,7 @@ class EventReader:
 
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 BYTES_PER_TOKEN: Final = 4
-"""Of what a model visibly says."""
+"""Average for visible text."""
 ENVELOPE: Final = 80
 """Bytes of a stream's event that are not what the model says, about."""
 

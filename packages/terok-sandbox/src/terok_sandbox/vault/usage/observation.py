@@ -48,7 +48,7 @@ class Account(Protocol):
 
 
 TOKENS_PER_SECOND: Final = 500
-"""What a model may think in hiding, at most, while its answer is under way."""
+"""Upper bound of a model's hidden reasoning while its answer is under way."""
 NEVER_LEFT: Final = frozenset(
     {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
      "upstream_proxy"}
@@ -175,7 +175,7 @@ class Observation:
         return said is None or not said.tokens or not said.final
 
     def _assumed(self, said: Usage | None, outcome: str) -> Usage:
-        """Return what an answer is taken to have used that was begun, or of which nothing was seen."""
+        """Return the assumed usage of an answer that broke off, or of which nothing was seen."""
         opened = self._opened[0] if self._opened else None
         spoken = 0 if self._reader is None else self._reader.spoken
         most = opened.usage if opened is not None else Usage(self._model, output=spoken)
