@@ -181,7 +181,7 @@ def _vault_agent(scope: str, config: SandboxConfig | None) -> Callable[[], conte
 
     @contextlib.contextmanager
     def agent() -> Iterator[Path]:
-        from terok_sandbox.vault.ssh.host_agent import host_agent
+        from terok_sandbox.vault.ssh.agent import host_agent
 
         with contextlib.ExitStack() as stack:
             try:

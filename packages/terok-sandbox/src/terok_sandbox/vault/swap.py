@@ -76,7 +76,7 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A request to an upstream: `target` is already encoded, `headers` are all of them but Host and the body's framing."""
+    """A request to an upstream: `target` is encoded, `headers` are all but Host and the body's framing."""
 
     method: str
     target: str

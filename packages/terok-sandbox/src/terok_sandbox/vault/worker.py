@@ -13,7 +13,7 @@ from terok_util.door import Door
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
-from terok_sandbox.vault.oauth_credentials import FreshCredentials
+from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.ssh.agent import ContainerAgent
 from terok_sandbox.vault.stream import LARGEST_READ, Deadlines, Stream

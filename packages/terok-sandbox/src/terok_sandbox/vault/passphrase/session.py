@@ -17,8 +17,7 @@ from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 from terok_sandbox.vault.connection import opens
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import read_record
-from terok_sandbox.vault.passphrase.tiers import tier_named
-from terok_sandbox.vault.secret_file import MAX_BYTES, leave_no_core, one_line, read_secret_file
+from terok_sandbox.vault.passphrase.tiers import MAX_BYTES, leave_no_core, one_line, read_secret_file, tier_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

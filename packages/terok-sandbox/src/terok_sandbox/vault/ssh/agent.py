@@ -1,9 +1,17 @@
-"""An SSH agent that lists and signs with a scope's keys; every signature is recorded before it is given."""
+"""SSH agents that list and sign with the keys of one scope: for a container, and for git on the host.
+
+Connections, messages and waiting are bounded; every signature for a container is recorded before it is given.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util.door import Door, streams
@@ -14,14 +22,14 @@ from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh import agent_protocol
 from terok_sandbox.vault.ssh.agent_protocol import FAILURE, MAX_MESSAGE, ListKeys, Sign
 from terok_sandbox.vault.ssh.store import SSHManager
+from terok_sandbox.vault.unlock import open_vault
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Iterator
 
     from terok_util.door import Seat
 
+    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.access import VaultAccess
 
 _log = logging.getLogger(__name__)
@@ -114,3 +122,61 @@ class ContainerAgent:
         if refusal is not None and refusal.reason != "routes_unusable":  # signing needs no routes
             raise VaultError(refusal.message, hint=refusal.hint)
         return SSHManager(self._access.database())
+
+
+START_SECONDS: Final = 10.0
+
+
+@contextmanager
+def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
+    """Serve the keys of `scope` while the block runs; the value is for SSH_AUTH_SOCK.
+
+    Raises:
+        VaultError: the vault does not open or has no key of the scope, or the socket cannot be made.
+
+    """
+    with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
+        keys = SSHManager(database)
+        if not keys.of_scope(scope):
+            hint = f"make one with `terok-sandbox ssh add {scope}`"
+            raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
+        path = Path(directory) / "agent.sock"
+        loop = asyncio.new_event_loop()
+        started, stop = threading.Event(), asyncio.Event()
+
+        async def opened() -> SSHManager:
+            return keys
+
+        agent = SshAgent(opened, scope, lambda _: None)
+
+        async def serve() -> None:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                path.chmod(0o600)
+                listener.listen()
+                door = Door("ssh-agent", MAX_CONNECTIONS)
+                door.open(listener, agent.enter)
+                started.set()
+                await stop.wait()
+                await door.close_connections()
+
+        thread = threading.Thread(target=lambda: _run(loop, serve()), name="ssh-agent", daemon=True)
+        thread.start()
+        if not started.wait(START_SECONDS):
+            raise VaultError(f"the SSH agent could not listen on {path}")
+        try:
+            yield path
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(START_SECONDS)
+
+
+def _run(loop: asyncio.AbstractEventLoop, main: object) -> None:
+    try:
+        loop.run_until_complete(main)  # type: ignore[arg-type]
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

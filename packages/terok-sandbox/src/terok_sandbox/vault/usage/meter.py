@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import UsageWiring
     from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.counts import Usage
+    from terok_sandbox.vault.usage.answers import Usage
     from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
 _log = logging.getLogger(__name__)

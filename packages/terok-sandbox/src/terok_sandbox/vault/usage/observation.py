@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from terok_sandbox.vault.usage.answer_reader import AnswerReader
-from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.answers import AnswerReader, Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
 from terok_sandbox.vault.usage.request_estimate import (
     MAX_BODY,

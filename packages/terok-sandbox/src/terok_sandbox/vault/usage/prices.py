@@ -17,7 +17,7 @@ from terok_sandbox.vault.errors import VaultError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok_sandbox.vault.usage.counts import Usage
+    from terok_sandbox.vault.usage.answers import Usage
 
 TABLE: Final = Path(__file__).with_name("prices.json")
 MAX_FILE: Final = 1024 * 1024

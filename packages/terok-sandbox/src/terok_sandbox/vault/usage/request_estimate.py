@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from terok_sandbox.vault.usage.counts import MAX_COUNT, MAX_MODEL, Usage, intricate
+from terok_sandbox.vault.usage.answers import MAX_COUNT, MAX_MODEL, Usage, intricate
 
 if TYPE_CHECKING:
     from terok_sandbox.vault.usage.prices import Prices
