@@ -1,1 +1,1 @@
-"""What a launch is made of: the values asked for, and the podman arguments they become."""
+"""Launches: from the values of a request to the Podman arguments, files and checks of a container."""

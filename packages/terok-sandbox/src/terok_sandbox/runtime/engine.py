@@ -34,7 +34,7 @@ STOP_SLACK: Final = 15.0
 """Seconds beyond the container's own grace until a stop counts as hung."""
 
 LOST_NAMESPACE: Final = "podman system migrate"
-"""What podman names as the remedy once the processes that hold its user namespace were killed."""
+"""Podman's own remedy after the processes that hold its user namespace were killed."""
 _NO_CONTAINER: Final = re.compile(
     r"no such container|no container with (?:name|ID)|no such object|container \"[^\"]*\" does not exist", re.IGNORECASE
 )
@@ -71,7 +71,7 @@ def podman(
 def ask(arguments: Sequence[str], *, timeout: float = PROBE_TIMEOUT, container: str = "", image: str = "") -> Completed:
     """Run podman and insist on success.
 
-    `container` or `image` names what the question is about, so that "there is none" becomes ContainerNotFound or
+    `container` or `image` names the subject of the question, so that its absence becomes ContainerNotFound or
     ImageNotFound; any other failure is an EngineError.
     """
     completed = podman(arguments, timeout=timeout)

@@ -1,1 +1,1 @@
-"""What `terok-sandbox setup` puts on a host, checks before every launch, and takes away again."""
+"""Set a host up and take it down again, and check that it is set up."""

@@ -1,4 +1,4 @@
-"""What a host must have before setup makes sense; each missing thing with the step that provides it."""
+"""Check that a host has everything setup needs; each missing thing comes with the step that provides it."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
         raise BadProxyRequest(400, "a malformed host and port")
     port = int(match[3]) if match[3] is not None else default or 0
     if not 0 < port < 65536:
-        raise BadProxyRequest(400, "there is no such port")
+        raise BadProxyRequest(400, "invalid port: use 1 to 65535")
     if match[1]:
         try:
             return str(IPv6Address(match[1].decode())), port  # the one spelling of an address that is metered

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from terok_util import atomic_write, ensure_dir
+from terok_util import atomic_write, ensure_dir, lean_dataclass
 
 from terok_sandbox.vault.errors import VaultError
 
@@ -19,7 +19,7 @@ TierName = Literal["systemd-creds", "keyring", "file", "none"]
 TIERS: Final[tuple[TierName, ...]] = ("systemd-creds", "keyring", "file", "none")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PassphraseRecord:
     """`tier` keeps the passphrase across reboots; `none` means nobody but the user does.
 
