@@ -39,38 +39,27 @@ class HeldBackError(HttpSyntaxError):
 
 
 class Traffic:
-    """Body or message bytes that went through so far, as the container sees them.
+    """Body or message bytes that went through so far, as the container sees them, `sent` from it and `received` by it.
 
-    Setting `sent` and `received` tells the meter by how much they have grown. `stop` is called when no more may pass.
+    `stop` is called when the meter lets no more pass.
     """
 
-    __slots__ = ("_failed", "_received", "_sent", "observer", "stop")
+    __slots__ = ("_failed", "observer", "received", "sent", "stop")
 
     def __init__(self) -> None:
-        self._sent = self._received = 0
+        self.sent = self.received = 0
         self._failed = False
         self.observer: ResponseObserver | None = None
         self.stop: Callable[[VaultRefusal], None] | None = None
 
-    @property
-    def sent(self) -> int:
-        """Bytes from the container."""
-        return self._sent
-
-    @sent.setter
-    def sent(self, value: int) -> None:
-        grown, self._sent = value - self._sent, value
-        self._moved(grown)
-
-    @property
-    def received(self) -> int:
-        """Bytes to the container."""
-        return self._received
-
-    @received.setter
-    def received(self, value: int) -> None:
-        grown, self._received = value - self._received, value
-        self._moved(grown)
+    def count(self, *, sent: int = 0, received: int = 0) -> None:
+        """Count bytes and tell the meter."""
+        self.sent += sent
+        self.received += received
+        if self.observer is not None:
+            refusal = self._tell(lambda observer: observer.move(sent + received))
+            if refusal is not None and self.stop is not None:
+                self.stop(refusal)
 
     def ask(self, data: bytes, *, last: bool) -> None:
         """Show the meter a piece of the request's body, or a message, before it leaves.
@@ -105,12 +94,6 @@ class Traffic:
         self._failed = False  # whatever the observer missed, it learns that this is over
         self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
         self.observer = None
-
-    def _moved(self, size: int) -> None:
-        if self.observer is not None:
-            refusal = self._tell(lambda observer: observer.move(size))
-            if refusal is not None and self.stop is not None:
-                self.stop(refusal)
 
     def _tell(self, call: Callable[[ResponseObserver], VaultRefusal | None]) -> VaultRefusal | None:
         if self.observer is None or self._failed:

@@ -291,7 +291,7 @@ class VaultProxy:
         if length is not None and length <= SMALL_UPLOAD and (body := client.take_buffered(length)) is not None:
             framing.feed(body)
             exchange.traffic.ask(body, last=True)
-            exchange.traffic.sent = length
+            exchange.traffic.count(sent=length)
             return body
         return _upload(client, framing, exchange)
 
@@ -369,6 +369,6 @@ _REDIRECTED: Final = VaultRefusal(502, "upstream_redirect", "the provider redire
 async def _upload(client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
     async for piece in client.read_body(framing, BODY_STALL_SECONDS):
         exchange.traffic.ask(piece, last=framing.done)
-        exchange.traffic.sent += len(piece)
+        exchange.traffic.count(sent=len(piece))
         yield piece
     exchange.traffic.ask(b"", last=True)

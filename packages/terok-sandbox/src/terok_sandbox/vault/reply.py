@@ -147,7 +147,7 @@ class Reply:
                 traffic.feed(body)
         else:
             body = search.whole(body) if plain else await _searched(search, body) + search.finish()
-        traffic.received = len(body)
+        traffic.count(received=len(body))
         self._write(self._head(head.status, fields, len(body)) + body)
 
     async def _stream(
@@ -163,12 +163,12 @@ class Reply:
             if not self.begun and (clean or search.plain):
                 head = self._head(status, fields, length if search.plain else None)
             if clean or head:
-                traffic.received += len(clean)
+                traffic.count(received=len(clean))
                 self._write(head + self._framed(clean))
                 head = b""
                 await self._client.drain(WRITE_SECONDS)
         rest = search.finish()
-        traffic.received += len(rest)
+        traffic.count(received=len(rest))
         if not self.begun:
             head = self._head(status, fields, len(rest))
         self._write(head + self._framed(rest) + (LAST_CHUNK if self._chunked else b""))

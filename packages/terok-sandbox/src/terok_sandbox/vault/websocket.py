@@ -173,9 +173,9 @@ class _Way:
 
     def _count(self, size: int) -> None:
         if self._to_client:
-            self._traffic.received += size
+            self._traffic.count(received=size)
         else:
-            self._traffic.sent += size
+            self._traffic.count(sent=size)
 
     def _show(self, content: bytes, *, last: bool) -> None:
         """Show the meter whole messages, the client's piece by piece: the last one may be held back."""

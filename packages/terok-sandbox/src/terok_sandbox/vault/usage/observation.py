@@ -22,6 +22,25 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.routes import Route
 
 
+TOKENS_PER_SECOND: Final = 500
+"""Upper bound of a model's hidden reasoning while its answer is under way."""
+NEVER_LEFT: Final = frozenset(
+    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
+     "upstream_proxy"}
+)  # fmt: skip
+"""Outcomes with which no provider has got the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRequest:
+    """A request that was written down before it left: its number there, what it asked for, and when that was."""
+
+    number: int
+    asked: RequestEstimate
+    usage: Usage
+    at: float
+
+
 class Account(Protocol):
     """Where an observation writes down what it sees: the meter of its container."""
 
@@ -44,25 +63,6 @@ class Account(Protocol):
         self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
     ) -> None:
         """Write down what was used."""
-
-
-TOKENS_PER_SECOND: Final = 500
-"""Upper bound of a model's hidden reasoning while its answer is under way."""
-NEVER_LEFT: Final = frozenset(
-    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
-     "upstream_proxy"}
-)  # fmt: skip
-"""Outcomes with which no provider has got the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRequest:
-    """A request that was written down before it left: its number there, what it asked for, and when that was."""
-
-    number: int
-    asked: RequestEstimate
-    usage: Usage
-    at: float
 
 
 class Observation:
