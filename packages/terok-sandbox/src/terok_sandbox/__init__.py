@@ -52,7 +52,7 @@ with lazy_imports(globals()):
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
-    from terok_sandbox.launch.supervision import FakeSupervision as FakeSupervision
+    from terok_sandbox.launch.supervision import FakeSupervisor as FakeSupervisor
     from terok_sandbox.runtime.fake import FakeRuntime as FakeRuntime
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
