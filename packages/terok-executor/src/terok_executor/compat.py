@@ -104,6 +104,7 @@ def default_agent_name() -> str:
 
 def load_auth_providers(roster: AgentRoster | None = None) -> dict[str, AuthProvider]:
     """Return every provider that a credential can be stored for, as the files say now."""
+    # Read anew on purpose: a person may have added a provider since the program was started.
     known = roster or AgentRoster.load()
     return {name: _auth_provider(known, provider) for name, provider in known.auth_providers.items()}
 

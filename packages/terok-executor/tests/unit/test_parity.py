@@ -202,8 +202,7 @@ def test_a_task_s_directory_is_described_by_lists_too(tmp_path: Path) -> None:
         mounts_base=tmp_path,
     )
     assert (spec.subagents, spec.selected_agents) == ((helper,), ("helper",))
-    with pytest.raises(TypeError):
-        AgentConfigSpec(tmp_path)  # type: ignore[call-arg, misc]
+    assert AgentConfigSpec(tmp_path, "t", (), None, "do it").prompt == "do it"
 
 
 def test_instructions_are_a_setting_and_a_file_of_the_project(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ EXEMPT = ("stub", "resources")
 FORMATS = {
     "terok_sandbox/clearance/lookalike.py": "domains whose sub-domains belong to different people",
     "terok_sandbox/shield/policy/names.py": "metadata services of clouds",
-    "terok_sandbox/vault/usage/counts.py": "how answers count tokens",
+    "terok_sandbox/vault/usage/answers.py": "how answers count tokens",
 }
 """Modules about formats and names that others have made, whoever's agents there are."""
 GENERIC = {"demo", "pi"}

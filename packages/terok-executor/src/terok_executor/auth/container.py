@@ -49,7 +49,7 @@ class ContainerLogin:
 
     def open(self) -> None:
         """Start the container; it ends by itself some time after the longest sign-in."""
-        self._sweep()
+        self._sweep()  # a program that was killed could not wipe what its sign-in wrote
         volumes = []
         for mount in self._agent.mounts:
             source = ensure_dir(self._directory / mount.host_dir)

@@ -54,7 +54,7 @@ def checked_prompt(prompt: str) -> str:
     return prompt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class AgentConfigSpec:
     """Content of a task's own directory, which is mounted at `/home/dev/.terok`, where the start script looks.
 
@@ -64,11 +64,11 @@ class AgentConfigSpec:
 
     tasks_root: Path
     task_id: str
-    prompt: str | None = None
-    instructions: str | None = None
     subagents: tuple[SubAgent | Mapping[str, Any], ...] = ()
     selected_agents: tuple[str, ...] | None = None
+    prompt: str | None = None
     provider: str = ""
+    instructions: str | None = None
     default_agent: str | None = None
     mounts_base: Path | None = None
 

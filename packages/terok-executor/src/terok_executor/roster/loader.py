@@ -63,6 +63,7 @@ def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> di
 
         return {name: entry(kind, name, texts) for name, texts in gathered.items()}
 
+    # A directory that a caller names is a test's or a tool's: it is not worth keeping.
     if user_dir is not None:
         return make()
     found: dict[str, Any] = remembered(

@@ -26,6 +26,7 @@ def write_routes(path: Path, providers: Mapping[str, Provider]) -> bool:
     """
     text = routes_text(providers)
     try:
+        # A file that is the same stays untouched, because supervisors read it again whenever it is replaced.
         if path.read_text("utf-8") == text:
             return False
     except (OSError, UnicodeDecodeError):

@@ -33,6 +33,7 @@ class Section:
             return value
 
         schema = handler(source)
+        # Strict dataclasses are taken as instances only; a file has mappings. The fields stay strict.
         handler.resolve_ref_schema(schema)["strict"] = False
         return core_schema.no_info_after_validator_function(checked, schema)
 

@@ -52,6 +52,7 @@ def entry(kind: str, name: str, texts: Iterable[tuple[str, bytes]]) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise _error(name, sources, first["loc"], first["type"], first["msg"]) from None
+    # The vault reads the routes later, in another process, where nobody would see which line is wrong.
     if isinstance(value, Provider) and value.upstream is not None:
         try:
             parse_routes(routes_text({name: value}).encode(), source=sources[-1].origin)
@@ -69,7 +70,8 @@ def validate(kind: str, name: str, data: dict[str, Any]) -> Any:
 
     """
     if "name" in data:
-        data = {**data, "name ": data["name"]}  # a file's name is its entry's: as a key it is unknown
+        # A file's name is its entry's. As a key it is unknown, and reported as such.
+        data = {**data, "name ": data["name"]}
     return TypeAdapter(KINDS[kind]).validate_python(_tuples({**_completed(kind, name, data), "name": name}))
 
 
