@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from terok_util.text import safe_text
+from terok_util import read_tail
 
 from terok_sandbox.errors import LaunchError
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HOOK_LOG: Final = "hook.log"
 VERIFY_TIMEOUT: Final = 3.0
 """Seconds a supervisor that just crashed has to be back."""
-_LOG_TAIL: Final = 65536
+LOG_TAIL: Final = 65536
+"""Bytes of a log that are looked at."""
 
 
 class Supervision(Protocol):
@@ -76,7 +77,7 @@ def hook_heard(log: Path) -> Iterator[None]:
     try:
         yield
     except LaunchError as error:
-        if refusal := hook_refusal(log_tail(log)):
+        if refusal := hook_refusal(read_tail(log, LOG_TAIL)):
             raise refusal from error
         raise
 
@@ -96,19 +97,3 @@ def was_supervised(log: str, container_id: str, since: float, *, to_its_end: boo
     )
     earliest = datetime.fromtimestamp(int(since), UTC)
     return bool(container_id) and any(datetime.fromisoformat(found[1]) >= earliest for found in taken.finditer(log))
-
-
-def log_tail(log: Path) -> str:
-    """Return the end of a log file, empty if it cannot be read."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _LOG_TAIL))
-            return file.read(_LOG_TAIL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def last_log_line(log: str) -> str:
-    """Return the last line of `log` as the end of a sentence, empty if there is none."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    return f"; its log ends with: {safe_text(lines[-1], limit=300)}" if lines else ""

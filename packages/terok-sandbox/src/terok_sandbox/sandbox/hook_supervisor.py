@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from terok_util import read_tail
+from terok_util.text import last_line
+
 from terok_sandbox.config.model import SUPERVISOR_LOG
 from terok_sandbox.errors import EngineError, SupervisorError
-from terok_sandbox.launch.supervision import VERIFY_TIMEOUT, last_log_line, log_tail, was_supervised
+from terok_sandbox.launch.supervision import LOG_TAIL, VERIFY_TIMEOUT, was_supervised
 from terok_sandbox.setup.state import check_setup
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
@@ -29,7 +32,7 @@ class HookSupervisor:
         client.supervise(config, config.sidecar_path(name))
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Ask the supervisor; that of a container which has ended already has left its word in the log."""
+        """Ask the supervisor; if the container has ended already, its supervisor left its word in the log."""
         log = config.container_state_dir(container.name) / SUPERVISOR_LOG
         deadline = time.monotonic() + VERIFY_TIMEOUT
         while True:
@@ -39,16 +42,18 @@ class HookSupervisor:
                 problem = "its supervisor has no container"
             except SupervisorError as error:
                 problem = error.message
-            if was_supervised(log_tail(log), known_id, since, to_its_end=True):
+            # A container of milliseconds: asking Podman for its state would take longer than it lived.
+            if was_supervised(read_tail(log, LOG_TAIL), known_id, since, to_its_end=True):
                 return ""
             try:
                 ended = container.state is ContainerState.EXITED
-                if ended and was_supervised(log_tail(log), known_id or container.id, since):
+                if ended and was_supervised(read_tail(log, LOG_TAIL), known_id or container.id, since):
                     return ""
             except EngineError as error:
                 problem = error.message
             if time.monotonic() > deadline:
-                return problem + last_log_line(log_tail(log))
+                last = last_line(read_tail(log, LOG_TAIL), limit=300)
+                return f"{problem}; its log ends with: {last}" if last else problem
             time.sleep(0.05)
 
     def end(self, config: SandboxConfig, name: str) -> None:

@@ -67,7 +67,7 @@ def run_setup(
     ensure_dir(config.state_dir)
     with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
         refuse_downgrade(read_receipt(config.receipt_path))
-        config.receipt_path.unlink(missing_ok=True)
+        config.receipt_path.unlink(missing_ok=True)  # from here until the end, no launch is allowed
         inputs = install_hooks(config)
         report("hooks", str(config.hooks_dir))
         inputs |= install_profiles(config)
@@ -104,7 +104,7 @@ def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> 
             raise SetupError(
                 f"{', '.join(running)} still run", hint=f"stop them with `terok-sandbox stop {' '.join(running)}`"
             )
-        config.receipt_path.unlink(missing_ok=True)
+        config.receipt_path.unlink(missing_ok=True)  # nothing launches from here on
         stages: list[tuple[str, Callable[[], str]]] = [
             ("containers", lambda: _keep_from_starting(config, names)),
             ("services", lambda: remove_units(config)),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from terok_util import TerokError
+from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
@@ -41,7 +42,7 @@ from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signal
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.uplink import Uplink
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 from terok_sandbox.supervise.workers import Assignment, Workers
 from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
@@ -227,7 +228,7 @@ class Supervisor:
         """Render the rules and publish the vault's certificate."""
         if self._sidecar.vault is not None:
             self._publish_certificate(self._sidecar.vault)
-        rules: Rules = load(self._plan.rules)(self._sidecar)
+        rules: Rules = load_reference(self._plan.rules)(self._sidecar)
         return rules.text, rules.verify
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
@@ -264,7 +265,7 @@ class Supervisor:
         """Show the container what to trust on the https listener; the broker finds the key beside its audit."""
         guest = self._sidecar.runtime_dir / GUEST_DIR
         try:
-            load(self._plan.certificate)(vault.audit_path.parent, guest)
+            load_reference(self._plan.certificate)(vault.audit_path.parent, guest)
         except (OSError, TerokError) as error:
             raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
 

@@ -23,6 +23,7 @@ from terok_sandbox import hygiene
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.landlock import Confinement
+from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
     from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
@@ -110,8 +111,6 @@ def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
 
     The egress proxy of an airlock connects to any port it has judged.
     """
-    from terok_sandbox.values.servers import parse_server
-
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 
 

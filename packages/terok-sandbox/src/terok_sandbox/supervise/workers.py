@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from terok_util import TerokError
+from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene
 from terok_sandbox.netns.nft import NftChannelFds, Program, spawn_nft
@@ -22,7 +23,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.handover import ProcessId, start_time
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.worker import become_worker
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
@@ -207,7 +208,7 @@ class Workers:
         )
 
     def _fork(self, name: str, context: WorkerContext) -> int:
-        entry = load(getattr(self._plan, name))
+        entry = load_reference(getattr(self._plan, name))
         parent = os.getpid()
         report, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
