@@ -36,7 +36,7 @@ class Prerequisite:
 def check_prerequisites(podman_version: str | None = None) -> list[Prerequisite]:
     """Look at everything a sandboxed container needs from the host; Podman is asked for its version unless given."""
     rootless = os.geteuid() != 0
-    checks = [_podman(podman_version), _nft(), _git()]
+    checks = [_podman(podman_version), _program("nft", "nftables"), _program("git", "git")]
     if rootless:
         checks += [_uidmap(), *_subids(), _runtime_dir(), _tun()]
     return [*checks, _network(), _init()]
@@ -73,14 +73,9 @@ def _podman(known: str | None = None) -> Prerequisite:
     return Prerequisite("podman", ok=version[:2] >= MIN_PODMAN, detail=text, hint=hint)
 
 
-def _nft() -> Prerequisite:
-    path = _find("nft")
-    return Prerequisite("nft", ok=path is not None, detail=path or "not installed", hint="install nftables")
-
-
-def _git() -> Prerequisite:
-    path = _find("git")
-    return Prerequisite("git", ok=path is not None, detail=path or "not installed", hint="install git")
+def _program(name: str, package: str) -> Prerequisite:
+    path = _find(name)
+    return Prerequisite(name, ok=path is not None, detail=path or "not installed", hint=f"install {package}")
 
 
 def _uidmap() -> Prerequisite:

@@ -68,9 +68,9 @@ def run_setup(
     with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
         refuse_downgrade(read_receipt(config.receipt_path))
         config.receipt_path.unlink(missing_ok=True)  # from here until the end, no launch is allowed
-        inputs = install_hooks(config)
+        install_hooks(config)
         report("hooks", str(config.hooks_dir))
-        inputs |= install_profiles(config)
+        inputs = install_profiles(config)
         report("seccomp", f"{config.seccomp_dir}, from {base_path()}")
         path = conf_path()
         changed = add_hook_dir(path, config.hooks_dir)

@@ -22,7 +22,7 @@ from terok_util import TerokError, atomic_write
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import ContainerBusy, EngineError
-from terok_sandbox.launch.resources import launch_lock, remove_files
+from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
 from terok_sandbox.runtime.engine import ask
 from terok_sandbox.runtime.podman import PodmanRuntime
 from terok_sandbox.supervise import client
@@ -139,7 +139,7 @@ def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swep
             if runtime.container(name).state is not ContainerState.MISSING:
                 return
             client.stop_supervisor(config, name)
-            _revoke(config, name)
+            revoke_tokens(config, name)  # before the files: a failure has to leave a trace to find it by
             remove_files(config, name)
             swept.removed.append(name)
     except ContainerBusy:
@@ -155,13 +155,6 @@ def _tokens(config: SandboxConfig) -> list[TokenRow]:
             return vault.list_tokens()
     except TerokError:
         return []
-
-
-def _revoke(config: SandboxConfig, name: str) -> None:
-    """Revoke the tokens of `name`: before its files go, so that a failure leaves a trace to find it by."""
-    if config.db_path.exists():
-        with open_vault(config) as vault:
-            vault.revoke_tokens(name)
 
 
 if __name__ == "__main__":
