@@ -1,4 +1,4 @@
-"""What a launch needs of supervision: a host set up, a supervisor that waits, proof that it took the container."""
+"""Interface of a launch to its supervisor: a host set up, a supervisor that waits, proof that it took the container."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from terok_util import read_tail
 
 from terok_sandbox.errors import LaunchError
+from terok_sandbox.runtime.engine import hook_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,11 @@ HOOK_LOG: Final = "hook.log"
 VERIFY_TIMEOUT: Final = 3.0
 """Seconds a supervisor that just crashed has to be back."""
 LOG_TAIL: Final = 65536
-"""Bytes of a log that are looked at."""
+"""Bytes at the end of a log that are read."""
 
 
-class Supervision(Protocol):
-    """The supervising side of a launch."""
+class LaunchSupervisor(Protocol):
+    """Provides a launch with a supervisor."""
 
     def check_setup(self, config: SandboxConfig) -> None:
         """Raise SetupRequired or SetupDowngrade unless the host is set up for this version."""
@@ -35,17 +36,17 @@ class Supervision(Protocol):
         """Have a supervisor wait for container `name`, whose sidecar is written; raises SupervisorError."""
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong with the supervision of a container started after `since` (epoch), empty if nothing.
+        """Return the fault in the supervision of a container started after `since` (epoch), empty if there is none.
 
         `known_id` is its ID where that is known.
         """
 
     def end(self, config: SandboxConfig, name: str) -> None:
-        """End the supervisor of container `name`; none is no error."""
+        """End the supervisor of container `name`, if there is one."""
 
 
-class FakeSupervision:
-    """Supervision in memory: remembers what was asked; `prepared=False` makes every verification fail."""
+class FakeSupervisor:
+    """LaunchSupervisor in memory: remembers its calls; `prepared=False` makes every verification fail."""
 
     def __init__(self, *, prepared: bool = True) -> None:
         self.prepared = prepared
@@ -59,7 +60,7 @@ class FakeSupervision:
         self.calls.append(("prepare", name))
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong, nothing if `prepared`."""
+        """Return a fault unless `prepared`."""
         self.calls.append(("verify", container.name))
         return "" if self.prepared else "the supervisor has not prepared the container"
 
@@ -70,9 +71,7 @@ class FakeSupervision:
 
 @contextmanager
 def hook_heard(log: Path) -> Iterator[None]:
-    """Put the hook's own words, which crun swallows, in place of a start's failure; `log` is where it leaves them."""
-    from terok_sandbox.runtime.engine import hook_refusal
-
+    """Replace a start's failure by the hook's own message, which crun swallows and the hook leaves in `log`."""
     log.unlink(missing_ok=True)
     try:
         yield

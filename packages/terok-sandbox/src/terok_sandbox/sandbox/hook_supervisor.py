@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from terok_util import read_tail
-from terok_util.text import last_line
+from terok_util import last_line, read_tail
 
 from terok_sandbox.config.model import SUPERVISOR_LOG
 from terok_sandbox.errors import EngineError, SupervisorError
@@ -52,8 +51,8 @@ class HookSupervisor:
             except EngineError as error:
                 problem = error.message
             if time.monotonic() > deadline:
-                last = last_line(read_tail(log, LOG_TAIL), limit=300)
-                return f"{problem}; its log ends with: {last}" if last else problem
+                end = last_line(read_tail(log, LOG_TAIL), limit=300)
+                return f"{problem}; its log ends with: {end}" if end else problem
             time.sleep(0.05)
 
     def end(self, config: SandboxConfig, name: str) -> None:
