@@ -308,8 +308,8 @@ class Sandbox:
 
     def _tell(self, plan: LaunchPlan) -> None:
         """Warn of what a launch has to leave out, and of a full disk."""
-        for line in filter(None, (*plan.warnings, low_disk(self.runtime.host_facts().store))):
-            if self._warn is not None:
+        if self._warn is not None:
+            for line in filter(None, (*plan.warnings, low_disk(self.runtime.host_facts().store))):
                 self._warn(line)
 
     def _refuse_taken_name(self, name: str, *, certain: bool = False) -> bool:
