@@ -214,8 +214,8 @@ def _settings(file: Path) -> dict[str, Any]:
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = _state_dir() / CACHE / "config.json"
-    found: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
-    return found
+    settings: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
+    return settings
 
 
 def _read(path: Path) -> bytes:

@@ -67,13 +67,13 @@ def install_hooks(config: SandboxConfig) -> None:
 
 def remove_hooks(config: SandboxConfig) -> bool:
     """Remove descriptor and script; returns whether there was something to remove."""
-    found = False
+    existed = False
     for name in (DESCRIPTOR, SCRIPT, PROGRAM):
         path = config.hooks_dir / name
-        found |= os.path.lexists(path)
+        existed |= os.path.lexists(path)
         path.unlink(missing_ok=True)
     remove_tree(config.hooks_dir / "__pycache__")
-    return found
+    return existed
 
 
 def problem_with_hooks(config: SandboxConfig) -> str:

@@ -90,15 +90,15 @@ def _subids() -> list[Prerequisite]:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    found = []
+    checks = []
     for name, label in (("subuid", "subordinate user IDs"), ("subgid", "subordinate group IDs")):
         try:
             count = subid_count(Path("/etc", name).read_text(errors="replace").splitlines(), user, uid)
         except OSError:
             count = 0
         hint = f"run `sudo usermod --add-{name}s 100000-165535 {user}`, then `podman system migrate`"
-        found.append(Prerequisite(label, ok=count >= MIN_SUBIDS, detail=f"{count} IDs for {user}", hint=hint))
-    return found
+        checks.append(Prerequisite(label, ok=count >= MIN_SUBIDS, detail=f"{count} IDs for {user}", hint=hint))
+    return checks
 
 
 def _runtime_dir() -> Prerequisite:
@@ -122,9 +122,11 @@ def _tun() -> Prerequisite:
 
 
 def _network() -> Prerequisite:
-    found = [tool for tool in ("pasta", "slirp4netns") if _find(tool)]
+    programs = [tool for tool in ("pasta", "slirp4netns") if _find(tool)]
     hint = "install passt (Podman 5) or slirp4netns (Podman 4)"
-    return Prerequisite("container network", ok=bool(found), detail=", ".join(found) or "neither found", hint=hint)
+    return Prerequisite(
+        "container network", ok=bool(programs), detail=", ".join(programs) or "neither found", hint=hint
+    )
 
 
 def _init() -> Prerequisite:

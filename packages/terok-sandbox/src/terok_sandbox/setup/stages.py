@@ -215,12 +215,12 @@ def _upgrade(config: SandboxConfig, path: Path) -> list[str]:
             return [f"{name} runs and is not upgraded: stop it and run `terok-sandbox setup` again"]
         new = ensure_dir(old / "gateway")
         audit = old / SHIELD_AUDIT
-        moved = [one for one in (audit, rotated(audit), old / LIVE_FILE, old / JOURNAL_FILE) if one.exists()]
-        for one in moved:  # linked, so that a denial in them counts wherever the sidecar points
-            (new / one.name).unlink(missing_ok=True)
-            os.link(one, new / one.name)
+        moved = [file for file in (audit, rotated(audit), old / LIVE_FILE, old / JOURNAL_FILE) if file.exists()]
+        for file in moved:  # linked, so that a denial in them counts wherever the sidecar points
+            (new / file.name).unlink(missing_ok=True)
+            os.link(file, new / file.name)
         shield = replace(sidecar.shield, audit_path=new / SHIELD_AUDIT)
         replace(sidecar, shield=shield).save(path)
-        for one in moved:
-            one.unlink()
+        for file in moved:
+            file.unlink()
     return [f"{name} is upgraded"]

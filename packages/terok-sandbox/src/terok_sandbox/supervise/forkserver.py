@@ -111,7 +111,7 @@ class ForkServer:
             case "supervise":
                 return self._supervise(frame)
             case "status":
-                running = {one.name: one.pid for one in self._children.values()}
+                running = {child.name: child.pid for child in self._children.values()}
                 return {"pid": os.getpid(), "supervisors": running}
             case "renew":
                 return self._renew(frame)

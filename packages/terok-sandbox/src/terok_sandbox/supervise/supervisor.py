@@ -109,7 +109,7 @@ class Supervisor:
         deadlines = [self._workers.next_due(), self._uplink.due, self._give_up if self._target is None else None]
         if self._control.waiting:
             deadlines.append(now + 1.0)
-        left = [max(0.0, one - now) for one in deadlines if one is not None]
+        left = [max(0.0, moment - now) for moment in deadlines if moment is not None]
         for callback in ready(self._selector, min(left) if left else None):
             callback()
         self._unrecorded |= self._uplink.start_due()
@@ -251,15 +251,15 @@ class Supervisor:
 
     def _host_sockets(self) -> dict[str, socket.socket]:
         """Bind the ports of this host on which vault and gate are served too."""
-        ports, found = self._sidecar.host_ports, dict[str, socket.socket]()
+        ports, bound = self._sidecar.host_ports, dict[str, socket.socket]()
         if ports is None:
-            return found
+            return bound
         wired = {"vault": self._sidecar.vault, "gate": self._sidecar.gate}
         for name in (name for name, wiring in wired.items() if wiring is not None):
             spec = ListenerSpec(f"{name}-host", getattr(ports, name))
-            found[spec.name] = bind_listener(spec, deadline=time.monotonic() + _TAKE_OVER_GRACE)
-            self._sockets.append(found[spec.name])
-        return found
+            bound[spec.name] = bind_listener(spec, deadline=time.monotonic() + _TAKE_OVER_GRACE)
+            self._sockets.append(bound[spec.name])
+        return bound
 
     def _publish_certificate(self, vault: VaultWiring) -> None:
         """Show the container what to trust on the https listener; the broker finds the key beside its audit."""
@@ -274,8 +274,8 @@ class Supervisor:
         self._end_preparation()
         self._uplink.close()
         self._workers.stop(self._plan.stop_grace)
-        for one in self._sockets:
-            one.close()
+        for listener in self._sockets:
+            listener.close()
         self._sockets = []
         if self._target is not None:
             self._selector.unregister(self._target.pidfd)

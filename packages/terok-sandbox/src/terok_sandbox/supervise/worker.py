@@ -61,12 +61,12 @@ def interpreter() -> list[Path]:
 
 def targets(paths: Iterable[str]) -> list[Path]:
     """Return the directories to which symlinked `paths` lead: a rule holds for a file, and files get replaced."""
-    found = []
+    directories = []
     for path in paths:
         real = os.path.realpath(path)
         if real != path and os.path.exists(real):  # noqa: PTH110 - text in, text out
-            found.append(real if os.path.isdir(real) else os.path.dirname(real))  # noqa: PTH112, PTH120
-    return existing(one for one in found if one != "/")
+            directories.append(real if os.path.isdir(real) else os.path.dirname(real))  # noqa: PTH112, PTH120
+    return existing(path for path in directories if path != "/")
 
 
 def existing(paths: Iterable[str]) -> list[Path]:

@@ -121,30 +121,30 @@ class Workers:
     def start_due(self) -> bool:
         """Start every worker whose time has come; returns whether one was started."""
         now = time.monotonic()
-        due = [one for one in self._members.values() if one.due is not None and one.due <= now]
+        due = [member for member in self._members.values() if member.due is not None and member.due <= now]
         for member in due:
             self._start(member)
         return bool(due)
 
     def next_due(self) -> float | None:
         """Return when the next worker is to be started (`time.monotonic`)."""
-        return min((one.due for one in self._members.values() if one.due is not None), default=None)
+        return min((member.due for member in self._members.values() if member.due is not None), default=None)
 
     def status(self) -> dict[str, Any]:
         """Return `{name: {"pid", "restarts", "confined"}}`; the pid is 0 while a worker waits to be restarted."""
         return {
-            one.name: {"pid": one.pid, "restarts": one.restarts, "confined": one.confinement()}
-            for one in self._members.values()
+            member.name: {"pid": member.pid, "restarts": member.restarts, "confined": member.confinement()}
+            for member in self._members.values()
         }
 
     def process_ids(self) -> dict[str, ProcessId]:
         """Return the running workers' processes."""
-        found: dict[str, ProcessId] = {}
+        processes: dict[str, ProcessId] = {}
         for member in self._members.values():
             with suppress(OSError):
                 if member.running:
-                    found[member.name] = ProcessId(member.pid, start_time(member.pid))
-        return found
+                    processes[member.name] = ProcessId(member.pid, start_time(member.pid))
+        return processes
 
     def stop(self, grace: float) -> None:
         """Stop every worker: SIGTERM, up to `grace` seconds, then SIGKILL to its whole process group."""
@@ -258,8 +258,8 @@ class Workers:
 
     def _end_orphans(self) -> None:
         """End what a worker has started and not ended itself: git, when the gateway was killed."""
-        known = {one.pid for one in self._members.values()} | {one.pid for one in self._others().values()}
-        known |= {one.nft.pid for one in self._members.values() if one.nft is not None}
+        known = {member.pid for member in self._members.values()} | {member.pid for member in self._others().values()}
+        known |= {member.nft.pid for member in self._members.values() if member.nft is not None}
         if ended := hygiene.end_orphans(known):
             self._log.note(f"ended {ended} processes that a worker left")
 
@@ -286,7 +286,7 @@ class Workers:
 
 def _listeners(worker: str, assignment: Assignment) -> dict[str, socket.socket]:
     named = assignment.listeners.items()
-    return {key: one for key, one in named if (key in _BROKER_LISTENERS) == (worker == "broker")}
+    return {key: listener for key, listener in named if (key in _BROKER_LISTENERS) == (worker == "broker")}
 
 
 def _explain(status: int) -> str:
