@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from terok_sandbox.supervise import forkserver
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
+from terok_util.lazy import load_reference
 
 with open(sys.argv[2], "r+b") as file:
     SHARED = mmap.mmap(file.fileno(), 8)
@@ -35,7 +36,7 @@ def install() -> None:
     time.time = lambda: wall() + offset()
     time.time_ns = lambda: wall_ns() + int(offset() * 1e9)
     for entry in (WorkerPlan().broker, WorkerPlan().gateway, WorkerPlan().rules, WorkerPlan().certificate):
-        load(entry)
+        load_reference(entry)
     for name, module in list(sys.modules.items()):
         if not name.startswith("terok"):
             continue

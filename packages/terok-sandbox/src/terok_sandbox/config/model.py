@@ -10,13 +10,13 @@ from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, 
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ConfigError, SandboxError
+from terok_sandbox.values.limits import Budget, Limits
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
     from typing import Any, Self
 
     from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
-    from terok_sandbox.values.limits import Budget
 
 
 CONTROL_SOCKET: Final = "supervisor.sock"
@@ -44,12 +44,6 @@ def _vault_dir() -> Path:
     return namespace_state_dir("vault", env_var="TEROK_VAULT_DIR")
 
 
-def _no_budget() -> Budget:
-    from terok_sandbox.values.limits import Budget
-
-    return Budget()
-
-
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
     """Directories and settings of one user's sandbox.
@@ -75,7 +69,7 @@ class SandboxConfig:
     """Name servers for containers, `address` or `address:port`; by default the host's."""
     credentials_passphrase_command: tuple[str, ...] | None = None
     """Argument vector of a program that prints the vault's passphrase."""
-    budget: Budget = field(default_factory=_no_budget)
+    budget: Budget = field(default_factory=Budget)
     """Limits on the usage of a task and of a project, unless a launch has its own."""
     security_class: SecurityClass = "gatekeeping"
     """Whether containers see their project's upstream beside the gate, for launches that do not choose."""
@@ -206,8 +200,6 @@ def _settings(file: Path) -> dict[str, Any]:
         return {}
     from terok_util import remembered
 
-    from terok_sandbox.values.limits import Budget, Limits
-
     data = _read(file)
 
     def make() -> dict[str, Any]:
@@ -215,16 +207,15 @@ def _settings(file: Path) -> dict[str, Any]:
 
         return parse_view(file, data).settings()
 
-    here = Path(__file__)
+    # Parsing YAML and validating it takes longer than most commands; the result is kept until file or code change.
+    package = Path(__file__).parents[1]
     code = [
-        here.with_name("view.py"),
-        here.parents[1] / "values/limits.py",
-        here.parents[1] / "values/servers.py",
+        package / name for name in ("config/view.py", *(f"values/{one}.py" for one in ("launch", "limits", "servers")))
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
     kept = _state_dir() / CACHE / "config.json"
-    found: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
-    return found
+    settings: dict[str, Any] = remembered(kept, make, sources=[(str(file), data)], kinds=kinds, code=code)
+    return settings
 
 
 def _read(path: Path) -> bytes:

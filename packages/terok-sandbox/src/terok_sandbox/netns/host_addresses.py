@@ -41,18 +41,18 @@ def host_addresses() -> list[str]:
 
     Raises `NetnsError`.
     """
-    found: set[str] = set()
+    own: set[str] = set()
     try:
         with _netlink() as route:
             route.settimeout(2)
             with suppress(OSError):  # an older kernel lists every table
                 route.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
-            _dump(route, _RTM_GETADDR, struct.pack("=B7x", socket.AF_UNSPEC), found)
+            _dump(route, _RTM_GETADDR, struct.pack("=B7x", socket.AF_UNSPEC), own)
             for family in _LENGTHS:
-                _dump(route, _RTM_GETROUTE, struct.pack("=4B4B4x", family, 0, 0, 0, _TABLE_LOCAL, 0, 0, 0), found)
+                _dump(route, _RTM_GETROUTE, struct.pack("=4B4B4x", family, 0, 0, 0, _TABLE_LOCAL, 0, 0, 0), own)
     except (OSError, LookupError, ValueError, struct.error) as error:
         raise NetnsError(f"the host's own addresses cannot be listed: {error}") from error
-    return sorted(found)
+    return sorted(own)
 
 
 async def address_changes() -> AsyncIterator[list[str]]:
@@ -79,13 +79,13 @@ def _netlink(groups: int = 0) -> socket.socket:
     return route
 
 
-def _dump(route: socket.socket, kind: int, body: bytes, found: set[str]) -> None:
+def _dump(route: socket.socket, kind: int, body: bytes, own: set[str]) -> None:
     route.send(struct.pack("=IHHII", 16 + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
-    while not _collect(route.recv(1 << 18), found):
+    while not _collect(route.recv(1 << 18), own):
         pass
 
 
-def _collect(data: bytes, found: set[str]) -> bool:
+def _collect(data: bytes, own: set[str]) -> bool:
     """Add what one datagram lists; returns whether it was the last."""
     while len(data) >= 16:
         length, kind, _, _, _ = struct.unpack_from("=IHHII", data)
@@ -94,8 +94,8 @@ def _collect(data: bytes, found: set[str]) -> bool:
         if kind == _NLMSG_DONE:
             return True
         read = {_RTM_NEWADDR: _address, _RTM_NEWROUTE: _route}.get(kind)
-        if read is not None and (one := read(data[16:length])):
-            found.add(one)
+        if read is not None and (address := read(data[16:length])):
+            own.add(address)
         data = data[(length + 3) & ~3 :]
     return False
 
@@ -118,11 +118,11 @@ def _route(message: bytes) -> str | None:
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    attributes: dict[int, bytes] = {}
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
         if length < 4:
             break
-        found[kind] = data[4:length]
+        attributes[kind] = data[4:length]
         data = data[(length + 3) & ~3 :]
-    return found
+    return attributes

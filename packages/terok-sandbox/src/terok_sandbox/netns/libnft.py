@@ -53,5 +53,5 @@ def load_and_list(ruleset: str, listing: str) -> str:
 
 def _run(library: ctypes.CDLL, context: int, command: str) -> None:
     if library.nft_run_cmd_from_buffer(context, command.encode()) != 0:
-        said = library.nft_ctx_get_error_buffer(context).decode("utf-8", "replace")
-        raise NetnsError(f"nft refused: {' '.join(said.split())[:500]}")
+        message = library.nft_ctx_get_error_buffer(context).decode("utf-8", "replace")
+        raise NetnsError(f"nft refused: {' '.join(message.split())[:500]}")

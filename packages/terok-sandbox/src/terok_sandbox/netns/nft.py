@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -119,12 +118,6 @@ class NftChannel:
         if "Error:" in output:
             raise NftCommandError(f"nft refused a command: {output.partition('Error:')[2].splitlines()[0].strip()}")
         return output
-
-    async def add_elements(self, set_name: str, elements: Iterable[str], *, table: str = "inet terok") -> None:
-        """Add `elements` (`"192.0.2.1 . 443 timeout 60s"`) to a set, in one transaction."""
-        joined = ", ".join(elements)
-        if joined:
-            await self.run(f"add element {table} {set_name} {{ {joined} }}")
 
     def close(self) -> None:
         """Close both descriptors, which ends nft."""

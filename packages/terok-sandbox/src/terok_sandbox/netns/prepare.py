@@ -146,7 +146,7 @@ def _child(
         patience = deadline - _MARGIN
         sockets = [bind_listener(spec, deadline=patience) for spec in listeners]
         sockets.append(open_packet_log(NFLOG_GROUP, deadline=patience))
-        descriptors = array.array("i", [one.fileno() for one in sockets])
+        descriptors = array.array("i", [opened.fileno() for opened in sockets])
         channel.sendmsg([b'{"ok": true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
     except TerokError as error:
         _report(channel, error.message, error.hint)

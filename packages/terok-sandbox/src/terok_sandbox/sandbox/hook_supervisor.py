@@ -31,7 +31,7 @@ class HookSupervisor:
         client.supervise(config, config.sidecar_path(name))
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Ask the supervisor; that of a container which has ended already has left its word in the log."""
+        """Ask the supervisor; if the container has ended already, its supervisor left its word in the log."""
         log = config.container_state_dir(container.name) / SUPERVISOR_LOG
         deadline = time.monotonic() + VERIFY_TIMEOUT
         while True:
@@ -41,6 +41,7 @@ class HookSupervisor:
                 problem = "its supervisor has no container"
             except SupervisorError as error:
                 problem = error.message
+            # A container of milliseconds: asking Podman for its state would take longer than it lived.
             if was_supervised(read_tail(log, LOG_TAIL), known_id, since, to_its_end=True):
                 return ""
             try:

@@ -36,10 +36,10 @@ class SandboxRow(NamedTuple):
 def list_sandboxes(config: SandboxConfig, runtime: ContainerRuntime) -> list[SandboxRow]:
     """Return every container with a sidecar here, sorted by name; EngineError when the engine does not answer."""
     names = {path.stem for path in config.sidecar_dir.glob("*.json")}
-    found = {row.name: row for row in runtime.containers_with_prefix("") if SANDBOX_LABEL in row.labels}
+    containers = {row.name: row for row in runtime.containers_with_prefix("") if SANDBOX_LABEL in row.labels}
     rows = []
     for name in sorted(names):
-        row = found.get(name)
+        row = containers.get(name)
         if row is None:
             rows.append(SandboxRow(name, ContainerState.MISSING.value, supervised=False, image="", scope="", id=""))
             continue

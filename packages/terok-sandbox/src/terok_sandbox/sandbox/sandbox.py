@@ -308,8 +308,8 @@ class Sandbox:
 
     def _tell(self, plan: LaunchPlan) -> None:
         """Warn of what a launch has to leave out, and of a full disk."""
-        for line in filter(None, (*plan.warnings, low_disk(self.runtime.host_facts().store))):
-            if self._warn is not None:
+        if self._warn is not None:
+            for line in filter(None, (*plan.warnings, low_disk(self.runtime.host_facts().store))):
                 self._warn(line)
 
     def _refuse_taken_name(self, name: str, *, certain: bool = False) -> bool:
@@ -328,14 +328,14 @@ class Sandbox:
     def _carry_out(self, plan: LaunchPlan, *, start: bool) -> str:
         env_file = launch_paths(self.config, plan.name).env_file
         began = time.time()
-        if not plan.sealed:
+        if not plan.sealed:  # the hook, which Podman runs, has to find a supervisor
             self.supervision.prepare(self.config, plan.name)
         try:
             heard = hook_heard(self.config.container_state_dir(plan.name) / HOOK_LOG)
             with settling(self.config, plan.name), heard:
                 container_id = self.runtime.launch(plan)
         finally:
-            env_file.unlink(missing_ok=True)
+            env_file.unlink(missing_ok=True)  # Podman has read it; it holds tokens
         container = self.runtime.container(plan.name)
         for volume in plan.copies:
             container.copy_in(volume.host_path, volume.container_path)

@@ -36,10 +36,10 @@ def names_hook_dir(path: Path, directory: Path) -> bool | None:
     Raises SetupError for a file that cannot be read.
     """
     engine = _parse(_read(path), path).get("engine")
-    found = engine.get("hooks_dir") if isinstance(engine, dict) else None
-    if not isinstance(found, list):
+    setting = engine.get("hooks_dir") if isinstance(engine, dict) else None
+    if not isinstance(setting, list):
         return None
-    return None if {"append": True} in found and str(directory) not in found else str(directory) in found
+    return None if {"append": True} in setting and str(directory) not in setting else str(directory) in setting
 
 
 def add_hook_dir(path: Path, directory: Path) -> bool:
@@ -76,10 +76,10 @@ def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str
     else:
         edited, expected = _with_setting(text, directory), [*DEFAULT_HOOK_DIRS, directory]
     try:
-        found = tomllib.loads(edited).get("engine", {}).get("hooks_dir")
+        result = tomllib.loads(edited).get("engine", {}).get("hooks_dir")
     except ValueError as error:
         raise _uneditable(where, directory) from error
-    if found != expected:
+    if result != expected:
         raise _uneditable(where, directory)
     return edited
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -53,11 +52,8 @@ def descriptor(script: Path) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def install_hooks(config: SandboxConfig) -> dict[str, str]:
-    """Write script and descriptor; returns their digests for the receipt.
-
-    The descriptor comes last: Podman never sees one whose script is missing.
-    """
+def install_hooks(config: SandboxConfig) -> None:
+    """Write script and descriptor, the descriptor last: Podman never sees one whose script is missing."""
     script, text = _expected(config)
     try:
         ensure_dir(config.hooks_dir)
@@ -67,18 +63,17 @@ def install_hooks(config: SandboxConfig) -> dict[str, str]:
         atomic_write(config.hooks_dir / DESCRIPTOR, text, mode=0o600)
     except (OSError, TerokError) as error:
         raise SetupError(f"{config.hooks_dir}: cannot write the hook: {error}") from error
-    return digests(script, text)
 
 
 def remove_hooks(config: SandboxConfig) -> bool:
     """Remove descriptor and script; returns whether there was something to remove."""
-    found = False
+    existed = False
     for name in (DESCRIPTOR, SCRIPT, PROGRAM):
         path = config.hooks_dir / name
-        found |= os.path.lexists(path)
+        existed |= os.path.lexists(path)
         path.unlink(missing_ok=True)
     remove_tree(config.hooks_dir / "__pycache__")
-    return found
+    return existed
 
 
 def problem_with_hooks(config: SandboxConfig) -> str:
@@ -96,14 +91,6 @@ def problem_with_hooks(config: SandboxConfig) -> str:
     if not os.access(json.loads(text)["hook"]["path"], os.X_OK):
         return "the hook's Python interpreter is gone"
     return ""
-
-
-def digests(script: bytes, text: str) -> dict[str, str]:
-    """Return the SHA-256 of script and descriptor."""
-    return {
-        SCRIPT: hashlib.sha256(script).hexdigest(),
-        DESCRIPTOR: hashlib.sha256(text.encode()).hexdigest(),
-    }
 
 
 def _link(path: Path, target: str) -> None:

@@ -36,7 +36,7 @@ class Prerequisite:
 def check_prerequisites(podman_version: str | None = None) -> list[Prerequisite]:
     """Look at everything a sandboxed container needs from the host; Podman is asked for its version unless given."""
     rootless = os.geteuid() != 0
-    checks = [_podman(podman_version), _nft(), _git()]
+    checks = [_podman(podman_version), _program("nft", "nftables"), _program("git", "git")]
     if rootless:
         checks += [_uidmap(), *_subids(), _runtime_dir(), _tun()]
     return [*checks, _network(), _init()]
@@ -73,14 +73,9 @@ def _podman(known: str | None = None) -> Prerequisite:
     return Prerequisite("podman", ok=version[:2] >= MIN_PODMAN, detail=text, hint=hint)
 
 
-def _nft() -> Prerequisite:
-    path = _find("nft")
-    return Prerequisite("nft", ok=path is not None, detail=path or "not installed", hint="install nftables")
-
-
-def _git() -> Prerequisite:
-    path = _find("git")
-    return Prerequisite("git", ok=path is not None, detail=path or "not installed", hint="install git")
+def _program(name: str, package: str) -> Prerequisite:
+    path = _find(name)
+    return Prerequisite(name, ok=path is not None, detail=path or "not installed", hint=f"install {package}")
 
 
 def _uidmap() -> Prerequisite:
@@ -95,15 +90,15 @@ def _subids() -> list[Prerequisite]:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = str(uid)
-    found = []
+    checks = []
     for name, label in (("subuid", "subordinate user IDs"), ("subgid", "subordinate group IDs")):
         try:
             count = subid_count(Path("/etc", name).read_text(errors="replace").splitlines(), user, uid)
         except OSError:
             count = 0
         hint = f"run `sudo usermod --add-{name}s 100000-165535 {user}`, then `podman system migrate`"
-        found.append(Prerequisite(label, ok=count >= MIN_SUBIDS, detail=f"{count} IDs for {user}", hint=hint))
-    return found
+        checks.append(Prerequisite(label, ok=count >= MIN_SUBIDS, detail=f"{count} IDs for {user}", hint=hint))
+    return checks
 
 
 def _runtime_dir() -> Prerequisite:
@@ -127,9 +122,11 @@ def _tun() -> Prerequisite:
 
 
 def _network() -> Prerequisite:
-    found = [tool for tool in ("pasta", "slirp4netns") if _find(tool)]
+    programs = [tool for tool in ("pasta", "slirp4netns") if _find(tool)]
     hint = "install passt (Podman 5) or slirp4netns (Podman 4)"
-    return Prerequisite("container network", ok=bool(found), detail=", ".join(found) or "neither found", hint=hint)
+    return Prerequisite(
+        "container network", ok=bool(programs), detail=", ".join(programs) or "neither found", hint=hint
+    )
 
 
 def _init() -> Prerequisite:

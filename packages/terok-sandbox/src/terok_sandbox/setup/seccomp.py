@@ -50,9 +50,9 @@ def install_profiles(config: SandboxConfig) -> dict[str, str]:
 
 def remove_profiles(config: SandboxConfig) -> bool:
     """Remove every profile; returns whether there were any."""
-    found = config.seccomp_dir.exists()
+    existed = config.seccomp_dir.exists()
     remove_tree(config.seccomp_dir)
-    return found
+    return existed
 
 
 def problem_with_profiles(config: SandboxConfig, inputs: object) -> str:

@@ -67,10 +67,10 @@ def run_setup(
     ensure_dir(config.state_dir)
     with FileLock(config.setup_lock, timeout=LOCK_TIMEOUT):
         refuse_downgrade(read_receipt(config.receipt_path))
-        config.receipt_path.unlink(missing_ok=True)
-        inputs = install_hooks(config)
+        config.receipt_path.unlink(missing_ok=True)  # from here until the end, no launch is allowed
+        install_hooks(config)
         report("hooks", str(config.hooks_dir))
-        inputs |= install_profiles(config)
+        inputs = install_profiles(config)
         report("seccomp", f"{config.seccomp_dir}, from {base_path()}")
         path = conf_path()
         changed = add_hook_dir(path, config.hooks_dir)
@@ -104,7 +104,7 @@ def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> 
             raise SetupError(
                 f"{', '.join(running)} still run", hint=f"stop them with `terok-sandbox stop {' '.join(running)}`"
             )
-        config.receipt_path.unlink(missing_ok=True)
+        config.receipt_path.unlink(missing_ok=True)  # nothing launches from here on
         stages: list[tuple[str, Callable[[], str]]] = [
             ("containers", lambda: _keep_from_starting(config, names)),
             ("services", lambda: remove_units(config)),
@@ -215,12 +215,12 @@ def _upgrade(config: SandboxConfig, path: Path) -> list[str]:
             return [f"{name} runs and is not upgraded: stop it and run `terok-sandbox setup` again"]
         new = ensure_dir(old / "gateway")
         audit = old / SHIELD_AUDIT
-        moved = [one for one in (audit, rotated(audit), old / LIVE_FILE, old / JOURNAL_FILE) if one.exists()]
-        for one in moved:  # linked, so that a denial in them counts wherever the sidecar points
-            (new / one.name).unlink(missing_ok=True)
-            os.link(one, new / one.name)
+        moved = [file for file in (audit, rotated(audit), old / LIVE_FILE, old / JOURNAL_FILE) if file.exists()]
+        for file in moved:  # linked, so that a denial in them counts wherever the sidecar points
+            (new / file.name).unlink(missing_ok=True)
+            os.link(file, new / file.name)
         shield = replace(sidecar.shield, audit_path=new / SHIELD_AUDIT)
         replace(sidecar, shield=shield).save(path)
-        for one in moved:
-            one.unlink()
+        for file in moved:
+            file.unlink()
     return [f"{name} is upgraded"]

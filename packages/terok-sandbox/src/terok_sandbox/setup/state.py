@@ -47,10 +47,10 @@ def check_setup(config: SandboxConfig) -> None:
 
 def refuse_downgrade(receipt: dict[str, Any]) -> None:
     """Raise SetupDowngrade when `receipt` was written by a newer version than this."""
-    found = str(receipt.get("version", ""))
-    if _numbers(found) > _numbers(VERSION):
+    installed = str(receipt.get("version", ""))
+    if _numbers(installed) > _numbers(VERSION):
         raise SetupDowngrade(
-            f"this host is set up by terok-sandbox {found}, this is {VERSION}", hint="upgrade this installation"
+            f"this host is set up by terok-sandbox {installed}, this is {VERSION}", hint="upgrade this installation"
         )
 
 

@@ -38,7 +38,9 @@ class ControlServer:
     def expire(self) -> None:
         """Drop connections whose request does not come."""
         now = time.monotonic()
-        for connection in [one for one, since in self._connections.items() if now - since > _REQUEST_TIMEOUT]:
+        for connection in [
+            connection for connection, since in self._connections.items() if now - since > _REQUEST_TIMEOUT
+        ]:
             self._drop(connection)
 
     def close(self) -> None:

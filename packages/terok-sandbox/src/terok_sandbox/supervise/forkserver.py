@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
+from terok_util.lazy import load_reference
 from terok_util.process import spawn
 
 from terok_sandbox import hygiene, unix_sockets
@@ -31,7 +32,7 @@ from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,7 @@ class ForkServer:
             case "supervise":
                 return self._supervise(frame)
             case "status":
-                running = {one.name: one.pid for one in self._children.values()}
+                running = {child.name: child.pid for child in self._children.values()}
                 return {"pid": os.getpid(), "supervisors": running}
             case "renew":
                 return self._renew(frame)
@@ -180,7 +181,7 @@ class ForkServer:
         """Import an HTTP server, a quarter of a gateway's memory, once for all forks that need it."""
         known = len(sys.modules)
         with suppress(ImportError):  # the gateway says so
-            load(self._plan.gate)
+            load_reference(self._plan.gate)
         if len(sys.modules) > known:
             gc.freeze()
             self._sources = _sources() | self._sources
@@ -227,7 +228,7 @@ def serve(runtime_dir: Path, plan: WorkerPlan | None = None) -> int:
     hygiene.harden("terok-forksrv")
     gc.disable()
     for entry in (plan.broker, plan.gateway, plan.rules, plan.certificate):
-        load(entry)
+        load_reference(entry)
     import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
     gc.collect()
     gc.freeze()
@@ -244,7 +245,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return serve(arguments.runtime_dir)
-    except (TerokError, OSError, ImportError, AttributeError) as error:
+    except (TerokError, OSError, ImportError, LookupError) as error:
         sys.stderr.write(f"terok-sandbox fork server: {error}\n")
         return 1
 

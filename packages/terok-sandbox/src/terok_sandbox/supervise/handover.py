@@ -174,7 +174,7 @@ def read_record(path: Path) -> HandoverRecord:
             raise ValueError("another schema")
         document["container"] = ProcessId(**document["container"])
         document["netns"] = (int(document["netns"][0]), int(document["netns"][1]))
-        document["workers"] = {name: ProcessId(**one) for name, one in document["workers"].items()}
+        document["workers"] = {name: ProcessId(**process) for name, process in document["workers"].items()}
         return HandoverRecord(**document)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise SupervisorError(f"{path}: no usable record of a supervised container") from error

@@ -83,13 +83,13 @@ def complain(name: str, why: str, hint: str) -> int:
     """Say in one line why the container does not start; returns the exit status."""
     line = f"terok: container {name} not started: {why}; {hint.replace('NAME', name)}"
     printable = "".join(char if char.isprintable() else "?" for char in " ".join(line[:2000].split()))
-    said = printable.encode("ascii", "replace").decode() + "\n"
-    sys.stderr.write(said)
-    leave_word(name, said)
+    message = printable.encode("ascii", "replace").decode() + "\n"
+    sys.stderr.write(message)
+    leave_word(name, message)
     return 1
 
 
-def leave_word(name: str, said: str) -> None:
+def leave_word(name: str, message: str) -> None:
     """Keep the line beside the container's logs: crun tells nobody what a hook says."""
     state_dir = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     path = os.path.join(state_dir, "containers", name, HOOK_LOG)
@@ -98,7 +98,7 @@ def leave_word(name: str, said: str) -> None:
     except OSError:
         return  # no container of ours: standard error has to do
     with os.fdopen(descriptor, "w") as file:
-        file.write(said)
+        file.write(message)
 
 
 def read_state(descriptor: int) -> Document:

@@ -19,12 +19,18 @@ from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError, atomic_write
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import ContainerBusy, EngineError
+from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
+from terok_sandbox.runtime.engine import ask
+from terok_sandbox.runtime.podman import PodmanRuntime
+from terok_sandbox.supervise import client
+from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.names import is_plain
+from terok_sandbox.vault.unlock import open_vault
 
 if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.protocol import ContainerRuntime
     from terok_sandbox.vault.store import TokenRow
 
@@ -81,8 +87,6 @@ def known_traces(config: SandboxConfig) -> dict[str, float]:
 
 def podman_store() -> str:
     """Return where Podman keeps its containers; EngineError when it does not say."""
-    from terok_sandbox.runtime.engine import ask
-
     place = ask(["info", "--format", "{{.Store.GraphRoot}}"]).text.strip()
     if not place.startswith("/"):
         raise EngineError("podman does not say where it keeps its containers", hint="see what `podman info` says")
@@ -112,9 +116,6 @@ def require_same_store(config: SandboxConfig) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Sweep once; says what was done."""
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.podman import PodmanRuntime
-
     parser = argparse.ArgumentParser(prog="terok-sandbox-janitor")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
@@ -133,16 +134,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swept: Swept) -> None:
-    from terok_sandbox.launch.resources import launch_lock, remove_files
-    from terok_sandbox.supervise import client
-    from terok_sandbox.values.host import ContainerState
-
     try:
         with launch_lock(config, name, timeout=LOCK_PATIENCE):
             if runtime.container(name).state is not ContainerState.MISSING:
                 return
             client.stop_supervisor(config, name)
-            _revoke(config, name)
+            revoke_tokens(config, name)  # before the files: a failure has to leave a trace to find it by
             remove_files(config, name)
             swept.removed.append(name)
     except ContainerBusy:
@@ -153,22 +150,11 @@ def _tokens(config: SandboxConfig) -> list[TokenRow]:
     """Return the tokens; a locked vault cannot tell, and what is in it stays until it can."""
     if not config.db_path.exists():
         return []
-    from terok_sandbox.vault.unlock import open_vault
-
     try:
         with open_vault(config) as vault:
             return vault.list_tokens()
     except TerokError:
         return []
-
-
-def _revoke(config: SandboxConfig, name: str) -> None:
-    """Revoke the tokens of `name`: before its files go, so that a failure leaves a trace to find it by."""
-    if config.db_path.exists():
-        from terok_sandbox.vault.unlock import open_vault
-
-        with open_vault(config) as vault:
-            vault.revoke_tokens(name)
 
 
 if __name__ == "__main__":

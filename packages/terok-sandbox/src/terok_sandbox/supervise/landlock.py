@@ -139,7 +139,9 @@ def _allow(ruleset: int, path: Path, granted: int) -> None:
 
 
 def _call(number: int, *arguments: int | bytes) -> int:
-    passed = [ctypes.c_char_p(one) if isinstance(one, bytes) else ctypes.c_long(one) for one in arguments]
+    passed = [
+        ctypes.c_char_p(argument) if isinstance(argument, bytes) else ctypes.c_long(argument) for argument in arguments
+    ]
     result = int(_libc.syscall(ctypes.c_long(number), *passed))
     if result < 0:
         code = ctypes.get_errno()

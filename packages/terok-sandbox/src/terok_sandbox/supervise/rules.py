@@ -29,7 +29,9 @@ def rules_for(sidecar: Sidecar) -> Rules:
     addresses = host_addresses()
     live = load_live(sidecar.gateway_dir / LIVE_FILE)
     now = datetime.now(UTC)
-    policy = Policy.from_tiers(sidecar.shield.tiers).with_live([one.rule() for one in live.verdicts if one.live(now)])
+    policy = Policy.from_tiers(sidecar.shield.tiers).with_live(
+        [verdict.rule() for verdict in live.verdicts if verdict.live(now)]
+    )
     return Rules(
         text=render(policy, host_addresses=addresses, posture=live.posture),
         verify=partial(verify, host_addresses=addresses, posture=live.posture),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from terok_util import TerokError
+from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
@@ -41,7 +42,7 @@ from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signal
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.uplink import Uplink
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 from terok_sandbox.supervise.workers import Assignment, Workers
 from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
@@ -108,7 +109,7 @@ class Supervisor:
         deadlines = [self._workers.next_due(), self._uplink.due, self._give_up if self._target is None else None]
         if self._control.waiting:
             deadlines.append(now + 1.0)
-        left = [max(0.0, one - now) for one in deadlines if one is not None]
+        left = [max(0.0, moment - now) for moment in deadlines if moment is not None]
         for callback in ready(self._selector, min(left) if left else None):
             callback()
         self._unrecorded |= self._uplink.start_due()
@@ -227,7 +228,7 @@ class Supervisor:
         """Render the rules and publish the vault's certificate."""
         if self._sidecar.vault is not None:
             self._publish_certificate(self._sidecar.vault)
-        rules: Rules = load(self._plan.rules)(self._sidecar)
+        rules: Rules = load_reference(self._plan.rules)(self._sidecar)
         return rules.text, rules.verify
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
@@ -250,21 +251,21 @@ class Supervisor:
 
     def _host_sockets(self) -> dict[str, socket.socket]:
         """Bind the ports of this host on which vault and gate are served too."""
-        ports, found = self._sidecar.host_ports, dict[str, socket.socket]()
+        ports, bound = self._sidecar.host_ports, dict[str, socket.socket]()
         if ports is None:
-            return found
+            return bound
         wired = {"vault": self._sidecar.vault, "gate": self._sidecar.gate}
         for name in (name for name, wiring in wired.items() if wiring is not None):
             spec = ListenerSpec(f"{name}-host", getattr(ports, name))
-            found[spec.name] = bind_listener(spec, deadline=time.monotonic() + _TAKE_OVER_GRACE)
-            self._sockets.append(found[spec.name])
-        return found
+            bound[spec.name] = bind_listener(spec, deadline=time.monotonic() + _TAKE_OVER_GRACE)
+            self._sockets.append(bound[spec.name])
+        return bound
 
     def _publish_certificate(self, vault: VaultWiring) -> None:
         """Show the container what to trust on the https listener; the broker finds the key beside its audit."""
         guest = self._sidecar.runtime_dir / GUEST_DIR
         try:
-            load(self._plan.certificate)(vault.audit_path.parent, guest)
+            load_reference(self._plan.certificate)(vault.audit_path.parent, guest)
         except (OSError, TerokError) as error:
             raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
 
@@ -273,8 +274,8 @@ class Supervisor:
         self._end_preparation()
         self._uplink.close()
         self._workers.stop(self._plan.stop_grace)
-        for one in self._sockets:
-            one.close()
+        for listener in self._sockets:
+            listener.close()
         self._sockets = []
         if self._target is not None:
             self._selector.unregister(self._target.pidfd)

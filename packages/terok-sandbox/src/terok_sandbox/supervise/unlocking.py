@@ -11,12 +11,12 @@ from pathlib import Path
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.vault.unlock import provision_session
+
 
 def main(argv: list[str] | None = None) -> int:
     """Unlock the vault if its session file is the one meant; return the exit code."""
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.unlock import provision_session
-
     (wanted,) = sys.argv[1:] if argv is None else argv
     try:
         config = SandboxConfig.load()

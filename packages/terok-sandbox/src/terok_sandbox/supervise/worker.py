@@ -23,6 +23,7 @@ from terok_sandbox import hygiene
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.landlock import Confinement
+from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
     from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
@@ -60,12 +61,12 @@ def interpreter() -> list[Path]:
 
 def targets(paths: Iterable[str]) -> list[Path]:
     """Return the directories to which symlinked `paths` lead: a rule holds for a file, and files get replaced."""
-    found = []
+    directories = []
     for path in paths:
         real = os.path.realpath(path)
         if real != path and os.path.exists(real):  # noqa: PTH110 - text in, text out
-            found.append(real if os.path.isdir(real) else os.path.dirname(real))  # noqa: PTH112, PTH120
-    return existing(one for one in found if one != "/")
+            directories.append(real if os.path.isdir(real) else os.path.dirname(real))  # noqa: PTH112, PTH120
+    return existing(path for path in directories if path != "/")
 
 
 def existing(paths: Iterable[str]) -> list[Path]:
@@ -110,8 +111,6 @@ def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
 
     The egress proxy of an airlock connects to any port it has judged.
     """
-    from terok_sandbox.values.servers import parse_server
-
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from typing import Any
-
 from terok_util.values import lean_dataclass
 
 
@@ -34,10 +30,3 @@ class WorkerPlan:
     worker_memory: int = 1024**3
     """Bytes that each worker may write to; all the connections it may have, busy at once, take a quarter of it."""
     supervisor_memory: int = 512 * 1024**2
-
-
-def load(entry: str) -> Callable[..., Any]:
-    """Import and return what a `module:function` names; raises ImportError or AttributeError."""
-    module, _, name = entry.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from terok_util import TerokError
+from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene
 from terok_sandbox.netns.nft import NftChannelFds, Program, spawn_nft
@@ -22,7 +23,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.handover import ProcessId, start_time
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.worker import become_worker
-from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
@@ -120,30 +121,30 @@ class Workers:
     def start_due(self) -> bool:
         """Start every worker whose time has come; returns whether one was started."""
         now = time.monotonic()
-        due = [one for one in self._members.values() if one.due is not None and one.due <= now]
+        due = [member for member in self._members.values() if member.due is not None and member.due <= now]
         for member in due:
             self._start(member)
         return bool(due)
 
     def next_due(self) -> float | None:
         """Return when the next worker is to be started (`time.monotonic`)."""
-        return min((one.due for one in self._members.values() if one.due is not None), default=None)
+        return min((member.due for member in self._members.values() if member.due is not None), default=None)
 
     def status(self) -> dict[str, Any]:
         """Return `{name: {"pid", "restarts", "confined"}}`; the pid is 0 while a worker waits to be restarted."""
         return {
-            one.name: {"pid": one.pid, "restarts": one.restarts, "confined": one.confinement()}
-            for one in self._members.values()
+            member.name: {"pid": member.pid, "restarts": member.restarts, "confined": member.confinement()}
+            for member in self._members.values()
         }
 
     def process_ids(self) -> dict[str, ProcessId]:
         """Return the running workers' processes."""
-        found: dict[str, ProcessId] = {}
+        processes: dict[str, ProcessId] = {}
         for member in self._members.values():
             with suppress(OSError):
                 if member.running:
-                    found[member.name] = ProcessId(member.pid, start_time(member.pid))
-        return found
+                    processes[member.name] = ProcessId(member.pid, start_time(member.pid))
+        return processes
 
     def stop(self, grace: float) -> None:
         """Stop every worker: SIGTERM, up to `grace` seconds, then SIGKILL to its whole process group."""
@@ -207,7 +208,7 @@ class Workers:
         )
 
     def _fork(self, name: str, context: WorkerContext) -> int:
-        entry = load(getattr(self._plan, name))
+        entry = load_reference(getattr(self._plan, name))
         parent = os.getpid()
         report, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
@@ -257,8 +258,8 @@ class Workers:
 
     def _end_orphans(self) -> None:
         """End what a worker has started and not ended itself: git, when the gateway was killed."""
-        known = {one.pid for one in self._members.values()} | {one.pid for one in self._others().values()}
-        known |= {one.nft.pid for one in self._members.values() if one.nft is not None}
+        known = {member.pid for member in self._members.values()} | {member.pid for member in self._others().values()}
+        known |= {member.nft.pid for member in self._members.values() if member.nft is not None}
         if ended := hygiene.end_orphans(known):
             self._log.note(f"ended {ended} processes that a worker left")
 
@@ -285,7 +286,7 @@ class Workers:
 
 def _listeners(worker: str, assignment: Assignment) -> dict[str, socket.socket]:
     named = assignment.listeners.items()
-    return {key: one for key, one in named if (key in _BROKER_LISTENERS) == (worker == "broker")}
+    return {key: listener for key, listener in named if (key in _BROKER_LISTENERS) == (worker == "broker")}
 
 
 def _explain(status: int) -> str:

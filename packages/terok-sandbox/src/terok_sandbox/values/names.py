@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# Lower case only, because names of images and host names made of these allow nothing else; 63 is the longest DNS label.
 PLAIN: Final = r"[a-z0-9][a-z0-9_.-]{0,62}"
 PLAIN_HINT: Final = "use 1 to 63 of a-z 0-9 _ . - and begin with a letter or digit"
 _HEX: Final = r"[0-9a-f]+"

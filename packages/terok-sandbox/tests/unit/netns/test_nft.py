@@ -26,13 +26,13 @@ async def test_commands_take_effect_and_errors_are_those_of_their_command(starte
     _, channel = started
     await channel.run(TABLE)
     results = await asyncio.gather(
-        channel.add_elements("opened", ["192.0.2.1 . 443 timeout 60s", "192.0.2.2 . 443 timeout 60s"]),
-        channel.add_elements("absent", ["192.0.2.3 . 443"]),
+        channel.run("add element inet terok opened { 192.0.2.1 . 443 timeout 60s, 192.0.2.2 . 443 timeout 60s }"),
+        channel.run("add element inet terok absent { 192.0.2.3 . 443 }"),
         channel.run("nonsense"),
-        channel.add_elements("opened", ["192.0.2.4 . 80"]),
+        channel.run("add element inet terok opened { 192.0.2.4 . 80 }"),
         return_exceptions=True,
     )
-    assert [type(one) for one in results] == [type(None), NftCommandError, NftCommandError, type(None)]
+    assert [type(one) for one in results] == [str, NftCommandError, NftCommandError, str]
     listed = await channel.run("list set inet terok opened")
     assert "192.0.2.1 . 443 timeout" in listed
     assert "192.0.2.4 . 80" in listed
