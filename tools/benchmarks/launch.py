@@ -143,8 +143,9 @@ class Launches:
             mine, bare = self.median(ours), self.median(theirs)
             ratio = self.ratio(ours, theirs)
             report.row(what, ratio, budget, "x", f"{mine * 1000:.0f} ms, bare {bare * 1000:.0f} ms")
-        mine, bare = self.median("supervised returned"), self.median("bare returned")
-        said = f"{self.ratio('supervised returned', 'bare returned'):8.2f} x    no budget of its own; {mine * 1000:.0f} ms, bare {bare * 1000:.0f} ms"
+        pair = "supervised returned", "bare returned"
+        times = ", bare ".join(f"{self.median(what) * 1000:.0f} ms" for what in pair)
+        said = f"{self.ratio(*pair):8.2f} x    no budget of its own; {times}"
         report.note("start until supervision is verified", said)
 
 
