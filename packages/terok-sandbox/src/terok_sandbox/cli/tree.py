@@ -194,7 +194,7 @@ COMMANDS = CommandTree(
             children="terok_sandbox.cli.shield_commands:VERBS",
         ),
         CommandDef(
-            "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"
+            "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.cli:SSH_VERBS"
         ),
         CommandDef(
             "gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:GATE_VERBS"
