@@ -48,7 +48,7 @@ class RunSpec:
     `gpus` is `all`, a vendor (`nvidia`, `amd`, `intel`), one device of it (`nvidia:0`), or several of
     these with commas between. `timezone` is `local` or a name such as `Europe/Berlin`. `init` puts a small
     first process into the container that reaps orphans. `ephemeral` lets Podman remove the container when it has
-    ended; the sandbox's own files of it go with `terok-sandbox rm` or `terok-sandbox doctor --fix`. `opt_outs`
+    ended; the sandbox's own files of it go with `Sandbox.follow_to_removal`, `rm` or `doctor --fix`. `opt_outs`
     keeps parts of Podman's seccomp profile that ours takes away: `nested` (namespaces, mounts), `perf`,
     `debug` (ptrace). `unrestricted` lets `sudo` work inside; otherwise the container runs as uid 1000 with no
     capabilities and no new privileges. `sealed` copies volumes in instead of mounting them. `workdir` of

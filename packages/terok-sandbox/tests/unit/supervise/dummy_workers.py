@@ -10,10 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns.nft import NftChannel, NftCommandError
 from terok_sandbox.netns.worker_context import WorkerContext
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.forkserver import serve
 from terok_sandbox.supervise.rules import Rules
 from terok_sandbox.supervise.worker_plan import WorkerPlan
@@ -62,6 +65,18 @@ def broken_rules(sidecar: object) -> Rules:
 
 def unverified_rules(sidecar: object) -> Rules:
     from terok_sandbox.shield.ruleset.verify import verify
+
+    return Rules(OPEN_TABLE, verify)
+
+
+def late_rules(sidecar: Sidecar) -> Rules:
+    """Return rules that are found wrong only when the container's way out has been started, or after a second."""
+
+    def verify(_listing: str) -> None:
+        deadline = time.monotonic() + 1
+        while not (sidecar.state_dir / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise NetnsError("not the rules that were meant")
 
     return Rules(OPEN_TABLE, verify)
 

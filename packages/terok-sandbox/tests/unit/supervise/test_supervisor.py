@@ -191,6 +191,33 @@ def test_rules_that_are_not_those_meant_stop_the_container(lab: Lab) -> None:
     assert lab.status()["prepared"] is False
 
 
+WAY_OUT = """\
+#!/bin/sh
+while [ "$1" != --pid ]; do shift; done
+echo $$ > {started}
+echo $$ > "$2"
+exec sleep 300
+"""
+
+
+def test_only_before_a_container_runs_may_its_way_out_start_beside_its_rules(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lab.wire(network="pasta")
+    started = lab.cfg.container_state_dir("box") / "started"
+    program = tmp_path / "pasta"
+    program.write_text(WAY_OUT.format(started=started))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    lab.serve(rules="dummy_workers:late_rules")
+    with pytest.raises(SupervisorError, match="not the rules"):
+        client.redo_handover(lab.cfg, "box", lab.container().pid)
+    assert not started.exists(), "a container that runs would have had a network without rules"
+    assert lab.run_hook(path, lab.container().pid).returncode == 1
+    process = int(started.read_text())
+    lab.wait_for(lambda: not alive(process))
+
+
 def test_the_next_run_of_a_container_replaces_the_last(lab: Lab) -> None:
     lab.serve()
     path = lab.wire()
