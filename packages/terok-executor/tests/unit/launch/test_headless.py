@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -216,7 +216,7 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     assert [(blocked.name, blocked.count) for blocked in result.blocked] == [("evil.example", 3)]
     assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1, "502": 2})
     assert "provider anthropic was not reached, or broke off: upstream_refused (2x)" in summary(result)
-    assert json.loads(json.dumps(result.as_json()))["exit_code"] == 7
+    assert json.loads(json.dumps(asdict(result)))["exit_code"] == 7
 
 
 def pushed(host: Host, record: RunRecord, branch: str, subject: str, *, by: str, onto: str = "") -> str:
