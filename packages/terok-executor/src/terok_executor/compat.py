@@ -143,7 +143,7 @@ def sidecar_specs() -> dict[str, SidecarSpec]:
 def store_api_key(
     provider: str | Provider, key: str, credential_set: str = DEFAULT_SET, *, config: SandboxConfig | None = None
 ) -> None:
-    """Store an API key in the vault, which is made if there is none; nobody is asked.
+    """Store an API key in the vault, which is created if necessary; nobody is asked.
 
     Args:
         provider: A provider, or the name of one or of an agent, whose route is written too.

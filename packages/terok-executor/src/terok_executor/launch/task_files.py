@@ -154,7 +154,7 @@ def apply_patches(patches: Iterable[ConfigPatch]) -> None:
     """Write every file anew, 0600 and atomically; ConfigPatchError, naming the file, if one cannot be changed."""
     for patch in patches:
         origin = patch.path if patch.path.exists() else Path(patch.source).expanduser() if patch.source else None
-        text = read_text(origin, MAX_TEXT, error=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
+        text = read_text(origin, MAX_TEXT, raises=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
         name = patch.path.name if origin is None or origin == patch.path else str(origin)
         suffixed = name if Path(name).suffix == patch.path.suffix else f"{name}{patch.path.suffix}"
         ensure_dir(patch.path.parent)
