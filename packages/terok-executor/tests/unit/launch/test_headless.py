@@ -356,6 +356,16 @@ def test_a_name_in_use_is_refused_and_its_container_keeps_token_and_files(host: 
     assert (task_dir("task-1") / "home" / "prompt.txt").read_text() == "do it"
 
 
+def test_a_name_in_use_is_refused_before_anything_is_built(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.runner.start(host.request())
+    host.config.sidecar_path("task-1").unlink()  # as a container that somebody else has made
+    monkeypatch.setattr(host.runner, "_image", None)
+    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
+    with pytest.raises(RequestError, match="exists already") as caught:
+        host.runner.start(host.request(prompt="other"))
+    assert caught.value.hint == "choose another --name, or `terok-executor rm task-1`"
+
+
 def test_what_a_container_removed_by_hand_has_left_is_cleared_before_the_name_is_used_again(host: Host) -> None:
     host.runner.start(host.request())
     host.runtime.records.clear()
