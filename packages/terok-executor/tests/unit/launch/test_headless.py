@@ -297,7 +297,7 @@ def test_a_checkout_on_no_branch_and_with_changes_is_worked_on_as_it_is_committe
     env, said = started(host)
     assert env["TEROK_START"] == now
     assert said == [
-        f"note: HEAD of the upstream is on no branch: new work starts from its commit {now[:12]}",
+        f"note: the upstream's HEAD is on no branch; new work starts from its commit {now[:12]}",
         f"note: what is not committed in {host.repo} stays there: tracked",
     ]
 
