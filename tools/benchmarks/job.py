@@ -165,7 +165,7 @@ def _phases(lines: list[tuple[float, str]], up: float, total: float) -> dict[str
         return next(at for at, line in lines if text in line)
 
     last = max((at for at, line in lines if not line.startswith(">>")), default=0.0)
-    marks = [0.0, seen("mirroring"), seen("starting"), up, seen("init complete"), last, seen("are in the gate"), total]
+    marks = [0.0, seen("mirroring"), seen("starting"), up, seen("init complete"), last, seen("in the gate: "), total]
     return {name: after - before for name, before, after in zip(PHASES, marks, marks[1:], strict=False)}
 
 

@@ -84,16 +84,8 @@ def _effective() -> dict[str, Any]:
             "providers_dir": str(user_roster_dir("providers")),
             "image": asdict(ImageSettings.load()),
         },
-        "sandbox": _plain(asdict(config)),
+        "sandbox": json.loads(json.dumps(asdict(config), default=str)),
     }
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
 
 
 def _report(what: str, outcome: str) -> None:

@@ -60,18 +60,13 @@ def _pull(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
 
 
 def _load(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
-    lines: list[str] = []
     tail = LineTail(on_line)
-
-    def keep(line: str) -> None:
-        lines.append(line.strip())
-        tail(line)
-
     try:
-        code = podman.pull(base.text, keep, timeout=PULL_SECONDS)
+        code = podman.pull(base.text, tail, timeout=PULL_SECONDS)
     except ProcessError as error:
         raise BuildError(f"base {base.text} could not be loaded: {error.message}") from None
-    if code or not lines or not podman.tag(lines[-1], base.image):
+    loaded = tail.text().rpartition("\n")[2].strip()  # Podman's last line is the image's ID
+    if code or not loaded or not podman.tag(loaded, base.image):
         raise tail.failure(f"base {base.text} could not be loaded", hint="is the file an OCI archive of one image?")
 
 

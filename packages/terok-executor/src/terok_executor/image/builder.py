@@ -353,5 +353,5 @@ def _first_line(file: Path) -> str:
 def our_images(podman: ImagePodman) -> list[str]:
     """Return the references of every image built here, agents' images before the tools images under them."""
     repositories = [f"localhost/terok-{kind}" for kind in ("l1-cli", "l1-sidecar", "build", "l0", "base")]
-    found = podman.references()
-    return [ref for repository in repositories for ref in found if ref.rpartition(":")[0] == repository]
+    references = podman.references()
+    return [ref for repository in repositories for ref in references if ref.rpartition(":")[0] == repository]

@@ -58,7 +58,7 @@ class Contents:
 
             return render_l1(self.l0, self.build, agents, load_lock(), self.family)
 
-        values = json.dumps(sorted((frozen(agent) for agent in agents), key=lambda one: str(one["name"]))).encode()
+        values = json.dumps(sorted((frozen(agent) for agent in agents), key=lambda entry: str(entry["name"]))).encode()
         locks = [RESOURCES / LOCK_FILE, namespace_config_dir() / LOCK_FILE]
         names = "-".join(sorted(agent.name for agent in agents))[:100]
         return self._remembered(f"with-{names}", parent, render, [("agents", values), *map(_source, locks)])

@@ -43,7 +43,9 @@ class Lock:
         """Return requirement files with a checksum for every package, by kind of machine; none if nothing is pinned."""
         pinned = self.pip.get(" ".join(requirements), {})
         return {
-            kind: "".join(["--require-hashes\n", *(f"{name} --hash={one}\n" for name, one in sorted(sums.items()))])
+            kind: "".join(
+                ["--require-hashes\n", *(f"{name} --hash={digest}\n" for name, digest in sorted(sums.items()))]
+            )
             for kind, sums in pinned.items()
         }
 
@@ -96,17 +98,17 @@ def parse_lock(origin: str, content: bytes) -> Lock:
     lock = Lock(data.get("npm", {}), data.get("pip", {}), data.get("files", {}))
     try:
         sums: list[tuple[str, object, re.Pattern[str]]] = []
-        sums += [(name, found, _INTEGRITY) for name, found in lock.npm.items()]
-        sums += [(name, found, _DIGEST) for name, found in lock.files.items()]
+        sums += [(name, checksum, _INTEGRITY) for name, checksum in lock.npm.items()]
+        sums += [(name, checksum, _DIGEST) for name, checksum in lock.files.items()]
         for requirement, kinds in lock.pip.items():
             for kind, packages in kinds.items():
                 names = " ".join([*requirement.split(), kind, *packages])
-                sums += [(name, found, _DIGEST) for name, found in packages.items()]
+                sums += [(name, checksum, _DIGEST) for name, checksum in packages.items()]
                 if not re.fullmatch(r"[A-Za-z0-9._+= -]+", names):
                     raise RosterFileError(f"{origin}: {requirement[:60]!r}: not names of packages", hint=hint)
     except AttributeError:
         raise RosterFileError(f"{origin}: not a lock file", hint=hint) from None
-    for name, found, shape in sums:
-        if not isinstance(found, str) or not shape.fullmatch(found):
+    for name, checksum, shape in sums:
+        if not isinstance(checksum, str) or not shape.fullmatch(checksum):
             raise RosterFileError(f"{origin}: {name}: not a checksum", hint=hint)
     return lock

@@ -70,15 +70,15 @@ class ImagePodman:
             raise BuildError(
                 f"podman cannot say whether image {reference} exists", hint="check that `podman images` works"
             )
-        found = self.facts_of([reference])
-        if found is None:
+        known = self.facts_of([reference])
+        if known is None:
             raise BuildError(f"image {reference} cannot be inspected", hint="check that `podman images` works")
-        return found[0]
+        return known[0]
 
     def facts_of(self, references: Sequence[str]) -> list[ImageFacts] | None:
         """Return the facts of several images in one call, or None if not all of them could be had."""
-        found = self.facts_found(references)
-        return found if len(found) == len(references) else None
+        known = self.facts_found(references)
+        return known if len(known) == len(references) else None
 
     def facts_found(self, references: Sequence[str]) -> list[ImageFacts]:
         """Return the facts of those of several images that Podman knows, none if it cannot say."""

@@ -30,12 +30,12 @@ _ENVIRONMENT = {
 def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment variables build steps need to use the host's pip and npm registries."""
     source = os.environ if environ is None else environ
-    found = {name: source[key] for key, name in _ENVIRONMENT.items() if usable(source.get(key, ""))}
-    if "PIP_INDEX_URL" not in found:
-        found["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
-    if "NPM_CONFIG_REGISTRY" not in found:
-        found["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry", "--logs-max=0"])
-    return {name: value for name, value in sorted(found.items()) if usable(value)}
+    variables = {name: source[key] for key, name in _ENVIRONMENT.items() if usable(source.get(key, ""))}
+    if "PIP_INDEX_URL" not in variables:
+        variables["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
+    if "NPM_CONFIG_REGISTRY" not in variables:
+        variables["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry", "--logs-max=0"])
+    return {name: value for name, value in sorted(variables.items()) if usable(value)}
 
 
 def debian_sources(
@@ -63,18 +63,18 @@ def debian_sources(
 
 def archive_entries(text: str) -> list[tuple[str, str]]:
     """Return (URI, suite) pairs of component `main` from a sources file in either of apt's formats."""
-    found: list[tuple[str, str]] = []
+    entries: list[tuple[str, str]] = []
     for line in text.splitlines():
         words = re.sub(r"\[[^]]*\]", "", line).split()
         if len(words) >= 4 and words[0] == "deb" and "main" in words[3:]:
-            found.append((words[1], words[2]))
+            entries.append((words[1], words[2]))
     for stanza in re.split(r"\n[ \t]*\n", text):
         fields = dict(re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*)$", stanza))
         if "main" in fields.get("Components", "").split() and "deb" in fields.get("Types", "").split():
-            found += [
+            entries += [
                 (uri, suite) for uri in fields.get("URIs", "").split() for suite in fields.get("Suites", "").split()
             ]
-    return found
+    return entries
 
 
 def usable(value: str) -> bool:

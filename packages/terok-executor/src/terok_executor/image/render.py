@@ -96,13 +96,13 @@ def stage_toad_agents(directory: Path, frontend: Tool, agents: Iterable[Agent]) 
 
 def _agent_files(frontend: Tool, agents: Iterable[Agent]) -> list[tuple[str, str]]:
     """Return path and content of a front end's files about the agents that speak ACP."""
-    file, found = frontend.agent_file, []
+    file, files = frontend.agent_file, []
     for agent in agents:
         if file is not None and agent.acp:
-            said = {"name": agent.name, "label": agent.label, "help": agent.help.text, "acp": shlex.join(agent.acp)}
-            quoted = {key: json.dumps(text, ensure_ascii=False) for key, text in said.items()}
-            found.append((file.path.replace("{name}", agent.name), fill(file.content, quoted) or ""))
-    return found
+            words = {"name": agent.name, "label": agent.label, "help": agent.help.text, "acp": shlex.join(agent.acp)}
+            quoted = {key: json.dumps(text, ensure_ascii=False) for key, text in words.items()}
+            files.append((file.path.replace("{name}", agent.name), fill(file.content, quoted) or ""))
+    return files
 
 
 def _scripts() -> dict[str, ContextFile]:
@@ -116,16 +116,16 @@ def part_digests(l0_id: str, agents: Iterable[Installed], lock: Lock, family: Fa
     """
     made_in = render_build("", family).content_hash(l0_id)
     made_by = (made_in, _resource("l1.Containerfile.j2").decode())
-    found = {}
+    digests = {}
     for agent in agents:
         install = agent.install
         if install.npm and install.npm.node:
-            found[NODE_PART] = _digest(made_by)
+            digests[NODE_PART] = _digest(made_by)
         if _staged(agent) and all(command.startswith("ln -s ") for command in install.run_as_root):
             pinned = {name: file.data.decode() for name, file in sorted(_pinned_files(agent, lock).items())}
             stages = repr((install.npm, install.pip, _download(agent, lock)))
-            found[agent.name] = _digest((made_by, stages, pinned))
-    return found
+            digests[agent.name] = _digest((made_by, stages, pinned))
+    return digests
 
 
 def _staged(agent: Installed) -> bool:
@@ -181,7 +181,7 @@ def render_l1(
     context = {
         **_scripts(),
         "tmux.conf": ContextFile(_resource("tmux.conf")),
-        "installed.json": ContextFile(json.dumps([_described(one) for one in chosen], indent=1).encode()),
+        "installed.json": ContextFile(json.dumps([_described(entry) for entry in chosen], indent=1).encode()),
         "installed.env": ContextFile(f"TEROK_INSTALLED_AGENTS={','.join(a.name for a in chosen)}\n".encode()),
     }
     views = []
@@ -192,7 +192,7 @@ def render_l1(
             source = f"files/{agent.name}-{index}"
             context[source] = ContextFile(_content(file), file.executable)
             staged.append({"source": source, "path": file.path, "owner": file.owner})
-        known = [one for one in chosen if isinstance(one, Agent)]
+        known = [entry for entry in chosen if isinstance(entry, Agent)]
         for path, text in _agent_files(agent, known) if isinstance(agent, Tool) else ():
             source = f"files/{agent.name}-of-{len(staged)}"
             context[source] = ContextFile(text.encode())
@@ -217,23 +217,23 @@ def render_l1(
         family=family,
         build=build_image,
         build_digest=render_build(l0_image, family).content_hash("") if needs_build(chosen, present) else "",
-        distribution_packages=sorted({name for one in chosen for name in one.install.packages.get(family, ())}),
+        distribution_packages=sorted({name for entry in chosen for name in entry.install.packages.get(family, ())}),
         agents=views,
         node=present.get(NODE_PART, build_image)
-        if any(one.install.npm and one.install.npm.node for one in chosen)
+        if any(entry.install.npm and entry.install.npm.node for entry in chosen)
         else "",
         mount_dirs=_mount_dirs(chosen),
     )
     return BuildContext(text, context)
 
 
-def _described(one: Installed) -> dict[str, Any]:
-    about: dict[str, Any] = {key: getattr(one, key) for key in ("name", "kind", "binary", "label")}
-    about |= {"help": one.help.text, "section": one.help.section}
-    about["version"] = one.install.version
-    if one.install.npm is not None:
-        about["npm"] = asdict(one.install.npm)
-    return about | ({"model_list": asdict(one.model_list)} if isinstance(one, Agent) and one.model_list else {})
+def _described(entry: Installed) -> dict[str, Any]:
+    about: dict[str, Any] = {key: getattr(entry, key) for key in ("name", "kind", "binary", "label")}
+    about |= {"help": entry.help.text, "section": entry.help.section}
+    about["version"] = entry.install.version
+    if entry.install.npm is not None:
+        about["npm"] = asdict(entry.install.npm)
+    return about | ({"model_list": asdict(entry.model_list)} if isinstance(entry, Agent) and entry.model_list else {})
 
 
 def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
@@ -252,21 +252,21 @@ def render_pins(build_image: str, packages: Iterable[str]) -> BuildContext:
 def needs_build(agents: Iterable[Installed], present: Mapping[str, str]) -> bool:
     """Tell whether stages have to run for these agents, or Node to be taken from where they do."""
     return any(
-        ((one.install.npm or one.install.pip) and one.name not in present)
-        or (one.install.npm and one.install.npm.node and NODE_PART not in present)
-        for one in agents
+        ((entry.install.npm or entry.install.pip) and entry.name not in present)
+        or (entry.install.npm and entry.install.npm.node and NODE_PART not in present)
+        for entry in agents
     )
 
 
 def _mount_dirs(agents: Iterable[Installed]) -> list[str]:
     """Return the mount points and their parents in the home directory: Podman would make the parents root's."""
     home = PurePosixPath("/home/dev")
-    found: set[PurePosixPath] = set()
+    directories: set[PurePosixPath] = set()
     for agent in agents:
         for mount in agent.mounts:
             path = PurePosixPath(mount.container_path)
-            found |= {item for item in (path, *path.parents) if home in item.parents}
-    return [str(path) for path in sorted(found)]
+            directories |= {item for item in (path, *path.parents) if home in item.parents}
+    return [str(path) for path in sorted(directories)]
 
 
 def _content(file: StagedFile) -> bytes:

@@ -75,7 +75,7 @@ def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> d
 
     BuildError if a package for this kind of machine has none; one for another kind is left unpinned.
     """
-    found = {}
+    pins = {}
     for agent in agents:
         npm = agent.install.npm
         if npm is None:
@@ -84,10 +84,10 @@ def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> d
         names = dict.fromkeys(name for arch in ARCHITECTURES for name in package_names(npm, version, arch))
         for name in names:
             if integrity := ask(name, "dist.integrity"):
-                found[name] = integrity
-        if not any(name in found for name in names):
+                pins[name] = integrity
+        if not any(name in pins for name in names):
             raise BuildError(f"the registry has no checksum for agent {agent.name} {version}", hint="try again later")
-    return found
+    return pins
 
 
 def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
@@ -97,12 +97,12 @@ def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
     """
     try:
         about = report["environment"]
-        found = {
-            f"{one['metadata']['name']}=={one['metadata']['version']}": "sha256:"
-            + one["download_info"]["archive_info"]["hashes"]["sha256"]
-            for one in report["install"]
+        pins = {
+            f"{package['metadata']['name']}=={package['metadata']['version']}": "sha256:"
+            + package["download_info"]["archive_info"]["hashes"]["sha256"]
+            for package in report["install"]
         }
-        return f"{about['platform_machine']}-{about['python_version']}", found
+        return f"{about['platform_machine']}-{about['python_version']}", pins
     except (KeyError, TypeError) as error:
         raise BuildError(f"pip's report cannot be used: {error!r}", hint="try again later") from None
 
@@ -111,27 +111,27 @@ def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Loc
     """Return whether an agent moves to the version in a report of pip, and its lock; raises as `pip_pins`."""
     pip = agent.install.pip
     assert pip is not None
-    kind, found = pip_pins(report)
+    kind, pins = pip_pins(report)
     wanted = _canonical(pip.requirements[0].partition("==")[0])
-    newest = next((name.partition("==")[2] for name in found if _canonical(name.partition("==")[0]) == wanted), "")
+    newest = next((name.partition("==")[2] for name in pins if _canonical(name.partition("==")[0]) == wanted), "")
     if not _VERSION.fullmatch(newest):
         raise BuildError(f"the index names no version of {wanted}", hint="try again later")
     key = " ".join(pip_requirements(pip, newest))
     moves = [Move(agent.name, agent.install.version, newest, _kind(agent))] if newest != agent.install.version else []
-    return moves, Lock({}, {key: {**lock.pip.get(key, {}), kind: found}})
+    return moves, Lock({}, {key: {**lock.pip.get(key, {}), kind: pins}})
 
 
-def move_download(one: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
+def move_download(entry: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
     """Return whether an agent or tool moves to the version that its maker names, and the lock that pins its files.
 
     `digest` returns `sha256:…` of the content of an address; BuildError if nothing can be pinned.
     """
-    stage = one.install.download
+    stage = entry.install.download
     assert stage is not None
-    newest = newest.strip().removeprefix("v") if stage.track else one.install.version
+    newest = newest.strip().removeprefix("v") if stage.track else entry.install.version
     if not _VERSION.fullmatch(newest):
-        raise BuildError(f"{stage.track} names no version of {one.name}", hint="try again later")
-    moves = [Move(one.name, one.install.version, newest, _kind(one))] if newest != one.install.version else []
+        raise BuildError(f"{stage.track} names no version of {entry.name}", hint="try again later")
+    moves = [Move(entry.name, entry.install.version, newest, _kind(entry))] if newest != entry.install.version else []
     return moves, Lock(files={url: digest(url) for url in download_urls(stage, newest).values()})
 
 
@@ -161,8 +161,8 @@ def digest_of(url: str) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-def _kind(one: Installed) -> str:
-    return "tools" if isinstance(one, Tool) else "agents"
+def _kind(entry: Installed) -> str:
+    return "tools" if isinstance(entry, Tool) else "agents"
 
 
 def _canonical(name: str) -> str:

@@ -137,6 +137,7 @@ def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSp
     volumes = tuple(VolumeSpec(source, target) for source, target in mounted if source is not None)
     wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope)
     spec = request.spec(name, run.command, volumes=volumes, wiring=wiring)
+    # Asking Podman for the name costs a process; a name of our own making is not taken.
     with name_refusals(name):
         sandbox.check(spec, new_name=request.name is not None)
     run_budget(config.budget, request.budget)

@@ -82,7 +82,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     _check_kind(request, task.repo)
     _check_variables(request.env, agent, roster)
     subagents = tuple(read_subagent(path) for path in request.subagents)
-    if len({one.name for one in subagents}) < len(subagents):
+    if len({subagent.name for subagent in subagents}) < len(subagents):
         raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
     frontend = find_frontend(agent, roster) if request.web else None
     return AgentRun(
@@ -111,7 +111,7 @@ def find_frontend(agent: Agent, roster: AgentRoster) -> Tool | None:
     frontends = [tool for tool in roster.tools.values() if tool.kind == "frontend" and tool.web is not None]
     if agent.acp and frontends:
         return frontends[0]
-    able = ", ".join(name for name, one in roster.agents.items() if one.web or (one.acp and frontends))
+    able = ", ".join(name for name, other in roster.agents.items() if other.web or (other.acp and frontends))
     raise RequestError(f"agent {agent.name} has no web page", hint=f"agents that have: {able or 'none'}")
 
 
@@ -150,8 +150,9 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
 
 def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
     """Refuse a variable that is terok's own, or that would carry a credential past the vault."""
-    bindings = [one.provider for one in roster.agents.values()]
-    vaulted = {name for one in bindings for name in (*one.token_env.values(), one.base_url_env)}
+    # All agents' variables, not only this one's: no key of any provider may come in beside the vault.
+    bindings = [known.provider for known in roster.agents.values()]
+    vaulted = {name for binding in bindings for name in (*binding.token_env.values(), binding.base_url_env)}
     vaulted |= {name for tool in roster.tools.values() for name in tool.env}
     for name in env:
         if not _VARIABLE.fullmatch(name):

@@ -91,7 +91,7 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
         "token_end": phantom.token[-20:],
     }
     env = {
-        **request.env,
+        **request.env,  # first, so that terok's own variables win whatever the checks miss
         "TASK_ID": run.task.id,
         "TEROK_CONTAINER_PROTOCOL": CONTAINER_PROTOCOL,
         "REPO_ROOT": WORKSPACE,
@@ -145,8 +145,8 @@ def _agent_files(spec: ContainerEnvSpec, values: Mapping[str, str]) -> dict[Path
         files |= _phantom_files(agent, phantom, spec.task_dir)
     if agent.instructions_file is not None and run.instructions:
         files[_host_path(agent, agent.instructions_file, spec.task_dir)] = run.instructions
-    for one in run.subagents:
-        files[_host_path(agent, f"{agent.subagents_dir}/{one.name}.md", spec.task_dir)] = one.text
+    for subagent in run.subagents:
+        files[_host_path(agent, f"{agent.subagents_dir}/{subagent.name}.md", spec.task_dir)] = subagent.text
     return files
 
 

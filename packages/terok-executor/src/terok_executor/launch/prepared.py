@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from terok_util import ensure_dir
 
-from terok_executor.errors import BuildError, PrerequisiteError, RequestError
+from terok_executor.errors import PrerequisiteError, RequestError
 from terok_executor.integrations.sandbox import (
-    GpuConfigError,
     GuestKeys,
     KrunRuntime,
     RunSpec,
@@ -29,7 +28,7 @@ from terok_executor.paths import checked_container_name, task_dir
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from terok_executor.integrations.sandbox import LifecycleHooks, PerContainerResources, Sandbox
+    from terok_executor.integrations.sandbox import PerContainerResources, Sandbox
 
 
 SWITCH = "TEROK_EXPERIMENTAL"
@@ -126,15 +125,6 @@ def _wiring(given: dict[str, Any]) -> Wiring:
         override=(*tiers.override, *given.pop("override", ())),
     )
     return replace(wiring, tiers=tiers)
-
-
-def launch_prepared(sandbox: Sandbox, spec: RunSpec, hooks: LifecycleHooks | None) -> str:
-    """Launch a container and return its name; BuildError for GPUs that this host does not describe."""
-    try:
-        sandbox.run(spec, hooks)
-    except GpuConfigError as error:
-        raise BuildError(error.message, hint=error.hint) from error
-    return spec.container_name
 
 
 KrunHostKeypair = GuestKeys

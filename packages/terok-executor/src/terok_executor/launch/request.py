@@ -73,7 +73,7 @@ def parse_cpus(value: str | float | None) -> float | None:
 
 _PASSED = {"passed": True}
 """Metadata of a field that the sandbox's `RunSpec` takes as it is, under the same name."""
-_PATH, _PATHS, _WORDS, _OPTIONAL_WORDS = ({"convert": one} for one in (_path, _paths, _words, _words_or_none))
+_PATH, _PATHS, _WORDS, _OPTIONAL_WORDS = ({"convert": convert} for convert in (_path, _paths, _words, _words_or_none))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +100,14 @@ class LaunchRequest:
     ephemeral: bool = field(default=False, metadata=_PASSED)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if (convert := one.metadata.get("convert")) is not None:
-                object.__setattr__(self, one.name, convert(getattr(self, one.name)))
+        # Here and not in the callers, so that the command line, keywords and `replace` give the same value.
+        for option in fields(self):
+            if (convert := option.metadata.get("convert")) is not None:
+                object.__setattr__(self, option.name, convert(getattr(self, option.name)))
 
     def spec(self, name: str, command: Sequence[str], **more: Any) -> RunSpec:
         """Return the launch as far as the request determines it, with `more` of its fields."""
-        passed = {one.name: getattr(self, one.name) for one in fields(self) if one.metadata.get("passed")}
+        passed = {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("passed")}
         return RunSpec(
             container_name=name,
             image=NOT_BUILT,

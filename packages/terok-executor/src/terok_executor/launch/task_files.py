@@ -85,9 +85,9 @@ def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
     """
     directory = spec.tasks_root / checked_container_name(spec.task_id) / "home"
     ensure_dir(directory)
-    subagents = [one if isinstance(one, SubAgent) else SubAgent.from_mapping(one) for one in spec.subagents]
-    chosen = [one for one in subagents if spec.selected_agents is None or one.name in spec.selected_agents]
-    texts = {directory / "agents" / f"{one.name}.md": one.text for one in chosen}
+    subagents = [item if isinstance(item, SubAgent) else SubAgent.from_mapping(item) for item in spec.subagents]
+    chosen = [item for item in subagents if spec.selected_agents is None or item.name in spec.selected_agents]
+    texts = {directory / "agents" / f"{item.name}.md": item.text for item in chosen}
     if spec.instructions:
         texts[directory / "instructions.md"] = spec.instructions
     if spec.prompt is not None:

@@ -80,6 +80,7 @@ def claimed_task(
     """
     name = record.container
     directory = task_dir(name)
+    # One lock until the container runs: a second run of this name must not remove the first one's tokens and files.
     with name_refusals(name), sandbox.claim(name) as claim, ExitStack() as undo:
         if directory.exists():  # of a container that was removed by other means
             _discard_files(sandbox, name)

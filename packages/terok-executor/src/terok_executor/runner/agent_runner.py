@@ -12,12 +12,12 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, Unpack
 
-from terok_executor.errors import ExecutorError, RequestError
+from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import GitGate, Sandbox
+from terok_executor.integrations.sandbox import GitGate, GpuConfigError, Sandbox
 from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.check import find_frontend, terminal_command
-from terok_executor.launch.prepared import PreparedOptions, launch_prepared, prepared_spec
+from terok_executor.launch.prepared import PreparedOptions, prepared_spec
 from terok_executor.launch.request import AgentRequest, RunOptions, ToolOptions, ToolRequest, agent_request
 from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
@@ -237,7 +237,11 @@ class AgentRunner(ContainerCare):
         that this host does not describe. `runtime="krun"` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
         """
         spec = prepared_spec(self.sandbox.config, env, volumes, image, command, name, task_dir, options)
-        return launch_prepared(self.sandbox, spec, hooks)
+        try:
+            self.sandbox.run(spec, hooks)
+        except GpuConfigError as error:
+            raise BuildError(error.message, hint=error.hint) from error
+        return spec.container_name
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
         """Start an exited container with a new prompt in the same conversation; `follow` waits for its end."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,6 @@ class RunResult:
     usage: TokenUse
     delivery: Delivery
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
-
 
 def collect_result(
     config: SandboxConfig,
@@ -103,7 +100,7 @@ def collect_result(
     duration: float,
     delivery: Delivery,
 ) -> RunResult:
-    """Gather the outcome from the gate's branches (`heads`, as they are now) and the audit logs."""
+    """Return the result, from the gate's present branches (`heads`) and the audit logs."""
     state = config.container_state_dir(record.container)
     mirror = config.gate_base_path / f"{record.scope}.git" if record.scope else None
     return RunResult(
@@ -138,8 +135,8 @@ def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tu
     named = sorted(after, key=lambda branch: (branch != record.branch, branch.startswith(WIP), branch))
     moved = [branch for branch in named if record.heads.get(branch) != after[branch]][:MAX_BRANCHES]
     pushes = {branch: _pushes(mirror, branch) for branch in moved}
-    others = [push for one in pushes.values() for push in one if push.who != me]
-    found: dict[str, Commit] = {}
+    others = [push for rows in pushes.values() for push in rows if push.who != me]
+    commits: dict[str, Commit] = {}
     for branch, rows in pushes.items():
         last = next((push for push in rows if push.who == me and push.time >= since), None)
         if last is None:
@@ -150,8 +147,8 @@ def new_commits(mirror: Path, record: RunRecord, after: Mapping[str, str]) -> tu
         text = run_git("log", *words, git_dir=mirror, input=tips.encode()).text
         for line in text.splitlines():
             commit, _, subject = line.partition(" ")
-            found.setdefault(commit, Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
-    return tuple(found.values())
+            commits.setdefault(commit, Commit(commit, safe_text(branch, limit=200), safe_text(subject, limit=200)))
+    return tuple(commits.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +169,8 @@ def _pushes(mirror: Path, branch: str) -> list[_Push]:
 
 def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[BlockedDestination, ...]:
     """Fold the shield's `blocked` and `refused` rows by destination, in order of first sight."""
-    firsts: dict[tuple[str, int | None, str, str], dict[str, Any]] = {}
-    counts: dict[tuple[str, int | None, str, str], int] = {}
+    firsts: dict[tuple[str, int | None, str, str], Mapping[str, Any]] = {}
+    counts: Counter[tuple[str, int | None, str, str]] = Counter()
     for row in rows:
         if row.get("action") not in ("blocked", "refused"):
             continue
@@ -181,8 +178,8 @@ def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[BlockedDest
         key = (_text(row, "dest"), port if isinstance(port, int) else None, _text(row, "proto"), _text(row, "name"))
         if key not in firsts and len(firsts) >= MAX_BLOCKED:
             continue
-        firsts.setdefault(key, dict(row))
-        counts[key] = counts.get(key, 0) + 1
+        firsts.setdefault(key, row)
+        counts[key] += 1
     return tuple(
         BlockedDestination(*key, reason=_text(row, "reason"), count=counts[key], first=_text(row, "time"))
         for key, row in firsts.items()
@@ -192,19 +189,19 @@ def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[BlockedDest
 def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
     """Count the vault's `request` and `response` rows."""
     requests = refused = 0
-    responses: dict[str, int] = {}
-    unreached: dict[str, dict[str, int]] = {}
+    responses: Counter[str] = Counter()
+    unreached: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         if row.get("action") == "request":
             requests += 1
             refused += row.get("verdict") != "released"
         elif row.get("action") == "response":
-            status = str(row.get("status"))
-            responses[status] = responses.get(status, 0) + 1
+            responses[str(row.get("status"))] += 1
             if (reason := _text(row, "outcome")).startswith("upstream_"):
-                reasons = unreached.setdefault(_text(row, "provider"), {})
-                reasons[reason] = reasons.get(reason, 0) + 1
-    return VaultUse(requests, refused, responses, unreached)
+                unreached[_text(row, "provider")][reason] += 1
+    return VaultUse(
+        requests, refused, dict(responses), {provider: dict(counts) for provider, counts in unreached.items()}
+    )
 
 
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:

@@ -54,11 +54,11 @@ class SharedMountStorageInfo:
     @classmethod
     def measure_all(cls, roster: AgentRoster) -> tuple[Self, ...]:
         """Measure every mount the roster knows, the largest first."""
-        found = []
+        usage = []
         for mount in roster.mounts:
             places = [path for path in mounts_dir().glob(f"*/state/{mount.host_dir}") if path.is_dir()]
-            found.append(cls(mount.host_dir, mount.label, sum(map(tree_bytes, places)), len(places)))
-        return tuple(sorted(found, key=lambda mount: (-mount.bytes, mount.host_dir)))
+            usage.append(cls(mount.host_dir, mount.label, sum(map(tree_bytes, places)), len(places)))
+        return tuple(sorted(usage, key=lambda mount: (-mount.bytes, mount.host_dir)))
 
 
 def tree_bytes(root: Path) -> int:

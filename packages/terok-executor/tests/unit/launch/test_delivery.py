@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_rm_after_a_run_keeps_what_holds_work(
     assert "commits on y: refused" in said
     assert f"terok-executor deliver {NAME}" in said
     assert (task_dir(NAME) / "run.json").exists()
-    result = runner.result(NAME, runner.follow(NAME, print), duration=1.0).as_json()
+    result = asdict(runner.result(NAME, runner.follow(NAME, print), duration=1.0))
     assert result["delivery"] == {
         "state": "incomplete",
         "handed_over": ("commits on x",),

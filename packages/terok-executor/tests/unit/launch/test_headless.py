@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -216,7 +216,7 @@ def test_follow_returns_the_agent_s_code_and_the_result_tells_what_came_of_it(ho
     assert [(blocked.name, blocked.count) for blocked in result.blocked] == [("evil.example", 3)]
     assert (result.vault.requests, result.vault.refused, dict(result.vault.responses)) == (1, 0, {"200": 1, "502": 2})
     assert "provider anthropic was not reached, or broke off: upstream_refused (2x)" in summary(result)
-    assert json.loads(json.dumps(result.as_json()))["exit_code"] == 7
+    assert json.loads(json.dumps(asdict(result)))["exit_code"] == 7
 
 
 def pushed(host: Host, record: RunRecord, branch: str, subject: str, *, by: str, onto: str = "") -> str:
@@ -354,6 +354,16 @@ def test_a_name_in_use_is_refused_and_its_container_keeps_token_and_files(host: 
         host.runner.start(host.request(prompt="other"))
     assert tokens(host) == ["task-1"]
     assert (task_dir("task-1") / "home" / "prompt.txt").read_text() == "do it"
+
+
+def test_a_name_in_use_is_refused_before_anything_is_built(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.runner.start(host.request())
+    host.config.sidecar_path("task-1").unlink()  # as a container that somebody else has made
+    monkeypatch.setattr(host.runner, "_image", None)
+    monkeypatch.setattr(ImageBuilder, "ensure_default_l1", lambda *_: pytest.fail("an image is built"))
+    with pytest.raises(RequestError, match="exists already") as caught:
+        host.runner.start(host.request(prompt="other"))
+    assert caught.value.hint == "choose another --name, or `terok-executor rm task-1`"
 
 
 def test_what_a_container_removed_by_hand_has_left_is_cleared_before_the_name_is_used_again(host: Host) -> None:

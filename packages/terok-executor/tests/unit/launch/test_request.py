@@ -4,12 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from terok_executor.errors import RequestError, RosterError
 from terok_executor.launch.check import check_request
 from terok_executor.launch.request import AgentRequest
 from terok_executor.launch.task_files import MAX_PROMPT_BYTES
+from terok_executor.paths import checked_container_name
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
+from terok_sandbox.values.names import is_plain
 
 NONE = Path("/nonexistent")
 ROSTER = AgentRoster(load_agents(NONE), load_providers(NONE))
@@ -101,6 +105,16 @@ def test_a_shared_directory_may_be_where_nothing_else_is(request_: AgentRequest)
 def test_addresses_of_proxies_as_browsers_show_them(request_: AgentRequest) -> None:
     for url in ("https://a.example.org", "http://127.0.0.1:8080/", "https://[::1]:8443", "http://x:443"):
         assert check_request(replace(request_, public_url=url), ROSTER)
+
+
+@given(st.text(st.sampled_from("az09_.-A/ é\n"), max_size=66))
+def test_a_container_s_name_has_the_sandbox_s_grammar(name: str) -> None:
+    try:
+        assert checked_container_name(name) == name
+    except RequestError:
+        assert not is_plain(name)
+    else:
+        assert is_plain(name)
 
 
 def test_unknown_names(request_: AgentRequest) -> None:
