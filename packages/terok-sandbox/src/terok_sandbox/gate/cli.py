@@ -133,7 +133,7 @@ GATE_VERBS: Final = (
         handler=f"{_HANDLERS}:policy",
         args=(
             _SCOPE,
-            ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=VERDICT", nargs="*"),
+            ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=TREATMENT", nargs="*"),
             ArgDef(
                 "--except", dest="exceptions", help="paths that a rule lets pass", metavar="RULE:GLOB", action="append"
             ),

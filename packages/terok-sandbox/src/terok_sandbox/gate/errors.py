@@ -71,7 +71,7 @@ class NoSuchBranch(MirrorError):
 
 
 class InspectionPolicyError(GateError):
-    """An inspection policy names a rule or verdict that does not exist, or cannot be read."""
+    """An inspection policy names an unknown rule or treatment, or cannot be read."""
 
 
 class PromotionRefused(GateError):
