@@ -164,7 +164,7 @@ def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
 @contextlib.contextmanager
 def _agent(record: MirrorRecord, config: SandboxConfig | None) -> Iterator[Path]:
     """Yield the socket of the agent that `record` names, or of one with the vault's keys for the scope."""
-    from terok_sandbox.vault.ssh.host_agent import host_agent
+    from terok_sandbox.vault.ssh.agent import host_agent
 
     if record.ssh_agent:
         socket = Path(record.ssh_agent)
