@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from terok_util.commands.defs import JSON, ArgDef, CommandDef, whole_number
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing costs more than the rest of the imports
-    from typing import Final
+_HANDLERS = "terok_sandbox.gate.handlers"
+_REVIEW = "terok_sandbox.gate.review_handlers"
+_SCOPE = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
+_BRANCH = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 
-_HANDLERS: Final = "terok_sandbox.gate.handlers"
-_REVIEW: Final = "terok_sandbox.gate.review_handlers"
-_SCOPE: Final = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
-_BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
-
-_ACCESS: Final = (
+_ACCESS = (
     ArgDef("--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"),
     ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
     ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
 )
-_DAYS: Final = ArgDef("--days", help="keep the last N days", type=whole_number, default=30, metavar="N")
+_DAYS = ArgDef("--days", help="keep the last N days", type=whole_number, default=30, metavar="N")
 
-GATE_VERBS: Final = (
+GATE_VERBS = (
     CommandDef("list", help="list the mirrors", handler=f"{_HANDLERS}:list_gates", args=(JSON,)),
     CommandDef("path", help="print where a mirror lies", handler=f"{_HANDLERS}:show_path", args=(_SCOPE,)),
     CommandDef(
@@ -133,7 +129,7 @@ GATE_VERBS: Final = (
         handler=f"{_HANDLERS}:policy",
         args=(
             _SCOPE,
-            ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=VERDICT", nargs="*"),
+            ArgDef("settings", help="refuse, flag or allow, by rule", metavar="RULE=TREATMENT", nargs="*"),
             ArgDef(
                 "--except", dest="exceptions", help="paths that a rule lets pass", metavar="RULE:GLOB", action="append"
             ),

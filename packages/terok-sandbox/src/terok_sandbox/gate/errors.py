@@ -17,21 +17,7 @@ from __future__ import annotations
 
 from terok_util.text import safe_text
 
-from terok_sandbox.errors import GateError
-
-__all__ = [
-    "GateError",
-    "GitFailed",
-    "GitTimeout",
-    "InspectionPolicyError",
-    "MirrorError",
-    "NoCredential",
-    "NoSuchBranch",
-    "PromotionRefused",
-    "RepoNotUnderstood",
-    "UpstreamRefused",
-    "UpstreamUnreachable",
-]
+from terok_sandbox.errors import GateError as GateError
 
 
 class GitFailed(GateError):
@@ -71,7 +57,7 @@ class NoSuchBranch(MirrorError):
 
 
 class InspectionPolicyError(GateError):
-    """An inspection policy names a rule or verdict that does not exist, or cannot be read."""
+    """An inspection policy names an unknown rule or treatment, or cannot be read."""
 
 
 class PromotionRefused(GateError):

@@ -182,16 +182,16 @@ def policy(
     mirror = _existing(scope)
     current = load_policy(mirror)
     if settings or exceptions or dropped or limits:
-        treatments = dict(setting.partition("=")[::2] for setting in settings or [])
+        chosen = dict(setting.partition("=")[::2] for setting in settings or [])
         given = dict(limit.partition("=")[::2] for limit in limits or [])
         numbers = {name: int(text) if text.isdecimal() else -1 for name, text in given.items()}
-        current = current.changed(treatments, exceptions or [], dropped or [], numbers)
+        current = current.changed(chosen, exceptions or [], dropped or [], numbers)
         save_policy(mirror, current)
-    verdicts = {rule.name: current.verdicts.get(rule.name, rule.default) for rule in RULES.values()}
-    lines = [f"{verdict:7} {name:18} {RULES[name].title}" for name, verdict in verdicts.items()]
+    treatments = {rule.name: current.treatments.get(rule.name, rule.default) for rule in RULES.values()}
+    lines = [f"{treatment:7} {name:18} {RULES[name].title}" for name, treatment in treatments.items()]
     lines += [f"except  {exception}" for exception in current.exceptions]
     lines += [f"limit   {name}={number}" for name, number in asdict(current.limits).items()]
-    show({"verdicts": verdicts, "exceptions": current.exceptions, "limits": current.limits}, as_json, lines)
+    show({"verdicts": treatments, "exceptions": current.exceptions, "limits": current.limits}, as_json, lines)
     return 0
 
 

@@ -67,16 +67,16 @@ done
 if [ -n "${TEROK_GATE_ASK-}" ]; then
   printf 'push %s %s\n%send\n' "$saved" "${GIT_QUARANTINE_PATH-}" "$updates" >"$TEROK_GATE_ASK" ||
     refuse "the gateway is gone"
-  verdict=none
+  decision=none
   exec 8<"$TEROK_GATE_ANSWER" || refuse "the gateway is gone"
   while IFS= read -r line <&8; do
     case $line in
       "say "*) printf 'terok gate: %s\n' "${line#say }" >&2 ;;
-      accept | refuse) verdict=$line; break ;;
+      accept | refuse) decision=$line; break ;;
     esac
   done
   exec 8<&-
-  case $verdict in
+  case $decision in
     accept) ;;
     refuse) exit 1 ;;
     *) refuse "the push was not inspected: the gateway gave no answer" ;;

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from terok_util import process
+from terok_util.text import safe_text
+
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
 
 if TYPE_CHECKING:
     from terok_util.process import Completed, Process, ProcessError
-
 
 Protocol = Literal["file", "https", "ssh"]
 Service = Literal["upload-pack", "receive-pack"]
@@ -140,8 +142,6 @@ def run_git(
     With `check`, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """
-    from terok_util import process
-
     given = {**(config or {}), **(shown.config if shown else {})}
     argv, env = _call(verb, args, git_dir, protocols, given)
     env |= shown.variables if shown else {}
@@ -167,23 +167,10 @@ def start_git(
 
     Git also sees the objects in the directory `objects`, which need not exist before git has got its input.
     """
-    from terok_util import process
-
     argv, env = _call(verb, args, git_dir, (), config)
     if objects is not None:
         env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(objects)
-    try:
-        return process.spawn(
-            argv,
-            stdin=process.PIPE,
-            stdout=process.PIPE,
-            stderr=process.PIPE,
-            env=env,
-            cwd=Path("/"),
-            detach=True,
-        )
-    except process.ProcessError as error:
-        raise _translated(verb, error) from error
+    return _spawn(verb, argv, env, detach=True)
 
 
 def finish_git(
@@ -193,8 +180,6 @@ def finish_git(
 
     `sink` takes the output piece by piece; an exception of it ends git and passes through. Errors as for `run_git`.
     """
-    from terok_util import process
-
     try:
         process.limit(git, memory=memory)
         process.attend(git, timeout=timeout, input=data, sink=sink)
@@ -225,26 +210,13 @@ def spawn_service(
     `Git-Protocol`; with `advertise` the service only says what there is. Git and its hook inherit the descriptors
     `pass_fds` and get `variables`. The reflogs say that `who` has pushed (`pusher`).
     """
-    from terok_util import process
-
     env = git_environment(config={**config, "safe.directory": str(mirror)})
     env |= {"GIT_COMMITTER_NAME": "container", "GIT_COMMITTER_EMAIL": pusher(who)}
     if protocol:
         env["GIT_PROTOCOL"] = protocol
     argv = [find_git(), service, "--stateless-rpc"]
     argv += ["--http-backend-info-refs"] if advertise else []
-    try:
-        return process.spawn(
-            [*argv, str(mirror)],
-            stdin=process.PIPE,
-            stdout=process.PIPE,
-            stderr=process.PIPE,
-            env={**env, **(variables or {})},
-            cwd=Path("/"),
-            pass_fds=pass_fds,
-        )
-    except process.ProcessError as error:
-        raise _translated(service, error) from error
+    return _spawn(service, [*argv, str(mirror)], {**env, **(variables or {})}, pass_fds=pass_fds)
 
 
 def pusher(container: str) -> str:
@@ -254,8 +226,6 @@ def pusher(container: str) -> str:
 
 def find_git() -> str:
     """Return the absolute path of git; `GateError` when the host has none."""
-    from terok_util import process
-
     try:
         return process.find_tool("git")
     except process.ToolNotFound as error:
@@ -330,6 +300,18 @@ def git_argv(verb: str, args: Iterable[str], git_dir: Path | None) -> list[str]:
     return [*argv, *args]
 
 
+def _spawn(
+    verb: str, argv: Sequence[str], env: Mapping[str, str], *, pass_fds: Sequence[int] = (), detach: bool = False
+) -> Process:
+    pipe = process.PIPE
+    try:
+        return process.spawn(
+            argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=Path("/"), pass_fds=pass_fds, detach=detach
+        )
+    except process.ProcessError as error:
+        raise _translated(verb, error) from error
+
+
 def _call(
     verb: str,
     args: Iterable[str],
@@ -354,9 +336,6 @@ def _absolute_search_path(path: str) -> str:
 
 
 def _translated(verb: str, error: ProcessError) -> GateError:
-    from terok_util import process
-    from terok_util.text import safe_text
-
     if isinstance(error, process.ToolNotFound):
         return GateError("git is not installed on this host", hint="install the package 'git'")
     if isinstance(error, process.ProcessTimeout):

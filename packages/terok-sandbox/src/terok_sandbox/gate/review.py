@@ -29,7 +29,7 @@ _MAX_CONFIG: Final = 256 * 1024
 _SETTING: Final = re.compile(r"\s*(name|email)\s*=\s*\"?([^\"#;]*)", re.IGNORECASE)
 _LEEWAY: Final = timedelta(days=1)
 """Clocks differ, and time zones are mistaken."""
-_COMMIT: Final = "--format=%m%x00%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
+_COMMIT: Final = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
 
 _UNSHOWN: Final = """The patch is too large to be shown at once. Read it file by file:
   git --git-dir={} -c core.quotePath=true diff-tree -p {} {} -- PATH
@@ -96,10 +96,8 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
     facts = cached or _facts(mirror, tip, base)
     refused, flagged = (tuple(Finding(**row) for row in facts[kind]) for kind in ("refused", "flagged"))
     report = Report(refused, flagged)
-    if not cached and not any(
-        finding.rule == "push-size" for finding in report.refused
-    ):  # which may depend on the memory at hand
-        store_cached(mirror, name, facts)
+    if not cached and all(finding.rule != "push-size" for finding in refused):
+        store_cached(mirror, name, facts)  # but for limits of memory, which grow with the mirror
     review = Review(
         branch=safe_text(branch),
         tip=tip,
@@ -139,7 +137,7 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
 
-    start, commits = _since(mirror, tip, base)
+    start = _fork_point(mirror, tip, base)
     origin = start or EMPTY_TREE[len(tip)]
     diffstat, patch = _difference(mirror, origin, tip)
     report = inspect_range(Objects(mirror), tip, start, load_policy(mirror))
@@ -148,7 +146,7 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
         flagged = (*flagged, Finding("not-scanned", "", "the patch is not shown"))
     return {
         "base": start,
-        "commits": commits,
+        "commits": _commits(mirror, start, tip),
         "diffstat": diffstat,
         "patch": patch if patch is not None else _UNSHOWN.format(mirror, origin, tip),
         "whole": patch is not None,
@@ -157,29 +155,17 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
     }
 
 
-def _since(mirror: Path, tip: str, base: str | None) -> tuple[str | None, list[list[str]]]:
-    """Return the commit where `tip` left `base` (None: nothing is shared), and the commits since then."""
+def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
     if base is None:
-        return None, _commits(mirror, None, tip)
-    rows = _log(mirror, "--boundary", tip, f"^{base}")
-    commits = [row for mark, *row in rows if mark != "-"]
-    edges = [row[0] for mark, *row in rows if mark == "-"]
-    if not commits:
-        return tip, []
-    if len(edges) == 1 and len(commits) < MAX_COMMITS:
-        return edges[0], commits  # every way back to what both have leads through it
-    start = run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() or None
-    return start, _commits(mirror, start, tip)
+        return None
+    return run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() or None
 
 
 def _commits(mirror: Path, start: str | None, tip: str) -> list[list[str]]:
-    return [row for _, *row in _log(mirror, "--end-of-options", tip, *([f"^{start}"] if start else []))]
-
-
-def _log(mirror: Path, *words: str) -> list[list[str]]:
-    done = run_git("log", _COMMIT, f"--max-count={MAX_COMMITS}", *words, git_dir=mirror)
+    without = [f"^{start}"] if start else []
+    done = run_git("log", _COMMIT, f"--max-count={MAX_COMMITS}", "--end-of-options", tip, *without, git_dir=mirror)
     rows = (line.split("\0") for line in done.stdout.decode("utf-8", "replace").split("\n"))
-    return [row for row in rows if len(row) == 9]
+    return [row for row in rows if len(row) == 8]
 
 
 def _summaries(rows: list[list[str]]) -> tuple[CommitSummary, ...]:

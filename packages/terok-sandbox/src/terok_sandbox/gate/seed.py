@@ -45,10 +45,10 @@ def refresh_seed(mirror: Path, base: Path) -> Path | None:
         with FileLock(seed.with_suffix(".lock"), timeout=_SECONDS):
             try:
                 if not seed.is_dir() or len(list(seed.glob("objects/pack/*.pack"))) > _MAX_PACKS:
-                    return _anew(mirror, seed)
-                return seed if _shows(mirror) == _shows(seed) else _followed(mirror, seed)
+                    return _recreate(mirror, seed)
+                return seed if _fetchable(mirror) == _fetchable(seed) else _fetch_from(mirror, seed)
             except GateError:
-                return _anew(mirror, seed)
+                return _recreate(mirror, seed)
     except (TerokError, OSError):
         return None
 
@@ -57,7 +57,7 @@ def seed_workspace(seed: Path, workspace: Path, origin: str) -> bool:
     """Make the repository of a `workspace` out of the copy at `seed`, with `origin` as its remote.
 
     The directory is made if need be. Files are not checked out: `git reset --hard` does that, inside the container.
-    False, and nothing is left behind, when the directory is not empty or the copy is of no use.
+    False, and nothing is left behind, when the directory is not empty or the copy cannot be used.
     """
     from terok_util import process
 
@@ -91,13 +91,13 @@ def _init(like: Path, place: Path) -> None:
     run_git("init", "--quiet", "--template=", f"--object-format={kind}", str(place))
 
 
-def _anew(mirror: Path, seed: Path) -> Path:
+def _recreate(mirror: Path, seed: Path) -> Path:
     draft, old = seed.with_name(f".{seed.name}.new"), seed.with_name(f".{seed.name}.old")
     for leftover in (draft, old):
         if leftover.exists():
             remove_tree(leftover)
     _init(mirror, draft)
-    _followed(mirror, draft)
+    _fetch_from(mirror, draft)
     if seed.exists():
         seed.rename(old)
     draft.rename(seed)
@@ -106,7 +106,7 @@ def _anew(mirror: Path, seed: Path) -> Path:
     return seed
 
 
-def _followed(mirror: Path, seed: Path) -> Path:
+def _fetch_from(mirror: Path, seed: Path) -> Path:
     run_git(
         "fetch",
         *("--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head", "--update-head-ok"),
@@ -122,7 +122,7 @@ def _followed(mirror: Path, seed: Path) -> Path:
     return seed
 
 
-def _shows(place: Path) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Return what a container can fetch from a repository: the default branch, the branches, the tags."""
+def _fetchable(place: Path) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Return the default branch, branches and tags that a container can fetch from a repository."""
     refs = read_refs(place)
     return head_branch(place), refs.under(HEADS), refs.under(TAGS)

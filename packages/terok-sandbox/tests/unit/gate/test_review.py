@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -90,6 +91,22 @@ def test_bases(agent: Repo, gate: GitGate) -> None:
     for branch in ("none", "--output=/tmp/x", "--all"):
         with pytest.raises(MirrorError, match="no branch"):
             gate.review(branch)
+
+
+@pytest.mark.attack("UI-1")
+def test_no_encoding_of_a_commit_hides_it(agent: Repo, gate: GitGate) -> None:
+    """UI-1: a commit may claim an encoding in which its author or subject has a line end."""
+    agent.git("config", "i18n.commitEncoding", "UTF-7")
+    when = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "1700000000 -0100")  # "+" would be no UTF-7
+    author = {**agent.env, **when, "GIT_AUTHOR_NAME": "A+AAo-B+AAA-C"}
+    (agent.path / ".envrc").write_text("x\n")
+    agent.git("add", ".envrc")
+    subprocess.run(["git", "-C", str(agent.path), "commit", "-q", "-m", "x+AAo-y"], env=author, check=True)
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    seen = gate.review("work")
+    assert [commit.oid for commit in seen.review.commits] == [agent.git("rev-parse", "HEAD")]
+    assert "+x" in seen.review.patch
+    assert [finding.rule for finding in seen.report.flagged] == ["shell-environment"]
 
 
 def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(

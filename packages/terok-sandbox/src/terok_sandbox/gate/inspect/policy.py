@@ -100,9 +100,9 @@ class InspectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class InspectionPolicy:
-    """`verdicts` replaces defaults by rule name; `exceptions` are `RULE:GLOB`, paths that a rule lets pass."""
+    """`treatments` replaces defaults by rule name; `exceptions` are `RULE:GLOB`, paths that a rule lets pass."""
 
-    verdicts: Mapping[str, Treatment] = field(default_factory=dict)
+    treatments: Mapping[str, Treatment] = field(default_factory=dict)
     exceptions: tuple[str, ...] = ()
     limits: InspectionLimits = field(default_factory=InspectionLimits)
 
@@ -112,11 +112,11 @@ class InspectionPolicy:
             rule, _, glob = exception.partition(":")
             if rule == finding.rule and fnmatchcase(finding.path, glob):
                 return "allow"
-        return self.verdicts.get(finding.rule, RULES[finding.rule].default)
+        return self.treatments.get(finding.rule, RULES[finding.rule].default)
 
     def changed(
         self,
-        verdicts: Mapping[str, str],
+        treatments: Mapping[str, str],
         exceptions: Iterable[str] = (),
         dropped: Iterable[str] = (),
         limits: Mapping[str, int] | None = None,
@@ -128,7 +128,7 @@ class InspectionPolicy:
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]
-        return _checked({**self.verdicts, **verdicts}, kept, asdict(self.limits) | dict(limits or {}))
+        return _checked({**self.treatments, **treatments}, kept, asdict(self.limits) | dict(limits or {}))
 
 
 def load_policy(mirror: Path) -> InspectionPolicy:
@@ -151,7 +151,7 @@ def load_policy(mirror: Path) -> InspectionPolicy:
 
 def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
     """Write the policy of a mirror."""
-    document = {"schema": SCHEMA, "verdicts": dict(policy.verdicts), "exceptions": list(policy.exceptions)}
+    document = {"schema": SCHEMA, "verdicts": dict(policy.treatments), "exceptions": list(policy.exceptions)}
     document["limits"] = asdict(policy.limits)
     atomic_write(mirror / _FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
 
@@ -169,18 +169,18 @@ def parse_policy(raw: bytes) -> InspectionPolicy:
     return _checked(document.get("verdicts", {}), document.get("exceptions", []), document.get("limits", {}))
 
 
-def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
-    if not isinstance(verdicts, dict) or not isinstance(exceptions, list) or not isinstance(limits, dict):
+def _checked(treatments: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
+    if not isinstance(treatments, dict) or not isinstance(exceptions, list) or not isinstance(limits, dict):
         raise InspectionPolicyError("verdicts and limits must be objects, exceptions a list")
-    for rule, verdict in verdicts.items():
+    for rule, treatment in treatments.items():
         _known_rule(rule)
-        if rule in ALWAYS_REFUSED and verdict != "refuse":
+        if rule in ALWAYS_REFUSED and treatment != "refuse":
             raise InspectionPolicyError(
                 f"{rule}: what it finds cannot be inspected, so it is always refused", hint=_RAISE
             )
-        if verdict not in TREATMENTS:
+        if treatment not in TREATMENTS:
             raise InspectionPolicyError(
-                f"invalid decision {safe_text(str(verdict))!r} about {rule}", hint="use refuse, flag or allow"
+                f"invalid treatment {safe_text(str(treatment))!r} of {rule}", hint="use refuse, flag or allow"
             )
     for entry in exceptions:
         if not isinstance(entry, str) or not entry.partition(":")[2]:
@@ -192,7 +192,7 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
             raise InspectionPolicyError(
                 f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"use one of {known}"
             )
-    return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
+    return InspectionPolicy(dict(treatments), tuple(exceptions), InspectionLimits(**limits))
 
 
 def _known_rule(name: str) -> None:
