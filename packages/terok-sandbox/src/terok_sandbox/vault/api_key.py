@@ -1,4 +1,4 @@
-"""What is certainly no API key, although somebody gives it as one."""
+"""Texts that are certainly not API keys, although somebody gives them as one."""
 
 from __future__ import annotations
 

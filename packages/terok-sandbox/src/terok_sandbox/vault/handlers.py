@@ -1,4 +1,4 @@
-"""What the `vault` verbs do."""
+"""Handlers of the `vault` verbs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `vault audit` and `vault usage` do."""
+"""Handlers of `vault audit` and `vault usage`."""
 
 from __future__ import annotations
 

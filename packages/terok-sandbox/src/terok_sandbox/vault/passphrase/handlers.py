@@ -1,4 +1,4 @@
-"""What the `vault passphrase` verbs do."""
+"""Handlers of the `vault passphrase` verbs."""
 
 from __future__ import annotations
 

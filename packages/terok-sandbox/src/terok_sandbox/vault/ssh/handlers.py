@@ -1,4 +1,4 @@
-"""What the `ssh` verbs do."""
+"""Handlers of the `ssh` verbs."""
 
 from __future__ import annotations
 
