@@ -29,7 +29,7 @@ class TargetMismatch(ClearanceError):
 
 
 class BadVerdict(ClearanceError):
-    """The verdict cannot be given: unknown scope, no minutes, no project."""
+    """The verdict cannot be given: unknown duration, no minutes, no project."""
 
     exit_code: ClassVar[int] = 2
 

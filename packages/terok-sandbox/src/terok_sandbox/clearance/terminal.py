@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from terok_sandbox.clearance.model import Duration
 
 HELP: Final = """\
-a N [SCOPE] [REASON]   allow request N
-d N [SCOPE] [REASON]   deny it
-l                      list what waits
-q                      leave; what waits stays denied
-SCOPE: once (default), a number of minutes such as 10m, task, project"""
+a N [DURATION] [REASON]   allow request N
+d N [DURATION] [REASON]   deny it
+l                         list the waiting requests
+q                         leave; waiting requests stay denied
+DURATION: once (default), a number of minutes such as 10m, task, project"""
 _MAX_LINE: Final = 4096
 
 

@@ -17,7 +17,7 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import PolicyRule, Service, parse_policy_line
+from terok_sandbox.shield.policy.grammar import PolicyRule, Service, Tier, parse_policy_line
 from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
@@ -53,17 +53,21 @@ class LiveVerdict:
         """Whether it has not expired at `now`."""
         return self.expires is None or now < self.expires
 
-    def rule(self) -> PolicyRule:
-        """Return it as a rule of its live tier; raises `PolicyError` for a target that cannot be read."""
-        reason = "".join(char if char.isprintable() and char != '"' else " " for char in self.reason)[:300]
-        line = f"{'+' if self.verdict == 'allow' else '-'} {self.target}"
-        if len(self.target.split()) != 1 or self.target.startswith("#"):
-            raise PolicyError(f"not a target: {self.target[:80]!r}", hint="write host:port or an address")
-        if reason.strip():
-            line += f' %reason="{reason}"'
+    @property
+    def line(self) -> str:
+        """The verdict as a policy line."""
+        reason = "".join(char if char.isprintable() and char != '"' else " " for char in self.reason)[:300].strip()
+        line = f"{'+' if self.verdict == 'allow' else '-'} {self.target}" + (f' %reason="{reason}"' if reason else "")
         if self.expires is not None:
             line += f" %expires={self.expires.astimezone(UTC).isoformat(timespec='milliseconds')}"
-        rule = parse_policy_line(line, tier="live_allow" if self.verdict == "allow" else "live_deny", source="verdict")
+        return line
+
+    def rule(self) -> PolicyRule:
+        """Return it as a rule of its live tier; raises `PolicyError` for a target that cannot be read."""
+        if len(self.target.split()) != 1 or self.target.startswith("#"):
+            raise PolicyError(f"not a target: {self.target[:80]!r}", hint="write host:port or an address")
+        tier: Tier = "live_allow" if self.verdict == "allow" else "live_deny"
+        rule = parse_policy_line(self.line, tier=tier, source="verdict")
         if rule is None:
             raise PolicyError("an empty verdict", hint="write host:port or an address")
         return rule
