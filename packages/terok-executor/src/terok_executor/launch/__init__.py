@@ -1,3 +1,3 @@
-"""What an agent's container is given: environment, files and command."""
+"""Launches of agents and tools: the request, its checks, and the environment and files of a container."""
 
 from __future__ import annotations

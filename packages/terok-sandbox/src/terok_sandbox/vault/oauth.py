@@ -24,10 +24,10 @@ from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.host_proxy import environment_proxy
 from terok_sandbox.vault.passphrase.tiers import read_secret_file
 from terok_sandbox.vault.refusal import VaultRefusal
-from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import CredentialDB, expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from terok_sandbox.sidecar import VaultWiring
@@ -62,15 +62,6 @@ class Subject:
         """The lock under which it is refreshed."""
         name = hashlib.sha256(f"{self.credential_set}/{self.provider}".encode()).hexdigest()[:24]
         return self.db_path.parent / "locks" / f"oauth-{name}.lock"
-
-
-def expiry(data: Mapping[str, Any]) -> float | None:
-    """Return when an access token expires (seconds since the epoch), None if it does not say."""
-    value = data.get("expires_at")
-    if type(value) not in (int, float) or not value or value < 0:
-        return None
-    # Vendors' own files count in milliseconds.
-    return float(value) / 1000 if value > 1e11 else float(value)
 
 
 def refresh(

@@ -2,8 +2,8 @@
 
 The file is generated from the agent roster. One object per provider::
 
-    {"anthropic": {
-        "upstream": "https://api.anthropic.com",          required; http or https, may have a path, nothing else
+    {"example": {
+        "upstream": "https://api.example.com",            required; http or https, may have a path, nothing else
         "header": "x-api-key", "prefix": "",              default: Authorization, "Bearer "
         "extra_headers": {"name": "value"},               added to what the client sends
         "by_type": {"oauth": {"header": …, "prefix": …, "extra_headers": …}},    per credential type

@@ -135,6 +135,15 @@ class CredentialRow:
     updated_at: str
 
 
+def expiry(data: Mapping[str, Any]) -> float | None:
+    """Return when an access token expires (seconds since the epoch), None if it does not say."""
+    value = data.get("expires_at")
+    if type(value) not in (int, float) or not value or value < 0:
+        return None
+    # Vendors' own files count in milliseconds.
+    return float(value) / 1000 if value > 1e11 else float(value)
+
+
 class CredentialDB:
     """An open vault. Safe to use from several processes at once; every write is its own transaction by default.
 

@@ -230,7 +230,7 @@ def swap(
         )
     placement = route.placement_for(kind)
     if placement.header.lower() == "x-goog-api-key":
-        # Google's services take a key from the query as well, and `key` is too common a name to refuse elsewhere.
+        # Services with this header take a key from the query as well; `key` is too common a name to refuse elsewhere.
         for name in screened.target.names():
             if name.strip().lower().lstrip("$") == "key":
                 return credential_in_url(name)

@@ -1,4 +1,4 @@
-"""What an inspection has found, and how it is told: to an agent in its push, to a person, to code review tools."""
+"""Findings of an inspection, as text for an agent's push and for a person, and as SARIF for code review tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an inspection found, apart by what the policy says of it; `commits` is how many were looked at."""
+    """The findings of an inspection by their treatment; `commits` counts the inspected ones."""
 
     refused: tuple[Finding, ...] = ()
     flagged: tuple[Finding, ...] = ()
@@ -27,13 +27,13 @@ class Report:
 
     @property
     def accepted(self) -> bool:
-        """Whether nothing was found that the policy refuses."""
+        """Whether the policy refuses none of the findings."""
         return not self.refused
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found so far; a finding that was told is not told again."""
+    """Collects findings, each once."""
 
     policy: InspectionPolicy
     refused: list[Finding] = field(default_factory=list)
