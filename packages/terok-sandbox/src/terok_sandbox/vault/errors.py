@@ -16,20 +16,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from terok_sandbox.errors import VaultError
-
-__all__ = [
-    "BadCredential",
-    "CorruptDatabase",
-    "NewerSchema",
-    "PlaintextDatabase",
-    "RoutesError",
-    "VaultBusy",
-    "VaultError",
-    "VaultLocked",
-    "VaultMissing",
-    "WrongPassphrase",
-]
+from terok_sandbox.errors import VaultError as VaultError
 
 
 class VaultLocked(VaultError):

@@ -111,6 +111,7 @@ class Ledger:
         if self._timer is not None:
             self._timer.cancel()
         if self._dirty:
+            self._dirty = False  # a write-out that is still running must not begin another one
             with suppress(OSError):
                 _write_out(self._path)
 
