@@ -34,7 +34,7 @@ class CredentialMissingError(ExecutorError):
 
 @lean_dataclass(frozen=True, slots=True)
 class Phantom:
-    """A phantom token, the type of the credential it stands for, and what of that is no secret."""
+    """A phantom token, the type of the credential it stands for, and that credential's public fields."""
 
     token: str
     credential_type: str

@@ -1,4 +1,4 @@
-"""What a forked process does to itself before it touches anything: descriptors, signals, limits, entropy."""
+"""Steps of a forked process before it touches anything: descriptors, signals, limits, entropy."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class UsageWiring:
 
 @lean_dataclass(frozen=True, slots=True)
 class VaultWiring:
-    """What the broker needs; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
+    """The broker's wiring; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
 
     Without `usage` nothing is counted or limited. `ssh_scope` names the scope whose SSH keys the container may sign
     with. Sidecars written before there were these fields have neither.
@@ -245,7 +245,7 @@ def _planned(raw: dict[str, Any]) -> Planned:
     if not isinstance(mounts, list) or not all(
         isinstance(one, list) and [*map(type, one)] == [str] * 3 for one in mounts
     ):
-        raise SidecarError("planned: mounts are no list of sources and destinations", hint=_RELAUNCH)
+        raise SidecarError("planned: mounts are not a list of sources and destinations", hint=_RELAUNCH)
     if any(type(raw[flag]) is not bool for flag in flags):
         raise SidecarError("planned: a flag is neither true nor false", hint=_RELAUNCH)
     return Planned(
@@ -291,7 +291,7 @@ def _vault(raw: dict[str, Any]) -> VaultWiring:
 
 def _usage(raw: dict[str, Any]) -> UsageWiring:
     if type(raw["started"]) not in (int, float) or not 0 <= raw["started"] < 1e12:
-        raise SidecarError("usage: started is no time", hint=_RELAUNCH)
+        raise SidecarError("usage: started is not a time", hint=_RELAUNCH)
     try:
         limits = [Limits.parse(_keys(raw[key], Limits, key), key) for key in ("task_limits", "project_limits")]
     except VaultError as error:

@@ -47,7 +47,7 @@ def extract(spec: CredentialFile, data: bytes) -> dict[str, Any]:
 
 
 def dig(document: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at a path of keys; a marker that is no value of a file if there is none."""
+    """Return the value at a path of keys; without one, a marker that cannot be a value of a file."""
     node = document
     for part in path:
         if isinstance(node, str):

@@ -1,4 +1,4 @@
-"""What credentials the vault holds and how long they last, without their secrets."""
+"""The vault's credentials and their expiry, without their secrets."""
 
 from __future__ import annotations
 

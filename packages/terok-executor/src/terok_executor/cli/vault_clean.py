@@ -20,7 +20,7 @@ def clean(paths: list[str], containers: bool, remove: bool, as_json: bool) -> in
     extra = [Path(path) for path in paths]
     for path in extra:
         if not path.is_dir():
-            raise RequestError(f"{path} is no directory")
+            raise RequestError(f"{path} is not a directory")
     config = SandboxConfig.load()
     secrets = vault_secrets(config)
     leaks, failed = [], False

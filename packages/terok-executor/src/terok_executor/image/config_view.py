@@ -21,7 +21,7 @@ def _base(text: str) -> str:
 
 
 class RawImageSection(BaseModel):
-    """What images are made of. `agents` is a selection; the snippets are for project images, which terok builds."""
+    """The parts of images. `agents` is a selection; the snippets are for project images, which terok builds."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

@@ -1,4 +1,4 @@
-"""What an up-to-date image is labelled with, remembered: rendering it would take longer than asking Podman.
+"""The labels of an up-to-date image, remembered, because rendering it would take longer than asking Podman.
 
 The label is a digest of everything the layer is built from. It is kept beside a digest of what that is made from, which
 is quicker to read: the agents' values, the templates, the lock and the host's CA bundle.

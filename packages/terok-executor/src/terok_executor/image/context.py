@@ -11,7 +11,7 @@ CONTENT_LABEL = "ai.terok.content"
 AGENTS_LABEL = "ai.terok.agents"
 PROTOCOL_LABEL = "ai.terok.protocol"
 CONTAINER_PROTOCOL = "4"
-"""What host and image agree on: variables, files of the task directory, the start script's behavior."""
+"""The contract of host and image: variables, files of the task directory, the start script's behavior."""
 PARTS_LABEL = "ai.terok.parts"
 """The parts of the image as NAME=DIGEST, separated by spaces; a digest is of what the part was made of."""
 

@@ -30,7 +30,7 @@ LISTINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What Podman says about an image in its storage."""
+    """An image in Podman's storage."""
 
     id: str
     labels: Mapping[str, str]

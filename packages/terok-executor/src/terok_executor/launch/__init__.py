@@ -1,3 +1,3 @@
-"""What an agent's container is given: environment, files and command."""
+"""The environment, files and command of an agent's container."""
 
 from __future__ import annotations

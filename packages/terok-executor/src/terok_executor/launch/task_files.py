@@ -23,7 +23,7 @@ MAX_PROMPT_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What was asked for, kept until the container is removed.
+    """The record of a run, kept until its container is removed.
 
     `started` is RFC 3339 UTC, `timeout` seconds; `heads` are the gate's branches before the agent ran.
     `scope` is the mirror's name, empty where there is none. `continue_command` takes up the conversation.
@@ -157,7 +157,7 @@ def apply_patches(patches: Iterable[ConfigPatch]) -> None:
     """Write every file anew, 0600 and atomically; ConfigPatchError, naming the file, if one cannot be changed."""
     for patch in patches:
         origin = patch.path if patch.path.exists() else Path(patch.source).expanduser() if patch.source else None
-        text = read_text(origin, MAX_TEXT, error=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
+        text = read_text(origin, MAX_TEXT, raises=ConfigPatchError, hint=_PATCH_HINT) if origin is not None else ""
         name = patch.path.name if origin is None or origin == patch.path else str(origin)
         suffixed = name if Path(name).suffix == patch.path.suffix else f"{name}{patch.path.suffix}"
         ensure_dir(patch.path.parent)

@@ -1,4 +1,4 @@
-"""What an agent or tool adds to an image."""
+"""The parts that an agent or tool adds to an image."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class DownloadStage(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class InstallSpec(Section):
-    """What an agent or tool adds to an image."""
+    """The parts that an agent or tool adds to an image."""
 
     version: Annotated[str, spelled(r"[A-Za-z0-9.+_-]*", "a version")] = ""
     packages: Mapping[

@@ -81,7 +81,7 @@ def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
         found[path.stem] = [(f"bundled {kind}/{path.name}", path.read_bytes())]
     for path in sorted(user_dir.glob("*.yaml")):
         _check_name(path)
-        found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, error=RosterFileError)))
+        found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, raises=RosterFileError)))
     return dict(sorted(found.items()))
 
 

@@ -92,7 +92,7 @@ class Provider(Section):
     serves: Mapping[Protocol, UrlPath] = field(default_factory=dict)
     """Protocol to the path below the upstream; empty for what only tools use."""
     rules: Annotated[str | list[Any], RouteRules()] | None = None
-    """What may be asked for, see the vault's `routes.json`; None for everything."""
+    """The permitted requests, see the vault's `routes.json`; None permits all."""
     token_in: Annotated[tuple[Line, ...], NOT_EMPTY] | None = None
     """Where a client may present its token: `bearer`, `basic`, header names; None for the usual places."""
     shared_domain: bool = False

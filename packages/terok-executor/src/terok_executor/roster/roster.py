@@ -99,7 +99,7 @@ class AgentRoster:
 
     @property
     def helps(self) -> dict[str, HelpSpec]:
-        """What the banner of an image says about each agent and tool."""
+        """The lines about each agent and tool in an image's banner."""
         return {name: one.help for name, one in self.installs.items()}
 
     @property

@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT = 1800
 
 @lean_dataclass(frozen=True, slots=True)
 class CLIOverrides:
-    """What a command line asked for; None leaves it to the configuration. `timeout` is in seconds."""
+    """The options of a command line; None leaves one to the configuration. `timeout` is in seconds."""
 
     model: str | None = None
     max_turns: int | None = None
@@ -29,7 +29,7 @@ class CLIOverrides:
 
 @lean_dataclass(frozen=True, slots=True)
 class AgentRunConfig:
-    """What one run uses: options the agent has, text for the prompt where it has none, warnings for the rest."""
+    """The settings of one run: the agent's options, text for the prompt in place of missing ones, and warnings."""
 
     model: str | None
     max_turns: int | None

@@ -69,7 +69,7 @@ class HeadlessSpec(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class AutoApproveSpec(Section):
-    """What makes an agent act without asking: the container is the wall, not the question."""
+    """Options that let an agent act without asking, because the container is the wall, not the question."""
 
     env: Mapping[EnvName, Line] = field(default_factory=dict)
     flags: tuple[Argument, ...] = ()
@@ -120,7 +120,7 @@ class HelpSpec(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class AgentFile(Section):
-    """What a front end reads about each agent of the image that it can show: a template of its path and content.
+    """The file that a front end reads about each agent it can show: templates of its path and content.
 
     `{name}` stands for the agent's name in the path; in the content that, `{label}`, `{help}` and `{acp}`, the
     command that speaks the Agent Client Protocol, stand for quoted strings as JSON and TOML write them.
@@ -191,7 +191,7 @@ class LoginSpec(Section):
     code: Expression = ""
     """Regular expression of the code to type there; empty if there is none."""
     paste: Line = ""
-    """What the person is asked to bring back from there; empty if nothing."""
+    """The text that the person has to bring back from there; empty if none."""
     callback_port: Annotated[int, Limits(ge=1024, le=65535)] | None = None
     """Port of the container's loopback that the sign-in page leads back to."""
     allow: tuple[Line, ...] = ()
@@ -288,7 +288,7 @@ class Agent(Section):
     config_files: tuple[ConfigFile, ...] = ()
     login: LoginSpec | None = None
     account_note: Line = ""
-    """What to do instead of a sign-in with an account, where the agent has one that cannot be used here."""
+    """The alternative to a sign-in with an account that cannot be used here."""
     credential_files: tuple[CredentialFile, ...] = ()
     instructions_file: AbsolutePath | None = None
     """Where the agent looks for instructions that hold for every task; None if nowhere."""
@@ -385,7 +385,7 @@ class Agent(Section):
 
 
 Installed = Agent | Tool
-"""What an image can hold."""
+"""The kinds of programs that an image can contain."""
 
 
 def _check_inside_mounts(paths: Iterable[str], mounts: Iterable[MountSpec]) -> None:

@@ -148,8 +148,12 @@ class ContainerCare:
     def remove(self, name: str, *, force: bool = False) -> None:
         """Remove a container and everything kept for it: tokens, logs, prompt, record.
 
-        One that runs is stopped first, which hands its work over; UndeliveredError if work would be lost all the same.
-        With `force` neither is looked at. One that is gone is no error; ExecutorError if it resists.
+        A running one is stopped first, which hands its work over. `force` skips this and the check for work. Nothing
+        happens if it is gone.
+
+        Raises:
+            UndeliveredError: Work would be lost.
+            ExecutorError: It cannot be removed.
         """
         directory = task_dir(name)
         if not force:

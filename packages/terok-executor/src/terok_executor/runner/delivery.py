@@ -1,4 +1,4 @@
-"""What of a container's work has reached the gate, as its start script says at its end."""
+"""The delivery of a container's work to the gate, as its start script reports it at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GIVEN, _LEFT = "in the gate: ", "not handed over: "
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was handed over and what was not, in words.
+    """The handed-over work and the rest, in words.
 
     `state` is `unknown` when the container has not said how its work stands: it still runs, or it was killed.
     """
@@ -97,7 +97,7 @@ def check_delivered(sandbox: Sandbox, name: str) -> None:
 
 
 def _text(path: Path) -> str:
-    """Return what a file that the container may have replaced says; nothing for what is no file."""
+    """Return the content of a file that the container may have replaced; empty unless it is a regular file."""
     try:
         return read_private(path, MAX_BYTES, forbidden=0).decode("utf-8", "replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run came to: exit code, commits in the gate, what was blocked, what the vault was asked."""
+"""The result of a run: exit code, commits in the gate, blocked destinations, requests to the vault."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class VaultUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """What the provider counted since the run began; `cost_usd` by the price list, `estimated` in part or whole."""
+    """The provider's counts since the run began; `cost_usd` by the price list, `estimated` in part or whole."""
 
     requests: int = 0
     input: int = 0

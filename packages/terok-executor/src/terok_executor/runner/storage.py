@@ -1,4 +1,4 @@
-"""What tasks take up on the host's disk."""
+"""The disk space of tasks on the host."""
 
 from __future__ import annotations
 

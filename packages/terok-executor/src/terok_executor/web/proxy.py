@@ -41,7 +41,7 @@ def open_socket(path: Path) -> int:
         raise ExecutorError(f"the container serves no page: {error.strerror}") from None
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ExecutorError("the container serves no page: what it offers is no socket")
+        raise ExecutorError("the container serves no page: its offer is not a socket")
     return descriptor
 
 

@@ -78,7 +78,7 @@ class Desktop:
         return int(reply.body[0])
 
     async def withdraw(self, number: int) -> None:
-        """Close a notification; one that is closed already is no error."""
+        """Close a notification if it is open."""
         with suppress(DesktopUnavailable):
             await self._call(NAME, PATH, NAME, "CloseNotification", "u", [number])
 

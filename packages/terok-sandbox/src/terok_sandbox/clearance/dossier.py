@@ -1,4 +1,4 @@
-"""What is known of who asks: a small file beside a container's state."""
+"""The dossier of a container: a small file beside its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong in clearance.
+"""The errors of clearance.
 
 ::
 

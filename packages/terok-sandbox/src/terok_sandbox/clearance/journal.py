@@ -107,7 +107,7 @@ def snapshot(queue: ClearanceQueue) -> Iterator[dict[str, Any]]:
 
 
 def replay(lines: Iterable[bytes], queue: ClearanceQueue) -> None:
-    """Apply the rows of a journal in order; what is no row is skipped."""
+    """Apply the rows of a journal in order; skip anything else."""
     skipped = 0
     for line in lines:
         try:

@@ -1,4 +1,4 @@
-"""What a person should know about a name before allowing it: its registrable domain, and what it may imitate."""
+"""Facts about a name for the person who decides: its registrable domain, and the names it may imitate."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Key = tuple[str, int | None, str]
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """What one container may ask: waiting at once, at a burst, then by the minute; times in seconds."""
+    """The limits of one container's requests: waiting at once, at a burst, then per minute; times in seconds."""
 
     waiting: int = 32
     burst: float = 20.0

@@ -153,7 +153,7 @@ def parse_volume(text: str) -> VolumeSpec:
     """Return the volume written as `HOST:CONTAINER` or `HOST:CONTAINER:ro`."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts) or parts[2:] not in ([], ["ro"]):
-        raise UsageError(f"{text!r} is no volume", hint="write HOST:CONTAINER or HOST:CONTAINER:ro")
+        raise UsageError(f"invalid volume {text!r}", hint="write HOST:CONTAINER or HOST:CONTAINER:ro")
     return VolumeSpec(Path(parts[0]).absolute(), parts[1], read_only=len(parts) == 3)
 
 
@@ -163,7 +163,7 @@ def allow_line(target: str) -> str:
 
     line = f"+ {target}"
     if any(character.isspace() for character in target) or parse_policy_line(line, source="--allow") is None:
-        raise UsageError(f"{target!r} is no target", hint="write HOST:PORT")
+        raise UsageError(f"invalid target {target!r}", hint="write HOST:PORT")
     return line
 
 

@@ -69,13 +69,13 @@ class SandboxConfig:
     credentials_passphrase_command: tuple[str, ...] | None = None
     """Argument vector of a program that prints the vault's passphrase."""
     budget: Budget = field(default_factory=_no_budget)
-    """What a task and a project may use of their providers, unless a launch says otherwise."""
+    """The budget of a task and of a project, unless a launch sets another."""
     security_class: SecurityClass = "gatekeeping"
     """Of launches that do not choose: whether containers see their project's upstream beside the gate."""
     shutdown_timeout: int = 10
     """Seconds a container gets to end by itself."""
     seccomp_opt_outs: tuple[OptOut, ...] = ()
-    """What every launch keeps of Podman's own seccomp profile, beside what it asks for itself."""
+    """The seccomp opt-outs of every launch, besides its own."""
 
     @classmethod
     def load(cls) -> Self:
@@ -99,7 +99,7 @@ class SandboxConfig:
 
     @property
     def receipt_path(self) -> Path:
-        """What `terok-sandbox setup` wrote last."""
+        """The receipt of the last `terok-sandbox setup`."""
         return self.state_dir / "setup.json"
 
     @property
@@ -134,7 +134,7 @@ class SandboxConfig:
 
     @property
     def usage_dir(self) -> Path:
-        """What containers used of their providers: a file per container in a directory per project."""
+        """The usage of containers: a file per container in a directory per project."""
         return self.vault_dir / "usage"
 
     @property

@@ -20,7 +20,7 @@ PROBE_TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """What a check found. `error` means that containers cannot be launched, or are not served as they should be."""
+    """The result of a check. `error` means that containers cannot be launched, or are not served as they should be."""
 
     severity: Severity
     detail: str

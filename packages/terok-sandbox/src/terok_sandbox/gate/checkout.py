@@ -1,4 +1,4 @@
-"""What of a checkout on this host is not committed, and so not in its mirror.
+"""Uncommitted changes of a checkout on this host, which are not in its mirror.
 
 Git's own answer would run the filters that the repository's configuration names, so git is asked for its index alone
 and the files are looked at here.

@@ -1,4 +1,4 @@
-"""What the gate shows to an upstream, a token over https or keys over ssh, and where it finds these.
+"""The gate's credentials for an upstream, a token over https or keys over ssh, and where it finds them.
 
 Neither is on a command line or in an environment: git reads the token from memory through an inherited descriptor,
 ssh asks an agent.

@@ -1,4 +1,4 @@
-"""What a mirror takes of the disk: measure it, give back what nothing needs, remove it."""
+"""The disk space of a mirror: measure it, free unneeded objects, remove it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terok_sandbox.sidecar import Sidecar
 _SECONDS: Final = 3600.0
 _LOCK_SECONDS: Final = 120.0
 _PUSHING: Final = "1.hour.ago"
-"""What a push under way has brought is not reachable yet."""
+"""Objects of a push in progress are not reachable yet."""
 
 
 def disk_use(mirror: Path) -> int:

@@ -113,7 +113,7 @@ _NO_PROTOCOL: Final = "none"  # no transport has this name; an empty value would
 
 @dataclass(frozen=True, slots=True)
 class GitCredentials:
-    """What one git call gets: settings, variables and descriptors."""
+    """The settings, variables and descriptors of one git call."""
 
     config: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)

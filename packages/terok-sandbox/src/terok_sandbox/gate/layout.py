@@ -53,7 +53,7 @@ _CONFIG: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class MirrorRecord:
-    """What a mirror remembers of itself.
+    """The record of a mirror.
 
     `credential` is the name of a credential in the vault (`[SET/]PROVIDER`) for an https upstream, `ssh_agent`
     the socket of an agent for an ssh upstream; `personal_ssh` lets ssh use the person's own configuration and keys.

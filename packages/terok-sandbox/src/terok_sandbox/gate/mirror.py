@@ -55,7 +55,7 @@ _LOCK_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class GateSyncResult:
-    """What a sync did.
+    """The result of a sync.
 
     `applied` are gate branches that were created or fast-forwarded; `pending` wait for a person; `errors`
     are refs that could not be changed (`success` is False then); `notes` are worth a look, such as moved tags.

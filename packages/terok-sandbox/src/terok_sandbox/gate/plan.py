@@ -35,7 +35,7 @@ class PendingOp:
 
     @property
     def name(self) -> str:
-        """What a person calls it: the branch's name, or the tag's full one."""
+        """The name for a person: the branch's name, or the tag's full one."""
         return f"refs/tags/{self.branch}" if self.tag else self.branch
 
 
@@ -81,7 +81,7 @@ class RefNames:
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What to do with the gate's branches.
+    """The operations of a sync on the gate's branches.
 
     `updates` maps a branch to (old tip or None, new tip); `resolved` are branches whose saved proof is no
     longer needed; `gate_only` are branches the upstream never had.

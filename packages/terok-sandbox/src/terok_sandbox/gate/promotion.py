@@ -140,7 +140,7 @@ def check_reviewed(mirror: Mirror, branch: str, *, accept_flags: bool) -> Review
 def _check_name(branch: str) -> None:
     bad = not branch or branch.startswith(("-", "/", "refs/")) or ".." in branch or branch.endswith((".lock", "/", "."))
     if bad or any(char.isspace() or char in "~^:?*[\\\x7f" or ord(char) < 32 for char in branch):
-        raise PromotionRefused(f"{safe_text(branch)!r} is no name for a branch")
+        raise PromotionRefused(f"invalid branch name {safe_text(branch)!r}")
 
 
 def _attach_note(mirror: Path, oid: str, text: str) -> None:

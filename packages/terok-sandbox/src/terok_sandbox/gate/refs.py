@@ -253,7 +253,7 @@ def misleading(ref: str, exists: Callable[[str], bool]) -> str:
     name = ref.removeprefix(TAGS if tag else HEADS)
     first, inside, _ = name.partition("/")
     if not is_ref(ref):
-        return f"{name} is no name that git takes"
+        return f"git does not accept the name {name}"
     if _GIT_S_OWN.fullmatch(name):
         return f"git means something else by {name}"
     if first in _PLACES or (tag and inside and first in _REMOTES):

@@ -1,4 +1,4 @@
-"""What a request to the gate asks for, and whether it may: pure functions over the request's head.
+"""Requests to the gate, parsed and permitted or refused: pure functions over the request's head.
 
 Exactly one repository is served and exactly six requests are known; everything else is refused as spelled, nothing
 is decoded or normalized first.

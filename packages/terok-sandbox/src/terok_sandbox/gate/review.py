@@ -54,7 +54,7 @@ class CommitSummary:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a branch has that its base has not; `base` is a commit, or None when the two share nothing.
+    """The difference of a branch from its base; `base` is a commit, or None if the two share nothing.
 
     `whole` is False when the patch is too large to be shown; `patch` says so then, and how to read it.
     """

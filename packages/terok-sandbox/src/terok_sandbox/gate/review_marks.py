@@ -1,4 +1,4 @@
-"""What a person has decided about the branches of a mirror: reviewed, or rejected with a note.
+"""A person's marks on the branches of a mirror: reviewed, or rejected with a note.
 
 The record lies beside the mirror, where what takes pushes cannot write; that reads of rejections in a copy inside.
 """

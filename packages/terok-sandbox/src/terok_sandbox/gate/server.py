@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """What one container may use of its gate.
+    """The limits of one container at its gate.
 
     `push_bytes` is the largest pack a push may carry, `push_memory` (bytes) the most that a process which unpacks
     one may allocate (`allowance`). Pushes leave `free_bytes` of the disk free.

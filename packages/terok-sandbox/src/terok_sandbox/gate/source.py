@@ -1,4 +1,4 @@
-"""What a person may name as a repository: a local path, an https URL or an ssh address; and the scope each gets."""
+"""Repositories as a person names them, by local path, https URL or ssh address, and the scope of each."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """What an upstream has: branches, tags, the branch and the commit its HEAD is at, and the hash of its objects.
+    """The refs of an upstream: branches, tags, branch and commit of its HEAD, and the hash of its objects.
 
     HEAD names no branch (None) when it is on none, and no commit when there is none.
     """
@@ -166,7 +166,7 @@ class Upstream:
 
 
 def parse_advertisement(output: bytes) -> Advertised:
-    """Read the output of `git ls-remote --symref`; what is no name of a ref is left out, as git itself does."""
+    """Read the output of `git ls-remote --symref`, leaving out invalid ref names as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
     default = head = None

@@ -1,1 +1,1 @@
-"""What a launch is made of: the values asked for, and the podman arguments they become."""
+"""From the values of a launch to podman's arguments."""

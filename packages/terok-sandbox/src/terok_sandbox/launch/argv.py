@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from terok_sandbox.values.launch import Enforcement
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
-"""What `sudo` and the package managers under it need, and all that an unrestricted container keeps of Podman's set.
+"""Capabilities for `sudo` and package managers, all that an unrestricted container keeps of Podman's set.
 
 They are dropped to, not dropped and added back: what is added explicitly, Podman hands to an ordinary user as ambient
 capabilities, and only root in the container is to have them.
@@ -58,7 +58,7 @@ _RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
 """By themselves C libraries wait five seconds; the gateway may hold a question for seven (`HOLD_SECONDS`)."""
 _PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
 _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
-"""What leads apt to the egress proxy of an airlock: under sudo it sees no proxy variables."""
+"""The setting that leads apt to an airlock's egress proxy, because under sudo it sees no proxy variables."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,9 +46,11 @@ def check_spec(spec: RunSpec) -> None:
     check_container_name(spec.container_name)
     check_image_reference(spec.image)
     if spec.hostname is not None and not _HOSTNAME.match(spec.hostname):
-        raise SpecError(f"{spec.hostname!r} is no host name", hint="use letters, digits and inner hyphens, at most 63")
+        raise SpecError(
+            f"invalid host name {spec.hostname!r}", hint="use letters, digits and inner hyphens, at most 63"
+        )
     if spec.runtime is not None and spec.runtime not in RUNTIMES:
-        raise SpecError(f"{spec.runtime!r} is no known OCI runtime", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
+        raise SpecError(f"unknown OCI runtime {spec.runtime!r}", hint=f"use one of {', '.join(sorted(RUNTIMES))}")
     if spec.wiring.scope and not is_plain(spec.wiring.scope):
         raise SpecError(f"invalid scope {spec.wiring.scope[:80]!r}", hint=PLAIN_HINT)
     if spec.wiring.ssh_scope is not None and not is_plain(spec.wiring.ssh_scope):
@@ -87,7 +89,7 @@ def check_image_reference(reference: str) -> None:
     """Raise `SpecError` unless `reference` has the shape of an image name or ID."""
     if len(reference) > 512 or not _IMAGE.match(reference):
         raise SpecError(
-            f"{reference[:80]!r} is no image reference", hint="write it as NAME[:TAG] or REGISTRY/NAME[:TAG]"
+            f"invalid image reference {reference[:80]!r}", hint="write it as NAME[:TAG] or REGISTRY/NAME[:TAG]"
         )
 
 
@@ -98,7 +100,7 @@ def _is_free(port: int) -> bool:
 def _check_env(spec: RunSpec) -> None:
     for name, value in spec.env.items():
         if not _ENV_NAME.match(name):
-            raise SpecError(f"{name[:80]!r} is no environment variable name")
+            raise SpecError(f"invalid environment variable name {name[:80]!r}")
         if not value.isascii() and value != value.encode("utf-8", "replace").decode():
             raise SpecError(
                 f"the environment variable {name} is not UTF-8 text", hint="put it into a file and mount it"
@@ -115,19 +117,19 @@ def _check_env(spec: RunSpec) -> None:
 
 def _check_limits(spec: RunSpec) -> None:
     if spec.memory is not None and not _MEMORY.match(spec.memory):
-        raise SpecError(f"{spec.memory!r} is no memory size", hint="write a number with b, k, m or g, such as 4g")
+        raise SpecError(f"invalid memory size {spec.memory!r}", hint="write a number with b, k, m or g, such as 4g")
     if spec.cpus is not None and not (math.isfinite(spec.cpus) and spec.cpus > 0):
-        raise SpecError(f"{spec.cpus!r} is no number of CPUs", hint="write a positive number such as 1.5")
+        raise SpecError(f"invalid number of CPUs {spec.cpus!r}", hint="write a positive number such as 1.5")
     if spec.pids is not None and spec.pids < 1:
-        raise SpecError(f"{spec.pids!r} is no number of processes", hint="write a positive number")
+        raise SpecError(f"invalid number of processes {spec.pids!r}", hint="write a positive number")
 
 
 def _check_environment_of_process(spec: RunSpec) -> None:
     if unknown := [name for name in spec.opt_outs if name not in OPT_OUTS]:
-        raise SpecError(f"{unknown[0]!r} is no seccomp opt-out", hint=f"use {', '.join(OPT_OUTS)}")
+        raise SpecError(f"unknown seccomp opt-out {unknown[0]!r}", hint=f"use {', '.join(OPT_OUTS)}")
     if spec.timezone is not None and not is_time_zone(spec.timezone):
         raise SpecError(
-            f"{spec.timezone[:80]!r} is no time zone", hint="use local, UTC or a name such as Europe/Berlin"
+            f"invalid time zone {spec.timezone[:80]!r}", hint="use local, UTC or a name such as Europe/Berlin"
         )
     if spec.ephemeral and spec.sealed:
         raise SpecError("a sealed container cannot be ephemeral: its results would go with it")

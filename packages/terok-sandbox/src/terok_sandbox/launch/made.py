@@ -1,4 +1,4 @@
-"""What Podman made of a launch, compared with what was planned, before the container's first process runs.
+"""Compare the container that Podman made with the launch plan, before its first process runs.
 
 Podman adds what any `containers.conf` asks for to every container: mounts, devices, variables, shared namespaces. The
 runtime's configuration (`config.json`) shows all of it, also at a start that no command of the sandbox is behind.
@@ -42,7 +42,7 @@ _KERNEL: Final = {
 }
 """File systems of the kernel's own that every container has, by where it sees them."""
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
-"""What Podman keeps for a container and mounts there writable: shared memory (bounded), and what a `mounts.conf` of
+"""Writable mounts that Podman adds to every container: shared memory (bounded), and those of a `mounts.conf` of
 the distribution gives to every container."""
 _NOBODY: Final = 65534
 """Who owns root's files as seen from Podman's own user namespace."""
@@ -53,7 +53,7 @@ _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the image of a container asks for: `NAME=VALUE` of its variables, and where it wants volumes."""
+    """The settings of a container's image: its variables as `NAME=VALUE`, and the places of its volumes."""
 
     env: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What the sources of mounts really are: the checks that need to look at the host."""
+"""Checks of mount sources that need to look at the host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENGINE_SOCKETS: Final = (
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
 KERNEL: Final = ("/proc", "/sys", "/dev")
-"""What shows or steers the host's processes, terminals and devices."""
+"""File systems that show or control the host's processes, terminals and devices."""
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
 

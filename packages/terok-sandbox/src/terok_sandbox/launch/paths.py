@@ -32,10 +32,10 @@ def check_host_path(path: str) -> None:
 def check_container_path(path: str) -> None:
     """Raise `SpecError` unless `path` is an absolute, normal container path outside what the sandbox manages."""
     if not _absolute(path) or _UNSAFE.search(path) or str(PurePosixPath(path)) != path or path == "/":
-        raise SpecError(f"{path!r} is no plain absolute container path")
+        raise SpecError(f"invalid container path {path!r}: use an absolute one without .. and //")
     pure = PurePosixPath(path)
     if ".." in pure.parts:
-        raise SpecError(f"{path!r} is no plain absolute container path")
+        raise SpecError(f"invalid container path {path!r}: use an absolute one without .. and //")
     for managed in MANAGED_TARGETS:
         if pure.is_relative_to(managed) or PurePosixPath(managed).is_relative_to(pure):
             raise SpecError(f"{path}: {managed} in the container is managed by the sandbox", hint="mount it elsewhere")

@@ -36,10 +36,10 @@ MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
 OUTPUT_LOG: Final = "output.log"
-"""What the container prints, as Podman's monitor writes it."""
+"""The container's output, as Podman's monitor writes it."""
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 CONTAINERENV: Final = 'engine="podman"\n'
-"""What programs look for that want to know whether they are in a container."""
+"""The files by which programs detect that they run in a container."""
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
 LOCK_TIMEOUT: Final = 60.0
@@ -48,7 +48,7 @@ LOCKS: Final = 256
 
 @lean_dataclass(frozen=True, slots=True)
 class PerContainerResources:
-    """What a container has of its own on the host."""
+    """A container's own directories on the host."""
 
     container_runtime_dir: Path
     guest_dir: Path

@@ -1,4 +1,4 @@
-"""What a launch needs of supervision: a host set up, a supervisor that waits, proof that it took the container."""
+"""The supervision of a launch: a host that is set up, a waiting supervisor, proof that it took the container."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Supervision(Protocol):
         """
 
     def end(self, config: SandboxConfig, name: str) -> None:
-        """End the supervisor of container `name`; none is no error."""
+        """End the supervisor of container `name`, if there is one."""
 
 
 class FakeSupervision:

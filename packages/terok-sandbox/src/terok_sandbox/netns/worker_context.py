@@ -1,4 +1,4 @@
-"""What a worker process is given: the descriptors that the handover opened in the container's network namespace."""
+"""The context of a worker process: descriptors that the handover opened in the container's network namespace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a worker gets. Listeners are bound and listening; `nft` and `nflog` are the gateway's."""
+    """The context of a worker. Listeners are bound and listening; `nft` and `nflog` are the gateway's."""
 
     sidecar: Sidecar
     listeners: Mapping[str, socket.socket]

@@ -34,7 +34,7 @@ STOP_SLACK: Final = 15.0
 """Seconds beyond the container's own grace until a stop counts as hung."""
 
 LOST_NAMESPACE: Final = "podman system migrate"
-"""What podman names as the remedy once the processes that hold its user namespace were killed."""
+"""Podman's own remedy after the processes that hold its user namespace were killed."""
 _NO_CONTAINER: Final = re.compile(
     r"no such container|no container with (?:name|ID)|no such object|container \"[^\"]*\" does not exist", re.IGNORECASE
 )

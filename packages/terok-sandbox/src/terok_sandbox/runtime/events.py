@@ -1,4 +1,4 @@
-"""What happens to containers, as it happens."""
+"""Events of containers as they happen."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class EventStream(Protocol):
 
 
 def read_event(line: bytes) -> ContainerEvent | None:
-    """Return the event of one line of `podman events --format json`, `None` for what is no container event."""
+    """Return the event of one line of `podman events --format json`; None if it is not a container's."""
     try:
         document = json.loads(line)
         if document["Type"] != "container":

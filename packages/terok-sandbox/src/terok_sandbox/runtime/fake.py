@@ -54,7 +54,7 @@ FAKE_FACTS = HostFacts(
 
 @dataclass(slots=True)
 class FakeRecord:
-    """What the fake knows about one container; tests read and change it."""
+    """One container of the fake; tests read and change it."""
 
     image: str
     state: ContainerState
@@ -110,7 +110,7 @@ class FakeContainer:
 
     @property
     def mounts(self) -> list[MountSummary]:
-        """What it was launched with."""
+        """The arguments of its launch."""
         return self._record().mounts
 
     @property
@@ -120,7 +120,7 @@ class FakeContainer:
 
     @property
     def rw_size(self) -> int:
-        """What the test says."""
+        """The test's answer."""
         return self._record().rw_size
 
     def start(self) -> None:

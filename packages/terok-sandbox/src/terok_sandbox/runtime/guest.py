@@ -71,7 +71,7 @@ class GuestKeys:
 
     @property
     def authorized_keys(self) -> Path:
-        """What the guest lets in."""
+        """The keys that the guest accepts."""
         return self.directory / "guest" / "authorized_keys"
 
     @property

@@ -98,7 +98,7 @@ class PodmanContainer:
 
     @property
     def mounts(self) -> list[MountSummary]:
-        """What is mounted in it; raises ContainerNotFound."""
+        """Its mounts; raises ContainerNotFound."""
         rows = self._inspect().get("Mounts") or ()
         return [MountSummary(str(row["Source"]), str(row["Destination"]), bool(row["RW"])) for row in rows]
 

@@ -90,7 +90,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
     """Return the three numbers at the start of a version such as `4.3.1` or `5.0.0-rc1`; ValueError if none."""
     match = re.match(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?", text)
     if match is None:
-        raise ValueError(f"{text!r} is no version")
+        raise ValueError(f"not a version: {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 

@@ -1,4 +1,4 @@
-"""What the rest of the program may ask of a container engine.
+"""The interface of container engines for the rest of the program.
 
 A question that the engine could not answer raises `terok_sandbox.errors.EngineError`; it is never answered
 with "there is nothing".
@@ -132,7 +132,7 @@ class Container(Protocol):
 
     @property
     def mounts(self) -> list[MountSummary]:
-        """What is mounted in it; raises ContainerNotFound."""
+        """Its mounts; raises ContainerNotFound."""
 
     @property
     def started_at(self) -> float | None:
@@ -146,7 +146,7 @@ class Container(Protocol):
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
 
     def stop(self, timeout: int = 10) -> None:
-        """Stop it, with SIGKILL after `timeout` seconds; one that does not run is no error."""
+        """Stop it if it runs, with SIGKILL after `timeout` seconds."""
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended and return its exit code; EngineTimeout (a TimeoutError) after `timeout` seconds."""

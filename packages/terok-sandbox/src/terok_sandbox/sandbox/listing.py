@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 BARE: Final = "running without its wall"
-"""What people are told of a container that runs and is not supervised."""
+"""The state shown for a container that runs unsupervised."""
 
 
 class SandboxRow(NamedTuple):

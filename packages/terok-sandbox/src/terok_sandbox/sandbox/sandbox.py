@@ -157,7 +157,7 @@ class Sandbox:
         """Stop containers, killing each after `timeout` seconds (default: the configuration's)."""
         grace = self.config.shutdown_timeout if timeout is None else timeout
         if grace < 0:
-            raise SpecError(f"{grace} is no number of seconds", hint="write 0 or more")
+            raise SpecError(f"invalid number of seconds: {grace}", hint="write 0 or more")
         for name in _names(names):
             if not is_sandboxed(self.config, self.runtime, name):
                 raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
@@ -199,8 +199,8 @@ class Sandbox:
     def cleanup(self, name: str) -> None:
         """Take back what `pre_start_args` made for a container that has ended or was never started.
 
-        Its tokens are revoked and its files removed; nothing to take back is no error. Raises LaunchError while the
-        container runs.
+        Its tokens are revoked and its files removed, as far as there are any. Raises LaunchError while the container
+        runs.
         """
         with launch_lock(self.config, check_container_name(name)):
             if self.runtime.container(name).state not in _OVER:

@@ -87,7 +87,7 @@ class Shield:
 
     @property
     def live(self) -> LiveState:
-        """What was last written down of posture and live verdicts."""
+        """The posture and live verdicts last stored."""
         return load_live(self._sidecar.gateway_dir / LIVE_FILE)
 
     @property
@@ -99,7 +99,7 @@ class Shield:
 
     @property
     def wall(self) -> Wall:
-        """What decides in the container: its policy, its posture, and the addresses of this host."""
+        """The container's policy under its posture, with the addresses of this host."""
         from terok_sandbox.shield.wall import Wall
 
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())

@@ -1,1 +1,1 @@
-"""What `terok-sandbox setup` puts on a host, checks before every launch, and takes away again."""
+"""Setup: the files that `terok-sandbox setup` installs, checks before every launch, and removes."""

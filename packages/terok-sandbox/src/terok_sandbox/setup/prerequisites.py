@@ -1,4 +1,4 @@
-"""What a host must have before setup makes sense; each missing thing with the step that provides it."""
+"""The prerequisites of setup, each with the step that provides it."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise SetupError(f"{path}: cannot be read: {' '.join(str(error).split())}", hint="correct the file") from error
     if not isinstance(document, dict):
-        raise SetupError(f"{path}: is no seccomp profile", hint="correct the file")
+        raise SetupError(f"{path}: not a seccomp profile", hint="correct the file")
     return document
 
 

@@ -61,7 +61,7 @@ _MAX_EXPLANATION: Final = 200
 
 
 class MalformedQueryError(Exception):
-    """Bytes that are no question; `reply` is what to send back, if anything."""
+    """The bytes are not a valid question; `reply` is the answer to send back, if any."""
 
     def __init__(self, reply: bytes | None) -> None:
         super().__init__("malformed query")
@@ -69,7 +69,7 @@ class MalformedQueryError(Exception):
 
 
 class BadAnswerError(Exception):
-    """An upstream's bytes are no answer to our question; `mismatch` says that they may be someone else's."""
+    """An upstream's bytes do not answer our question; `mismatch` says that they may answer another's."""
 
     def __init__(self, what: str, *, mismatch: bool = False) -> None:
         super().__init__(what)
@@ -103,7 +103,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an upstream said: the chain of names after the asked one, addresses, and the smallest TTL in seconds."""
+    """An upstream's answer: the chain of names after the asked one, addresses, and the smallest TTL in seconds."""
 
     rcode: int
     chain: tuple[str, ...] = ()

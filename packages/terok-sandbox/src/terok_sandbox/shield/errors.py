@@ -1,4 +1,4 @@
-"""What can go wrong in the shield.
+"""The errors of the shield.
 
 ::
 
@@ -37,7 +37,7 @@ class NotInForce(ShieldError):
 
 
 class NotKept(ShieldError):
-    """What was asked for holds now, but a restart would undo it: it could not be written down."""
+    """The change is in force, but a restart would undo it, because it could not be stored."""
 
     exit_code: ClassVar[int] = 74
 

@@ -1,4 +1,4 @@
-"""What outlives a gateway: live verdicts and posture, and the addresses that names have opened."""
+"""The shield's files that outlive a gateway: live verdicts and posture, and the addresses that names have opened."""
 
 from __future__ import annotations
 

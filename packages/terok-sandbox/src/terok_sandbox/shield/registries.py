@@ -42,7 +42,7 @@ _GO_DEFAULT: Final = ("https://proxy.golang.org", "https://sum.golang.org", "htt
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What a symbol stands for: URLs the tool uses, and whether the site configured them (else the tool's default)."""
+    """The meaning of a symbol: URLs of the tool, and whether the site configured them (else the tool's default)."""
 
     urls: tuple[str, ...]
     configured: bool

@@ -21,7 +21,7 @@ _TRY: Final = 1.5
 """Seconds that one server has before the next one is asked too."""
 _STREAM: Final = 4.0
 _WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
-"""What servers say that are too old for EDNS."""
+"""The answers of servers that are too old for EDNS."""
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0

@@ -80,12 +80,10 @@ def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
 
 
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
-    """Return what the supervisor of container `name` says of itself.
+    """Return the status of the supervisor of container `name`; NotRunningError if there is none.
 
-    ``{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
-    "confined"}}}`, where `took_ms` is what the handover took in milliseconds and `confined`` what Landlock covers.
-    Raises `NotRunningError` when there is no
-    supervisor.
+    It is `{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
+    "confined"}}}`: `took_ms` is the duration of the handover in milliseconds, `confined` what Landlock covers.
     """
     return _ask(cfg.container_runtime_dir(name) / CONTROL_SOCKET, "status")
 

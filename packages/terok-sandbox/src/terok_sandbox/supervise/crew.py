@@ -33,7 +33,7 @@ _OF_THE_BROKER: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What there is to serve; the supervisor owns the descriptors."""
+    """The listeners to serve; the supervisor owns the descriptors."""
 
     sidecar: Sidecar
     listeners: Mapping[str, socket.socket]

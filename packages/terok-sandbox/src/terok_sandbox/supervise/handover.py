@@ -1,4 +1,4 @@
-"""What a handover brings: a container's first process and network namespace, checked to belong together."""
+"""The result of a handover: a container's first process and network namespace, checked to belong together."""
 
 from __future__ import annotations
 

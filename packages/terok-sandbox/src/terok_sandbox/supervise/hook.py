@@ -72,8 +72,8 @@ def main() -> int:
         path = state["annotations"][ANNOTATION]
         name = os.path.basename(path).removesuffix(".json")
         hand_over(state, path, read_sidecar(path), deadline)
-    except RefusedError as refused:
-        return complain(name, refused.why, refused.hint)
+    except RefusedError as error:
+        return complain(name, error.why, error.hint)
     except Exception as error:
         return complain(name, f"{type(error).__name__}: {error}", SETUP)
     return 0
@@ -221,7 +221,7 @@ def ask(directory: str, name: str, request: Document, descriptors: list[int], de
 
 
 class Reading:
-    """What the JSON scanner wants to know of its reader."""
+    """The settings that the JSON scanner reads from its caller."""
 
     strict = True
     object_hook = None

@@ -46,7 +46,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What a process keeps; a path stands for everything below it, and one that does not exist for nothing.
+    """The access that a process keeps; a path includes everything below it, and one that does not exist is ignored.
 
     `connect` holds the TCP ports it may connect to, `None` leaves them all; it can bind none.
     """

@@ -1,4 +1,4 @@
-"""What the files and ports of each worker are: the lane it is confined to before it reads a byte from the container.
+"""The files and ports of each worker, to which it is confined before it reads a byte from the container.
 
 The supervisor itself has no lane: a confined process may not look at processes outside, and every handover needs that.
 It reads nothing a container has written.

@@ -1,4 +1,4 @@
-"""What a supervisor runs and how long it waits: one value, so that tests can supervise with other workers."""
+"""A supervisor's workers and time limits: one value, so that tests can supervise with other workers."""
 
 from __future__ import annotations
 

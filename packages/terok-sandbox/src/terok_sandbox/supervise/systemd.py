@@ -33,7 +33,7 @@ _PASSED_ON: Final = (
     *("TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),
     *("XDG_DATA_HOME", "XDG_CONFIG_HOME"),
 )
-"""What says where the vault is, for the process that unlocks it after a reboot."""
+"""The variables that locate the vault, for the process that unlocks it after a reboot."""
 
 
 def socket_unit(config: SandboxConfig) -> str:

@@ -1,7 +1,7 @@
-"""Put the vault's passphrase where brokers find it, from the tier that keeps it: a reboot empties that place.
+"""Put the vault's passphrase where brokers find it, from the tier that keeps it, because a reboot empties that place.
 
-A process of its own, started by the fork server, which holds no secret. Run as ``python -m
-terok_sandbox.supervise.unlocking SESSION-FILE``. A vault that was locked on purpose stays locked.
+The fork server, which holds no secret, starts it as a process of its own. Run as
+`python -m terok_sandbox.supervise.unlocking SESSION-FILE`. A vault that was locked on purpose stays locked.
 """
 
 from __future__ import annotations

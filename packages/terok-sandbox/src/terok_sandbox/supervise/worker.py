@@ -55,8 +55,8 @@ def become_worker(
         os.close(report_fd)
         gc.enable()
         code = entry(context)
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
         code = 130
     except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's frames

@@ -1,4 +1,4 @@
-"""What a host and its Podman can do, and where a container is in its life."""
+"""Capabilities of a host and its Podman, and the states of a container."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Grant:
     route: Route
     credential: Credential
     patterns: Patterns
-    """What the answer is searched for."""
+    """The secrets for which the answer is searched."""
 
 
 class VaultAccess:

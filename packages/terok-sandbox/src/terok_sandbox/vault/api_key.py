@@ -1,4 +1,4 @@
-"""What is certainly no API key, although somebody gives it as one."""
+"""Refusing text that is certainly not an API key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `vault audit` does."""
+"""The handler of `vault audit`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def parse_since(text: str) -> datetime:
             return datetime.now().astimezone() - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
         return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
     except (ValueError, OverflowError):
-        raise UsageError(f"{text!r} is no point in time", hint="such as 30m, 2h, 3d or 2026-01-31T12:00Z") from None
+        raise UsageError(f"invalid time {text!r}", hint="such as 30m, 2h, 3d or 2026-01-31T12:00Z") from None
 
 
 def _logs(cfg: SandboxConfig, container: str | None) -> dict[str, Path]:

@@ -30,7 +30,7 @@ _PASSPHRASE = (
         "reveal",
         help="print the passphrase, which is the recovery key",
         handler=f"{_TIER_HANDLERS}:reveal",
-        args=(ArgDef("--allow-redirect", action="store_true", help="even if the output is no terminal"),),
+        args=(ArgDef("--allow-redirect", action="store_true", help="even if the output is not a terminal"),),
     ),
     CommandDef(
         "acknowledge", help="confirm that the recovery key is written down", handler=f"{_TIER_HANDLERS}:acknowledge"

@@ -1,4 +1,4 @@
-"""What is known about one request on its way through the proxy, and what went through: counted, shown to the meter."""
+"""One request on its way through the proxy: its record, and the bytes that pass, counted and shown to the meter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 UNDECIDED = "failed"
-"""What becomes of an exchange of which nothing better is known."""
+"""The outcome of an exchange by default."""
 
 
 class HeldBackError(WireError):
@@ -118,7 +118,7 @@ class Traffic:
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known about a request so far."""
+    """The record of a request so far."""
 
     number: str
     method: str = ""

@@ -1,4 +1,4 @@
-"""What the `vault` verbs do."""
+"""The handlers of `vault`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of each request header: forwarded, dropped, or one of the few places a token may stand.
+"""The treatment of each request header: forwarded, dropped, or one of the few places for a token.
 
 Names are judged with `_` and `.` read as `-`, because some servers treat them alike: `X_Api_Key` is dropped as the
 credential header it may become. Only the plain spelling is a place where a token is looked for.
@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Fate(Enum):
-    """What the proxy does with a header."""
+    """The treatment of a header."""
 
     FORWARD = auto()
     DROP = auto()

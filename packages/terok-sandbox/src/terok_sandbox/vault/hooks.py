@@ -1,4 +1,4 @@
-"""What the proxy asks others: may this request go out, what does its answer cost, which credential is current.
+"""Callbacks of the proxy: whether a request may leave, what its answer costs, which credential is current.
 
 Both protocols are called on the proxy's event loop and must not block it. `Meter` is asked right before a request is
 released; its observer sees what the container sees of the answer, as plain text where the body was compressed.

@@ -26,7 +26,7 @@ HIGH_WATER: Final = 128 * 1024
 SMALLEST_READ: Final = 64 * 1024
 LARGEST_READ: Final = 1024 * 1024
 READS_TOGETHER: Final = 32 * 1024 * 1024
-"""What one read of each connection may bring, all of them together; each may read SMALLEST_READ in any case."""
+"""Bytes that one read of every connection may bring in all; each may read SMALLEST_READ in any case."""
 SWEEP_SECONDS: Final = 1.0
 _RESET: Final = struct.pack("ii", 1, 0)
 LINGER_BYTES: Final = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ class HeadTooLarge(WireError):
 
 
 class _Pause:
-    """What a coroutine waits for, as a task takes it in place of a `Future`.
+    """An awaitable for one coroutine, cheaper than a `Future`.
 
     `resume` runs the coroutine at once, inside the call: with a future it would wait for the next turn of the event
     loop, which costs a fifth of a small request's time. `wake` leaves it to the next turn.

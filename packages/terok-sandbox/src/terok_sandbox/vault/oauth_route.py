@@ -12,7 +12,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class OAuthRefresh:
-    """What a refresh request needs beside the refresh token."""
+    """The fields of a refresh request besides the refresh token."""
 
     token_url: str
     client_id: str

@@ -87,7 +87,7 @@ class Route:
     path_upstreams: tuple[tuple[str, Upstream], ...]
     """(path prefix without trailing slash, upstream), longest prefix first."""
     rules: tuple[Rule, ...] | None = None
-    """What may be asked for; None for everything."""
+    """The permitted requests; None permits all."""
     token_in: frozenset[str] = PLACES
     """`bearer`, `basic` and header names in lower case."""
     oauth_refresh: OAuthRefresh | None = None

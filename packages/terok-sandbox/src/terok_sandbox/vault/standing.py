@@ -1,4 +1,4 @@
-"""What is under way, and whether it may go on: looked at twice a second, and before each message of a WebSocket."""
+"""Running exchanges, and whether they may continue: checked twice a second, and before each WebSocket message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What state the vault is in, without raising for a locked or missing one."""
+"""The state of the vault, without an error for a locked or missing one."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MAX_CREDENTIAL_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """What a phantom token is bound to. `token_id` is its short public name; the token itself is not kept."""
+    """The binding of a phantom token. `token_id` is its short public name; the token itself is not kept."""
 
     token_id: str
     container: str

@@ -76,7 +76,7 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What goes out: `target` is already encoded, `headers` are all of them but Host and the body's framing."""
+    """The request to send: `target` is encoded, `headers` are all but Host and the body's framing."""
 
     method: str
     target: str

@@ -28,7 +28,7 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
         kinds = objects.kinds([*tagged, *(f"{tip}^{{commit}}" for tip in tagged)])
         for tip, kind in zip(tagged, kinds[len(tagged) :], strict=True):
             if kind != "commit":
-                found.refuse(Finding("ref-target", "", f"{tip[:12]} is no commit"))
+                found.refuse(Finding("ref-target", "", f"{tip[:12]} is not a commit"))
                 return found.report(0)
         notes = [tip for tip, kind in zip(tagged, kinds, strict=False) if kind == "tag"]
     return _inspect(objects, wanted, None, found, notes)

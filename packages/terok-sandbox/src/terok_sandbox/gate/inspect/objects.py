@@ -33,7 +33,7 @@ _BYTES_PER_SECOND: Final = 4 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What each process may allocate (`memory`, bytes) and use of a processor (`seconds`)."""
+    """The memory (bytes) and processor time (seconds) of each process."""
 
     memory: int
     seconds: int
@@ -181,7 +181,7 @@ class Objects:
 
     @cached_property
     def allowed(self) -> Allowance:
-        """What git may use.
+        """The limits of git.
 
         It holds all changes of a commit before it tells of one, and few trees can stand for any number of files.
         """

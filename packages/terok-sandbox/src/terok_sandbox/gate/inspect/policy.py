@@ -1,4 +1,4 @@
-"""What an inspection looks for, and what one project decides: refuse, flag or allow; exceptions by path; limits."""
+"""The inspection policy: refuse, flag or allow by rule, as one project decides; exceptions by path; limits."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
             )
         if verdict not in TREATMENTS:
             raise InspectionPolicyError(
-                f"{rule}: {safe_text(str(verdict))!r} is no verdict", hint="refuse, flag or allow"
+                f"{rule}: invalid verdict {safe_text(str(verdict))!r}", hint="refuse, flag or allow"
             )
     for entry in exceptions:
         if not isinstance(entry, str) or not entry.partition(":")[2]:

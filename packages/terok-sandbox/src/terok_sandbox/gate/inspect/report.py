@@ -1,4 +1,4 @@
-"""What an inspection has found, and how it is told: to an agent in its push, to a person, to code review tools."""
+"""The report of an inspection, for an agent in its push, for a person, and for code review tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an inspection found, apart by what the policy says of it; `commits` is how many were looked at."""
+    """The findings of an inspection, by the policy's decision; `commits` is the number of inspected commits."""
 
     refused: tuple[Finding, ...] = ()
     flagged: tuple[Finding, ...] = ()
@@ -33,7 +33,7 @@ class Report:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found so far; a finding that was told is not told again."""
+    """The findings so far; each is reported once."""
 
     policy: InspectionPolicy
     refused: list[Finding] = field(default_factory=list)

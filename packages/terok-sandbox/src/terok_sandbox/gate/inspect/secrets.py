@@ -44,7 +44,7 @@ def _rules() -> Iterator[SecretRule]:
 
 
 RULES: Final = tuple(_rules())
-"""What is looked for."""
+"""The pattern."""
 
 
 def find_secrets(path: str, content: bytes) -> Iterator[Finding]:

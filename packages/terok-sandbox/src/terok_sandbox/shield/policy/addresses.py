@@ -59,7 +59,7 @@ def parse_address(text: str) -> Address:
         return ip_address(text)
     except ValueError:
         raise SpellingError(
-            f"{text[:64]!r} is no canonical IP address", hint="write it like 192.0.2.7 or 2001:db8::7"
+            f"invalid IP address {text[:64]!r}", hint="write it like 192.0.2.7 or 2001:db8::7"
         ) from None
 
 
@@ -74,7 +74,7 @@ def parse_network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise SpellingError(f"{text[:64]!r} is no network: {error}", hint="write a CIDR like 192.0.2.0/24") from None
+        raise SpellingError(f"invalid network {text[:64]!r}: {error}", hint="write a CIDR like 192.0.2.0/24") from None
 
 
 def judged_as(address: Address) -> Address:

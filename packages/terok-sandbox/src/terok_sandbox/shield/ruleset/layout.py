@@ -16,7 +16,7 @@ from terok_sandbox.values.posture import Posture
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100
 LOG_PREFIX: Final = "terok "
-"""What follows it in a packet's log prefix is the layer that refused: `floor`, `host`, `default`, a tier."""
+"""The beginning of a packet's log prefix; the layer that refused follows: `floor`, `host`, `default`, a tier."""
 
 MAX_LEARNED: Final = 16384
 MAX_CUT: Final = 4 * MAX_LEARNED

@@ -1,4 +1,4 @@
-"""What the `vault passphrase` verbs do."""
+"""The handlers of `vault passphrase`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known about the passphrase without knowing it: its durable tier, whether it was written down, a lock."""
+"""Facts about the passphrase: its durable tier, whether it was written down, a lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the `ssh` verbs do."""
+"""The handlers of `ssh`."""
 
 from __future__ import annotations
 

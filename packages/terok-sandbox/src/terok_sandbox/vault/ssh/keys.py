@@ -70,7 +70,7 @@ def import_private(data: bytes, password: bytes | None = None) -> KeyPair:
             hint="remove it from a copy with `ssh-keygen -p`, import that, and delete it",
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BadCredential("that is no private key in OpenSSH or PEM form") from error
+        raise BadCredential("not a private key in OpenSSH or PEM form") from error
     if not isinstance(key, _Private):
         raise BadCredential("only ed25519 and RSA keys are kept", hint="mint one with `terok-sandbox ssh add SCOPE`")
     return _pair(key)

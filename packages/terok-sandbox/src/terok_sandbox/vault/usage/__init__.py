@@ -1,1 +1,1 @@
-"""What containers use of their providers: read from the answers, priced, written down, and limited."""
+"""Usage of providers: read from the answers, priced, recorded, and limited."""

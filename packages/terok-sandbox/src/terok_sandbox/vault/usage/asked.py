@@ -1,4 +1,4 @@
-"""What a request may cost at most, read from its path and body: known before its last byte leaves. Pure.
+"""The most that a request may cost, read from its path and body before its last byte leaves. Pure.
 
 What the body does not say, or hides, is assumed: the longest prompt, the longest answer, the dearest model.
 """

@@ -1,4 +1,4 @@
-"""What `vault usage` does."""
+"""The handler of `vault usage`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def project_dir(base: Path, scope: str) -> Path:
 
 
 class _Book:
-    """What one file says: of all tasks, of one of them, and what is still open."""
+    """The totals of one file: of all tasks, of one of them, and of open requests."""
 
     def __init__(self, task: str) -> None:
         self.task = task

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from terok_sandbox.vault.usage.meter import UsageMeter
 
 TOKENS_PER_SECOND: Final = 500
-"""What a model may think in hiding, at most, while its answer is under way."""
+"""The most tokens of hidden reasoning while an answer is under way."""
 NEVER_LEFT: Final = frozenset(
     {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
      "upstream_proxy"}

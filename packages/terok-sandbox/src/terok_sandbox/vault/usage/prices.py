@@ -1,4 +1,4 @@
-"""What tokens cost: a table by model that is taken from a package (tools/prices.py), the user's own prices over it."""
+"""Prices of tokens: a table by model from a package (tools/prices.py), overridden by the user's own."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ NANO: Final = 1_000_000_000
 LARGEST_CONTEXT: Final = 1_050_000
 """Tokens that a model of which nothing is known may be given."""
 SEARCH_NANO: Final = NANO // 100
-"""What a vendor takes for one search of the web."""
+"""The price of one web search, by vendor."""
 DEAR_TIERS: Final = frozenset({"priority", "fast"})
 DEAR_FACTOR: Final = 6
-"""What these tiers cost, in usual prices, where the table does not say it: the most that a vendor has taken."""
+"""The price of these tiers in multiples of the usual one, if the table lacks it: the most that a vendor has charged."""
 _KINDS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _OWN: Final = {*_KINDS, "date", "source"}
 # A version of the same model: a date, `latest`, a vendor's build number. Anything else may be priced differently.
@@ -141,7 +141,7 @@ def load_prices(override: Path | None = None) -> Prices:
     """Return the packaged table with the entries of `override`, if the file exists, in place of its own.
 
     Raises:
-        VaultError: the file cannot be read, or an entry is no price.
+        VaultError: The file cannot be read, or an entry is not a price.
 
     """
     own: dict[str, Price] = {}
