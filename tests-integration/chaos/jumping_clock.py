@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from terok_sandbox.supervise import forkserver
-from terok_sandbox.supervise.supervision import Supervision, load
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 
 with open(sys.argv[2], "r+b") as file:
     SHARED = mmap.mmap(file.fileno(), 8)
@@ -34,7 +34,7 @@ def install() -> None:
     """Put the clock in the place of the one that every module of the product has imported."""
     time.time = lambda: wall() + offset()
     time.time_ns = lambda: wall_ns() + int(offset() * 1e9)
-    for entry in (Supervision().broker, Supervision().gateway, Supervision().rules, Supervision().certificate):
+    for entry in (WorkerPlan().broker, WorkerPlan().gateway, WorkerPlan().rules, WorkerPlan().certificate):
         load(entry)
     for name, module in list(sys.modules.items()):
         if not name.startswith("terok"):

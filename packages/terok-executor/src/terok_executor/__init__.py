@@ -8,32 +8,60 @@ from __future__ import annotations
 from terok_util import lazy_imports
 
 with lazy_imports(globals()):
+    from terok_util import CommandDef as CommandDef
+    from terok_util import ConfigScope as ConfigScope
+    from terok_util import ConfigStack as ConfigStack
+
     from terok_executor.auth.authenticator import Authenticator as Authenticator
     from terok_executor.auth.authenticator import authenticate as authenticate
-    from terok_executor.auth.container import extract_credential as extract_credential
-    from terok_executor.auth.errors import ConfigPatchError as ConfigPatchError
-    from terok_executor.auth.errors import CredentialShapeError as CredentialShapeError
-    from terok_executor.auth.errors import LoginError as LoginError
-    from terok_executor.auth.leaks import Leak as Leak
-    from terok_executor.auth.leaks import scan_leaked_credentials as scan_leaked_credentials
-    from terok_executor.auth.leaks import vault_secrets as vault_secrets
-    from terok_executor.auth.output import AuthEvent as AuthEvent
+    from terok_executor.auth.session import AuthEvent as AuthEvent
     from terok_executor.auth.session import AuthSession as AuthSession
-    from terok_executor.auth.status import CredentialStatus as CredentialStatus
-    from terok_executor.auth.status import credential_status as credential_status
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
+    from terok_executor.compat import AGENT_NAMES as AGENT_NAMES
+    from terok_executor.compat import AGENTS as AGENTS
+    from terok_executor.compat import AUTH_PROVIDERS as AUTH_PROVIDERS
+    from terok_executor.compat import HEADLESS_PROVIDERS as HEADLESS_PROVIDERS
+    from terok_executor.compat import PROVIDER_NAMES as PROVIDER_NAMES
     from terok_executor.compat import AgentProvider as AgentProvider
     from terok_executor.compat import AuthProvider as AuthProvider
+    from terok_executor.compat import CredentialProxyRoute as CredentialProxyRoute
+    from terok_executor.compat import HeadlessProvider as HeadlessProvider
     from terok_executor.compat import MountDef as MountDef
     from terok_executor.compat import ProviderConfig as ProviderConfig
     from terok_executor.compat import RawAgentYaml as RawAgentYaml
     from terok_executor.compat import SidecarSpec as SidecarSpec
     from terok_executor.compat import VaultRoute as VaultRoute
+    from terok_executor.compat import build_base_images as build_base_images
+    from terok_executor.compat import build_sidecar_image as build_sidecar_image
+    from terok_executor.compat import collect_all_auto_approve_env as collect_all_auto_approve_env
+    from terok_executor.compat import collect_opencode_provider_env as collect_opencode_provider_env
+    from terok_executor.compat import credential_provider as credential_provider
+    from terok_executor.compat import ensure_krun_host_keypair as ensure_krun_host_keypair
+    from terok_executor.compat import ensure_proxy_routes as ensure_proxy_routes
+    from terok_executor.compat import extract_credential as extract_credential
+    from terok_executor.compat import get_agent as get_agent
+    from terok_executor.compat import get_provider as get_provider
+    from terok_executor.compat import get_roster as get_roster
+    from terok_executor.compat import l0_image_tag as l0_image_tag
+    from terok_executor.compat import l1_image_tag as l1_image_tag
+    from terok_executor.compat import l1_sidecar_image_tag as l1_sidecar_image_tag
+    from terok_executor.compat import load_auth_providers as load_auth_providers
+    from terok_executor.compat import load_roster as load_roster
+    from terok_executor.compat import parse_md_agent as parse_md_agent
+    from terok_executor.compat import prepare_oauth_session as prepare_oauth_session
+    from terok_executor.compat import providers_config_dir as providers_config_dir
+    from terok_executor.compat import resolve_agent_value as resolve_agent_value
+    from terok_executor.compat import resolve_instructions as resolve_instructions
+    from terok_executor.compat import scan_leaked_credentials as scan_leaked_credentials
+    from terok_executor.compat import sidecar_specs as sidecar_specs
+    from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
-    from terok_executor.credentials import store_api_key as store_api_key
     from terok_executor.errors import BuildError as BuildError
+    from terok_executor.errors import ConfigPatchError as ConfigPatchError
+    from terok_executor.errors import CredentialShapeError as CredentialShapeError
     from terok_executor.errors import ExecutorError as ExecutorError
+    from terok_executor.errors import LoginError as LoginError
     from terok_executor.errors import PrerequisiteError as PrerequisiteError
     from terok_executor.errors import RequestError as RequestError
     from terok_executor.errors import RosterError as RosterError
@@ -45,14 +73,14 @@ with lazy_imports(globals()):
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
+    from terok_executor.image.reference import known_family as known_family
+    from terok_executor.integrations.sandbox import check_setup as check_setup
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec
     from terok_executor.launch.env import VaultLocation as VaultLocation
     from terok_executor.launch.env import assemble_container_env as assemble_container_env
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
-    from terok_executor.launch.instructions import parse_md_agent as parse_md_agent
-    from terok_executor.launch.instructions import resolve_instructions as resolve_instructions
     from terok_executor.launch.prepared import KrunHost as KrunHost
     from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar
@@ -72,7 +100,6 @@ with lazy_imports(globals()):
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.roster import AgentRoster as AgentRoster
-    from terok_executor.roster.routes import write_routes as write_routes
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import lean_dataclass, register_secret
 
-from terok_executor.auth.phantom import public_part
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import (
     BadCredential,
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SET = "default"
 MAX_KEY_LENGTH = 4096
+SECRET_FIELDS = frozenset({"key", "token", "access_token", "refresh_token", "id_token", "client_secret"})
+"""Names of stored values that must never leave the vault."""
 
 
 class CredentialMissingError(ExecutorError):
@@ -41,7 +42,7 @@ class Phantom:
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
-def store_api_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
+def store_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
     """Store an API key in the vault, which is made if there is none.
 
     Raises RequestError for text that cannot be a key, a VaultError of the sandbox if the vault does not open.
@@ -65,6 +66,11 @@ def store_credential(
     provision_session(config)
     with open_vault(config) as database:
         database.store_credential(credential_set, provider.name, credential)
+
+
+def public_part(credential: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a stored credential a container may know: everything but the secrets and their expiry."""
+    return {name: value for name, value in credential.items() if name not in SECRET_FIELDS | {"expires_at"}}
 
 
 def require_credential(config: SandboxConfig, provider: Provider, credential_set: str = DEFAULT_SET) -> str:

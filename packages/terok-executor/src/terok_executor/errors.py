@@ -5,6 +5,9 @@ ExecutorError                exit 1
 │   └── RosterFileError      exit 78  a roster or lock file is wrong
 ├── RequestError             exit 2   a run was asked for that cannot be: repository, prompt, base image
 ├── PrerequisiteError        exit 5   the host lacks something: podman, mmdebstrap, a readable CA bundle
+├── CredentialShapeError  exit 1   a vendor's file does not look as it should; the message names file and key
+├── ConfigPatchError      exit 1   a configuration file cannot be changed without damage
+├── LoginError            exit 1   a sign-in did not come to its end; nothing was stored
 ├── BuildError               exit 6   an image build started and failed
 └── UndeliveredError         exit 75  work would be lost with a container
 """
@@ -52,7 +55,19 @@ class UndeliveredError(ExecutorError):
     exit_code: ClassVar[int] = 75
 
 
-class BuildError(ExecutorError):
-    """An image could not be built."""
+class BuildError(ExecutorError, RuntimeError):
+    """An image could not be built. A RuntimeError too, as its callers have been promised."""
 
     exit_code: ClassVar[int] = 6
+
+
+class CredentialShapeError(ExecutorError):
+    """A credential file of a vendor has another shape than the roster says; its values are never shown."""
+
+
+class ConfigPatchError(ExecutorError):
+    """A configuration file is damaged, or has something else where a value is to be set."""
+
+
+class LoginError(ExecutorError):
+    """A sign-in failed or was given up."""

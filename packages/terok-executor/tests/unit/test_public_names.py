@@ -13,10 +13,10 @@ from terok_executor import (
     HelpSpec,
     ImageBuilder,
     SubAgent,
-    parse_md_agent,
     prepare_agent_config_dir,
 )
 from terok_executor.errors import RequestError, RosterError
+from terok_executor.launch.instructions import read_subagent
 from terok_executor.roster.loader import load_agents, load_providers, load_tools
 
 PROMISED = """
@@ -51,7 +51,7 @@ def test_every_promised_name_is_exported_and_there() -> None:
     assert missing == []
     source = Path(terok_executor.__file__).read_text()
     namespace = {"__name__": "terok_executor", "__package__": "terok_executor"}
-    exec(source.replace("TYPE_CHECKING = False", "TYPE_CHECKING = True"), namespace)
+    exec(source.replace("with lazy_imports(globals()):", "if True:"), namespace)
     assert [name for name in terok_executor.__all__ if namespace.get(name) is not getattr(terok_executor, name)] == []
 
 
@@ -92,7 +92,7 @@ def test_a_task_s_directory_has_prompt_instructions_and_sub_agents(tmp_path: Pat
     plain = {"name": "plain", "description": "as a mapping", "prompt": "Look.\n"}
     narrowed = AgentConfigSpec(tasks_root=tmp_path, task_id="t2", subagents=[helper, plain], selected_agents=["plain"])
     (file,) = (prepare_agent_config_dir(narrowed) / "agents").iterdir()
-    assert parse_md_agent(file) == SubAgent("plain", "as a mapping", file.read_text())
+    assert read_subagent(file) == SubAgent("plain", "as a mapping", file.read_text())
     assert file.read_text().endswith("---\nLook.\n")
     with pytest.raises(RequestError, match="empty"):
         prepare_agent_config_dir(AgentConfigSpec(tasks_root=tmp_path, task_id="t1", prompt=" "))

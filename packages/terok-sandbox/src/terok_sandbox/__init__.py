@@ -64,6 +64,7 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
+    from terok_sandbox.sandbox.sandbox import Claim as Claim
     from terok_sandbox.sandbox.sandbox import Sandbox as Sandbox
     from terok_sandbox.sandbox.shield import Shield as Shield
     from terok_sandbox.sandbox.shield import ShieldState as ShieldState
@@ -72,6 +73,7 @@ with lazy_imports(globals()):
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import Policy as Policy
     from terok_sandbox.shield.policy import parse_policy_line as parse_policy_line
+    from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import Sidecar as Sidecar
@@ -81,6 +83,10 @@ with lazy_imports(globals()):
     from terok_sandbox.values.launch import VolumeSpec as VolumeSpec
     from terok_sandbox.values.limits import Budget as Budget
     from terok_sandbox.values.limits import Limits as Limits
+    from terok_sandbox.values.names import PLAIN_HINT as PLAIN_HINT
+    from terok_sandbox.values.names import is_branch as is_branch
+    from terok_sandbox.values.names import is_plain as is_plain
+    from terok_sandbox.values.names import is_time_zone as is_time_zone
     from terok_sandbox.vault.api_key import check_key as check_key
     from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.errors import RoutesError as RoutesError

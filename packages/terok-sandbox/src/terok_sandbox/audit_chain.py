@@ -27,7 +27,7 @@ _HASH_TAIL: Final = len(',"hash":""}') + 64
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """The result of a check.
+    """The result of checking a log.
 
     `ok` is true for an unbroken chain. `head` is the hash of the last row. `complete` says that the log goes back to
     its first row; otherwise older rows were rotated away. `unchained` counts rows without hash before the chain,

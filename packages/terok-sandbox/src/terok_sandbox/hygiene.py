@@ -1,4 +1,4 @@
-"""Steps of a forked process before it touches anything: descriptors, signals, limits, entropy."""
+"""Harden a forked process before it touches anything: descriptors, signals, limits, entropy."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def bound(memory: int) -> None:
 
 
 def gain_nothing() -> None:
-    """No program executed from here on gains privileges by set-user-ID bits or file capabilities."""
+    """Keep programs executed from here on from gaining privileges by set-user-ID bits or file capabilities."""
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever a child that ends has started, so that it can be ended too."""
+    """Become the parent of orphaned grandchildren, so that they can be ended too."""
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -109,7 +109,7 @@ def normal_oom_score() -> None:
 
 
 def reset_signals() -> None:
-    """Block nothing, and give the ends of a process back to the kernel's defaults."""
+    """Unblock all signals and restore the default action of those that end a process."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -117,7 +117,7 @@ def reset_signals() -> None:
 
 
 def reseed() -> None:
-    """Part the TLS library's generator from that of its siblings; Python's own reseeds itself at a fork."""
+    """Make the TLS library's random generator differ from its siblings'; Python's own reseeds itself at a fork."""
     ssl = sys.modules.get("ssl")
     if ssl is not None:
         ssl.RAND_add(os.urandom(32), 32.0)

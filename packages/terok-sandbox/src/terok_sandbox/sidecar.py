@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import stat
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from terok_util import TerokError, write_sensitive_file
+from terok_util import TerokError, read_private, write_sensitive_file
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import SidecarError, VaultError
@@ -55,7 +54,7 @@ class UsageWiring:
 
 @lean_dataclass(frozen=True, slots=True)
 class VaultWiring:
-    """The broker's wiring; `passphrase_file` is the tmpfs session file, `None` leaves other tiers to be tried.
+    """Files of the broker; `passphrase_file` is the session file on tmpfs, with `None` other tiers are tried.
 
     Without `usage` nothing is counted or limited. `ssh_scope` names the scope whose SSH keys the container may sign
     with. Sidecars written before there were these fields have neither.
@@ -160,7 +159,13 @@ class Sidecar:
             )
         if schema != SCHEMA:
             raise SidecarError(f"the sidecar has schema {schema}, {SCHEMA} is needed", hint=_RELAUNCH)
-        return _sidecar(document)
+        sidecar: Sidecar = _read(cls, document, "sidecar")
+        gate = sidecar.gate
+        if not is_plain(sidecar.container_name):
+            raise SidecarError(f"invalid container name {sidecar.container_name[:80]!r}", hint=_RELAUNCH)
+        if gate and not (re.fullmatch(_MIRROR_NAME, gate.name) and re.fullmatch(r"[0-9a-f]{64}", gate.token_sha256)):
+            raise SidecarError("gate: invalid name or token digest", hint=_RELAUNCH)
+        return sidecar
 
     def save(self, path: Path, *, durable: bool = True) -> None:
         """Write the file at `path`, mode 0600, atomically; without `durable` it may not be on disk yet."""
@@ -177,7 +182,11 @@ class Sidecar:
         or others, more than 1 MiB, a name that is not the container's, and another schema.
         """
         try:
-            sidecar = cls.from_json(_read_private(path))
+            sidecar = cls.from_json(read_private(path, MAX_SIZE))
+        except FileNotFoundError as error:
+            raise SidecarError(f"{path}: no such sidecar", hint=_RELAUNCH) from error
+        except OSError as error:
+            raise SidecarError(f"{path}: cannot use the sidecar: {error.strerror}", hint=_RELAUNCH) from error
         except SidecarError as error:
             raise SidecarError(f"{path}: {error.message}", hint=error.hint) from error
         if path.name != f"{sidecar.container_name}.json":
@@ -186,175 +195,80 @@ class Sidecar:
 
 
 _RELAUNCH: Final = "remove the container with `terok-sandbox rm NAME` and launch it again"
+_MIRROR_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
-def _read_private(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise SidecarError("no such sidecar", hint=_RELAUNCH) from error
-    except OSError as error:
-        raise SidecarError(f"cannot open the sidecar: {error.strerror}", hint=_RELAUNCH) from error
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise SidecarError("not a regular file", hint=_RELAUNCH)
-        if info.st_uid != os.geteuid():
-            raise SidecarError(f"belongs to uid {info.st_uid}, not to this user", hint=_RELAUNCH)
-        if info.st_mode & 0o077:
-            raise SidecarError(f"mode {info.st_mode & 0o777:04o} lets others in, 0600 is needed", hint=_RELAUNCH)
-        data = file.read(MAX_SIZE + 1)
-    if len(data) > MAX_SIZE:
-        raise SidecarError("larger than 1 MiB", hint=_RELAUNCH)
-    return data
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value and len(value) <= 4096
 
 
-def _sidecar(raw: dict[str, Any]) -> Sidecar:
-    _keys(raw, Sidecar, "sidecar", optional={"loopback_ports", "host_ports", "mounts", "network", "planned"})
-    name = _text(raw, "container_name")
-    if not is_plain(name):
-        raise SidecarError(f"container_name: invalid name {name[:80]!r}", hint=_RELAUNCH)
-    vault, gate = raw["vault"], raw["gate"]
-    return Sidecar(
-        schema=SCHEMA,
-        version=_text(raw, "version"),
-        container_name=name,
-        scope=_text(raw, "scope"),
-        runtime_dir=_path(raw, "runtime_dir"),
-        state_dir=_path(raw, "state_dir"),
-        vault=None if vault is None else _vault(_keys(vault, VaultWiring, "vault", optional={"usage", "ssh_scope"})),
-        gate=None if gate is None else _gate(_keys(gate, GateWiring, "gate", optional={"upstream"})),
-        shield=_shield(_keys(_with_resolvers(raw["shield"]), ShieldWiring, "shield")),
-        loopback_ports=_ports(raw.get("loopback_ports", [])),
-        host_ports=_host_ports(raw.get("host_ports")),
-        mounts=_mounts(raw.get("mounts", [])),
-        network=_network(raw.get("network")),
-        planned=None if raw.get("planned") is None else _planned(_keys(raw["planned"], Planned, "planned")),
-    )
+def _is_path(value: Any) -> bool:
+    return _is_text(value) and Path(value).is_absolute() and ".." not in Path(value).parts
 
 
-def _network(raw: Any) -> Network | None:
-    if raw not in (None, *get_args(Network)):
-        raise SidecarError("network: no program for it is known by this name", hint=_RELAUNCH)
-    return raw  # type: ignore[no-any-return]
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 0 < value < 65536
 
 
-def _planned(raw: dict[str, Any]) -> Planned:
-    flags = ("restricted", "user_namespace", "own_network", "labels")
-    mounts = raw["mounts"]
-    if not isinstance(mounts, list) or not all(
-        isinstance(one, list) and [*map(type, one)] == [str] * 3 for one in mounts
-    ):
-        raise SidecarError("planned: mounts are not a list of sources and destinations", hint=_RELAUNCH)
-    if any(type(raw[flag]) is not bool for flag in flags):
-        raise SidecarError("planned: a flag is neither true nor false", hint=_RELAUNCH)
-    return Planned(
-        hostname=_text(raw, "hostname"),
-        mounts=tuple((source, destination, mode) for source, destination, mode in mounts),
-        env=None if raw["env"] is None else _lines(raw, "env"),
-        capabilities=_lines(raw, "capabilities"),
-        devices=_lines(raw, "devices"),
-        image_stores=_lines(raw, "image_stores"),
-        **{flag: raw[flag] for flag in flags},
-    )
+def _are(check: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(check, value))
 
 
-def _mounts(raw: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(raw, list) or not all(isinstance(one, list) and [*map(type, one)] == [str, str] for one in raw):
-        raise SidecarError("mounts: not a list of paths", hint=_RELAUNCH)
-    return tuple((source, real) for source, real in raw)
+def _is_line(value: Any) -> bool:
+    return isinstance(value, str)
 
 
-def _host_ports(raw: Any) -> HostPorts | None:
-    if raw is None:
-        return None
-    vault, gate = _ports([_keys(raw, HostPorts, "host_ports")[name] for name in ("vault", "gate")])
-    return HostPorts(vault, gate)
+def _rows(value: list[list[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(tuple, value))
 
 
-def _ports(raw: object) -> tuple[int, ...]:
-    if not isinstance(raw, list) or not all(type(port) is int and 0 < port < 65536 for port in raw):
-        raise SidecarError("ports: not a list of port numbers", hint=_RELAUNCH)
-    return tuple(raw)
+_KINDS: Final[dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any], str]]] = {
+    "str": (_is_text, str, "not a text"),
+    "Path": (_is_path, Path, "not an absolute path"),
+    "bool": (lambda value: type(value) is bool, bool, "neither true nor false"),
+    "int": (_is_port, int, "not a port number"),
+    "float": (lambda value: type(value) in (int, float) and 0 <= value < 1e12, lambda value: value, "not a time"),
+    "Enforcement": (lambda value: value in get_args(Enforcement), str, "neither filter nor airlock"),
+    "Network": (lambda value: value in get_args(Network), str, "not a known program"),
+    "tuple[str, ...]": (_are(_is_line), tuple, "not a list of lines"),
+    "tuple[int, ...]": (_are(_is_port), tuple, "not a list of port numbers"),
+    "tuple[tuple[str, str], ...]": (_are(_are(_is_line, 2)), _rows, "not a list of pairs"),
+    "tuple[tuple[str, str, str], ...]": (_are(_are(_is_line, 3)), _rows, "not a list of sources and destinations"),
+}
+"""How a field is checked, made and complained about, by its annotation."""
+_SHAPES: Final[dict[str, type[Any]]] = {
+    shape.__name__: shape
+    for shape in (VaultWiring, UsageWiring, Limits, GateWiring, ShieldWiring, PolicyTiers, HostPorts, Planned)
+}
+_ADDED: Final = {
+    "Sidecar": {"loopback_ports", "host_ports", "mounts", "network", "planned"},
+    "VaultWiring": {"usage", "ssh_scope"},
+    "GateWiring": {"upstream"},
+    "ShieldWiring": {"resolvers"},
+}
+"""Fields that sidecars of earlier versions do not have."""
 
 
-def _vault(raw: dict[str, Any]) -> VaultWiring:
-    return VaultWiring(
-        db_path=_path(raw, "db_path"),
-        routes_path=_path(raw, "routes_path"),
-        audit_path=_path(raw, "audit_path"),
-        passphrase_file=None if raw["passphrase_file"] is None else _path(raw, "passphrase_file"),
-        ssh_scope=None if raw.get("ssh_scope") is None else _text(raw, "ssh_scope"),
-        usage=None if raw.get("usage") is None else _usage(_keys(raw["usage"], UsageWiring, "usage")),
-    )
-
-
-def _usage(raw: dict[str, Any]) -> UsageWiring:
-    if type(raw["started"]) not in (int, float) or not 0 <= raw["started"] < 1e12:
-        raise SidecarError("usage: started is not a time", hint=_RELAUNCH)
-    try:
-        limits = [Limits.parse(_keys(raw[key], Limits, key), key) for key in ("task_limits", "project_limits")]
-    except VaultError as error:
-        raise SidecarError(error.message, hint=_RELAUNCH) from error
-    return UsageWiring(
-        journal=_path(raw, "journal"),
-        task=_text(raw, "task"),
-        started=raw["started"],
-        prices=None if raw["prices"] is None else _path(raw, "prices"),
-        task_limits=limits[0],
-        project_limits=limits[1],
-    )
-
-
-def _gate(raw: dict[str, Any]) -> GateWiring:
-    name, digest = _text(raw, "name"), _text(raw, "token_sha256")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", name) or not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise SidecarError("gate: unusable name or token digest", hint=_RELAUNCH)
-    upstream = None if raw.get("upstream") is None else _text(raw, "upstream")
-    return GateWiring(mirror=_path(raw, "mirror"), name=name, token_sha256=digest, upstream=upstream)
-
-
-def _with_resolvers(raw: object) -> object:
-    return {"resolvers": [], **raw} if isinstance(raw, dict) else raw
-
-
-def _shield(raw: dict[str, Any]) -> ShieldWiring:
-    enforcement = raw["enforcement"]
-    if enforcement not in ("filter", "airlock"):
-        raise SidecarError("shield: enforcement is neither filter nor airlock", hint=_RELAUNCH)
-    tiers = _keys(raw["tiers"], PolicyTiers, "tiers")
-    return ShieldWiring(
-        enforcement=enforcement,
-        audit_path=_path(raw, "audit_path"),
-        tiers=PolicyTiers(**{tier: _lines(tiers, tier) for tier in tiers}),
-        resolvers=_lines(raw, "resolvers"),
-    )
-
-
-def _keys(
-    raw: object, shape: type[Any], where: str, optional: frozenset[str] | set[str] = frozenset()
-) -> dict[str, Any]:
-    if not isinstance(raw, dict) or set(raw) | optional != set(shape.__slots__):
+def _read(shape: type[Any], raw: Any, where: str) -> Any:
+    """Return the value of class `shape` that a JSON object describes; raises SidecarError."""
+    annotations = {field.name: str(field.type) for field in fields(shape)}
+    if not isinstance(raw, dict) or set(raw) | _ADDED.get(shape.__name__, set()) != set(annotations):
         raise SidecarError(f"{where}: keys are missing or unknown", hint=_RELAUNCH)
-    return raw
-
-
-def _text(raw: dict[str, Any], key: str) -> str:
-    value = raw[key]
-    if not isinstance(value, str) or "\0" in value or len(value) > 4096:
-        raise SidecarError(f"{key}: not a text", hint=_RELAUNCH)
-    return value
-
-
-def _path(raw: dict[str, Any], key: str) -> Path:
-    path = Path(_text(raw, key))
-    if not path.is_absolute() or ".." in path.parts:
-        raise SidecarError(f"{key}: not an absolute path", hint=_RELAUNCH)
-    return path
-
-
-def _lines(raw: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = raw[key]
-    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise SidecarError(f"{key}: not a list of lines", hint=_RELAUNCH)
-    return tuple(value)
+    if shape is Limits:
+        try:
+            return Limits.parse(raw, where)
+        except VaultError as error:
+            raise SidecarError(error.message, hint=_RELAUNCH) from error
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        kind = annotations[name].removesuffix(" | None")
+        if value is None and kind != annotations[name]:
+            values[name] = None
+        elif kind in _SHAPES:
+            values[name] = _read(_SHAPES[kind], value, name)
+        else:
+            check, make, problem = _KINDS[kind]
+            if not check(value):
+                raise SidecarError(f"{where}: {name} is {problem}", hint=_RELAUNCH)
+            values[name] = make(value)
+    return shape(**values)

@@ -42,6 +42,15 @@ def is_in_container(pid: int) -> bool | None:
     return theirs[0] != mine[0] or not outside
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a socket, None if there is none: a successor's at the same path has others."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
 @contextmanager
 def address(path: Path) -> Iterator[str]:
     """Give an address for `path` that fits a socket address however long the path is."""

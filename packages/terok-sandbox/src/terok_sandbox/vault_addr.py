@@ -20,10 +20,12 @@ SERVICE_PORTS: Final = frozenset(
 )
 
 CONTAINER_RUNTIME_DIR: Final = "/run/terok"
-CONTAINER_VAULT_SOCKET: Final = "/run/terok/vault.sock"
+VAULT_SOCKET: Final = "vault.sock"
+SSH_SOCKET: Final = "ssh-agent.sock"
+CONTAINER_VAULT_SOCKET: Final = f"{CONTAINER_RUNTIME_DIR}/{VAULT_SOCKET}"
 CONTAINER_VAULT_CA: Final = "/run/terok/vault-ca.pem"
 """Certificate that clients must trust to use LOOPBACK_VAULT_TLS_URL."""
-CONTAINER_SSH_SOCKET: Final = "/run/terok/ssh-agent.sock"
+CONTAINER_SSH_SOCKET: Final = f"{CONTAINER_RUNTIME_DIR}/{SSH_SOCKET}"
 
 GUEST_SSH_PORT: Final = 22
 """Where the SSH server of a microVM listens inside; Podman publishes it on the host's loopback."""

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from terok_executor.auth.container import ContainerLogin
-from terok_executor.auth.errors import LoginError
 from terok_executor.auth.session import LOGIN_SECONDS, AuthSession
-from terok_executor.credentials import DEFAULT_SET, store_api_key, store_credential
-from terok_executor.errors import RequestError
+from terok_executor.credentials import DEFAULT_SET, store_credential, store_key
+from terok_executor.errors import LoginError, RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.podman import OnLine, silent
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.routes import write_routes
-from terok_executor.roster.types import Agent, Provider
+from terok_executor.roster.types import Agent
 
 API_KEY = "api-key"
 
@@ -62,7 +61,7 @@ class Authenticator:
 
     def store_key(self, key: str) -> str:
         """Store an API key and return what to tell the person; RequestError for text that cannot be one."""
-        store_api_key(self._config, self.provider, key, self._set)
+        store_key(self._config, self.provider, key, self._set)
         return self._stored("API key")
 
     def session(
@@ -98,7 +97,7 @@ class Authenticator:
         return self._stored("sign-in" if kind == "oauth" else "key")
 
     def _stored(self, what: str) -> str:
-        write_routes(self._config.routes_path, self.roster.providers)
+        self.roster.ensure_vault_routes(self._config)
         return f"stored the {what} of {self.provider.label} in the vault, set {self._set}"
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from terok_util import FileError, ensure_dir, namespace_runtime_dir
 
-from terok_executor.auth.errors import LoginError
-from terok_executor.auth.extract import MAX_FILE_BYTES, extract
+from terok_executor.auth.credential_files import MAX_FILE_BYTES, extract
 from terok_executor.auth.files import read_inside, shred_tree
 from terok_executor.auth.session import LOGIN_SECONDS
+from terok_executor.errors import LoginError
 from terok_executor.integrations.sandbox import PolicyTiers, RunSpec, Sandbox, Sharing, VolumeSpec, Wiring
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.types import Agent, LoginSpec
@@ -94,7 +94,7 @@ class ContainerLogin:
 
     def collect(self) -> dict[str, Any]:
         """Return the credential of the first credential file there is."""
-        return extract_credential(
+        return read_credential(
             self._agent, {m.container_path: self._directory / m.host_dir for m in self._agent.mounts}
         )
 
@@ -115,7 +115,7 @@ class ContainerLogin:
             shred_tree(directory)
 
 
-def extract_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:
+def read_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, Any]:
     """Return the credential a sign-in has left; `directories` are the host's, by their place in the container.
 
     Raises LoginError if there is no credential file, CredentialShapeError if it is not as the roster says.

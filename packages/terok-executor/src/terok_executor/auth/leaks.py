@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import os
 import stat
+import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from terok_executor.auth.extract import SECRET_FIELDS
+from terok_util import safe_text
+from terok_util.process import PIPE, find_tool, kill_tree, spawn
+
 from terok_executor.auth.files import walk_inside
+from terok_executor.credentials import SECRET_FIELDS
+from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import MIN_SECRET, Patterns, SandboxConfig, open_vault
 
+LOOKED_AT = ("/workspace", "/home/dev", "/tmp")  # noqa: S108 - in the container
+_MAX_WORDS = 4096
 _CHUNK = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -58,7 +65,7 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     return found
 
 
-def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
+def scan_trees(secrets: Iterable[Secret], roots: Iterable[Path], *, remove: bool = False) -> list[Leak]:
     """Return the files below `roots` that hold a secret; with `remove` they are removed.
 
     A file that cannot be read counts as one without secrets: it is not this user's. FileError if somebody moves
@@ -73,6 +80,37 @@ def scan_leaked_credentials(secrets: Iterable[Secret], roots: Iterable[Path], *,
                 gone = remove and bool(found) and _unlink(name, parent)
                 path = str(root.joinpath(*names, name))
                 leaks += [leak_of(secret, path, removed=gone) for secret in found]
+    return leaks
+
+
+def scan_container(name: str, secrets: Iterable[Secret], directories: Iterable[str] = LOOKED_AT) -> list[Leak]:
+    """Return the files of a container, running or not, that hold a secret; ExecutorError if it cannot be read."""
+    known = list(secrets)
+    return [leak for directory in directories for leak in _scan(name, directory, known)]
+
+
+def _scan(name: str, directory: str, secrets: list[Secret]) -> list[Leak]:
+    process = spawn([find_tool("podman"), "cp", f"{name}:{directory}", "-"], stdout=PIPE, stderr=PIPE)
+    leaks = []
+    try:
+        if process.stdout is None or not process.stdout.peek(1):  # type: ignore[attr-defined]
+            said = process.stderr.read(_MAX_WORDS).decode("utf-8", "replace") if process.stderr else ""
+            if "no such file" in said or "no such container" in said:
+                return []  # it has no such directory, or has been removed meanwhile
+            raise ExecutorError(f"the files of container {name} cannot be read: {safe_text(said.strip(), limit=300)}")
+        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is not None:
+                    path = f"{directory.rsplit('/', 1)[0]}/{safe_text(member.name, limit=500)}"
+                    leaks += [leak_of(secret, path, container=name) for secret in secrets_in(pieces(content), secrets)]
+    except (tarfile.TarError, OSError) as error:
+        raise ExecutorError(f"the files of container {name} cannot be read: {error}") from None
+    finally:
+        kill_tree(process)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
     return leaks
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from terok_util import yaml
 
-from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.auth.json_edit import set_key
+from terok_executor.errors import ConfigPatchError
 
 MAX_TEXT = 512 * 1024
 

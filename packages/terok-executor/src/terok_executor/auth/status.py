@@ -90,7 +90,7 @@ def judge(
 def _account(credential: Mapping[str, Any]) -> str | None:
     email = credential.get("email")
     if not email and credential.get("id_token"):
-        from terok_executor.auth.extract import claims  # few credentials have one
+        from terok_executor.auth.credential_files import claims  # few credentials have one
 
         email = (claims(str(credential["id_token"])) or {}).get("email")
     return email if isinstance(email, str) and email else None

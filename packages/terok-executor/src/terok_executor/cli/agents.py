@@ -12,7 +12,8 @@ from terok_executor.roster.roster import AgentRoster, about
 if TYPE_CHECKING:
     from terok_executor.image.lock import Lock
     from terok_executor.image.update import Move
-    from terok_executor.roster.types import Installed, Provider
+    from terok_executor.roster.provider import Provider
+    from terok_executor.roster.types import Installed
 
 MAX_BYTES = 4 * 1024 * 1024
 """Of a lock file."""
@@ -29,7 +30,7 @@ def update(agents: list[str], check: bool, into: str | None, as_json: bool) -> i
     """Move agents, or tools by name, to the newest versions, with files in the configuration directory or another."""
     from terok_executor.image.lock import LOCK_FILE, Lock, load_lock, parse_lock
     from terok_executor.image.update import write_moves
-    from terok_executor.roster.selection import parse_selection
+    from terok_executor.roster.roster import parse_selection
 
     roster = AgentRoster.load()
     known: dict[str, Installed] = {**roster.agents, **roster.tools}
@@ -94,7 +95,7 @@ def set_agents(selection: str) -> int:
 
 def print_schema(kind: str) -> int:
     """Print the JSON Schema of roster files."""
-    from terok_executor.roster.json_schema import shipped_schema
+    from terok_executor.roster.loader import shipped_schema
 
     print(shipped_schema(kind), end="")
     return 0

@@ -13,12 +13,10 @@ from terok_util import safe_text
 from terok_util.process import ProcessError, run
 
 from terok_executor.auth.authenticator import API_KEY, Authenticator
-from terok_executor.auth.errors import LoginError
-from terok_executor.auth.output import AuthEvent
-from terok_executor.auth.session import AuthSession
+from terok_executor.auth.session import AuthEvent, AuthSession
 from terok_executor.cli.build import progress
 from terok_executor.credentials import MAX_KEY_LENGTH
-from terok_executor.errors import RequestError
+from terok_executor.errors import LoginError, RequestError
 from terok_executor.image.settings import ImageSettings
 from terok_executor.roster.provider import Provider
 

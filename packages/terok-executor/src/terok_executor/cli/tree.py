@@ -6,8 +6,6 @@ from terok_util import COMPLETIONS, JSON, TAIL, ArgDef, CommandDef
 
 from terok_executor.cli.auth_verbs import AUTH, VAULT_COMMANDS
 
-_CLI = "terok_executor.cli"
-
 _BASE = ArgDef(
     "--base",
     dest="base_image",
@@ -37,7 +35,7 @@ With --json the agent's exit code is in the result, which is printed only if the
 RUN = CommandDef(
     "run",
     help="run an agent on a repository, to its end or in a terminal",
-    handler=f"{_CLI}.run:run",
+    handler="terok_executor.cli.run:run",
     args=(
         ArgDef("agent", metavar="AGENT", help="which agent; see `agents list`"),
         ArgDef("repo", metavar="REPO", nargs="?", help="directory or https URL (default: . without --workspace)"),
@@ -117,7 +115,7 @@ RUN = CommandDef(
 RUN_TOOL = CommandDef(
     "run-tool",
     help="run a sidecar tool on a repository",
-    handler=f"{_CLI}.run:run_tool",
+    handler="terok_executor.cli.run:run_tool",
     args=(
         ArgDef("tool", metavar="TOOL", help="which tool; see `agents list --all`"),
         ArgDef("repo", metavar="REPO", nargs="?", default=".", help="directory or https URL (default: .)"),
@@ -148,13 +146,13 @@ AGENTS = CommandDef(
         CommandDef(
             "list",
             help="list agents, or agents, providers and tools",
-            handler=f"{_CLI}.agents:list_agents",
+            handler="terok_executor.cli.agents:list_agents",
             args=(ArgDef("--all", dest="everything", action="store_true", help="providers and tools too"), JSON),
         ),
         CommandDef(
             "update",
             help="move agents to the newest versions and pin their checksums",
-            handler=f"{_CLI}.agents:update",
+            handler="terok_executor.cli.agents:update",
             args=(
                 ArgDef("agents", nargs="*", metavar="AGENT", help="which agents or tools (default: all agents)"),
                 ArgDef("--check", action="store_true", help="only say what would move; exit code 1 if anything would"),
@@ -165,13 +163,13 @@ AGENTS = CommandDef(
         CommandDef(
             "set",
             help="choose the agents that `build` puts into images",
-            handler=f"{_CLI}.agents:set_agents",
+            handler="terok_executor.cli.agents:set_agents",
             args=(ArgDef("selection", metavar="SELECTION", help="all, a,b or all,-x"),),
         ),
         CommandDef(
             "schema",
             help="print the JSON Schema of agent, provider or tool files, for editors",
-            handler=f"{_CLI}.agents:print_schema",
+            handler="terok_executor.cli.agents:print_schema",
             args=(ArgDef("kind", choices=("agent", "provider", "tool"), help="which kind of file"),),
         ),
     ),
@@ -180,7 +178,7 @@ AGENTS = CommandDef(
 BUILD = CommandDef(
     "build",
     help="build the images of one or more agents",
-    handler=f"{_CLI}.build:build",
+    handler="terok_executor.cli.build:build",
     args=(
         ArgDef("agents", nargs="*", metavar="AGENT", help="agents to put into the image (default: all)"),
         ArgDef("--agents", dest="selection", metavar="LIST", help="the same as a selection: a,b or --agents=all,-x"),
@@ -195,7 +193,7 @@ BUILD = CommandDef(
 PREFLIGHT = CommandDef(
     "preflight",
     help="check whether a run of an agent would start",
-    handler=f"{_CLI}.preflight:preflight",
+    handler="terok_executor.cli.preflight:preflight",
     args=(
         ArgDef("agent", metavar="AGENT", help="which agent"),
         ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
@@ -210,13 +208,13 @@ PREFLIGHT = CommandDef(
 LIST = CommandDef(
     "list",
     help="list containers",
-    handler=f"{_CLI}.listing:list_containers",
+    handler="terok_executor.cli.listing:list_containers",
     args=(ArgDef("--sizes", action="store_true", help="what each task takes up on disk"), JSON),
 )
 LOGS = CommandDef(
     "logs",
     help="show what an agent has printed",
-    handler=f"{_CLI}.listing:logs",
+    handler="terok_executor.cli.listing:logs",
     args=(
         _NAME,
         ArgDef("-f/--follow", action="store_true", help="keep following"),
@@ -227,13 +225,13 @@ LOGS = CommandDef(
 LOGIN = CommandDef(
     "login",
     help="open a terminal in a running container (tmux)",
-    handler=f"{_CLI}.containers:login",
+    handler="terok_executor.cli.containers:login",
     args=(_NAME,),
 )
 START = CommandDef(
     "start",
     help="start a stopped container again",
-    handler=f"{_CLI}.containers:start",
+    handler="terok_executor.cli.containers:start",
     args=(
         _NAME,
         ArgDef("-p/--prompt", metavar="TEXT", group="prompt", help="take up the agent's conversation with this"),
@@ -244,19 +242,19 @@ START = CommandDef(
 DOCTOR = CommandDef(
     "doctor",
     help="check running containers: keys, tokens, addresses",
-    handler=f"{_CLI}.listing:doctor",
+    handler="terok_executor.cli.listing:doctor",
     args=(ArgDef("name", metavar="NAME", nargs="?", help="one container (default: all that run)"), JSON),
 )
 STOP = CommandDef(
     "stop",
     help="stop a container; its work is handed to the gate first",
-    handler=f"{_CLI}.containers:stop",
+    handler="terok_executor.cli.containers:stop",
     args=(_NAME, ArgDef("--timeout", type=int, default=20, metavar="SECONDS", help="then it is killed (default: 20)")),
 )
 RM = CommandDef(
     "rm",
     help="remove a container and everything kept for it; its work is handed to the gate first",
-    handler=f"{_CLI}.containers:remove",
+    handler="terok_executor.cli.containers:remove",
     args=(
         _NAME,
         ArgDef("--force", action="store_true", help="also if work is lost with it, without stopping it first"),
@@ -265,24 +263,26 @@ RM = CommandDef(
 DELIVER = CommandDef(
     "deliver",
     help="hand the work of a container that has ended to the gate",
-    handler=f"{_CLI}.containers:deliver",
+    handler="terok_executor.cli.containers:deliver",
     args=(
         _NAME,
         ArgDef("--rm", dest="remove", action="store_true", help="remove the container if nothing is left in it"),
         JSON,
     ),
 )
-SETUP = CommandDef("setup", help="prepare this host and write the provider routes", handler=f"{_CLI}.setup:setup")
+SETUP = CommandDef(
+    "setup", help="prepare this host and write the provider routes", handler="terok_executor.cli.setup:setup"
+)
 UNINSTALL = CommandDef(
     "uninstall",
     help="remove what set-up installed, and the images",
-    handler=f"{_CLI}.setup:uninstall",
+    handler="terok_executor.cli.setup:uninstall",
     args=(ArgDef("--keep-images", action="store_true", help="leave the images"),),
 )
 SHOW_CONFIG = CommandDef(
     "show-config",
     help="print the effective configuration, without secrets",
-    handler=f"{_CLI}.setup:show_config",
+    handler="terok_executor.cli.setup:show_config",
     args=(JSON,),
 )
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from terok_util import FileError, safe_text, show
 
-from terok_executor.auth.container_leaks import scan_container
-from terok_executor.auth.leaks import Leak, scan_leaked_credentials, vault_secrets
+from terok_executor.auth.leaks import Leak, scan_container, scan_trees, vault_secrets
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import Sandbox, SandboxConfig
 from terok_executor.paths import mounts_dir
@@ -27,7 +26,7 @@ def clean(paths: list[str], containers: bool, remove: bool, as_json: bool) -> in
     tasks = sorted(mounts_dir().iterdir()) if mounts_dir().is_dir() else []
     for root in (*tasks, *extra):
         try:
-            leaks += scan_leaked_credentials(secrets, [root], remove=remove)
+            leaks += scan_trees(secrets, [root], remove=remove)
         except FileError as error:  # the others are looked through all the same
             print(f"error: {safe_text(error.message)}; `terok-executor rm` removes a task", file=sys.stderr)
             failed = True

@@ -44,8 +44,9 @@ from terok_executor.image.render import (
 )
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import cache_dir
+from terok_executor.roster.install import PipStage
 from terok_executor.roster.roster import AgentRoster
-from terok_executor.roster.types import Installed, PipStage, Tool
+from terok_executor.roster.types import Installed, Tool
 
 BUILD_SECONDS = 3600.0
 

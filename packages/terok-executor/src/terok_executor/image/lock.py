@@ -12,7 +12,7 @@ from terok_util import namespace_config_dir, read_file
 
 from terok_executor.errors import RosterFileError
 from terok_executor.paths import RESOURCES
-from terok_executor.roster.types import DownloadStage, NpmStage, PipStage
+from terok_executor.roster.install import DownloadStage, NpmStage, PipStage
 
 LOCK_FILE = "lock.json"
 ARCHITECTURES = ("x64", "arm64")

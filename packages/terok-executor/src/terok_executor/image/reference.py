@@ -35,6 +35,7 @@ _RPM_BASES = re.compile(
     r"(?:docker\.io/)?(?:[a-z0-9.-]+(?::[0-9]+)?/)?(?:[a-z0-9-]+/)*"
     r"(?:fedora|centos|almalinux|rockylinux|rocky|ubi[0-9]*|oraclelinux|amazonlinux|podman/stable)(?:[/:@-]|$)"
 )
+_DEB_BASES = re.compile(r"mmdebstrap:|(?:[a-z0-9.-]+(?::[0-9]+)?/)?(?:[a-z0-9-]+/)*(?:debian|ubuntu)(?:[:@-]|$)")
 _RPM_TAG = re.compile(r":[^/]*(?:ubi[0-9]|rockylinux|centos|fedora|el[0-9]|rhel)[^/]*$")
 _GPU_VENDOR = re.compile(r"(?:^|/)(?:nvidia|nvcr\.io|rocm|intel)/")
 
@@ -63,6 +64,13 @@ class BaseReference:
 def detect_family(base: str) -> Family:
     """Return the package family a base reference speaks of; `deb` where it says nothing."""
     return "rpm" if _RPM_BASES.match(base) or _RPM_TAG.search(base) else "deb"
+
+
+def known_family(base: str) -> Family | None:
+    """Return the package family of a base reference that is known, None for any other."""
+    if detect_family(base) == "rpm":
+        return "rpm"
+    return "deb" if _DEB_BASES.match(base) else None
 
 
 def check_family(text: str | None, base: str) -> Family:

@@ -14,8 +14,9 @@ from terok_executor.image.context import CONTAINER_PROTOCOL, PROTOCOL_LABEL, Bui
 from terok_executor.image.lock import Lock, download_urls, pip_requirements
 from terok_executor.image.reference import Family
 from terok_executor.paths import RESOURCES
+from terok_executor.roster.install import StagedFile
 from terok_executor.roster.template import fill
-from terok_executor.roster.types import Agent, Installed, StagedFile, Tool
+from terok_executor.roster.types import Agent, Installed, Tool
 
 _COMMON_PACKAGES = ("ca-certificates", "curl", "git", "jq", "less", "python3", "ripgrep", "tmux")
 L0_PACKAGES = {

@@ -12,10 +12,12 @@ with lazy_imports(globals()):
     from terok_sandbox import CONTAINER_VAULT_SOCKET as CONTAINER_VAULT_SOCKET
     from terok_sandbox import LOOPBACK_VAULT_PORT as LOOPBACK_VAULT_PORT
     from terok_sandbox import MIN_SECRET as MIN_SECRET
+    from terok_sandbox import PLAIN_HINT as PLAIN_HINT
     from terok_sandbox import BadCredential as BadCredential
     from terok_sandbox import Budget as Budget
     from terok_sandbox import ByteProcess as ByteProcess
     from terok_sandbox import CheckVerdict as CheckVerdict
+    from terok_sandbox import Claim as Claim
     from terok_sandbox import ContainerRuntime as ContainerRuntime
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import DoctorCheck as DoctorCheck
@@ -58,11 +60,15 @@ with lazy_imports(globals()):
     from terok_sandbox import examine as examine
     from terok_sandbox import expiry as expiry
     from terok_sandbox import find_git as find_git
+    from terok_sandbox import is_branch as is_branch
+    from terok_sandbox import is_plain as is_plain
+    from terok_sandbox import is_time_zone as is_time_zone
     from terok_sandbox import make_sidecar as make_sidecar
     from terok_sandbox import open_vault as open_vault
     from terok_sandbox import parse_policy_line as parse_policy_line
     from terok_sandbox import parse_routes as parse_routes
     from terok_sandbox import policy_tiers as policy_tiers
+    from terok_sandbox import profile_path as profile_path
     from terok_sandbox import profile_tiers as profile_tiers
     from terok_sandbox import provision_session as provision_session
     from terok_sandbox import pusher as pusher
@@ -76,8 +82,3 @@ with lazy_imports(globals()):
     from terok_sandbox import scope_for as scope_for
     from terok_sandbox import seed_workspace as seed_workspace
     from terok_sandbox import uncommitted as uncommitted
-    from terok_sandbox.launch.cdi import installed_cdi_devices as installed_cdi_devices
-    from terok_sandbox.launch.check import check_spec as check_spec
-    from terok_sandbox.launch.gpu import gpu_args as gpu_args
-    from terok_sandbox.launch.mounts import check_mount_sources as check_mount_sources
-    from terok_sandbox.shield.profiles import profile_path as profile_path

@@ -21,10 +21,6 @@ from terok_executor.integrations.sandbox import (
     SSHManager,
     VolumeSpec,
     Wiring,
-    check_mount_sources,
-    check_spec,
-    gpu_args,
-    installed_cdi_devices,
     open_vault,
     policy_tiers,
     profile_path,
@@ -35,10 +31,10 @@ from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import apply_patches, write_config_files
 from terok_executor.launch.task_start import (
-    claim_name,
     claimed_task,
     make_record,
     mirror,
+    name_refusals,
     seed_workspace_from_clone_cache,
 )
 from terok_executor.launch.timezone import host_timezone
@@ -53,8 +49,9 @@ if TYPE_CHECKING:
     from terok_executor.launch.request import AgentRequest, AgentRun
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
+    from terok_executor.roster.provider import Provider
     from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Installed, Provider
+    from terok_executor.roster.types import Installed
 
 
 def start_agent(
@@ -101,8 +98,8 @@ def start_agent(
     )
     on_line(f"starting {task.name}")
     state_dirs = (mount.host_dir for one in run.installed for mount in one.mounts)
-    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs):
-        sandbox.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
+    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs) as claim:
+        claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
         remove_tree(task_dir(task.name) / "workspace")
     return record
@@ -128,20 +125,18 @@ def _check_launch(sandbox: Sandbox, roster: AgentRoster, run: AgentRun) -> RunSp
     request, config, name = run.request, sandbox.config, run.task.name
     mounted = ((request.workspace, WORKSPACE), (request.shared_dir, request.shared_mount))
     volumes = tuple(VolumeSpec(source, target) for source, target in mounted if source is not None)
-    spec = request.spec(name, run.command, volumes=volumes)
-    check_spec(spec)
-    check_mount_sources(spec.volumes, config)
-    gpu_args(spec.gpus, installed_cdi_devices() if spec.gpus else (), runtime="")
+    wiring = Wiring(scope=run.task.scope, ssh_scope=request.ssh_scope)
+    spec = request.spec(name, run.command, volumes=volumes, wiring=wiring)
+    with name_refusals(name):
+        sandbox.check(spec, new_name=request.name is not None)
     run_budget(config.budget, request.budget)
     for profile in config.shield_profiles if request.profiles is None else request.profiles:
         profile_path(profile, config.config_dir)
     if request.policy is not None:
         policy_tiers(request.policy)
-    sandbox.supervision.check_setup(config)
     for provider in (run.provider, *_tool_providers(roster, run).values()):
         require_credential(config, provider, request.credential_set)
     _check_values(config, request.env)
-    claim_name(sandbox, name, certain=request.name is not None)
     return spec
 
 
@@ -210,9 +205,8 @@ def _complete(
     apply_patches(assembled.patches)
     lines = run.allow + (upstream_lines(direct) if direct is not None else ())
     opened = profile_tiers(config, spec.image, request.profiles, lines, request.policy)
-    wiring = Wiring(
-        scope=task.scope,
-        ssh_scope=request.ssh_scope,
+    wiring = replace(
+        spec.wiring,
         budget=run_budget(config.budget, request.budget),
         dossier={"task": task.id, "agent": run.agent.name},
         gate=GateWiring.for_token(source.gate.path, task.scope, token, upstream) if source is not None else None,

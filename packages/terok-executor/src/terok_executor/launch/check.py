@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
-from terok_executor.integrations.sandbox import GateError, resolve_repo, scope_for
+from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
 from terok_executor.launch.env import CONTAINER_TASK_DIR, template_values
 from terok_executor.launch.identity import check_authorship
-from terok_executor.launch.instructions import parse_md_agent, resolve_instructions
+from terok_executor.launch.instructions import instructions_for, read_subagent
 from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.launch.timezone import check_timezone
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
-_PROJECT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 _OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/terok")
 """Where images and containers have what they need."""
 _PUBLIC_URL = re.compile(
@@ -45,9 +44,6 @@ _OWN_VARIABLE = re.compile(
     re.IGNORECASE,
 )
 """Names of what terok sets itself or its start script relies on, and of what would lead programs around the wall."""
-_BRANCH = re.compile(
-    r"(?!HEAD\Z|refs/)(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|\.$|/$))[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}"
-)
 
 
 def check_task(request: LaunchRequest) -> Task:
@@ -56,7 +52,7 @@ def check_task(request: LaunchRequest) -> Task:
     repo, scope = _check_repo(request)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"invalid time-out {request.timeout}: use 1 to {MAX_TIMEOUT} seconds")
-    if request.branch is not None and not _BRANCH.fullmatch(request.branch):
+    if request.branch is not None and not is_branch(request.branch):
         raise RequestError(f"not a branch name: {request.branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
     check_timezone(request.timezone)
     task_id = request.task_id or secrets.token_hex(6)
@@ -83,7 +79,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     task = check_task(request)
     _check_kind(request, task.repo)
     _check_variables(request.env, agent, roster)
-    subagents = tuple(parse_md_agent(path) for path in request.subagents)
+    subagents = tuple(read_subagent(path) for path in request.subagents)
     if len({one.name for one in subagents}) < len(subagents):
         raise RequestError("two sub-agents have the same name", hint="`name:` in the front matter is what counts")
     frontend = find_frontend(agent, roster) if request.web else None
@@ -97,7 +93,7 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         prompt=f"{prompt}\n\n{mapped.prompt_extra}" if prompt and mapped.prompt_extra else prompt,
         model=mapped.model,
         authorship=check_authorship(request.authorship, request.human_name, request.human_email),
-        instructions=resolve_instructions(request.instructions, agent.name),
+        instructions=instructions_for(request.instructions, agent.name),
         subagents=subagents if agent.subagents_dir is not None else (),
         command=_command(agent, frontend, request, mapped),
         continue_command=_continue_command(agent, request, mapped),
@@ -119,8 +115,8 @@ def find_frontend(agent: Agent, roster: AgentRoster) -> Tool | None:
 
 def _check_repo(request: LaunchRequest) -> tuple[RepoSource | None, str]:
     """Return what is cloned and its scope."""
-    if request.project_id and not _PROJECT.fullmatch(request.project_id):
-        raise RequestError(f"not a project name: {request.project_id[:60]!r}", hint="use letters, digits and . _ -")
+    if request.project_id and not is_plain(request.project_id):
+        raise RequestError(f"invalid project name {request.project_id[:60]!r}", hint=PLAIN_HINT)
     if request.repo is None:
         return None, "workspace"
     try:

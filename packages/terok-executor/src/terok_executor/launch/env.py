@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from terok_executor.auth.phantom import phantom_text
+from terok_executor.auth.credential_files import phantom_text
 from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
@@ -17,9 +17,10 @@ from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK
 from terok_executor.launch.request import WORKSPACE, AgentRun
 from terok_executor.launch.task_files import ConfigPatch, filled_tree
 from terok_executor.launch.timezone import check_timezone
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
-from terok_executor.roster.types import Agent, Installed, Provider, Tool
+from terok_executor.roster.types import Agent, Installed, Tool
 
 CONTAINER_TASK_DIR = "/home/dev/.terok"
 SEED_MOUNT = "/var/lib/terok/seed.git"

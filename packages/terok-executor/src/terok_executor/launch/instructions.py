@@ -27,7 +27,7 @@ def bundled_default_instructions() -> str:
     return (RESOURCES / "instructions.md").read_text("utf-8")
 
 
-def resolve_instructions(value: Instructions, agent: str, *, appended: str = "") -> str:
+def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> str:
     """Return the text one agent gets.
 
     None stands for the bundled text; a text of one's own replaces it, and `_inherit` in a list stands for it. In a
@@ -58,6 +58,7 @@ def read_instructions(path: Path) -> str:
 
 MAX_SUBAGENT_BYTES = 256 * 1024
 _SUBAGENT_HINT = "start it with ---, name: …, description: …, ---"
+FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -77,14 +78,14 @@ class SubAgent:
         return cls(*_named(head, "sub-agent", None), text)
 
 
-def parse_md_agent(path: Path) -> SubAgent:
+def read_subagent(path: Path) -> SubAgent:
     """Read a definition; its front matter has to say `description` and may say `name`, else the file's is taken.
 
     Raises RequestError, naming the file, for anything else.
     """
     label = f"sub-agent {path}"
     text = read_text(path, MAX_SUBAGENT_BYTES, what=label)
-    match = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", text, re.DOTALL)
+    match = FRONT_MATTER.match(text)
     if match is None:
         raise RequestError(f"{label}: there is no front matter between two lines of ---", hint=_SUBAGENT_HINT)
     try:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import RepoSource, SecurityClass
     from terok_executor.launch.identity import Authorship
     from terok_executor.launch.instructions import SubAgent
-    from terok_executor.roster.types import Agent, Installed, Provider, Tool
+    from terok_executor.roster.provider import Provider
+    from terok_executor.roster.types import Agent, Installed, Tool
 
 WORKSPACE = "/workspace"
 SHARED_MOUNT = "/shared"

@@ -9,21 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
+from terok_util import TerokError, remove_tree, safe_text
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import ContainerState, GitGate, NameTaken, seed_workspace, uncommitted
+from terok_executor.integrations.sandbox import GitGate, NameTaken, seed_workspace, uncommitted
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
-from terok_executor.paths import clone_cache_dir, state_dir, task_dir
+from terok_executor.paths import clone_cache_dir, task_dir
 
 if TYPE_CHECKING:
     from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import GateSyncResult, RepoSource, Sandbox, SandboxConfig
+    from terok_executor.integrations.sandbox import Claim, GateSyncResult, RepoSource, Sandbox, SandboxConfig
     from terok_executor.launch.request import LaunchRequest, Task
 
 
-LAUNCH_LOCK_SECONDS = 300.0
 MAX_NOTES = 5
 
 
@@ -74,25 +73,32 @@ def _start_notes(gate: GitGate, synced: GateSyncResult, heads: Mapping[str, str]
 @contextmanager
 def claimed_task(
     sandbox: Sandbox, record: RunRecord, *, prompt: str | None = None, state_dirs: Iterable[str] = ()
-) -> Iterator[Path]:
-    """Claim the name of a run, write its task's files and yield their directory while the block launches it.
+) -> Iterator[Claim]:
+    """Claim the name of a run and write its task's files; the block launches the container with the claim it is given.
 
     On any error in the block all of it is removed again. RequestError for a name in use.
     """
     name = record.container
     directory = task_dir(name)
-    ensure_dir(state_dir())
-    # Two runs asked for under one name: the second must not take the first one's token and files away.
-    with FileLock(state_dir() / "launch.lock", timeout=LAUNCH_LOCK_SECONDS), ExitStack() as undo:
-        claim_name(sandbox, name)
+    with name_refusals(name), sandbox.claim(name) as claim, ExitStack() as undo:
+        if directory.exists():  # of a container that was removed by other means
+            _discard_files(sandbox, name)
         undo.callback(_discard_files, sandbox, name)
         prepare_task_dir(directory, prompt=prompt, state_dirs=state_dirs)
         save_record(directory, record)
-        try:
-            yield directory
-        except NameTaken:
-            raise _taken(name) from None
+        yield claim
         undo.pop_all()
+
+
+@contextmanager
+def name_refusals(name: str) -> Iterator[None]:
+    """Turn the sandbox's refusal of a name in use into a RequestError that names the executor's own commands."""
+    try:
+        yield
+    except NameTaken:
+        raise RequestError(
+            f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
+        ) from None
 
 
 def make_record(
@@ -116,27 +122,6 @@ def make_record(
         timeout=request.timeout,
         heads=dict(source.heads) if source is not None else {},
         **more,
-    )
-
-
-def claim_name(sandbox: Sandbox, name: str, *, certain: bool = False) -> None:
-    """Refuse a name in use; clear away what a container removed by other means has left, its tokens above all.
-
-    Podman, which refuses a second container of a name itself, is asked only if there are files of one, or to be
-    `certain` before work is done that takes long.
-    """
-    left = sandbox.config.sidecar_path(name).exists() or task_dir(name).exists()
-    if (left or certain) and sandbox.runtime.container(name).state != ContainerState.MISSING:
-        raise _taken(name)
-    if sandbox.config.sidecar_path(name).exists():
-        sandbox.rm(name)
-    if task_dir(name).exists():
-        _discard_files(sandbox, name)
-
-
-def _taken(name: str) -> RequestError:
-    return RequestError(
-        f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
     )
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from terok_executor.errors import RequestError
-
-_ZONE = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}")
+from terok_executor.integrations.sandbox import is_time_zone
 
 
 def check_timezone(name: str | None, *, known: bool = True) -> str | None:
@@ -18,7 +16,7 @@ def check_timezone(name: str | None, *, known: bool = True) -> str | None:
 
     If it has to be `known`, it is one that this host has too. What the host itself is set to need not be.
     """
-    if name and (not _ZONE.fullmatch(name) or (known and not _known(name))):
+    if name and (not is_time_zone(name) or (known and not _known(name))):
         raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
     return name
 
@@ -45,4 +43,4 @@ def host_timezone(
         candidates.append(named.read_text("ascii").strip())
     with suppress(OSError):
         candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
-    return next((text for text in candidates if _ZONE.fullmatch(text)), None)
+    return next((text for text in candidates if is_time_zone(text)), None)

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from terok_executor.credentials import require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, check_spec, open_vault
+from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, open_vault
 from terok_executor.launch.check import check_task
 from terok_executor.launch.env import task_volumes, tool_parts
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import write_config_files
-from terok_executor.launch.task_start import claim_name, claimed_task, make_record, mirror
+from terok_executor.launch.task_start import claimed_task, make_record, mirror, name_refusals
 from terok_executor.launch.timezone import host_timezone
+from terok_executor.paths import task_dir
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, time_limit
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from terok_executor.launch.request import Task, ToolRequest
     from terok_executor.launch.task_files import RunRecord
     from terok_executor.launch.task_start import Mirrored
+    from terok_executor.roster.provider import Provider
     from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Provider
 
 
 def start_tool(
@@ -49,12 +50,11 @@ def start_tool(
     if task.repo is None:
         raise RequestError("there is nothing to work on", hint="name a repository")
     words = (tool.binary, *(request.tool_args or tool.args))
-    spec = request.spec(task.name, (INIT, *time_limit(request.timeout), *words))
-    check_spec(spec)
-    sandbox.supervision.check_setup(config)
+    spec = request.spec(task.name, (INIT, *time_limit(request.timeout), *words), wiring=Wiring(scope=task.scope))
+    with name_refusals(task.name):
+        sandbox.check(spec, new_name=request.name is not None)
     if provider is not None:
         require_credential(config, provider, request.credential_set)
-    claim_name(sandbox, task.name, certain=request.name is not None)
     image = image or ImageBuilder(request.base_image, request.family, on_line=on_line).build_sidecar(tool)
     source = mirror(config, task.repo, task.scope, request.branch, on_line) if request.gate else None
     record = make_record(
@@ -68,7 +68,8 @@ def start_tool(
         branch=request.branch or "",
     )
     on_line(f"starting {task.name}: {shlex.join(words)}")
-    with claimed_task(sandbox, record, state_dirs=(mount.host_dir for mount in tool.mounts)) as directory:
+    directory = task_dir(task.name)
+    with claimed_task(sandbox, record, state_dirs=(mount.host_dir for mount in tool.mounts)) as claim:
         secret = _real_secret(config, provider, request.credential_set) if provider else ""
         env, files = tool_parts(tool, roster, secret, directory)
         write_config_files(files)
@@ -82,7 +83,7 @@ def start_tool(
             volumes=task_volumes(directory, tool),
             wiring=_wiring(task, token, source, hosts),
         )
-        sandbox.run(spec, hooks)
+        claim.run(spec, hooks)
     return record
 
 

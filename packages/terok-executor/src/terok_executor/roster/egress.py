@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
 from terok_executor.integrations.sandbox import SandboxError, endpoint, parse_policy_line
-from terok_executor.roster.types import Provider
+from terok_executor.roster.provider import Provider
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import RepoSource

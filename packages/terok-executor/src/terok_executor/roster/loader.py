@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import remembered
 
 from terok_executor.errors import RosterFileError
+from terok_executor.integrations.sandbox import PLAIN_HINT, is_plain
 from terok_executor.paths import RESOURCES, cache_dir, user_roster_dir
 from terok_executor.reading import read_bytes
 
@@ -46,6 +47,11 @@ def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     from terok_executor.roster import provider
 
     return _load("providers", (provider,), user_dir)
+
+
+def shipped_schema(kind: str) -> str:
+    """Return the shipped JSON Schema."""
+    return (RESOURCES / "schema" / f"{kind}.schema.json").read_text("utf-8")
 
 
 def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> dict[str, Any]:
@@ -86,8 +92,5 @@ def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
 
 
 def _check_name(path: Path) -> None:
-    stem = path.stem
-    if not stem.isascii() or not stem.replace("-", "").isalnum() or stem != stem.lower() or len(stem) > 32:
-        raise RosterFileError(
-            f"{path}: the file name is the entry's name", hint="use up to 32 lower-case letters, digits and dashes"
-        )
+    if not is_plain(path.stem):
+        raise RosterFileError(f"{path}: the file name, which is the entry's name, is invalid", hint=PLAIN_HINT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,14 +12,16 @@ from terok_util import lean_dataclass
 
 from terok_executor.errors import RosterError
 from terok_executor.paths import user_roster_dir
-from terok_executor.roster.selection import parse_selection
-from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Provider, Tool
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, Tool
 
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import Route, SandboxConfig
 
     AGENT_PROVIDERS: Mapping[str, Agent]
     """The agents as this process first read them, by name."""
+
+ALL = "all"
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -174,6 +176,29 @@ class AgentRoster:
             f"neither a provider nor an agent: {name!r}",
             hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
         )
+
+
+def parse_selection(text: str, known: Iterable[str], extra: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names a selection stands for, sorted; RosterError for an unknown name or an empty outcome.
+
+    `extra` names may be chosen too, but are not part of `all`.
+    """
+    names, more = frozenset(known), frozenset(extra)
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    excluded = {word[1:] for word in words if word.startswith("-")}
+    included = {word for word in words if not word.startswith("-")}
+    unknown = sorted((excluded | included) - names - more - {ALL})
+    if unknown:
+        raise RosterError(
+            f"unknown agent in the selection: {unknown[0][:40]!r}",
+            hint=f"known: all, {', '.join(sorted(names | more))}",
+        )
+    wished = frozenset(included) - {ALL}
+    chosen = names | wished if ALL in included or not included else wished
+    left = tuple(sorted(chosen - excluded))
+    if not left or ALL in excluded:
+        raise RosterError(f"the selection {text[:80]!r} leaves no agent", hint="for example: all,-demo")
+    return left
 
 
 def about(one: Installed | Provider) -> str:

@@ -9,15 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from terok_util import lean_dataclass
 
 from terok_executor.errors import RequestError
-from terok_executor.roster.install import DownloadStage as DownloadStage
-from terok_executor.roster.install import InstallSpec as InstallSpec
-from terok_executor.roster.install import NpmStage as NpmStage
-from terok_executor.roster.install import PipStage as PipStage
-from terok_executor.roster.install import StagedFile as StagedFile
-from terok_executor.roster.provider import AuthHeader as AuthHeader
-from terok_executor.roster.provider import PhantomShape as PhantomShape
-from terok_executor.roster.provider import Provider as Provider
-from terok_executor.roster.provider import RefreshSpec as RefreshSpec
+from terok_executor.roster.install import InstallSpec
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import (
     DEFAULT_TIMEOUT,
     INIT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from terok_executor.roster.routes import routes_text
 from terok_executor.roster.types import Agent, Tool
 
 KINDS: dict[str, Any] = {"agents": Agent, "providers": Provider, "tools": Tool}
+_COMPLETED = {"name", "label", "binary", "git_identity", "help"}
+"""Keys that a file leaves to its name, see `_completed`."""
 _FREE = ("patch", "phantom", "rules")
 """Keys whose value may be anything: it stays as it is."""
 _MESSAGES = {
@@ -71,6 +74,22 @@ def validate(kind: str, name: str, data: dict[str, Any]) -> Any:
     if "name" in data:
         data = {**data, "name ": data["name"]}  # a file's name is its entry's: as a key it is unknown
     return TypeAdapter(KINDS[kind]).validate_python(_tuples({**_completed(kind, name, data), "name": name}))
+
+
+def schema_text(kind: str) -> str:
+    """Return the JSON Schema of one kind of file, `agent`, `provider` or `tool`, as it is shipped."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **TypeAdapter(KINDS[f"{kind}s"]).json_schema(),
+    }
+    del schema["properties"]["name"]
+    schema["required"] = [key for key in schema["required"] if key not in _COMPLETED]
+    for name, key in (("MountSpec", "label"), ("GitIdentity", "name")):
+        if name in schema.get("$defs", {}):
+            schema["$defs"][name]["required"].remove(key)
+    if help_ := schema["properties"].get("help", {}).get("$ref"):
+        schema["properties"]["help"] = {"anyOf": [{"type": "string"}, {"$ref": help_}]}
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 
 def parse_source(origin: str, text: str) -> RosterSource:

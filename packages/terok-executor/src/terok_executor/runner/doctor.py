@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from terok_util import FileError
 
-from terok_executor.auth.leaks import scan_leaked_credentials, vault_secrets
+from terok_executor.auth.leaks import scan_trees, vault_secrets
 from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
@@ -69,7 +69,7 @@ def judge_address(text: str) -> CheckVerdict:
 
 def _judge_mount(root: Path, config: SandboxConfig) -> CheckVerdict:
     try:
-        found = dict.fromkeys(leak.path for leak in scan_leaked_credentials(vault_secrets(config), [root]))
+        found = dict.fromkeys(leak.path for leak in scan_trees(vault_secrets(config), [root]))
     except FileError as error:
         return CheckVerdict("error", error.message, hint="stop the container and look again")
     if not found:

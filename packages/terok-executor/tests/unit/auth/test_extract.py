@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.auth.errors import CredentialShapeError
-from terok_executor.auth.extract import claims, dig, extract
-from terok_executor.auth.phantom import phantom_text, public_part
+from terok_executor.auth.credential_files import claims, dig, extract, phantom_text
+from terok_executor.credentials import public_part
+from terok_executor.errors import CredentialShapeError
 from terok_executor.roster.loader import load_agents
 from terok_executor.roster.types import CredentialFile
 

@@ -11,9 +11,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.auth.container_leaks import scan_container
 from terok_executor.auth.files import read_inside, shred_tree, walk_inside
-from terok_executor.auth.leaks import Secret, scan_leaked_credentials, secrets_in
+from terok_executor.auth.leaks import Secret, scan_container, scan_trees, secrets_in
 from terok_executor.errors import ExecutorError
 from terok_executor.integrations.sandbox import Patterns
 from terok_executor.runner.storage import tree_bytes
@@ -25,10 +24,7 @@ OTHER = Secret("two", "team", "access_token", Patterns(["another-secret-01234567
 
 
 def found(root: Path, *, remove: bool = False) -> list[tuple[str, str]]:
-    return [
-        (Path(leak.path).name, leak.provider)
-        for leak in scan_leaked_credentials([SECRET, OTHER], [root], remove=remove)
-    ]
+    return [(Path(leak.path).name, leak.provider) for leak in scan_trees([SECRET, OTHER], [root], remove=remove)]
 
 
 def test_secrets_are_found_in_every_spelling_and_removed_on_request_only(tmp_path: Path) -> None:

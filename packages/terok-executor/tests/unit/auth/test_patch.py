@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.auth.patch import patch_text
+from terok_executor.errors import ConfigPatchError
 from terok_util import deep_merge, yaml
 
 KEYS = st.sampled_from(["a", "b", "c d", "é"])

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from terok_executor.auth.errors import CredentialShapeError, LoginError
-from terok_executor.auth.output import AuthEvent, LoginOutput
-from terok_executor.auth.session import AuthSession
+from terok_executor.auth.session import AuthEvent, AuthSession, LoginOutput
+from terok_executor.errors import CredentialShapeError, LoginError
 from terok_executor.roster.types import LoginSpec
 
 SPEC = LoginSpec(

@@ -11,8 +11,8 @@ import pytest
 from terok_executor.errors import BuildError
 from terok_executor.image.lock import Lock, parse_lock
 from terok_executor.image.update import digest_of, fetch, find_moves, move_download, move_pip, pin, write_moves
+from terok_executor.roster.install import DownloadStage
 from terok_executor.roster.loader import load_agents, load_tools
-from terok_executor.roster.types import DownloadStage
 
 AGENTS = load_agents(Path("/nonexistent"))
 TOOLS = load_tools(Path("/nonexistent"))

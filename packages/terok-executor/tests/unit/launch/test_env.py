@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from terok_executor.auth.errors import ConfigPatchError
 from terok_executor.credentials import Phantom
-from terok_executor.errors import RequestError, RosterError
+from terok_executor.errors import ConfigPatchError, RequestError, RosterError
 from terok_executor.launch.check import check_request
 from terok_executor.launch.env import ContainerEnvResult, ContainerEnvSpec, assemble_container_env
 from terok_executor.launch.request import AgentRequest

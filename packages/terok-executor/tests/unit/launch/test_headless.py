@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from terok_executor.cli.following import summary
-from terok_executor.credentials import CredentialMissingError, store_api_key
+from terok_executor.credentials import CredentialMissingError, store_key
 from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import CONTAINER_PROTOCOL
@@ -37,7 +37,7 @@ from terok_sandbox import (
 from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
-from terok_sandbox.gate.upstream import Advertised, Upstream
+from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
 from terok_sandbox.launch.supervision import FakeSupervision
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
@@ -92,7 +92,7 @@ def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         image=IMAGE,
         on_line=said.append,
     )
-    store_api_key(config, runner.roster.provider("anthropic"), KEY)
+    store_key(config, runner.roster.provider("anthropic"), KEY)
     return Host(runner, runtime, supervision, config, repo, envs, said)
 
 
@@ -128,7 +128,7 @@ def test_an_online_project_is_told_its_upstream_and_let_through_to_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = "https://forge.example.org:8443/group/project"
-    monkeypatch.setattr(Upstream, "advertised", lambda *_, **__: Advertised({}, {}, None))
+    monkeypatch.setattr(UpstreamRepository, "advertised", lambda *_, **__: Advertised({}, {}, None))
     host.runner.start(host.request(repo=address, security_class="online"))
     env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
     assert env["CODE_REPO"] == address
@@ -161,7 +161,7 @@ def test_profiles_are_the_configured_ones_unless_a_run_names_its_own(host: Host)
     assert allowed("task-a") == ("+ mirror.example.org",)
     assert allowed("task-b", profiles=("other",)) == ("+ other.example.org",)
     assert allowed("task-c", profiles=()) == ()
-    with pytest.raises(SandboxError, match="no profile 'none'"):
+    with pytest.raises(SandboxError, match="unknown profile 'none'"):
         host.runner.start(host.request(name="task-d", profiles=("none",)))
     assert len(host.envs) == 3
 
@@ -400,7 +400,7 @@ def test_no_page_no_container(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(host.runner.sandbox, "stream_logs", lambda *_, **__: True)
     monkeypatch.setattr("terok_executor.runner.agent_runner.serve_page", fail)
-    store_api_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
+    store_key(host.config, host.runner.roster.provider("openrouter"), "sk-or-v1-key")
     with pytest.raises(ExecutorError, match="served"):
         host.runner.run_web(str(host.repo), provider="opencode", name="task-1")
     assert not host.runtime.container("task-1").running
@@ -558,7 +558,7 @@ def test_without_the_gate_the_upstream_is_open_and_nothing_is_delivered(host: Ho
 def test_a_tool_has_a_token_of_its_own_and_its_provider_s_credential_is_needed(host: Host) -> None:
     with pytest.raises(CredentialMissingError, match="github"):
         host.runner.start(host.request(tools=("gh",)))
-    store_api_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
+    store_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
     host.runner.start(host.request(tools=("gh",)))
     env = dict(line.split("=", 1) for line in host.envs[0].splitlines())
     with open_vault(host.config) as vault:
@@ -587,7 +587,7 @@ def test_a_flood_of_branches_does_not_hold_up_the_result(host: Host) -> None:
 def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Host) -> None:
     with pytest.raises(CredentialMissingError):
         host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-1")
-    store_api_key(host.config, host.runner.roster.provider("coderabbit"), "cr-" + "r" * 36)
+    store_key(host.config, host.runner.roster.provider("coderabbit"), "cr-" + "r" * 36)
     host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-1", tool_args=["review", "--all"])
     assert "CODERABBIT_API_KEY=cr-" in host.envs[0]
     (plan,) = host.runtime.plans
@@ -599,7 +599,7 @@ def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Ho
 
 
 def test_a_limit_the_agent_has_no_option_for_is_said_and_put_into_the_prompt(host: Host) -> None:
-    store_api_key(host.config, host.runner.roster.provider("openai"), KEY)
+    store_key(host.config, host.runner.roster.provider("openai"), KEY)
     notes: list[str] = []
     host.runner._on_line = notes.append
     host.runner.start(host.request(agent="codex", max_turns=4))
@@ -801,7 +801,7 @@ def test_a_variable_that_would_defeat_a_wall_is_refused_before_anything_is_built
 
 
 def test_no_variable_that_a_container_is_given_can_be_overwritten(host: Host) -> None:
-    store_api_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
+    store_key(host.config, host.runner.roster.provider("github"), "ghp_" + "r" * 36)
     host.runner.start(host.request(tools=("gh",), shared_dir=host.repo, timezone="UTC", authorship="human-agent",
                                    human_name="Ann", human_email="ann@x"))  # fmt: skip
     names = [line.partition("=")[0] for line in host.envs[0].splitlines()]

@@ -7,8 +7,8 @@ from terok_executor.errors import RequestError
 from terok_executor.launch.instructions import (
     MAX_BYTES,
     bundled_default_instructions,
+    instructions_for,
     read_instructions,
-    resolve_instructions,
 )
 
 OURS = bundled_default_instructions().strip()
@@ -29,17 +29,17 @@ OURS = bundled_default_instructions().strip()
     ],
 )
 def test_what_an_agent_is_told(value: object, expected: str) -> None:
-    assert resolve_instructions(value, "claude").strip() == expected  # type: ignore[arg-type]
+    assert instructions_for(value, "claude").strip() == expected  # type: ignore[arg-type]
 
 
 def test_a_project_s_text_follows() -> None:
-    assert resolve_instructions("mine", "x", appended="project\n") == "mine\n\nproject\n"
+    assert instructions_for("mine", "x", appended="project\n") == "mine\n\nproject\n"
 
 
 @pytest.mark.parametrize("value", [[1], {"_default": [None]}, "x" * (MAX_BYTES + 1)])
 def test_what_is_refused(value: object) -> None:
     with pytest.raises(RequestError):
-        resolve_instructions(value, "x")  # type: ignore[arg-type]
+        instructions_for(value, "x")  # type: ignore[arg-type]
 
 
 def test_a_file_is_read_whole_or_refused(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def test_defaults(request_: AgentRequest) -> None:
         {"family": "apk"},
         {"subagents": (Path("/no/such/file.md"),)},
         {"project_id": "../x"},
+        {"project_id": "My.Project"},
         {"max_turns": 0},
         {"timezone": "Europe/Berlin\nX=1"},
         {"timezone": "../etc"},

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 from terok_executor.errors import RequestError
-from terok_executor.launch.instructions import MAX_BYTES, parse_md_agent
+from terok_executor.launch.instructions import MAX_BYTES, read_subagent
 
 GOOD = "---\nname: reviewer\ndescription: Reviews\ntools: Read\n---\nLook closely.\n"
 
 
 def test_a_definition_is_handed_on_whole(tmp_path: Path) -> None:
     (tmp_path / "x.md").write_text(GOOD)
-    parsed = parse_md_agent(tmp_path / "x.md")
+    parsed = read_subagent(tmp_path / "x.md")
     assert (parsed.name, parsed.description, parsed.text) == ("reviewer", "Reviews", GOOD)
     (tmp_path / "plain.md").write_text("---\ndescription: d\n---\n")
-    assert parse_md_agent(tmp_path / "plain.md").name == "plain"
+    assert read_subagent(tmp_path / "plain.md").name == "plain"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,6 @@ def test_a_definition_is_handed_on_whole(tmp_path: Path) -> None:
 def test_what_is_none(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "x.md").write_text(text)
     with pytest.raises(RequestError, match=reason):
-        parse_md_agent(tmp_path / "x.md")
+        read_subagent(tmp_path / "x.md")
     with pytest.raises(RequestError, match="cannot be read"):
-        parse_md_agent(tmp_path / "missing.md")
+        read_subagent(tmp_path / "missing.md")

@@ -57,11 +57,16 @@ def test_one_bad_file_is_an_error_not_a_smaller_roster(tmp_path: Path) -> None:
         load_providers(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["Upper.yaml", "dot.ted.yaml", "a b.yaml", "x" * 40 + ".yaml"])
+@pytest.mark.parametrize("name", ["Upper.yaml", ".hidden.yaml", "-dash.yaml", "a b.yaml", "x" * 64 + ".yaml"])
 def test_a_file_name_has_to_be_a_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("label: x\n")
     with pytest.raises(RosterError, match="file name"):
         load_providers(tmp_path)
+
+
+def test_a_provider_may_be_called_what_the_vault_calls_one(tmp_path: Path) -> None:
+    (tmp_path / "my.own_one-2.yaml").write_text("auth: {api_key: {}}\nupstream: http://127.0.0.1:1\n")
+    assert "my.own_one-2" in load_providers(tmp_path)
 
 
 @given(st.text(max_size=200))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from terok_executor.roster.loader import load_agents
 from terok_executor.roster.types import Agent
-from terok_sandbox.gate.inspect.paths import judge_path
+from terok_sandbox.gate.inspect.paths import check_path
 
 TOOL = Path(__file__).parents[5] / "tools/agent_names.py"
 BUNDLED = load_agents(Path("/nonexistent"))
@@ -27,7 +27,7 @@ def test_settings_of_every_bundled_agent_are_shown_to_the_reviewer(agent: Agent)
         name = PurePosixPath(agent.instructions_file).name
         places += [name, f"docs/{name}"]
     for place in places:
-        assert [finding.rule for finding in judge_path(place)] == ["agent-settings"], place
+        assert [finding.rule for finding in check_path(place)] == ["agent-settings"], place
 
 
 def test_the_gate_has_the_names_of_the_roster_as_it_is() -> None:

@@ -8,8 +8,8 @@ from terok_executor.errors import RosterError
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.routes import routes_text, write_routes
+from terok_sandbox.vault.request_parts import RequestTarget
 from terok_sandbox.vault.routes import parse_routes
-from terok_sandbox.vault.target import Target
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def test_what_may_be_asked_and_where_the_token_may_stand_are_written_in_yaml(tmp
     route = AgentRoster({}, load_providers(tmp_path)).vault_routes["gitlab"]
     assert route.token_in == {"basic", "private-token"}
     asked = {"/api/v4/projects/7": "page=1", "/a/b.git/info/refs": "service=git-upload-pack", "/api/v4/users": None}
-    allowed = {path: route.allows("GET", Target(path, query)) for path, query in asked.items()}
+    allowed = {path: route.allows("GET", RequestTarget(path, query)) for path, query in asked.items()}
     assert allowed == {"/api/v4/projects/7": True, "/a/b.git/info/refs": True, "/api/v4/users": False}
-    assert not route.allows("DELETE", Target("/api/v4/projects/7", "page=1"))
+    assert not route.allows("DELETE", RequestTarget("/api/v4/projects/7", "page=1"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_executor.errors import RosterError
-from terok_executor.roster.selection import parse_selection
+from terok_executor.roster.roster import parse_selection
 
 KNOWN = ("demo", "claude", "codex")
 

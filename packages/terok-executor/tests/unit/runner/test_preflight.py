@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from terok_executor.credentials import store_api_key
+from terok_executor.credentials import store_key
 from terok_executor.errors import RosterError
 from terok_executor.roster.loader import load_agents, load_providers
 from terok_executor.roster.roster import AgentRoster
@@ -37,14 +37,14 @@ def test_a_bare_host_is_told_every_command_it_needs(preflight: Preflight) -> Non
 
 
 def test_a_stored_credential_is_found(preflight: Preflight) -> None:
-    store_api_key(SandboxConfig(), ROSTER.provider("anthropic"), "sk-ant-api03-key")
+    store_key(SandboxConfig(), ROSTER.provider("anthropic"), "sk-ant-api03-key")
     check = preflight.check_credentials()
     assert check.ok
     assert check.message == "Anthropic: api key in set default"
 
 
 def test_an_ssh_key_is_looked_for_and_not_needed(preflight: Preflight) -> None:
-    store_api_key(SandboxConfig(), ROSTER.provider("anthropic"), "sk-ant-api03-key")
+    store_key(SandboxConfig(), ROSTER.provider("anthropic"), "sk-ant-api03-key")
     check = preflight.check_ssh_key()
     assert (check.ok, check.needed, check.fix) == (False, False, "terok-executor sandbox ssh add standalone")
     assert not preflight.run(), "the sandbox is not set up"

@@ -1,7 +1,7 @@
 """Desktop notifications over D-Bus (org.freedesktop.Notifications): every call bounded, every signal checked.
 
-A signal counts when it comes from the very connection that took the notification; what else is on the bus may not
-press a button.
+A signal counts only if it comes from the connection that took the notification, so that no other program on the bus
+can press a button.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CRITICAL: Final = 2
 
 
 class DesktopUnavailable(ClearanceError):
-    """There is no session bus, or nobody on it shows notifications."""
+    """The session bus is missing, or nobody on it shows notifications."""
 
 
 class Desktop:
@@ -78,7 +78,7 @@ class Desktop:
         return int(reply.body[0])
 
     async def withdraw(self, number: int) -> None:
-        """Close a notification if it is open."""
+        """Close a notification, if it is still open."""
         with suppress(DesktopUnavailable):
             await self._call(NAME, PATH, NAME, "CloseNotification", "u", [number])
 

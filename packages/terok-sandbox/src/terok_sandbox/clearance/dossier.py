@@ -1,17 +1,15 @@
-"""The dossier of a container: a small file beside its state."""
+"""The dossier of a container: a small file of texts about its task, beside its state."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from terok_util import atomic_write
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config import SandboxConfig
 
 DOSSIER_FILE: Final = "dossier.json"
 _MAX_DOSSIER: Final = 16 * 1024
@@ -29,7 +27,7 @@ def read_dossier(path: Path) -> dict[str, str]:
 
 
 def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, str]) -> None:
-    """Replace `texts` in what questions say of a container, such as the name of its task.
+    """Replace `texts` in the dossier of a container, such as the name of its task.
 
     The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
     has none, and gets none. Raises `OSError` when it cannot be written.

@@ -1,4 +1,4 @@
-"""The errors of clearance.
+"""Errors of clearance.
 
 ::
 
@@ -17,11 +17,11 @@ from terok_sandbox.errors import SandboxError
 
 
 class ClearanceError(SandboxError):
-    """Base of what clearance raises on purpose."""
+    """Base of the errors that clearance raises."""
 
 
 class UnknownRequest(ClearanceError):
-    """No such request waits: it was answered, has expired, or never was."""
+    """No such request waits: it was answered, has expired, or never existed."""
 
 
 class TargetMismatch(ClearanceError):

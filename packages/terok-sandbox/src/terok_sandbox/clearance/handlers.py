@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def watch(*, as_json: bool, container: str | None) -> None:
     """Ask in this terminal, or print events as JSON lines."""
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
+    from terok_sandbox.clearance.client import MultiSocketSubscriber
 
     config = SandboxConfig.load()
     async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:
@@ -37,7 +37,7 @@ async def watch(*, as_json: bool, container: str | None) -> None:
 
 
 def list_waiting(*, as_json: bool, container: str | None) -> None:
-    """Print what waits now."""
+    """Print the questions that wait now."""
     sockets = gateway_sockets(SandboxConfig.load(), container)
     if container is not None and not sockets:
         raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
@@ -54,7 +54,7 @@ def list_waiting(*, as_json: bool, container: str | None) -> None:
 
 
 def allow(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
-    """Allow what a request asks for."""
+    """Allow the target of a request."""
     _decide(request, _verdict("allow", once, minutes, task, project, reason))
 
 

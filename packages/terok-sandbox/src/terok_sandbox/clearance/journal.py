@@ -107,7 +107,7 @@ def snapshot(queue: ClearanceQueue) -> Iterator[dict[str, Any]]:
 
 
 def replay(lines: Iterable[bytes], queue: ClearanceQueue) -> None:
-    """Apply the rows of a journal in order; skip anything else."""
+    """Apply the rows of a journal in order; unreadable rows are skipped."""
     skipped = 0
     for line in lines:
         try:

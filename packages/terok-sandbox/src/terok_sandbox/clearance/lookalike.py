@@ -1,4 +1,4 @@
-"""Facts about a name for the person who decides: its registrable domain, and the names it may imitate."""
+"""Facts about a name for the person who may allow it: its registrable domain, and the name it may imitate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SHARED: Final = frozenset(
         *("ngrok-free.app", "trycloudflare.com", "readthedocs.io", "blogspot.com", "fly.dev", "onrender.com"),
     }
 )
-"""Domains whose sub-domains belong to different people; the name below them is what counts."""
+"""Domains whose sub-domains belong to different people; the name below them counts."""
 
 
 def registrable_domain(name: str) -> str:
-    """Return the part of `name` that somebody registered: what a person should read first.
+    """Return the part of `name` that somebody registered, which a person should read first.
 
     A short list of registries stands in for the public suffix list: where it errs, the result is a longer or shorter
     tail of the same name. Addresses and single labels are returned unchanged.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Any, Final, Literal, Self
 
 from terok_util.text import safe_text
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
 from terok_sandbox.clearance.lookalike import is_punycode, registrable_domain
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
 
 Action = Literal["allow", "deny"]
 Duration = Literal["once", "minutes", "task", "project"]
@@ -28,7 +26,7 @@ ONCE_SECONDS: Final = 60
 """How long "once" opens for new connections; those that were made live on."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Target:
     """A destination that the container wanted to reach.
 
@@ -62,7 +60,7 @@ class Target:
         return "tcp 443 and 80" if self.port is None else f"{self.proto} {self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ClearanceRequest:
     """One question. Times are seconds since the epoch; `why` is the reason for the refusal.
 
@@ -140,7 +138,7 @@ class ClearanceRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Verdict:
     """An answer. `minutes` belongs to the duration `minutes` alone; `reason` reaches the agent."""
 

@@ -14,17 +14,17 @@ from typing import Final
 
 from terok_util import TerokError
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.desktop import Desktop, DesktopUnavailable
 from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 from terok_sandbox.clearance.present import body, headline, plain
-from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.config import SandboxConfig
 
 _log = logging.getLogger(__name__)
 
 MAX_SHOWN: Final = 4
-"""Notifications at the same time; what else waits is counted in the last one."""
+"""Notifications at the same time; the last one counts the questions without one."""
 DEBOUNCE: Final = 0.7
 """Seconds after it appeared in which a notification cannot be allowed: a click meant for what was there before."""
 RETRY: Final = 15.0
@@ -80,7 +80,7 @@ class Notifier:
             await self._take(await self._subscriber.next_event())
 
     async def leave(self) -> None:
-        """Withdraw what is shown: what waits stays denied."""
+        """Withdraw all notifications: waiting questions stay denied."""
         for task in self._acts:
             task.cancel()
         for bubble in list(self._bubbles.values()):

@@ -23,7 +23,7 @@ def headline(request: ClearanceRequest) -> str:
 
 
 def details(request: ClearanceRequest) -> list[str]:
-    """Return what a person should know before answering, one safe line each."""
+    """Return the facts that a person should know before answering, one safe line each."""
     target = request.target
     lines = [f"target: {target}" + (f" ({target.address})" if target.name and target.address else "")]
     lines.append(f"opens: {target.services}")

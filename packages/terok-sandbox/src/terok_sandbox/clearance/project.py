@@ -7,20 +7,16 @@ project's next container may do.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
 from terok_sandbox.clearance.errors import ClearanceError
-from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.sidecar import PolicyTiers, Sidecar
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.clearance.model import ClearanceRequest, Target, Verdict
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.sidecar import PolicyTiers
 
 MAX_LINES: Final = 500
 _LOCK_TIMEOUT: Final = 5.0

@@ -1,7 +1,7 @@
 """The queue of one container's questions: a state machine without I/O, bounded in memory, closed by default.
 
 A question waits until it is answered or expires; both end it, and only an answer that names the request and its target
-counts, once. For a few seconds after an answer its target is not asked for again: what is in flight settles.
+counts, once. For a few seconds after an answer its target is not asked for again, until refusals on their way are over.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Key = tuple[str, int | None, str]
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """The limits of one container's requests: waiting at once, at a burst, then per minute; times in seconds."""
+    """Limits on the questions of one container: waiting at once, at a burst, then by the minute; times in seconds."""
 
     waiting: int = 32
     burst: float = 20.0

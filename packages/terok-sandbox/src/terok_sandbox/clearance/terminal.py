@@ -18,9 +18,9 @@ from terok_sandbox.clearance.present import details, headline, outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from terok_sandbox.clearance.client import MultiSocketSubscriber
     from terok_sandbox.clearance.events import ClearanceEvent
     from terok_sandbox.clearance.model import Duration
-    from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 
 HELP: Final = """\
 a N [SCOPE] [REASON]   allow request N
@@ -104,7 +104,7 @@ class Terminal:
             self._write(f"{event.container}: {event.count} lines were lost, type l for what waits")
 
     async def obey(self, line: str) -> bool:
-        """Do what one typed line says; `False` to leave."""
+        """Carry out one typed line; return `False` to leave."""
         try:
             command = parse_command(line)
             if command.kind == "decide" and command.verdict is not None:
@@ -119,7 +119,7 @@ class Terminal:
             return True
 
     def list(self) -> None:
-        """Print what waits."""
+        """Print the waiting questions."""
         numbered = [(self._numbers.get((one.container, one.id), 0), one) for one in self._subscriber.waiting]
         for number, request in numbered:
             self._write(f"[{number}] {headline(request)}: {safe_text(str(request.target))}")

@@ -5,23 +5,19 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util import TerokError
 from terok_util.text import safe_text
 
 from terok_sandbox.clearance.errors import ClearanceError, HubUnavailable
-from terok_sandbox.clearance.model import ClearanceRequest
+from terok_sandbox.clearance.model import ClearanceRequest, Verdict
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.control_client import ask, read_reply, send_request
 from terok_sandbox.shield.errors import NoAnswer
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.clearance.model import Verdict
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.shield.protocol import Fields
+from terok_sandbox.shield.protocol import Fields
 
 MAX_CONTAINERS: Final = 256
 MAX_WAITING: Final = 1024

@@ -1,12 +1,11 @@
-"""The verbs that sandbox a container which somebody starts with podman themselves: prepare, cleanup."""
+"""Verbs for a container that somebody starts with `podman run` of their own: prepare, cleanup."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING
 
-from terok_util import UsageError
+from terok_util import UsageError, show
 
 from terok_sandbox.cli.containers import allow_line, warn
 from terok_sandbox.launch.spec import RunSpec, Wiring
@@ -36,7 +35,7 @@ def prepare(
     credentials: Sequence[str] | None,
     as_json: bool,
 ) -> None:
-    """Print the arguments and variables to give one's own `podman run`."""
+    """Print the arguments and variables for a `podman run` of one's own."""
     from terok_sandbox.launch.registry_hosts import profile_tiers
 
     sandbox = Sandbox(warn=warn)
@@ -53,23 +52,19 @@ def prepare(
             vault=bool(credentials),
             gate=_gate(sandbox.config, gate, token) if gate else None,
             enforcement="airlock" if airlock else None,
-            tiers=profile_tiers(sandbox.config, None, profiles, [allow_line(one) for one in allow or ()], policy),
+            tiers=profile_tiers(sandbox.config, None, profiles, [allow_line(target) for target in allow or ()], policy),
         ),
     )
     arguments = sandbox.pre_start_args(spec)
     env = {"TEROK_GATE_URL": sandbox.gate_url(gate, token)} if gate else {}
     if credentials:
         env |= _tokens(sandbox.config, name, credentials)
-    if as_json:
-        print(json.dumps({"name": name, "args": arguments, "env": env}, indent=1))
-        return
-    print(shlex.join(arguments))
-    for variable, value in env.items():
-        print(f"{variable}={shlex.quote(value)}")
+    lines = (shlex.join(arguments), *(f"{variable}={shlex.quote(value)}" for variable, value in env.items()))
+    show({"name": name, "args": arguments, "env": env}, as_json, lines)
 
 
 def cleanup(*, name: str) -> None:
-    """Take back what prepare made."""
+    """Revoke the tokens and remove the files that prepare made."""
     Sandbox(warn=warn).cleanup(name)
     print(name)
 
@@ -79,7 +74,7 @@ def _gate(config: SandboxConfig, scope: str, token: str) -> GateWiring:
 
     mirror = mirror_path(config.gate_base_path, scope)
     if not mirror.is_dir():
-        raise UsageError(f"there is no mirror {scope}", hint="see `terok-sandbox gate list`")
+        raise UsageError(f"no mirror {scope}", hint="see `terok-sandbox gate list`")
     return GateWiring.for_token(mirror, scope, token)
 
 

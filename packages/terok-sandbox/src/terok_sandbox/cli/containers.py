@@ -1,17 +1,18 @@
-"""The verbs about containers: run, start, stop, rm, list."""
+"""Verbs about containers: run, start, stop, rm, list."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from terok_util import UsageError
+from terok_util import UsageError, show
 from terok_util.text import safe_text
 
+from terok_sandbox.errors import ContainerNotFound
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox.sandbox import Sandbox
@@ -21,6 +22,7 @@ from terok_sandbox.values.launch import VolumeSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from terok_sandbox.sandbox.listing import SandboxRow
     from terok_sandbox.values.launch import OptOut
 
 
@@ -74,7 +76,7 @@ def run(
             vault=ssh_scope is not None,
             ssh_scope=ssh_scope,
             enforcement="airlock" if airlock else None,
-            tiers=_tiers(sandbox, image, profiles, [allow_line(one) for one in allow or ()], policy),
+            tiers=_tiers(sandbox, image, profiles, [allow_line(target) for target in allow or ()], policy),
         ),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -126,16 +128,18 @@ def remove(*, names: Sequence[str]) -> int:
 
 def list_all(*, as_json: bool) -> None:
     """Print the containers."""
-    from terok_sandbox.sandbox.listing import BARE, list_sandboxes
+    from terok_sandbox.sandbox.listing import list_sandboxes
 
     sandbox = Sandbox()
     rows = list_sandboxes(sandbox.config, sandbox.runtime)
-    if as_json:
-        print(json.dumps([row._asdict() for row in rows], indent=1))
-        return
-    for row in rows:
-        state = BARE if row.bare else f"{row.state:10} {'supervised' if row.supervised else '-':12}"
-        print(f"{row.name:32} {state:23} {safe_text(row.image)}")
+    show(rows, as_json, map(_line, rows))
+
+
+def _line(row: SandboxRow) -> str:
+    from terok_sandbox.sandbox.listing import BARE
+
+    state = BARE if row.bare else f"{row.state:10} {'supervised' if row.supervised else '-':12}"
+    return f"{row.name:32} {state:23} {row.image}"
 
 
 def parse_env(settings: Sequence[str]) -> dict[str, str]:
@@ -144,7 +148,7 @@ def parse_env(settings: Sequence[str]) -> dict[str, str]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals and name not in os.environ:
-            raise UsageError(f"{name!r} is not set here", hint="write -e NAME=VALUE")
+            raise UsageError(f"{name!r} is not set here", hint="use -e NAME=VALUE")
         result[name] = value if equals else os.environ[name]
     return result
 
@@ -153,7 +157,7 @@ def parse_volume(text: str) -> VolumeSpec:
     """Return the volume written as `HOST:CONTAINER` or `HOST:CONTAINER:ro`."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts) or parts[2:] not in ([], ["ro"]):
-        raise UsageError(f"invalid volume {text!r}", hint="write HOST:CONTAINER or HOST:CONTAINER:ro")
+        raise UsageError(f"invalid volume {text!r}", hint="use HOST:CONTAINER or HOST:CONTAINER:ro")
     return VolumeSpec(Path(parts[0]).absolute(), parts[1], read_only=len(parts) == 3)
 
 
@@ -163,24 +167,25 @@ def allow_line(target: str) -> str:
 
     line = f"+ {target}"
     if any(character.isspace() for character in target) or parse_policy_line(line, source="--allow") is None:
-        raise UsageError(f"invalid target {target!r}", hint="write HOST:PORT")
+        raise UsageError(f"invalid target {target!r}", hint="use HOST:PORT")
     return line
 
 
 def _follow(sandbox: Sandbox, name: str, container_id: str, *, remove: bool) -> int:
-    def show(line: str) -> None:
+    def show_line(line: str) -> None:
         print(safe_text(line), flush=True)
 
     left = remove
     try:
         if remove:
-            code = sandbox.follow_to_removal(name, container_id, show)
+            code = sandbox.follow_to_removal(name, container_id, show_line)
             left = False
             return code
-        followed = sandbox.runtime.container(name).follow_logs(show, timeout=LONGEST)
+        followed = sandbox.runtime.container(name).follow_logs(show_line, timeout=LONGEST)
         return sandbox.wait_for_exit(name) if followed is None else followed
     except (KeyboardInterrupt, SystemExit):
-        sandbox.stop(name)
+        with suppress(ContainerNotFound):  # it ended by itself meanwhile
+            sandbox.stop(name)
         raise
     finally:
         if left:
@@ -188,10 +193,10 @@ def _follow(sandbox: Sandbox, name: str, container_id: str, *, remove: bool) -> 
 
 
 def _unwind(number: int, _frame: object) -> NoReturn:
-    """End as at Ctrl-C, with what was started."""
+    """End as at Ctrl-C, taking the container along."""
     raise SystemExit(128 + number)
 
 
 def warn(line: str) -> None:
-    """Tell the user, on standard error, what could not be done."""
+    """Print a warning on standard error."""
     print(f"terok-sandbox: {safe_text(line)}", file=sys.stderr)

@@ -1,22 +1,21 @@
-"""The verb doctor: every check in turn, and the safe repairs."""
+"""The verb doctor: all checks, and the safe repairs."""
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError
+from terok_util import TerokError, show
 from terok_util.process import run
 from terok_util.text import safe_text
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, Finding, doctor_exit_code, examine
+from terok_sandbox.doctor.check import CheckVerdict, Finding, direct_check, doctor_exit_code, examine
 from terok_sandbox.doctor.containers import container_checks
 from terok_sandbox.doctor.host import host_checks
 from terok_sandbox.doctor.state import state_checks
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterable, Iterator
 
 _WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
 FIX_TIMEOUT = 120.0
@@ -29,20 +28,20 @@ def doctor(*, as_json: bool, fix: bool) -> int:
         for finding in wanted:
             _fix(finding)
         findings = diagnose()
-    if as_json:
-        print(json.dumps({"checks": [finding.as_dict() for finding in findings]}, indent=1))
-        return doctor_exit_code(findings)
-    for finding in findings:
-        where = f"{finding.container}: " if finding.container else ""
-        word = _WORDS[finding.verdict.severity]
-        print(f"{word:8}{where}{finding.check.label}: {safe_text(finding.verdict.detail)}")
-        if finding.verdict.severity != "ok" and finding.verdict.hint:
-            print(f"{'':8}hint: {finding.verdict.hint}")
+    show({"checks": [finding.as_dict() for finding in findings]}, as_json, _lines(findings))
     return doctor_exit_code(findings)
 
 
+def _lines(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        where = f"{finding.container}: " if finding.container else ""
+        yield f"{_WORDS[finding.verdict.severity]:8}{where}{finding.check.label}: {finding.verdict.detail}"
+        if finding.verdict.severity != "ok" and finding.verdict.hint:
+            yield f"{'':8}hint: {finding.verdict.hint}"
+
+
 def diagnose() -> list[Finding]:
-    """Return what every check found; what cannot be asked is a finding too."""
+    """Return the findings of all checks; a question that cannot be answered is a finding too."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.podman import PodmanRuntime
     from terok_sandbox.sandbox.listing import list_sandboxes
@@ -68,11 +67,11 @@ def diagnose() -> list[Finding]:
 
 def _failed(category: str, label: str, error: TerokError) -> Finding:
     verdict = CheckVerdict("error", error.message, error.hint or "")
-    return Finding(DoctorCheck(category=category, label=label, evaluate=lambda *_: verdict), verdict)
+    return Finding(direct_check(category, label, verdict), verdict)
 
 
 def _fix(finding: Finding) -> None:
-    """Run the repair; what it says goes to standard error, so that `--json` stays JSON."""
+    """Run the repair and report on standard error, so that `--json` stays JSON."""
     command = finding.check.fix_cmd
     print(f"fix: {' '.join(command)} ({finding.check.fix_description})", file=sys.stderr)
     program = [sys.executable, "-P", "-m", "terok_sandbox"] if command[0] == "terok-sandbox" else [command[0]]

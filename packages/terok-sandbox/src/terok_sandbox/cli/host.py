@@ -1,4 +1,4 @@
-"""The verbs about this host: setup, uninstall."""
+"""Verbs about this host: setup, uninstall."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _show_recovery_key(config: SandboxConfig) -> None:
 
 
 def uninstall() -> None:
-    """Take away what setup installed."""
+    """Remove everything that setup installed."""
     from terok_sandbox.setup.stages import run_uninstall
 
     run_uninstall(SandboxConfig.load(), _report)

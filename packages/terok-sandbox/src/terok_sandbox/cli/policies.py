@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util.commands.output import show, show_row
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy import Decision
 from terok_sandbox.shield.wall import Destination, Wall
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from terok_sandbox.shield.policy import Decision
 
 _RECENT = 5
 _VERDICTS = {"blocked": "deny", "refused": "deny", "allowed": "allow", "passed": "allow"}

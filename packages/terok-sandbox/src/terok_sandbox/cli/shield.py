@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util.commands.output import show, show_row
 from terok_util.text import safe_text
 
 from terok_sandbox.sandbox.shield import Shield
 from terok_sandbox.shield.errors import NotInForce
-
-if TYPE_CHECKING:
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.values.posture import Posture
 
 
 def status(*, name: str, as_json: bool) -> int:

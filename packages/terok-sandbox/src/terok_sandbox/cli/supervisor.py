@@ -1,15 +1,18 @@
-"""The verbs about the processes that serve containers."""
+"""Verbs about the processes that serve containers."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from terok_util import show
 from terok_util.text import safe_text
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.supervise import client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def start() -> None:
@@ -27,20 +30,14 @@ def stop(*, name: str | None) -> None:
 
 
 def status(*, name: str | None, as_json: bool) -> int:
-    """Print what fork server or supervisor say of themselves; 1 when it does not run."""
+    """Print the status of the fork server or of one supervisor; 1 when it does not run."""
     config = SandboxConfig.load()
     try:
         answer = client.forkserver_status(config) if name is None else client.status(config, name)
     except client.NotRunningError as error:
-        if as_json:
-            print(json.dumps({"running": False}))
-        else:
-            print(safe_text(error.message))
+        show({"running": False}, as_json, error.message)
         return 1
-    if as_json:
-        print(json.dumps({"running": True} | answer, indent=1))
-    else:
-        _print(answer)
+    show({"running": True} | answer, as_json, _lines(answer))
     return 0
 
 
@@ -69,10 +66,9 @@ def sweep() -> int:
     return 1 if swept.failed else 0
 
 
-def _print(answer: dict[str, Any], indent: str = "") -> None:
+def _lines(answer: dict[str, Any], indent: str = "") -> Iterator[str]:
     for key, value in answer.items():
-        if isinstance(value, dict):
-            print(f"{indent}{safe_text(key)}:")
-            _print(value, indent + "  ")
-        else:
-            print(f"{indent}{safe_text(key)}: {safe_text(str(value))}")
+        nested = isinstance(value, dict)
+        yield f"{indent}{key}:" if nested else f"{indent}{key}: {value}"
+        if nested:
+            yield from _lines(value, indent + "  ")

@@ -81,13 +81,13 @@ COMMANDS = CommandTree(
         ),
         CommandDef(
             "uninstall",
-            help="take away what setup installed; credentials and mirrors stay",
+            help="remove everything that setup installed; credentials and mirrors stay",
             handler=f"{_HOST}:uninstall",
             group="host",
         ),
         CommandDef(
             "doctor",
-            help="look at everything a sandboxed container depends on",
+            help="check everything a sandboxed container depends on",
             handler="terok_sandbox.cli.diagnosis:doctor",
             args=(
                 _JSON,
@@ -175,7 +175,7 @@ COMMANDS = CommandTree(
                 ),
                 CommandDef(
                     "sweep",
-                    help="clear away what is left of containers that Podman does not have any more",
+                    help="remove the remains of containers that Podman no longer has",
                     handler=f"{_SUPERVISOR}:sweep",
                 ),
                 CommandDef(

@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from terok_sandbox.values.limits import Budget
 
 
+CONTROL_SOCKET: Final = "supervisor.sock"
+RECORD_FILE: Final = "supervisor.json"
+GUEST_DIR: Final = "guest"
+FORKSERVER_SOCKET: Final = "forkserver.sock"
+"""Below the runtime directory; the three above below a container's."""
+SUPERVISOR_LOG: Final = "supervisor.log"
+"""Below a container's state directory."""
 DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
 """Fields of `SandboxConfig` that a program started for it is given."""
 CACHE: Final = "cache"
-"""Below the state directory: values that are made anew when it is removed."""
+"""Directory below the state directory for values that are computed again when it is removed."""
 
 
 def _state_dir() -> Path:
@@ -54,28 +61,28 @@ class SandboxConfig:
     state_dir: Path = field(default_factory=_state_dir)
     """Durable state: hooks, sidecars, logs, mirrors."""
     runtime_dir: Path = field(default_factory=_runtime_dir)
-    """Sockets and other things that a reboot may take."""
+    """Sockets and other files that a reboot may remove."""
     config_dir: Path = field(default_factory=namespace_config_dir)
     vault_dir: Path = field(default_factory=_vault_dir)
     """Credential database and routes."""
     services_mode: Literal["socket", "tcp"] = "socket"
     """With `tcp`, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
     shield_mode: Enforcement = "filter"
-    """Egress enforcement of a launch that does not choose its own."""
+    """Egress enforcement of launches that do not choose."""
     shield_profiles: tuple[str, ...] = ()
     """Allowlist profiles of launches that name none."""
     shield_resolvers: tuple[str, ...] = ()
-    """Name servers that containers' questions go to, `address` or `address:port`; by default the host's."""
+    """Name servers for containers, `address` or `address:port`; by default the host's."""
     credentials_passphrase_command: tuple[str, ...] | None = None
     """Argument vector of a program that prints the vault's passphrase."""
     budget: Budget = field(default_factory=_no_budget)
-    """The budget of a task and of a project, unless a launch sets another."""
+    """Limits on the usage of a task and of a project, unless a launch has its own."""
     security_class: SecurityClass = "gatekeeping"
-    """Of launches that do not choose: whether containers see their project's upstream beside the gate."""
+    """Whether containers see their project's upstream beside the gate, for launches that do not choose."""
     shutdown_timeout: int = 10
-    """Seconds a container gets to end by itself."""
+    """Seconds until a container that is stopped is killed."""
     seccomp_opt_outs: tuple[OptOut, ...] = ()
-    """The seccomp opt-outs of every launch, besides its own."""
+    """Parts of Podman's own seccomp profile that every launch keeps, beside those it asks for itself."""
 
     @classmethod
     def load(cls) -> Self:
@@ -99,7 +106,7 @@ class SandboxConfig:
 
     @property
     def receipt_path(self) -> Path:
-        """The receipt of the last `terok-sandbox setup`."""
+        """The receipt that `terok-sandbox setup` wrote last."""
         return self.state_dir / "setup.json"
 
     @property
@@ -134,7 +141,7 @@ class SandboxConfig:
 
     @property
     def usage_dir(self) -> Path:
-        """The usage of containers: a file per container in a directory per project."""
+        """Usage of providers: a file per container in a directory per project."""
         return self.vault_dir / "usage"
 
     @property
@@ -150,7 +157,7 @@ class SandboxConfig:
     @property
     def forkserver_socket(self) -> Path:
         """Where the user's fork server listens."""
-        return self.runtime_dir / "forkserver.sock"
+        return self.runtime_dir / FORKSERVER_SOCKET
 
     @property
     def sidecar_dir(self) -> Path:
@@ -177,9 +184,13 @@ class SandboxConfig:
         """Return where the container's gateway listens for people; the container cannot see it."""
         return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
+    def control_socket(self, name: str) -> Path:
+        """Return where the container's supervisor listens."""
+        return self.container_runtime_dir(name) / CONTROL_SOCKET
+
     def guest_dir(self, name: str) -> Path:
         """Return the directory that the container sees as `/run/terok`."""
-        return self.container_runtime_dir(name) / "guest"
+        return self.container_runtime_dir(name) / GUEST_DIR
 
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
@@ -190,7 +201,7 @@ class SandboxConfig:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """Return the keyword arguments that `config.yml` sets; what it says is validated once, not by every command."""
+    """Return the keyword arguments that `config.yml` sets; a file is validated once, not by every command."""
     if not file.exists():
         return {}
     from terok_util import remembered
@@ -217,7 +228,7 @@ def _settings(file: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a configuration file, none if it is missing; ConfigError if it cannot be read."""
+    """Return the content of a configuration file, empty if it is missing; raises ConfigError."""
     from terok_util import TerokError, read_config_file
 
     try:

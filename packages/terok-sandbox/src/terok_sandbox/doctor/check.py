@@ -1,8 +1,8 @@
-"""DoctorCheck: one thing to look at, what its answer means, and the command that mends it."""
+"""One check of the doctor: a question, the meaning of its answer, and the command that repairs what it finds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from terok_util import TerokError
@@ -10,7 +10,7 @@ from terok_util.process import run
 from terok_util.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from terok_sandbox.runtime.protocol import ContainerRuntime
 
@@ -20,7 +20,11 @@ PROBE_TIMEOUT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """The result of a check. `error` means that containers cannot be launched, or are not served as they should be."""
+    """Result of a check.
+
+    `error` means that containers cannot be launched, or are not served as they should be. A `fixable` one without a
+    `hint` gets the check's own command as its hint.
+    """
 
     severity: Severity
     detail: str
@@ -30,11 +34,12 @@ class CheckVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorCheck:
-    """One thing to look at.
+    """One thing to check.
 
     `probe_cmd` is run on the host when `host_side`, else inside the container that is examined; `evaluate` gets
     its exit code, standard output and standard error. Without a `probe_cmd` it gets `(0, "", "")` and looks for
-    itself. `fix_cmd` is a command that is safe to run unasked; its first word may be `terok-sandbox`.
+    itself (see `direct_check`). `fix_cmd` is a command that is safe to run unasked; its first word may be
+    `terok-sandbox`.
     """
 
     category: str
@@ -46,8 +51,26 @@ class DoctorCheck:
     host_side: bool = True
 
 
+def direct_check(
+    category: str,
+    label: str,
+    verdict: Callable[[], CheckVerdict] | CheckVerdict,
+    *,
+    fix: Sequence[str] = (),
+    description: str = "",
+) -> DoctorCheck:
+    """Return a check that runs no command: `verdict`, or the call that returns it, is all there is."""
+
+    def evaluate(_code: int, _out: str, _err: str) -> CheckVerdict:
+        return verdict if isinstance(verdict, CheckVerdict) else verdict()
+
+    return DoctorCheck(
+        category=category, label=label, evaluate=evaluate, fix_cmd=tuple(fix), fix_description=description
+    )
+
+
 class Finding(NamedTuple):
-    """A check with its verdict; `container` is empty for what concerns the host."""
+    """A check with its verdict; `container` is empty for those of the host."""
 
     check: DoctorCheck
     verdict: CheckVerdict
@@ -70,13 +93,19 @@ def examine(
     checks: Iterable[DoctorCheck], *, runtime: ContainerRuntime | None = None, container: str = ""
 ) -> list[Finding]:
     """Make every check, those of the inside in `container`; a check that fails to answer is a finding too."""
-    return [Finding(check, _verdict(check, runtime, container), container) for check in checks]
+    return [Finding(check, _with_hint(check, _verdict(check, runtime, container)), container) for check in checks]
 
 
 def doctor_exit_code(findings: Iterable[Finding]) -> int:
     """Return 0 if all is well, 1 for warnings, 2 for errors."""
     worst = {"ok": 0, "warn": 1, "error": 2}
     return max((worst[finding.verdict.severity] for finding in findings), default=0)
+
+
+def _with_hint(check: DoctorCheck, verdict: CheckVerdict) -> CheckVerdict:
+    if verdict.fixable and check.fix_cmd and not verdict.hint:
+        return replace(verdict, hint=f"run `{' '.join(check.fix_cmd)}`")
+    return verdict
 
 
 def _verdict(check: DoctorCheck, runtime: ContainerRuntime | None, container: str) -> CheckVerdict:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, direct_check
 from terok_sandbox.errors import SidecarError
 from terok_sandbox.sandbox.listing import BARE
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
-from terok_sandbox.supervise.supervision import SSH_SOCKET
 from terok_sandbox.values.posture import LIVE_FILE, read_posture
-from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
+from terok_sandbox.vault_addr import (
+    LOOPBACK_DNS_PORT,
+    LOOPBACK_GATE_PORT,
+    LOOPBACK_HOST,
+    LOOPBACK_VAULT_PORT,
+    SSH_SOCKET,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,18 +38,14 @@ _QUERY: Final = r"\x00\x1bAB\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhos
 
 def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorCheck]:
     """Yield the checks of one running container."""
-    yield DoctorCheck(
-        category="supervision",
-        label="supervised",
-        evaluate=lambda *_: _supervised(config, row),
-        fix_cmd=("terok-sandbox", "supervisor", "redo", row.name),
-        fix_description="supervise it again",
+    redo = ("terok-sandbox", "supervisor", "redo", row.name)
+    yield direct_check(
+        "supervision", "supervised", lambda: _supervised(config, row), fix=redo, description="supervise it again"
     )
     try:
         sidecar = Sidecar.load(config.sidecar_path(row.name))
     except SidecarError as error:
-        verdict = CheckVerdict("error", error.message, error.hint or "")
-        yield DoctorCheck(category="files", label="sidecar", evaluate=lambda *_: verdict)
+        yield direct_check("files", "sidecar", CheckVerdict("error", error.message, error.hint or ""))
         return
     yield _inside("names", LOOPBACK_DNS_PORT, _QUERY, "AB")
     if sidecar.gate is not None:
@@ -53,12 +54,12 @@ def container_checks(config: SandboxConfig, row: SandboxRow) -> Iterator[DoctorC
         yield _inside("vault", LOOPBACK_VAULT_PORT, r"GET / HTTP/1.0\r\n\r\n", "HTTP")
         if sidecar.vault.ssh_scope is not None:
             agent = config.guest_dir(row.name) / SSH_SOCKET
-            yield DoctorCheck(category="inside", label="SSH agent", evaluate=lambda *_: _agent(agent))
-    yield DoctorCheck(category="shield", label="posture", evaluate=lambda *_: _posture(sidecar))
+            yield direct_check("inside", "SSH agent", lambda: _agent(agent))
+    yield direct_check("shield", "posture", lambda: _posture(sidecar))
 
 
 def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
-    """Judge what the probe inside said: a mere connection proves nothing, the supervisor holds the listener."""
+    """Judge the output of the probe inside; a mere connection proves nothing, as the supervisor holds the listener."""
     if code in NO_SHELL:
         return CheckVerdict("ok", "not asked: the image has no bash")
     if expected in out:
@@ -68,8 +69,7 @@ def judge_answer(code: int, out: str, expected: str) -> CheckVerdict:
 
 def _supervised(config: SandboxConfig, row: SandboxRow) -> CheckVerdict:
     if not row.supervised:
-        hint = f"run `terok-sandbox supervisor redo {row.name}`"
-        return CheckVerdict("error", BARE, hint=hint, fixable=True)
+        return CheckVerdict("error", BARE, fixable=True)
     workers = client.status(config, row.name)["workers"]
     if gone := [name for name, one in workers.items() if not one["pid"]]:
         return CheckVerdict("warn", f"{', '.join(gone)} is being started", hint="see supervisor.log if it stays so")

@@ -1,4 +1,4 @@
-"""Checks of the host: what setup needs, what limits work, what the kernel has left."""
+"""Checks of the host: prerequisites of the setup, resource limits, free disk and kernel keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.doctor.check import CheckVerdict, direct_check
 from terok_sandbox.runtime.engine import LOST_NAMESPACE
 from terok_sandbox.runtime.probe import low_disk
 from terok_sandbox.setup.prerequisites import check_prerequisites
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from terok_util import TerokError
 
+    from terok_sandbox.doctor.check import DoctorCheck
     from terok_sandbox.setup.prerequisites import Prerequisite
     from terok_sandbox.values.host import HostFacts
 
@@ -36,20 +37,20 @@ def host_checks(facts: HostFacts | None, answer: TerokError | None) -> Iterator[
     """
     version = ".".join(map(str, facts.version)) if facts else None
     for item in check_prerequisites(version):
-        yield DoctorCheck(category="host", label=item.name, evaluate=lambda *_, item=item: _judge(item))
+        yield direct_check("host", item.name, _judge(item))
     if podman := shutil.which("podman"):
-        yield DoctorCheck(
-            category="host",
-            label="Podman answers",
-            evaluate=lambda *_: judge_podman(answer),
-            fix_cmd=(podman, "system", "migrate"),
-            fix_description="give it a new user namespace",
+        yield direct_check(
+            "host",
+            "Podman answers",
+            judge_podman(answer),
+            fix=(podman, "system", "migrate"),
+            description="give it a new user namespace",
         )
     if facts is not None:
-        yield DoctorCheck(category="host", label="resource limits", evaluate=lambda *_: judge_limits(facts))
-        yield DoctorCheck(category="host", label="disk", evaluate=lambda *_: _disk(facts))
-    yield DoctorCheck(category="host", label="kernel keyring quota", evaluate=lambda *_: _keyring())
-    yield DoctorCheck(category="host", label="Landlock", evaluate=lambda *_: judge_landlock(supported()))
+        yield direct_check("host", "resource limits", judge_limits(facts))
+        yield direct_check("host", "disk", lambda: _disk(facts))
+    yield direct_check("host", "kernel keyring quota", _keyring)
+    yield direct_check("host", "Landlock", lambda: judge_landlock(supported()))
 
 
 def judge_podman(error: TerokError | None) -> CheckVerdict:
@@ -77,7 +78,7 @@ def judge_limits(facts: HostFacts) -> CheckVerdict:
 
 
 def judge_landlock(abi: int) -> CheckVerdict:
-    """Tell what confines the processes that serve containers, given the kernel's Landlock ABI."""
+    """Tell how the processes that serve containers are confined, given the kernel's Landlock ABI."""
     if abi >= FULL_ABI:
         return CheckVerdict("ok", describe(abi))
     hint = "boot a kernel of 6.12 or newer with landlock among its security modules (see /sys/kernel/security/lsm)"

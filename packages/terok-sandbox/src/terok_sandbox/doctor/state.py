@@ -1,20 +1,21 @@
-"""Checks of what the sandbox itself keeps: setup, profiles, vault, fork server, files of containers."""
+"""Checks of the sandbox's own state: setup, profiles, vault, fork server, files of containers."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck
+from terok_sandbox.doctor.check import CheckVerdict, direct_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from terok_sandbox.config import SandboxConfig
+    from terok_sandbox.doctor.check import DoctorCheck
     from terok_sandbox.sandbox.listing import SandboxRow
 
 _NAMED: Final = 5
-_SETUP: Final = ("terok-sandbox", "setup")
 
 
 def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> Iterator[DoctorCheck]:
@@ -22,41 +23,25 @@ def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> It
 
     Without one, because Podman did not answer, nothing is taken for a container's remains.
     """
-    yield DoctorCheck(
-        category="setup",
-        label="hooks and receipt",
-        evaluate=lambda *_: _setup(config),
-        fix_cmd=_SETUP,
-        fix_description="set the host up again",
-    )
-    yield DoctorCheck(
-        category="setup",
-        label="seccomp profile current",
-        evaluate=lambda *_: _profiles(config),
-        fix_cmd=_SETUP,
-        fix_description="derive the profiles from Podman's again",
-    )
-    yield DoctorCheck(category="vault", label="opens", evaluate=lambda *_: _vault(config))
-    yield DoctorCheck(category="vault", label="outlives a reboot", evaluate=lambda *_: _recovery(config))
-    yield DoctorCheck(category="supervision", label="fork server", evaluate=lambda *_: _forkserver(config))
+    of_setup = partial(direct_check, "setup", fix=("terok-sandbox", "setup"), description="set the host up again")
+    yield of_setup("hooks and receipt", lambda: _setup(config))
+    yield of_setup("seccomp profile current", lambda: _profiles(config))
+    yield direct_check("vault", "opens", lambda: _vault(config))
+    yield direct_check("vault", "outlives a reboot", lambda: _recovery(config))
+    yield direct_check("supervision", "fork server", lambda: _forkserver(config))
     if rows is None:
         return
-    known = {row.name for row in rows}
+    for name in _orphans(config, {row.name for row in rows}):
+        alone = CheckVerdict("warn", "runs without a container", fixable=True)
+        stop = ("terok-sandbox", "supervisor", "stop", name)
+        yield direct_check("supervision", f"supervisor of {name}", alone, fix=stop, description="stop it")
     present = {row.name for row in rows if row.state != "missing"}
-    for name in _orphans(config, known):
-        yield DoctorCheck(
-            category="supervision",
-            label=f"supervisor of {name}",
-            evaluate=lambda *_: CheckVerdict("warn", "runs without a container", fixable=True),
-            fix_cmd=("terok-sandbox", "supervisor", "stop", name),
-            fix_description="stop it",
-        )
-    yield DoctorCheck(
-        category="files",
-        label="remains of containers",
-        evaluate=lambda *_: _remains(config, present),
-        fix_cmd=("terok-sandbox", "supervisor", "sweep"),
-        fix_description="revoke their tokens and remove their files",
+    yield direct_check(
+        "files",
+        "remains of containers",
+        lambda: _remains(config, present),
+        fix=("terok-sandbox", "supervisor", "sweep"),
+        description="revoke their tokens and remove their files",
     )
 
 
@@ -73,9 +58,7 @@ def _profiles(config: SandboxConfig) -> CheckVerdict:
 
     if profiles_current(config):
         return CheckVerdict("ok", f"derived from {base_path()}")
-    return CheckVerdict(
-        "warn", f"{base_path()} has changed since setup", hint="run `terok-sandbox setup`", fixable=True
-    )
+    return CheckVerdict("warn", f"{base_path()} has changed since setup", fixable=True)
 
 
 def _vault(config: SandboxConfig) -> CheckVerdict:
@@ -122,9 +105,4 @@ def _remains(config: SandboxConfig, present: set[str]) -> CheckVerdict:
     if not gone:
         return CheckVerdict("ok", "none")
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
-    return CheckVerdict(
-        "warn",
-        f"of {', '.join(gone[:_NAMED])}{more}, which are gone",
-        hint="run `terok-sandbox supervisor sweep`",
-        fixable=True,
-    )
+    return CheckVerdict("warn", f"of {', '.join(gone[:_NAMED])}{more}, which are gone", fixable=True)

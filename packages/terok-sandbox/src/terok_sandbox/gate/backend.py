@@ -49,7 +49,7 @@ class Backend:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await uninterrupted(self.end())
+        await uninterrupted(self.stop())
 
     def feed(self, body: AsyncIterator[bytes] | None) -> None:
         """Begin to pass a request's bytes on; None stands for a request without any."""
@@ -101,9 +101,9 @@ class Backend:
         if self.process.returncode is None:  # else the id may be somebody else's by now
             await asyncio.to_thread(kill_tree, self.process.pid, _KILL_GRACE)
 
-    async def end(self) -> None:
-        """End the process and all that it started, if it has not ended."""
-        # The process is ended before its input is closed: a receive-pack must not take a cut request for a whole one.
+    async def stop(self) -> None:
+        """Kill the process and its descendants unless it has ended, and release its pipes."""
+        # The process is killed before its input is closed, or a receive-pack could take a cut request for a whole one.
         if not self._ended.done():
             await self._kill()
         if self._feeding is not None:

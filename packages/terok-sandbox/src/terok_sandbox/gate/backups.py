@@ -43,25 +43,25 @@ def list_backups(mirror: Path) -> list[Backup]:
 
 def backups_in(refs: RefSet) -> list[Backup]:
     """Return the saved tips among `refs`, newest first."""
-    found = []
+    backups = []
     tags = {TAGS + name: tip for name, tip in refs.under(BACKUP_TAGS).items()}
     for name, tip in (refs.under(BACKUP) | tags).items():
         if match := _NAME.match(name):
             saved = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            found.append(Backup(name, match["branch"], tip, saved))
-    return sorted(found, key=lambda backup: (backup.saved, backup.name), reverse=True)
+            backups.append(Backup(name, match["branch"], tip, saved))
+    return sorted(backups, key=lambda backup: (backup.saved, backup.name), reverse=True)
 
 
 def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
     """Set a branch (`to`, or the one it was saved from) or a tag to a saved tip and return its name.
 
-    What it was at is saved first. `MirrorError` when there is no such backup, or somebody pushes meanwhile.
+    Its present tip is saved first. `MirrorError` for an unknown backup, or when somebody pushes meanwhile.
     """
     refs = read_refs(mirror)
     tip = refs.refs.get(_ref(name))
     match = _NAME.match(name)
     if tip is None or match is None:
-        raise MirrorError(f"there is no backup {name!r}", hint="terok-sandbox gate backups SCOPE")
+        raise MirrorError(f"unknown backup {name!r}", hint="see `terok-sandbox gate backups SCOPE`")
     branch = to or match["branch"]
     tag = branch.startswith(TAGS)
     target = branch if tag else HEADS + branch

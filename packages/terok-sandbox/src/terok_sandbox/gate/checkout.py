@@ -1,7 +1,7 @@
-"""Uncommitted changes of a checkout on this host, which are not in its mirror.
+"""Find files of a checkout on this host that are not committed, and so not in its mirror.
 
-Git's own answer would run the filters that the repository's configuration names, so git is asked for its index alone
-and the files are looked at here.
+`git status` would run the filters that the repository's configuration names. So git only lists its index, and the files
+are compared here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ENTRY: Final = re.compile(
     rb" +size: (\d+)\tflags: ([0-9a-f]+)\n"
 )
 _NOT_LOOKED_AT: Final = 0x40000000 | 0x8000
-"""Flags of what a sparse checkout leaves out and of what a person has told git to take as unchanged."""
+"""Flags of files outside a sparse checkout, and of those that a person marked as unchanged."""
 _MAX_INDEX: Final = 4 * 1024 * 1024
 _MAX_FILE: Final = 1024 * 1024
 
 
 def uncommitted(repo: Path) -> tuple[str, ...]:
-    """Return the tracked files of a checkout that differ from its last commit; none of a bare or very large one."""
+    """Return the tracked files of a checkout that differ from its last commit; nothing for a bare or very large one."""
     git_dir = local_git_dir(repo)
     if git_dir == repo:
         return ()
@@ -36,15 +36,15 @@ def uncommitted(repo: Path) -> tuple[str, ...]:
         staged = run_git("diff-index", "--cached", "--name-only", "-z", "HEAD", git_dir=git_dir, max_output=_MAX_INDEX)
         listing = run_git("ls-files", "--debug", "--stage", "-z", git_dir=git_dir, max_output=_MAX_INDEX)
     except GateError:
-        return ()  # no commit yet, or too large: this is a courtesy, and no reason to stop
-    found = set(staged.stdout.split(b"\0")) - {b""}
+        return ()  # no commit yet, or too large; a launch does not depend on this
+    changed = set(staged.stdout.split(b"\0")) - {b""}
     for mode, oid, path, seconds, nanos, size, flags in _ENTRY.findall(listing.stdout):
         if mode == b"160000" or int(flags, 16) & _NOT_LOOKED_AT:
             continue
         file = repo / path.decode("utf-8", "surrogateescape")
         if _differs(file, oid.decode(), int(seconds) * 10**9 + int(nanos), int(size)):
-            found.add(path)
-    return tuple(sorted(path.decode("utf-8", "surrogateescape") for path in found))
+            changed.add(path)
+    return tuple(sorted(path.decode("utf-8", "surrogateescape") for path in changed))
 
 
 def _differs(file: Path, oid: str, mtime: int, size: int) -> bool:

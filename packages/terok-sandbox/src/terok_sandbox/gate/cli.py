@@ -122,7 +122,7 @@ GATE_VERBS: Final = (
         "rm",
         help="remove a mirror that no container uses",
         handler=f"{_HANDLERS}:remove",
-        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream has not", action="store_true"), JSON),
+        args=(_SCOPE, ArgDef("--force", help="also with work that the upstream lacks", action="store_true"), JSON),
     ),
     CommandDef(
         "policy",

@@ -1,7 +1,7 @@
-"""The gate's credentials for an upstream, a token over https or keys over ssh, and where it finds them.
+"""Find the credentials for an upstream, a token for https or keys for ssh, and give them to one git call.
 
-Neither is on a command line or in an environment: git reads the token from memory through an inherited descriptor,
-ssh asks an agent.
+Neither appears on a command line or in an environment: git reads the token from memory through an inherited
+descriptor, and ssh asks an agent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class UpstreamAccess:
 
 
 @contextlib.contextmanager
-def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
+def credentials_for(address: str, kind: str, access: UpstreamAccess | None) -> Iterator[GitCredentials]:
     """Give what a git call to `address` needs; `NoCredential` for an ssh upstream without an agent."""
     if kind == "ssh":
         with _ssh(address, access) as shown:
@@ -67,12 +67,12 @@ def shown_to(address: str, kind: str, access: UpstreamAccess | None) -> Iterator
 @contextlib.contextmanager
 def _https(address: str, login: HttpsLogin) -> Iterator[GitCredentials]:
     if any(char in login.user + login.token for char in "\n\r\0"):
-        raise NoCredential("the credential for the upstream contains a line break")
+        raise NoCredential("the credential for the upstream contains a line break or NUL")
     url = urlsplit(address)
     memory = os.memfd_create("terok-gate-login", os.MFD_CLOEXEC)
     try:
         os.write(memory, f"username={login.user}\npassword={login.token}\n".encode())
-        # Only this host is told, and each reader of the path gets the text from its start.
+        # Git offers it to this host only. Whoever opens the path reads the text from its start.
         helper = f'!f() {{ test "$1" != get || cat /proc/self/fd/{memory}; }}; f'
         key = f"credential.{url.scheme}://{url.netloc}.helper"
         yield GitCredentials({key: helper, "http.followRedirects": "false"}, pass_fds=(memory,))
@@ -88,7 +88,7 @@ def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[GitCredentials
         return
     if access is None or access.ssh_agent is None:
         raise NoCredential(
-            f"there is no key for the upstream {address}",
+            f"no ssh key for the upstream {address}",
             hint="name an agent with 'terok-sandbox gate access SCOPE --ssh-agent SOCKET' or use --personal-ssh",
         )
     with access.ssh_agent() as socket:
@@ -126,7 +126,7 @@ def _quoted(value: str) -> str:
 
 
 def access_for(record: MirrorRecord, base: Path, config: SandboxConfig | None = None) -> UpstreamAccess:
-    """Return how the upstream of `record` is reached; the vault of `config` is not opened before it is needed."""
+    """Return how to reach the upstream of `record`; the vault of `config` is opened only when it is needed."""
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
         https=_vault_login(record.credential, config) if record.credential else lambda _: None,
@@ -170,7 +170,7 @@ def _agent(socket: Path) -> Callable[[], contextlib.AbstractContextManager[Path]
     @contextlib.contextmanager
     def agent() -> Iterator[Path]:
         if not socket.is_socket():
-            raise NoCredential(f"there is no ssh agent at {socket}", hint="start it, or name another")
+            raise NoCredential(f"no ssh agent listens at {socket}", hint="start it, or name another")
         yield socket
 
     return agent
@@ -188,7 +188,7 @@ def _vault_agent(scope: str, config: SandboxConfig | None) -> Callable[[], conte
                 socket = stack.enter_context(host_agent(config or SandboxConfig.load(), scope))
             except TerokError as error:
                 raise NoCredential(
-                    f"there is no key for the upstream: {error.message}",
+                    f"no ssh key for the upstream: {error.message}",
                     hint=f"make one with 'terok-sandbox ssh add {scope}', or name an agent with --ssh-agent SOCKET, "
                     "or use --personal-ssh",
                 ) from error

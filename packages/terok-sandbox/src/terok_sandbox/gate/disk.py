@@ -1,4 +1,4 @@
-"""The disk space of a mirror: measure it, free unneeded objects, remove it."""
+"""Measure and reduce the disk space of a mirror, and remove mirrors."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from terok_sandbox.sidecar import Sidecar
 _SECONDS: Final = 3600.0
 _LOCK_SECONDS: Final = 120.0
 _PUSHING: Final = "1.hour.ago"
-"""Objects of a push in progress are not reachable yet."""
+"""The objects of a push under way are not reachable yet."""
 
 
 def disk_use(mirror: Path) -> int:
     """Return the bytes that the objects of a mirror take, those of pushes under way among them."""
-    found = 0
+    size = 0
     for place, _, names in os.walk(mirror / "objects"):
         for name in names:
             try:
-                found += os.lstat(f"{place}/{name}").st_blocks * 512
+                size += os.lstat(f"{place}/{name}").st_blocks * 512
             except FileNotFoundError:
                 continue  # a push has ended meanwhile
-    return found
+    return size
 
 
 def collect_garbage(mirror: Path, days: int) -> tuple[int, int]:
@@ -49,17 +49,17 @@ def collect_garbage(mirror: Path, days: int) -> tuple[int, int]:
 
 
 def users_of(mirror: Path, sidecars: Iterable[Path]) -> list[str]:
-    """Return the containers that have this mirror as their gate; one whose sidecar cannot be read may have."""
-    found = []
+    """Return the containers that have this mirror as their gate; one whose sidecar cannot be read counts."""
+    names = []
     for path in sidecars:
         try:
             gate = Sidecar.load(path).gate
         except TerokError:
-            found.append(f"{path.stem} (its sidecar cannot be read)")
+            names.append(f"{path.stem} (its sidecar cannot be read)")
             continue
         if gate is not None and gate.mirror == mirror:
-            found.append(path.stem)
-    return sorted(found)
+            names.append(path.stem)
+    return sorted(names)
 
 
 def remove_mirror(mirror: Path) -> None:
@@ -71,7 +71,7 @@ def remove_mirror(mirror: Path) -> None:
             going = mirror.with_name(f".{mirror.name}.old")
             if going.exists():
                 remove_tree(going)
-            mirror.rename(going)  # from here on there is none, however long the rest takes
+            mirror.rename(going)  # from here on the mirror is gone, however long the rest takes
             remove_tree(going)
         if cache_path(mirror).exists():
             remove_tree(cache_path(mirror))

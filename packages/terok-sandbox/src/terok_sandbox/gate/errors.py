@@ -4,7 +4,7 @@ GateError
 ├── GitFailed            git ended with an error; `.status` is its exit code
 ├── GitTimeout           git did not end in time
 ├── RepoNotUnderstood    a repository argument is neither a path nor a URL
-├── UpstreamRefused      the upstream's address is one the gate does not use
+├── UpstreamRefused      the upstream's address has credentials or an unsupported transport
 ├── UpstreamUnreachable  the upstream did not answer, or refused us
 ├── InspectionPolicyError  an inspection policy is not understood
 ├── PromotionRefused     a branch is not sent upstream as things are
@@ -67,7 +67,7 @@ class NoSuchBranch(MirrorError):
 
     def __init__(self, branch: str, scope: str) -> None:
         hint = f"terok-sandbox gate branches {scope}"
-        super().__init__(f"there is no branch {safe_text(branch)!r} in the mirror {scope}", hint=hint)
+        super().__init__(f"the mirror {scope} has no branch {safe_text(branch)!r}", hint=hint)
 
 
 class InspectionPolicyError(GateError):

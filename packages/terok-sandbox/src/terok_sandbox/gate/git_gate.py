@@ -1,4 +1,4 @@
-"""The whole of one gate for a program: its mirror, reviews and promotions."""
+"""The gate of one project for programs: its mirror, with reviews and promotions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class GitGate(Mirror):
     """The mirror of `scope` below `base`, with what a person decides about its branches."""
 
     def review(self, branch: str) -> ReviewedBranch:
-        """Show what a branch brings; `NoSuchBranch` when there is none."""
+        """Return what a branch brings; `NoSuchBranch` when there is none."""
         return review_branch(self.path, branch)
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Do what `promotion.promote` does; what holds a credential of the configured vault is refused.
+        """Promote as `promotion.promote` does; refuse to send a credential of the vault.
 
         Nobody is asked for a passphrase: `VaultLocked` when the vault does not open without one.
         """

@@ -22,7 +22,7 @@ _STOP_SECONDS: Final = 30.0
 
 
 class GateServer:
-    """Serves `mirror` as `/<name>.git` to whoever knows `token`, from a thread; a context manager.
+    """Serves `mirror` as `/<name>.git` to clients that have `token`, from a thread; a context manager.
 
     It listens on the loopback `port` (0: any free one); `url` holds the token.
     """
@@ -48,7 +48,7 @@ class GateServer:
         self.url = gate_url(token, name, self._socket.getsockname()[1])
 
     def start(self) -> None:
-        """Begin to serve; what connects earlier waits."""
+        """Begin to serve; earlier connections wait."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -58,7 +58,7 @@ class GateServer:
             self._thread.join(_STOP_SECONDS)
         self._socket.close()
         if self._thread.is_alive():
-            raise GateError("the gate's server does not end")
+            raise GateError("the gate's server does not stop")
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

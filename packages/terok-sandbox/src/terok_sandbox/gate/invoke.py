@@ -1,4 +1,4 @@
-"""The one place on the host that runs git.
+"""Run git: the one place on the host that does.
 
 Git executes programs that configuration names: hooks, file-system monitors, pagers, diff drivers, credential
 helpers, ssh commands. Every call made here reads neither system nor user configuration, overrides each of those
@@ -113,7 +113,7 @@ _NO_PROTOCOL: Final = "none"  # no transport has this name; an empty value would
 
 @dataclass(frozen=True, slots=True)
 class GitCredentials:
-    """The settings, variables and descriptors of one git call."""
+    """Settings, variables and descriptors that give one git call a credential."""
 
     config: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +136,7 @@ def run_git(
 
     `verb` is one of `VERBS`; `git_dir` an absolute path of a repository (none: outside any repository).
     `protocols` names the transports this call may use; `config` adds to `GUARD`; `timeout` is in seconds;
-    `shown` is what an upstream is shown of our credentials. Git reads `input`.
+    `shown` are credentials for the upstream. Git reads `input`.
     With `check`, a failing git raises `GitFailed` with its last words; `GitTimeout` after the time-out;
     `GateError` without git.
     """

@@ -1,8 +1,8 @@
-"""Where a mirror lies on disk and how a new one is made.
+"""Create mirrors, and find their files on disk.
 
 `<base>/<scope>.git` is a bare repository with our configuration and our one hook. A mirror is built beside its place
-and renamed into it, so there is never half of one. `<base>/<scope>.json` remembers the upstream: what takes pushes
-may write inside the mirror, and must not choose whom our credentials are shown to.
+and renamed into it, so there is never half of one. `<base>/<scope>.json` names the upstream: the process that takes
+pushes may write inside the mirror, and must not choose who gets our credentials.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _CONFIG: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class MirrorRecord:
-    """The record of a mirror.
+    """Settings of one mirror.
 
     `credential` is the name of a credential in the vault (`[SET/]PROVIDER`) for an https upstream, `ssh_agent`
     the socket of an agent for an ssh upstream; `personal_ssh` lets ssh use the person's own configuration and keys.
@@ -78,12 +78,12 @@ def mirror_path(base: Path, scope: str) -> Path:
 
 
 def record_file(mirror: Path) -> Path:
-    """Return the file with what a mirror remembers of itself."""
+    """Return the file with a mirror's record."""
     return mirror.with_suffix(".json")
 
 
 def cache_path(mirror: Path) -> Path:
-    """Return the directory with what reviews have worked out about a mirror's commits."""
+    """Return the directory of the cache of reviews."""
     return mirror.with_suffix(".reviews")
 
 
@@ -107,7 +107,7 @@ def create_mirror(mirror: Path, object_format: str = "sha1") -> None:
 
 
 def install_hook(mirror: Path) -> None:
-    """Put our hook, and nothing else that could run, into the mirror's hook directory."""
+    """Make our hook the only one in the mirror's hook directory."""
     directory = ensure_dir(hooks_path(mirror), 0o700)
     hook = directory / "pre-receive"
     if not hook.is_file() or hook.read_text() != PRE_RECEIVE or not os.access(hook, os.X_OK):
@@ -118,7 +118,7 @@ def install_hook(mirror: Path) -> None:
 
 
 def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
-    """Remove what killed processes have left: quarantines and locks that nobody touched for `idle` seconds."""
+    """Remove quarantines and locks of killed processes, those that nobody touched for `idle` seconds."""
     for lock in (mirror / "packed-refs.lock", mirror / "HEAD.lock", *mirror.glob("refs/**/*.lock")):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - lock.lstat().st_mtime > idle:
@@ -134,20 +134,20 @@ def sweep_quarantine(mirror: Path, idle: float = QUARANTINE_IDLE) -> None:
 
 
 def tidy(mirror: Path) -> None:
-    """Put small packs and loose objects together once there are many. Nothing is removed, reachable or not."""
+    """Combine small packs and loose objects once there are many. No object is removed, reachable or not."""
     loose = len(list(mirror.glob("objects/17/*"))) * 256  # names are spread evenly
     if loose > MANY_LOOSE or len(list(mirror.glob("objects/pack/*.pack"))) > MANY_PACKS:
         run_git("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, timeout=_TIDY_SECONDS)
 
 
 def read_record(mirror: Path) -> MirrorRecord:
-    """Return what the mirror remembers; `MirrorError` when there is none or it cannot be read."""
+    """Return the record of a mirror; `MirrorError` when there is none or it cannot be read."""
     try:
         mirror.stat()
         data = json.loads(record_file(mirror).read_text())
     except FileNotFoundError as error:
         if mirror.is_dir():
-            raise MirrorError(f"nothing says what the mirror at {mirror} is of", hint=_AGAIN) from error
+            raise MirrorError(f"the mirror at {mirror} has no record of its upstream", hint=_AGAIN) from error
         raise MirrorError(f"there is no mirror at {mirror}", hint="see `terok-sandbox gate list`") from error
     except (OSError, ValueError, RecursionError) as error:
         raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
@@ -165,7 +165,7 @@ def read_record(mirror: Path) -> MirrorRecord:
 
 
 def write_record(mirror: Path, record: MirrorRecord) -> None:
-    """Remember `record` unless that is what the mirror remembers already."""
+    """Write the record of a mirror, unless it is the same."""
     text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
     file = record_file(mirror)
     if not file.is_file() or file.read_text() != text:
@@ -176,14 +176,14 @@ _AGAIN: Final = "run `terok-sandbox gate add REPO` for its repository again; wha
 
 
 def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[MirrorRecord]:
-    """Return the records of all mirrors below `base`, sorted by scope; `unreadable` is told of the others."""
-    found = []
+    """Return the records of all mirrors below `base`, sorted by scope; `unreadable` gets the errors of the others."""
+    records = []
     for mirror in sorted(base.glob("*.git")) if base.is_dir() else ():
         try:
-            found.append(read_record(mirror))
+            records.append(read_record(mirror))
         except MirrorError as error:
             unreadable(error)
-    return found
+    return records
 
 
 def base_directory() -> Path:

@@ -1,4 +1,4 @@
-"""The bare mirror of one project: kept in step with its upstream, pushed to by containers."""
+"""Sync the bare mirror of one project with its upstream, and answer questions about it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.credentials import UpstreamAccess
-    from terok_sandbox.gate.upstream import Advertised, Upstream
+    from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
 
 _LOCK_SECONDS = 120.0
 
@@ -125,7 +125,7 @@ class Mirror:
         return gate
 
     def sync(self, *, timeout: float = 1800.0) -> GateSyncResult:
-        """Make the mirror if there is none, and bring it in step with its upstream.
+        """Create the mirror if need be, and sync it with its upstream.
 
         Branches are created and fast-forwarded; anything else is reported as pending. `timeout` (seconds) bounds
         the transfer. Raises `UpstreamUnreachable`, and `MirrorError` when another sync holds the mirror.
@@ -147,18 +147,18 @@ class Mirror:
                 return GateSyncResult(self.path, None, created, success=True)
             return self._follow(upstream, seen, created=created, timeout=timeout)
 
-    def upstream(self) -> Upstream | None:
-        """Return the upstream, with what it may be shown of our credentials; None for a project without one."""
+    def upstream(self) -> UpstreamRepository | None:
+        """Return the upstream with its credentials; None for a project without one."""
         if self.source is None:
             return None
         from terok_sandbox.gate.credentials import access_for
-        from terok_sandbox.gate.upstream import Upstream
+        from terok_sandbox.gate.upstream import UpstreamRepository
 
         access = self.access
         if access is None:
             new = MirrorRecord(self.scope, self.source.address, self.default_branch)
             access = access_for(read_record(self.path) if self.path.is_dir() else new, self.path.parent, self.config)
-        return Upstream(self.source, access)
+        return UpstreamRepository(self.source, access)
 
     def branch_heads(self) -> dict[str, str]:
         """Return the branches that the container sees, with their tips."""
@@ -180,7 +180,7 @@ class Mirror:
         return MirrorHistory(self.path).compare(tip, theirs) if theirs is not None else None
 
     def pending_ops(self) -> tuple[PendingOp, ...]:
-        """Work out, without the upstream, what waits for a person."""
+        """Return the operations that wait for a person, without asking the upstream."""
         return self._pending(self._refs())
 
     def apply_pending_ops(self, branches: Iterable[str] | None = None) -> ApplyPendingResult:
@@ -214,7 +214,7 @@ class Mirror:
         return ApplyPendingResult(tuple(applied), tuple(backups), tuple(errors))
 
     def _follow(
-        self, upstream: Upstream, seen: Advertised, *, created: bool, timeout: float, again: bool = True
+        self, upstream: UpstreamRepository, seen: Advertised, *, created: bool, timeout: float, again: bool = True
     ) -> GateSyncResult:
         after = before = self._refs()
         moves = _moves(before, seen)
@@ -243,7 +243,7 @@ class Mirror:
         start = seen.branches.get(default) if default else seen.head
         if start and not default:
             self._keep_detached(upstream, start, after, timeout=timeout)
-            notes += (f"HEAD of the upstream is on no branch: new work starts from its commit {start[:12]}",)
+            notes += (f"the upstream's HEAD is on no branch; new work starts from its commit {start[:12]}",)
         if (before_head := head_branch(self.path)) != default and default in seen.branches and not created:
             notes += (f"the default branch is now {default!r}, it was {before_head!r}",)
         if default and (default in seen.branches or self.default_branch):
@@ -266,7 +266,7 @@ class Mirror:
             default_branch=default,
         )
 
-    def _keep_detached(self, upstream: Upstream, commit: str, refs: RefSet, *, timeout: float) -> None:
+    def _keep_detached(self, upstream: UpstreamRepository, commit: str, refs: RefSet, *, timeout: float) -> None:
         if refs.refs.get(DETACHED) == commit:
             return
         upstream.fetch_into(self.path, (commit,), timeout=timeout)
@@ -283,7 +283,7 @@ class Mirror:
         write_record(self.path, known)
 
     def _keep_proof(self, before: RefSet, moves: list[RefChange]) -> None:
-        """Before the snapshot moves, keep what it said of every ref that changes; the first proof stays."""
+        """Keep the old value of every ref that changes in the snapshot, unless one is kept already."""
         changes = []
         for place, proof in ((UPSTREAM, ATTIC), (UPSTREAM_TAGS, ATTIC_TAGS)):
             kept = before.under(proof)
@@ -312,7 +312,7 @@ class Mirror:
 
     def _refs(self) -> RefSet:
         if not self.path.is_dir():
-            raise MirrorError(f"there is no mirror at {self.path}", hint=f"terok-sandbox gate sync {self.scope}")
+            raise MirrorError(f"there is no mirror at {self.path}", hint=f"run `terok-sandbox gate sync {self.scope}`")
         return read_refs(self.path)
 
     def _lock(self) -> FileLock:
@@ -329,7 +329,7 @@ class MirrorHistory:
     mirror: Path
 
     def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
-        """Count what each side has that the other has not."""
+        """Count the commits that only one side has."""
         done = run_git("rev-list", "--left-right", "--count", f"{gate_tip}...{upstream_tip}", git_dir=self.mirror)
         ahead, behind = (int(number) for number in done.stdout.split())
         if not (ahead and behind):
@@ -344,17 +344,17 @@ class MirrorHistory:
 
 
 def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
-    """Say which new branches of the upstream have the name of a tag that the upstream has not."""
+    """Return notes on new upstream branches that have the name of a tag pushed here."""
     tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
     return tuple(
-        f"the new branch {branch!r} has the name of a tag that was pushed here: git may take one for the other"
+        f"the new branch {branch!r} has the name of a tag that was pushed here; git may confuse the two"
         for branch, (old, _) in plan.updates.items()
         if old is None and branch in tags
     )
 
 
 def _moves(before: RefSet, seen: Advertised) -> list[RefChange]:
-    """Return what changes in the snapshot; what goes comes first, since it may be in the way of what is new."""
+    """Return the changes of the snapshot, deletions first: a deleted name may be in the way of a new one."""
     gone: list[RefChange] = []
     come: list[RefChange] = []
     for place, now in ((UPSTREAM, seen.branches), (UPSTREAM_TAGS, seen.tags)):

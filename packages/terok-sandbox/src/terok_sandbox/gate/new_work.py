@@ -1,4 +1,4 @@
-"""List the branches of a mirror that bring something the upstream has not."""
+"""List the branches of a mirror that have commits which the upstream lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CACHE: Final = "new-work"
 
 @dataclass(frozen=True, slots=True)
 class NewWork:
-    """A branch with commits that the upstream has not; `state` is `new`, `reviewed` or `rejected`."""
+    """A branch with commits that the upstream lacks; `state` is `new`, `reviewed` or `rejected`."""
 
     branch: str
     tip: str
@@ -27,7 +27,7 @@ class NewWork:
 
 
 def new_work(mirror: Path) -> list[NewWork]:
-    """Return the branches that bring something, by name."""
+    """Return the branches with new work, by name."""
     marks = read_marks(mirror)
     refs = read_refs(mirror)
     upstream = read_record(mirror).upstream
@@ -65,7 +65,7 @@ def base_tip(mirror: Path, refs: RefSet, branch: str, upstream: str | None) -> s
 
 
 def _count(mirror: Path, tip: str, base: str | None) -> list[int]:
-    """Return how many commits `tip` has that `base` has not, and how many findings these give."""
+    """Count the commits that are in `tip` and not in `base`, and the findings in them."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy

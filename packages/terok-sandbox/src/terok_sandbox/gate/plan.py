@@ -1,7 +1,7 @@
 """Decide what a sync may do: create and fast-forward; everything else waits for a person.
 
-Pure: it sees three maps of branch to tip (the gate's branches, the upstream's, and the proof of what the upstream
-once had) and a `History` that answers questions about commits.
+Pure: it gets three maps of branch to tip (the gate's branches, the upstream's, and proof of what the upstream once had)
+and a `History` that answers questions about commits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
 
-MAX_JUDGED: Final = 2000
+MAX_COMPARED: Final = 2000
 """Branches, and tags, whose history one sync compares; each takes git a few milliseconds."""
 
 
@@ -35,7 +35,7 @@ class PendingOp:
 
     @property
     def name(self) -> str:
-        """The name for a person: the branch's name, or the tag's full one."""
+        """The branch's name, or the full name of a tag, as a person writes it."""
         return f"refs/tags/{self.branch}" if self.tag else self.branch
 
 
@@ -52,7 +52,7 @@ class History(Protocol):
     """Questions about commits that are present in the mirror."""
 
     def compare(self, gate_tip: str, upstream_tip: str) -> Divergence:
-        """Count what each side has that the other has not."""
+        """Count the commits that only one side has."""
 
     def count(self, tip: str, without: Iterable[str]) -> int:
         """Count the commits reachable from `tip` and from none of `without`."""
@@ -81,7 +81,7 @@ class RefNames:
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """The operations of a sync on the gate's branches.
+    """Changes to the gate's branches.
 
     `updates` maps a branch to (old tip or None, new tip); `resolved` are branches whose saved proof is no
     longer needed; `gate_only` are branches the upstream never had.
@@ -100,7 +100,7 @@ def plan_sync(
     """Compare the gate's `heads` with the `upstream` branches.
 
     `proof` gives, per branch, the last tip that the upstream was known to have before the one in `upstream`:
-    it tells a rewritten branch from one that only moved on, and a deleted branch from one it never had.
+    it distinguishes a rewritten branch from one that moved on, and a deleted branch from one the upstream never had.
     """
     updates: dict[str, tuple[str | None, str]] = {}
     pending: list[PendingOp] = []
@@ -121,7 +121,7 @@ def plan_sync(
             continue
         if tip != new:
             judged += 1
-            if judged > MAX_JUDGED:
+            if judged > MAX_COMPARED:
                 left += 1
                 continue
         op = None if tip == new else _judge(branch, tip, new, proof.get(branch), history)
@@ -133,8 +133,8 @@ def plan_sync(
         resolved.append(branch)
     gone = [branch for branch in sorted(heads) if branch not in upstream]
     deleted = [branch for branch in gone if branch in proof]
-    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in deleted[:MAX_JUDGED]]
-    left += len(deleted[MAX_JUDGED:])
+    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in deleted[:MAX_COMPARED]]
+    left += len(deleted[MAX_COMPARED:])
     if left:
         notes.append(f"{left} more branches changed upstream; sync again when these are settled")
     gate_only = tuple(branch for branch in gone if branch not in proof)
@@ -155,7 +155,7 @@ def plan_tags(
         if oid == new:
             continue
         if oid is not None:
-            if len(pending) < MAX_JUDGED:
+            if len(pending) < MAX_COMPARED:
                 reason: Reason = "upstream_rewrite" if tag in proof else "unknown_provenance"
                 pending.append(_tag_op("force_update", tag, reason, oid, new, proof.get(tag), history))
         elif (obstacle := names.obstacle(tag)) is not None:
@@ -166,7 +166,7 @@ def plan_tags(
     gone = [tag for tag in sorted(ours) if tag not in upstream and tag in proof]
     pending += [
         _tag_op("delete", tag, "upstream_delete", ours[tag], None, proof[tag], history)
-        for tag in gone[: MAX_JUDGED - len(pending)]
+        for tag in gone[: MAX_COMPARED - len(pending)]
     ]
     waiting = {op.branch for op in pending}
     resolved = tuple(tag for tag in proof if tag not in waiting and (tag not in ours or tag in upstream))

@@ -16,9 +16,9 @@ from terok_sandbox.gate.refs import (
     TAGS,
     UPSTREAM,
     RefChange,
+    ambiguity,
     change_refs,
     change_refs_together,
-    misleading,
     read_refs,
 )
 from terok_sandbox.gate.review import EMPTY_TREE
@@ -51,13 +51,15 @@ def promote(
     """
     upstream = mirror.upstream()
     if upstream is None:
-        raise PromotionRefused(f"the project {mirror.scope} has no upstream", hint="fetch from 'gate path' instead")
+        raise PromotionRefused(
+            f"the project {mirror.scope} has no upstream", hint="fetch from the directory that 'gate path' prints"
+        )
     mark = check_reviewed(mirror, branch, accept_flags=accept_flags)
     target = to or branch
     _check_name(target)
     seen = upstream.advertised(timeout=120.0)
     current = seen.branches.get(target)
-    if current is None and (why := misleading(HEADS + target, lambda ref: ref.removeprefix(TAGS) in seen.tags)):
+    if current is None and (why := ambiguity(HEADS + target, lambda ref: ref.removeprefix(TAGS) in seen.tags)):
         raise PromotionRefused(why, hint="promote to a branch of another name with --to")
     if current == mark.tip:
         raise PromotionRefused(f"the upstream's {target} is at this commit already")
@@ -90,7 +92,7 @@ def promote(
 
 
 def is_promoted(mirror: Mirror, branch: str, target: str) -> bool:
-    """Tell whether the upstream's `target` is at the tip of `branch`, also when asked now."""
+    """Whether the upstream's `target` is at the tip of `branch`, as last seen and now."""
     upstream = mirror.upstream()
     refs = read_refs(mirror.path).refs
     tip = refs.get(HEADS + branch)
@@ -140,11 +142,11 @@ def check_reviewed(mirror: Mirror, branch: str, *, accept_flags: bool) -> Review
 def _check_name(branch: str) -> None:
     bad = not branch or branch.startswith(("-", "/", "refs/")) or ".." in branch or branch.endswith((".lock", "/", "."))
     if bad or any(char.isspace() or char in "~^:?*[\\\x7f" or ord(char) < 32 for char in branch):
-        raise PromotionRefused(f"invalid branch name {safe_text(branch)!r}")
+        raise PromotionRefused(f"{safe_text(branch)!r} is not a valid branch name", hint="use a name that git accepts")
 
 
 def _attach_note(mirror: Path, oid: str, text: str) -> None:
-    """Set the note of a commit; an earlier one is replaced."""
+    """Set the git note of a commit, in place of an earlier one; the container can fetch but not change it."""
     refs = read_refs(mirror).refs
     before = refs.get(_NOTES)
     blob = run_git("hash-object", "-w", "--stdin", git_dir=mirror, input=text.encode()).text.strip()
@@ -164,8 +166,8 @@ def _entries(mirror: Path, notes: str | None) -> dict[str, str]:
     listing = run_git(
         "diff-tree", "-r", "--root", "--raw", "--no-abbrev", EMPTY_TREE[len(notes)], notes, git_dir=mirror
     )
-    found = {}
+    entries = {}
     for line in listing.text.splitlines():
         words, _, name = line.partition("\t")
-        found[name] = words.split(" ")[3]
-    return found
+        entries[name] = words.split(" ")[3]
+    return entries

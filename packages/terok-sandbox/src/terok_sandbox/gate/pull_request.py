@@ -23,7 +23,7 @@ FORGES: Final = tuple(name for name, forge in forges().items() if "api" in forge
 """Kinds of forges that are asked for pull requests."""
 
 _SECONDS: Final = 60.0
-_MAX_ANSWER: Final = 4 * 1024 * 1024
+_MAX_REPLY: Final = 4 * 1024 * 1024
 _MAX_SUBJECTS: Final = 50
 _MAX_TITLE: Final = 200
 _MAX_BODY: Final = 10_000
@@ -72,7 +72,7 @@ def prepare(mirror: Mirror, branch: str, *, head: str, base: str | None, title: 
     source = mirror.source
     if source is None:
         raise PromotionRefused(f"the project {mirror.scope} has no upstream")
-    forge = forge_of(source, record.forge, mirror.scope)
+    forge = forge_at(source, record.forge, mirror.scope)
     into = base or head_branch(mirror.path)
     if into == head:
         raise PromotionRefused(
@@ -95,7 +95,7 @@ def prepare(mirror: Mirror, branch: str, *, head: str, base: str | None, title: 
     return PreparedPullRequest(forge, source, wanted, login.token)
 
 
-def forge_of(source: RepoSource, chosen: str | None, scope: str) -> str:
+def forge_at(source: RepoSource, chosen: str | None, scope: str) -> str:
     """Return the kind of forge that an upstream lives on; `PromotionRefused` when nothing says so."""
     where = endpoint(source)
     if where is None:
@@ -167,9 +167,9 @@ def _post(call: ApiCall) -> tuple[int, bytes]:
         ):
             for piece in response.iter_bytes():
                 body += piece
-                if len(body) > _MAX_ANSWER:
+                if len(body) > _MAX_REPLY:
                     break
-        return response.status_code, body[:_MAX_ANSWER]
+        return response.status_code, body[:_MAX_REPLY]
     except (httpx.HTTPError, OSError, ValueError) as error:
         raise PromotionRefused(
             f"the forge's API was not reached: {safe_text(str(error), limit=300)}", hint="check address and network"

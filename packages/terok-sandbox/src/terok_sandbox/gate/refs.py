@@ -41,7 +41,7 @@ _PATIENCE: Final = 10.0
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     """Create `refs` (full name to object id), none of which exists, all at once.
 
-    Holds git's own lock on the file; `MirrorError` when somebody else does, or a name or id is not one.
+    Holds git's own lock on the file. `MirrorError` when another process does, or for an invalid name or id.
     """
     for name, oid in refs.items():
         if not is_ref(name) or not _OID.match(oid):
@@ -119,7 +119,7 @@ BACKUP_TAGS: Final = "refs/terok/backup-tags/"
 _LISTING_BYTES: Final = 256 * 1024 * 1024
 _PACK_FROM: Final = 500
 _BATCH: Final = 1000
-"""Refs of one transaction: git keeps as many files open, and a failure is searched for among as many."""
+"""Refs of one transaction: git keeps that many files open, and a failed one is bisected."""
 _BATCH_SECONDS: Final = 300.0
 
 
@@ -134,7 +134,7 @@ class RefSet:
         return {name[len(prefix) :]: oid for name, oid in self.refs.items() if name.startswith(prefix)}
 
     def own(self) -> int:
-        """Count what agents made: branches and tags that the upstream has not, and saved tips."""
+        """Count the refs that agents made: branches and tags that the upstream lacks, and saved tips."""
         made = 0
         for place, origin in ((HEADS, UPSTREAM), (TAGS, UPSTREAM_TAGS)):
             made += sum(origin + name not in self.refs for name in self.under(place))
@@ -172,7 +172,7 @@ def read_refs(mirror: Path) -> RefSet:
 
 
 def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
-    """Apply `changes` and return what went wrong, one line each.
+    """Apply `changes` and return the errors, one line each.
 
     They are tried in large transactions; one that fails because a ref was overtaken (somebody pushed meanwhile) is
     halved until that ref is alone, so that one branch in use does not hold the others up.
@@ -201,7 +201,7 @@ def change_refs_together(mirror: Path, changes: Iterable[RefChange]) -> str | No
 
 
 def point_head(mirror: Path, branch: str) -> None:
-    """Make `branch` the one that a clone checks out; it need not exist yet."""
+    """Set the branch that a clone checks out; it need not exist yet."""
     target = HEADS + branch
     if (mirror / "HEAD").read_text().strip() != f"ref: {target}":
         run_git("symbolic-ref", "HEAD", target, git_dir=mirror)
@@ -243,7 +243,7 @@ _PLACES: Final = frozenset({"refs", "heads", "tags", "remotes", "origin"})
 _REMOTES: Final = frozenset({"gate", "upstream"})
 
 
-def misleading(ref: str, exists: Callable[[str], bool]) -> str:
+def ambiguity(ref: str, exists: Callable[[str], bool]) -> str:
     """Return why nothing may be called `ref` (a full name), in words; empty if it may.
 
     Git looks for a short name among tags before branches, and among both before what a clone knows of its remotes.
@@ -253,13 +253,11 @@ def misleading(ref: str, exists: Callable[[str], bool]) -> str:
     name = ref.removeprefix(TAGS if tag else HEADS)
     first, inside, _ = name.partition("/")
     if not is_ref(ref):
-        return f"git does not accept the name {name}"
+        return f"{name} is not a valid name for git"
     if _GIT_S_OWN.fullmatch(name):
-        return f"git means something else by {name}"
+        return f"git gives the name {name} a meaning of its own"
     if first in _PLACES or (tag and inside and first in _REMOTES):
         return f"the {'tag' if tag else 'branch'} {name} could be taken for a branch of a remote, or another ref"
     if exists((HEADS if tag else TAGS) + name):
-        return (
-            f"there is a {'branch' if tag else 'tag'} {name} already; a branch and a tag of one name are not told apart"
-        )
+        return f"there is a {'branch' if tag else 'tag'} {name} already; git confuses a branch and a tag of one name"
     return ""

@@ -1,7 +1,7 @@
-"""Requests to the gate, parsed and permitted or refused: pure functions over the request's head.
+"""Authorize and route requests to the gate: pure functions over the request's head.
 
-Exactly one repository is served and exactly six requests are known; everything else is refused as spelled, nothing
-is decoded or normalized first.
+Exactly one repository is served and exactly six requests are known; everything else is refused as spelled;
+nothing is decoded or normalized first.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class GateRequest:
     gzip: bool = False
 
     def content_type(self, what: Literal["advertisement", "request", "result"]) -> str:
-        """Return the media type of what git sends or gets."""
+        """Return the media type of a body of git's."""
         return f"application/x-git-{self.service}-{what}"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class GateRefusal:
     """A request that is not served, with its HTTP status; `lfs` says that a client of Git LFS asked."""
 
     status: int
@@ -61,16 +61,16 @@ def gate_url(token: str, name: str, port: int, host: str = "127.0.0.1") -> str:
     return f"http://{token}:@{host}:{port}/{name}.git"
 
 
-def authorize(authorization: str | None, token_sha256: str) -> Refusal | None:
+def authorize(authorization: str | None, token_sha256: str) -> GateRefusal | None:
     """Return None when the header carries the token: as user name of Basic, or as Bearer."""
     token = _presented(authorization)
     given = token_hash(token if token is not None else "")
     if hmac.compare_digest(given, token_sha256.lower()) and token:
         return None
-    return Refusal(401, "the gate token is missing or wrong", (("WWW-Authenticate", 'Basic realm="terok gate"'),))
+    return GateRefusal(401, "the gate token is missing or wrong", (("WWW-Authenticate", 'Basic realm="terok gate"'),))
 
 
-def route(method: str, target: str, headers: Mapping[str, str], name: str) -> GateRequest | Refusal:
+def route(method: str, target: str, headers: Mapping[str, str], name: str) -> GateRequest | GateRefusal:
     """Return what `method` on `target` (path and query as received) asks of the repository `name`.
 
     `headers` is asked for lower-case names.
@@ -80,7 +80,7 @@ def route(method: str, target: str, headers: Mapping[str, str], name: str) -> Ga
     if tail == "HEAD":
         return GateRequest("head") if method == "GET" else _method_refused("GET")
     if tail.startswith("info/lfs/"):
-        return Refusal(501, "the gate holds no files of Git LFS; push what is small enough as a usual file", lfs=True)
+        return GateRefusal(501, "the gate does not support Git LFS; commit small files without it", lfs=True)
     protocol = headers.get("git-protocol", "")
     protocol = protocol if _PROTOCOL.match(protocol) else ""
     if tail in _SERVICES:
@@ -92,17 +92,17 @@ def route(method: str, target: str, headers: Mapping[str, str], name: str) -> Ga
             return _method_refused("GET")
         service = _SERVICES.get(query.removeprefix("service=")) if query.startswith("service=") else None
         if service is None:
-            return Refusal(403, "only the smart protocol is spoken here")
+            return GateRefusal(403, "only the smart protocol is supported")
         return GateRequest("advertise", service, protocol)
-    return Refusal(404, "there is no such thing here")
+    return GateRefusal(404, "the gate serves no such path")
 
 
-def _with_body(wanted: GateRequest, headers: Mapping[str, str]) -> GateRequest | Refusal:
+def _with_body(wanted: GateRequest, headers: Mapping[str, str]) -> GateRequest | GateRefusal:
     if headers.get("content-type", "") != wanted.content_type("request"):
-        return Refusal(415, f"the content type must be {wanted.content_type('request')}")
+        return GateRefusal(415, f"the content type must be {wanted.content_type('request')}")
     encoding = headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
-        return Refusal(415, "only gzip is known as content encoding")
+        return GateRefusal(415, "the only supported content encoding is gzip")
     return replace(wanted, gzip=encoding != "identity")
 
 
@@ -121,5 +121,5 @@ def _presented(authorization: str | None) -> str | None:
     return decoded.partition(b":")[0].decode("utf-8", "surrogateescape")
 
 
-def _method_refused(allowed: str) -> Refusal:
-    return Refusal(405, "the method is not used here", (("Allow", allowed),))
+def _method_refused(allowed: str) -> GateRefusal:
+    return GateRefusal(405, "the method is not allowed here", (("Allow", allowed),))

@@ -114,7 +114,7 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
 
 
 def record_review(mirror: Path, branch: str, seen: ReviewedBranch) -> None:
-    """Remember that a person has seen this; a promotion goes on from exactly here."""
+    """Record that a person has seen this; a promotion continues from exactly here."""
     known = read_marks(mirror).get(branch)
     if known is not None and known.rejected and known.tip == seen.review.tip:
         return
@@ -134,7 +134,7 @@ def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSu
 
 
 def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
-    """Work out all of a review that depends on commits alone, as JSON has it."""
+    """Compute all parts of a review that depend on commits alone, as JSON values."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
@@ -187,9 +187,9 @@ def _summaries(rows: list[list[str]]) -> tuple[CommitSummary, ...]:
     summaries = []
     for row in rows:
         author, committer = Signature(*row[1:4]), Signature(*row[4:7])
-        told = tuple(safe_text(remark) for remark in remarks(author, committer, mine))
+        notes = tuple(safe_text(remark) for remark in remarks(author, committer, mine))
         oid, date, subject = (safe_text(field) for field in (row[0], row[3], row[7]))
-        summaries.append(CommitSummary(oid, str(author), date, subject, told))
+        summaries.append(CommitSummary(oid, str(author), date, subject, notes))
     return tuple(summaries)
 
 
@@ -214,7 +214,7 @@ def _difference(mirror: Path, origin: str, tip: str) -> tuple[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A name and address as a commit states them, with a moment (ISO 8601, or what git said instead)."""
+    """A name and address as a commit states them, with a time (ISO 8601, or the text that git printed instead)."""
 
     name: str
     email: str
@@ -229,7 +229,7 @@ class Signature:
 
 
 def person(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Return name and address that the person's own git configuration states; no program is run for it."""
+    """Return name and address from the person's own git configuration, without running git."""
     home = Path(environ.get("HOME") or "/")
     chosen = environ.get("GIT_CONFIG_GLOBAL")
     places = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "git/config", home / ".gitconfig"]
@@ -252,17 +252,17 @@ def person(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
 def remarks(
     author: Signature, committer: Signature, mine: frozenset[str], now: datetime | None = None
 ) -> tuple[str, ...]:
-    """Return what stands out in a commit of an agent: the reviewer's own name, another committer, a future date."""
-    found = []
+    """Return remarks on an agent's commit: the reviewer's own name, another committer, a future date."""
+    notes = []
     if author.is_of(mine) or committer.is_of(mine):
-        found.append("in your name")
+        notes.append("in your name")
     if (author.name, author.email) != (committer.name, committer.email):
-        found.append(f"committed by {committer}")
+        notes.append(f"committed by {committer}")
     latest = (now or datetime.now(UTC)) + _LEEWAY
-    for what, moment in (("written", author.when), ("committed", committer.when)):
+    for verb, moment in (("written", author.when), ("committed", committer.when)):
         try:
             if datetime.fromisoformat(moment) > latest:
-                found.append(f"{what} in the future: {moment}")
+                notes.append(f"{verb} in the future: {moment}")
         except (ValueError, TypeError):
-            found.append(f"{what} at a time that is none")
-    return tuple(found)
+            notes.append(f"{verb} at an invalid time")
+    return tuple(notes)

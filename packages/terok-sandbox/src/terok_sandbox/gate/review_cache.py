@@ -1,7 +1,7 @@
-"""Keep what reviews have worked out about commits: a commit never changes, so neither does what it brings.
+"""Cache what reviews compute about commits, which never change.
 
-Every entry is found by the ids it was computed from, and a file counts only for the inspection policy and the rules it
-was written under. The files lie beside the mirror, where what takes pushes cannot write.
+The key of an entry is the ids it was computed from, and a file is valid only for the inspection policy and the rules
+that it was written under. The files are beside the mirror, where the process that takes pushes cannot write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_FILES: Final = 64
 
 
 def load_cached(mirror: Path, name: str) -> dict[str, Any]:
-    """Return what was stored under `name`; nothing when that was under other rules, or cannot be read."""
+    """Return the entries stored under `name`; none when they belong to other rules or cannot be read."""
     try:
         document = json.loads((cache_path(mirror) / f"{name}.json").read_bytes())
         return dict(document["entries"]) if document["rules"] == _rules(mirror) else {}
@@ -32,7 +32,7 @@ def load_cached(mirror: Path, name: str) -> dict[str, Any]:
 
 
 def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
-    """Store `entries` under `name`, in place of what was there; too much of it, or a full disk, stores nothing."""
+    """Replace the entries under `name`; nothing is stored when they are too large or the disk is full."""
     text = json.dumps({"rules": _rules(mirror), "entries": entries})
     if len(text) > _MAX_SIZE:
         return
@@ -46,7 +46,7 @@ def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
 
 
 def _rules(mirror: Path) -> str:
-    """Return what changes with the inspection policy and with the code that applies it."""
+    """Return a text that changes with the inspection policy and the code that applies it."""
     try:
         policy = (mirror / "inspection.json").read_bytes()
     except OSError:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def review(
     *, scope: str | None = None, branch: str | None = None, as_json: bool = False, sarif: str | None = None
 ) -> int:
-    """List the branches with new work, of one mirror or of all, or show all of what one brings and remember that."""
+    """List the branches with new work of one mirror or all, or show one branch completely and record that."""
     base = base_directory()
     if scope is None or branch is None:
         if sarif is not None:
@@ -68,7 +68,7 @@ def promote(
 
     gate = Mirror.open(scope, base=base_directory())
     target = to or branch
-    # What was sent before is not sent again: a pull request that failed then can be asked for once more.
+    # The branch is not sent twice: a pull request that failed then can be asked for again.
     again = pull_request and promotion.is_promoted(gate, branch, target)
     if not again:
         promotion.check_reviewed(gate, branch, accept_flags=accept_flags)
@@ -103,7 +103,7 @@ def report_unreadable(error: TerokError) -> None:
 
 
 def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
-    """Print what is new in one mirror, or in all that can be read; 1 if there are others."""
+    """Print the new work of one mirror, or of all that can be read; 1 if there are others."""
     from terok_sandbox.gate.new_work import new_work
 
     failed: list[GateError] = []

@@ -1,6 +1,7 @@
-"""A person's marks on the branches of a mirror: reviewed, or rejected with a note.
+"""Record what a person decided about the branches of a mirror: reviewed, or rejected with a note.
 
-The record lies beside the mirror, where what takes pushes cannot write; that reads of rejections in a copy inside.
+The record is beside the mirror, where the process that takes pushes cannot write. That process reads rejections from a
+copy inside the mirror.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _OID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 @dataclass(frozen=True, slots=True)
 class ReviewMark:
-    """A decision about one branch at one commit.
+    """A person's decision about one branch at one commit.
 
     `target` and `target_tip` are the upstream branch that the person compared with, as it was then (None: the
     upstream had none); `base` is the commit after which everything was shown (None: everything); `flags` is how
@@ -62,14 +63,14 @@ def read_marks(mirror: Path) -> dict[str, ReviewMark]:
 def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
     """Return tip and note of the rejected branches, as far as they can be read."""
     try:
-        found = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
-        return {str(branch): (str(tip), str(note)) for branch, (tip, note) in found.items()}
+        rejections = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
+        return {str(branch): (str(tip), str(note)) for branch, (tip, note) in rejections.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def record_mark(mirror: Path, mark: ReviewMark) -> None:
-    """Remember a decision; it replaces an earlier one about the same branch."""
+    """Record a decision, in place of an earlier one about the same branch."""
     with _lock(mirror):
         _write(mirror, {**read_marks(mirror), mark.branch: mark})
 
@@ -95,7 +96,7 @@ def _write(mirror: Path, marks: Mapping[str, ReviewMark]) -> None:
     branches = {branch: asdict(mark) for branch, mark in marks.items()}
     text = json.dumps({"schema": SCHEMA, "branches": branches}, indent=1, sort_keys=True)
     atomic_write(_file(mirror), text + "\n", mode=0o600)
-    rejections = {one.branch: [one.tip, one.note] for one in marks.values() if one.rejected}
+    rejections = {mark.branch: [mark.tip, mark.note] for mark in marks.values() if mark.rejected}
     atomic_write(mirror / _REJECTIONS, json.dumps(rejections) + "\n", mode=0o600)
 
 

@@ -1,6 +1,6 @@
 """Texts in which a secret may stand though none of its spellings does: wide characters, dumps, wrapped lines, gzip.
 
-Each reading takes an object in pieces and gives what it reads of each: nothing of an object that is none of its kind.
+Each reading gets an object in pieces and returns its text of each piece; nothing for an object of another kind.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DUMPED: Final = 32
 
 
 def readings() -> list[Reading]:
-    """Return the readings of one object, beside the one of it as it is."""
+    """Return the readings of one object, besides its own bytes."""
     return [narrow, joined, Dump(), Dump(swapped=True)]
 
 
@@ -70,7 +70,7 @@ class Dump:
         self._digits = digits[whole:]
         read = bytes.fromhex(digits[:whole].decode("ascii"))
         if self._swapped:
-            return bytes(one for pair in zip(read[1::2], read[::2], strict=True) for one in pair)
+            return bytes(byte for pair in zip(read[1::2], read[::2], strict=True) for byte in pair)
         return read
 
 
@@ -102,9 +102,9 @@ class Gunzip:
 def _digits(line: bytes) -> bytes:
     """Return the hexadecimal digits of a line: all behind an offset, all of a line of nothing else, or long rows."""
     if (offset := _OFFSET.match(line)) and (shown := _AFTER_OFFSET.match(line, offset.end())):
-        found = _PREFIX.sub(b"", shown[0])[:_DUMPED]
+        digits = _PREFIX.sub(b"", shown[0])[:_DUMPED]
     elif only := _ONLY.match(line):
-        found = _PREFIX.sub(b"", only[1])
+        digits = _PREFIX.sub(b"", only[1])
     else:
-        found = b"".join(_PREFIX.sub(b"", match[0]) for match in _SOME.finditer(line))
-    return found[: len(found) & ~1]
+        digits = b"".join(_PREFIX.sub(b"", match[0]) for match in _SOME.finditer(line))
+    return digits[: len(digits) & ~1]

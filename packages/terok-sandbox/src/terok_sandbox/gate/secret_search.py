@@ -1,6 +1,6 @@
-"""Nothing the vault holds goes upstream: what a promotion would send is searched for the vault's own secrets.
+"""Search what a promotion would send for secrets stored in the vault.
 
-The gateway that takes pushes holds no secret to compare with, so this is done on the host, where a person promotes.
+The gateway that takes pushes has no secrets to compare with, so this is done on the host, where a person promotes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLOCK: Final = 1024 * 1024
 
 
 def vault_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
-    """Return what betrays the credentials of the vault, nothing without a vault.
+    """Return patterns that match the credentials of the vault; none without a vault.
 
     Raises `VaultLocked` when no passphrase is at hand; with `interactive`, a person at the terminal is asked first.
     """
@@ -42,10 +42,10 @@ def vault_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple
 def find_secret(
     mirror: Path, tip: str, known: Iterable[str], patterns: Sequence[Patterns], names: Iterable[str] = ()
 ) -> str:
-    """Return where `names`, or commits of `tip` that `known` have not, hold a secret; empty if nowhere."""
+    """Return where `names`, or commits that are in `tip` and not in `known`, contain a secret; empty if nowhere."""
     from terok_sandbox.vault.scrub import Patterns
 
-    secrets = [secret for one in patterns for secret in one.secrets]
+    secrets = [secret for pattern in patterns for secret in pattern.secrets]
     if not secrets:
         return ""
     search = Search(Patterns(secrets))

@@ -37,7 +37,7 @@ _CONFIG: Final = {
 def refresh_seed(mirror: Path, base: Path) -> Path | None:
     """Bring the copy of `mirror` below `base` up to date and return it.
 
-    None when it cannot be made: a clone through the gate gives the same.
+    None when that fails: a clone through the gate gives the same.
     """
     seed = base.absolute() / mirror.name
     try:

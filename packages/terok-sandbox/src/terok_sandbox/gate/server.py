@@ -20,12 +20,12 @@ from terok_util.text import safe_text
 from terok_sandbox.gate.backend import Backend, inflated, uninterrupted
 from terok_sandbox.gate.disk import disk_use
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError
-from terok_sandbox.gate.inspect.objects import Allowance, allowance, held_bytes
+from terok_sandbox.gate.inspect.objects import process_limits, stored_bytes
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.invoke import spawn_service
 from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
-from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route
+from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route
 from terok_sandbox.sidecar import GateWiring
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _FULL: Final = (
 )
 _END_SECONDS: Final = 10.0
 _READY_SECONDS: Final = 10.0
-"""How long a push is awaited that was asked for."""
+"""How long these wait for a push."""
 _SERVER: Final = "terok"
 _GREETING: Final = GateRequest("advertise", "upload-pack", "version=2")
 
@@ -50,23 +50,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """The limits of one container at its gate.
+    """Limits for one container."""
 
-    `push_bytes` is the largest pack a push may carry, `push_memory` (bytes) the most that a process which unpacks
-    one may allocate (`allowance`). Pushes leave `free_bytes` of the disk free.
-    `calls` run at once, `pushes` of them; more wait, for a call up to `queue_seconds`. `idle_seconds` without
-    a byte in either direction end a call, `call_seconds` end it in any case.
-    """
-
-    push_bytes: int = 2 * 1024**3
-    push_memory: int = 2 * 1024**3
-    free_bytes: int = 1024**3
-    calls: int = 8
-    pushes: int = 2
+    push_bytes: int = 2 * 1024**3  # of one pack
+    push_memory: int = 2 * 1024**3  # bytes that a process which unpacks it may allocate, see `process_limits`
+    free_bytes: int = 1024**3  # of the disk that pushes leave free
+    calls: int = 8  # at once
+    pushes: int = 2  # of these
     connections: int = 128
-    queue_seconds: float = 60.0
-    idle_seconds: float = 120.0
-    call_seconds: float = 3600.0
+    queue_seconds: float = 60.0  # that a call waits for its turn
+    idle_seconds: float = 120.0  # without a byte in either direction that end a call
+    call_seconds: float = 3600.0  # that end it in any case
 
 
 async def serve_gate(
@@ -123,7 +117,7 @@ class _Gate:
         self._config = backend_config(wiring)
         self._slots = asyncio.Semaphore(limits.calls)
         self._pushes = asyncio.Semaphore(limits.pushes)
-        # What version 2 of the protocol says first depends on git and the kind of repository, not on its refs.
+        # The first answer in version 2 of the protocol depends on git and the kind of repository, not on its refs.
         self._greeting = b""
         self._measured: tuple[float, int] | None = None
         self._most = 0
@@ -148,7 +142,7 @@ class _Gate:
                     await self._slots.acquire()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; the seat of a connection without one, or without the token, may go to a newcomer."""
+        """Answer one request; a connection without a request, or without the token, may lose its place to a new one."""
         refusal = authorize(request.headers.get("Authorization"), self._wiring.token_sha256)
         if refusal is not None:
             # Git asks without its token first: a connection that has sent no body yet can be used again.
@@ -159,7 +153,7 @@ class _Gate:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         wanted = route(request.method, request.raw_path, request.headers, self._wiring.name)
-        if isinstance(wanted, Refusal):
+        if isinstance(wanted, GateRefusal):
             return _refuse(wanted)
         if wanted.action == "head":
             return web.Response(body=(self._wiring.mirror / "HEAD").read_bytes(), content_type="text/plain")
@@ -169,15 +163,15 @@ class _Gate:
             async with asyncio.timeout(self.limits.queue_seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            return _refuse(Refusal(503, "too many git operations at once", (("Retry-After", "10"),)))
+            return _refuse(GateRefusal(503, "too many git operations at once", (("Retry-After", "10"),)))
         try:
             async with asyncio.timeout(self.limits.call_seconds):
                 return await self._call(request, wanted)
         except GateError as error:
             log.warning("%s", safe_text(error.message, limit=500))
-            return _refuse(Refusal(502, "the gate could not run git"))
+            return _refuse(GateRefusal(502, "the gate could not run git"))
         except (zlib.error, EOFError):
-            return _refuse(Refusal(400, "the body is not what its encoding says"))
+            return _refuse(GateRefusal(400, "the body is not what its encoding says"))
         except TimeoutError:
             log.warning("a git operation took too long and was ended")
             return _cut(request)
@@ -215,21 +209,23 @@ class _Gate:
                 return await self._answer(request, wanted, backend)
         async with self._pushes, self._next_push(wanted.protocol) as push:
             size, body = await _counted(body, self.limits.idle_seconds)
-            held = None if size is None else size + held_bytes(self._wiring.mirror)
-            push.begin(body, allowance(held, self.limits.push_memory))
+            stored = None if size is None else size + stored_bytes(self._wiring.mirror)
+            limits = process_limits(stored, self.limits.push_memory)
+            limit(push.backend.process, limits.memory, limits.seconds)
+            push.backend.feed(body)
             try:
                 return await self._answer(request, wanted, push.backend)
             finally:
                 self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
-    async def _full(self) -> Refusal | None:
+    async def _full(self) -> GateRefusal | None:
         """Return why no push is taken now, if so."""
         self._most = min(self.limits.push_bytes, self._room(), await self._quota())
         if self._most > 0:
             return None
         if self._room() <= 0:
-            return Refusal(507, "the disk of the gate is nearly full; tell the person who runs it")
-        return Refusal(507, _FULL.format(self._wiring.name))
+            return GateRefusal(507, "the disk of the gate is nearly full; tell the person who runs it")
+        return GateRefusal(507, _FULL.format(self._wiring.name))
 
     def _backend(self, wanted: GateRequest) -> Backend:
         service = spawn_service(
@@ -256,14 +252,14 @@ class _Gate:
                 who=self._who,
             )
         except GateError:
-            check.close()
+            check.close_pipes()
             raise
         push = _Push(protocol, self._most, check, Backend(service, idle_timeout=self.limits.idle_seconds))
         check.start()
         return push
 
     async def _expect_push(self, protocol: str) -> None:
-        """Start what takes a push: whoever asks what can be pushed to sends one soon."""
+        """Start the processes for a push, because a client that asks for the refs to push to will send one soon."""
         await self._forget_push()
         self._ready = self._push(protocol)
         loop = asyncio.get_running_loop()
@@ -272,37 +268,37 @@ class _Gate:
     async def _forget_push(self) -> None:
         push, self._ready = self._ready, None
         if push is not None:
-            await push.end()
+            await push.stop()
 
     @contextlib.asynccontextmanager
     async def _next_push(self, protocol: str) -> AsyncIterator[_Push]:
         ready, self._ready = self._ready, None
         if ready is not None and (ready.protocol != protocol or ready.most > self._most):
-            await ready.end()
+            await ready.stop()
             ready = None
         push = ready or self._push(protocol)
         try:
             yield push
         finally:
-            await uninterrupted(push.end())
+            await uninterrupted(push.stop())
 
     async def _answer(self, request: web.BaseRequest, wanted: GateRequest, backend: Backend) -> web.StreamResponse:
         chunk = await backend.read()
         if not chunk and await backend.finish() != 0:
-            return _refuse(Refusal(502, "git could not serve this"))
+            return _refuse(GateRefusal(502, "git could not serve this"))
         response = web.StreamResponse(headers=_headers(wanted))
         await response.prepare(request)
-        said = b""
+        greeting = b""
         chunk = _preface(wanted) + chunk
         while chunk:
-            said += chunk if wanted == _GREETING else b""
+            greeting += chunk if wanted == _GREETING else b""
             async with asyncio.timeout(self.limits.idle_seconds):
                 await response.write(chunk)
             chunk = await backend.read()
         if await backend.finish() != 0:
             log.info("git %s ended with an error", wanted.service)
         elif wanted == _GREETING:
-            self._greeting = said
+            self._greeting = greeting
         await response.write_eof()
         return response
 
@@ -316,15 +312,10 @@ class _Push:
     check: PushCheck
     backend: Backend
 
-    def begin(self, body: AsyncIterator[bytes], allowed: Allowance) -> None:
-        """Pass the bytes on to git, which gets what is `allowed`."""
-        limit(self.backend.process, allowed.memory, allowed.seconds)
-        self.backend.feed(body)
-
-    async def end(self) -> None:
-        """End all of it."""
-        await self.backend.end()
-        await self.check.end()
+    async def stop(self) -> None:
+        """Kill what is still at work."""
+        await self.backend.stop()
+        await self.check.stop()
 
 
 def _headers(wanted: GateRequest) -> dict[str, str]:
@@ -373,7 +364,7 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _refuse(refusal: Refusal, *, close: bool = True) -> web.Response:
+def _refuse(refusal: GateRefusal, *, close: bool = True) -> web.Response:
     headers = {"Server": _SERVER, **dict(refusal.headers)}
     text, kind = refusal.reason + "\n", "text/plain"
     if refusal.lfs:
@@ -385,7 +376,7 @@ def _refuse(refusal: Refusal, *, close: bool = True) -> web.Response:
 
 
 def _cut(request: web.BaseRequest) -> web.Response:
-    """End the connection: part of an answer may be out already, so there is no other way to say that it failed."""
+    """Abort the connection: part of the answer may have been sent, so nothing else can report the failure."""
     with contextlib.suppress(AttributeError):
         if request.transport is not None:
             request.transport.abort()

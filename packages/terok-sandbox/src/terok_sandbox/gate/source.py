@@ -1,4 +1,4 @@
-"""Repositories as a person names them, by local path, https URL or ssh address, and the scope of each."""
+"""Parse what a person names as a repository, a local path, https URL or ssh address, and derive its scope."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def known_repo(address: str) -> RepoSource:
 def scope_for(repo: str) -> str:
     """Return the mirror name of a repository: a readable slug and a hash, stable, `[a-z0-9-]` only.
 
-    The same directory has one scope however it is spelled; so has a URL with and without its `.git`.
+    All spellings of a directory have the same scope, and so does a URL with and without `.git`.
     """
     source = resolve_repo(repo)
     slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "repo"
@@ -93,11 +93,11 @@ def local_git_dir(repo: Path) -> Path:
 def _from_path(text: str) -> RepoSource:
     try:
         path = Path(text).expanduser()
-        found = path.is_dir()
+        exists = path.is_dir()
         resolved = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise RepoNotUnderstood(f"the path {text!r} cannot be used: {error}") from error
-    if found:
+    if exists:
         local_git_dir(resolved)
         return RepoSource("path", str(resolved), resolved.name.removesuffix(".git"))
     if match := _SCP_LIKE.match(text):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_util.process import ProcessFailed
 from terok_util.text import safe_text
 
-from terok_sandbox.gate.credentials import UpstreamAccess, shown_to
+from terok_sandbox.gate.credentials import UpstreamAccess, credentials_for
 from terok_sandbox.gate.errors import GitFailed, GitTimeout, MirrorError, PromotionRefused, UpstreamUnreachable
 from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
 from terok_sandbox.gate.refs import HEADS, TAGS
@@ -40,7 +40,7 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """The refs of an upstream: branches, tags, branch and commit of its HEAD, and the hash of its objects.
+    """The refs of an upstream, its default branch, the commit of its HEAD, and the hash of its objects.
 
     HEAD names no branch (None) when it is on none, and no commit when there is none.
     """
@@ -53,7 +53,7 @@ class Advertised:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamRepository:
     """One upstream, as the mirror sees it; `access` is what it may be shown of our credentials."""
 
     source: RepoSource
@@ -71,9 +71,9 @@ class Upstream:
         return replace(seen, object_format=self._object_format(timeout))
 
     def _object_format(self, timeout: float) -> str:
-        """Return the hash of an upstream that has no objects yet, as it says in the conversation itself."""
-        said = self._git("ls-remote", timeout=timeout, check=False, variables={"GIT_TRACE_PACKET": "1"}).stderr
-        return "sha256" if b"< object-format=sha256" in said else "sha1"
+        """Return the hash of an upstream without objects, as the protocol announces it."""
+        trace = self._git("ls-remote", timeout=timeout, check=False, variables={"GIT_TRACE_PACKET": "1"}).stderr
+        return "sha256" if b"< object-format=sha256" in trace else "sha1"
 
     def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
         """Bring the objects `oids`, and all that they need, into the mirror; no ref changes.
@@ -142,7 +142,7 @@ class Upstream:
             words = (*words, f"--{service}={local_service(git_dir, service)}")
             address = str(git_dir)
         target = (address, refspec) if refspec else (address,)
-        with shown_to(address, self.source.kind, self.access) as shown:
+        with credentials_for(address, self.source.kind, self.access) as shown:
             given = replace(shown, variables={**shown.variables, **(variables or {})})
             return run_git(verb, *words, *target, protocols=_PROTOCOLS[self.source.kind], shown=given, **bounds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol
 
-from terok_sandbox.http1.head import BrokenOff, ResponseHead, WireError
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead
 
 MAX_CHUNK_LINE: Final = 1024
 MAX_TRAILERS: Final = 8 * 1024
@@ -21,7 +21,7 @@ class Body(Protocol):
     done: bool
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return the content in `data` and what belongs to the next message; raises WireError."""
+        """Return the content in `data` and what belongs to the next message; raises HttpSyntaxError."""
 
     def end(self) -> None:
         """Take note that the connection has ended; raises BrokenOff if content is missing."""
@@ -94,7 +94,7 @@ class ChunkedBody:
                     self._pending = data[position:]
                     break
                 if data[position : position + 2] != b"\r\n":
-                    raise WireError("a chunk is longer than announced")
+                    raise HttpSyntaxError("a chunk is longer than announced")
                 position += 2
                 self._trailers = -1
                 continue
@@ -102,7 +102,7 @@ class ChunkedBody:
             if line_end < 0:
                 self._pending = data[position:]
                 if len(self._pending) > MAX_CHUNK_LINE:
-                    raise WireError("a line of the chunked framing is too long")
+                    raise HttpSyntaxError("a line of the chunked framing is too long")
                 break
             self._line(data[position : line_end + 1])
             position = line_end + 1
@@ -116,19 +116,19 @@ class ChunkedBody:
 
     def _line(self, line: bytes) -> None:
         if not line.endswith(b"\r\n") or len(line) > MAX_CHUNK_LINE or b"\r" in line[:-2]:
-            raise WireError("a line of the chunked framing is not one")
+            raise HttpSyntaxError("a line of the chunked framing is not one")
         if self._trailers >= 0:
             self._trailers += len(line)
             if self._trailers > MAX_TRAILERS:
-                raise WireError("the trailers are too large")
+                raise HttpSyntaxError("the trailers are too large")
             if line == b"\r\n":
                 self.done = True
             elif line[:1] in b" \t" or b":" not in line:
-                raise WireError("a trailer is not one")
+                raise HttpSyntaxError("a trailer is not one")
             return
         match = _CHUNK_LINE.fullmatch(line[:-2])
         if match is None:
-            raise WireError("a chunk has no usable size")
+            raise HttpSyntaxError("a chunk has no usable size")
         self._remaining = int(match[1], 16)
         if self._remaining == 0:
             self._trailers = 0
@@ -147,12 +147,12 @@ def request_body(length: int | None, *, chunked: bool) -> Body | None:
 
 
 def content_length(head: ResponseHead) -> int | None:
-    """Return what an answer's Content-Length says; raises WireError."""
+    """Return what an answer's Content-Length says; raises HttpSyntaxError."""
     value = head.get(b"content-length")
     if value is None:
         return None
     if not _DIGITS.fullmatch(value):
-        raise WireError("the answer has an unusable Content-Length")
+        raise HttpSyntaxError("the answer has an unusable Content-Length")
     return int(value)
 
 
@@ -160,13 +160,13 @@ def response_body(head: ResponseHead, method: str) -> Body | None:
     """Return the framing of an answer's body, None if it has none.
 
     Raises:
-        WireError: contradictory or unknown framing.
+        HttpSyntaxError: contradictory or unknown framing.
 
     """
     length = content_length(head)
     encoding = head.get(b"transfer-encoding")
     if encoding is not None and (encoding.lower() != b"chunked" or length is not None or head.minor == 0):
-        raise WireError("the answer has contradictory or unknown framing")
+        raise HttpSyntaxError("the answer has contradictory or unknown framing")
     if method == "HEAD" or head.status in _BODILESS:
         return None
     if encoding is not None:

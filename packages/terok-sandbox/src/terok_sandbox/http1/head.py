@@ -23,11 +23,11 @@ HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 Fields = list[tuple[bytes, bytes]]
 
 
-class WireError(ValueError):
+class HttpSyntaxError(ValueError):
     """Bytes that are not the HTTP spoken here. The message never quotes them."""
 
 
-class BrokenOff(WireError):
+class BrokenOff(HttpSyntaxError):
     """The connection ended in the middle of a message."""
 
 
@@ -56,12 +56,12 @@ class ResponseHead:
         """Return the only value of a field, None if it is absent.
 
         Raises:
-            WireError: it occurs more than once.
+            HttpSyntaxError: it occurs more than once.
 
         """
         count = self.names.count(name)
         if count > 1:
-            raise WireError("a header of the answer that must be single is not")
+            raise HttpSyntaxError("a header of the answer that must be single is not")
         return self.fields[self.names.index(name)][1] if count else None
 
     def options(self) -> set[bytes]:
@@ -80,17 +80,17 @@ def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
         obs_text: Permit bytes outside ASCII in header values, as RFC 9110 does for old programs.
 
     Raises:
-        WireError: control or non-ASCII bytes, bare CR or LF, folded lines, or anything but HTTP/1.0 and HTTP/1.1.
+        HttpSyntaxError: control or non-ASCII bytes, bare CR or LF, folded lines, or anything but HTTP/1.0 and HTTP/1.1.
 
     """
     if (_CONTROL if obs_text else _ODD).search(head):
-        raise WireError("the request head has control or non-ASCII characters")
+        raise HttpSyntaxError("the request head has control or non-ASCII characters")
     line, fields = _split(head)
     parts = line.decode("ascii", "replace").split(" ")
     if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not parts[1] or not parts[1].isascii():
-        raise WireError("the request line is not one")
+        raise HttpSyntaxError("the request line is not one")
     if parts[2] not in ("HTTP/1.1", "HTTP/1.0"):
-        raise WireError("the request is not HTTP/1.1")
+        raise HttpSyntaxError("the request is not HTTP/1.1")
     return RequestHead(parts[0], parts[1], int(parts[2][-1]), fields)
 
 
@@ -98,17 +98,17 @@ def read_response(head: bytes) -> ResponseHead:
     """Read a head that ends with an empty line; values may have bytes outside ASCII.
 
     Raises:
-        WireError: as for requests.
+        HttpSyntaxError: as for requests.
 
     """
     if _CONTROL.search(head):
-        raise WireError("the head of the answer has control characters")
+        raise HttpSyntaxError("the head of the answer has control characters")
     line, fields = _split(head)
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        raise WireError("the status line is not one")
+        raise HttpSyntaxError("the status line is not one")
     if len(fields) > MAX_RESPONSE_HEADERS:
-        raise WireError("the answer has too many headers")
+        raise HttpSyntaxError("the answer has too many headers")
     return ResponseHead(int(match[2]), int(match[1]), fields, [lower_name(name) for name, _ in fields], head)
 
 
@@ -117,15 +117,15 @@ def lower_name(name: bytes) -> bytes:
     """Return a field name in lower case.
 
     Raises:
-        WireError: it has characters that a name cannot have.
+        HttpSyntaxError: it has characters that a name cannot have.
 
     """
     if not _NAME.fullmatch(name):
-        raise WireError("a header name is malformed")
+        raise HttpSyntaxError("a header name is malformed")
     return name.lower()
 
 
-def hopeless(piece: bytes, *, request: bool) -> bool:
+def is_already_invalid(piece: bytes, *, request: bool) -> bool:
     """Whether a piece of a head that is still incomplete already has bytes that no head can have."""
     return (_ODD if request else _CONTROL).search(piece) is not None or b"\n\n" in piece
 
@@ -150,10 +150,10 @@ def _split(head: bytes) -> tuple[bytes, Fields]:
     lines = head[:-4].split(b"\r\n")
     fields: Fields = []
     if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1:
-        raise WireError("a line of the head does not end with CR LF alone")
+        raise HttpSyntaxError("a line of the head does not end with CR LF alone")
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if not colon:
-            raise WireError("a header line has no colon")
+            raise HttpSyntaxError("a header line has no colon")
         fields.append((name, value.strip(b" \t")))
     return lines[0], fields

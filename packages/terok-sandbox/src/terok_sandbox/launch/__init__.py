@@ -1,1 +1,1 @@
-"""From the values of a launch to podman's arguments."""
+"""Launches: from the values of a request to the Podman arguments, files and checks of a container."""

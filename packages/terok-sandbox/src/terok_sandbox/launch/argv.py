@@ -1,4 +1,4 @@
-"""RunSpec → podman arguments: a function of values, with no look at the host."""
+"""Podman arguments of a RunSpec: a function of values, without a look at the host."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from terok_sandbox.values.launch import Enforcement
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
-"""Capabilities for `sudo` and package managers, all that an unrestricted container keeps of Podman's set.
+"""Capabilities that an unrestricted container keeps of Podman's set, because `sudo` and package managers need them.
 
-They are dropped to, not dropped and added back: what is added explicitly, Podman hands to an ordinary user as ambient
-capabilities, and only root in the container is to have them.
+All others are dropped, instead of dropping every one and adding these back: Podman gives explicitly added capabilities
+to an ordinary user as ambient ones, and only root in the container is to have them.
 """
 
 DROPPED_CAPABILITIES: Final = (
@@ -53,12 +53,12 @@ LOG_LIMIT: Final = "64mb"
 """Size at which the container's own log starts over."""
 
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
-"""Podman 4 passes an image's annotations on: with these crun would append what a hook says to any file of the host."""
+"""Podman 4 passes on an image's annotations, with which crun would append a hook's output to any file of the host."""
 _RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
 """By themselves C libraries wait five seconds; the gateway may hold a question for seven (`HOLD_SECONDS`)."""
 _PROXY: Final = f"http://{LOOPBACK_HOST}:{LOOPBACK_EGRESS_PORT}"
 _APT_CONF: Final = f'Acquire::http::Proxy "{_PROXY}";\nAcquire::https::Proxy "{_PROXY}";\n'
-"""The setting that leads apt to an airlock's egress proxy, because under sudo it sees no proxy variables."""
+"""Settings that lead apt to the egress proxy of an airlock, because sudo hides the proxy variables from it."""
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +90,9 @@ def plan_launch(
 ) -> LaunchPlan:
     """Turn `spec` into a plan for the host described by `facts`, which has the GPU devices `cdi_devices`.
 
-    `cdi_grants` is what their descriptions give to a container.
+    `cdi_grants` are the paths and variables that their descriptions grant.
 
-    Raises SpecError for refused values, GpuConfigError for GPUs that the host has not, and PrerequisiteMissing when it
+    Raises SpecError for refused values, GpuConfigError for GPUs that the host lacks, and PrerequisiteMissing when it
     has no program for the container's network.
     """
     check_spec(spec)
@@ -193,10 +193,10 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
     return [
         *podman_userns_args(facts.version[:2], euid=euid),
         *privileges,
-        # What podman would otherwise hand on from the host: proxy variables, the notify socket, a systemd cgroup mount,
-        # and a check of the image's own that it would run again and again.
+        # Podman would otherwise pass on the host's proxy variables, notify socket and a systemd cgroup mount, and would
+        # run the image's own health check again and again.
         *("--http-proxy=false", "--sdnotify", "ignore", "--systemd", "false", "--no-healthcheck"),
-        # What the user's `containers.conf` may share with the host by default.
+        # The user's `containers.conf` may share these with the host by default.
         *("--pid", "private", "--ipc", "private", "--uts", "private", "--cgroupns", "private"),
         *("--env-host=false", "--privileged=false"),
         *("--log-driver", "k8s-file", "--log-opt", f"max-size={LOG_LIMIT}"),
@@ -204,9 +204,9 @@ def _confinement(spec: RunSpec, facts: HostFacts) -> list[str]:
 
 
 def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[str]:
-    """Give the container no network: what leads out of it is for the supervisor to start, behind the rules.
+    """Give the container no network, because the supervisor starts its way out, behind the rules.
 
-    A start that no supervisor watches, because Podman did not find the hook, thus reaches nothing. Only a microVM gets
+    A start that no supervisor watches, as when Podman does not find the hook, thus reaches nothing. Only a microVM gets
     Podman's own network, which publishes its SSH port on the host's loopback; Podman chooses a free port there.
     """
     if enforcement == "airlock":
@@ -217,7 +217,8 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
         return ["--network", "none"]
     if facts.network is None:
         raise PrerequisiteMissing(
-            "there is no program for the container's network", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
+            "no program for container networks is installed",
+            hint="install passt (Podman 5) or slirp4netns (Podman 4)",
         )
     if spec.runtime != "krun":
         return ["--network", "none"]
@@ -226,7 +227,7 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:
-    """Return what leads curl, git, pip and npm to the egress proxy of an airlock."""
+    """Return the variables that lead curl, git, pip and npm to the egress proxy of an airlock."""
     if enforcement != "airlock":
         return {}
     upper = {"HTTP_PROXY": _PROXY, "HTTPS_PROXY": _PROXY, "NO_PROXY": f"localhost,{LOOPBACK_HOST}"}
@@ -267,7 +268,7 @@ def _no_effect(flag: str, value: str, controller: str) -> str:
 
 
 def _own_mounts(spec: RunSpec, paths: LaunchPaths, *, airlock: bool) -> tuple[tuple[Path, str], ...]:
-    """Return what the sandbox itself shows to the container, read-only.
+    """Return the sandbox's own mounts, read-only: (source, destination).
 
     Podman's own copies of the last four are writable, and lie where the sockets of all containers are.
     """

@@ -1,4 +1,4 @@
-"""Podman arguments of the user's own: a short list of what may be passed, everything else is refused.
+"""The few Podman arguments that a user may add; all others are refused.
 
 ============== ====================================================== =========================================
 argument       value                                                  example

@@ -1,16 +1,19 @@
-"""Checks of mount sources that need to look at the host."""
+"""Checks of mount sources that need to look at the host: places that are refused, and sockets of other programs."""
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.config.host_files import conf_path, unit_dir
 from terok_sandbox.errors import SpecError
-from terok_sandbox.launch.sockets import listening_below
+from terok_sandbox.unix_sockets import address, is_in_container, peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,10 +30,13 @@ ENGINE_SOCKETS: Final = (
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
 KERNEL: Final = ("/proc", "/sys", "/dev")
-"""File systems that show or control the host's processes, terminals and devices."""
+"""File systems that show or steer the host's processes, terminals and devices."""
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
+MAX_ENTRIES: Final = 1_000_000
+"""How many files are looked at below one source; that takes a second or two."""
 
+_KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))
 _BOUND: Final = Path("/proc/net/unix")
@@ -41,7 +47,7 @@ _BOUND_PATH: Final = 7
 def check_mount_sources(
     volumes: Iterable[VolumeSpec], config: SandboxConfig, *, store: Sequence[str] = ()
 ) -> tuple[tuple[str, str], ...]:
-    """Return each source with the real path that was judged; what they are at later starts is for the hook to compare.
+    """Return each source with its real path, which the hook compares with that of later starts.
 
     Raises `SpecError` for a volume whose source is missing or would hand the container the host.
 
@@ -96,7 +102,7 @@ class _Place:
         self.above = {self.itself, *map(_identity, real.parents)} - {None}
 
     def meets(self, other: _Place) -> bool:
-        """Tell whether one is the other or lies below it; what does not exist yet has only what is above it."""
+        """Tell whether one is the other or lies below it; of a path that does not exist yet, only its parents count."""
         return self.itself in other.above or other.itself in self.above
 
     def holds(self, other: _Place) -> bool:
@@ -134,7 +140,7 @@ def _runtime_dirs() -> set[str]:
 
 
 def _podmans() -> Iterator[str]:
-    """Yield where Podman keeps what runs, and its storage unless it was told otherwise."""
+    """Yield Podman's run directory, and its storage in its default place."""
     if os.geteuid() == 0:
         yield from ("/run/containers/storage", "/run/libpod", "/var/lib/containers/storage")
     yield from (f"{base}/{name}" for base in _runtime_dirs() for name in ("containers", "libpod"))
@@ -157,7 +163,56 @@ def _engine_sockets() -> Iterator[str]:
 
 
 def _settings(config: SandboxConfig) -> Iterator[Path]:
-    """Yield what decides which programs run outside of containers."""
+    """Yield the files that decide which programs run outside of containers."""
     yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)
+
+
+def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
+    """Return a socket below `source` on which a program outside of containers listens, None otherwise.
+
+    Links are not followed. Directories that this user may not read are skipped: they are closed to the container too,
+    or are its own. Raises SpecError for more than `limit` files.
+    """
+    left, waiting = limit, [str(source)]
+    while waiting:
+        with suppress(PermissionError, FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                left -= 1
+                if left < 0:
+                    raise SpecError(
+                        f"{source}: has more than {limit:,} files, too many to look for sockets of the host",
+                        hint="mount the directories that are needed, one by one",
+                    )
+                if entry.is_file(follow_symlinks=False):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif not entry.is_symlink() and _is_socket(entry) and is_listening(Path(entry.path)):
+                    return Path(entry.path)
+    return None
+
+
+def is_listening(path: Path) -> bool:
+    """Tell whether a program outside of containers listens on the socket at `path`.
+
+    A socket that nobody listens on any more is a mere name, and a container can leave some in whatever it has mounted.
+    """
+    for kind in _KINDS:
+        with socket.socket(socket.AF_UNIX, kind) as asking, address(path) as name:
+            asking.settimeout(1)
+            try:
+                asking.connect(name)
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError as error:
+                if error.errno == errno.EPROTOTYPE:
+                    continue
+                return True
+            return kind == socket.SOCK_DGRAM or not is_in_container(peer(asking)[0])
+    return False
+
+
+def _is_socket(entry: os.DirEntry[str]) -> bool:
+    return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)

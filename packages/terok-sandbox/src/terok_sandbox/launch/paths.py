@@ -30,12 +30,10 @@ def check_host_path(path: str) -> None:
 
 
 def check_container_path(path: str) -> None:
-    """Raise `SpecError` unless `path` is an absolute, normal container path outside what the sandbox manages."""
-    if not _absolute(path) or _UNSAFE.search(path) or str(PurePosixPath(path)) != path or path == "/":
-        raise SpecError(f"invalid container path {path!r}: use an absolute one without .. and //")
+    """Raise `SpecError` unless `path` is an absolute, normal container path apart from those the sandbox manages."""
     pure = PurePosixPath(path)
-    if ".." in pure.parts:
-        raise SpecError(f"invalid container path {path!r}: use an absolute one without .. and //")
+    if not _absolute(path) or _UNSAFE.search(path) or str(pure) != path or path == "/" or ".." in pure.parts:
+        raise SpecError(f"invalid container path {path!r}", hint="use an absolute path without . and ..")
     for managed in MANAGED_TARGETS:
         if pure.is_relative_to(managed) or PurePosixPath(managed).is_relative_to(pure):
             raise SpecError(f"{path}: {managed} in the container is managed by the sandbox", hint="mount it elsewhere")

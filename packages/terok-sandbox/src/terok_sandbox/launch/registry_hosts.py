@@ -6,37 +6,41 @@ the clients themselves. Neither opens a private address by itself.
 
 from __future__ import annotations
 
-import configparser
 import io
 import json
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, Any, Final, cast
 
 from terok_util import TerokError, atomic_write, ensure_dir
-from terok_util.process import run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.runtime.engine import podman
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy_file import read_policy_file
 from terok_sandbox.shield.profiles import profile_lines, profile_overrides
-from terok_sandbox.shield.registries import URL, Registry, apt_registry, dnf_registry, npm_scopes, read, targets
+from terok_sandbox.shield.registries import (
+    URL,
+    Registry,
+    apt_registry,
+    dnf_registry,
+    npm_scopes,
+    read,
+    read_ini,
+    run_tool,
+    targets,
+)
 from terok_sandbox.sidecar import PolicyTiers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from terok_sandbox.config import SandboxConfig
 
 LEARNED: Final = ("@pip", "@npm", "@apt")
 """The symbols whose redirects setup learns."""
 KEPT_SECONDS: Final = 7 * 86400.0
 IMAGE_TIMEOUT: Final = 30.0
-CLIENT_TIMEOUT: Final = 20.0
 _HOPS: Final = 4
 _MAX_TAR: Final = 4 * 1024 * 1024
 _HOMES: Final = ("root", "home/dev")
@@ -54,7 +58,7 @@ def profile_tiers(
     lines: Sequence[str] = (),
     policy: str | Path | None = None,
 ) -> PolicyTiers:
-    """Return the policy of a launch of `image`: a `policy` file, what `profiles` stand for here and there, and `lines`.
+    """Return the policy of a launch of `image`: a `policy` file, the hosts of `profiles` here and in it, and `lines`.
 
     Profiles of None are the configured ones, or none beside a policy file. Raises `PolicyError` for an unknown
     one, a rule that cannot be read, or an expectation of the file that does not come true.
@@ -88,7 +92,7 @@ def policy_tiers(path: str | Path) -> PolicyTiers:
 
 
 def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
-    """Return `name:port` of what `image` has `symbol` use; nothing for an image that cannot be read."""
+    """Return `name:port` of the registries that `image` is configured to use for `symbol`, none if it is unreadable."""
     from terok_sandbox.runtime.podman_image import PodmanImage
 
     with suppress(TerokError, OSError, ValueError, KeyError, RecursionError):
@@ -125,9 +129,7 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
     for file in (one for name in _IMAGE_FILES for one in [root / name] if one.is_file()):
         text = file.read_text("utf-8", "replace")
         if file.name == "pip.conf":
-            parser = configparser.ConfigParser(interpolation=None, strict=False)
-            with suppress(configparser.Error):
-                parser.read_string(text)
+            parser = read_ini(text)
             pip += " ".join(["", *(parser.get("global", key, fallback="") for key in ("index-url", "extra-index-url"))])
         else:
             npm += " ".join(["", *npm_scopes(text)])
@@ -141,18 +143,18 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
 
 
 def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
-    """Ask the registries of `LEARNED` where they send clients, and remember it; return what was learned.
+    """Ask the registries of `LEARNED` where they send clients; return and remember their answers.
 
-    What was learned within a week from the same URLs is not asked again. `ask` runs a command and returns its output.
+    Answers from the same URLs are reused for a week. `ask` runs a command and returns its output.
     """
-    known, ask = _load(config), ask or _run
+    known, ask = _load(config), ask or (lambda argv: run_tool(argv, check=False))
     found = {symbol: read(symbol) for symbol in LEARNED}
     stale = [
         symbol
         for symbol, registry in found.items()
         if known.get(symbol, {}).get("urls") != list(registry.urls) or time.time() - known[symbol]["at"] > KEPT_SECONDS
     ]
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor  # every launch imports this module
 
     with ThreadPoolExecutor(len(LEARNED)) as pool:
         for symbol, led in zip(stale, pool.map(lambda one: _follow(one, found[one], ask), stale), strict=True):
@@ -202,10 +204,3 @@ def _load(config: SandboxConfig) -> dict[str, Any]:
 
 def _path(config: SandboxConfig) -> Path:
     return config.state_dir / "registries.json"
-
-
-def _run(argv: Sequence[str]) -> str:
-    try:
-        return run(list(argv), timeout=CLIENT_TIMEOUT, cwd="/", check=False).text
-    except TerokError:
-        return ""

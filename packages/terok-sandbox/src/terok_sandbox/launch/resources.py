@@ -36,10 +36,10 @@ MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
 OUTPUT_LOG: Final = "output.log"
-"""The container's output, as Podman's monitor writes it."""
+"""Output of the container, as Podman's monitor writes it."""
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
 CONTAINERENV: Final = 'engine="podman"\n'
-"""The files by which programs detect that they run in a container."""
+"""File by which programs know that they are in a container."""
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
 LOCK_TIMEOUT: Final = 60.0
@@ -48,7 +48,7 @@ LOCKS: Final = 256
 
 @lean_dataclass(frozen=True, slots=True)
 class PerContainerResources:
-    """A container's own directories on the host."""
+    """Directories of one container on the host."""
 
     container_runtime_dir: Path
     guest_dir: Path
@@ -86,7 +86,7 @@ def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one put in its place; None if it does not exist."""
+    """Return inode and modification time, which tell a file from its successor; None if it does not exist."""
     with suppress(FileNotFoundError):
         info = path.stat()
         return info.st_ino, info.st_mtime_ns
@@ -159,7 +159,7 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
 
 
 def dossier_text(spec: RunSpec) -> str:
-    """Return what the hub tells people of the container: the launch's own words over those of the annotated file.
+    """Return the dossier of a container: the launch's entries, then those of the annotated file.
 
     The gateway reads the copy in the container's state directory, where a later version may be put in its place.
     """
@@ -176,7 +176,7 @@ def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts:
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
     """Write everything podman and the supervisor read; LaunchError when that fails.
 
-    What outlives a reboot is on disk only after `settling`.
+    Files that outlive a reboot are on disk only after `settling`.
     """
     paths = launch_paths(config, plan.name)
     try:
@@ -244,7 +244,7 @@ def revoke_tokens(config: SandboxConfig, name: str) -> None:
     """Revoke every token of container `name`; raises VaultError when the vault cannot be opened."""
     if not config.db_path.exists():
         return
-    with suppress(SandboxError):  # what cannot be read may have had tokens
+    with suppress(SandboxError):  # an unreadable one may have had tokens
         if Sidecar.load(config.sidecar_path(name)).vault is None:
             return
     from terok_sandbox.vault.unlock import open_vault

@@ -44,7 +44,7 @@ _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _FAMILIES: Final = range(64)
 _NETLINK_PROTOCOLS: Final = range(32)
 _OPEN_NETLINK_PROTOCOLS: Final = (0, 4, 15)
-"""Routes and interfaces, socket statistics, device events: what libraries ask for without any privilege."""
+"""Routes and interfaces, socket statistics, device events: libraries ask for them without any privilege."""
 _ADDR_NO_RANDOMIZE: Final = 0x0040000
 
 Profile = dict[str, Any]
@@ -52,9 +52,9 @@ _S390: Final = {"arches": ["s390", "s390x"]}
 
 
 def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profile:
-    """Return the profile `base` (the contents of Podman's `seccomp.json`) without what is listed above.
+    """Return the profile `base` (the contents of Podman's `seccomp.json`) without the calls listed above.
 
-    Raises SetupError for a base that allows what it does not name: nothing could be taken away from it reliably.
+    Raises SetupError for a base that allows system calls by default: none could be removed from it reliably.
     """
     rules = base.get("syscalls")
     if base.get("defaultAction") not in _REFUSING or not isinstance(rules, list):
@@ -83,7 +83,7 @@ def all_opt_outs() -> list[tuple[OptOut, ...]]:
 
 
 _REFUSING: Final = ("SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD")
-_HINT: Final = "see what the setting seccomp_profile of containers.conf names, or install Podman's own profile again"
+_HINT: Final = "check the setting seccomp_profile of containers.conf, or install Podman's own profile again"
 
 
 def _rules(opt_outs: Collection[OptOut]) -> list[Profile]:
@@ -142,7 +142,7 @@ def _sockets() -> list[Profile]:
 
 
 def _personalities() -> tuple[int, ...]:
-    """Return what the base allows and, for debuggers, the same without randomized addresses."""
+    """Return the values that the base allows and, for debuggers, those without randomized addresses."""
     plain = (0x0, 0x0008, 0x20000, 0x20008)
     return (*plain, *(value | _ADDR_NO_RANDOMIZE for value in plain), 0xFFFFFFFF)
 

@@ -19,7 +19,7 @@ from terok_sandbox.values.limits import Budget
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """The services that the supervisor offers the container.
+    """Services and policy that the supervisor gives the container.
 
     `scope` names the project that credentials and mirror belong to. `vault` and `gate` decide which services are
     there. `enforcement` and `budget` of `None` take the configuration's. `tiers` are policy lines, strongest

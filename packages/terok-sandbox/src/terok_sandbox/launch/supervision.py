@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.protocol import Container
 
-SUPERVISOR_LOG: Final = "supervisor.log"
 HOOK_LOG: Final = "hook.log"
 VERIFY_TIMEOUT: Final = 3.0
 """Seconds a supervisor that just crashed has to be back."""

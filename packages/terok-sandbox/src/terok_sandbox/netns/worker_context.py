@@ -1,4 +1,4 @@
-"""The context of a worker process: descriptors that the handover opened in the container's network namespace."""
+"""The descriptors, opened in the container's network namespace, that a worker process is given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """The context of a worker. Listeners are bound and listening; `nft` and `nflog` are the gateway's."""
+    """Everything a worker gets; `nft` and `nflog` are the gateway's."""
 
     sidecar: Sidecar
     listeners: Mapping[str, socket.socket]

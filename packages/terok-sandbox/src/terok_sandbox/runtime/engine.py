@@ -71,7 +71,7 @@ def podman(
 def ask(arguments: Sequence[str], *, timeout: float = PROBE_TIMEOUT, container: str = "", image: str = "") -> Completed:
     """Run podman and insist on success.
 
-    `container` or `image` names what the question is about, so that "there is none" becomes ContainerNotFound or
+    `container` or `image` names the subject of the question, so that its absence becomes ContainerNotFound or
     ImageNotFound; any other failure is an EngineError.
     """
     completed = podman(arguments, timeout=timeout)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
-from terok_sandbox.runtime.following import LogFile, follow, parent
+from terok_sandbox.runtime.following import ContainerOutput, follow, parent
 from terok_sandbox.runtime.protocol import EphemeralEnd
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def follow_to_removal(
     """
     deadline = time.monotonic() + timeout
     with ExitStack() as opened:
-        lines = opened.enter_context(LogFile(log, on_line))
+        lines = opened.enter_context(ContainerOutput(log, on_line))
         lines.read()
         monitor = _running_monitor(monitor_pid, container_id, opened)
         code, removed = None, True
@@ -123,7 +123,7 @@ def _running_monitor(path: Path, container_id: str, opened: ExitStack) -> tuple[
     return (monitor, pidfd) if monitor is not None else None
 
 
-def _watch(monitor: Monitor, pidfd: int, lines: LogFile, deadline: float, opened: ExitStack) -> int | None:
+def _watch(monitor: Monitor, pidfd: int, lines: ContainerOutput, deadline: float, opened: ExitStack) -> int | None:
     """Follow the output to the container's end, and return its exit code once the monitor has ended."""
     process = monitor.open_process()
     if process is not None:

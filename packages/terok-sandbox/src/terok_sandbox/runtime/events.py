@@ -1,4 +1,4 @@
-"""Events of containers as they happen."""
+"""Events of containers, as they happen."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class EventStream(Protocol):
 
 
 def read_event(line: bytes) -> ContainerEvent | None:
-    """Return the event of one line of `podman events --format json`; None if it is not a container's."""
+    """Return the event of one line of `podman events --format json`, None if it is of another kind."""
     try:
         document = json.loads(line)
         if document["Type"] != "container":

@@ -54,7 +54,7 @@ FAKE_FACTS = HostFacts(
 
 @dataclass(slots=True)
 class FakeRecord:
-    """One container of the fake; tests read and change it."""
+    """State of one container of the fake; tests read and change it."""
 
     image: str
     state: ContainerState
@@ -110,7 +110,7 @@ class FakeContainer:
 
     @property
     def mounts(self) -> list[MountSummary]:
-        """The arguments of its launch."""
+        """Its mounts, as the test set them."""
         return self._record().mounts
 
     @property
@@ -120,7 +120,7 @@ class FakeContainer:
 
     @property
     def rw_size(self) -> int:
-        """The test's answer."""
+        """Its size, as the test set it."""
         return self._record().rw_size
 
     def start(self) -> None:
@@ -172,7 +172,7 @@ class FakeContainer:
         since: str | None = None,
         merge_stderr: bool = False,
     ) -> ByteProcess:
-        """Refuse: there is no process in memory."""
+        """Refuse, because a fake has no processes."""
         raise EngineError("a fake container has no log process")
 
     def copy_in(self, source: Path, destination: str) -> None:
@@ -311,7 +311,7 @@ class FakeRuntime:
         return [ImageSummary(self.image(ref).id, (ref,), 0, 0.0, dict(labels)) for ref, labels in known]
 
     def events(self, prefix: str = "") -> FakeEvents:
-        """Subscribe to what happens from now on."""
+        """Subscribe to the events from now on."""
         return FakeEvents(self, prefix)
 
     def happened(self, name: str, status: str, exit_code: int | None = None) -> None:
@@ -348,7 +348,7 @@ class FakeRuntime:
         return self.container(plan.name).id
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
-        """Return what `on_exec` says."""
+        """Return the answer of `on_exec`."""
         self.answer("exec")
         if self.container(container).id and not self.container(container).running:
             raise EngineError(f"container {container} does not run")
@@ -365,7 +365,7 @@ class FakeRuntime:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Write what `on_exec` says to `stdout` if that is a file object; returns its exit code."""
+        """Write the output of `on_exec` to `stdout` if that is a file object; returns its exit code."""
         result = self.exec(container, command)
         if not isinstance(stdout, int):
             stdout.write(result.stdout.encode())

@@ -39,7 +39,7 @@ class Monitored(NamedTuple):
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Monitored | None:
-        """Read what `podman container inspect` says; `None` if it never ran, or its log cannot be read here."""
+        """Read a row of `podman container inspect`; None if it never ran, or its log cannot be read here."""
         try:
             state, kept = row["State"], row["HostConfig"]["LogConfig"]
             code = int(state["ExitCode"]) if state["Status"] in ("exited", "stopped") else None
@@ -62,7 +62,7 @@ class Monitored(NamedTuple):
         return None
 
 
-class LogFile:
+class ContainerOutput:
     """Reads entries `TIME STREAM TAG TEXT` as they are written, and calls `on_line` for every line of the output.
 
     A line comes in several entries (tag `P`) until its end (tag `F`). When the file has reached its limit, the
@@ -76,7 +76,7 @@ class LogFile:
         self._streams = {name: LineSplitter(lambda line: on_line(redact(line))) for name in (b"stdout", b"stderr")}
 
     def read(self) -> bool:
-        """Take what is new; tell whether there was anything."""
+        """Read new entries; tell whether there were any."""
         some = False
         while True:
             if self._file is None and not self._open():
@@ -90,7 +90,7 @@ class LogFile:
             self._close()
 
     def end(self) -> None:
-        """Take what is left, and hand over a last line without an end."""
+        """Read the remaining entries, and pass on a last line without an end."""
         self.read()
         for lines in self._streams.values():
             lines.end()
@@ -133,10 +133,10 @@ class LogFile:
         self._file, self._rest = None, b""
 
 
-def follow(log: LogFile, process: int, *, deadline: float) -> bool:
-    """Hand over what is written until the process behind a pidfd has ended; `False` if the deadline comes first.
+def follow(log: ContainerOutput, process: int, *, deadline: float) -> bool:
+    """Pass on entries until the process behind a pidfd has ended; False if the deadline comes first.
 
-    `deadline` is `time.monotonic`'s. What is written last may be missing still: see `LogFile.end`.
+    `deadline` is `time.monotonic`'s. The last entries may still be missing: see `ContainerOutput.end`.
     """
     poller = select.poll()
     poller.register(process, select.POLLIN)

@@ -71,7 +71,7 @@ class GuestKeys:
 
     @property
     def authorized_keys(self) -> Path:
-        """The keys that the guest accepts."""
+        """The public key that the guest accepts."""
         return self.directory / "guest" / "authorized_keys"
 
     @property
@@ -161,7 +161,7 @@ class SshTransport:
 
 
 def service_ports(config: SandboxConfig) -> Callable[[str], dict[int, int]]:
-    """Return what finds the forwards of a container: ports in the guest, the same as everywhere, to ports of this host.
+    """Return a function that maps the usual ports in the guest of a container to ports of this host.
 
     None, unless it was launched with `services_mode` `tcp`. Give it to `SshTransport`.
     """

@@ -1,4 +1,4 @@
-"""KrunRuntime: containers that are microVMs. Podman starts and stops them; what runs inside is reached as a guest."""
+"""ContainerRuntime of microVMs: Podman starts and stops them, commands inside go to the guest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ContainerRuntime that is Podman."""
+"""ContainerRuntime of Podman."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from terok_sandbox.runtime.engine import (
     start_failure,
 )
 from terok_sandbox.runtime.ephemeral import follow_to_removal
-from terok_sandbox.runtime.following import LogFile, Monitored, follow
+from terok_sandbox.runtime.following import ContainerOutput, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
@@ -157,11 +157,11 @@ class PodmanContainer:
         """
         monitored = Monitored.of(self._inspect()) if tail is None and since is None else None
         if monitored is not None and monitored.exit_code is not None:
-            with LogFile(monitored.log, on_line) as log:
+            with ContainerOutput(monitored.log, on_line) as log:
                 log.end()
             return monitored.exit_code
         if monitored is not None and (process := monitored.open()) is not None:
-            return self._follow_file(LogFile(monitored.log, on_line), process, timeout)
+            return self._follow_file(ContainerOutput(monitored.log, on_line), process, timeout)
         arguments = self._logs_arguments(follow=True, tail=tail, timestamps=False, since=since)
         try:
             code = stream([find_podman(), *arguments], on_line, timeout=timeout, check=False)
@@ -173,7 +173,7 @@ class PodmanContainer:
             raise EngineError(f"the output of {self.name} could not be followed: podman logs ended with {code}")
         return None
 
-    def _follow_file(self, log: LogFile, process: int, timeout: float) -> int:
+    def _follow_file(self, log: ContainerOutput, process: int, timeout: float) -> int:
         deadline = time.monotonic() + timeout
         with log, os.fdopen(process, "rb"):
             if not follow(log, process, deadline=deadline):
@@ -249,7 +249,7 @@ class PodmanRuntime:
         self._config = config or SandboxConfig()
 
     def host_facts(self) -> HostFacts:
-        """Return what podman can do on this host; asked once and remembered."""
+        """Return the capabilities of Podman on this host; asked once and remembered."""
         from terok_sandbox.runtime.probe import host_facts
 
         return host_facts(self._config)
@@ -281,7 +281,7 @@ class PodmanRuntime:
             raise EngineError("the answer of `podman images` cannot be read") from error
 
     def events(self, prefix: str = "") -> EventStream:
-        """Subscribe to what happens to containers whose name begins with `prefix`."""
+        """Subscribe to the events of containers whose name begins with `prefix`."""
         from terok_sandbox.runtime.events import PodmanEvents
 
         return PodmanEvents(prefix)

@@ -26,7 +26,7 @@ class PortReservation:
 
 @contextmanager
 def reserve_port(host: str = "127.0.0.1") -> Iterator[PortReservation]:
-    """Hold a free TCP port of the address `host`; raises SandboxError when there is none."""
+    """Hold a free TCP port of the address `host`; raises SandboxError when none is left."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as held:
         try:

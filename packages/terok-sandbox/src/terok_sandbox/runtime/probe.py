@@ -49,7 +49,7 @@ def host_facts(config: SandboxConfig) -> HostFacts:
 
 
 def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFacts:
-    """Read the answer of `podman info --format json`; raises EngineError when it lacks what is needed."""
+    """Read the answer of `podman info --format json`; raises EngineError when it is incomplete."""
     try:
         info = json.loads(data)
         host = info["host"]
@@ -90,12 +90,12 @@ def parse_version(text: str) -> tuple[int, int, int]:
     """Return the three numbers at the start of a version such as `4.3.1` or `5.0.0-rc1`; ValueError if none."""
     match = re.match(r"(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?", text)
     if match is None:
-        raise ValueError(f"not a version: {text!r}")
+        raise ValueError(f"invalid version {text!r}")
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 
 def low_disk(store: Iterable[str]) -> str:
-    """Return a line about a nearly full disk with one of `store`: nothing else limits what a container writes."""
+    """Return a line about a nearly full disk with one of `store`, as nothing else limits what a container writes."""
     for path in store:
         with suppress(OSError):
             room = os.statvfs(path)

@@ -1,4 +1,4 @@
-"""The interface of container engines for the rest of the program.
+"""Interface of a container engine.
 
 A question that the engine could not answer raises `terok_sandbox.errors.EngineError`; it is never answered
 with "there is nothing".
@@ -80,7 +80,7 @@ class MountSummary(NamedTuple):
 
 
 class ByteProcess(Protocol):
-    """A running child with byte pipes: what `subprocess.Popen[bytes]` is."""
+    """A running child with byte pipes, such as `subprocess.Popen[bytes]`."""
 
     pid: int
     stdout: IO[bytes] | None
@@ -146,7 +146,7 @@ class Container(Protocol):
         """Start it; raises LaunchError with the hook's own words when the hook refuses."""
 
     def stop(self, timeout: int = 10) -> None:
-        """Stop it if it runs, with SIGKILL after `timeout` seconds."""
+        """Stop it, with SIGKILL after `timeout` seconds; one that does not run stays as it is."""
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended and return its exit code; EngineTimeout (a TimeoutError) after `timeout` seconds."""
@@ -216,7 +216,7 @@ class ContainerRuntime(Protocol):
     """A container engine."""
 
     def host_facts(self) -> HostFacts:
-        """Return what the engine can do on this host."""
+        """Return the capabilities of the engine on this host."""
 
     def container(self, name: str) -> Container:
         """Return the handle of a container."""
@@ -231,12 +231,12 @@ class ContainerRuntime(Protocol):
         """Return the images in local storage; `dangling_only` those without a tag."""
 
     def events(self, prefix: str = "") -> EventStream:
-        """Subscribe to what happens to containers whose name begins with `prefix`."""
+        """Subscribe to the events of containers whose name begins with `prefix`."""
 
     def launch(self, plan: LaunchPlan) -> str:
         """Carry out the arguments of a launch plan; returns the container's ID.
 
-        Raises LaunchError with what the engine, or our hook, said; ImageNotFound.
+        Raises LaunchError with the message of the engine or of our hook; ImageNotFound.
         """
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:

@@ -1,4 +1,4 @@
-"""The sandboxed containers of this user: what sidecars say and what the engine says, put together."""
+"""List the sandboxed containers of this user: their sidecars joined with the engine's containers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 BARE: Final = "running without its wall"
-"""The state shown for a container that runs unsupervised."""
+"""The words for a container that runs and is not supervised."""
 
 
 class SandboxRow(NamedTuple):

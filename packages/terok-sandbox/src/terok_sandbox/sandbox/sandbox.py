@@ -16,8 +16,8 @@ from terok_util import TerokError
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, EngineTimeout, LaunchError, NameTaken, SpecError, SupervisionError
 from terok_sandbox.launch.argv import plan_launch
-from terok_sandbox.launch.cdi import cdi_grants, installed_cdi_devices
-from terok_sandbox.launch.check import check_container_name
+from terok_sandbox.launch.check import check_container_name, check_spec
+from terok_sandbox.launch.gpu import cdi_grants, installed_cdi_devices
 from terok_sandbox.launch.mounts import check_mount_sources
 from terok_sandbox.launch.resources import (
     allocate_per_container_resources,
@@ -55,8 +55,8 @@ class _Ready(Exception):
 class Sandbox:
     """Hardened containers of one user.
 
-    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is told, line by line, what
-    a launch had to leave out.
+    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is called with a
+    line for each thing that a launch had to leave out.
     """
 
     def __init__(
@@ -85,17 +85,17 @@ class Sandbox:
     def supervision(self) -> Supervision:
         """The supervising side."""
         if self._supervision is None:
-            from terok_sandbox.sandbox.hook_supervision import HookSupervision
+            from terok_sandbox.sandbox.hook_supervisor import HookSupervisor
 
-            self._supervision = HookSupervision()
+            self._supervision = HookSupervisor()
         return self._supervision
 
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
         """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
 
-        The image may still have to be built. `new_name` also asks Podman whether it has a container of that name, which
-        `run` leaves to the launch itself.
+        The image need not exist yet. `new_name` also asks Podman for a container of that name, as only a launch does.
         """
+        check_spec(spec)  # a wrong value is wrong on any host
         self.supervision.check_setup(self.config)
         self._plan(spec)
         self._refuse_taken_name(spec.container_name, certain=new_name)
@@ -157,7 +157,7 @@ class Sandbox:
         """Stop containers, killing each after `timeout` seconds (default: the configuration's)."""
         grace = self.config.shutdown_timeout if timeout is None else timeout
         if grace < 0:
-            raise SpecError(f"invalid number of seconds: {grace}", hint="write 0 or more")
+            raise SpecError(f"invalid timeout {grace}", hint="use a number of seconds, 0 or more")
         for name in _names(names):
             if not is_sandboxed(self.config, self.runtime, name):
                 raise LaunchError(f"container {name} is not sandboxed", hint=f"stop it with `podman stop {name}`")
@@ -197,10 +197,9 @@ class Sandbox:
         return list(plan.options)
 
     def cleanup(self, name: str) -> None:
-        """Take back what `pre_start_args` made for a container that has ended or was never started.
+        """Undo `pre_start_args` for a container that has ended or was never started.
 
-        Its tokens are revoked and its files removed, as far as there are any. Raises LaunchError while the container
-        runs.
+        Its tokens are revoked and its files removed, if there are any. Raises LaunchError while the container runs.
         """
         with launch_lock(self.config, check_container_name(name)):
             if self.runtime.container(name).state not in _OVER:
@@ -368,7 +367,7 @@ class Sandbox:
             return True
 
     def _clean_up(self, name: str, *, keep_container: bool) -> None:
-        """Take back a failed launch without hiding why it failed."""
+        """Undo a failed launch without hiding why it failed."""
         try:
             if not keep_container and (error := self.runtime.force_remove([name])[0].error):
                 raise LaunchError(f"{error}; `terok-sandbox rm {name}` tries again")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import NetnsError, ShieldError, SupervisorError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.shield.wall import Wall
-    from terok_sandbox.supervise.handover import Target
+    from terok_sandbox.supervise.handover import FirstProcess
     from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
@@ -35,7 +37,7 @@ class _NotRunning(ShieldNotRunning):
     """Podman and the supervisor's record agree: the container does not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ShieldState:
     """Posture, enforcement, number of rules and live verdicts; without `running`, what the next start restores.
 
@@ -65,8 +67,8 @@ class _HostAddresses:
 class Shield:
     """The wall of a sandboxed container, which need not run. Raises ShieldError if there is no such container.
 
-    What changes it is in force, and kept over restarts, when the call returns. NotKept says that it is in force only,
-    NotInForce that the container runs without it. `warn` is told what else is not as it should be.
+    A change is in force, and kept over restarts, when its call returns. NotKept says that it is in force only,
+    NotInForce that the container runs without it. `warn` takes messages about other problems.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Shield:
 
     @property
     def live(self) -> LiveState:
-        """The posture and live verdicts last stored."""
+        """Posture and live verdicts as last written down."""
         return load_live(self._sidecar.gateway_dir / LIVE_FILE)
 
     @property
@@ -99,7 +101,7 @@ class Shield:
 
     @property
     def wall(self) -> Wall:
-        """The container's policy under its posture, with the addresses of this host."""
+        """The wall that decides for the container: its policy, its posture and the addresses of this host."""
         from terok_sandbox.shield.wall import Wall
 
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
@@ -228,7 +230,7 @@ class Shield:
         return answer
 
     def _asked_again(
-        self, target: Target, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
+        self, target: FirstProcess, closed: bool, verb: str, fields: dict[str, Any], missed: NoAnswer, *, hangs: bool
     ) -> dict[str, Any]:
         from terok_sandbox.sandbox.unattended import attend
 

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.config.model import RECORD_FILE
 from terok_sandbox.errors import ContainerNotFound, NetnsError, ShieldError, SupervisorError
 from terok_sandbox.netns.nft import NftChannel, spawn_nft
 from terok_sandbox.shield.errors import ShieldNotRunning
 from terok_sandbox.shield.live import LivePolicy
-from terok_sandbox.shield.live_store import load_live
+from terok_sandbox.shield.live_store import LiveVerdict, load_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.ruleset.commands import posture_command
 from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, TABLE, posture_chains
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
-from terok_sandbox.supervise.handover import open_target, read_record, reopen_target
-from terok_sandbox.supervise.supervision import RECORD_FILE
-from terok_sandbox.values.posture import LIVE_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.shield.live_store import LiveVerdict
-    from terok_sandbox.sidecar import Sidecar
-    from terok_sandbox.supervise.handover import Target
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.supervise.handover import FirstProcess, open_first_process, read_record, reopen_first_process
+from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 T = TypeVar("T")
 
@@ -38,13 +32,13 @@ PATIENCE: Final = 5.0
 
 
 @contextmanager
-def first_process(config: SandboxConfig, sidecar: Sidecar) -> Iterator[Target | None]:
+def first_process(config: SandboxConfig, sidecar: Sidecar) -> Iterator[FirstProcess | None]:
     """Give the container's first process, `None` if it does not run; raises `EngineError` when nobody knows."""
     target = None
     with suppress(SupervisorError):  # it has ended, or was started by somebody else since
-        target = reopen_target(read_record(sidecar.runtime_dir / RECORD_FILE))
+        target = reopen_first_process(read_record(sidecar.runtime_dir / RECORD_FILE))
     if target is None and (pid := _pid(config, sidecar.container_name)) > 0:
-        target = open_target(pid)
+        target = open_first_process(pid)
     try:
         yield target
     finally:
@@ -61,7 +55,7 @@ def _pid(config: SandboxConfig, name: str) -> int:
         return 0
 
 
-def posture_in_force(target: Target) -> Posture | Literal["none"]:
+def posture_in_force(target: FirstProcess) -> Posture | Literal["none"]:
     """Return the posture that the rules in the kernel have, `none` where there are no rules of ours."""
 
     async def look(channel: NftChannel) -> str:
@@ -76,7 +70,7 @@ def posture_in_force(target: Target) -> Posture | Literal["none"]:
     return next((posture for posture, mark in marks.items() if mark in found), "up")
 
 
-def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
+def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
     """Bring a posture or a denial into the kernel's rules, then to disk.
 
     Raises `NetnsError` when the rules cannot be changed, `NotKept` or another `ShieldError` when they have been,
@@ -97,7 +91,9 @@ def close(target: Target, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> No
     _with_rules(target, change)
 
 
-def attend(config: SandboxConfig, sidecar: Sidecar, target: Target, answers: Callable[[], T], *, hangs: bool) -> T:
+def attend(
+    config: SandboxConfig, sidecar: Sidecar, target: FirstProcess, answers: Callable[[], T], *, hangs: bool
+) -> T:
     """Have the container attended to again, and return what `answers` does as soon as a gateway is there to ask.
 
     A gateway that `hangs` is ended first: it would go on with what it knew before. Raises `TerokError` when none
@@ -126,7 +122,7 @@ def await_gateway(answers: Callable[[], T]) -> T:
             time.sleep(0.05)
 
 
-def _with_rules(target: Target, work: Callable[[NftChannel], Awaitable[T]]) -> T:
+def _with_rules(target: FirstProcess, work: Callable[[NftChannel], Awaitable[T]]) -> T:
     """Run `work` with a channel to the rules of the container's network namespace."""
 
     async def go() -> T:

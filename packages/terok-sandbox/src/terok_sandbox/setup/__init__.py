@@ -1,1 +1,1 @@
-"""Setup: the files that `terok-sandbox setup` installs, checks before every launch, and removes."""
+"""Set a host up and take it down again, and check that it is set up."""

@@ -17,7 +17,7 @@ from terok_util import TerokError, atomic_write, ensure_dir, read_file
 from terok_sandbox.errors import SetupError
 
 DEFAULT_HOOK_DIRS: Final = ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d")
-"""The directories that podman searches by default; kept when the setting is first written."""
+"""Directories that podman searches by default; the setting keeps them when it is made."""
 
 MARK: Final = "terok-sandbox setup added this setting"
 _HEADER: Final = re.compile(r"\s*\[\s*engine\s*\]\s*(#.*)?$")

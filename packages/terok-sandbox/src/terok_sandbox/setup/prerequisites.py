@@ -1,4 +1,4 @@
-"""The prerequisites of setup, each with the step that provides it."""
+"""Check that a host has everything setup needs; each missing thing comes with the step that provides it."""
 
 from __future__ import annotations
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
+from terok_sandbox.clearance.autostart import install_autostart, remove_autostart
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
@@ -19,6 +21,12 @@ from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import check_setup, read_receipt, refuse_downgrade
 from terok_sandbox.setup.upgrade import upgrade_state
+from terok_sandbox.supervise import client
+from terok_sandbox.supervise.janitor import remember_store
+from terok_sandbox.supervise.systemd import install_units, remove_units
+from terok_sandbox.vault.passphrase.change import move_to
+from terok_sandbox.vault.passphrase.record import read_record
+from terok_sandbox.vault.unlock import provision_session
 from terok_sandbox.version import VERSION
 
 if TYPE_CHECKING:
@@ -93,8 +101,8 @@ def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> 
         config.receipt_path.unlink(missing_ok=True)
         stages: list[tuple[str, Callable[[], str]]] = [
             ("containers", lambda: _keep_from_starting(config, names)),
-            ("services", lambda: _remove_services(config)),
-            ("fork server", lambda: _stop_forkserver(config)),
+            ("services", lambda: remove_units(config)),
+            ("fork server", lambda: "stopped" if client.stop_forkserver(config) else "not running"),
             ("podman", lambda: _forget_hook_dir(config, receipt.get("containers_conf"))),
             ("hooks", lambda: "removed" if remove_hooks(config) else "none installed"),
             ("seccomp", lambda: "removed" if remove_profiles(config) else "none installed"),
@@ -113,10 +121,6 @@ def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> 
 
 
 def _provision_vault(config: SandboxConfig, tier: TierName | None) -> str:
-    from terok_sandbox.vault.passphrase.change import move_to
-    from terok_sandbox.vault.passphrase.record import read_record
-    from terok_sandbox.vault.unlock import provision_session
-
     provision_session(config, tier=tier)
     if tier is not None and read_record(config).tier != tier:
         move_to(config, tier)
@@ -133,19 +137,13 @@ _TIER_TEXT: Final = {
 
 def _set_up_services(config: SandboxConfig) -> str:
     """Have a fork server of this version running, and the janitor know where Podman keeps its containers."""
-    from terok_sandbox.supervise.client import renew_forkserver
-    from terok_sandbox.supervise.janitor import remember_store
-    from terok_sandbox.supervise.systemd import install_units
-
     remember_store(config)
     outcome = install_units(config)
-    renew_forkserver(config)
+    client.renew_forkserver(config)
     return outcome
 
 
 def _is_supervised(config: SandboxConfig, name: str) -> bool:
-    from terok_sandbox.supervise import client
-
     with suppress(client.NotRunningError):
         return bool(client.status(config, name).get("prepared"))
     return False
@@ -158,32 +156,16 @@ def _keep_from_starting(config: SandboxConfig, names: Sequence[str]) -> str:
     return f"{', '.join(names)} cannot start until the next setup" if names else "none"
 
 
-def _remove_services(config: SandboxConfig) -> str:
-    from terok_sandbox.supervise.systemd import remove_units
-
-    return remove_units(config)
-
-
 def _start_notifier_with_sessions() -> str:
     """Have desktop notifications where this is a person's desktop session and no private installation."""
-    from terok_sandbox.clearance.autostart import install_autostart
-
     if os.environ.get("TEROK_ROOT") or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return "no desktop session here; `terok-sandbox clearance notify --install` has it started later"
     return f"{install_autostart()[0]} starts it with the next session"
 
 
 def _forget_notifier() -> str:
-    from terok_sandbox.clearance.autostart import remove_autostart
-
     removed = [] if os.environ.get("TEROK_ROOT") else remove_autostart()
     return ", ".join(map(str, removed)) + " removed" if removed else "none installed"
-
-
-def _stop_forkserver(config: SandboxConfig) -> str:
-    from terok_sandbox.supervise.client import stop_forkserver
-
-    return "stopped" if stop_forkserver(config) else "not running"
 
 
 def _forget_facts(config: SandboxConfig) -> str:
@@ -194,8 +176,6 @@ def _forget_facts(config: SandboxConfig) -> str:
 
 
 def _forget_hook_dir(config: SandboxConfig, recorded: object) -> str:
-    from pathlib import Path
-
     paths = {conf_path(), *([Path(recorded)] if isinstance(recorded, str) else [])}
     changed = [str(path) for path in sorted(paths) if remove_hook_dir(path, config.hooks_dir)]
     return f"{', '.join(changed)} no longer names the hook directory" if changed else "nothing to change"

@@ -7,10 +7,9 @@ is asked again, and nothing is trusted by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from terok_sandbox.shield.live_store import LiveVerdict
+from terok_sandbox.shield.live_store import LiveVerdict
 
 HOLD_SECONDS: Final = 7.0
 """How long a question may wait for a verdict; the `resolv.conf` of a launch lets C libraries wait a second longer."""

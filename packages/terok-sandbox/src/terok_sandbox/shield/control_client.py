@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util.text import safe_text
 
@@ -12,9 +13,6 @@ from terok_sandbox import unix_sockets
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import BadMessage, NoAnswer, NotKept, PolicyError, ShieldNotRunning, SpellingError
 from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TIMEOUT: Final = 10.0
 _MAX_REPLY: Final = 16 * 1024 * 1024

@@ -1,7 +1,7 @@
 """DNS messages: questions from the container, our replies, questions to an upstream and its answers. No I/O.
 
-What the container sends is read here byte by byte, a few fields of one shape, because it may send very much of it; what
-an upstream sends is read by a library.
+Questions are read byte by byte, a few fields of one shape, because a container may send very many of them. A library
+reads the answers of an upstream.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _MAX_EXPLANATION: Final = 200
 
 
 class MalformedQueryError(Exception):
-    """The bytes are not a valid question; `reply` is the answer to send back, if any."""
+    """Bytes that are not a question; `reply` are the bytes to send back, if any."""
 
     def __init__(self, reply: bytes | None) -> None:
         super().__init__("malformed query")
@@ -69,7 +69,7 @@ class MalformedQueryError(Exception):
 
 
 class BadAnswerError(Exception):
-    """An upstream's bytes do not answer our question; `mismatch` says that they may answer another's."""
+    """An upstream's bytes do not answer our question; `mismatch` says that they may be someone else's."""
 
     def __init__(self, what: str, *, mismatch: bool = False) -> None:
         super().__init__(what)
@@ -77,7 +77,7 @@ class BadAnswerError(Exception):
 
 
 class TruncatedError(BadAnswerError):
-    """The answer did not fit into a datagram; `part` is what of it did."""
+    """The answer did not fit into a datagram; `part` is as much of it as did."""
 
     def __init__(self, part: Answer) -> None:
         super().__init__("truncated")

@@ -1,13 +1,13 @@
-"""The errors of the shield.
+"""Errors of the shield.
 
 ::
 
     ShieldError                    1
     ├── PolicyError                2   a policy line cannot be used; the container stays closed
     │   └── SpellingError          2   a host is not spelled the one accepted way
-    ├── NotInForce                69   the container runs, and what was asked for does not hold
-    ├── NotKept                   74   it holds, but a restart would undo it
-    ├── NoAnswer                   1   a gateway was asked, and nobody knows what became of it
+    ├── NotInForce                69   the container runs, and the change is not in force
+    ├── NotKept                   74   the change is in force, but a restart would undo it
+    ├── NoAnswer                   1   a gateway did not reply: the outcome of the request is unknown
     │   └── ShieldNotRunning       1   the container has no running gateway
     ├── RulesetMismatch            1   the kernel does not hold the rules that were loaded
     └── BadMessage                 1   a line is not a message of the control protocol
@@ -31,19 +31,19 @@ class SpellingError(PolicyError):
 
 
 class NotInForce(ShieldError):
-    """The container runs, and what was asked for does not hold."""
+    """The container runs, and the change is not in force."""
 
     exit_code: ClassVar[int] = 69
 
 
 class NotKept(ShieldError):
-    """The change is in force, but a restart would undo it, because it could not be stored."""
+    """The change is in force, but a restart would undo it, because it could not be written to disk."""
 
     exit_code: ClassVar[int] = 74
 
 
 class NoAnswer(ShieldError):
-    """A gateway was asked, and nobody knows what became of it."""
+    """A gateway did not reply: the outcome of the request is unknown."""
 
 
 class ShieldNotRunning(NoAnswer):

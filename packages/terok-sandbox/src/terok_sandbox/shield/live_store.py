@@ -1,4 +1,4 @@
-"""The shield's files that outlive a gateway: live verdicts and posture, and the addresses that names have opened."""
+"""The state that outlives a gateway: live verdicts and posture, and the addresses that names have opened."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from terok_util import TerokError, sync_path, write_sensitive_file
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
@@ -39,7 +39,7 @@ NamedAddress = tuple[str, "Address", Service]
 Duration = Literal["once", "minutes", "task", "project"]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class LiveVerdict:
     """A person's verdict on a policy target (`host.example:443/tcp`); `expires` is an aware time or `None`."""
 
@@ -106,7 +106,7 @@ def _read_time(raw: object) -> datetime | None:
         raise PolicyError("not a verdict: expires is not an RFC 3339 time") from None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class LiveState:
     """Posture and verdicts of one container."""
 
@@ -171,7 +171,7 @@ def _lost(path: Path, error: Exception) -> ShieldError:
 
 
 class Openings:
-    """Which addresses names have opened, so that a later denial can close them and end their flows.
+    """The addresses that names have opened, so that a later denial can close them and end their flows.
 
     A flow outlives the time for which its address was open, and the gateway too; so does this. Times are to an hour;
     `clock` is in seconds since the epoch.

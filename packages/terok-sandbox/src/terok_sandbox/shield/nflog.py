@@ -16,6 +16,8 @@ MAX_MESSAGE: Final = 65536
 _NFLOG_PACKET: Final = (4 << 8) | 0
 _PAYLOAD: Final = 9
 _PREFIX: Final = 10
+_KIND: Final = 0x3FFF
+"""Bits of an attribute that tell its kind."""
 _PROTOCOLS: Final = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 _WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
@@ -54,14 +56,14 @@ class BlockedPacket:
 
 def parse_datagram(data: bytes) -> Iterator[BlockedPacket]:
     """Yield the refused packets of one netlink datagram; what cannot be read is left out."""
-    for kind, body in _messages(data):
+    for kind, body in _records(data, "=IH", 16):
         if kind != _NFLOG_PACKET:
             continue
         prefix, payload = b"", b""
-        for attribute, value in _attributes(body[4:]):
-            if attribute == _PREFIX:
+        for attribute, value in _records(body[4:], "=HH", 4):
+            if attribute & _KIND == _PREFIX:
                 prefix = value
-            elif attribute == _PAYLOAD:
+            elif attribute & _KIND == _PAYLOAD:
                 payload = value
         packet = parse_packet(payload)
         if packet is not None:
@@ -74,24 +76,14 @@ def _layer(prefix: bytes) -> str:
     return text if text in (*REFUSING, *PASSING) else "default"
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _records(data: bytes, lengths: str, header: int) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and body of records that begin with their length and kind, each aligned to four bytes."""
     at = 0
-    while at + 16 <= len(data):
-        length, kind = struct.unpack_from("=IH", data, at)
-        if length < 16 or at + length > len(data):
+    while at + header <= len(data):
+        length, kind = struct.unpack_from(lengths, data, at)
+        if length < header or at + length > len(data):
             return
-        if length >= 20:
-            yield kind, data[at + 16 : at + length]
-        at += length + (-length % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4 or at + length > len(data):
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
+        yield kind, data[at + header : at + length]
         at += length + (-length % 4)
 
 

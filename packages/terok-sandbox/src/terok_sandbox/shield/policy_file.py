@@ -1,4 +1,4 @@
-"""Policy files: rules by tier, and what the writer expects of them.
+"""Policy files: rules by tier, and expectations of them.
 
 A line is a rule, a tier in brackets (`[override]`; rules before the first one are `project_allow`), a registry like
 `@pip` or an expectation: `expect allow host.example:443`, `expect deny 192.0.2.1:22/udp`.
@@ -7,21 +7,17 @@ A line is a rule, a tier in brackets (`[override]`; rules before the first one a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from terok_util import read_file
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy, Rule, parse_policy_line
+from terok_sandbox.shield.policy import Decision, Policy, Rule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
 from terok_sandbox.shield.wall import Destination, Wall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from terok_sandbox.shield.policy import Decision
 
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
 
@@ -94,8 +90,8 @@ def read_policy_file(path: str | Path) -> PolicyFile:
 
 def _tier(name: str, source: str, number: int) -> Tier:
     if name not in LAUNCH_TIERS:
-        hint = f"one of {', '.join(LAUNCH_TIERS)}"
-        raise PolicyError(f"{source}:{number}: there is no tier {name[:40]!r}", hint=hint)
+        hint = f"use one of {', '.join(LAUNCH_TIERS)}"
+        raise PolicyError(f"{source}:{number}: unknown tier {name[:40]!r}", hint=hint)
     return name
 
 

@@ -46,13 +46,13 @@ def list_profiles(config_dir: Path) -> list[Profile]:
 
 
 def profile_path(name: str, config_dir: Path) -> Path:
-    """Return a profile's file; raises `PolicyError` when there is none."""
+    """Return a profile's file; raises `PolicyError` for an unknown one."""
     if _NAME.match(name):
         for directory in (user_directory(config_dir), BUNDLED):
             path = directory / f"{name}{SUFFIX}"
             if path.is_file():
                 return path
-    raise PolicyError(f"there is no profile {name[:64]!r}", hint="see `terok-sandbox shield profiles`")
+    raise PolicyError(f"unknown profile {name[:64]!r}", hint="see `terok-sandbox shield profiles`")
 
 
 def profile_lines(

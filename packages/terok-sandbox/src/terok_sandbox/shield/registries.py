@@ -1,4 +1,4 @@
-"""Package registries by symbol: which hosts this machine's own tools are configured to use.
+"""Package registries by symbol: the hosts that this machine's own tools are configured to use.
 
 `@pip` and its like stand for names and ports that are read from the tools when a container is launched, so that a
 site's mirror is allowed where the site uses one, and nothing else. A registry that the site configured and that lives
@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
+from terok_util.process import run
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
 from terok_sandbox.shield.policy.addresses import is_private
@@ -42,21 +44,19 @@ _GO_DEFAULT: Final = ("https://proxy.golang.org", "https://sum.golang.org", "htt
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The meaning of a symbol: URLs of the tool, and whether the site configured them (else the tool's default)."""
+    """The URLs that a symbol stands for, and whether the site configured them (else they are the tool's default)."""
 
     urls: tuple[str, ...]
     configured: bool
 
 
-def _run(argv: Sequence[str]) -> str:
-    """Return what a tool prints, nothing when it is missing or fails.
+def run_tool(argv: Sequence[str], *, check: bool = True) -> str:
+    """Return the output of a tool; nothing when it is missing or, with `check`, fails.
 
-    Not in the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
+    It runs outside the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
     """
-    from terok_util.process import run
-
     try:
-        return run(list(argv), timeout=TIMEOUT, cwd="/").text
+        return run(list(argv), timeout=TIMEOUT, cwd="/", check=check).text
     except TerokError:
         return ""
 
@@ -67,7 +67,15 @@ def _text(path: Path) -> str:
     return ""
 
 
-def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
+def read_ini(text: str) -> configparser.ConfigParser:
+    """Return the sections of an ini file as far as they can be read."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with suppress(configparser.Error):
+        parser.read_string(text)
+    return parser
+
+
+def pip_registry(ask: Callable[[Sequence[str]], str] = run_tool) -> Registry:
     """Read pip's configuration; its default is asked of pip itself."""
     listed = ask(["pip", "config", "list"])
     settings = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
@@ -81,7 +89,7 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
     return Registry((*default.split(), *found), configured=False)
 
 
-def npm_registry(ask: Callable[[Sequence[str]], str] = _run, home: Path | None = None) -> Registry:
+def npm_registry(ask: Callable[[Sequence[str]], str] = run_tool, home: Path | None = None) -> Registry:
     """Read npm's registry, and those of scopes in the user's `.npmrc`."""
     main = URL.findall(ask(["npm", "config", "get", "registry", "--logs-max=0"]))
     rc = _text((home or Path.home()) / ".npmrc")
@@ -108,9 +116,7 @@ def dnf_registry(etc: Path = Path("/etc/yum.repos.d")) -> Registry:
     """Read the repositories of dnf that are enabled."""
     found: list[str] = []
     for file in sorted(etc.glob("*.repo")):
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        with suppress(configparser.Error):
-            parser.read_string(_text(file))
+        parser = read_ini(_text(file))
         for section in parser.sections():
             if parser.get(section, "enabled", fallback="1") != "0":
                 values = [parser.get(section, key, fallback="") for key in ("baseurl", "mirrorlist", "metalink")]
@@ -133,7 +139,7 @@ def cargo_registry(home: Path | None = None) -> Registry:
     return Registry((*found, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
 
 
-def go_registry(ask: Callable[[Sequence[str]], str] = _run) -> Registry:
+def go_registry(ask: Callable[[Sequence[str]], str] = run_tool) -> Registry:
     """Read GOPROXY and GOSUMDB."""
     proxy = os.environ.get("GOPROXY") or ask(["go", "env", "GOPROXY"])
     found = tuple(URL.findall(proxy.replace(",", " ").replace("|", " ")))
@@ -194,7 +200,7 @@ def read(symbol: str) -> Registry:
     """Return the registry of a symbol, asked of its tool anew after `RECENT`; raises `PolicyError`."""
     reader = READERS.get(symbol.strip())
     if reader is None:
-        raise PolicyError(f"there is no registry {symbol[:40]!r}", hint=f"one of {' '.join(READERS)}")
+        raise PolicyError(f"unknown registry {symbol[:40]!r}", hint=f"use one of {' '.join(READERS)}")
     at, found = _recent.get(reader, (0.0, None))
     if found is None or time.monotonic() - at > RECENT:
         found = reader()
@@ -210,8 +216,6 @@ def _lines(path: Path) -> list[str]:
 
 
 def _addresses(name: str) -> list[Any]:
-    from ipaddress import ip_address
-
     with suppress(OSError, ValueError):
         return [ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(name, None)]
     return []

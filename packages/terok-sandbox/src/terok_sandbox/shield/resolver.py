@@ -1,4 +1,4 @@
-"""The resolver's decisions about a query and about an upstream's answer, without I/O.
+"""Decisions of the resolver about queries and upstreams' answers. No I/O.
 
 A name that is not allowed is answered NXDOMAIN and never leaves the host. (REFUSED would be the other honest answer,
 but C libraries may then ask again or wait; NXDOMAIN ends the lookup at once. The reason is in the extended DNS error.)

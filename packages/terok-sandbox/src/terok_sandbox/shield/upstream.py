@@ -1,4 +1,4 @@
-"""Asking the host's own resolvers: fresh socket, source port and id for every question, TCP where UDP is truncated."""
+"""Asks the host's own resolvers: fresh socket, source port and id for every question, TCP where UDP is truncated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRY: Final = 1.5
 """Seconds that one server has before the next one is asked too."""
 _STREAM: Final = 4.0
 _WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
-"""The answers of servers that are too old for EDNS."""
+"""Errors of servers that are too old for EDNS."""
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0

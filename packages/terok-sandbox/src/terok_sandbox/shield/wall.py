@@ -6,24 +6,21 @@ Resolver, egress proxy and the verbs that explain a decision all ask here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from terok_util.values import lean_dataclass
 
 from terok_sandbox.shield.errors import PolicyError, SpellingError
-from terok_sandbox.shield.policy import Decision
-from terok_sandbox.shield.policy.addresses import judged_as, parse_address, parse_network
+from terok_sandbox.shield.policy import Decision, Grant, Policy
+from terok_sandbox.shield.policy.addresses import Address, Network, judged_as, parse_address, parse_network
 from terok_sandbox.shield.policy.names import folded, is_spelled
 from terok_sandbox.shield.wildcard_limits import below, shape_refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from terok_sandbox.shield.policy import Grant, Policy
-    from terok_sandbox.shield.policy.addresses import Address, Network
-    from terok_sandbox.values.launch import Enforcement
-    from terok_sandbox.values.posture import Posture
+from terok_sandbox.values.launch import Enforcement
+from terok_sandbox.values.posture import Posture
 
 _DESTINATION: Final = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:/\[\]]+)|(?P<bare>[0-9a-fA-F:]+))"
@@ -48,7 +45,7 @@ def is_local(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Wall:
     """Judges what is asked for; `own` are the host's addresses and networks, which nothing opens."""
 
@@ -150,7 +147,7 @@ class Wall:
         return self._passing(decision)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Destination:
     """A host to judge; without a port it is a name, and the question is whether it may be resolved."""
 

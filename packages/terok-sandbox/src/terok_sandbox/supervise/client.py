@@ -1,4 +1,4 @@
-"""Talk to the fork server and to supervisors: what a launch, a status verb and a repair need."""
+"""Talk to the fork server and to supervisors, for launches, status verbs and repairs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from terok_util import TerokError, ensure_dir
+from terok_util import TerokError, ensure_dir, read_tail
 from terok_util.process import spawn
-from terok_util.text import safe_text
+from terok_util.text import last_line, safe_text
 
 from terok_sandbox import unix_sockets
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.supervise import wire
-from terok_sandbox.supervise.supervision import CONTROL_SOCKET
+from terok_sandbox.supervise import frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +58,7 @@ def ensure_forkserver(cfg: SandboxConfig) -> None:
     while not unix_sockets.answers(cfg.forkserver_socket):
         if time.monotonic() > deadline:
             raise SupervisorError(
-                f"the fork server does not start: {_last_line(cfg.state_dir / LOG_FILE)}",
+                f"the fork server does not start: {last_line(read_tail(cfg.state_dir / LOG_FILE, 2000), limit=300)}",
                 hint="run `terok-sandbox doctor`",
             )
         time.sleep(0.01)
@@ -82,10 +81,10 @@ def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
     """Return the status of the supervisor of container `name`; NotRunningError if there is none.
 
-    It is `{"pid", "container_pid", "container_id", "prepared": bool, "took_ms", "workers": {name: {"pid", "restarts",
-    "confined"}}}`: `took_ms` is the duration of the handover in milliseconds, `confined` what Landlock covers.
+    The keys are `pid`, `container_pid`, `container_id`, `prepared`, `took_ms` (duration of the handover) and `workers`:
+    by name, each with `pid`, `restarts` and `confined` (what Landlock covers). Raises `NotRunningError`.
     """
-    return _ask(cfg.container_runtime_dir(name) / CONTROL_SOCKET, "status")
+    return _ask(cfg.control_socket(name), "status")
 
 
 def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def forkserver_status(cfg: SandboxConfig) -> dict[str, Any]:
 
 def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
     """Have the supervisor of container `name` end with its workers; `False` when there is none."""
-    path = cfg.container_runtime_dir(name) / CONTROL_SOCKET
+    path = cfg.control_socket(name)
     try:
         _ask(path, "stop")
     except NotRunningError:
@@ -141,15 +140,15 @@ def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
     For a container whose supervisor and fork server are both gone. Raises `SupervisorError`.
     """
     from terok_sandbox.sidecar import Sidecar
-    from terok_sandbox.supervise.handover import open_target
+    from terok_sandbox.supervise.handover import open_first_process
 
     sidecar_path = cfg.sidecar_path(name)
     supervise(cfg, sidecar_path)
     made = _configuration(name) if Sidecar.load(sidecar_path).planned else ("", "", None)
-    target = open_target(pid)
+    target = open_first_process(pid)
     try:
         answer = _ask(
-            cfg.container_runtime_dir(name) / CONTROL_SOCKET,
+            cfg.control_socket(name),
             "handover",
             descriptors=(target.netns_fd, target.pidfd, *([] if made[2] is None else [made[2]])),
             sidecar=str(sidecar_path),
@@ -236,8 +235,8 @@ def _ask_current(cfg: SandboxConfig, kind: str, **fields: Any) -> None:
 def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: Any) -> dict[str, Any]:
     try:
         with unix_sockets.connect(path, timeout=ANSWER_TIMEOUT) as channel:
-            wire.send(channel, kind, descriptors=descriptors, **fields)
-            answer = wire.receive(channel)
+            frames.send(channel, kind, descriptors=descriptors, **fields)
+            answer = frames.receive(channel)
     except (FileNotFoundError, NotADirectoryError, ConnectionError) as error:
         raise NotRunningError(f"{path}: nobody listens") from error
     except TimeoutError as error:
@@ -270,11 +269,3 @@ def _wait_ended(pid: object) -> None:
             waiting.poll(START_TIMEOUT * 1000)
         finally:
             os.close(handle)
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = path.read_bytes()[-2000:].splitlines()
-    except OSError:
-        lines = []
-    return safe_text(lines[-1], limit=300) if lines else "it says nothing"

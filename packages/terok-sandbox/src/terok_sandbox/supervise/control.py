@@ -15,10 +15,10 @@ from terok_util import TerokError
 
 from terok_sandbox import unix_sockets
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.supervise import wire
+from terok_sandbox.supervise import frames
 from terok_sandbox.supervise.hook import BUILD, PROTOCOL
 
-Handler = Callable[[wire.Frame], dict[str, Any]]
+Handler = Callable[[frames.Frame], dict[str, Any]]
 """Takes a request and returns the fields of the `ok` answer; a TerokError becomes an `error` answer."""
 
 _REQUEST_TIMEOUT: Final = 5.0
@@ -65,11 +65,11 @@ class ControlServer:
 
     def _read(self, connection: socket.socket) -> None:
         try:
-            frame = wire.receive(connection)
+            frame = frames.receive(connection)
         except BlockingIOError:
             return
-        except wire.WireError as error:
-            answer = wire.encode("error", message=error.message, hint=error.hint)
+        except frames.FrameError as error:
+            answer = frames.encode("error", message=error.message, hint=error.hint)
         except OSError:
             answer = b""
         else:
@@ -79,14 +79,14 @@ class ControlServer:
                 connection.send(answer)
         self._drop(connection)
 
-    def _answer(self, frame: wire.Frame) -> bytes:
+    def _answer(self, frame: frames.Frame) -> bytes:
         try:
             check_version(frame)
-            return wire.encode("ok", **self._handler(frame))
+            return frames.encode("ok", **self._handler(frame))
         except TerokError as error:
-            return wire.encode("error", message=error.message[:4000], hint=error.hint and error.hint[:4000])
+            return frames.encode("error", message=error.message[:4000], hint=error.hint and error.hint[:4000])
         except Exception as error:  # noqa: BLE001 - one bad request must not end the server
-            return wire.encode("error", message=f"{frame.kind}: {type(error).__name__}: {error}"[:4000])
+            return frames.encode("error", message=f"{frame.kind}: {type(error).__name__}: {error}"[:4000])
         finally:
             frame.close()
 
@@ -114,7 +114,7 @@ def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None])
     selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
 
 
-def check_version(frame: wire.Frame) -> None:
+def check_version(frame: frames.Frame) -> None:
     """Raise `SupervisorError` when the peer speaks another protocol version."""
     if frame.version != PROTOCOL:
         raise SupervisorError(

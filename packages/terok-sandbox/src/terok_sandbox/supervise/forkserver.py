@@ -24,13 +24,14 @@ from terok_util import TerokError, ensure_dir
 from terok_util.process import spawn
 
 from terok_sandbox import hygiene, unix_sockets
+from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.sidecar import Sidecar
-from terok_sandbox.supervise import systemd, wire
+from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
-from terok_sandbox.supervise.supervision import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE, Supervision, load
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,11 +67,11 @@ class ForkServer:
     """Serves `supervise`, `status` and `stop` on `listener`; single-threaded."""
 
     def __init__(
-        self, runtime_dir: Path, listener: socket.socket, supervision: Supervision, *, owns_socket: bool = True
+        self, runtime_dir: Path, listener: socket.socket, plan: WorkerPlan, *, owns_socket: bool = True
     ) -> None:
         self._runtime_dir = runtime_dir
-        self._socket_id = _identity(runtime_dir / FORKSERVER_SOCKET) if owns_socket else None
-        self._supervision = supervision
+        self._socket_id = unix_sockets.identity(runtime_dir / FORKSERVER_SOCKET) if owns_socket else None
+        self._plan = plan
         self._selector = selectors.DefaultSelector()
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
@@ -88,7 +89,7 @@ class ForkServer:
                 self._follow_up()
             self._control.expire()
         path = self._runtime_dir / FORKSERVER_SOCKET
-        if self._socket_id is not None and _identity(path) == self._socket_id:  # else it is a successor's
+        if self._socket_id is not None and unix_sockets.identity(path) == self._socket_id:  # else it is a successor's
             with suppress(OSError):
                 path.unlink()
         self._control.close()
@@ -104,7 +105,7 @@ class ForkServer:
     def _on_signal(self, *_: object) -> None:
         self._stopping = True
 
-    def _answer(self, frame: wire.Frame) -> dict[str, Any]:
+    def _answer(self, frame: frames.Frame) -> dict[str, Any]:
         match frame.kind:
             case "supervise":
                 return self._supervise(frame)
@@ -118,14 +119,14 @@ class ForkServer:
                 return {"pid": os.getpid()}
         raise SupervisorError(f"the fork server does not know the request {frame.kind!r}")
 
-    def _renew(self, frame: wire.Frame) -> dict[str, Any]:
+    def _renew(self, frame: frames.Frame) -> dict[str, Any]:
         """Leave when the asking build is another one, or the sources have changed."""
         if frame.build == BUILD and not _changed(self._sources):
             return {"pid": os.getpid()}
         self._stopping = True
         return {"replaced": True, "pid": os.getpid()}
 
-    def _supervise(self, frame: wire.Frame) -> dict[str, Any]:
+    def _supervise(self, frame: frames.Frame) -> dict[str, Any]:
         if frame.fields.get("replace") is True and (answer := self._renew(frame)).get("replaced"):
             return answer
         path = Path(frame.text("sidecar"))
@@ -179,7 +180,7 @@ class ForkServer:
         """Import an HTTP server, a quarter of a gateway's memory, once for all forks that need it."""
         known = len(sys.modules)
         with suppress(ImportError):  # the gateway says so
-            load(self._supervision.gate)
+            load(self._plan.gate)
         if len(sys.modules) > known:
             gc.freeze()
             self._sources = _sources() | self._sources
@@ -187,7 +188,7 @@ class ForkServer:
     def _become_supervisor(self, path: Path, sidecar: Sidecar, listener: socket.socket, lifeline: int) -> NoReturn:
         status = CRASHED
         try:
-            status = run_supervisor(path, sidecar, listener, self._supervision, lifeline=lifeline)
+            status = run_supervisor(path, sidecar, listener, self._plan, lifeline=lifeline)
         finally:
             os._exit(status)
 
@@ -211,9 +212,9 @@ class ForkServer:
                 self._fork(child.sidecar_path, sidecar, _listen(sidecar), take_overs=[*recent, now])
 
 
-def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
+def serve(runtime_dir: Path, plan: WorkerPlan | None = None) -> int:
     """Be the fork server of `runtime_dir`; returns when replaced, stopped, or when another one serves it already."""
-    supervision = supervision or Supervision()
+    plan = plan or WorkerPlan()
     ensure_dir(runtime_dir)
     lock = os.open(runtime_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     listener = systemd.activated(os.environ)
@@ -225,13 +226,13 @@ def serve(runtime_dir: Path, supervision: Supervision | None = None) -> int:
     hygiene.normal_oom_score()
     hygiene.harden("terok-forksrv")
     gc.disable()
-    for entry in (supervision.broker, supervision.gateway, supervision.rules, supervision.certificate):
+    for entry in (plan.broker, plan.gateway, plan.rules, plan.certificate):
         load(entry)
     import_module("cryptography.hazmat.backends.openssl.backend")  # else each certificate's maker would
     gc.collect()
     gc.freeze()
     listener = listener or unix_sockets.listen(runtime_dir / FORKSERVER_SOCKET)
-    ForkServer(runtime_dir, listener, supervision, owns_socket=owns_socket).run()
+    ForkServer(runtime_dir, listener, plan, owns_socket=owns_socket).run()
     return 0
 
 
@@ -270,13 +271,6 @@ def _listen(sidecar: Sidecar) -> socket.socket:
         return unix_sockets.listen(sidecar.runtime_dir / CONTROL_SOCKET)
     except OSError as error:
         raise SupervisorError(f"{sidecar.runtime_dir}: cannot listen there: {error.strerror}") from error
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    with suppress(OSError):
-        info = path.stat()
-        return info.st_dev, info.st_ino
-    return None
 
 
 def _sources() -> dict[str, int]:

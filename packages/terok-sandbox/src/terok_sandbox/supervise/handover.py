@@ -1,4 +1,4 @@
-"""The result of a handover: a container's first process and network namespace, checked to belong together."""
+"""Receive a container's first process and network namespace, and check that they belong together."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from terok_util import TerokError, atomic_write
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.made import MAX_CONFIG, check_made
+from terok_sandbox.launch.comparison import MAX_CONFIG, check_made
 from terok_sandbox.sidecar import Sidecar
-from terok_sandbox.supervise.wire import Frame
+from terok_sandbox.supervise.frames import Frame
 
 _RECORD_SCHEMA: Final = 1
 _START_TIME_FIELD: Final = 19
-"""Of /proc/PID/stat, counted behind the command name."""
+"""Index of `starttime` among the fields after the command name in /proc/PID/stat."""
 
 
 @dataclass(slots=True)
-class Target:
+class FirstProcess:
     """A container's first process: the descriptors keep both it and its namespace from being mistaken."""
 
     container_id: str
@@ -46,7 +46,7 @@ class Target:
         poll.register(self.pidfd, select.POLLIN)
         return not poll.poll(0)
 
-    def is_same_container(self, other: Target) -> bool:
+    def is_same_container(self, other: FirstProcess) -> bool:
         """Whether `other` is this container too: the same process, or a new start of the same container."""
         same_process = (self.pid, self.start_time) == (other.pid, other.start_time)
         return same_process or (self.container_id != "" and self.container_id == other.container_id)
@@ -66,8 +66,8 @@ class ProcessId:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """`supervisor.json`: enough for another supervisor to take over."""
+class HandoverRecord:
+    """The content of `supervisor.json`: enough for another supervisor to take over."""
 
     pid: int
     sidecar: str
@@ -76,9 +76,15 @@ class Record:
     netns: tuple[int, int]
     workers: dict[str, ProcessId] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
-        """Write the record at `path`, 0600, atomically."""
-        atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
+    def save(self, path: Path) -> bool:
+        """Write the record at `path`; return False if that fails.
+
+        A full disk only costs the way back after a crash.
+        """
+        with suppress(OSError, TerokError):
+            atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
+            return True
+        return False
 
 
 def start_time(pid: int) -> int:
@@ -91,7 +97,7 @@ def start_time(pid: int) -> int:
 
 
 def receive_configuration(frame: Frame) -> bytes | None:
-    """Take and read the last descriptor of a `handover`, the runtime's configuration, if there is one."""
+    """Return the runtime's configuration, the last descriptor of a `handover`; None if there is none."""
     if len(frame.descriptors) < 3:
         return None
     with os.fdopen(frame.descriptors.pop(), "rb") as file:
@@ -99,16 +105,16 @@ def receive_configuration(frame: Frame) -> bytes | None:
 
 
 def check_planned(sidecar: Sidecar, frame: Frame, configuration: bytes | None) -> None:
-    """Refuse a container that is not what was planned; raises `SupervisorError`."""
+    """Raise `SupervisorError` unless the container is what was planned."""
     if sidecar.planned is None:
         return
     if configuration is None:
-        raise SupervisorError("nobody has brought its configuration", hint="run `terok-sandbox setup`")
+        raise SupervisorError("the hook did not bring the container's configuration", hint="run `terok-sandbox setup`")
     bundle, container_id = Path(frame.text("bundle")), frame.text("container_id")
     check_made(configuration, sidecar.planned, SandboxConfig.load, bundle=bundle, container_id=container_id)
 
 
-def receive_target(frame: Frame) -> Target:
+def receive_first_process(frame: Frame) -> FirstProcess:
     """Take the descriptors of a `handover`; raises `SupervisorError` when they do not fit the process."""
     pid, container_id = frame.number("pid"), frame.text("container_id")
     if len(frame.descriptors) != 2:
@@ -117,7 +123,7 @@ def receive_target(frame: Frame) -> Target:
     try:
         if _pid_of(pidfd) != pid:
             raise SupervisorError(f"handover: the descriptor is not that of process {pid}")
-        target = Target(container_id, pid, start_time(pid), netns_fd, pidfd)
+        target = FirstProcess(container_id, pid, start_time(pid), netns_fd, pidfd)
         theirs = os.stat(f"/proc/{pid}/ns/net")  # noqa: PTH116 - follows the namespace link
     except (OSError, ValueError) as error:
         raise SupervisorError(f"handover: process {pid} cannot be examined: {error}") from error
@@ -130,13 +136,13 @@ def receive_target(frame: Frame) -> Target:
     return target
 
 
-def open_target(pid: int, container_id: str = "") -> Target:
+def open_first_process(pid: int, container_id: str = "") -> FirstProcess:
     """Open process and network namespace by number, as the hook would; raises `SupervisorError`."""
     opened: list[int] = []
     try:
         opened.append(os.pidfd_open(pid))
         opened.append(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-        target = Target(container_id, pid, start_time(pid), netns_fd=opened[1], pidfd=opened[0])
+        target = FirstProcess(container_id, pid, start_time(pid), netns_fd=opened[1], pidfd=opened[0])
     except OSError as error:
         for descriptor in opened:
             os.close(descriptor)
@@ -151,16 +157,16 @@ def open_target(pid: int, container_id: str = "") -> Target:
     return target
 
 
-def reopen_target(record: Record) -> Target:
+def reopen_first_process(record: HandoverRecord) -> FirstProcess:
     """Find the container of `record` again; raises `SupervisorError` when it is not what was recorded."""
-    target = open_target(record.container.pid, record.container_id)
+    target = open_first_process(record.container.pid, record.container_id)
     if target.start_time != record.container.start_time or target.netns_id != record.netns:
         target.close()
         raise SupervisorError(f"process {record.container.pid} is not the container's any more")
     return target
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> HandoverRecord:
     """Return the record at `path`; raises `SupervisorError` when there is none that can be used."""
     try:
         document: Any = json.loads(path.read_bytes())
@@ -169,20 +175,12 @@ def read_record(path: Path) -> Record:
         document["container"] = ProcessId(**document["container"])
         document["netns"] = (int(document["netns"][0]), int(document["netns"][1]))
         document["workers"] = {name: ProcessId(**one) for name, one in document["workers"].items()}
-        return Record(**document)
+        return HandoverRecord(**document)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise SupervisorError(f"{path}: no usable record of a supervised container") from error
 
 
-def save_record(record: Record, path: Path) -> bool:
-    """Write `record`; `False` when that fails (a full disk), which only costs the way back after a crash."""
-    with suppress(OSError, TerokError):
-        record.save(path)
-        return True
-    return False
-
-
-def _check_foreign(target: Target) -> None:
+def _check_foreign(target: FirstProcess) -> None:
     """Refuse this process's own network namespace, the host's: the rules of a container would close it to everybody."""
     mine = os.stat("/proc/self/ns/net")  # noqa: PTH116 - follows the namespace link
     if (mine.st_dev, mine.st_ino) == target.netns_id:

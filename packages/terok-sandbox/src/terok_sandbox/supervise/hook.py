@@ -221,7 +221,7 @@ def ask(directory: str, name: str, request: Document, descriptors: list[int], de
 
 
 class Reading:
-    """The settings that the JSON scanner reads from its caller."""
+    """The attributes that the JSON scanner reads from its decoder."""
 
     strict = True
     object_hook = None

@@ -1,7 +1,7 @@
-"""The kernel's Landlock: what this kernel offers of it, and a process that locks itself into a lane with it.
+"""Confine this process with the kernel's Landlock, as far as this kernel has it.
 
-A lane names what stays reachable; rights a kernel does not know yet are left out, so that an older kernel confines less
-instead of not at all. Needs no privilege, only `no_new_privs`.
+A `Confinement` names what stays reachable. Rights that a kernel does not know yet are left out, so that an older kernel
+confines less instead of not at all. This needs no privilege, only `no_new_privs`.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _CONNECT_TCP: Final = 1 << 1
 _NETWORK_ABI: Final = 4
 _SCOPES_ABI: Final = 6
 _SCOPES: Final = 3
-"""Abstract Unix sockets and signals stay within the lane."""
+"""Abstract Unix sockets and signals stay within the confinement."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """The access that a process keeps; a path includes everything below it, and one that does not exist is ignored.
+class Confinement:
+    """The access a process keeps; a path stands for everything below it, one that does not exist is ignored.
 
-    `connect` holds the TCP ports it may connect to, `None` leaves them all; it can bind none.
+    `connect` holds the TCP ports it may connect to, `None` allows all; it may bind none.
     """
 
     read: tuple[Path, ...] = ()
@@ -80,15 +80,15 @@ def rights(abi: int) -> int:
     return _FIRST_RIGHTS | sum(right for since, right in _RIGHTS_SINCE if abi >= since)
 
 
-def rules(lane: Lane, abi: int) -> dict[Path, int]:
+def rules(allowed: Confinement, abi: int) -> dict[Path, int]:
     """Return the rights to grant by path, as far as `abi` knows them."""
     granted: dict[Path, int] = {}
     everything = rights(abi) & ~EXECUTE & ~_SPECIAL_FILES & ~IOCTL_DEV
     kinds: list[tuple[Iterable[Path], int]] = [
-        (lane.read, _READ),
-        (lane.execute, _READ | EXECUTE),
-        (lane.write, everything),
-        (lane.devices, READ_FILE | WRITE_FILE | IOCTL_DEV),
+        (allowed.read, _READ),
+        (allowed.execute, _READ | EXECUTE),
+        (allowed.write, everything),
+        (allowed.devices, READ_FILE | WRITE_FILE | IOCTL_DEV),
     ]
     for paths, wanted in kinds:
         for path in paths:
@@ -96,20 +96,20 @@ def rules(lane: Lane, abi: int) -> dict[Path, int]:
     return granted
 
 
-def enter(lane: Lane) -> str:
-    """Lock this process and its future children into `lane`, for good; returns what that covers.
+def enter(allowed: Confinement) -> str:
+    """Confine this process and its future children to `allowed`, for good; return what that covers.
 
     Without Landlock nothing happens, and the answer says so. Raises OSError when the kernel has it and refuses.
     """
     abi = supported()
     if abi == 0:
         return describe(0)
-    ruleset = _create(lane, abi)
+    ruleset = _create(allowed, abi)
     try:
-        for path, granted in rules(lane, abi).items():
+        for path, granted in rules(allowed, abi).items():
             _allow(ruleset, path, granted)
         if abi >= _NETWORK_ABI:
-            for port in lane.connect or ():
+            for port in allowed.connect or ():
                 _call(_ADD_RULE, ruleset, _RULE_PORT, struct.pack("=QQ", _CONNECT_TCP, port), 0)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
@@ -117,10 +117,10 @@ def enter(lane: Lane) -> str:
     return describe(abi)
 
 
-def _create(lane: Lane, abi: int) -> int:
+def _create(allowed: Confinement, abi: int) -> int:
     attributes = [rights(abi)]
     if abi >= _NETWORK_ABI:
-        attributes.append(_BIND_TCP | (0 if lane.connect is None else _CONNECT_TCP))
+        attributes.append(_BIND_TCP | (0 if allowed.connect is None else _CONNECT_TCP))
     if abi >= _SCOPES_ABI:
         attributes.append(_SCOPES)
     packed = struct.pack(f"={len(attributes)}Q", *attributes)

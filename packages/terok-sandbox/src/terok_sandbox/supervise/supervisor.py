@@ -22,6 +22,7 @@ from typing import Any, Final
 from terok_util import TerokError
 
 from terok_sandbox import hygiene, unix_sockets
+from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.netns.listeners import (
     BACKLOG,
@@ -35,22 +36,14 @@ from terok_sandbox.netns.listeners import (
 )
 from terok_sandbox.netns.prepare import Preparation, Prepared, Verify
 from terok_sandbox.sidecar import Sidecar, VaultWiring
-from terok_sandbox.supervise import handover, wire
+from terok_sandbox.supervise import frames, handover
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
-from terok_sandbox.supervise.crew import Assignment, Crew
 from terok_sandbox.supervise.logfile import LogFile
 from terok_sandbox.supervise.rules import Rules
-from terok_sandbox.supervise.supervision import (
-    CONTROL_SOCKET,
-    GUEST_DIR,
-    LOG_FILE,
-    RECORD_FILE,
-    SSH_SOCKET,
-    VAULT_SOCKET,
-    Supervision,
-    load,
-)
 from terok_sandbox.supervise.uplink import Uplink
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
+from terok_sandbox.supervise.workers import Assignment, Workers
+from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
 CRASHED: Final = 70
 """Exit status after an error of our own making."""
@@ -64,25 +57,25 @@ class Supervisor:
     """Supervises the container of one sidecar."""
 
     def __init__(
-        self, sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, supervision: Supervision, *, lifeline: int
+        self, sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, plan: WorkerPlan, *, lifeline: int
     ) -> None:
         self._path = sidecar_path
         self._sidecar = sidecar
-        self._supervision = supervision
+        self._plan = plan
         self._lifeline = lifeline
         self._selector = selectors.DefaultSelector()
-        self._log = LogFile(sidecar.state_dir / LOG_FILE)
-        self._control_id = _identity(sidecar.runtime_dir / CONTROL_SOCKET)
+        self._log = LogFile(sidecar.state_dir / SUPERVISOR_LOG)
+        self._control_id = unix_sockets.identity(sidecar.runtime_dir / CONTROL_SOCKET)
         self._control = ControlServer(listener, self._selector, self._answer)
         self._said, self._error_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self._error_fd, True)
         self._selector.register(self._said, selectors.EVENT_READ, self._copy_said)
         errors = {"error_fd": self._error_fd}
-        self._uplink = Uplink(self._selector, self._log, timeout=supervision.prepare_timeout, **errors)
-        self._crew = Crew(supervision, self._selector, self._log, others=self._uplink.process_ids, **errors)
-        self._target: handover.Target | None = None
+        self._uplink = Uplink(self._selector, self._log, timeout=plan.prepare_timeout, **errors)
+        self._workers = Workers(plan, self._selector, self._log, others=self._uplink.process_ids, **errors)
+        self._target: handover.FirstProcess | None = None
         self._sockets: list[socket.socket] = []
-        self._give_up = time.monotonic() + supervision.handover_timeout
+        self._give_up = time.monotonic() + plan.handover_timeout
         self._took_ms = 0.0
         self._drafted: tuple[float, Sidecar, Preparation] | None = None
         self._spent: Preparation | None = None
@@ -112,21 +105,21 @@ class Supervisor:
             self._log.note("no container came")
             self._stopping = True
             return
-        deadlines = [self._crew.next_due(), self._uplink.due, self._give_up if self._target is None else None]
+        deadlines = [self._workers.next_due(), self._uplink.due, self._give_up if self._target is None else None]
         if self._control.waiting:
             deadlines.append(now + 1.0)
         left = [max(0.0, one - now) for one in deadlines if one is not None]
         for callback in ready(self._selector, min(left) if left else None):
             callback()
         self._unrecorded |= self._uplink.start_due()
-        if self._crew.start_due() or self._unrecorded:
+        if self._workers.start_due() or self._unrecorded:
             self._unrecorded = False
             self._record()
             self._end_preparation()
         self._control.expire()
 
-    def _answer(self, frame: wire.Frame) -> dict[str, Any]:
-        requests: dict[str, Callable[[wire.Frame], dict[str, Any]]] = {
+    def _answer(self, frame: frames.Frame) -> dict[str, Any]:
+        requests: dict[str, Callable[[frames.Frame], dict[str, Any]]] = {
             "handover": self._handover,
             "status": self._status,
             "stop": self._stop,
@@ -135,26 +128,26 @@ class Supervisor:
             raise SupervisorError(f"a supervisor does not know the request {frame.kind!r}")
         return requests[frame.kind](frame)
 
-    def _status(self, _frame: wire.Frame) -> dict[str, Any]:
+    def _status(self, _frame: frames.Frame) -> dict[str, Any]:
         return {
             "pid": os.getpid(),
             "container_pid": self._target.pid if self._target else None,
             "container_id": self._target.container_id if self._target else None,
             "prepared": self._target is not None,
             "took_ms": self._took_ms,
-            "workers": self._crew.status(),
+            "workers": self._workers.status(),
         }
 
-    def _stop(self, _frame: wire.Frame) -> dict[str, Any]:
+    def _stop(self, _frame: frames.Frame) -> dict[str, Any]:
         self._stopping = True
         return {}
 
-    def _handover(self, frame: wire.Frame) -> dict[str, Any]:
+    def _handover(self, frame: frames.Frame) -> dict[str, Any]:
         began = time.monotonic()
         if Path(frame.text("sidecar")) != self._path:
             raise SupervisorError(f"this is the supervisor of {self._sidecar.container_name}")
         configuration = handover.receive_configuration(frame)
-        target = handover.receive_target(frame)
+        target = handover.receive_first_process(frame)
         current = self._target
         if current is not None and current.alive and not current.is_same_container(target):
             target.close()
@@ -168,7 +161,7 @@ class Supervisor:
         return {"took_ms": self._took_ms}
 
     def _take(
-        self, target: handover.Target, check: Callable[[Sidecar], None] = lambda _: None, *, fresh: bool = False
+        self, target: handover.FirstProcess, check: Callable[[Sidecar], None] = lambda _: None, *, fresh: bool = False
     ) -> None:
         """Make `target` the supervised container, or leave none: what there was before has ended or is replaced.
 
@@ -192,7 +185,7 @@ class Supervisor:
             raise
         self._target = target
         self._selector.register(target.pidfd, selectors.EVENT_READ, self._container_ended)
-        self._crew.assign(
+        self._workers.assign(
             Assignment(self._sidecar, listeners, prepared.packet_log, target.netns_fd, target.pid),
         )
         self._unrecorded = True
@@ -204,7 +197,7 @@ class Supervisor:
             with suppress(OSError):
                 self._drafted = (time.monotonic(), self._sidecar, self._preparation())
 
-    def _prepare(self, target: handover.Target, *, meanwhile: Callable[[], None] | None) -> Prepared:
+    def _prepare(self, target: handover.FirstProcess, *, meanwhile: Callable[[], None] | None) -> Prepared:
         self._end_preparation()
         drafted, self._drafted = self._drafted, None
         if drafted is not None:
@@ -212,7 +205,7 @@ class Supervisor:
             if time.monotonic() - drafted[0] > _DRAFT_LIFE or drafted[1] != self._sidecar:
                 self._end_preparation()
         self._spent = self._spent or self._preparation()
-        return self._spent.run(target.netns_fd, timeout=self._supervision.prepare_timeout, meanwhile=meanwhile)
+        return self._spent.run(target.netns_fd, timeout=self._plan.prepare_timeout, meanwhile=meanwhile)
 
     def _end_preparation(self) -> None:
         if self._spent is not None:
@@ -234,7 +227,7 @@ class Supervisor:
         """Render the rules and publish the vault's certificate."""
         if self._sidecar.vault is not None:
             self._publish_certificate(self._sidecar.vault)
-        rules: Rules = load(self._supervision.rules)(self._sidecar)
+        rules: Rules = load(self._plan.rules)(self._sidecar)
         return rules.text, rules.verify
 
     def _guest_sockets(self) -> dict[str, socket.socket]:
@@ -271,7 +264,7 @@ class Supervisor:
         """Show the container what to trust on the https listener; the broker finds the key beside its audit."""
         guest = self._sidecar.runtime_dir / GUEST_DIR
         try:
-            load(self._supervision.certificate)(vault.audit_path.parent, guest)
+            load(self._plan.certificate)(vault.audit_path.parent, guest)
         except (OSError, TerokError) as error:
             raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
 
@@ -279,7 +272,7 @@ class Supervisor:
         """Stop the workers and let go of the container."""
         self._end_preparation()
         self._uplink.close()
-        self._crew.stop(self._supervision.stop_grace)
+        self._workers.stop(self._plan.stop_grace)
         for one in self._sockets:
             one.close()
         self._sockets = []
@@ -287,7 +280,7 @@ class Supervisor:
             self._selector.unregister(self._target.pidfd)
             self._target.close()
             self._target = None
-            self._give_up = time.monotonic() + self._supervision.handover_timeout
+            self._give_up = time.monotonic() + self._plan.handover_timeout
 
     def _take_over(self) -> None:
         path = self._sidecar.runtime_dir / RECORD_FILE
@@ -295,7 +288,7 @@ class Supervisor:
             return
         try:
             record = handover.read_record(path)
-            target = handover.reopen_target(record)
+            target = handover.reopen_first_process(record)
             end_workers(record.workers, grace=_TAKE_OVER_GRACE)
             self._take(target)
         except TerokError as error:
@@ -305,15 +298,15 @@ class Supervisor:
     def _record(self) -> None:
         if self._target is None:
             return
-        record = handover.Record(
+        record = handover.HandoverRecord(
             pid=os.getpid(),
             sidecar=str(self._path),
             container_id=self._target.container_id,
             container=handover.ProcessId(self._target.pid, self._target.start_time),
             netns=self._target.netns_id,
-            workers=self._crew.process_ids() | self._uplink.process_ids(),
+            workers=self._workers.process_ids() | self._uplink.process_ids(),
         )
-        if not handover.save_record(record, self._sidecar.runtime_dir / RECORD_FILE):
+        if not record.save(self._sidecar.runtime_dir / RECORD_FILE):
             self._log.note("cannot write supervisor.json: a crash of this process could not be made good")
 
     def _container_ended(self) -> None:
@@ -331,7 +324,7 @@ class Supervisor:
         """Give up every name first, then say so, then stop the workers: a successor may come at any moment."""
         runtime_dir = self._sidecar.runtime_dir
         control = runtime_dir / CONTROL_SOCKET
-        if self._control_id is not None and _identity(control) == self._control_id:
+        if self._control_id is not None and unix_sockets.identity(control) == self._control_id:
             for path in (
                 runtime_dir / RECORD_FILE,
                 runtime_dir / GUEST_DIR / VAULT_SOCKET,
@@ -366,24 +359,16 @@ def end_workers(workers: dict[str, handover.ProcessId], *, grace: float) -> None
 
 
 def run_supervisor(
-    sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, supervision: Supervision, *, lifeline: int
+    sidecar_path: Path, sidecar: Sidecar, listener: socket.socket, plan: WorkerPlan, *, lifeline: int
 ) -> int:
     """Be the supervisor of one container in a freshly forked process; returns its exit status."""
     os.setsid()
     hygiene.reset_signals()
     hygiene.keep_only({listener.fileno(), lifeline})
     hygiene.harden("terok-supervise")
-    hygiene.bound(supervision.supervisor_memory)
+    hygiene.bound(plan.supervisor_memory)
     hygiene.adopt_orphans()
     hygiene.reseed()
     gc.freeze()
     gc.enable()
-    return Supervisor(sidecar_path, sidecar, listener, supervision, lifeline=lifeline).run()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        info = path.stat()
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino
+    return Supervisor(sidecar_path, sidecar, listener, plan, lifeline=lifeline).run()

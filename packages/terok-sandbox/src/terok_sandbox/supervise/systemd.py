@@ -33,7 +33,7 @@ _PASSED_ON: Final = (
     *("TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),
     *("XDG_DATA_HOME", "XDG_CONFIG_HOME"),
 )
-"""The variables that locate the vault, for the process that unlocks it after a reboot."""
+"""Variables that tell the process that unlocks the vault after a reboot where it is."""
 
 
 def socket_unit(config: SandboxConfig) -> str:

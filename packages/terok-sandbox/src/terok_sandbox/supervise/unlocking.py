@@ -1,7 +1,7 @@
-"""Put the vault's passphrase where brokers find it, from the tier that keeps it, because a reboot empties that place.
+"""Put the vault's passphrase into its session file again, which a reboot empties, from the tier that keeps it.
 
-The fork server, which holds no secret, starts it as a process of its own. Run as
-`python -m terok_sandbox.supervise.unlocking SESSION-FILE`. A vault that was locked on purpose stays locked.
+A process of its own, `python -m terok_sandbox.supervise.unlocking SESSION-FILE`, started by the fork server: that one
+holds no secret. A vault that was locked on purpose stays locked.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from terok_util import TerokError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Unlock, if this user's vault is the one meant; says what went wrong."""
+    """Unlock the vault if its session file is the one meant; return the exit code."""
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.unlock import provision_session
 

@@ -1,4 +1,4 @@
-"""From a fork of the supervisor to a worker: it keeps its own descriptors, confines itself, then serves."""
+"""Turn a fork of the supervisor into a worker: keep its descriptors, confine it, serve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from terok_util.logs import configure_logging
 
 from terok_sandbox import hygiene
 from terok_sandbox.supervise import landlock
-from terok_sandbox.supervise.lanes import lane_for
+from terok_sandbox.supervise.confinement import confinement_of
 
 if TYPE_CHECKING:
     from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
@@ -76,12 +76,12 @@ class _EndWithoutMemory(logging.Handler):
 
 
 def confine(name: str, sidecar: Sidecar) -> str:
-    """Lock this process into the lane of worker `name`; returns what that covers.
+    """Confine this process to what worker `name` may reach; return what that covers.
 
     It runs after the last descriptor was inherited and before the first byte from the container is read. A kernel that
     cannot, or will not, leaves the worker unconfined and the answer says so: namespaces and rules do not depend on it.
     """
     try:
-        return landlock.enter(lane_for(name, sidecar))
+        return landlock.enter(confinement_of(name, sidecar))
     except OSError as error:
         return f"failed: {error.strerror}"

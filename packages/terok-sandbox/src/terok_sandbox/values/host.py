@@ -1,4 +1,4 @@
-"""Capabilities of a host and its Podman, and the states of a container."""
+"""The abilities of a host and its Podman, and the states of a container."""
 
 from __future__ import annotations
 

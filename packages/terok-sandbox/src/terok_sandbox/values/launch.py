@@ -16,7 +16,7 @@ SecurityClass = Literal["gatekeeping", "online"]
 Network = Literal["slirp4netns", "pasta"]
 """The program that leads from a container's network namespace to the host's network."""
 OptOut = Literal["nested", "perf", "debug", "32bit"]
-"""The parts of Podman's own profile that a launch may keep.
+"""A part of Podman's own seccomp profile that a launch may keep.
 
 `nested`: namespaces and mounts, for containers in the container or a browser's own sandbox. `perf`: performance
 events, as far as the kernel grants them. `debug`: debuggers and tracers of the container's own processes. `32bit`:
@@ -56,7 +56,7 @@ class VolumeSpec:
 
 @lean_dataclass(frozen=True, slots=True)
 class Planned:
-    """The configuration that Podman has to make of a launch; anything else in it stops the container's start.
+    """The container Podman has to make; anything else in the container's configuration stops its start.
 
     `mounts` are (source, destination, `ro` or `rw`), a tmpfs with the source `tmpfs`. `env` has the SHA-256
     of each `NAME=VALUE`, so that the file still names no secret; `None` for a container that somebody starts with

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @lean_dataclass(frozen=True, slots=True)
 class Limits:
-    """Each limit is inclusive; None means unlimited.
+    """Inclusive limits; None means unlimited.
 
     `bytes` counts bodies and messages both ways, `wall_seconds` from the launch: these two also end what is under way.
     """
@@ -35,7 +35,7 @@ class Limits:
                 raise VaultError(f"{where}: unknown limit {key!r}", hint=f"known are {', '.join(sorted(known))}")
             kinds = (int, float) if key in ("cost_usd", "wall_seconds") else (int,)
             if value is not None and (type(value) not in kinds or not 0 <= value < 1e15):
-                raise VaultError(f"{where}: {key} is not a limit", hint="give a number from 0 on")
+                raise VaultError(f"{where}: invalid limit for {key}", hint="use a number from 0 on")
         return cls(**(raw or {}))
 
     @property

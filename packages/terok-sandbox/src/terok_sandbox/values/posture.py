@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from terok_util import read_private
 
 from terok_sandbox.errors import ShieldError
 
@@ -29,20 +29,15 @@ def read_posture(path: Path) -> tuple[Posture, list[Any]]:
     may have closed something, which must not open.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        data = read_private(path, MAX_SIZE)
     except FileNotFoundError:
         return "up", []
     except OSError as error:
         raise damaged_posture(path, error.strerror or "cannot be opened") from error
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o077:
-            raise damaged_posture(path, "not a private regular file of this user")
-        data = file.read(MAX_SIZE + 1)
     if not data:
         return "quarantine", []
     try:
-        document = json.loads(data) if len(data) <= MAX_SIZE else None
+        document = json.loads(data)
         if not isinstance(document, dict) or document.get("schema") != SCHEMA or document["posture"] not in POSTURES:
             raise ValueError("not a state of this schema")
         return document["posture"], list(document["verdicts"])

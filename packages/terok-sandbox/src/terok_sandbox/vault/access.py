@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.values.posture import read_posture
 from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, VaultLocked
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.passphrase.session import read_session
+from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
 from terok_sandbox.vault.scrub import MAX_SECRET, Patterns
 from terok_sandbox.vault.store import CredentialDB, TokenRow
 from terok_sandbox.vault.tokens import token_digest
-from terok_sandbox.vault.unlock import read_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ MAX_GRANTS: Final = 64
 
 Stamp = tuple[int, int, int]
 
-_REFUSED = Refusal(
+_REFUSED = VaultRefusal(
     403, "quarantined", "the container is in quarantine", "a person ends it with `terok-sandbox shield up NAME`"
 )
 
@@ -60,9 +60,9 @@ class Quarantine:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._stamp: Stamp | None = None
-        self._refusal: Refusal | None = None
+        self._refusal: VaultRefusal | None = None
 
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> VaultRefusal | None:
         """Return what every request is answered with, or None; a damaged file counts as a quarantine."""
         if self._path is None:
             return None
@@ -70,11 +70,11 @@ class Quarantine:
             self._stamp, self._refusal = stamp, self._read(self._path)
         return self._refusal
 
-    def _read(self, path: Path) -> Refusal | None:
+    def _read(self, path: Path) -> VaultRefusal | None:
         try:
             return _REFUSED if read_posture(path)[0] == "quarantine" else None
         except ShieldError as error:
-            return Refusal(403, "quarantined", error.message, error.hint)
+            return VaultRefusal(403, "quarantined", error.message, error.hint)
 
 
 def stamp_of(path: str | None) -> Stamp | None:
@@ -102,7 +102,7 @@ def credential_of(data: Mapping[str, Any]) -> Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenGrant:
     """A request that may go out."""
 
     screened: Screened
@@ -125,7 +125,7 @@ class VaultAccess:
         self._routes_path = str(wiring.routes_path)
         self._db: CredentialDB | None = None
         self._opening = asyncio.Lock()
-        self._failed: tuple[float, Refusal] | None = None
+        self._failed: tuple[float, VaultRefusal] | None = None
         self._session_stamp: Stamp | None = None
         self._version = -1
         self._log_path = f"{wiring.db_path}-wal"
@@ -134,13 +134,13 @@ class VaultAccess:
         self._tokens: dict[bytes, TokenRow | None] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
         self._within_reach: dict[str, Patterns] = {}
-        self._grants: dict[Screened, Grant] = {}
+        self._grants: dict[Screened, TokenGrant] = {}
         self._routes: dict[str, Route] = {}
         self._routes_stamp: Stamp | None = None
         self.places: frozenset[str] = frozenset()
         """Headers that hold the token for some route, beside the usual ones."""
 
-    async def ready(self) -> Refusal | None:
+    async def ready(self) -> VaultRefusal | None:
         """Make sure that vault and routes are open and current; else return the refusal to answer with."""
         now = time.monotonic()
         if now < self._fresh_until:
@@ -155,7 +155,7 @@ class VaultAccess:
         try:
             self._refresh()
         except RoutesError as error:
-            return Refusal(503, "routes_unusable", error.message, error.hint)
+            return VaultRefusal(503, "routes_unusable", error.message, error.hint)
         except VaultBusy as error:
             return _unavailable(error)
         except VaultError as error:
@@ -174,11 +174,11 @@ class VaultAccess:
         row = self._tokens[digest] = self._opened().lookup(token)
         return row
 
-    def granted(self, screened: Screened) -> Grant | None:
+    def granted(self, screened: Screened) -> TokenGrant | None:
         """Return what was granted for the same head; all that it followed from but the credential is as it was."""
         return self._grants.get(screened)
 
-    def grant(self, grant: Grant) -> None:
+    def grant(self, grant: TokenGrant) -> None:
         """Keep a grant for as long as nothing changes that it followed from."""
         if len(self._grants) >= MAX_GRANTS:
             self._grants.clear()
@@ -192,7 +192,7 @@ class VaultAccess:
             self._credentials[key] = None if data is None else credential_of(data)
         return self._credentials[key]
 
-    def patterns(self, container: str, credential: Credential) -> Patterns | Refusal:
+    def patterns(self, container: str, credential: Credential) -> Patterns | VaultRefusal:
         """Return what recognizes the secrets of every credential that a container has a token for, `credential` too."""
         found = self._within_reach.get(container)
         if found is None:
@@ -229,7 +229,7 @@ class VaultAccess:
             raise VaultLocked("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
         return self._db
 
-    async def _open(self, session: Stamp | None) -> Refusal | None:
+    async def _open(self, session: Stamp | None) -> VaultRefusal | None:
         async with self._opening:
             if self._db is not None:
                 return None
@@ -288,7 +288,7 @@ class VaultAccess:
         self._grants.clear()
 
 
-_UNSEARCHABLE: Final = Refusal(
+_UNSEARCHABLE: Final = VaultRefusal(
     502,
     "credential_unusable",
     "a credential of this container has a secret that answers cannot be searched for: it has blanks or characters "
@@ -303,5 +303,5 @@ def secrets_of(data: Mapping[str, Any]) -> list[str]:
     return [value for name in names if isinstance(value := data.get(name), str)]
 
 
-def _unavailable(error: VaultError) -> Refusal:
-    return Refusal(503, "vault_unavailable", error.message, error.hint)
+def _unavailable(error: VaultError) -> VaultRefusal:
+    return VaultRefusal(503, "vault_unavailable", error.message, error.hint)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from terok_util import ArgDef, CommandDef
+from terok_util.commands.defs import JSON, TAIL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
     from typing import Final
 
 _HANDLERS = "terok_sandbox.vault.handlers"
-_JSON = ArgDef("--json", action="store_true", help="print JSON")
 _SET = ArgDef(
     "--credential-set/--set",
     dest="credential_set",
@@ -23,8 +23,8 @@ _PASSPHRASE = (
     CommandDef(
         "show",
         help="show the tiers of this machine and the one in use",
-        handler=f"{_TIER_HANDLERS}:show",
-        args=(_JSON,),
+        handler=f"{_TIER_HANDLERS}:show_tiers",
+        args=(JSON,),
     ),
     CommandDef(
         "reveal",
@@ -65,14 +65,14 @@ VERBS: Final = (
                 "status",
                 help="show whether the vault exists, opens, and what it holds",
                 handler=f"{_HANDLERS}:status",
-                args=(_JSON,),
+                args=(JSON,),
             ),
             CommandDef(
                 "list",
                 help="list stored credentials",
                 handler=f"{_HANDLERS}:list_entries",
                 args=(
-                    _JSON,
+                    JSON,
                     ArgDef("--include-tokens", action="store_true", help="list the containers' phantom tokens too"),
                 ),
             ),
@@ -126,7 +126,7 @@ VERBS: Final = (
             CommandDef(
                 "audit",
                 help="show what credentials were used for, or check that the records are complete",
-                handler="terok_sandbox.vault.audit_handlers:audit",
+                handler="terok_sandbox.vault.record_handlers:audit",
                 args=(
                     ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container"),
                     ArgDef(
@@ -134,15 +134,15 @@ VERBS: Final = (
                     ),
                     ArgDef("--provider", metavar="NAME", help="only this provider"),
                     ArgDef("--since", metavar="WHEN", help="only from then on: 30m, 2h, 3d or a time"),
-                    ArgDef("--tail", type=int, metavar="N", help="only the last N rows"),
-                    _JSON,
+                    TAIL,
+                    JSON,
                 ),
             ),
             CommandDef(
                 "usage",
                 help="show requests, tokens and cost by container and model",
-                handler="terok_sandbox.vault.usage.handlers:usage",
-                args=(ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container"), _JSON),
+                handler="terok_sandbox.vault.record_handlers:usage",
+                args=(ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container"), JSON),
             ),
         ),
     ),

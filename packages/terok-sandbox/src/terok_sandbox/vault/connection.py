@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlcipher3 import dbapi2
+from terok_util import ExposedFile, open_private
 
 from terok_sandbox.vault.errors import (
     CorruptDatabase,
@@ -133,36 +133,30 @@ def translated(path: Path) -> Iterator[None]:
 
 def _check_file(path: Path, *, create: bool) -> None:
     """Look at the file before SQLite does; with `create`, make an owner-only empty one if there is none."""
-    flags, made = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, False
+    made = False
     try:
         if create:
             with suppress(FileExistsError):
-                os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o600))
                 made = True
-        descriptor = os.open(path, flags)
+        with open_private(path) as file:
+            size, head = os.fstat(file.fileno()).st_size, file.read(_SALT_BYTES)
     except FileNotFoundError:
         raise VaultMissing(
             f"there is no vault at {path}", hint="store a first credential with `terok-sandbox vault set PROVIDER`"
         ) from None
+    except ExposedFile as error:
+        raise VaultError(f"the vault {path} can be read by other users", hint=f"run `chmod 600 {path}`") from error
     except OSError as error:
         raise VaultError(f"the vault {path} cannot be opened: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-        head = os.read(descriptor, _SALT_BYTES)
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        raise VaultError(f"the vault {path} is not a regular file of this user")
-    if status.st_mode & 0o077:
-        raise VaultError(f"the vault {path} can be read by other users", hint=f"run `chmod 600 {path}`")
     if head == _PLAINTEXT_MAGIC:
         raise PlaintextDatabase(
             f"{path} is an unencrypted SQLite database",
             hint="move it away; the vault only opens files it encrypted itself",
         )
-    if status.st_size % _PAGE_BYTES or not (status.st_size or made):
+    if size % _PAGE_BYTES or not (size or made):
         raise CorruptDatabase(
-            f"the vault {path} is truncated ({status.st_size} bytes)",
+            f"the vault {path} is truncated ({size} bytes)",
             hint="restore it from a backup, or move it away and store the keys anew",
         )
 

@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import Final
 
 from terok_util import register_secret, safe_text
+from terok_util.commands.output import show, table
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault import unlock as unlocking
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
+from terok_sandbox.vault.passphrase.session import write_session
 from terok_sandbox.vault.passphrase.tiers import tier_named
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 LOCKED_EXIT: Final = 2
 
 
-def status(*, json: bool = False) -> int:
+def status(*, as_json: bool = False) -> int:
     """Show the vault's state; exit code 0 when unlocked or not there yet, 2 when locked, 1 on an error."""
     from terok_sandbox.vault.status import VaultStatus
 
     now = VaultStatus.load(SandboxConfig.load())
-    if json:
-        _print_json(asdict(now))
-    else:
-        _say(f"vault        {now.state}{f' ({now.tier})' if now.tier else ''}")
-        _say(f"database     {now.db_path}")
-        _say(f"passphrase   kept in: {now.durable_tier}")
-        if now.state == "unlocked":
-            _say(f"credentials  {len(now.credentials)}")
-            _say(f"tokens       {now.token_count}")
-        for warning in now.warnings:
-            _say(f"warning      {warning}")
-        if now.problem:
-            _say(f"problem      {now.problem}")
-        if now.hint:
-            _say(f"hint         {now.hint}")
+    lines = [
+        f"vault        {now.state}{f' ({now.tier})' if now.tier else ''}",
+        f"database     {now.db_path}",
+        f"passphrase   kept in: {now.durable_tier}",
+    ]
+    if now.state == "unlocked":
+        lines += [f"credentials  {len(now.credentials)}", f"tokens       {now.token_count}"]
+    lines += [f"warning      {warning}" for warning in now.warnings]
+    lines += [f"{label:13}{text}" for label, text in (("problem", now.problem), ("hint", now.hint)) if text]
+    show(now, as_json, lines)
     return {"locked": LOCKED_EXIT, "error": 1}.get(now.state, 0)
 
 
-def list_entries(*, json: bool = False, include_tokens: bool = False) -> int:
+def list_entries(*, as_json: bool = False, include_tokens: bool = False) -> int:
     """List credentials and, if asked for, tokens; never a secret."""
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
-        credentials = [asdict(row) for row in database.list_credentials()]
-        tokens = [asdict(row) for row in database.list_tokens()] if include_tokens else []
-    if json:
-        _print_json({"credentials": credentials, **({"tokens": tokens} if include_tokens else {})})
-        return 0
-    _table(("PROVIDER", "SET", "TYPE", "STORED"), ("provider", "credential_set", "kind", "updated_at"), credentials)
+        credentials, tokens = database.list_credentials(), database.list_tokens() if include_tokens else []
+    lines = table(
+        ("PROVIDER", "SET", "TYPE", "STORED"),
+        [(row.provider, row.credential_set, row.kind, row.updated_at) for row in credentials],
+    )
     if include_tokens:
-        _say("")
-        _table(
-            ("TOKEN", "CONTAINER", "PROVIDER", "CREATED"), ("token_id", "container", "provider", "created_at"), tokens
-        )
+        rows = [(row.token_id, row.container, row.provider, row.created_at) for row in tokens]
+        lines = chain(lines, ("",), table(("TOKEN", "CONTAINER", "PROVIDER", "CREATED"), rows))
+    show({"credentials": credentials, **({"tokens": tokens} if include_tokens else {})}, as_json, lines)
     return 0
 
 
@@ -129,7 +120,7 @@ def unlock(*, recover: bool = False) -> int:
             return 0
     passphrase = unlocking.read_secret("Vault passphrase: ", "passphrase")
     CredentialDB(cfg.db_path, passphrase).close()
-    unlocking.write_session(cfg, passphrase)
+    write_session(cfg, passphrase)
     if recover:
         record = update_record(cfg, rekeying=False, locked=False)
         if (tier := tier_named(cfg, record.tier)) is not None:
@@ -160,17 +151,6 @@ def _opens(cfg: SandboxConfig) -> bool:
     except (VaultLocked, WrongPassphrase):
         return False
     return True
-
-
-def _table(titles: Sequence[str], keys: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    lines = [list(titles), *([safe_text(str(row[key])) for key in keys] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    for line in lines:
-        _say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _print_json(document: object) -> None:
-    _say(json.dumps(document, indent=2))
 
 
 def _say(text: str) -> None:

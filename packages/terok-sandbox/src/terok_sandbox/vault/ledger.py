@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.exchange import Exchange
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,17 +52,17 @@ class Ledger:
         """Return a new exchange with a number of its own."""
         return Exchange(f"{self._run}-{next(self._numbers)}")
 
-    def release(self, exchange: Exchange) -> Refusal | None:
+    def release(self, exchange: Exchange) -> VaultRefusal | None:
         """Write the row that must be there before anything is dialed; a refusal if it cannot be."""
         try:
             self.check()
             self.write("request", **_asked(exchange), verdict="released")
         except AuditError as error:
             _log.error("nothing is released without its audit row: %s", error.message)
-            return Refusal(503, "audit_unavailable", "the audit cannot be written", error.hint)
+            return VaultRefusal(503, "audit_unavailable", "the audit cannot be written", error.hint)
         return None
 
-    def refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+    def refuse(self, exchange: Exchange, refusal: VaultRefusal) -> None:
         """Write the row of a request that is not forwarded."""
         try:
             self.write("request", **_asked(exchange), verdict="refused", status=refusal.status, reason=refusal.reason)

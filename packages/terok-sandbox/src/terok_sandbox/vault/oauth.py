@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
 
-from terok_sandbox.vault.dial import environment_proxy
 from terok_sandbox.vault.errors import VaultError
+from terok_sandbox.vault.host_proxy import environment_proxy
 from terok_sandbox.vault.store import CredentialDB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from terok_sandbox.vault.oauth_route import OAuthRefresh
+    from terok_sandbox.vault.routes import OAuthRefresh
 
 REQUEST_SECONDS: Final = 15.0
 LOCK_SECONDS: Final = 60.0
@@ -159,7 +159,7 @@ def _post(url: str, body: bytes) -> tuple[int, bytes]:
     import httpx
 
     proxy = environment_proxy(url) if url.startswith("https:") else None
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "terok-vault"}
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-SshAgent": "terok-vault"}
     try:
         client = httpx.Client(
             verify=ssl.create_default_context(), proxy=proxy, trust_env=False, timeout=REQUEST_SECONDS

@@ -11,7 +11,7 @@ from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.secret_file import read_secret_file
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class FreshCredentials:
         self._access = access
         self._wiring = wiring
         self._container = container
-        self._running: dict[_Key, asyncio.Task[Credential | Refusal]] = {}
+        self._running: dict[_Key, asyncio.Task[Credential | VaultRefusal]] = {}
         self._refused: dict[_Key, str] = {}
         """Access token that the provider answered 401 to."""
-        self._failed: dict[_Key, tuple[str, float, Refusal]] = {}
+        self._failed: dict[_Key, tuple[str, float, VaultRefusal]] = {}
         self._rests: dict[_Key, tuple[object, float]] = {}
         """The access token of the last refresh, and until when it is not refreshed again."""
 
-    async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
+    async def current(self, provider: str, credential_set: str) -> Credential | VaultRefusal | None:
         """Return a credential that is fresh, refreshing it first if it expires soon or was rejected."""
         stored = await self._access.current(provider, credential_set)
         route = self._access.route(provider)
@@ -77,7 +77,7 @@ class FreshCredentials:
         if not done:
             return stored
         result = task.result()
-        return stored if usable and isinstance(result, Refusal) else result
+        return stored if usable and isinstance(result, VaultRefusal) else result
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
         """Take note that the provider answered 401 to `credential`."""
@@ -85,7 +85,7 @@ class FreshCredentials:
         if isinstance(token, str):
             self._refused[(credential_set, provider)] = token
 
-    async def _refresh(self, key: _Key, stale: str) -> Credential | Refusal:
+    async def _refresh(self, key: _Key, stale: str) -> Credential | VaultRefusal:
         from terok_sandbox.vault.access import credential_of
 
         credential_set, provider = key
@@ -120,9 +120,9 @@ class FreshCredentials:
         return refresh(subject, passphrase, route.oauth_refresh, stale, record)
 
 
-def _refusal(error: VaultError, provider: str) -> Refusal:
+def _refusal(error: VaultError, provider: str) -> VaultRefusal:
     if isinstance(error, SignInNeeded):
-        return Refusal(401, "sign_in_needed", error.message, f"run `terok-executor auth {provider}` on the host")
+        return VaultRefusal(401, "sign_in_needed", error.message, f"run `terok-executor auth {provider}` on the host")
     if isinstance(error, RefreshError):
-        return Refusal(502, "refresh_failed", error.message, error.hint or "the next request tries again")
-    return Refusal(503, "vault_unavailable", error.message, error.hint)
+        return VaultRefusal(502, "refresh_failed", error.message, error.hint or "the next request tries again")
+    return VaultRefusal(503, "vault_unavailable", error.message, error.hint)

@@ -13,18 +13,17 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.http1.body import request_body
-from terok_sandbox.http1.head import HTTP2_PREFACE, RequestHead, WireError, http2_refusal
-from terok_sandbox.vault.access import Grant
-from terok_sandbox.vault.encodings import ReflectedSecretError, UnreadableEncodingError
+from terok_sandbox.http1.head import HTTP2_PREFACE, HttpSyntaxError, RequestHead, http2_refusal
+from terok_sandbox.vault.access import TokenGrant
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.exchange import UNDECIDED, Exchange, HeldBackError
+from terok_sandbox.vault.exchange import UNDECIDED, Exchange, HeldBackError, OpenExchanges
 from terok_sandbox.vault.frames import CLOSE, frame
 from terok_sandbox.vault.ledger import MAX_PATH, Ledger
-from terok_sandbox.vault.leg import HeadTooLarge
-from terok_sandbox.vault.refusal import Refusal, malformed
+from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.reply import Reply
-from terok_sandbox.vault.standing import Standing
-from terok_sandbox.vault.swap import Presented, Screened, read_screened, swap, token_in_url
+from terok_sandbox.vault.scrub import ReflectedSecretError, UnreadableEncodingError
+from terok_sandbox.vault.stream import HeadTooLarge
+from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
 from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 
     from terok_sandbox.http1.body import Body
     from terok_sandbox.vault.access import VaultAccess
-    from terok_sandbox.vault.hooks import Credentials, Meter
-    from terok_sandbox.vault.leg import Leg, Watch
+    from terok_sandbox.vault.exchange import Credentials, Meter
     from terok_sandbox.vault.store import TokenRow
+    from terok_sandbox.vault.stream import Deadlines, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class VaultProxy:
     def __init__(
         self,
         access: VaultAccess,
-        watch: Watch,
+        deadlines: Deadlines,
         *,
         container: str,
         audit_path: Path,
@@ -71,18 +70,18 @@ class VaultProxy:
         self._container = container
         self._meter = meter
         self._credentials: Credentials = credentials or access
-        self._standing = Standing(access, meter)
-        self._upstream = UpstreamClient(watch)
+        self._open = OpenExchanges(access, meter)
+        self._upstream = UpstreamClient(deadlines)
         self._ledger = Ledger(audit_path, container)
 
     async def close(self) -> None:
         """Close upstream connections, the vault and the audit."""
-        self._standing.close()
+        self._open.close()
         self._upstream.close()
         self._access.close()
         self._ledger.close()
 
-    async def serve(self, client: Leg) -> None:
+    async def serve(self, client: Stream) -> None:
         """Answer the requests of one connection, one after the other, until it ends."""
         while True:
             try:
@@ -94,31 +93,29 @@ class VaultProxy:
                     return self._turn_away_http2(client)
                 head, screened = read_screened(data, self._access.places)
             except HeadTooLarge:
-                return self._turn_away(
-                    client, Refusal(431, "headers_too_large", "the request has too many or too large headers")
-                )
+                return self._turn_away(client, HEADERS_TOO_LARGE)
             except TimeoutError:
                 if client.alive:
                     client.close()
                     return None
-                return self._turn_away(client, Refusal(408, "head_timeout", "the request head did not come to its end"))
-            except WireError as error:
+                return self._turn_away(client, _HEAD_TIMEOUT)
+            except HttpSyntaxError as error:
                 return self._turn_away(client, malformed(str(error)))
             if not await self._answer(client, head, screened):
                 return None
 
-    def _turn_away(self, client: Leg, refusal: Refusal) -> None:
+    def _turn_away(self, client: Stream, refusal: VaultRefusal) -> None:
         """Refuse what is not even a request head."""
         self._ledger.refuse(self._ledger.begin(), refusal)
         _send_refusal(client, Reply(client, minor=1, keep=False), refusal)
 
-    def _turn_away_http2(self, client: Leg) -> None:
-        refusal = Refusal(505, "http2_refused", "the vault speaks HTTP/1.1 only")
+    def _turn_away_http2(self, client: Stream) -> None:
+        refusal = VaultRefusal(505, "http2_refused", "the vault speaks HTTP/1.1 only")
         self._ledger.refuse(self._ledger.begin(), refusal)
         client.write(http2_refusal(refusal.message))
         client.linger(LINGER_SECONDS)
 
-    async def _answer(self, client: Leg, head: RequestHead, screened: Screened | Refusal) -> bool:
+    async def _answer(self, client: Stream, head: RequestHead, screened: Screened | VaultRefusal) -> bool:
         """Answer one request; return whether the connection goes on."""
         if head.target == HEALTH_PATH:
             return await self._health(client, head)
@@ -126,7 +123,7 @@ class VaultProxy:
         exchange.method = head.method[:16]
         reply = Reply(client, minor=head.minor, keep=head.minor > 0)
         grant = await self._decide(screened, exchange)
-        if isinstance(grant, Refusal):
+        if isinstance(grant, VaultRefusal):
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
@@ -140,7 +137,7 @@ class VaultProxy:
         if self._meter is not None:
             path = screened.target.path
             exchange.traffic.observer = self._meter.observe(grant.token, grant.route, screened.method, path)
-        self._standing.add(exchange, grant)
+        self._open.add(exchange, grant)
         try:
             if screened.websocket:
                 await self._bridge(client, reply, head, grant, exchange)
@@ -155,10 +152,10 @@ class VaultProxy:
                 exchange.outcome = "client_left"
             raise
         finally:
-            self._standing.remove(exchange)
+            self._open.remove(exchange)
             self._ledger.finish(exchange)
 
-    def _stop(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
+    def _stop(self, client: Stream, reply: Reply, exchange: Exchange, refusal: VaultRefusal) -> bool:
         """End what was under way when it lost its permission."""
         if exchange.status == 101 and reply.begun:
             client.write(frame(CLOSE, POLICY))
@@ -166,8 +163,8 @@ class VaultProxy:
             return False
         return self._fail(client, reply, exchange, refusal)
 
-    async def _decide(self, screened: Screened | Refusal, exchange: Exchange) -> Grant | Refusal:
-        if isinstance(screened, Refusal):
+    async def _decide(self, screened: Screened | VaultRefusal, exchange: Exchange) -> TokenGrant | VaultRefusal:
+        if isinstance(screened, VaultRefusal):
             return screened
         exchange.path = screened.target.path[:MAX_PATH]
         if (refusal := await self._access.ready()) is not None:
@@ -175,9 +172,9 @@ class VaultProxy:
         try:
             return await self._judge(screened, exchange)
         except VaultError as error:
-            return Refusal(503, "vault_unavailable", error.message, error.hint)
+            return VaultRefusal(503, "vault_unavailable", error.message, error.hint)
 
-    async def _judge(self, screened: Screened, exchange: Exchange) -> Grant | Refusal:
+    async def _judge(self, screened: Screened, exchange: Exchange) -> TokenGrant | VaultRefusal:
         """Decide on a screened request."""
         if (grant := self._access.granted(screened)) is not None:
             exchange.token_id, exchange.provider = grant.token.token_id, grant.token.provider
@@ -185,69 +182,69 @@ class VaultProxy:
             if credential is grant.credential:
                 return self._admitted(grant)
         found = self._recognize(screened, exchange)
-        if isinstance(found, Refusal):
+        if isinstance(found, VaultRefusal):
             return found
         presented, row = found
         exchange.token_id, exchange.provider = row.token_id, row.provider
         if row.container != self._container:
             _log.warning("token %s of container %s was used here", row.token_id, row.container)
-            return Refusal(403, "foreign_token", "the token belongs to another container and is refused here")
+            return VaultRefusal(403, "foreign_token", "the token belongs to another container and is refused here")
         route = self._access.route(row.provider)
         if route is None:
-            return Refusal(404, "no_route", f"there is no route for the provider {row.provider}")
+            return VaultRefusal(404, "no_route", f"there is no route for the provider {row.provider}")
         if not route.allows(screened.method, screened.target):
-            return Refusal(
+            return VaultRefusal(
                 403,
                 "rule_refused",
                 f"the rules of {row.provider} do not permit this {screened.method}",
                 hint="the rules stand in the provider's YAML file on the host",
             )
         credential = await self._credentials.current(row.provider, row.credential_set)
-        if isinstance(credential, Refusal):
+        if isinstance(credential, VaultRefusal):
             return credential
         if credential is None:
-            return Refusal(
+            return VaultRefusal(
                 502,
                 "credential_missing",
                 f"the vault has no credential for {row.provider} in the set {row.credential_set}",
                 hint=f"store one with `terok-sandbox vault set {row.provider} --set {row.credential_set}`",
             )
         request = swap(screened, presented, route, credential.data)
-        if isinstance(request, Refusal):
+        if isinstance(request, VaultRefusal):
             return request
         patterns = self._access.patterns(self._container, credential)
-        if isinstance(patterns, Refusal):
+        if isinstance(patterns, VaultRefusal):
             return patterns
-        grant = Grant(screened, request, presented.token, row, route, credential, patterns)
+        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns)
         self._access.grant(grant)
         return self._admitted(grant)
 
-    def _admitted(self, grant: Grant) -> Grant | Refusal:
+    def _admitted(self, grant: TokenGrant) -> TokenGrant | VaultRefusal:
         """Ask the meter last: nothing is waited for from here to the release, so requests are counted one by one."""
         if self._meter is None:
             return grant
         screened = grant.screened
         return self._meter.admit(grant.token, grant.route, screened.method, screened.target.path) or grant
 
-    def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | Refusal:
+    def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | VaultRefusal:
         known: tuple[Presented, TokenRow] | None = None
         for presented in screened.presented:
             row = self._access.token(presented.token)
             if row is None:
                 continue
             if known is not None and known[1].token_id != row.token_id:
-                return Refusal(400, "ambiguous_token", "the request presents two different tokens")
+                return VaultRefusal(400, "ambiguous_token", "the request presents two different tokens")
             known = known or (presented, row)
         if known is not None:
             return known
         if any(self._access.token(part) for part in screened.target.parts()):
             return token_in_url()
         if not screened.presented:
-            return Refusal(401, "missing_token", "the request presents no token", hint=_USE_AS_GIVEN)
+            return VaultRefusal(401, "missing_token", "the request presents no token", hint=_USE_AS_GIVEN)
         exchange.token_id = token_id(token_digest(screened.presented[0].token))
-        return Refusal(401, "unknown_token", "the token is not known to the vault", hint=_USE_AS_GIVEN)
+        return VaultRefusal(401, "unknown_token", "the token is not known to the vault", hint=_USE_AS_GIVEN)
 
-    async def _forward(self, client: Leg, reply: Reply, grant: Grant, exchange: Exchange) -> bool:
+    async def _forward(self, client: Stream, reply: Reply, grant: TokenGrant, exchange: Exchange) -> bool:
         screened = grant.screened
         framing = request_body(screened.length, chunked=screened.chunked)
         try:
@@ -271,7 +268,7 @@ class VaultProxy:
         client.close() if framing is None or framing.done else client.linger(LINGER_SECONDS)
         return False
 
-    def _fail(self, client: Leg, reply: Reply, exchange: Exchange, refusal: Refusal) -> bool:
+    def _fail(self, client: Stream, reply: Reply, exchange: Exchange, refusal: VaultRefusal) -> bool:
         """End an exchange that went wrong; an answer already begun must not look complete."""
         exchange.outcome = refusal.reason
         _log.warning("%s %s: %s", exchange.number, exchange.provider, refusal.reason)
@@ -283,7 +280,7 @@ class VaultProxy:
         return False
 
     def _body(
-        self, client: Leg, framing: Body | None, screened: Screened, exchange: Exchange
+        self, client: Stream, framing: Body | None, screened: Screened, exchange: Exchange
     ) -> bytes | AsyncIterator[bytes] | None:
         """Return the body: whole if it came with the head, so that both leave together; else as it arrives."""
         if framing is None:
@@ -299,7 +296,9 @@ class VaultProxy:
             return body
         return _upload(client, framing, exchange)
 
-    async def _bridge(self, client: Leg, reply: Reply, head: RequestHead, grant: Grant, exchange: Exchange) -> None:
+    async def _bridge(
+        self, client: Stream, reply: Reply, head: RequestHead, grant: TokenGrant, exchange: Exchange
+    ) -> None:
         screened = grant.screened
         client_key = requested_key(head)
         if client_key is None:
@@ -330,28 +329,28 @@ class VaultProxy:
             exchange.traffic.begin(answer.head)
 
             async def permitted() -> bool:
-                if (refusal := await self._standing.again(grant)) is not None:
+                if (refusal := await self._open.again(grant)) is not None:
                     exchange.outcome = refusal.reason
                 return refusal is None
 
-            orderly = await bridge(client, answer.leg, grant.patterns, exchange.traffic, permitted)
+            orderly = await bridge(client, answer.stream, grant.patterns, exchange.traffic, permitted)
             if exchange.outcome == UNDECIDED:
                 exchange.outcome = "complete" if orderly else "broken_off"
             client.close()
-            answer.leg.close()
+            answer.stream.close()
         except asyncio.CancelledError:
-            if answer.leg.open and reply.begun:
+            if answer.stream.open and reply.begun:
                 code = BROKEN if exchange.stopped is None else POLICY
-                answer.leg.write(frame(CLOSE, code, key=b"\0\0\0\0"))
+                answer.stream.write(frame(CLOSE, code, key=b"\0\0\0\0"))
             if exchange.stopped is not None:
-                answer.leg.abort()  # what waits there must not follow
+                answer.stream.abort()  # what waits there must not follow
             raise
         except (OSError, ValueError) as error:
             self._fail(client, reply, exchange, _why(error))
         finally:
-            answer.leg.close()
+            answer.stream.close()
 
-    async def _health(self, client: Leg, head: RequestHead) -> bool:
+    async def _health(self, client: Stream, head: RequestHead) -> bool:
         reply = Reply(client, minor=head.minor, keep=False)
         refusal = await self._access.ready()
         if refusal is not None:
@@ -367,15 +366,16 @@ _OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-va
 # git sends the token in its remote's URL only when Basic is asked for.
 _CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
 _USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
-_BODY_TIMEOUT: Final = Refusal(408, "body_timeout", "the request body stopped arriving")
-_UNREADABLE: Final = Refusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
-_REFLECTED: Final = Refusal(
+_HEAD_TIMEOUT: Final = VaultRefusal(408, "head_timeout", "the request head did not come to its end")
+_BODY_TIMEOUT: Final = VaultRefusal(408, "body_timeout", "the request body stopped arriving")
+_UNREADABLE: Final = VaultRefusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
+_REFLECTED: Final = VaultRefusal(
     502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
 )
-_REDIRECTED: Final = Refusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
+_REDIRECTED: Final = VaultRefusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
 
 
-def _why(error: BaseException) -> Refusal:
+def _why(error: BaseException) -> VaultRefusal:
     """Say what an exchange failed of."""
     if isinstance(error.__cause__, HeldBackError):
         error = error.__cause__
@@ -389,7 +389,7 @@ def _why(error: BaseException) -> Refusal:
     return _REFLECTED if isinstance(error, ReflectedSecretError) else failure(error)
 
 
-def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:
+def _send_refusal(client: Stream, reply: Reply, refusal: VaultRefusal) -> None:
     """Answer in the vault's name and end the connection: nothing that comes behind is read."""
     fields = [*_OWN_FIELDS, *refusal.headers]
     if refusal.status == 401:
@@ -399,7 +399,7 @@ def _send_refusal(client: Leg, reply: Reply, refusal: Refusal) -> None:
     client.linger(LINGER_SECONDS)
 
 
-async def _upload(client: Leg, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
+async def _upload(client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
     async for piece in client.content(framing, BODY_STALL_SECONDS):
         exchange.traffic.ask(piece, last=framing.done)
         exchange.traffic.sent += len(piece)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class VaultRefusal:
     """A request that is not forwarded.
 
     `status` is the HTTP status, `reason` a short stable class for audit rows (`unknown_token`), `message` one sentence
@@ -37,6 +37,6 @@ class Refusal:
         return json.dumps(document).encode()
 
 
-def malformed(message: str) -> Refusal:
+def malformed(message: str) -> VaultRefusal:
     """Return the refusal of a request that is spelled in a way the proxy does not interpret."""
-    return Refusal(400, "malformed_request", message)
+    return VaultRefusal(400, "malformed_request", message)

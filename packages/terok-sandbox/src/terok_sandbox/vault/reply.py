@@ -7,17 +7,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.http1.body import LAST_CHUNK, chunk
-from terok_sandbox.http1.head import ResponseHead, WireError, status_line
-from terok_sandbox.vault.encodings import BodySearch, is_plain
-from terok_sandbox.vault.headers import HOP_BY_HOP
+from terok_sandbox.http1.head import HttpSyntaxError, ResponseHead, status_line
+from terok_sandbox.vault.request_parts import HOP_BY_HOP
+from terok_sandbox.vault.scrub import BodySearch, is_plain
 from terok_sandbox.vault.spellings import may_take_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from terok_sandbox.vault.exchange import Traffic
-    from terok_sandbox.vault.leg import Leg
     from terok_sandbox.vault.scrub import Patterns
+    from terok_sandbox.vault.stream import Stream
     from terok_sandbox.vault.swap import UpstreamRequest
     from terok_sandbox.vault.upstream import Answer
 
@@ -100,7 +100,7 @@ async def _searched(search: BodySearch, data: bytes) -> bytes:
 class Reply:
     """Sends one answer to the client. `begun` tells whether anything of it has left."""
 
-    def __init__(self, client: Leg, *, minor: int, keep: bool) -> None:
+    def __init__(self, client: Stream, *, minor: int, keep: bool) -> None:
         self._client = client
         self._minor = minor
         self._chunked = False
@@ -113,13 +113,13 @@ class Reply:
 
         Raises:
             UnreadableEncodingError: before anything is sent.
-            ReflectedSecretError, WireError, ValueError, TimeoutError, OSError: the answer broke off; if it was begun,
-                the client's connection must not be ended cleanly.
+            ReflectedSecretError, HttpSyntaxError, ValueError, TimeoutError, OSError: the answer broke off; if it was
+                begun, the client's connection must not be ended cleanly.
 
         """
         head = answer.head
         if head.status < 200:
-            raise WireError("an interim answer in place of a final one")
+            raise HttpSyntaxError("an interim answer in place of a final one")
         length = answer.length
         encoding = (head.get(b"content-encoding") or b"").strip().lower().decode("latin-1")
         body = answer.small(SMALL_BODY)

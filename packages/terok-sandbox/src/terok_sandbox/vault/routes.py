@@ -33,10 +33,37 @@ from terok_util import read_file
 
 from terok_sandbox.values.names import is_plain
 from terok_sandbox.vault.errors import RoutesError
-from terok_sandbox.vault.headers import TOKEN_HEADERS, canonical
-from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
-from terok_sandbox.vault.rules import Rule, RuleError, read_rules
-from terok_sandbox.vault.target import Target
+from terok_sandbox.vault.request_parts import TOKEN_HEADERS, RequestTarget, canonical
+from terok_sandbox.vault.rules import RouteRule, RuleError, read_rules
+
+_KEYS: Final = frozenset({"token_url", "client_id", "scope", "client_secret"})
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthRefresh:
+    """What a refresh request needs beside the refresh token."""
+
+    token_url: str
+    client_id: str
+    scope: str | None = None
+    client_secret: str | None = None
+
+
+def read_oauth(value: Any) -> OAuthRefresh:
+    """Check the object of a routes file; ValueError says what is wrong with it."""
+    if not isinstance(value, dict) or not {"token_url", "client_id"} <= set(value) <= _KEYS:
+        raise ValueError(f"must be an object with token_url and client_id; others are {sorted(_KEYS)}")
+    for key, text in value.items():
+        if not isinstance(text, str) or not text or len(text) > 2048 or not text.isascii() or not text.isprintable():
+            raise ValueError(f"{key} must be printable ASCII")
+    parts = urlsplit(value["token_url"])
+    if parts.port == 0 or not parts.hostname or parts.username or parts.fragment or parts.query:
+        raise ValueError("token_url must be a URL with a host and a path")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError("token_url must be an https URL")
+    return OAuthRefresh(**value)
+
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -86,15 +113,15 @@ class Route:
     by_type: Mapping[str, Placement]
     path_upstreams: tuple[tuple[str, Upstream], ...]
     """(path prefix without trailing slash, upstream), longest prefix first."""
-    rules: tuple[Rule, ...] | None = None
-    """The permitted requests; None permits all."""
+    rules: tuple[RouteRule, ...] | None = None
+    """What may be asked for; None for everything."""
     token_in: frozenset[str] = PLACES
     """`bearer`, `basic` and header names in lower case."""
     oauth_refresh: OAuthRefresh | None = None
     billed: bool = True
     """Whether requests may cost something."""
 
-    def allows(self, method: str, target: Target) -> bool:
+    def allows(self, method: str, target: RequestTarget) -> bool:
         """Tell whether the rules permit a request."""
         return self.rules is None or any(rule.allows(method, target) for rule in self.rules)
 
@@ -186,7 +213,7 @@ class _Reader:
             raise self.error(key, "must be true or false")
         return value
 
-    def rules(self, value: Any) -> tuple[Rule, ...]:
+    def rules(self, value: Any) -> tuple[RouteRule, ...]:
         try:
             return read_rules(value)
         except RuleError as error:

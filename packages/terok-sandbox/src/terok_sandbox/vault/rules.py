@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok_sandbox.vault.target import Target
+    from terok_sandbox.vault.request_parts import RequestTarget
 
 MAX_RULES: Final = 64
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -32,14 +32,14 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RouteRule:
     """One permission. `query` holds (name, value) pairs."""
 
     methods: frozenset[str] = METHODS
     path: re.Pattern[str] = re.compile("/.*")
     query: tuple[tuple[str, str], ...] = ()
 
-    def allows(self, method: str, target: Target) -> bool:
+    def allows(self, method: str, target: RequestTarget) -> bool:
         """Tell whether this rule permits a request."""
         if method not in self.methods or not self.path.fullmatch(target.path):
             return False
@@ -66,18 +66,18 @@ def path_pattern(text: object) -> re.Pattern[str]:
     return re.compile("".join(wild.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
 
 
-PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "api": (Rule(),),
-    "registry-read": (Rule(methods=frozenset({"GET", "HEAD"})),),
+PRESETS: Final[Mapping[str, tuple[RouteRule, ...]]] = {
+    "api": (RouteRule(),),
+    "registry-read": (RouteRule(methods=frozenset({"GET", "HEAD"})),),
     "git-read": (
-        Rule(frozenset({"GET"}), path_pattern("/**/info/refs"), (("service", "git-upload-pack"),)),
-        Rule(frozenset({"POST"}), path_pattern("/**/git-upload-pack")),
+        RouteRule(frozenset({"GET"}), path_pattern("/**/info/refs"), (("service", "git-upload-pack"),)),
+        RouteRule(frozenset({"POST"}), path_pattern("/**/git-upload-pack")),
     ),
 }
 """`api`: everything; `registry-read`: GET and HEAD; `git-read`: clone and fetch over HTTPS, no push."""
 
 
-def read_rules(value: Any) -> tuple[Rule, ...]:
+def read_rules(value: Any) -> tuple[RouteRule, ...]:
     """Check the `rules` of a route: a preset's name, or a list of names and rules; an empty list permits nothing.
 
     Raises:
@@ -87,7 +87,7 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or len(items) > MAX_RULES:
         raise RuleError(f"must be a preset or a list of at most {MAX_RULES} rules")
-    rules: list[Rule] = []
+    rules: list[RouteRule] = []
     for item in items:
         if isinstance(item, str):
             if item not in PRESETS:
@@ -98,7 +98,7 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _rule(item: Any) -> Rule:
+def _rule(item: Any) -> RouteRule:
     if not isinstance(item, dict) or not item or not item.keys() <= _KEYS:
         raise RuleError(f"a rule is an object with some of {', '.join(sorted(_KEYS))}")
     methods = item.get("methods", sorted(METHODS))
@@ -107,4 +107,4 @@ def _rule(item: Any) -> Rule:
     query = item.get("query", {})
     if not isinstance(query, dict) or not all(isinstance(text, str) for text in query.values()):
         raise RuleError("query must be an object of strings")
-    return Rule(frozenset(methods), path_pattern(item.get("path", "/**")), tuple(query.items()))
+    return RouteRule(frozenset(methods), path_pattern(item.get("path", "/**")), tuple(query.items()))

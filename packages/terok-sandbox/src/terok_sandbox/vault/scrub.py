@@ -1,19 +1,29 @@
-"""Removing real secrets from what an upstream sends back.
+"""Removing real secrets from what an upstream sends back, plain or compressed.
 
 A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container. The
 secrets are looked for in the spellings of `spellings` and overwritten with `*`, byte for byte: lengths stay true.
 
 A container can make a service send any text it likes. So nothing but a whole secret may change what it sees: where a
 body is cut and how long its end waits follow from the text alone, never from a comparison with a secret.
+
+How well a service compresses its answer depends on all that is in it: on a secret that is repeated there, too. So the
+upstream is asked for answers without coding. One that comes compressed all the same, by its head or by its first bytes,
+passes on with the very bytes that came: the first HELD of them when the whole body has been searched, all others when
+the text they decode to has been. A secret in compressed data cannot be overwritten in place, so it ends the answer.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
+from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.vault.spellings import LINE, WINDOW, Needles, Spelled, escaped_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MIN_SECRET: Final = 8
 """Secrets shorter than this are not searched: they would match by accident."""
@@ -135,3 +145,196 @@ def _solid(data: bytes) -> bool:
     if not _SOLID.fullmatch(data, 0, _LOOK_BACK):
         return False
     return len(data) <= _LOOK_BACK or 1 not in data.translate(_GAPS)
+
+
+SEARCHABLE: Final = frozenset({"gzip", "x-gzip", "deflate"})
+HELD: Final = 1024 * 1024
+_DECODED_STEP: Final = 64 * 1024
+_GZIP: Final = b"\x1f\x8b\x08"
+
+
+class UnreadableEncodingError(ValueError):
+    """The body has an encoding in which secrets cannot be searched, or not the one that it declares."""
+
+
+class ReflectedSecretError(ValueError):
+    """The body holds a real secret in a form that cannot be overwritten."""
+
+
+class Decoder:
+    """Undoes gzip or deflate, in steps of at most 64 KiB whatever the input expands to."""
+
+    def __init__(self, encoding: str) -> None:
+        self._wants_zlib = encoding == "deflate"
+        self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS if self._wants_zlib else zlib.MAX_WBITS | 16)
+        self._started = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the decoded pieces of `data`.
+
+        Raises:
+            UnreadableEncodingError: the data is not of the encoding.
+
+        """
+        piece = b""
+        while data or len(piece) == _DECODED_STEP:
+            try:
+                piece = self._zlib.decompress(data, _DECODED_STEP)
+            except zlib.error as error:
+                if not (self._wants_zlib and not self._started):
+                    raise UnreadableEncodingError("the body is not in the encoding it declares") from error
+                # Some servers mean raw deflate.
+                self._zlib, self._wants_zlib = zlib.decompressobj(wbits=-zlib.MAX_WBITS), False
+                continue
+            self._started = True
+            if piece:
+                yield piece
+            if self._zlib.eof:
+                data = self._zlib.unused_data
+                # Only another gzip member may follow; anything else would pass unsearched.
+                self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            else:
+                data = self._zlib.unconsumed_tail
+
+
+class EncodedSearch:
+    """Searches an encoded body that arrives in pieces; `seen` gets the decoded text.
+
+    With `declared` false the data only looks like the encoding: where it no longer does, it is searched as it is.
+    """
+
+    def __init__(
+        self, encoding: str, patterns: Patterns, seen: Callable[[bytes], None], *, declared: bool = True
+    ) -> None:
+        if encoding not in SEARCHABLE:
+            raise UnreadableEncodingError(encoding)
+        self._decoder: Decoder | None = Decoder(encoding)
+        self._declared = declared
+        self._seen = seen
+        self._text = Scrubber(patterns)
+        self._raw = Scrubber(patterns)
+        self.decoded = 0
+        self._held: deque[tuple[bytes, int]] = deque()
+        """Pieces, each with the number of decoded bytes after it."""
+        self._waiting = 0
+        self._early = True
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the encoded bytes that may be passed on after `data` has arrived.
+
+        Raises:
+            ReflectedSecretError: a secret was found.
+            UnreadableEncodingError: the data is not of its encoding.
+
+        """
+        if self._decoder is not None:
+            try:
+                self._decode(self._decoder, data)
+            except ValueError:
+                if self._declared:
+                    raise
+                self._text.finish()
+                self._decoder = None
+        raw = self._raw.feed(data)
+        self._check()
+        self._held.append((raw, self.decoded))
+        self._waiting += len(raw)
+        self._early = self._early and self._waiting <= HELD and self._decoder is not None
+        return b"" if self._early else self._let_go(self.decoded - self._text.size)
+
+    def finish(self) -> bytes:
+        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        self._text.finish()
+        raw = self._raw.finish()
+        self._check()
+        return self._let_go(self.decoded) + raw
+
+    def _decode(self, decoder: Decoder, data: bytes) -> None:
+        for piece in decoder.feed(data):
+            self.decoded += len(piece)
+            self._text.feed(piece)
+            self._seen(piece)
+
+    def _check(self) -> None:
+        if self._text.found or self._raw.found:
+            raise ReflectedSecretError
+
+    def _let_go(self, searched: int) -> bytes:
+        free = []
+        while self._held and self._held[0][1] <= searched:
+            free.append(self._held.popleft()[0])
+        out = b"".join(free)
+        self._waiting -= len(out)
+        if self._waiting > 2 * HELD:
+            raise UnreadableEncodingError("the body decodes to nothing")
+        return out
+
+
+def is_plain(encoding: str, body: bytes) -> bool:
+    """Tell whether a body that is all there has no coding, neither by its head nor by its first bytes."""
+    return encoding in ("", "identity") and not body.startswith(_GZIP)
+
+
+class BodySearch:
+    """Searches one body of any coding; `seen` gets its text, without secrets or decoded."""
+
+    def __init__(self, encoding: str, patterns: Patterns, seen: Callable[[bytes], None]) -> None:
+        self._patterns = patterns
+        self._seen = seen
+        self._first = b""
+        self.declared = encoding not in ("", "identity")
+        self._search: EncodedSearch | Scrubber | None = None
+        if self.declared:
+            self._search = EncodedSearch(encoding, patterns, seen)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be passed on after `data` has arrived; raises like EncodedSearch."""
+        if self._search is None:
+            data = self._first + data
+            if len(data) < len(_GZIP) and _GZIP.startswith(data):
+                self._first = data
+                return b""
+            return self._shown(self._begin(data).feed(data))
+        return self._shown(self._search.feed(data))
+
+    def finish(self) -> bytes:
+        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        if self._search is None:
+            return self._first  # one or two bytes
+        return self._shown(self._search.finish())
+
+    def whole(self, data: bytes) -> bytes:
+        """Return what may be passed on of a body without coding that is all there, instead of `feed` and `finish`."""
+        clean = self._patterns.clean(data)
+        if clean:
+            self._seen(clean)
+        return clean
+
+    @property
+    def decoded(self) -> int:
+        """How much has been decoded so far."""
+        return self._search.decoded if isinstance(self._search, EncodedSearch) else 0
+
+    def coded(self, data: bytes) -> bool:
+        """Whether the body is one with a coding, now that `data` has arrived."""
+        if self._search is None:
+            return (self._first + data[: len(_GZIP)]).startswith(_GZIP)
+        return not self.plain
+
+    @property
+    def plain(self) -> bool:
+        """Whether the body is known to be one without coding."""
+        return isinstance(self._search, Scrubber)
+
+    def _begin(self, first: bytes) -> EncodedSearch | Scrubber:
+        """Choose how to search by the first bytes."""
+        if first.startswith(_GZIP):
+            self._search = EncodedSearch("gzip", self._patterns, self._seen, declared=False)
+        else:
+            self._search = Scrubber(self._patterns)
+        return self._search
+
+    def _shown(self, clean: bytes) -> bytes:
+        if clean and self.plain:
+            self._seen(clean)
+        return clean

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Final
+
+from terok_util import ExposedFile, read_private
 
 from terok_sandbox.vault.errors import VaultError
 
@@ -27,22 +27,13 @@ def read_secret_file(path: Path, what: str) -> str | None:
     """
     leave_no_core()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        data = read_private(path, MAX_BYTES)
     except FileNotFoundError:
         return None
+    except ExposedFile as error:
+        raise _distrusted(path, what, error, _CLOSE.format(path=path)) from error
     except OSError as error:
-        raise _distrusted(path, what, error.strerror or "cannot be opened") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _distrusted(path, what, "not a regular file")
-        if status.st_uid != os.geteuid():
-            raise _distrusted(path, what, "belongs to another user")
-        if status.st_mode & 0o077:
-            raise _distrusted(path, what, "other users have access to it", _CLOSE.format(path=path))
-        data = os.read(descriptor, MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
+        raise _distrusted(path, what, error) from error
     return one_line(data, f"{what} {path}")
 
 
@@ -66,5 +57,5 @@ def one_line(data: bytes, source: str) -> str:
     return text
 
 
-def _distrusted(path: Path, what: str, why: str, hint: str = _KEEP) -> VaultError:
-    return VaultError(f"{what} {path} is not trusted: {why}", hint=hint)
+def _distrusted(path: Path, what: str, error: OSError, hint: str = _KEEP) -> VaultError:
+    return VaultError(f"{what} {path} is not trusted: {error.strerror}", hint=hint)

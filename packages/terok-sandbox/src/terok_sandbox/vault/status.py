@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from terok_sandbox.vault.errors import VaultError, VaultLocked
-from terok_sandbox.vault.passphrase.record import Record, read_record
-from terok_sandbox.vault.unlock import Tier, open_resolved, passphrase_is_kept
+from terok_sandbox.vault.passphrase.record import PassphraseRecord, read_record
+from terok_sandbox.vault.passphrase.session import Tier
+from terok_sandbox.vault.unlock import open_resolved, passphrase_is_kept
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
@@ -40,7 +41,7 @@ class VaultStatus:
         path = str(cfg.db_path)
         if not cfg.db_path.exists():
             return cls("unprovisioned", path)
-        record = Record()
+        record = PassphraseRecord()
         try:
             record = read_record(cfg)
             resolved, database = open_resolved(cfg)
@@ -62,7 +63,7 @@ class VaultStatus:
         )
 
 
-def _warnings(cfg: SandboxConfig, record: Record, tier: Tier) -> tuple[str, ...]:
+def _warnings(cfg: SandboxConfig, record: PassphraseRecord, tier: Tier) -> tuple[str, ...]:
     found = []
     if tier != "session" and cfg.vault_session_file.exists():
         found.append("the session file has a wrong passphrase: containers are locked out until `vault unlock`")

@@ -21,16 +21,16 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from terok_sandbox.http1.head import RequestHead, read_request
-from terok_sandbox.vault.headers import Fate, canonical, known
-from terok_sandbox.vault.refusal import Refusal, malformed
+from terok_sandbox.vault.refusal import VaultRefusal, malformed
+from terok_sandbox.vault.request_parts import Fate, RequestTarget, canonical, credential_in_url, known, read_target
 from terok_sandbox.vault.routes import Placement, Route
 from terok_sandbox.vault.scrub import MAX_SECRET
-from terok_sandbox.vault.target import Target, credential_in_url, read_target
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_HEADERS: Final = 128
 MAX_HEADER_BYTES: Final = 64 * 1024
+HEADERS_TOO_LARGE: Final = VaultRefusal(431, "headers_too_large", "the request has too many or too large headers")
 SMALL_HEAD: Final = 4096
 """Bytes of a request head up to which what follows from it is remembered."""
 _ODD_VALUE = re.compile(rb"[^\x20-\x7e\t]")
@@ -62,7 +62,7 @@ class Screened:
     """
 
     method: str
-    target: Target
+    target: RequestTarget
     headers: tuple[tuple[str, str], ...]
     presented: tuple[Presented, ...]
     length: int | None
@@ -95,7 +95,7 @@ class UpstreamRequest:
 
 
 class _RefusedError(Exception):
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: VaultRefusal) -> None:
         self.refusal = refusal
 
 
@@ -141,15 +141,15 @@ class _Head:
         self._tokens_seen.add(place)
 
 
-def read_screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | Refusal]:
-    """Read a request head and check it, see `read_request` and `screen`; WireError for one that is none.
+def read_screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | VaultRefusal]:
+    """Read a request head and check it, see `read_request` and `screen`; HttpSyntaxError for one that is none.
 
     A client says the same head again and again: what follows from its bytes alone is remembered for the last ones.
     """
     return (_screened_again if len(head) <= SMALL_HEAD else _screened)(head, places)
 
 
-def _screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | Refusal]:
+def _screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | VaultRefusal]:
     read = read_request(head)
     return read, screen(read.method, read.target, read.fields, places, minor=read.minor)
 
@@ -164,7 +164,7 @@ def screen(
     places: frozenset[str] = frozenset(),
     *,
     minor: int = 1,
-) -> Screened | Refusal:
+) -> Screened | VaultRefusal:
     """Check a request head and read the tokens it presents.
 
     `headers` are the raw name and value bytes in the order received, `raw_target` the request target as it came;
@@ -172,14 +172,14 @@ def screen(
     HTTP/1.`minor`.
     """
     if method not in METHODS:
-        return Refusal(405, "method_refused", "the request method is not one the vault forwards")
+        return VaultRefusal(405, "method_refused", "the request method is not one the vault forwards")
     try:
         head = _read_head(headers, places)
         host = head.single.get(Fate.HOST, "")
         if not _HOST.fullmatch(host):
             return malformed("the request has no usable Host header")
         target = read_target(raw_target, host)
-        if isinstance(target, Refusal):
+        if isinstance(target, VaultRefusal):
             return target
         length, chunked = _framing(head)
         if chunked and minor == 0:
@@ -188,7 +188,7 @@ def screen(
             return malformed(f"a {method} request has a body")
         expect = head.single.get(Fate.EXPECT)
         if expect is not None and expect.lower() != "100-continue":
-            return Refusal(417, "expectation_refused", "the only Expect value understood is 100-continue")
+            return VaultRefusal(417, "expectation_refused", "the only Expect value understood is 100-continue")
     except _RefusedError as error:
         return error.refusal
     return Screened(
@@ -209,12 +209,12 @@ def screen(
 
 def swap(
     screened: Screened, presented: Presented, route: Route, credential: Mapping[str, Any]
-) -> UpstreamRequest | Refusal:
+) -> UpstreamRequest | VaultRefusal:
     """Build the request that goes to the route's upstream with the real credential in it."""
     if stray := _stray_token(screened, presented.token):
         return stray
     if presented.place not in route.token_in:
-        return Refusal(
+        return VaultRefusal(
             403,
             "token_misplaced",
             f"{route.provider} does not accept its token as {presented.place}",
@@ -222,7 +222,7 @@ def swap(
         )
     kind, secret = credential_secret(credential)
     if not secret or not _SECRET.fullmatch(secret):
-        return Refusal(
+        return VaultRefusal(
             502,
             "credential_unusable",
             f"the stored credential of {route.provider} has no key, or one that a header cannot carry",
@@ -261,7 +261,7 @@ def _read_head(headers: Iterable[tuple[bytes, bytes]], places: frozenset[str]) -
     head, fields = _Head(places), list(headers)
     values = b"\t".join([value for _, value in fields])
     if len(fields) > MAX_HEADERS or len(values) + sum([len(name) + 3 for name, _ in fields]) > MAX_HEADER_BYTES:
-        raise _RefusedError(Refusal(431, "headers_too_large", "the request has too many or too large headers"))
+        raise _RefusedError(HEADERS_TOO_LARGE)
     if _ODD_VALUE.search(values):
         raise _RefusedError(malformed("a header value has control or non-ASCII characters"))
     forward = head.forward
@@ -307,23 +307,27 @@ def _from_authorization(value: str) -> list[Presented]:
     return found
 
 
-def _stray_token(screened: Screened, token: str) -> Refusal | None:
+def _stray_token(screened: Screened, token: str) -> VaultRefusal | None:
     """Refuse a token that also stands where it is not swapped: it shows a client set up wrongly, or a probe."""
     if token in screened.target.raw or ("%" in screened.target.raw and token in screened.target.parts()):
         return token_in_url()
     for name, value in screened.headers:
         if token in value:
-            return Refusal(403, "token_misplaced", f"the header {name} is not a place where the token is accepted")
+            return _misplaced(f"the header {name}")
         if token in name:
-            return Refusal(403, "token_misplaced", "the name of a header is not a place where the token is accepted")
+            return _misplaced("the name of a header")
     if any(token in item for item in screened.subprotocols):
-        return Refusal(403, "token_misplaced", "a WebSocket subprotocol is not a place where the token is accepted")
+        return _misplaced("a WebSocket subprotocol")
     return None
 
 
-def token_in_url() -> Refusal:
+def _misplaced(place: str) -> VaultRefusal:
+    return VaultRefusal(403, "token_misplaced", f"{place} is not a place where the token is accepted")
+
+
+def token_in_url() -> VaultRefusal:
     """Return the refusal of a request that carries its token in the URL."""
-    return Refusal(
+    return VaultRefusal(
         403,
         "token_in_url",
         "the token stands in the URL; it is accepted in a header only",

@@ -1,25 +1,175 @@
-"""The side of the proxy that talks to providers: one request out, one answer's head back, its body as it comes."""
+"""The side of the proxy that talks to providers: connections, a request out, the answer's head and body back."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import socket
 import ssl
+from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from terok_sandbox.http1.body import LAST_CHUNK, Body, LengthBody, chunk, content_length, response_body
-from terok_sandbox.http1.head import BrokenOff, ResponseHead, WireError, read_response
-from terok_sandbox.vault.dial import ConnectTimeoutError, Pool, ProxyFailedError, endpoint, proxy_authorization
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, read_response
+from terok_sandbox.vault.host_proxy import environment_proxy, proxy_authorization
+from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from terok_sandbox.vault.dial import Endpoint
-    from terok_sandbox.vault.leg import Leg, Watch
+    from terok_sandbox.vault.stream import Deadlines
     from terok_sandbox.vault.swap import UpstreamRequest
+
+CONNECT_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 15.0
+"""How long an unused connection is kept; less than what servers and middleboxes commonly allow."""
+MAX_IDLE: Final = 64
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class ConnectTimeoutError(TimeoutError):
+    """No connection within CONNECT_SECONDS."""
+
+
+class ProxyFailedError(OSError):
+    """The host's HTTP proxy does not connect us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an origin is reached. `authority` is its Host header; `proxy` is a URL or None."""
+
+    origin: str
+    host: str
+    port: int
+    tls: bool
+    authority: str
+    proxy: str | None = None
+
+
+@lru_cache(maxsize=256)
+def endpoint(origin: str) -> Endpoint:
+    """Return the endpoint of `scheme://host[:port]`; the environment's proxy is looked up once per origin."""
+    parts = urlsplit(origin)
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    authority = parts.netloc.removesuffix(f":{_DEFAULT_PORTS[parts.scheme]}")
+    return Endpoint(origin, parts.hostname or "", port, parts.scheme == "https", authority, environment_proxy(origin))
+
+
+class Pool:
+    """Hands out connections, idle ones first. Create it inside a running event loop and close it there.
+
+    Certificates are checked against the host's trust store (SSL_CERT_FILE and SSL_CERT_DIR are honored); the host's
+    HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply, except to upstreams on the loopback.
+    """
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._idle: dict[str, deque[tuple[Stream, float]]] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    def idle(self, target: Endpoint) -> Stream | None:
+        """Return a kept connection that is still fit, newest first."""
+        kept = self._idle.get(target.origin)
+        while kept:
+            stream, since = kept.pop()
+            if stream.alive and self._deadlines.loop.time() - since < IDLE_SECONDS:
+                stream.read_by = math.inf
+                return stream
+            stream.abort()
+        return None
+
+    def keep(self, target: Endpoint, stream: Stream) -> None:
+        """Take back a connection whose exchange has ended exactly where its messages ended."""
+        if not stream.alive:
+            stream.abort()
+            return
+        now = self._deadlines.loop.time()
+        kept = self._idle.setdefault(target.origin, deque())
+        while kept and (len(kept) >= MAX_IDLE or now - kept[0][1] >= IDLE_SECONDS):
+            kept.popleft()[0].abort()
+        stream.read_by = now + IDLE_SECONDS
+        kept.append((stream, now))
+
+    async def dial(self, target: Endpoint) -> Stream:
+        """Open a connection.
+
+        Raises:
+            OSError, ConnectTimeoutError, ProxyFailedError: it cannot be opened.
+
+        """
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                if target.proxy is None:
+                    tls = self._context() if target.tls else None
+                    return await self._connect(target.host, target.port, tls, target.host)
+                return await self._through_proxy(target, target.proxy)
+        except TimeoutError as error:
+            raise ConnectTimeoutError from error
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for kept in self._idle.values():
+            for stream, _ in kept:
+                stream.abort()
+        self._idle.clear()
+
+    async def _connect(self, host: str, port: int, tls: ssl.SSLContext | None, name: str) -> Stream:
+        _, stream = await self._deadlines.loop.create_connection(
+            lambda: Stream(self._deadlines),
+            host,
+            port,
+            ssl=tls,
+            server_hostname=name if tls else None,
+            happy_eyeballs_delay=0.25,
+        )
+        return stream
+
+    async def _through_proxy(self, target: Endpoint, proxy: str) -> Stream:
+        parts = urlsplit(proxy)
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            raise ProxyFailedError("the environment names a proxy that is not an http or https URL")
+        tls = self._context() if parts.scheme == "https" else None
+        stream = await self._connect(parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme], tls, parts.hostname)
+        if not target.tls:
+            return stream
+        try:
+            host = f"[{target.host}]" if ":" in target.host else target.host
+            where = f"{host}:{target.port}"
+            stream.write(
+                f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n{proxy_authorization(proxy)}\r\n".encode("ascii")
+            )
+            head = await stream.head(CONNECT_SECONDS, CONNECT_SECONDS)
+            if head is None or read_response(head).status != 200:
+                raise ProxyFailedError("the HTTP proxy refuses the connection")
+            if not stream.alive:
+                # A TLS server does not speak first: this would be taken for the provider's, without its certificate.
+                raise ProxyFailedError("the HTTP proxy says more than its answer")
+            secured = await self._deadlines.loop.start_tls(
+                stream.transport, stream, self._context(), server_hostname=target.host
+            )
+            if secured is None:
+                raise ProxyFailedError("the HTTP proxy closed the connection")
+            stream.connection_made(secured)
+        except HttpSyntaxError as error:
+            stream.abort()
+            raise ProxyFailedError("the HTTP proxy does not speak HTTP") from error
+        except BaseException:
+            stream.abort()
+            raise
+        return stream
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
+
 
 SILENCE_SECONDS: Final = 1200.0
 """How long an upstream may be silent, before its answer or in the middle of it: models think for minutes."""
@@ -44,7 +194,7 @@ class Answer:
 
     head: ResponseHead
     body: Body | None
-    leg: Leg
+    stream: Stream
     target: Endpoint
     upload: asyncio.Task[None] | None
 
@@ -57,23 +207,23 @@ class Answer:
         """Return the whole body if it has come already and is not larger than `limit`."""
         if not isinstance(self.body, LengthBody) or self.body.length > limit:
             return None
-        data = self.leg.at_hand(self.body.length)
+        data = self.stream.at_hand(self.body.length)
         if data is not None:
             self.body.feed(data)
         return data
 
     def content(self) -> AsyncIterator[bytes]:
-        """Return the body's pieces; raises WireError, BrokenOff, TimeoutError on the way."""
+        """Return the body's pieces; raises HttpSyntaxError, BrokenOff, TimeoutError on the way."""
         assert self.body is not None
-        return self.leg.content(self.body, SILENCE_SECONDS)
+        return self.stream.content(self.body, SILENCE_SECONDS)
 
 
 class UpstreamClient:
     """Sends requests to upstreams over HTTP/1.1. Create it inside a running event loop and close it there."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._pool = Pool(watch)
-        self._loop = watch.loop
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._pool = Pool(deadlines)
+        self._loop = deadlines.loop
 
     def close(self) -> None:
         """Close idle connections."""
@@ -89,17 +239,17 @@ class UpstreamClient:
         A streamed body goes on being sent while the answer is read.
 
         Raises:
-            OSError, TimeoutError, WireError, ClosedError, ProxyFailedError: see `failure`.
+            OSError, TimeoutError, HttpSyntaxError, ClosedError, ProxyFailedError: see `failure`.
             UploadFailedError: the body could not be read from the client.
 
         """
         target = endpoint(request.origin)
         head = request_head(request, target, body, length)
         streamed = body is not None and not isinstance(body, bytes)
-        leg = self._pool.idle(target)
-        if leg is not None:
+        stream = self._pool.idle(target)
+        if stream is not None:
             try:
-                return await self._exchange(leg, target, request, head, body, length)
+                return await self._exchange(stream, target, request, head, body, length)
             except ClosedError:
                 if streamed or request.method not in _IDEMPOTENT:
                     raise
@@ -108,14 +258,14 @@ class UpstreamClient:
     async def upgrade(self, request: UpstreamRequest) -> Answer:
         """Send a handshake on a connection of its own; the answer is any, 101 among them. Raises like `send`."""
         target = endpoint(request.origin)
-        leg = await self._pool.dial(target)
-        return await self._exchange(leg, target, request, request_head(request, target, None, None), None, None)
+        stream = await self._pool.dial(target)
+        return await self._exchange(stream, target, request, request_head(request, target, None, None), None, None)
 
     def release(self, answer: Answer) -> None:
         """End an answer that was read to its end: the connection is kept if it can be."""
         done = answer.body is None or answer.body.done
         if done and (answer.upload is None or _uploaded(answer.upload)) and _keeps(answer.head):
-            self._pool.keep(answer.target, answer.leg)
+            self._pool.keep(answer.target, answer.stream)
         else:
             self.drop(answer)
 
@@ -123,11 +273,11 @@ class UpstreamClient:
         """End an answer wherever it is."""
         if answer.upload is not None:
             answer.upload.cancel()
-        answer.leg.abort()
+        answer.stream.abort()
 
     async def _exchange(
         self,
-        leg: Leg,
+        stream: Stream,
         target: Endpoint,
         request: UpstreamRequest,
         head: bytes,
@@ -136,16 +286,16 @@ class UpstreamClient:
     ) -> Answer:
         upload: asyncio.Task[None] | None = None
         try:
-            leg.write(head + body if isinstance(body, bytes) else head)
+            stream.write(head + body if isinstance(body, bytes) else head)
             if body is not None and not isinstance(body, bytes):
-                upload = self._loop.create_task(_upload(leg, body, length))
+                upload = self._loop.create_task(_upload(stream, body, length))
                 upload.add_done_callback(_look_at)
-            answer = await _answer_head(leg, upload)
-            return Answer(answer, response_body(answer, request.method), leg, target, upload)
+            answer = await _answer_head(stream, upload)
+            return Answer(answer, response_body(answer, request.method), stream, target, upload)
         except BaseException:
             if upload is not None:
                 upload.cancel()
-            leg.abort()
+            stream.abort()
             raise
 
 
@@ -165,15 +315,15 @@ def request_head(request: UpstreamRequest, target: Endpoint, body: object, lengt
     return "".join(lines).encode("ascii")
 
 
-def failure(error: BaseException) -> Refusal:
+def failure(error: BaseException) -> VaultRefusal:
     """Say in one short class what went wrong with an upstream, without quoting anything that was sent."""
     reason, what = _classify(error)
-    return Refusal(502, reason, f"the provider could not be reached: {what}")
+    return VaultRefusal(502, reason, f"the provider could not be reached: {what}")
 
 
-async def _answer_head(leg: Leg, upload: asyncio.Task[None] | None) -> ResponseHead:
+async def _answer_head(stream: Stream, upload: asyncio.Task[None] | None) -> ResponseHead:
     for count in range(MAX_INTERIM):
-        reading = leg.head(SILENCE_SECONDS, HEAD_SECONDS)
+        reading = stream.head(SILENCE_SECONDS, HEAD_SECONDS)
         data = await (reading if upload is None else _head_or_failed_upload(reading, upload))
         if data is None and count:
             raise BrokenOff("the connection ended after an interim answer")
@@ -182,7 +332,7 @@ async def _answer_head(leg: Leg, upload: asyncio.Task[None] | None) -> ResponseH
         head = read_response(data)
         if head.status >= 200 or head.status == 101:
             return head
-    raise WireError("too many interim answers")
+    raise HttpSyntaxError("too many interim answers")
 
 
 async def _head_or_failed_upload(head: Coroutine[Any, Any, bytes | None], upload: asyncio.Task[None]) -> bytes | None:
@@ -201,19 +351,19 @@ async def _head_or_failed_upload(head: Coroutine[Any, Any, bytes | None], upload
         reading.cancel()
 
 
-async def _upload(leg: Leg, body: AsyncIterator[bytes], length: int | None) -> None:
+async def _upload(stream: Stream, body: AsyncIterator[bytes], length: int | None) -> None:
     pieces = aiter(body)
     while True:
         try:
             piece = await anext(pieces)
         except StopAsyncIteration:
             break
-        except (WireError, TimeoutError, OSError) as error:
+        except (HttpSyntaxError, TimeoutError, OSError) as error:
             raise UploadFailedError from error
-        leg.write(chunk(piece) if length is None else piece)
-        await leg.drain(WRITE_SECONDS)
+        stream.write(chunk(piece) if length is None else piece)
+        await stream.drain(WRITE_SECONDS)
     if length is None:
-        leg.write(LAST_CHUNK)
+        stream.write(LAST_CHUNK)
 
 
 def _look_at(upload: asyncio.Task[None]) -> None:
@@ -238,7 +388,7 @@ _KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...],
     (TimeoutError, "upstream_timeout", "it did not answer in time"),
     (ClosedError, "upstream_closed", "it closed the connection without an answer"),
     (BrokenOff, "upstream_broken_body", "its answer broke off"),
-    (WireError, "upstream_malformed", "its answer is not HTTP"),
+    (HttpSyntaxError, "upstream_malformed", "its answer is not HTTP"),
 )
 
 

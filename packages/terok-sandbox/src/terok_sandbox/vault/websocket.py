@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from terok_sandbox.http1.head import BrokenOff, WireError
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError
 from terok_sandbox.vault.exchange import HeldBackError
 from terok_sandbox.vault.frames import (
     CLOSE,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.http1.head import RequestHead
     from terok_sandbox.vault.exchange import Traffic
-    from terok_sandbox.vault.leg import Leg
+    from terok_sandbox.vault.stream import Stream
     from terok_sandbox.vault.swap import Screened
     from terok_sandbox.vault.upstream import Answer
 
@@ -84,17 +84,17 @@ def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> 
     """Check the upstream's 101 and return the client's.
 
     Raises:
-        WireError: the upstream did not complete the handshake, or chose what was not offered.
+        HttpSyntaxError: the upstream did not complete the handshake, or chose what was not offered.
 
     """
     head = answer.head
     if (head.get(b"upgrade") or b"").lower() != b"websocket" or head.get(b"sec-websocket-accept") != accept(key):
-        raise WireError("the WebSocket handshake is not completed")
+        raise HttpSyntaxError("the WebSocket handshake is not completed")
     if head.get(b"sec-websocket-extensions"):
-        raise WireError("a WebSocket extension was chosen that was not offered")
+        raise HttpSyntaxError("a WebSocket extension was chosen that was not offered")
     protocol = head.get(b"sec-websocket-protocol")
     if protocol is not None and protocol.decode("latin-1") not in screened.subprotocols:
-        raise WireError("a WebSocket subprotocol was chosen that was not offered")
+        raise HttpSyntaxError("a WebSocket subprotocol was chosen that was not offered")
     chosen = b"" if protocol is None else b"Sec-WebSocket-Protocol: %b\r\n" % protocol
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -103,45 +103,45 @@ def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> 
 
 
 async def bridge(
-    client: Leg, upstream: Leg, patterns: Patterns, traffic: Traffic, permitted: Callable[[], Awaitable[bool]]
+    client: Stream, upstream: Stream, patterns: Patterns, traffic: Traffic, permitted: Callable[[], Awaitable[bool]]
 ) -> bool:
     """Pass frames until either side closes or breaks off, counting in `traffic`; return whether it was closed in order.
 
     `permitted` is asked before each message of the client; when it says no, both sides are closed with 1008.
     Back-pressure is the connections' own. Secrets are overwritten in what the upstream says, across the fragments of a
-    message. Close codes travel; a leg that breaks closes the other with 1011.
+    message. Close codes travel; a stream that breaks closes the other with 1011.
     """
-    legs = (
+    pumps = (
         asyncio.ensure_future(_pump(_Way(client, upstream, traffic, None), permitted)),
         asyncio.ensure_future(_pump(_Way(upstream, client, traffic, patterns), None)),
     )
     try:
         try:
-            await asyncio.wait(legs, return_when=asyncio.FIRST_COMPLETED)
-            orderly = _closed(legs)
-            await asyncio.wait(legs, timeout=CLOSE_SECONDS)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            orderly = _closed(pumps)
+            await asyncio.wait(pumps, timeout=CLOSE_SECONDS)
         except asyncio.CancelledError:
             # A client may hang up when it has read a close, instead of answering it.
-            if not (orderly := _closed(legs)):
+            if not (orderly := _closed(pumps)):
                 raise
         return orderly
     finally:
-        pending = [leg for leg in legs if not leg.done()]
-        for leg in pending:
-            leg.cancel()
+        pending = [pump for pump in pumps if not pump.done()]
+        for pump in pending:
+            pump.cancel()
         if pending:
             await asyncio.gather(*pending, return_exceptions=True)
 
 
-def _closed(legs: tuple[asyncio.Task[bool], ...]) -> bool:
+def _closed(pumps: tuple[asyncio.Task[bool], ...]) -> bool:
     """Tell whether a close frame has passed in one of the directions."""
-    return any(leg.result() for leg in legs if leg.done())
+    return any(pump.result() for pump in pumps if pump.done())
 
 
 class _Way:
     """One direction; `patterns` is given for the way to the client."""
 
-    def __init__(self, source: Leg, sink: Leg, traffic: Traffic, patterns: Patterns | None) -> None:
+    def __init__(self, source: Stream, sink: Stream, traffic: Traffic, patterns: Patterns | None) -> None:
         self.source, self.sink = source, sink
         self.reader = FrameReader(masked=patterns is None)
         self._traffic = traffic

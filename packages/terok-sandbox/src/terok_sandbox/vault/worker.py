@@ -6,24 +6,93 @@ import asyncio
 import gc
 import logging
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from terok_util.door import Door
 
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
-from terok_sandbox.vault.leg import LARGEST_READ, Watch
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.server import Server
-from terok_sandbox.vault.ssh.broker import ContainerAgent
+from terok_sandbox.vault.ssh.agent import ContainerAgent
+from terok_sandbox.vault.stream import LARGEST_READ, Deadlines, Stream
 from terok_sandbox.vault.usage.meter import UsageMeter
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    import ssl
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from terok_util.door import Seat
 
     from terok_sandbox.netns.worker_context import WorkerContext
     from terok_sandbox.sidecar import VaultWiring
+
+MAX_CONNECTIONS: Final = 448
+MAX_TLS: Final = 128
+"""Connections of the https listener: each takes a third of a MiB from its handshake on."""
+HANDSHAKE_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 60.0
+"""How long a client may take to read the end of the last answer."""
+
+
+class Client(Stream):
+    """One client connection. A client that goes away stops its request: nothing is fetched for nobody."""
+
+    is_request = True
+
+    def __init__(self, deadlines: Deadlines, seat: Seat) -> None:
+        super().__init__(deadlines)
+        self._seat = seat
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop serving."""
+        super().connection_lost(exc)
+        if self._seat.task is not None:
+            self._seat.task.cancel()
+
+    async def head(self, idle: float, complete: float) -> bytes | None:
+        """Return the next head; until it is complete, a newcomer may get the seat."""
+        self._seat.release()
+        head = await super().head(idle, complete)
+        self._seat.occupy()
+        return head
+
+
+class Server:
+    """Serves `handler` on any number of listening sockets. Create it inside the event loop that serves them."""
+
+    def __init__(self, handler: Callable[[Stream], Awaitable[None]], deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._handler = handler
+        self._plain = Door("vault", MAX_CONNECTIONS)
+        self._tls = Door("vault over https", MAX_TLS)
+
+    def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve the connections of `listener`, which stays the caller's."""
+        words = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        door = self._plain if tls is None else self._tls
+        door.open(listener, lambda connection, seat: self._serve(connection, seat, words))
+
+    async def shutdown(self, seconds: float) -> None:
+        """Take no more connections, give running exchanges some time, then cut them."""
+        await asyncio.gather(self._plain.close_connections(seconds), self._tls.close_connections(seconds))
+
+    async def _serve(self, connection: socket.socket, seat: Seat, words: dict[str, Any]) -> None:
+        client = Client(self._deadlines, seat)
+        try:
+            await self._deadlines.loop.connect_accepted_socket(lambda: client, connection, **words)
+            await self._handler(client)
+        except BaseException:
+            client.reset()  # an answer that was begun must not look complete
+            raise
+        try:
+            seat.release()
+            await asyncio.sleep(CLOSE_SECONDS)  # the end of the connection cuts it short
+        finally:
+            client.abort()
+
 
 _log = logging.getLogger(__name__)
 
@@ -62,18 +131,18 @@ async def _serve(
     gc.set_threshold(20_000, 20, 20)
     # A large block freed once makes glibc keep that much: else a stream's pieces are mapped and zeroed anew, each time.
     bytes(KEPT_BYTES)
-    watch = Watch(closed=lambda: quarantine.refusal() is not None)
+    deadlines = Deadlines(closed=lambda: quarantine.refusal() is not None)
     access = VaultAccess(wiring, quarantine)
     meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
     proxy = VaultProxy(
         access,
-        watch,
+        deadlines,
         container=container,
         audit_path=wiring.audit_path,
         meter=meter,
         credentials=FreshCredentials(access, wiring, container),
     )
-    server = Server(proxy.serve, watch)
+    server = Server(proxy.serve, deadlines)
     for name in LISTENERS:
         if name not in listeners:
             continue
@@ -96,4 +165,4 @@ async def _serve(
         await proxy.close()
         if meter is not None:
             meter.close()
-        watch.stop()
+        deadlines.stop()

@@ -12,6 +12,7 @@ import pytest
 from dbus_fast import Message, MessageType
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.clearance.autostart import install_autostart, remove_autostart, render_entry, render_unit
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.desktop import NAME, PATH, Desktop, DesktopUnavailable
 from terok_sandbox.clearance.errors import ClearanceError
 from terok_sandbox.clearance.hub import ClearanceHub
@@ -24,7 +25,6 @@ from terok_sandbox.clearance.project import (
     verdicts_path,
     with_project_verdicts,
 )
-from terok_sandbox.clearance.subscriber import MultiSocketSubscriber
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets, list_waiting
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.shield.asker import RefusedDestination

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,7 +120,7 @@ def test_registries_are_what_the_tools_use(tmp_path: Path, monkeypatch: pytest.M
     assert not policy.decide_address("10.0.0.9", 8081).allowed
 
 
-@pytest.mark.parametrize("ask_tool", [registries._run, registry_hosts._run])
+@pytest.mark.parametrize("ask_tool", [registries.run_tool, partial(registries.run_tool, check=False)])
 def test_a_tool_of_the_host_takes_nothing_from_the_current_directory(
     ask_tool: Callable[[Sequence[str]], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +146,7 @@ def test_bundled_profiles_can_be_read_and_replaced(tmp_path: Path, monkeypatch: 
         with pytest.raises(PolicyError, match=r"python.policy:2: "):
             profile_lines(["python"], tmp_path)
     for name in ("../python", "nothing", ""):
-        with pytest.raises(PolicyError, match="no profile"):
+        with pytest.raises(PolicyError, match="unknown profile"):
             profile_lines([name], tmp_path)
 
 
@@ -218,8 +219,7 @@ def test_a_person_changes_the_wall(container: Sidecar, capsys: pytest.CaptureFix
     assert handlers.resolve(name="c1", host="evil.example", as_json=False) == 1
     assert handlers.resolve(name="c1", host="A.Example.com.", as_json=False) == 0
     out = capsys.readouterr().out
-    assert "203.0.113.9: allow" in out
-    assert "10.0.0.1: deny: private" in out
+    assert "203.0.113.9: allow" in out and "10.0.0.1: deny: private" in out
     for verb, fields in (("allow", {"target": "169.254.169.254"}), ("posture", {"posture": "open"}), ("nothing", {})):
         with pytest.raises(ShieldError):
             ask(SandboxConfig().gateway_socket("c1"), verb, **fields)

@@ -28,8 +28,8 @@ from terok_sandbox.shield.live_store import LiveState, save_live
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import GRACE
-from terok_sandbox.supervise.supervision import SSH_SOCKET
 from terok_sandbox.values.posture import LIVE_FILE
+from terok_sandbox.vault_addr import SSH_SOCKET
 
 BAD = CheckVerdict("warn", "", fixable=True)
 SPEC = RunSpec(

@@ -20,7 +20,7 @@ from terok_sandbox.gate.credentials import HttpsLogin, UpstreamAccess
 from terok_sandbox.gate.errors import NoCredential, PromotionRefused
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import read_record, write_record
-from terok_sandbox.gate.pull_request import FORGES, PullRequest, forge_of, opened, opening
+from terok_sandbox.gate.pull_request import FORGES, PullRequest, forge_at, opened, opening
 from terok_sandbox.gate.source import RepoSource, resolve_repo
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def test_what_a_forge_is_asked(forge: str, address: str, url: str, authorization
 
 
 def test_which_forge_it_is() -> None:
-    assert forge_of(resolve_repo("git@GitHub.com:a/b"), None, "s") == "github"
-    assert forge_of(resolve_repo("https://forge.test/a/b"), "gitlab", "s") == "gitlab"
+    assert forge_at(resolve_repo("git@GitHub.com:a/b"), None, "s") == "github"
+    assert forge_at(resolve_repo("https://forge.test/a/b"), "gitlab", "s") == "gitlab"
     with pytest.raises(PromotionRefused) as error:
-        forge_of(resolve_repo("https://forge.test/a/b"), None, "s")
+        forge_at(resolve_repo("https://forge.test/a/b"), None, "s")
     assert "gate access s --forge" in str(error.value.hint)
     with pytest.raises(PromotionRefused, match="directory of this host"):
-        forge_of(RepoSource("path", "/a", "a"), "github", "s")
+        forge_at(RepoSource("path", "/a", "a"), "github", "s")
 
 
 KEYS = st.sampled_from(["html_url", "web_url", "message", "errors", "error"])

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from terok_sandbox.gate.inspect.objects import Allowance
-from terok_sandbox.gate.push_check import Apart, limit_to
+from terok_sandbox.gate.inspect.objects import ProcessLimits
+from terok_sandbox.gate.push_check import IsolatedProcess, limit_to
 
 if TYPE_CHECKING:
     from terok_sandbox.gate.git_gate import GitGate
@@ -275,7 +275,7 @@ def test_the_gateway_outlives_what_it_refuses(gate: GitGate, measured: tuple[str
     assert peak() < MOST
 
 
-LITTLE = Allowance(64 * 1024 * 1024, 1)
+LITTLE = ProcessLimits(64 * 1024 * 1024, 1)
 
 
 def hog() -> None:
@@ -292,24 +292,24 @@ def spin() -> None:
 @pytest.mark.attack("RES-1")
 @pytest.mark.parametrize(("work", "why"), [(hog, "memory"), (spin, "processor"), (lambda: bytes(-1), "ended with 70")])
 def test_an_inspection_ends_that_wants_too_much(work: Callable[[], None], why: str) -> None:
-    assert why in asyncio.run(end_of(Apart(work, ())))
+    assert why in asyncio.run(end_of(IsolatedProcess(work, ())))
 
 
-async def end_of(apart: Apart) -> str:
-    return await apart.ended()
+async def end_of(apart: IsolatedProcess) -> str:
+    return await apart.failure()
 
 
 def test_an_inspection_ends_with_the_one_who_waits() -> None:
-    Apart(spin, ()).end()
+    IsolatedProcess(spin, ()).kill()
     assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 def test_an_inspection_has_none_of_its_parent_s_descriptors() -> None:
     reader, writer = os.pipe()
-    apart = Apart(
+    apart = IsolatedProcess(
         lambda: [os.write(writer, name.encode() + b" ") for name in os.listdir("/proc/self/fd")] and None, {writer}
     )
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         assert len(pipe.read().split()) <= 5
-    apart.end()
+    apart.kill()

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate.errors import GateError, InspectionPolicyError
 from terok_sandbox.gate.git_gate import GitGate
-from terok_sandbox.gate.inspect.contents import judge_attributes
+from terok_sandbox.gate.inspect.contents import check_attributes
 from terok_sandbox.gate.inspect.inspection import inspect_push
 from terok_sandbox.gate.inspect.objects import ChangeReader, Objects
-from terok_sandbox.gate.inspect.paths import collisions, judge_length, judge_path, leaves_tree
+from terok_sandbox.gate.inspect.paths import check_length, check_path, collisions, leaves_tree
 from terok_sandbox.gate.inspect.policy import RULES, InspectionPolicy, load_policy, parse_policy, save_policy
 from terok_sandbox.gate.inspect.report import MAX_FINDINGS
 from terok_sandbox.gate.inspect.secrets import find_secrets
-from terok_sandbox.gate.push_check import encode_answer, parse_question
+from terok_sandbox.gate.push_check import encode_reply, parse_description
 from terok_sandbox.gate.secret_encodings import Dump, Gunzip, readings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LOREM = base64.b32encode(bytes(range(90))).decode()
 
 
 def found(path: str) -> set[str]:
-    return {finding.rule for judge in (judge_length, judge_path) for finding in judge(path)}
+    return {finding.rule for judge in (check_length, check_path) for finding in judge(path)}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_collisions() -> None:
 
 def test_attributes() -> None:
     text = b"*.c diff=cpp\n# filter=no\n*.bin filter=evil -text\n*.x merge=union diff=evil\n*.y -text\rfilter=z\n"
-    seen = [(f.line, f.detail) for f in judge_attributes("x", text)]
+    seen = [(f.line, f.detail) for f in check_attributes("x", text)]
     assert seen == [(3, "filter=evil"), (4, "diff=evil"), (5, "filter=z")]
 
 
@@ -203,9 +203,9 @@ def test_any_bytes(raw: bytes) -> None:
     with contextlib.suppress(GateError):
         reader = ChangeReader(lambda _: None)
         reader.feed(raw)
-        reader.end()
+        reader.close()
     with contextlib.suppress(GateError):
-        parse_question(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
+        parse_description(b"push 0 \n" + raw + b"\nend\n", Path("/mirror.git"))
     with contextlib.suppress(InspectionPolicyError):
         parse_policy(raw)
     for reading in readings():
@@ -219,7 +219,7 @@ def test_any_bytes(raw: bytes) -> None:
 
 @given(st.lists(st.text(max_size=700), max_size=200))
 def test_an_answer_fits_a_pipe(lines: list[str]) -> None:
-    raw = encode_answer(accepted=True, lines=lines)
+    raw = encode_reply(accepted=True, lines=lines)
     assert len(raw) < 65536
     assert raw.endswith(b"accept\n")
     assert all(line.startswith(b"say ") for line in raw.split(b"\n")[:-2])

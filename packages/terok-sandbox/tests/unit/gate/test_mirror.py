@@ -20,7 +20,7 @@ from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.layout import list_mirrors
 from terok_sandbox.gate.plan import Divergence
 from terok_sandbox.gate.source import scope_for
-from terok_sandbox.gate.upstream import Upstream
+from terok_sandbox.gate.upstream import UpstreamRepository
 from terok_sandbox.values.names import is_ref
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def test_nothing_half_made(upstream: Repo, tmp_path: Path) -> None:
 def test_a_crash_between_proof_and_fetch(upstream: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch) -> None:
     old = gate.branch_heads()["main"]
     upstream.git("commit", "-q", "--amend", "-m", "rewritten")
-    monkeypatch.setattr("terok_sandbox.gate.upstream.Upstream.fetch_into", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("terok_sandbox.gate.upstream.UpstreamRepository.fetch_into", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         gate.sync()
     monkeypatch.undo()
@@ -342,9 +342,9 @@ def test_an_upstream_that_moves_while_it_is_fetched(
     upstream: Repo, gate: GitGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.commit("README", "soon gone\n")
-    real = Upstream.fetch_into
+    real = UpstreamRepository.fetch_into
 
-    def rewritten_first(self: Upstream, *args: Any, **kwargs: Any) -> None:
+    def rewritten_first(self: UpstreamRepository, *args: Any, **kwargs: Any) -> None:
         monkeypatch.undo()
         upstream.commit("README", "after all\n")
         upstream.git("reset", "-q", "--soft", "HEAD~2")
@@ -353,6 +353,6 @@ def test_an_upstream_that_moves_while_it_is_fetched(
         upstream.git("prune", "--expire=now")
         real(self, *args, **kwargs)
 
-    monkeypatch.setattr(Upstream, "fetch_into", rewritten_first)
+    monkeypatch.setattr(UpstreamRepository, "fetch_into", rewritten_first)
     assert gate.sync().applied == ("main",)
     assert gate.branch_heads()["main"] == upstream.git("rev-parse", "HEAD")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from terok_sandbox.gate.errors import PromotionRefused
 from terok_sandbox.gate.promotion import promote
-from terok_sandbox.gate.refs import misleading
+from terok_sandbox.gate.refs import ambiguity
 from terok_sandbox.gate.review import record_review
 
 if TYPE_CHECKING:
@@ -81,5 +81,5 @@ def test_nothing_is_promoted_to_the_name_of_a_tag(agent: Repo, gate: GitGate, up
 
 def test_usual_names_mislead_nobody() -> None:
     for name in ("main", "feature/x", "v1.2", "gate/fix", "heading", "origins/x", "decade"):
-        assert not misleading(f"refs/heads/{name}", lambda _: False)
-    assert not misleading("refs/tags/upstream-1.0", lambda _: False)
+        assert not ambiguity(f"refs/heads/{name}", lambda _: False)
+    assert not ambiguity("refs/tags/upstream-1.0", lambda _: False)

@@ -25,7 +25,7 @@ from terok_sandbox.gate.errors import (
     PromotionRefused,
 )
 from terok_sandbox.gate.git_gate import GitGate
-from terok_sandbox.gate.inspect.objects import Cutter
+from terok_sandbox.gate.inspect.objects import ObjectParser
 from terok_sandbox.gate.layout import MirrorRecord, create_mirror, write_record
 from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import record_review
@@ -126,7 +126,7 @@ def test_a_locked_vault_stops_a_library_call_without_a_question(
         raise VaultLocked("no passphrase was given")
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("terok_sandbox.vault.unlock.ask_passphrase", ask)
+    monkeypatch.setattr("terok_sandbox.vault.passphrase.session.ask_passphrase", ask)
     record_review(gate.path, "feature", gate.review("feature"))
     with pytest.raises(VaultLocked) as refused:
         gate.promote("feature", accept_flags=True)
@@ -155,7 +155,7 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
         taken[number] += piece
         search.take(number, size, piece)
 
-    cutter = Cutter(take)
+    cutter = ObjectParser(take)
     at = 0
     while at < len(output):
         step = data.draw(st.integers(1, 30))
@@ -405,7 +405,7 @@ def test_backups(agent: Repo, gate: GitGate) -> None:
     assert restore_backup(gate.path, backup.name, "copy") == "copy"
     assert gate.branch_heads()["work"] == gate.branch_heads()["copy"] == first
     assert len(list_backups(gate.path)) == 2
-    with pytest.raises(MirrorError, match="no backup"):
+    with pytest.raises(MirrorError, match="unknown backup"):
         restore_backup(gate.path, "work/never")
     assert prune_backups(gate.path) == []
     assert len(prune_backups(gate.path, now=datetime.now(UTC) + timedelta(days=31))) == 2

@@ -4,7 +4,7 @@ import base64
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from terok_sandbox.gate.request import GateRequest, Refusal, authorize, route, token_hash
+from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route, token_hash
 
 HASH = token_hash("tk-secret")
 
@@ -69,7 +69,7 @@ headers = st.dictionaries(
 @given(headers)
 def test_headers_are_taken_only_in_known_forms(given_headers: dict[str, str]) -> None:
     call = route("POST", "/p.git/git-receive-pack", given_headers, "p")
-    if isinstance(call, Refusal):
+    if isinstance(call, GateRefusal):
         assert call.status == 415
         return
     assert (call.action, call.service) == ("call", "receive-pack")

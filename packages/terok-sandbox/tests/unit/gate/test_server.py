@@ -431,7 +431,7 @@ def test_a_question_that_is_not_understood_is_answered(
     def strange(*_: object) -> None:
         raise GateError("the hook said something strange")
 
-    monkeypatch.setattr("terok_sandbox.gate.push_check.parse_question", strange)
+    monkeypatch.setattr("terok_sandbox.gate.push_check.parse_description", strange)
     agent.commit("a")
     assert "could not be inspected" in agent.try_git("push", "origin", "HEAD:refs/heads/a").stderr
     assert "a" not in gate.branch_heads()

@@ -15,7 +15,7 @@ from terok_sandbox.http1.body import (
     request_body,
     response_body,
 )
-from terok_sandbox.http1.head import BrokenOff, WireError, read_response
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, read_response
 
 
 def fed(body: Body, pieces: list[bytes]) -> tuple[bytes, bytes]:
@@ -66,7 +66,7 @@ def test_extensions_and_trailers_are_dropped() -> None:
      b"3\rabc\r\n", b"0\r\n" + b"X: y\r\n" * 3000, b"a" * 3000],
 )  # fmt: skip
 def test_odd_chunks_are_refused(data: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(HttpSyntaxError):
         fed(ChunkedBody(), [data])
 
 
@@ -75,7 +75,7 @@ def test_any_bytes_are_chunks_or_a_wire_error(data: bytes) -> None:
     body = ChunkedBody()
     try:
         body.feed(data)
-    except WireError:
+    except HttpSyntaxError:
         return
     if not body.done:
         with pytest.raises(BrokenOff):
@@ -98,7 +98,7 @@ def test_framing_of_answers(fields: bytes, method: str, kind: type) -> None:
      b"Transfer-Encoding: gzip, chunked\r\n", b"Content-Length: +3\r\n", b"Content-Length: \r\n"],
 )  # fmt: skip
 def test_contradictory_answers(fields: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(HttpSyntaxError):
         response_body(read_response(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n"), "GET")
 
 

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.errors import GpuConfigError
-from terok_sandbox.launch.cdi import cdi_grants, granted, installed_cdi_devices, read_description
-from terok_sandbox.launch.gpu import GPU_VENDORS, gpu_args, normalize_gpus
+from terok_sandbox.launch.gpu import (
+    GPU_VENDORS,
+    cdi_grants,
+    gpu_args,
+    granted,
+    installed_cdi_devices,
+    normalize_gpus,
+    read_description,
+)
 
 NVIDIA = ("nvidia.com/gpu=0", "nvidia.com/gpu=1", "nvidia.com/gpu=all")
 

@@ -11,8 +11,7 @@ import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch import mounts
-from terok_sandbox.launch.mounts import check_mount_sources
-from terok_sandbox.launch.sockets import listening_below
+from terok_sandbox.launch.mounts import check_mount_sources, listening_below
 from terok_sandbox.values.launch import VolumeSpec
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.runtime.following import LogFile, Monitored, follow
+from terok_sandbox.runtime.following import ContainerOutput, Monitored, follow
 
 TIME = b"2026-01-02T03:04:05.000000001+00:00"
 
@@ -24,7 +24,7 @@ def entry(text: bytes, tag: bytes = b"F", stream: bytes = b"stdout") -> bytes:
 def read(*pieces: bytes) -> list[str]:
     """Write *pieces* one after the other, reading in between, and return the lines."""
     lines: list[str] = []
-    with tempfile.NamedTemporaryFile() as file, LogFile(Path(file.name), lines.append) as log:
+    with tempfile.NamedTemporaryFile() as file, ContainerOutput(Path(file.name), lines.append) as log:
         for piece in pieces:
             file.write(piece)
             file.flush()
@@ -60,7 +60,7 @@ def test_streams_do_not_mix_within_a_line() -> None:
 
 def test_a_file_that_is_replaced_at_its_limit_is_followed(tmp_path: Path) -> None:
     path, lines = tmp_path / "ctr.log", []
-    with LogFile(path, lines.append) as log:
+    with ContainerOutput(path, lines.append) as log:
         assert not log.read(), "not there yet"
         path.write_bytes(entry(b"one"))
         assert log.read()
@@ -80,7 +80,7 @@ def test_the_end_of_a_process_is_noticed_at_once_and_a_deadline_too(tmp_path: Pa
     child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     process = os.pidfd_open(child.pid)
     try:
-        with LogFile(path, lines.append) as log:
+        with ContainerOutput(path, lines.append) as log:
             assert not follow(log, process, deadline=time.monotonic() + 0.05)
             assert lines == ["said"], "lines come while it runs"
             child.communicate()

@@ -458,5 +458,5 @@ def test_a_damaged_file_keeps_the_container_closed(tmp_path: Path) -> None:
             load_live(path)
     save_live(path, LiveState())
     path.chmod(0o644)
-    with pytest.raises(ShieldError, match="private"):
+    with pytest.raises(ShieldError, match="lets other users in"):
         load_live(path)

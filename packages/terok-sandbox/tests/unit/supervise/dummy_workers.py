@@ -16,7 +16,7 @@ from terok_sandbox.netns.nft import NftChannel, NftCommandError
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.supervise.forkserver import serve
 from terok_sandbox.supervise.rules import Rules
-from terok_sandbox.supervise.supervision import Supervision
+from terok_sandbox.supervise.worker_plan import WorkerPlan
 from terok_util.door import Door, Seat, streams
 
 OPEN_TABLE = """\
@@ -130,7 +130,7 @@ def _descriptors() -> dict[int, str]:
 
 def main(runtime_dir: str, settings: str) -> int:
     names = {"broker": "dummy_workers:broker", "gateway": "dummy_workers:gateway", "rules": "dummy_workers:open_rules"}
-    return serve(Path(runtime_dir), Supervision(**(names | json.loads(settings))))
+    return serve(Path(runtime_dir), WorkerPlan(**(names | json.loads(settings))))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from terok_sandbox import unix_sockets
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.supervise import client, hook, wire
+from terok_sandbox.supervise import client, frames, hook
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def test_a_client_of_another_build_replaces_it_and_its_children_live_on(lab: Lab
     lab.run_hook(path, container.pid)
     old = lab.await_status(both)
     with unix_sockets.connect(lab.cfg.forkserver_socket, timeout=5) as channel:
-        frame = wire.encode("supervise", sidecar=str(path), replace=True).replace(hook.BUILD.encode(), b"99.0")
+        frame = frames.encode("supervise", sidecar=str(path), replace=True).replace(hook.BUILD.encode(), b"99.0")
         channel.send(frame)
-        answer = wire.receive(channel)
+        answer = frames.receive(channel)
     assert answer is not None
     assert answer.fields["replaced"] is True
     assert lab.server is not None

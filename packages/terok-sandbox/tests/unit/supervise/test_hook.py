@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox import unix_sockets
-from terok_sandbox.supervise import hook, wire
+from terok_sandbox.supervise import frames, hook
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -175,18 +175,18 @@ def test_it_hands_over_the_namespace_and_the_process(lab: Lab) -> None:
     seen: dict[str, Any] = {}
 
     def take(channel: socket.socket) -> None:
-        frame = wire.receive(channel)
+        frame = frames.receive(channel)
         assert frame is not None
         seen.update(frame.fields, kind=frame.kind, version=frame.version)
         seen["links"] = [os.readlink(f"/proc/self/fd/{number}") for number in frame.descriptors]
         frame.close()
-        wire.send(channel, "ok")
+        frames.send(channel, "ok")
 
     with supervisor_that(take, path):
         done = lab.run_hook(path, os.getpid(), container_id='quote " and \n line')
     assert (done.returncode, done.stderr) == (0, "")
     assert seen["kind"] == "handover"
-    assert seen["version"] == wire.PROTOCOL
+    assert seen["version"] == frames.PROTOCOL
     assert seen["pid"] == os.getpid()
     assert seen["container_id"] == 'quote " and \n line'
     bundle = lab.bundle()

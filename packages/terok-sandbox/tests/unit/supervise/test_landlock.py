@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from terok_sandbox import hygiene
 from terok_sandbox.supervise import landlock
-from terok_sandbox.supervise.landlock import Lane
+from terok_sandbox.supervise.landlock import Confinement
 
 
 def test_an_old_kernel_gets_only_the_rights_it_knows(tmp_path: Path) -> None:
-    lane = Lane(read=(Path("/r"),), execute=(Path("/x"),), write=(Path("/w"), Path("/r")), devices=(Path("/d"),))
+    allowed = Confinement(
+        read=(Path("/r"),), execute=(Path("/x"),), write=(Path("/w"), Path("/r")), devices=(Path("/d"),)
+    )
     for abi in range(1, 9):
-        granted = landlock.rules(lane, abi)
+        granted = landlock.rules(allowed, abi)
         assert all(right | landlock.rights(abi) == landlock.rights(abi) for right in granted.values())
         assert not granted[Path("/w")] & (landlock.EXECUTE | landlock.IOCTL_DEV)
         assert granted[Path("/r")] & landlock.WRITE_FILE, "a path of two kinds has the rights of both"
@@ -27,14 +29,14 @@ def test_an_old_kernel_gets_only_the_rights_it_knows(tmp_path: Path) -> None:
     assert "not supported" in landlock.describe(0)
 
 
-def confined(lane: Lane, attempts: dict[str, Callable[[], object]]) -> dict[str, str]:
-    """Return what became of each attempt in a process confined to *lane*."""
+def confined(allowed: Confinement, attempts: dict[str, Callable[[], object]]) -> dict[str, str]:
+    """Return what became of each attempt in a process confined to *allowed*."""
     here, there = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             hygiene.gain_nothing()
-            landlock.enter(lane)
+            landlock.enter(allowed)
             for name, attempt in attempts.items():
                 try:
                     attempt()
@@ -58,7 +60,7 @@ def test_a_confined_process_reaches_its_lane_and_nothing_else(tmp_path: Path) ->
     port = server.getsockname()[1]
     second = socket.create_server(("127.0.0.1", 0))
     bystander = subprocess.Popen(["sleep", "60"])
-    lane = Lane(read=(tmp_path / "read", tmp_path / "missing"), write=(tmp_path / "write",), connect=(port,))
+    allowed = Confinement(read=(tmp_path / "read", tmp_path / "missing"), write=(tmp_path / "write",), connect=(port,))
     attempts: dict[str, Callable[[], object]] = {
         "read": (tmp_path / "read/file").read_text,
         "change what is only read": lambda: (tmp_path / "read/file").write_text("y"),
@@ -75,7 +77,7 @@ def test_a_confined_process_reaches_its_lane_and_nothing_else(tmp_path: Path) ->
     }
     abi = landlock.supported()
     try:
-        became = confined(lane, attempts)
+        became = confined(allowed, attempts)
         allowed = {"read", "write", "replace", "connect"} if abi else set(attempts)
         if abi < 4:
             allowed |= {"connect elsewhere", "bind"}
@@ -92,4 +94,4 @@ def test_a_confined_process_reaches_its_lane_and_nothing_else(tmp_path: Path) ->
 
 def test_a_kernel_without_landlock_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landlock, "supported", lambda: 0)
-    assert landlock.enter(Lane()) == "not supported by this kernel"
+    assert landlock.enter(Confinement()) == "not supported by this kernel"

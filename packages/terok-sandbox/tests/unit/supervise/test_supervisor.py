@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from terok_sandbox import unix_sockets
+from terok_sandbox.config.model import RECORD_FILE
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.supervise import client, handover, wire
-from terok_sandbox.supervise.supervision import CONTROL_SOCKET, RECORD_FILE
+from terok_sandbox.supervise import client, frames, handover
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_VAULT_PORT
 
 if TYPE_CHECKING:
@@ -218,9 +218,9 @@ def test_another_container_cannot_take_the_place_of_a_running_one(lab: Lab) -> N
 def test_a_hook_of_another_protocol_is_told_to_run_setup(lab: Lab) -> None:
     lab.serve()
     client.supervise(lab.cfg, lab.wire())
-    with unix_sockets.connect(lab.cfg.container_runtime_dir("box") / CONTROL_SOCKET, timeout=5) as channel:
+    with unix_sockets.connect(lab.cfg.control_socket("box"), timeout=5) as channel:
         channel.send(b'{"v": 2, "build": "9.9", "type": "handover"}')
-        answer = wire.receive(channel)
+        answer = frames.receive(channel)
     assert answer is not None
     assert answer.kind == "error"
     assert "protocol 2" in answer.text("message")
@@ -235,9 +235,9 @@ def test_descriptors_that_do_not_belong_together_are_refused(lab: Lab) -> None:
     mixed = [os.open(f"/proc/{one.pid}/ns/net", os.O_RDONLY), os.pidfd_open(two.pid)]
     other = [os.open(f"/proc/{two.pid}/ns/net", os.O_RDONLY), os.pidfd_open(one.pid)]
     for descriptors in (mixed, other, mixed[:1], [], [mixed[1], mixed[0]]):
-        with unix_sockets.connect(lab.cfg.container_runtime_dir("box") / CONTROL_SOCKET, timeout=5) as channel:
-            wire.send(channel, "handover", descriptors=descriptors, sidecar=str(path), container_id="x", pid=two.pid)
-            answer = wire.receive(channel)
+        with unix_sockets.connect(lab.cfg.control_socket("box"), timeout=5) as channel:
+            frames.send(channel, "handover", descriptors=descriptors, sidecar=str(path), container_id="x", pid=two.pid)
+            answer = frames.receive(channel)
         assert answer is not None
         assert answer.kind == "error"
     for number in (*mixed, *other):
@@ -281,8 +281,8 @@ def test_a_record_of_a_process_that_was_replaced_is_not_believed(lab: Lab) -> No
     lab.serve()
     path = lab.wire()
     container = lab.container()
-    target = handover.open_target(container.pid)
-    record = handover.Record(
+    target = handover.open_first_process(container.pid)
+    record = handover.HandoverRecord(
         pid=1,
         sidecar=str(path),
         container_id="x",
@@ -299,7 +299,7 @@ def test_a_record_of_a_process_that_was_replaced_is_not_believed(lab: Lab) -> No
 def test_a_record_is_read_back_or_refused(lab: Lab) -> None:
     lab.wire()
     path = lab.cfg.container_runtime_dir("box") / RECORD_FILE
-    record = handover.Record(
+    record = handover.HandoverRecord(
         pid=5,
         sidecar="/s",
         container_id="x",
@@ -326,7 +326,7 @@ def test_a_silent_client_blocks_nobody(lab: Lab) -> None:
     lab.serve()
     path = lab.wire()
     client.supervise(lab.cfg, path)
-    address = lab.cfg.container_runtime_dir("box") / CONTROL_SOCKET
+    address = lab.cfg.control_socket("box")
     silent = [unix_sockets.connect(address, timeout=5) for _ in range(5)]
     assert lab.status()["prepared"] is False
     for one in silent:

@@ -17,10 +17,10 @@ from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
-from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.vault.worker import Server
 
 SECRET = "sk-the-real-secret-0123456789/abc"
 CONTAINER = "box"
@@ -110,11 +110,11 @@ def files(tmp_path: Path) -> Vault:
 async def vault(files: Vault, provider: Provider) -> AsyncIterator[Vault]:
     files.routes(stub={"upstream": provider.url, "header": "x-api-key"})
     quarantine = Quarantine(files.wiring.audit_path.with_name(LIVE_FILE))
-    watch = Watch(closed=lambda: quarantine.refusal() is not None)
+    deadlines = Deadlines(closed=lambda: quarantine.refusal() is not None)
     proxy = VaultProxy(
-        VaultAccess(files.wiring, quarantine), watch, container=CONTAINER, audit_path=files.wiring.audit_path
+        VaultAccess(files.wiring, quarantine), deadlines, container=CONTAINER, audit_path=files.wiring.audit_path
     )
-    server = Server(proxy.serve, watch)
+    server = Server(proxy.serve, deadlines)
     listener = socket.create_server(("127.0.0.1", 0))
     server.listen(listener)
     files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -122,7 +122,7 @@ async def vault(files: Vault, provider: Provider) -> AsyncIterator[Vault]:
     await server.shutdown(0.1)
     listener.close()
     await proxy.close()
-    watch.stop()
+    deadlines.stop()
     files.db.close()
 
 

@@ -16,12 +16,12 @@ from aiohttp import web
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.access import VaultAccess
-from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.server import Server
-from terok_sandbox.vault.usage.journal import Journal, read_usage
+from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.vault.usage.journal import UsageJournal, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.prices import NANO
+from terok_sandbox.vault.worker import Server
 
 from .conftest import CONTAINER, Provider, Vault
 
@@ -97,11 +97,11 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
     async def opened(limits: Limits, **routes: Any) -> Shop:
         files.routes(stub={"upstream": provider.url, "header": "x-api-key", **routes})
         usage = UsageWiring(files.wiring.audit_path.with_name("usage.jsonl"), "task", time.time(), task_limits=limits)
-        watch, meter, bill = Watch(), UsageMeter(usage, CONTAINER), Bill()
+        deadlines, meter, bill = Deadlines(), UsageMeter(usage, CONTAINER), Bill()
         provider.handler = bill.answer
-        proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER,
+        proxy = VaultProxy(VaultAccess(files.wiring), deadlines, container=CONTAINER,
                            audit_path=files.wiring.audit_path, meter=meter)  # fmt: skip
-        server = Server(proxy.serve, watch)
+        server = Server(proxy.serve, deadlines)
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         server.listen(listener)
         files.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -116,7 +116,7 @@ async def shop(files: Vault, provider: Provider) -> AsyncIterator[Open]:
             listener.close()
             await proxy.close()
             meter.close()
-            watch.stop()
+            deadlines.stop()
             files.db.close()
 
         closing.append(close)
@@ -212,7 +212,7 @@ async def test_a_broker_that_dies_takes_no_cost_with_it(shop: Open) -> None:
     it.bill.how = "silent"
     asking = asyncio.create_task(it.client.post("/v1/messages", json=BODY))
     await it.bill.reached.wait()
-    journal = Journal(it.usage.journal, "task")
+    journal = UsageJournal(it.usage.journal, "task")
     journal.refresh(project=False)
     assert journal.task_totals.cost >= it.bill.nano, "what the dead broker had released counts as used"
     journal.close()

@@ -7,8 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.encodings import Decoder, EncodedSearch, ReflectedSecretError, UnreadableEncodingError
-from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import Decoder, EncodedSearch, Patterns, ReflectedSecretError, UnreadableEncodingError
 
 SECRET = "sk-the-real-secret-0123456789"
 PATTERNS = Patterns([SECRET])

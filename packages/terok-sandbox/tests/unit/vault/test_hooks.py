@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 from terok_sandbox.vault.access import Credential, VaultAccess
-from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
 from terok_sandbox.vault.scrub import Patterns
-from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.stream import Deadlines
+from terok_sandbox.vault.worker import Server
 
 from .conftest import CONTAINER, SECRET, Provider, Vault
 
@@ -31,32 +31,34 @@ class Recorder:
     """A meter, its observer, and a source of credentials that notes what it is told."""
 
     told: list[tuple[Any, ...]] = field(default_factory=list)
-    budget: Refusal | None = None
-    credential: Refusal | None = None
+    budget: VaultRefusal | None = None
+    credential: VaultRefusal | None = None
     broken: bool = False
     room: int | None = None
     asked: bytes = b""
-    held_back: Refusal | None = None
+    held_back: VaultRefusal | None = None
 
-    def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
+    def admit(
+        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
+    ) -> VaultRefusal | None:
         self.told.append(("admit", token.provider, route.provider))
         observed = sum(item[0] == "observe" for item in self.told) - ongoing
         if self.room is not None and observed >= self.room:
-            return Refusal(429, "budget_spent", "spent")
+            return VaultRefusal(429, "budget_spent", "spent")
         return self.budget
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
         self.told.append(("observe", method, path))
         return self
 
-    def ask(self, data: bytes, *, last: bool) -> Refusal | None:
+    def ask(self, data: bytes, *, last: bool) -> VaultRefusal | None:
         self.asked += data
         return self.held_back if last else None
 
-    def move(self, size: int) -> Refusal | None:
+    def move(self, size: int) -> VaultRefusal | None:
         return None
 
-    def overrun(self, route: Route) -> Refusal | None:
+    def overrun(self, route: Route) -> VaultRefusal | None:
         return None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -70,7 +72,7 @@ class Recorder:
     def end(self, sent: int, received: int, outcome: str) -> None:
         self.told.append(("end", sent, received, outcome))
 
-    async def current(self, provider: str, credential_set: str) -> Credential | Refusal | None:
+    async def current(self, provider: str, credential_set: str) -> Credential | VaultRefusal | None:
         await asyncio.sleep(0.01)
         if self.credential:
             return self.credential
@@ -83,10 +85,10 @@ class Recorder:
 @pytest.fixture
 async def hooked(files: Vault, provider: Provider) -> AsyncIterator[tuple[aiohttp.ClientSession, Recorder]]:
     files.routes(stub={"upstream": provider.url})
-    recorder, watch = Recorder(), Watch()
-    proxy = VaultProxy(VaultAccess(files.wiring), watch, container=CONTAINER, audit_path=files.wiring.audit_path,
+    recorder, deadlines = Recorder(), Deadlines()
+    proxy = VaultProxy(VaultAccess(files.wiring), deadlines, container=CONTAINER, audit_path=files.wiring.audit_path,
                        meter=recorder, credentials=recorder)  # fmt: skip
-    server = Server(proxy.serve, watch)
+    server = Server(proxy.serve, deadlines)
     listener = socket.create_server(("127.0.0.1", 0))
     server.listen(listener)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -95,7 +97,7 @@ async def hooked(files: Vault, provider: Provider) -> AsyncIterator[tuple[aiohtt
     await server.shutdown(0.1)
     listener.close()
     await proxy.close()
-    watch.stop()
+    deadlines.stop()
     files.db.close()
 
 
@@ -128,10 +130,10 @@ async def test_an_exchange_is_observed(hooked: Hooked, provider: Provider, encod
 async def test_refusals_of_the_hooks_are_answered_as_they_are(hooked: Hooked, provider: Provider) -> None:
     client, recorder = hooked
     document = {"type": "error", "error": {"type": "rate_limit_error", "message": "the budget is spent"}}
-    recorder.budget = Refusal(429, "budget_spent", "spent", document=document, headers=(("Retry-After", "60"),))
+    recorder.budget = VaultRefusal(429, "budget_spent", "spent", document=document, headers=(("Retry-After", "60"),))
     async with client.post("/v1/x", data=b"abc") as response:
         assert response.status == 429 and await response.json() == document and response.headers["Retry-After"] == "60"
-    recorder.budget, recorder.credential = None, Refusal(401, "sign_in_again", "expired", "run `terok auth stub`")
+    recorder.budget, recorder.credential = None, VaultRefusal(401, "sign_in_again", "expired", "run `terok auth stub`")
     async with client.post("/v1/x", data=b"abc") as response:
         assert response.status == 401 and (await response.json())["hint"] == "run `terok auth stub`"
     assert not provider.requests and [item[0] for item in recorder.told] == ["admit"]
@@ -185,7 +187,7 @@ async def test_the_messages_of_a_websocket_are_shown_whole_and_asked_for_one_by_
             assert (
                 await socket.receive_str(timeout=5) == answer and len(await socket.receive_str(timeout=5)) == 2_000_000
             )
-        recorder.budget = Refusal(429, "budget_spent", "spent")
+        recorder.budget = VaultRefusal(429, "budget_spent", "spent")
         await socket.send_str("go")
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE and socket.close_code == 1008
     fed = [item[1] for item in recorder.told if item[0] == "feed"]
@@ -203,7 +205,7 @@ async def test_the_last_piece_of_a_request_may_be_held_back(hooked: Hooked, prov
         return web.Response()
 
     provider.handler = handler
-    recorder.held_back = Refusal(429, "budget_spent", "spent")
+    recorder.held_back = VaultRefusal(429, "budget_spent", "spent")
     async with client.post("/v1/messages", data=b"x" * size) as response:
         assert response.status == 429
     assert recorder.asked == b"x" * size and not arrived

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
-from terok_sandbox.vault.leg import Leg, Watch
-from terok_sandbox.vault.server import Server
+from terok_sandbox.vault.stream import Deadlines, Stream
+from terok_sandbox.vault.worker import Server
 
 from .conftest import Provider, Vault, error
 
@@ -101,15 +101,15 @@ async def test_events_leave_at_once_however_the_listener_was_made(tmp_path, fami
     listener.bind(("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "s"))
     served: list[int] = []
 
-    async def handler(leg: Leg) -> None:
+    async def handler(stream: Stream) -> None:
         if family == socket.AF_INET:
-            held = leg.transport.get_extra_info("socket")
+            held = stream.transport.get_extra_info("socket")
             served.append(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-        leg.write(b"hello")
-        leg.close()
+        stream.write(b"hello")
+        stream.close()
 
-    watch = Watch()
-    server = Server(handler, watch)
+    deadlines = Deadlines()
+    server = Server(handler, deadlines)
     listener.listen()
     server.listen(listener)
     where = listener.getsockname()
@@ -120,7 +120,7 @@ async def test_events_leave_at_once_however_the_listener_was_made(tmp_path, fami
     assert served == ([] if family == socket.AF_UNIX else [1])
     await server.shutdown(0.1)
     listener.close()
-    watch.stop()
+    deadlines.stop()
 
 
 async def test_a_body_that_is_not_in_its_encoding_is_said_to_be_unreadable(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from terok_sandbox.vault.leg import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Leg, Watch
+from terok_sandbox.vault.stream import LARGEST_READ, READS_TOGETHER, SMALLEST_READ, Deadlines, Stream
 
 
 async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> None:
-    loop, watch, ends = asyncio.get_running_loop(), Watch(), asyncio.Queue[Leg]()
+    loop, deadlines, ends = asyncio.get_running_loop(), Deadlines(), asyncio.Queue[Stream]()
 
-    def accept() -> Leg:
-        leg = Leg(watch)
-        ends.put_nowait(leg)
-        return leg
+    def accept() -> Stream:
+        stream = Stream(deadlines)
+        ends.put_nowait(stream)
+        return stream
 
     async with await loop.create_server(accept, "127.0.0.1", 0) as server:
-        _, sender = await loop.create_connection(lambda: Leg(watch), *server.sockets[0].getsockname())
+        _, sender = await loop.create_connection(lambda: Stream(deadlines), *server.sockets[0].getsockname())
         taker = await ends.get()
         assert taker.transport.max_size == SMALLEST_READ, "requests are small, and connections may be many"
         total, got, largest = 64 << 20, 0, 0
@@ -27,23 +27,23 @@ async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> N
             largest = max(largest, len(piece))
         # What asyncio reads at most by itself is 256 KiB: more shows that it heeds the size.
         assert largest > 256 * 1024 and taker.transport.max_size == LARGEST_READ
-        watch.legs.update(Leg(watch) for _ in range(400))
-        assert watch.read_size() * len(watch.legs) <= READS_TOGETHER
-        watch.legs.update(Leg(watch) for _ in range(1000))
-        assert watch.read_size() == SMALLEST_READ
-        watch.stop()
+        deadlines.streams.update(Stream(deadlines) for _ in range(400))
+        assert deadlines.read_size() * len(deadlines.streams) <= READS_TOGETHER
+        deadlines.streams.update(Stream(deadlines) for _ in range(1000))
+        assert deadlines.read_size() == SMALLEST_READ
+        deadlines.stop()
 
 
 async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_waits() -> None:
-    loop, watch = asyncio.get_running_loop(), Watch()
-    leg, read, seen = Leg(watch), [], []
+    loop, deadlines = asyncio.get_running_loop(), Deadlines()
+    stream, read, seen = Stream(deadlines), [], []
 
     async def reader() -> None:
-        while data := await leg.some(20):
+        while data := await stream.some(20):
             read.append((data, asyncio.current_task()))
 
     def arrive(data: bytes) -> None:
-        leg.data_received(data)
+        stream.data_received(data)
         seen.append(len(read))
 
     task = asyncio.create_task(reader())
@@ -57,11 +57,11 @@ async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_wa
     loop.call_soon(arrive, b"c")
     await asyncio.wait((task,), timeout=5)
     assert task.cancelled() and len(read) == 2, "what comes behind a cancellation wakes nobody"
-    assert await leg.some(20) == b"c"
-    waiting = asyncio.create_task(leg.some(20))
+    assert await stream.some(20) == b"c"
+    waiting = asyncio.create_task(stream.some(20))
     await asyncio.sleep(0)
-    loop.call_soon(leg.eof_received)
+    loop.call_soon(stream.eof_received)
     loop.call_soon(waiting.cancel)
     await asyncio.wait((waiting,), timeout=5)
     assert waiting.cancelled(), "an end leaves room for what ends the task"
-    watch.stop()
+    deadlines.stop()

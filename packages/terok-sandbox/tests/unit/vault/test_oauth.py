@@ -16,8 +16,8 @@ from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
 from terok_sandbox.vault.oauth_credentials import FreshCredentials
-from terok_sandbox.vault.oauth_route import OAuthRefresh, read_oauth
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.routes import OAuthRefresh, read_oauth
 from terok_sandbox.vault.store import CredentialDB
 
 
@@ -135,7 +135,7 @@ async def test_what_the_vendor_says_is_passed_on(
     signed_in(files.db, -1)
     for _ in range(2):
         refusal = await fresh.current("stub", "default")
-        assert isinstance(refusal, Refusal) and (refusal.status, refusal.reason) == (status, reason)
+        assert isinstance(refusal, VaultRefusal) and (refusal.status, refusal.reason) == (status, reason)
         assert status != 401 or refusal.hint == "run `terok-executor auth stub` on the host"
     assert stored(files)["refresh_token"] == "refresh-0" and "refresh-0" not in repr(refusal)
     signed_in(files.db, 200)
@@ -155,7 +155,7 @@ async def test_a_token_that_has_not_expired_stays_usable_when_its_refresh_fails(
     fresh.rejected("stub", "default", first)
     for _ in range(3):
         again = await fresh.current("stub", "default")
-        assert not isinstance(again, Refusal) and again.data["access_token"] == "access-0"
+        assert not isinstance(again, VaultRefusal) and again.data["access_token"] == "access-0"
 
 
 async def test_a_refresh_that_hangs_does_not_keep_a_usable_token_back(
@@ -186,7 +186,7 @@ def test_processes_that_share_a_credential_refresh_it_once(files, endpoint: Endp
     endpoint.delay = 0.2
     program = (
         "import sys,pathlib\nfrom terok_sandbox.vault.oauth import *\n"
-        "from terok_sandbox.vault.oauth_route import OAuthRefresh\n"
+        "from terok_sandbox.vault.routes import OAuthRefresh\n"
         "db,phrase,url=sys.argv[1:]\nsubject=Subject(pathlib.Path(db),'default','stub')\n"
         "print(refresh(subject,phrase,OAuthRefresh(url,'c'),'access-0')['access_token'])\n"
     )
@@ -248,7 +248,7 @@ async def test_nobody_is_asked_for_a_token_without_an_audit_row(files, fresh, en
     signed_in(files.db, -1)
     files.wiring.audit_path.mkdir()
     refusal = await fresh.current("stub", "default")
-    assert isinstance(refusal, Refusal) and refusal.status == 502 and not endpoint.asked
+    assert isinstance(refusal, VaultRefusal) and refusal.status == 502 and not endpoint.asked
 
 
 def test_what_the_vendor_gave_is_stored_although_the_vault_is_busy_for_long(

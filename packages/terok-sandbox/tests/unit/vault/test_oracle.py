@@ -24,12 +24,12 @@ from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.frames import BINARY, CONTINUATION, TEXT, FrameReader, frame
-from terok_sandbox.vault.leg import Watch
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.scrub import Patterns
-from terok_sandbox.vault.server import Server
 from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.websocket import accept
+from terok_sandbox.vault.worker import Server
 
 from .conftest import CONTAINER
 
@@ -86,11 +86,11 @@ class Stage:
     upstream: Upstream
     doors: list[tuple[str, int, str]]
 
-    def watch(self, door: int, form: str, pieces: list[bytes]) -> list[bytes]:
+    def deadlines(self, door: int, form: str, pieces: list[bytes]) -> list[bytes]:
         """Return what a client has received after the head, after each piece, and at the end."""
-        return self.loop.run_until_complete(self._watch(self.doors[door], form, pieces))
+        return self.loop.run_until_complete(self._deadlines(self.doors[door], form, pieces))
 
-    async def _watch(self, door: tuple[str, int, str], form: str, pieces: list[bytes]) -> list[bytes]:
+    async def _deadlines(self, door: tuple[str, int, str], form: str, pieces: list[bytes]) -> list[bytes]:
         upstream = self.upstream
         upstream.asked.clear()
         upstream.head, steps, ending = wire(form, pieces)
@@ -188,9 +188,9 @@ async def opened(folder: Path, url: str, secrets: dict[str, str]) -> tuple[tuple
     db.store_credential("default", "hub", {"type": "api_key", "key": THIRD})
     token = db.create_token(CONTAINER, "stub")
     db.create_token(CONTAINER, "hub")
-    watch = Watch()
-    proxy = VaultProxy(VaultAccess(wiring), watch, container=CONTAINER, audit_path=wiring.audit_path)
-    server = Server(proxy.serve, watch)
+    deadlines = Deadlines()
+    proxy = VaultProxy(VaultAccess(wiring), deadlines, container=CONTAINER, audit_path=wiring.audit_path)
+    server = Server(proxy.serve, deadlines)
     listener = socket.create_server(("127.0.0.1", 0))
     server.listen(listener)
 
@@ -198,7 +198,7 @@ async def opened(folder: Path, url: str, secrets: dict[str, str]) -> tuple[tuple
         await server.shutdown(0.1)
         listener.close()
         await proxy.close()
-        watch.stop()
+        deadlines.stop()
         db.close()
 
     return (*listener.getsockname(), token), close
@@ -241,7 +241,7 @@ def attempts() -> st.SearchStrategy[bytes]:
 def test_what_leaves_when_does_not_depend_on_the_secret(stage: Stage, form: str, pieces: list[bytes]) -> None:
     text = b"".join(pieces)
     assume(not Patterns([*ONE.values(), *OTHER.values(), THIRD]).finds(text))
-    assert stage.watch(0, form, pieces) == (seen := stage.watch(1, form, pieces))
+    assert stage.deadlines(0, form, pieces) == (seen := stage.deadlines(1, form, pieces))
     assert body_of(form, seen) == text
 
 
@@ -257,7 +257,7 @@ def test_a_guess_cannot_be_told_from_a_wrong_one(stage: Stage, form: str, writte
             assert right != wrong and len(right) == len(wrong)
             shown = []
             for guess in (right, wrong):
-                seen = stage.watch(0, form, [b"{ " + guess, b"rest of the text", b"\n}"])
+                seen = stage.deadlines(0, form, [b"{ " + guess, b"rest of the text", b"\n}"])
                 assert body_of(form, seen) == b"{ " + guess + b"rest of the text\n}"
                 shown.append([bool(piece) if "gzip" in form else len(piece) for piece in seen])
             assert shown[0] == shown[1]
@@ -271,7 +271,7 @@ def test_a_whole_secret_is_overwritten_wherever_it_is_cut(stage: Stage, form: st
         text = b"{ " + WRITTEN[written](secret) + b" }"
         for cut in range(2, len(text), 11):
             pieces = [text[:cut], text[cut:]]
-            seen = stage.watch(0, form, pieces)
+            seen = stage.deadlines(0, form, pieces)
             if "gzip" in form:
                 # Where the head does not say so, it has left before; the answer is cut off without a byte of its body.
                 head, _, body = b"".join(seen).partition(b"\r\n\r\n")

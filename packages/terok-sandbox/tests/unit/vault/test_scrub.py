@@ -14,8 +14,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from terok_sandbox.vault.encodings import BodySearch, Decoder
-from terok_sandbox.vault.scrub import Patterns, Scrubber, undecided
+from terok_sandbox.vault.scrub import BodySearch, Decoder, Patterns, Scrubber, undecided
 from terok_sandbox.vault.spellings import LARGE, LINE, WINDOW
 
 secrets = st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12, max_size=60).filter(

@@ -6,8 +6,8 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from terok_sandbox.vault.headers import TOKEN_HEADERS
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.request_parts import TOKEN_HEADERS
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.swap import Presented, Screened, UpstreamRequest, credential_secret, screen, swap
 
@@ -31,9 +31,9 @@ def accepted(*headers: tuple[bytes, bytes], method: str = "POST", target: str = 
     return result
 
 
-def refused(*headers: tuple[bytes, bytes], method: str = "POST", target: str = "/v1/x") -> Refusal:
+def refused(*headers: tuple[bytes, bytes], method: str = "POST", target: str = "/v1/x") -> VaultRefusal:
     result = screen(method, target, headers)
-    assert isinstance(result, Refusal), result
+    assert isinstance(result, VaultRefusal), result
     return result
 
 
@@ -108,7 +108,7 @@ def test_the_placement_follows_the_credential_s_type() -> None:
 def test_a_credential_that_no_header_can_carry_is_refused(secret: str) -> None:
     head = accepted((b"x-api-key", TOKEN.encode()))
     result = swap(head, head.presented[0], BEARER, {"key": secret})
-    assert isinstance(result, Refusal) and result.status == 502 and result.reason == "credential_unusable"
+    assert isinstance(result, VaultRefusal) and result.status == 502 and result.reason == "credential_unusable"
 
 
 @pytest.mark.attack(id="HTTP-9")
@@ -122,7 +122,7 @@ def test_a_credential_that_no_header_can_carry_is_refused(secret: str) -> None:
 def test_a_token_elsewhere_is_refused(target: str, extra: tuple[tuple[bytes, bytes], ...], reason: str) -> None:
     head = accepted((b"x-api-key", TOKEN.encode()), *extra, target=target)
     result = swap(head, head.presented[0], BEARER, {"key": SECRET})
-    assert isinstance(result, Refusal) and (result.status, result.reason) == (403, reason)
+    assert isinstance(result, VaultRefusal) and (result.status, result.reason) == (403, reason)
 
 
 @pytest.mark.parametrize("target", ["/v1?access_token=x", "/?API_KEY=1", "/?a=b&x-amz-signature=1", "/?%61pi_key=x"])
@@ -135,7 +135,7 @@ def test_google_s_own_name_for_a_key_in_the_query_is_refused_where_the_key_is_go
     for target in ("/v1beta/models?key=AIza-other", "/v1?a&%24key=AIza-other", "/v1?KEY=x"):
         head = accepted((b"x-goog-api-key", TOKEN.encode()), target=target)
         result = swap(head, head.presented[0], route(header="x-goog-api-key"), {"key": SECRET})
-        assert isinstance(result, Refusal) and result.reason == "credential_in_url"
+        assert isinstance(result, VaultRefusal) and result.reason == "credential_in_url"
         assert sent(head, KEY).target == target
 
 
@@ -206,7 +206,7 @@ def test_a_websocket_handshake_is_recognized_and_its_key_protocols_dropped() -> 
 @example("/%2e%2E/x")
 def test_an_accepted_target_is_sent_unchanged_under_its_upstream(target: str) -> None:
     result = screen("GET", target, (HOST, (b"x-api-key", TOKEN.encode())))
-    if isinstance(result, Refusal):
+    if isinstance(result, VaultRefusal):
         assert 400 <= result.status < 500 and json.loads(result.body())
         return
     request = sent(result)
@@ -223,10 +223,10 @@ values = st.binary(max_size=30) | st.sampled_from([TOKEN.encode(), b"Bearer " + 
 @given(st.sampled_from(["GET", "POST", "TRACE"]), st.lists(st.tuples(names, values), max_size=8))
 def test_any_head_is_screened_to_clean_headers_or_refused(method: str, headers: list[tuple[bytes, bytes]]) -> None:
     result = screen(method, "/x", [HOST, *headers])
-    if isinstance(result, Refusal):
+    if isinstance(result, VaultRefusal):
         return
     outcome = swap(result, Presented(TOKEN), KEY, {"key": SECRET})
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, VaultRefusal):
         assert SECRET not in outcome.message
         return
     plain = [name.lower() for name, _ in outcome.headers]

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 from terok_sandbox.shield.live_store import LiveState, save_live
 from terok_sandbox.values.posture import LIVE_FILE
-from terok_sandbox.vault import encodings, websocket
+from terok_sandbox.vault import scrub as encodings
+from terok_sandbox.vault import websocket
 from terok_sandbox.vault.frames import MAX_PIECES, PING, frame
 from terok_sandbox.vault.websocket import accept
 
@@ -87,7 +88,7 @@ async def test_a_quarantine_ends_the_search_of_a_bomb(
         return len(data)
 
     monkeypatch.setattr(encodings.Scrubber, "feed", turns.counting(encodings.Scrubber.feed, begun))
-    monkeypatch.setattr("terok_sandbox.vault.leg.SWEEP_SECONDS", 0.001)
+    monkeypatch.setattr("terok_sandbox.vault.stream.SWEEP_SECONDS", 0.001)
     provider.handler = handler
     request = f"GET /bomb HTTP/1.1\r\nHost: localhost\r\nx-api-key: {vault.token}\r\n\r\n"
     with suppress(ConnectionError):

@@ -13,10 +13,10 @@ import trustme
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.dial import endpoint, environment_proxy
-from terok_sandbox.vault.leg import Watch
+from terok_sandbox.vault.host_proxy import environment_proxy
+from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.swap import UpstreamRequest
-from terok_sandbox.vault.upstream import UpstreamClient, failure
+from terok_sandbox.vault.upstream import UpstreamClient, endpoint, failure
 from terok_util.process import run_async
 
 from .conftest import SECRET
@@ -91,11 +91,11 @@ _FETCH = """
 import asyncio, sys
 from terok_sandbox.vault.swap import UpstreamRequest
 from terok_sandbox.vault.upstream import UpstreamClient, failure
-from terok_sandbox.vault.leg import Watch
+from terok_sandbox.vault.stream import Deadlines
 
 async def main():
-    watch = Watch()
-    client = UpstreamClient(watch)
+    deadlines = Deadlines()
+    client = UpstreamClient(deadlines)
     try:
         answer = await client.send(UpstreamRequest("GET", "/", (), sys.argv[1], ""), None, None)
         print(answer.head.status)
@@ -103,7 +103,7 @@ async def main():
     except Exception as exc:
         print(failure(exc).reason)
     client.close()
-    watch.stop()
+    deadlines.stop()
 
 asyncio.run(main())
 """
@@ -126,10 +126,10 @@ async def test_what_a_proxy_says_before_tls_is_not_the_provider_s_answer(monkeyp
             await writer.drain()
         writer.close()
 
-    server, watch = await asyncio.start_server(forge, "127.0.0.1", 0), Watch()
+    server, deadlines = await asyncio.start_server(forge, "127.0.0.1", 0), Deadlines()
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     monkeypatch.delenv("no_proxy", raising=False)
-    client = UpstreamClient(watch)
+    client = UpstreamClient(deadlines)
     client._pool._tls = ours
     for more, expected in ((b"", "honest"), (answer + b"forged", "upstream_proxy")):  # noqa: B007 - the proxy says it
         endpoint.cache_clear()
@@ -142,5 +142,5 @@ async def test_what_a_proxy_says_before_tls_is_not_the_provider_s_answer(monkeyp
         assert body == expected
     endpoint.cache_clear()
     client.close()
-    watch.stop()
+    deadlines.stop()
     server.close()

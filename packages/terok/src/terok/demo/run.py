@@ -23,7 +23,6 @@ from terok.integrations.executor import (
     AgentRoster,
     AgentRunner,
     store_api_key,
-    write_routes,
 )
 from terok.integrations.sandbox import SandboxConfig, open_vault, project_dir
 from terok.stub import Pause, Script, running_stub
@@ -133,7 +132,7 @@ def _every_protocol(url: str) -> dict[str, str]:
 
 
 def _store_key(config: SandboxConfig, provider: Provider, key: str, stack: ExitStack) -> None:
-    store_api_key(config, provider, key, CREDENTIAL_SET)
+    store_api_key(provider, key, CREDENTIAL_SET, config=config)
 
     def forget() -> None:
         with suppress(TerokError), open_vault(config) as database:
@@ -144,7 +143,7 @@ def _store_key(config: SandboxConfig, provider: Provider, key: str, stack: ExitS
 
 def _restore_routes(config: SandboxConfig) -> None:
     with suppress(TerokError):
-        write_routes(config.routes_path, AgentRoster.load().providers)
+        AgentRoster.load().ensure_vault_routes(config)
 
 
 @contextmanager

@@ -15,4 +15,3 @@ with lazy_imports(globals()):
     from terok_executor import load_record as load_record
     from terok_executor import store_api_key as store_api_key
     from terok_executor import task_dir as task_dir
-    from terok_executor import write_routes as write_routes

@@ -10,14 +10,23 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.gate.errors import GateError
-from terok_sandbox.gate.inspect.objects import SUBMODULE, SYMLINK, Change, Commit, Reader, TooMuch, tree_names, whole
+from terok_sandbox.gate.inspect.objects import (
+    SUBMODULE,
+    SYMLINK,
+    Change,
+    Commit,
+    Objects,
+    PushTooLarge,
+    tree_names,
+    whole,
+)
 from terok_sandbox.gate.inspect.paths import (
     autorun_rule,
+    check_length,
+    check_path,
     collisions,
     folded,
     git_name,
-    judge_length,
-    judge_path,
     leaves_tree,
 )
 from terok_sandbox.gate.inspect.policy import Finding, InspectionLimits
@@ -32,13 +41,13 @@ _ENTRY: Final = 100
 """Bytes that Python uses for each object held, beside what the object itself says of its size."""
 
 
-class StopLooking(Exception):
-    """A finding is refused already, and examining the rest could cost too much."""
+class InspectionStopped(Exception):
+    """What was found is refused, and looking at the rest could cost more than it may."""
 
 
 @dataclass(slots=True)
-class Brought:
-    """The contents of a push, up to its limits.
+class PushedChanges:
+    """What a push brings, up to its limits.
 
     `added` are new names, by the directory they are in: no more than `MAX_DIRECTORIES` of those, then `crowded`
     is set. `for_git` are the objects of files that git itself reads. What is held takes less than two thirds of
@@ -58,24 +67,24 @@ class Brought:
     _judged: set[tuple[str, bool]] = field(default_factory=set)
     _held: int = 0
 
-    def take(self, entry: Commit | Change) -> None:
+    def add(self, entry: Commit | Change) -> None:
         """Judge and keep a commit or a change."""
         if isinstance(entry, Commit):
             self.commits.append(entry.oid)
             if len(self.commits) > self.limits.commits:
-                raise TooMuch("commits")
+                raise PushTooLarge("commits")
             if entry.merge:
                 self.merges.append(entry.oid)
         elif not entry.removed:
             self._changes += 1
             if self._changes > self.limits.changes:
-                raise TooMuch("changes")
+                raise PushTooLarge("changes")
             self._judge(entry)
             if entry.mode != SUBMODULE:
                 self._keep(entry)
-            self.join(entry)
+            self.add_name(entry)
 
-    def join(self, entry: Commit | Change) -> None:
+    def add_name(self, entry: Commit | Change) -> None:
         """Note a new name, and each directory above it that may be new as well."""
         if not isinstance(entry, Change) or not entry.added or "\n" in entry.path:
             return
@@ -109,10 +118,10 @@ class Brought:
         if (change.path, link) not in self._judged:
             if len(self._judged) >= _JUDGED:
                 self._judged.clear()
-            if self.found.add(judge_length(change.path), change.commit):
-                raise StopLooking
+            if self.found.add(check_length(change.path), change.commit):
+                raise InspectionStopped
             self._judged.add((change.path, link))
-            self.found.add(judge_path(change.path, link=link), change.commit)
+            self.found.add(check_path(change.path, link=link), change.commit)
             if max(map(len, change.path.split("/"))) >= SHORTEST:
                 for secret in find_secrets("", change.path.encode("utf-8", "surrogateescape")):
                     self.found.add([Finding("secret", "", f"{secret.detail} in a path")], change.commit)
@@ -132,7 +141,7 @@ class Brought:
     def _hold(self, size: int) -> None:
         self._held += size
         if self._held > self.memory * 2 // 3:
-            raise TooMuch("bytes in names of files")
+            raise PushTooLarge("bytes in names of files")
 
 
 def is_for_git(change: Change) -> bool:
@@ -159,7 +168,7 @@ _BUILT_IN: Final = frozenset(
 )
 
 
-def judge_attributes(path: str, content: bytes) -> Iterator[Finding]:
+def check_attributes(path: str, content: bytes) -> Iterator[Finding]:
     """Yield each line of a `.gitattributes` that names a filter, diff or merge program."""
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.lstrip(b" \t\r").startswith(b"#"):
@@ -170,7 +179,7 @@ def judge_attributes(path: str, content: bytes) -> Iterator[Finding]:
                 yield Finding("attributes-filter", path, said, number)
 
 
-def judge_hidden(path: str, mode: str, content: bytes) -> Iterator[Finding]:
+def check_hidden(path: str, mode: str, content: bytes) -> Iterator[Finding]:
     """Yield a file that a patch does not show, and say what it is."""
     if b"\0" not in content[:_LOOKED_AT]:
         return
@@ -192,19 +201,19 @@ _MAX_MESSAGE: Final = 4 * _MIB
 _MAX_MESSAGES: Final = 128 * _MIB
 
 
-def judge_contents(read: Reader, brought: Brought, tips: list[str], tags: list[str], found: Findings) -> None:
+def check_contents(objects: Objects, brought: PushedChanges, tips: list[str], tags: list[str], found: Findings) -> None:
     """Read what a push brings and judge it; in the trees of `tips`, names that may collide."""
     contents = _Contents(found, brought, _trees(tips, brought, found), [*brought.commits, *tags], brought.objects())
     names = [f"{tip}^{{commit}}:{directory}" for tip, directory in contents.trees]
     names += contents.notes
     names += (oid for oid, _, _ in contents.files)
     if names:
-        read(names, whole(contents.wanted, contents.judge))
+        objects.read(names, whole(contents.wanted, contents.judge))
     if contents.left_out:
         found.add([Finding("not-scanned", "", f"{contents.left_out} files")])
 
 
-def _trees(tips: list[str], brought: Brought, found: Findings) -> list[tuple[str, str]]:
+def _trees(tips: list[str], brought: PushedChanges, found: Findings) -> list[tuple[str, str]]:
     """Return the directories of each tip in which a new name may collide with another."""
     trees: list[tuple[str, str]] = []
     room, crowded = _MAX_TREE_NAMES, brought.crowded
@@ -227,7 +236,7 @@ class _Contents:
     """
 
     found: Findings
-    brought: Brought
+    brought: PushedChanges
     trees: list[tuple[str, str]]
     notes: list[str]
     files: list[tuple[str, int, int]]
@@ -244,7 +253,7 @@ class _Contents:
         if number < len(self.trees) + len(self.notes):
             self.read += size
             if size > _MAX_MESSAGE or self.read > _MAX_MESSAGES:
-                raise TooMuch("bytes in messages")
+                raise PushTooLarge("bytes in messages")
             return True
         return self._wants_file(number - len(self.trees) - len(self.notes), size)
 
@@ -253,11 +262,11 @@ class _Contents:
         at = number - len(self.trees)
         if at < 0:
             tip, directory = self.trees[number]
-            self._judge_names(directory, content, len(tip) // 2)
+            self._check_names(directory, content, len(tip) // 2)
         elif at < len(self.notes):
-            self.found.add(_judge_note(content), self.notes[at])
+            self.found.add(_check_note(content), self.notes[at])
         else:
-            self._judge_file(at - len(self.notes), content)
+            self._check_file(at - len(self.notes), content)
 
     def _wants_tree(self, number: int, size: int) -> bool:
         directory = self.trees[number][1]
@@ -268,7 +277,7 @@ class _Contents:
             self.found.add([Finding("not-scanned", "", "too many new directories to compare all names")])
         return 0 <= size <= _MAX_TREE and self.read <= _MAX_TREES
 
-    def _judge_names(self, directory: str, raw: bytes, oid_bytes: int) -> None:
+    def _check_names(self, directory: str, raw: bytes, oid_bytes: int) -> None:
         added = self.brought.added[directory]
         try:
             names = tree_names(raw, oid_bytes)
@@ -284,22 +293,22 @@ class _Contents:
         limits = self.found.policy.limits
         if size > min(_MAX_LINK, limits.large_file_bytes, limits.file_bytes):
             for change in self.brought.files(first, end):
-                self.found.add(_judge_size(change, size, limits), change.commit)
+                self.found.add(_check_size(change, size, limits), change.commit)
         if size <= limits.scanned_file_bytes and self.scanned + size <= limits.scanned_bytes:
             self.scanned += size
             return True
         self.left_out += 1
         return size <= _MAX_GIT_FILE and oid in self.brought.for_git
 
-    def _judge_file(self, number: int, content: bytes) -> None:
+    def _check_file(self, number: int, content: bytes) -> None:
         oid, first, end = self.files[number]
         secrets = list(find_secrets("", content))
         if secrets or b"\0" in content or oid in self.brought.for_git:
             for change in self.brought.files(first, end):
-                self.found.add(_judge_file(change, content, secrets), change.commit)
+                self.found.add(_check_file(change, content, secrets), change.commit)
 
 
-def _judge_note(content: bytes) -> Iterator[Finding]:
+def _check_note(content: bytes) -> Iterator[Finding]:
     """Judge a commit or an annotated tag as it is stored."""
     if content.startswith(b"object ") and b"\ntype tag\n" in content[:200]:
         yield Finding("ref-target", "", "a tag of another tag")
@@ -307,7 +316,7 @@ def _judge_note(content: bytes) -> Iterator[Finding]:
         yield Finding("secret", "", f"{secret.detail} in a commit or tag")
 
 
-def _judge_size(change: Change, size: int, limits: InspectionLimits) -> Iterator[Finding]:
+def _check_size(change: Change, size: int, limits: InspectionLimits) -> Iterator[Finding]:
     told = f"{size / _MIB:.0f} MiB"
     if change.mode == SYMLINK and size > _MAX_LINK:
         yield Finding("symlink-escape", change.path, "a target of more than 4096 bytes")
@@ -319,12 +328,12 @@ def _judge_size(change: Change, size: int, limits: InspectionLimits) -> Iterator
         yield Finding("large-file", change.path, told)
 
 
-def _judge_file(change: Change, content: bytes, secrets: list[Finding]) -> Iterator[Finding]:
+def _check_file(change: Change, content: bytes, secrets: list[Finding]) -> Iterator[Finding]:
     if change.mode == SYMLINK:
         target = content.decode("utf-8", "surrogateescape")
         if leaves_tree(change.path, target):
             yield Finding("symlink-escape", change.path, f"leads to {target[:200]}")
     elif is_for_git(change):
-        yield from judge_attributes(change.path, content)
-    yield from judge_hidden(change.path, change.mode, content)
+        yield from check_attributes(change.path, content)
+    yield from check_hidden(change.path, change.mode, content)
     yield from (replace(secret, path=change.path) for secret in secrets)

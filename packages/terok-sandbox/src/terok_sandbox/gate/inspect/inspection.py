@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from terok_sandbox.gate.errors import GitFailed
-from terok_sandbox.gate.inspect.contents import Brought, StopLooking, judge_contents
-from terok_sandbox.gate.inspect.objects import Objects, TooMuch
+from terok_sandbox.gate.inspect.contents import InspectionStopped, PushedChanges, check_contents
+from terok_sandbox.gate.inspect.objects import Objects, PushTooLarge
 from terok_sandbox.gate.inspect.policy import Finding, InspectionPolicy
 from terok_sandbox.gate.inspect.report import Findings, Report
 
@@ -17,7 +17,7 @@ _NO_MEMORY: Final = "ut of memory"  # git's last words begin with a letter of ei
 def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy, tags: Iterable[str] = ()) -> Report:
     """Inspect all commits that `tips` would bring into a mirror. Blocks; bounded by the policy's limits.
 
-    `tags` are the ones among them that tags name: git itself sees to it that a branch names a commit.
+    `tags` are those of them that tags name; git itself ensures that a branch names a commit.
     """
     wanted, tagged = sorted(set(tips)), sorted(set(tags))
     found = Findings(policy)
@@ -35,27 +35,26 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
 
 
 def inspect_range(objects: Objects, tip: str, base: str | None, policy: InspectionPolicy) -> Report:
-    """Inspect the commits of `tip` that `base` (None: nothing) has not."""
+    """Inspect the commits that are in `tip` and not in `base` (None: all)."""
     return _inspect(objects, [tip], [base] if base else [], Findings(policy), [])
 
 
 def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: Findings, tags: list[str]) -> Report:
     limits = found.policy.limits
-    brought = Brought(found, limits, objects.allowed.memory)
+    brought = PushedChanges(found, limits, objects.limits.memory)
     try:
-        with objects.reader() as read:
-            objects.new_commits(tips, known, brought.take)
-            if brought.merges:
-                objects.joined(brought.merges, brought.join)
-            plain = not found.refuses("path-name")
-            judge_contents(read, brought, tips if plain else [], tags, found)
-    except StopLooking:
-        pass  # what was found is refused, and what is left could cost anything
-    except TooMuch as error:
+        objects.new_commits(tips, known, brought.add)
+        if brought.merges:
+            objects.merges(brought.merges, brought.add_name)
+        plain = not found.refuses("path-name")
+        check_contents(objects, brought, tips if plain else [], tags, found)
+    except InspectionStopped:
+        pass  # a finding refuses the push already, and the rest could cost any amount of work
+    except PushTooLarge as error:
         found.refuse(Finding("push-size", "", f"too many {error.message} for one push; push them in parts"))
     except GitFailed as error:
         if _NO_MEMORY not in error.message:
             raise
-        most = objects.allowed.memory // 1024 // 1024
+        most = objects.limits.memory // 1024 // 1024
         found.refuse(Finding("push-size", "", f"git needs more than {most} MiB of memory to describe a commit"))
     return found.report(len(brought.commits))

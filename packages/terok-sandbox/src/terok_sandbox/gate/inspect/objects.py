@@ -1,7 +1,7 @@
-"""Ask git about objects, also about pushed ones that are still in quarantine, and read what it says as it comes.
+"""Ask git about objects, also pushed ones in quarantine, and parse its output as it comes, within limits.
 
-A few bytes of a pack can describe a file, a message or a tree of any size, so what is asked for says nothing about what
-git may use: that depends on how many bytes there really are. A container can only raise it by filling the disk, which
+A few bytes of a pack can describe a file, a message or a tree of any size, so the size of a request does not say what
+git may use. That depends on how many bytes there really are: a container can only raise it by filling the disk, which
 has limits of its own.
 """
 
@@ -22,6 +22,19 @@ from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
 if TYPE_CHECKING:
     from terok_util.process import Process
 
+SYMLINK: Final = "120000"
+SUBMODULE: Final = "160000"
+MAX_FIELD: Final = 128 * 1024
+"""Bytes of a path, or of what precedes it, which includes the ids of a commit's parents."""
+
+_NOTHING: Final = "000000"
+_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
+_STRANGE: Final = "git described the changes in a form that is not understood"
+_TIMEOUT: Final = 300.0
+_CONFIG: Final = {"core.bigFileThreshold": "32m"}  # git streams bigger files
+_LOG: Final = ("log", "-z", "--root", "--raw", "--no-abbrev", "--format=%H %P")
+_NEW: Final = (*_LOG, "-c", "--stdin", "--not", "--all")
+_READ: Final = ("cat-file", "--batch")
 _MIB: Final = 1024 * 1024
 _LEAST_MEMORY: Final = 256 * _MIB
 _MOST_MEMORY: Final = 2 * 1024 * _MIB
@@ -32,25 +45,25 @@ _BYTES_PER_SECOND: Final = 4 * _MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """The memory (bytes) and processor time (seconds) of each process."""
+class ProcessLimits:
+    """Bytes that a process may allocate, and seconds of a processor that it may use."""
 
     memory: int
     seconds: int
 
 
-def allowance(held: int | None, most_memory: int = _MOST_MEMORY) -> Allowance:
-    """Return the allowance for `held` bytes of packed objects; None stands for more than were counted."""
-    if held is None:
-        return Allowance(most_memory, _MOST_SECONDS)
-    memory = min(_LEAST_MEMORY + _MEMORY_PER_BYTE * held, most_memory)
-    return Allowance(memory, min(_LEAST_SECONDS + held // _BYTES_PER_SECOND, _MOST_SECONDS))
+def process_limits(size: int | None, most_memory: int = _MOST_MEMORY) -> ProcessLimits:
+    """Return the limits for `size` bytes of packed objects; None stands for more than were counted."""
+    if size is None:
+        return ProcessLimits(most_memory, _MOST_SECONDS)
+    memory = min(_LEAST_MEMORY + _MEMORY_PER_BYTE * size, most_memory)
+    return ProcessLimits(memory, min(_LEAST_SECONDS + size // _BYTES_PER_SECOND, _MOST_SECONDS))
 
 
-def held_bytes(mirror: Path, quarantine: Path | None = None) -> int:
+def stored_bytes(mirror: Path, quarantine: Path | None = None) -> int:
     """Return the size of a mirror's packs, and of what a push has brought into its `quarantine`."""
-    found = _size(f"{mirror}/objects/pack", ".pack")
-    return found if quarantine is None else found + _size(str(quarantine))
+    packs = _size(f"{mirror}/objects/pack", ".pack")
+    return packs if quarantine is None else packs + _size(str(quarantine))
 
 
 def _size(directory: str, suffix: str = "") -> int:
@@ -62,19 +75,7 @@ def _size(directory: str, suffix: str = "") -> int:
     )
 
 
-SYMLINK: Final = "120000"
-SUBMODULE: Final = "160000"
-NOTHING: Final = "000000"
-
-FORMAT: Final = "%H %P"
-MAX_FIELD: Final = 128 * 1024
-"""Bytes of a path, and of what precedes it: the names of a commit's parents are among it."""
-
-_COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
-_STRANGE: Final = "git described the changes in a form that is not understood"
-
-
-class TooMuch(GateError):
+class PushTooLarge(GateError):
     """A push brings more than it may of something."""
 
 
@@ -99,19 +100,19 @@ class Change:
     @property
     def removed(self) -> bool:
         """Whether the path is gone afterwards."""
-        return self.mode == NOTHING
+        return self.mode == _NOTHING
 
     @property
     def added(self) -> bool:
         """Whether no parent had the path."""
-        return not self.removed and all(mode == NOTHING for mode in self.before)
+        return not self.removed and all(mode == _NOTHING for mode in self.before)
 
 
 class ChangeReader:
     """Hands each commit to `take`, then its changes.
 
-    `GateError` when the bytes are not such an output, `TooMuch` for a path that is longer than `MAX_FIELD`, before it
-    was read whole.
+    `GateError` for an output that is not understood, `PushTooLarge` for a path longer than `MAX_FIELD`, before it was
+    read whole.
     """
 
     def __init__(self, take: Callable[[Commit | Change], None]) -> None:
@@ -121,20 +122,20 @@ class ChangeReader:
         self._change = b""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Parse the next bytes."""
         *fields, self._rest = (self._rest + data).split(b"\0")
         for field in fields:
             self._read(field)
         self._bound(self._rest)
 
-    def end(self) -> None:
-        """Say that there are no more."""
+    def close(self) -> None:
+        """Check that the output is complete."""
         if self._rest or self._change:
             raise GateError(_STRANGE)
 
     def _bound(self, field: bytes) -> None:
         if len(field) > MAX_FIELD:
-            raise TooMuch("characters in a path" if self._change else "parents of a commit")
+            raise PushTooLarge("characters in a path" if self._change else "parents of a commit")
 
     def _read(self, field: bytes) -> None:
         self._bound(field)
@@ -162,15 +163,6 @@ def _change(commit: str, field: bytes, path: bytes) -> Change:
     return Change(commit, path.decode("utf-8", "surrogateescape"), modes[:-1], modes[-1], oid)
 
 
-_TIMEOUT: Final = 300.0
-_CONFIG: Final = {"core.bigFileThreshold": "32m"}  # git streams what is bigger
-_LOG: Final = ("log", "-z", "--root", "--raw", "--no-abbrev", f"--format={FORMAT}")
-_NEW: Final = (*_LOG, "-c", "--stdin", "--not", "--all")
-_READ: Final = ("cat-file", "--batch")
-
-Reader = Callable[[Iterable[str], Callable[[int, int, bytes], None]], None]
-
-
 class Objects:
     """The objects of a mirror, and of a push's `quarantine` (a directory below the mirror's objects)."""
 
@@ -180,19 +172,16 @@ class Objects:
         self._started: dict[tuple[str, ...], Process] = {}
 
     @cached_property
-    def allowed(self) -> Allowance:
-        """The limits of git.
-
-        It holds all changes of a commit before it tells of one, and few trees can stand for any number of files.
-        """
-        return allowance(held_bytes(self.mirror, self._quarantine))
+    def limits(self) -> ProcessLimits:
+        """What git may use: it holds all changes of a commit in memory, and few trees can stand for many files."""
+        return process_limits(stored_bytes(self.mirror, self._quarantine))
 
     @classmethod
     @contextmanager
-    def ahead(cls, mirror: Path) -> Iterator[Objects]:
-        """Yield the objects of a push whose quarantine is not known yet, see `found_in`; git starts at once."""
+    def started_early(cls, mirror: Path) -> Iterator[Objects]:
+        """Yield the objects of a push whose quarantine is not known yet, see `set_quarantine`; git starts at once."""
         objects = cls(mirror)
-        # Git looks for other object directories when it is first asked for an object, which is after `found_in`.
+        # Git looks for other object directories when it is first asked for an object, which is after `set_quarantine`.
         link = objects._seen_as = mirror / f"quarantine.{os.getpid()}"
         link.unlink(missing_ok=True)
         try:
@@ -204,7 +193,7 @@ class Objects:
                 discard_git(git)
             link.unlink(missing_ok=True)
 
-    def found_in(self, quarantine: Path | None) -> None:
+    def set_quarantine(self, quarantine: Path | None) -> None:
         """Say where the objects of the push lie (None: it brings none)."""
         assert self._seen_as is not None
         self._seen_as.symlink_to(quarantine or self.mirror / "objects")
@@ -221,49 +210,32 @@ class Objects:
         words = _NEW if known is None else _NEW[: _NEW.index("--not")]
         self._log(words, [*tips, *(f"^{oid}" for oid in known or ())], take)
 
-    def joined(self, merges: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
+    def merges(self, oids: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         """Hand over merges, each followed by what it changes as seen from its first parent."""
-        self._log((*_LOG, "--no-walk=unsorted", "--diff-merges=first-parent", "--stdin"), merges, take)
+        self._log((*_LOG, "--no-walk=unsorted", "--diff-merges=first-parent", "--stdin"), oids, take)
 
     def _log(self, words: tuple[str, ...], names: Iterable[str], take: Callable[[Commit | Change], None]) -> None:
         reader = ChangeReader(take)
         self._git(words, names, reader.feed)
-        reader.end()
+        reader.close()
 
     def kinds(self, names: Iterable[str]) -> list[str]:
         """Return the kind of each object named (any extended name without line feeds), in order."""
-        told = bytearray()
-        self._git(("cat-file", "--batch-check=%(objecttype)"), names, told.extend)
-        return told.decode("utf-8", "replace").split("\n")[:-1]  # of what does not exist git says that it is missing
-
-    @contextmanager
-    def reader(self) -> Iterator[Reader]:
-        """Yield what hands over the content of objects, once: of each one named, in pieces, whatever its size.
-
-        Git starts at once, so that it is ready when the caller knows the names. `take` gets the number of the name
-        (from 0), the object's size (bytes; -1: there is no such object) and a piece; an object without content has one
-        empty piece. `GateError` when git ends too early; an exception of `take` ends git and passes through.
-        """
-        if _READ not in self._started:
-            self._started[_READ] = self._start(_READ)
-
-        def read(names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
-            cutter = Cutter(take)
-            wanted = list(names)
-            self._git(_READ, wanted, cutter.feed, timeout=2 * _TIMEOUT)
-            if cutter.ended != len(wanted):
-                raise GateError("git ended in the middle of an object")
-
-        try:
-            yield read
-        finally:
-            if git := self._started.pop(_READ, None):
-                discard_git(git)
+        output = bytearray()
+        self._git(("cat-file", "--batch-check=%(objecttype)"), names, output.extend)
+        return output.decode("utf-8", "replace").split("\n")[:-1]  # git writes "NAME missing" for one that is missing
 
     def read(self, names: Iterable[str], take: Callable[[int, int, bytes], None]) -> None:
-        """Hand over the content of each object named, see `reader`."""
-        with self.reader() as read:
-            read(names, take)
+        """Hand over the content of each object named, in pieces, whatever its size.
+
+        `take` gets the number of the name (from 0), the object's size (bytes; -1 for a missing object) and a piece; an
+        object without content has one empty piece. An exception of `take` ends git and passes through.
+        """
+        parser = ObjectParser(take)
+        wanted = list(names)
+        self._git(_READ, wanted, parser.feed, timeout=2 * _TIMEOUT)
+        if parser.ended != len(wanted):
+            raise GateError("git ended in the middle of an object")
 
     def _start(self, words: tuple[str, ...]) -> Process:
         return start_git(*words, git_dir=self.mirror, objects=self._seen_as, config=_CONFIG)
@@ -277,12 +249,12 @@ class Objects:
     ) -> None:
         git = self._started.pop(words, None) or self._start(words)
         data = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
-        finish_git(words[0], git, data, sink, timeout=timeout, memory=self.allowed.memory)
+        finish_git(words[0], git, data, sink, timeout=timeout, memory=self.limits.memory)
 
 
 def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]) -> Callable[[int, int, bytes], None]:
-    """Return what takes objects in pieces and hands over the whole of each that is `wanted` by number and size."""
-    held = bytearray()
+    """Return a callback for `Objects.read` that hands over whole objects, those `wanted` by number and size."""
+    content = bytearray()
     last, keep = -1, False
 
     def collect(number: int, size: int, piece: bytes) -> None:
@@ -290,16 +262,16 @@ def whole(wanted: Callable[[int, int], bool], take: Callable[[int, bytes], None]
         if number != last:
             last, keep = number, wanted(number, size)
         if keep:
-            held.extend(piece)
-            if len(held) == size:
-                take(number, bytes(held))
-                held.clear()
+            content.extend(piece)
+            if len(content) == size:
+                take(number, bytes(content))
+                content.clear()
 
     return collect
 
 
-class Cutter:
-    """Cuts what `git cat-file --batch` writes into pieces, see `Objects.read`; `ended` counts the objects."""
+class ObjectParser:
+    """Parses the output of `git cat-file --batch`, see `Objects.read`; `ended` counts the objects."""
 
     def __init__(self, take: Callable[[int, int, bytes], None]) -> None:
         self._take = take
@@ -309,7 +281,7 @@ class Cutter:
         self._head = b""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the output."""
+        """Parse the next bytes of the output."""
         at = 0
         while at < len(data):
             if self._left:

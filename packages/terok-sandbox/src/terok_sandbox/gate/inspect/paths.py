@@ -61,14 +61,14 @@ _BY_GLOB: Final = re.compile(
 _BY_PLACE: Final = {rule: re.compile("|".join(patterns)) for rule, patterns in _DATA["places"].items()}
 
 
-def judge_length(path: str) -> Iterator[Finding]:
+def check_length(path: str) -> Iterator[Finding]:
     """Yield a path that is longer or deeper than file systems bear; nothing else should be asked of it."""
     raw = path.encode("utf-8", "surrogateescape")
     if len(raw) > MAX_PATH or raw.count(b"/") >= MAX_DEPTH or _LONG_NAME.search(raw):
         yield Finding("path-length", path[:MAX_PATH])
 
 
-def judge_path(path: str, *, link: bool = False) -> Iterator[Finding]:
+def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
     """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself.
 
     A symbolic `link` is taken for the directory that it may lead to.

@@ -15,7 +15,7 @@ _ENCRYPTED: Final = frozenset({0xFE0D, 0xFFCE})
 
 
 class HelloError(Exception):
-    """The bytes are no TLS client hello."""
+    """The bytes are not a TLS client hello."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """The proxy may go there, but there is no way."""
+    """The proxy may go there, but cannot."""
 
 
 @dataclass(frozen=True, slots=True)

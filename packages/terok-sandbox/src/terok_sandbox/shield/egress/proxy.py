@@ -14,7 +14,7 @@ from terok_util.streams import send_at_once
 
 from terok_sandbox.errors import AuditError
 from terok_sandbox.http1.body import LAST_CHUNK, chunk, request_body
-from terok_sandbox.http1.head import WireError
+from terok_sandbox.http1.head import HttpSyntaxError
 from terok_sandbox.shield.egress.client_hello import Hello, HelloError, read_hello
 from terok_sandbox.shield.egress.judge import EgressDecision, HostUsage, Judge, Refused, Unreachable
 from terok_sandbox.shield.egress.request import BadProxyRequest, Head, parse_head, split_head
@@ -225,7 +225,7 @@ class EgressProxy:
         while body is not None:
             try:
                 content, _ = body.feed(data)
-            except WireError as error:
+            except HttpSyntaxError as error:
                 raise ConnectionAbortedError(str(error)) from error
             if content:
                 if not self._usage.count_bytes(head.host, len(content), up=True):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
-from terok_sandbox.http1.head import RequestHead, WireError, lower_name, read_request
+from terok_sandbox.http1.head import HttpSyntaxError, RequestHead, lower_name, read_request
 from terok_sandbox.shield.policy.names import folded
 
 MAX_HEAD: Final = 64 * 1024
@@ -63,7 +63,7 @@ def parse_head(head: bytes) -> Head:
     try:
         request = read_request(head, obs_text=True)
         names = [lower_name(name) for name, _ in request.fields]
-    except WireError as error:
+    except HttpSyntaxError as error:
         raise BadProxyRequest(400, str(error)) from error
     if len(names) > MAX_HEADERS:
         raise BadProxyRequest(431, "too many headers")
@@ -126,7 +126,7 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
         raise BadProxyRequest(400, "a malformed host and port")
     port = int(match[3]) if match[3] is not None else default or 0
     if not 0 < port < 65536:
-        raise BadProxyRequest(400, "there is no such port")
+        raise BadProxyRequest(400, "invalid port: use 1 to 65535")
     if match[1]:
         try:
             return str(IPv6Address(match[1].decode())), port  # the one spelling of an address that is metered

@@ -1,4 +1,4 @@
-"""Which addresses nothing opens, which only an override opens, and what hides inside an IPv6 address."""
+"""Addresses that nothing opens, addresses that only an override opens, and IPv4 addresses inside IPv6 ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def parse_address(text: str) -> Address:
         return ip_address(text)
     except ValueError:
         raise SpellingError(
-            f"invalid IP address {text[:64]!r}", hint="write it like 192.0.2.7 or 2001:db8::7"
+            f"not a canonical IP address: {text[:64]!r}", hint="write it like 192.0.2.7 or 2001:db8::7"
         ) from None
 
 
@@ -70,11 +70,11 @@ def parse_network(text: str) -> Network:
     if not slash:
         return ip_network(address)
     if not (length.isascii() and length.isdigit() and str(int(length[:4])) == length):
-        raise SpellingError(f"{text[:64]!r} has no decimal prefix length", hint="write a CIDR like 192.0.2.0/24")
+        raise SpellingError(f"invalid prefix length in {text[:64]!r}", hint="write a CIDR like 192.0.2.0/24")
     try:
         return ip_network(text)
     except ValueError as error:
-        raise SpellingError(f"invalid network {text[:64]!r}: {error}", hint="write a CIDR like 192.0.2.0/24") from None
+        raise SpellingError(f"not a network: {text[:64]!r}: {error}", hint="write a CIDR like 192.0.2.0/24") from None
 
 
 def judged_as(address: Address) -> Address:

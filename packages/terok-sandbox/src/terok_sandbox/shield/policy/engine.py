@@ -12,20 +12,16 @@ allowed name cannot lead to an address that is closed.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_sandbox.shield.errors import SpellingError
-from terok_sandbox.shield.policy.addresses import floor_reason, is_private, judged_as, parse_address
+from terok_sandbox.shield.policy.addresses import Address, floor_reason, is_private, judged_as, parse_address
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, TIERS, Rule, Service, Tier, parse_tier
 from terok_sandbox.shield.policy.names import check_name, is_floor_name, parents
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from terok_sandbox.shield.policy.addresses import Address
-    from terok_sandbox.sidecar import PolicyTiers
+from terok_sandbox.sidecar import PolicyTiers
 
 Layer = Literal["floor", "resolver", "private", "quarantine", "default"] | Tier
 

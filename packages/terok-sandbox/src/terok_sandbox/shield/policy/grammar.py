@@ -5,26 +5,24 @@ One rule per line::
     +|- target[:port][/protocol] [%reason="text"] [%expires=2030-01-31T12:00:00Z] [%from="where"] [%tls=off] [# comment]
 
 `target` is a name, `*.name` (every name below, not the name itself), an address or a CIDR; IPv6 stands in brackets
-when a port follows. `port` is one number or `*` for every port (there are no ranges), `protocol` is `tcp` or `udp`.
-What is left out is read narrowly: an allow rule without a port opens TCP 80 and 443, one without a protocol opens TCP,
-and a deny rule closes every port and protocol.
+when a port follows. `port` is one number or `*` for every port, never a range; `protocol` is `tcp` or `udp`. Where they
+are missing, an allow rule is narrow and a deny rule is wide: the first opens TCP 80 and 443, and without a protocol
+TCP; the second closes every port of both protocols.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_sandbox.shield.errors import PolicyError
 from terok_sandbox.shield.policy.addresses import Network, floor_covers, parse_network
 from terok_sandbox.shield.policy.names import check_name, is_floor_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 Protocol = Literal["tcp", "udp"]
 Tier = Literal["live_deny", "override", "security_deny", "provider_allow", "project_allow", "live_allow"]
@@ -168,7 +166,7 @@ def _metadata(text: str) -> tuple[str, datetime | None, bool]:
     if text[position:].strip():
         raise PolicyError(f"cannot read {text[position:].strip()[:64]!r}", hint=_GRAMMAR_HINT)
     if values.get("tls", "off") != "off":
-        raise PolicyError("%tls is off or not there", hint="write %tls=off to let an airlock carry what is not TLS")
+        raise PolicyError("%tls has only the value off", hint="write %tls=off to let an airlock carry what is not TLS")
     expires = _expires(values["expires"]) if "expires" in values else None
     return values.get("reason", "").strip(), expires, "tls" in values
 
@@ -180,7 +178,7 @@ def _expires(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PolicyError(
-            f"%expires={text[:40]!r} is no RFC 3339 time", hint="write a time like 2030-01-31T12:00:00Z"
+            f"not an RFC 3339 time: %expires={text[:40]!r}", hint="write a time like 2030-01-31T12:00:00Z"
         ) from None
 
 
@@ -206,7 +204,9 @@ def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime 
     wildcard = target.startswith("*.")
     name = check_name(target[2:] if wildcard else target)
     if wildcard and "." not in name:
-        raise PolicyError(f"{target!r} is a whole top-level domain", hint="name at least a domain, like *.example.com")
+        raise PolicyError(
+            f"{target!r} would match a whole top-level domain", hint="name at least a domain, like *.example.com"
+        )
     return Rule(allow, tier, name, wildcard, None, services, reason, expires, line)
 
 

@@ -39,7 +39,7 @@ def check_name(name: str) -> str:
     labels = name.split(".")
     for label in labels:
         if len(label) > MAX_LABEL or not _LABEL.match(label):
-            raise SpellingError(f"invalid host name {name[:80]!r} (label {label[:64]!r})", hint=_HINT)
+            raise SpellingError(f"not a canonical host name: {name[:80]!r} (label {label[:64]!r})", hint=_HINT)
     if _NUMBER.match(labels[-1]):
         raise SpellingError(
             f"{name!r} can be read as an address", hint="write IPv4 addresses as four decimal numbers, like 192.0.2.7"
@@ -48,7 +48,7 @@ def check_name(name: str) -> str:
 
 
 def folded(host: str) -> str:
-    """Return a host without what makes no difference to it: case, and the dot at its end."""
+    """Return a host in lower case and without the dot at its end, neither of which makes a difference."""
     return host.lower().removesuffix(".")
 
 

@@ -1,6 +1,6 @@
 """The table's sets, chains and rules as data: rendering prints it, verification compares it.
 
-Order in `output` is the tier stack of the policy engine. Each rule carries its shape, that is what must be
+Order in `output` is the tier stack of the policy engine. Each rule carries its shape, which must be
 recognizable in `nft -j list`: its matches, the sets it refers to, the log group and the verdict.
 """
 
@@ -16,7 +16,7 @@ from terok_sandbox.values.posture import Posture
 TABLE: Final = "inet terok"
 LOG_GROUP: Final = 100
 LOG_PREFIX: Final = "terok "
-"""The beginning of a packet's log prefix; the layer that refused follows: `floor`, `host`, `default`, a tier."""
+"""Beginning of a packet's log prefix; the layer that refused follows: `floor`, `host`, `default`, a tier."""
 
 MAX_LEARNED: Final = 16384
 MAX_CUT: Final = 4 * MAX_LEARNED
@@ -49,7 +49,7 @@ class SetShape:
 
 @dataclass(frozen=True, slots=True)
 class RuleShape:
-    """A rule as text, and what of it verification looks for."""
+    """A rule as text, and the parts that verification looks for."""
 
     text: str
     matches: tuple[str, ...]
@@ -119,7 +119,7 @@ def _addresses(stages: Collection[str]) -> list[RuleShape]:
 
 
 def posture_chains(posture: Posture) -> dict[str, tuple[RuleShape, ...]]:
-    """Return what the three chains hold that alone tell the postures apart."""
+    """Return the rules of the three chains in which postures differ."""
     first: tuple[RuleShape, ...] = ()
     first_input: tuple[RuleShape, ...] = ()
     last: tuple[RuleShape, ...] = ()

@@ -1,4 +1,4 @@
-"""Comparing what the kernel lists with what was meant, by structure and not by text."""
+"""Compares the rules in the kernel with the intended ones, by structure and not by text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verify(
     host_addresses: Sequence[str] | None = None,
     posture: Posture = "up",
 ) -> None:
-    """Check what `nft -j list table inet terok` printed (text or parsed).
+    """Check the output of `nft -j list table inet terok` (text or parsed).
 
     Hooks, policies, sets, the order and shape of every rule and the elements of the fixed sets must be those of
     `terok_sandbox.shield.ruleset.render.render`; with `host_addresses`, those of the host sets too. Raises
@@ -33,7 +33,7 @@ def verify(
     objects = _objects(listing)
     tables = [value for kind, value in objects if kind == "table"]
     if len(tables) != 1 or tables[0].get("name") != "terok" or tables[0].get("family") != "inet":
-        raise _mismatch("there is not exactly one table inet terok")
+        raise _mismatch("not exactly one table inet terok")
     if "dormant" in _listed(tables[0].get("flags")):
         raise _mismatch("the table is dormant")
     found_sets = {str(value.get("name")): value for kind, value in objects if kind in {"set", "map"}}

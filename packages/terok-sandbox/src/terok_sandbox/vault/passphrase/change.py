@@ -9,23 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from terok_util import FileLock
-
 from terok_sandbox.vault.connection import connect, generate_passphrase, opens, rekey
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
+from terok_sandbox.vault.passphrase.session import provision_lock, read_session, resolve, write_session
 from terok_sandbox.vault.passphrase.tiers import FileTier, Tier, tier_named
-from terok_sandbox.vault.secret_file import read_secret_file
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig
-
-LOCK_SECONDS = 30.0
-
-
-def provision_lock(cfg: SandboxConfig) -> FileLock:
-    """Return the lock under which passphrase, record and tiers change together."""
-    return FileLock(cfg.vault_dir / ".provision.lock", timeout=LOCK_SECONDS)
 
 
 def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
@@ -36,8 +27,6 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
             nowhere; nothing has changed then.
 
     """
-    from terok_sandbox.vault.unlock import resolve, write_session
-
     if cfg.credentials_passphrase_command:
         raise VaultError(
             "the passphrase comes from the configured passphrase_command and cannot be changed here",
@@ -76,8 +65,6 @@ def settle(cfg: SandboxConfig) -> bool:
         VaultError: neither kept passphrase opens the database; both stay kept.
 
     """
-    from terok_sandbox.vault.unlock import write_session
-
     record = read_record(cfg)
     if not record.rekeying or record.locked:
         return False
@@ -86,7 +73,7 @@ def settle(cfg: SandboxConfig) -> bool:
             return True
         keeper = _keeper(cfg)
         coming = keeper.read(coming=True)
-        current = keeper.read() or read_secret_file(cfg.vault_session_file, "the session file")
+        current = keeper.read() or read_session(cfg.vault_session_file)
         right = next((one for one in (coming, current) if one and opens(cfg.db_path, one)), None)
         if right is None:
             raise VaultError(
@@ -105,8 +92,6 @@ def move_to(cfg: SandboxConfig, name: TierName, *, key: str = "auto") -> TierNam
 
     The old tier forgets it once the new one has given it back.
     """
-    from terok_sandbox.vault.unlock import resolve
-
     settle(cfg)
     with provision_lock(cfg):
         passphrase = resolve(cfg).passphrase

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from typing import TYPE_CHECKING
 
 from terok_util import UsageError
+from terok_util.commands.output import show
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE_TIER_NOTE = "a file protects backups that leave it out and against other users, not against this account"
 
 
-def show(*, json: bool = False) -> int:
+def show_tiers(*, as_json: bool = False) -> int:
     """Show the tiers of this machine and which one is used; never the passphrase."""
     cfg = SandboxConfig.load()
     record = read_record(cfg)
@@ -33,14 +33,13 @@ def show(*, json: bool = False) -> int:
         "command": bool(cfg.credentials_passphrase_command),
         "available": offered,
     }
-    if json:
-        _say(jsonlib.dumps(document, indent=2))
-        return 0
-    _say(f"tier          {record.tier}{' (suspended by vault lock)' if record.locked else ''}")
-    _say(f"recovery key  {'written down' if record.acknowledged else 'not acknowledged'}")
-    _say(f"session       {'unlocked' if document['session'] else 'no session file'}")
-    for name, there in offered.items():
-        _say(f"{name:13} {'available' if there else 'not on this machine'}")
+    lines = [
+        f"tier          {record.tier}{' (suspended by vault lock)' if record.locked else ''}",
+        f"recovery key  {'written down' if record.acknowledged else 'not acknowledged'}",
+        f"session       {'unlocked' if document['session'] else 'no session file'}",
+        *(f"{name:13} {'available' if there else 'not on this machine'}" for name, there in offered.items()),
+    ]
+    show(document, as_json, lines)
     return 0
 
 
@@ -76,10 +75,11 @@ def change(*, ask: bool = False) -> int:
     """Encrypt the vault with a new passphrase, random unless asked for."""
     from terok_sandbox.vault import unlock as unlocking
     from terok_sandbox.vault.passphrase import change as changing
+    from terok_sandbox.vault.passphrase.session import ask_passphrase
 
     cfg = SandboxConfig.load()
     new = unlocking.read_secret("New passphrase: ", "passphrase") if ask else None
-    if new is not None and sys.stdin.isatty() and new != unlocking.ask_passphrase("New passphrase, again: "):
+    if new is not None and sys.stdin.isatty() and new != ask_passphrase("New passphrase, again: "):
         raise UsageError("the two passphrases differ")
     if new is not None and len(new) < MIN_CHOSEN:
         raise UsageError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from terok_util import atomic_write, ensure_dir
+from terok_util import atomic_write, ensure_dir, lean_dataclass
 
 from terok_sandbox.vault.errors import VaultError
 
@@ -19,8 +19,8 @@ TierName = Literal["systemd-creds", "keyring", "file", "none"]
 TIERS: Final[tuple[TierName, ...]] = ("systemd-creds", "keyring", "file", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+@lean_dataclass(frozen=True, slots=True)
+class PassphraseRecord:
     """`tier` keeps the passphrase across reboots; `none` means nobody but the user does.
 
     `acknowledged` says that the user has written the recovery key down. `locked` suspends the tier until
@@ -38,14 +38,14 @@ def record_path(cfg: SandboxConfig) -> Path:
     return cfg.vault_dir / "passphrase.json"
 
 
-def read_record(cfg: SandboxConfig) -> Record:
+def read_record(cfg: SandboxConfig) -> PassphraseRecord:
     """Return the record; a vault without one has no durable tier. Raises VaultError for a file it cannot trust."""
     path = record_path(cfg)
     try:
         document = json.loads(path.read_bytes())
-        record = Record(**document)
+        record = PassphraseRecord(**document)
     except FileNotFoundError:
-        return Record()
+        return PassphraseRecord()
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise VaultError(f"{path} is damaged: {error}", hint=_DAMAGED) from error
     flags = (record.acknowledged, record.locked, record.rekeying)
@@ -54,7 +54,7 @@ def read_record(cfg: SandboxConfig) -> Record:
     return record
 
 
-def update_record(cfg: SandboxConfig, **changes: object) -> Record:
+def update_record(cfg: SandboxConfig, **changes: object) -> PassphraseRecord:
     """Write the record with `changes` and return it."""
     record = replace(read_record(cfg), **changes)  # type: ignore[arg-type]
     ensure_dir(cfg.vault_dir, 0o700)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from terok_util import ArgDef, CommandDef
+from terok_util.commands.defs import JSON
 
 _HANDLERS = "terok_sandbox.vault.ssh.handlers"
 _SCOPE = ArgDef("scope", metavar="SCOPE", help="project the key is for")
@@ -19,7 +20,7 @@ VERBS: Final = (
         handler=f"{_HANDLERS}:list_keys",
         args=(
             ArgDef("--scope", metavar="SCOPE", help="only this scope"),
-            ArgDef("--json", action="store_true", help="print JSON"),
+            JSON,
         ),
     ),
     CommandDef(

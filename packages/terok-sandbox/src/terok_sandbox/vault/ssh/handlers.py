@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terok_util import TerokError, UsageError, safe_text, write_sensitive_file
+from terok_util import TerokError, UsageError, write_sensitive_file
+from terok_util.commands.output import show
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import BadCredential, VaultError
+from terok_sandbox.vault.ssh.agent_protocol import public_line
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
-from terok_sandbox.vault.ssh.wire import public_line
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
 if TYPE_CHECKING:
@@ -23,29 +23,29 @@ MAX_KEY_FILE = 64 * 1024
 _LIST = "`terok-sandbox ssh list` shows the keys"
 
 
-def list_keys(*, scope: str | None = None, json: bool = False) -> int:
+def list_keys(*, scope: str | None = None, as_json: bool = False) -> int:
     """List keys and their scopes; never a private half."""
     with _vault() as database:
         keys = SSHManager(database).all() if scope is None else SSHManager(database).of_scope(scope)
-    if json:
-        rows = [
-            {
-                "id": key.key_id,
-                "scope": key.scope,
-                "default": key.is_default,
-                "type": key.key_type,
-                "fingerprint": key.fingerprint,
-                "comment": key.comment,
-                "created": key.created_at,
-                "public": public_line(key.public_blob, key.comment),
-            }
-            for key in keys
-        ]
-        _say(jsonlib.dumps({"keys": rows}, indent=2))
-        return 0
-    for key in keys:
-        scope_text = f"{key.scope or '(no scope)'}{' (default)' if key.is_default else ''}"
-        _say(f"{key.key_id}  {scope_text}  {key.key_type}  {key.fingerprint}  {safe_text(key.comment)}")
+    rows = [
+        {
+            "id": key.key_id,
+            "scope": key.scope,
+            "default": key.is_default,
+            "type": key.key_type,
+            "fingerprint": key.fingerprint,
+            "comment": key.comment,
+            "created": key.created_at,
+            "public": public_line(key.public_blob, key.comment),
+        }
+        for key in keys
+    ]
+    lines = (
+        f"{key.key_id}  {key.scope or '(no scope)'}{' (default)' if key.is_default else ''}  {key.key_type}"
+        f"  {key.fingerprint}  {key.comment}"
+        for key in keys
+    )
+    show({"keys": rows}, as_json, lines)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from terok_util.door import Door
 
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, Agent
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, SshAgent
 from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
 from terok_sandbox.vault.unlock import open_vault
 
@@ -52,7 +52,7 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
         path = Path(directory) / "agent.sock"
         loop = asyncio.new_event_loop()
         started, stop = threading.Event(), asyncio.Event()
-        agent = Agent(_Ring(database, scope), lambda _: None)
+        agent = SshAgent(_Ring(database, scope), lambda _: None)
 
         async def serve() -> None:
             with socket.socket(socket.AF_UNIX) as listener:

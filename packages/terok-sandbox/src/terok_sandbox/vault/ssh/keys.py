@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from terok_sandbox.vault.errors import BadCredential
-from terok_sandbox.vault.ssh.wire import RSA_SHA2_256, RSA_SHA2_512, string
+from terok_sandbox.vault.ssh.agent_protocol import RSA_SHA2_256, RSA_SHA2_512, string
 
 KeyType = Literal["ed25519", "rsa"]
 MIN_RSA_BITS: Final = 3072

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.refusal import Refusal
-from terok_sandbox.vault.usage.asked import is_inference, is_unpriced
-from terok_sandbox.vault.usage.budget import Totals, reached
-from terok_sandbox.vault.usage.journal import TOKENS, Journal
-from terok_sandbox.vault.usage.observation import Observation, Opened
+from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
+from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
+from terok_sandbox.vault.usage.request_estimate import is_inference, is_unpriced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import UsageWiring
     from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.asked import Asked
     from terok_sandbox.vault.usage.counts import Usage
+    from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ MAX_HELD: Final = 64 * 1024 * 1024
 size is known."""
 MAX_UNWRITTEN: Final = 1000
 """Exchanges kept for a journal that cannot be written."""
-_UNPRICED: Final = Refusal(
+_ERROR_FORMS: Final = Path(__file__).with_name("error-forms.json")
+_UNPRICED: Final = VaultRefusal(
     403,
     "unpriced_request",
     "what this request costs cannot be told from it or its answer, and the cost of this task is limited",
@@ -58,7 +60,7 @@ class UsageMeter:
         self._wiring = wiring
         self._container = container
         self.clock = clock
-        self._journal = Journal(wiring.journal, wiring.task)
+        self._journal = UsageJournal(wiring.journal, wiring.task)
         try:
             self._prices = load_prices(wiring.prices)
             self._broken = ""
@@ -86,19 +88,21 @@ class UsageMeter:
         """Whether no more may be kept of documents that are not whole yet."""
         return self.held > MAX_HELD
 
-    def admit(self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False) -> Refusal | None:
+    def admit(
+        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
+    ) -> VaultRefusal | None:
         """Return why the request may not go out, in the vendor's error form, or None."""
         if not self._limited:
             return None
         if self._costs and self._broken:
-            return Refusal(503, "prices_unusable", self._broken)
+            return VaultRefusal(503, "prices_unusable", self._broken)
         if self._costs and route.billed and not ongoing and is_unpriced(method, path):
             return _UNPRICED
         if (refusal := self._used_up(route, ongoing=ongoing)) is not None:
             return refusal
         return self._crowded(route, Totals()) if is_inference(method, path) else None
 
-    def overrun(self, route: Route) -> Refusal | None:
+    def overrun(self, route: Route) -> VaultRefusal | None:
         """Return why what is under way must end: a limit of bytes or time is passed."""
         if not self._limited:
             return None
@@ -116,14 +120,14 @@ class UsageMeter:
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
         return None
 
-    def move(self, size: int, route: Route) -> Refusal | None:
+    def move(self, size: int, route: Route) -> VaultRefusal | None:
         """Count bytes of what is under way; return why no more may pass."""
         self.moved += size
         if self._least_bytes is None or self.moved <= self._room():
             return None
         return self.overrun(route)
 
-    def release(self, route: Route, wanted: Asked) -> Opened | Refusal:
+    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
         """Write a request down with the most it may use; it must not leave if that is refused."""
         if self._costs and wanted.background:
             return _UNPRICED
@@ -150,9 +154,9 @@ class UsageMeter:
         except AuditError as error:
             if self._limited:
                 self._unwritten.pop()
-                return Refusal(503, "usage_unavailable", error.message, error.hint)
+                return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
             _log.error("usage is not written down yet: %s", error.message)
-        return Opened(number, wanted, usage, self.clock())
+        return ObservedRequest(number, wanted, usage, self.clock())
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
         """Return the observer of a request that goes out."""
@@ -167,12 +171,12 @@ class UsageMeter:
     def _room(self) -> int:
         return min(limits.bytes - used.bytes for _, limits, used, _ in self._state() if limits.bytes is not None)
 
-    def _used_up(self, route: Route, *, ongoing: bool = False) -> Refusal | None:
+    def _used_up(self, route: Route, *, ongoing: bool = False) -> VaultRefusal | None:
         try:
             self._write()
             self._journal.refresh(project=self._wiring.project_limits.any)
         except AuditError as error:
-            return Refusal(503, "usage_unavailable", error.message, error.hint)
+            return VaultRefusal(503, "usage_unavailable", error.message, error.hint)
         elapsed = time.time() - self._wiring.started
         for whose, limits, used, _ in self._state():
             now = used + Totals(requests=self.in_flight - ongoing, bytes=self.moved)
@@ -180,7 +184,7 @@ class UsageMeter:
                 return budget_refusal(route, f"the budget of this {whose} is used up: {words}")
         return None
 
-    def _crowded(self, route: Route, wanted: Totals) -> Refusal | None:
+    def _crowded(self, route: Route, wanted: Totals) -> VaultRefusal | None:
         """Refuse for now what has no room beside the most that what is under way may use."""
         for whose, limits, used, pending in self._state():
             costs = Limits(cost_usd=limits.cost_usd, tokens=limits.tokens)
@@ -221,14 +225,19 @@ class UsageMeter:
             self._unwritten.popleft()
 
 
-def budget_refusal(route: Route, message: str, *, later: bool = False) -> Refusal:
+def budget_refusal(route: Route, message: str, *, later: bool = False) -> VaultRefusal:
     """Return a 429 in the error form of the route's vendor; its clients are told whether trying again is of use."""
     hint = "raise the limit in the `budget:` section of the project's or the sandbox's configuration"
     text = f"{message} ({hint})"
-    kind = "rate_limit_exceeded" if later else "insufficient_quota"
-    document: dict[str, object] = {"error": {"message": text, "type": kind, "param": None, "code": kind}}
-    if "anthropic" in route.provider or "anthropic" in route.upstream.origin:
-        document = {"type": "error", "error": {"type": "rate_limit_error", "message": text}}
+    document = _error_document(f"{route.provider} {route.upstream.origin}", text, later=later)
     if later:
-        return Refusal(429, "budget_busy", message, hint, document=document, headers=LATER)
-    return Refusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY)
+        return VaultRefusal(429, "budget_busy", message, hint, document=document, headers=LATER)
+    return VaultRefusal(429, "budget_exceeded", message, hint, document=document, headers=NO_RETRY)
+
+
+def _error_document(vendor: str, text: str, *, later: bool) -> dict[str, Any]:
+    """Return an error in the form of a vendor's API, or of the API that most others speak."""
+    forms = json.loads(_ERROR_FORMS.read_bytes())
+    form = next((form for name, form in forms.items() if name in vendor), forms["*"])
+    error = form["later" if later else "over"]["error"] | {"message": text}
+    return {**form["later" if later else "over"], "error": error}

@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from terok_sandbox.vault.usage.asked import MAX_BODY, Asked, asked, is_inference, is_unpriced
+from terok_sandbox.vault.usage.answer_reader import AnswerReader
 from terok_sandbox.vault.usage.counts import Usage
-from terok_sandbox.vault.usage.observe import AnswerReader
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
+from terok_sandbox.vault.usage.request_estimate import (
+    MAX_BODY,
+    RequestEstimate,
+    estimate_request,
+    is_inference,
+    is_unpriced,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from terok_sandbox.vault.refusal import Refusal
+    from terok_sandbox.vault.refusal import VaultRefusal
     from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.usage.meter import UsageMeter
+
+
+class Account(Protocol):
+    """Where an observation writes down what it sees: the meter of its container."""
+
+    clock: Callable[[], float]
+    in_flight: int
+    moved: int
+    held: int
+
+    @property
+    def crammed(self) -> bool:
+        """Whether no more may be kept of documents that are not whole yet."""
+
+    def move(self, size: int, route: Route) -> VaultRefusal | None:
+        """Count bytes of what is under way; return why no more may pass."""
+
+    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
+        """Write a request down with the most it may use; it must not leave if that is refused."""
+
+    def record(
+        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what was used."""
+
 
 TOKENS_PER_SECOND: Final = 500
 """The most tokens of hidden reasoning while an answer is under way."""
@@ -27,11 +57,11 @@ NEVER_LEFT: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class ObservedRequest:
     """A request that was written down before it left: its number there, what it asked for, and when that was."""
 
     number: int
-    asked: Asked
+    asked: RequestEstimate
     usage: Usage
     at: float
 
@@ -39,7 +69,7 @@ class Opened:
 class Observation:
     """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
 
-    def __init__(self, meter: UsageMeter, route: Route, method: str, path: str) -> None:
+    def __init__(self, meter: Account, route: Route, method: str, path: str) -> None:
         self._meter = meter
         self.route = route
         self._method, self._path = method, path
@@ -50,11 +80,11 @@ class Observation:
         self._reader = AnswerReader() if method == "POST" else None
         self._status = 0
         self._model, self._unsaid, self._moved = "", 0, 0
-        self._opened: list[Opened] = []
+        self._opened: list[ObservedRequest] = []
         self._done = self._counted = False
         meter.in_flight += 1
 
-    def ask(self, data: bytes, *, last: bool) -> Refusal | None:
+    def ask(self, data: bytes, *, last: bool) -> VaultRefusal | None:
         """Take a piece of the request's body, or a message; return why its last piece must not leave."""
         if not self._billed or self._done:
             return None
@@ -75,7 +105,7 @@ class Observation:
         if self._reader is not None:
             self._reader.begin(status, headers)
 
-    def move(self, size: int) -> Refusal | None:
+    def move(self, size: int) -> VaultRefusal | None:
         """Count bytes that passed, either way; return why no more may."""
         self._moved += size
         return self._meter.move(size, self.route)
@@ -119,16 +149,16 @@ class Observation:
                 usage, estimated = self._assumed(said, outcome), True
         self._record(usage, sent, received, estimated=estimated)
 
-    def _release(self) -> Refusal | None:
+    def _release(self) -> VaultRefusal | None:
         """Write down, before it leaves, what has been asked for."""
         body = None if self._body is None else bytes(self._body)
         self._hold(-len(self._body or b""))
         self._body = bytearray()
         if self._method != "POST" and not _wants_answer(body):
             return None
-        wanted = asked(self._path, body, self._size, LARGEST_CONTEXT)
+        wanted = estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
         opened = self._meter.release(self.route, wanted)
-        if not isinstance(opened, Opened):
+        if not isinstance(opened, ObservedRequest):
             return opened
         self._opened.append(opened)
         if self._method == "POST":

@@ -13,9 +13,10 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultBusy, VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase import change
 from terok_sandbox.vault.passphrase.record import read_record, record_path, update_record
+from terok_sandbox.vault.passphrase.session import resolve
 from terok_sandbox.vault.passphrase.tiers import FileTier
 from terok_sandbox.vault.store import CredentialDB
-from terok_sandbox.vault.unlock import drop_session, open_vault, provision_session, resolve
+from terok_sandbox.vault.unlock import drop_session, open_vault, provision_session
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_whatever_step_fails_the_vault_opens(
         elif step == "record":
             patch.setattr(change, "update_record", crash)
         elif step == "session":
-            patch.setattr("terok_sandbox.vault.unlock.write_session", crash)
+            patch.setattr("terok_sandbox.vault.passphrase.change.write_session", crash)
         else:
             patch.setattr(change, "rekey", crash if step == "rekey-before" else rekey_then_crash)
         with pytest.raises(Crash):

@@ -16,9 +16,9 @@ from terok_sandbox.audit import read_audit
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import BadCredential, VaultError
-from terok_sandbox.vault.ssh import keys, wire
-from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS
-from terok_sandbox.vault.ssh.broker import AccessRing, ContainerAgent
+from terok_sandbox.vault.ssh import agent_protocol as wire
+from terok_sandbox.vault.ssh import keys
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, AccessRing, ContainerAgent
 from terok_sandbox.vault.ssh.host_agent import host_agent
 from terok_sandbox.vault.ssh.store import SSHManager
 from terok_sandbox.vault.unlock import open_vault, provision_session

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from terok_sandbox.audit import timestamp
 from terok_sandbox.vault.usage import journal as module
-from terok_sandbox.vault.usage.budget import Totals
-from terok_sandbox.vault.usage.journal import MAX_GROUPS, Journal, read_rows, read_usage
+from terok_sandbox.vault.usage.journal import MAX_GROUPS, Totals, UsageJournal, read_rows, read_usage
 
 
 def opened(number: int, cost: int = 100) -> dict[str, object]:
@@ -31,7 +30,7 @@ def shown(path: Path) -> Totals:
 
 def test_what_is_open_is_pending_and_what_is_settled_is_used(tmp_path: Path) -> None:
     path = tmp_path / "box.jsonl"
-    it = Journal(path, "task")
+    it = UsageJournal(path, "task")
     it.append(opened(1))
     it.append(opened(2))
     it.append(settled(1))
@@ -39,16 +38,16 @@ def test_what_is_open_is_pending_and_what_is_settled_is_used(tmp_path: Path) -> 
     assert it.task_totals == it.project_totals == Totals(2, 7, 50, 7)
     assert it.task_pending == it.project_pending == Totals(0, 10, 0, 100)
     assert shown(path) == Totals(2, 17, 50, 107), "what was never settled is shown with the most it may have cost"
-    other = Journal(path.with_name("other.jsonl"), "another")
+    other = UsageJournal(path.with_name("other.jsonl"), "another")
     other.refresh(project=True)
     assert other.project_pending.cost == 100 and other.task_pending == Totals(), "others of the project see it"
-    again = Journal(path, "task")
+    again = UsageJournal(path, "task")
     again.refresh(project=True)
     assert again.task_totals == Totals(2, 17, 50, 107) and again.task_pending == Totals(), "a dead broker's is used"
 
 
 def test_what_nobody_settles_for_hours_is_used(tmp_path: Path) -> None:
-    gone, it = Journal(tmp_path / "gone.jsonl", "other"), Journal(tmp_path / "box.jsonl", "task")
+    gone, it = UsageJournal(tmp_path / "gone.jsonl", "other"), UsageJournal(tmp_path / "box.jsonl", "task")
     gone.append(opened(1) | {"time": "2020-01-01T00:00:00.000Z"})
     gone.append(opened(2))
     it.refresh(project=True)
@@ -61,7 +60,7 @@ def test_what_nobody_settles_for_hours_is_used(tmp_path: Path) -> None:
 def test_a_journal_that_has_grown_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 20_000)
     path, largest = tmp_path / "box.jsonl", 0
-    it, reader = Journal(path, "task"), Journal(path.with_name("other.jsonl"), "task")
+    it, reader = UsageJournal(path, "task"), UsageJournal(path.with_name("other.jsonl"), "task")
     it.append(opened(0))
     for number in range(1, 2000):
         it.append(opened(number))
@@ -82,7 +81,7 @@ def test_a_journal_that_has_grown_is_put_together(tmp_path: Path, monkeypatch: p
 def test_invented_names_of_models_do_not_make_it_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 400_000)
     path = tmp_path / "box.jsonl"
-    it = Journal(path, "task")
+    it = UsageJournal(path, "task")
     for number in range(5000):
         it.append({"provider": "p", "model": f"invented-{number}", "input": 1, "cost_nano": 2, "estimated": True})
     rows = list(read_rows(path))

@@ -13,18 +13,17 @@ import pytest
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.limits import Limits
+from terok_sandbox.vault import record_handlers as handlers
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.refusal import Refusal
+from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
-from terok_sandbox.vault.usage import handlers
-from terok_sandbox.vault.usage.asked import Asked
-from terok_sandbox.vault.usage.budget import Totals, reached
 from terok_sandbox.vault.usage.counts import Usage
-from terok_sandbox.vault.usage.journal import Journal, project_dir, read_usage
+from terok_sandbox.vault.usage.journal import Totals, UsageJournal, project_dir, reached, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
-from terok_sandbox.vault.usage.observation import Observation, Opened
+from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import NANO, TABLE, load_prices
+from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
 ROUTES = parse_routes(json.dumps({n: {"upstream": f"https://api.{n}.com"} for n in ("anthropic", "openai")}).encode())
 ANSWER = {"type": "message", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 2000}}
@@ -39,7 +38,7 @@ def token(provider: str = "anthropic") -> TokenRow:
     return TokenRow("id", "box", provider, "default", "now")
 
 
-def admit(meter: UsageMeter, route: Route, *, ongoing: bool = False) -> Refusal | None:
+def admit(meter: UsageMeter, route: Route, *, ongoing: bool = False) -> VaultRefusal | None:
     return meter.admit(token(route.provider), route, "POST", "/v1/messages", ongoing=ongoing)
 
 
@@ -151,7 +150,8 @@ def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring
     for observer in under_way:
         observer.end(0, 0, "upstream_refused")
     assert sum(row["cost_nano"] for row in read_usage(wiring.journal)) == 0, "no provider has got them"
-    assert isinstance(meter.release(route, Asked(Usage(output=999_999), ("gpt-5-pro",))), Opened), "the first one goes"
+    dear = RequestEstimate(Usage(output=999_999), ("gpt-5-pro",))
+    assert isinstance(meter.release(route, dear), ObservedRequest), "the first one goes"
     assert meter.admit(token(), route, "POST", "/v1/messages").reason == "budget_busy"
 
 
@@ -271,20 +271,20 @@ def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: 
 
 def test_torn_rows_and_parallel_writers(wiring: UsageWiring) -> None:
     program = (
-        "import sys,pathlib\nfrom terok_sandbox.vault.usage.journal import Journal\n"
-        "j=Journal(pathlib.Path(sys.argv[1]),'task1')\nfor n in range(200): j.append({'input': 1})\n"
+        "import sys,pathlib\nfrom terok_sandbox.vault.usage.journal import UsageJournal\n"
+        "j=UsageJournal(pathlib.Path(sys.argv[1]),'task1')\nfor n in range(200): j.append({'input': 1})\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", program, str(wiring.journal)]) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     with wiring.journal.open("ab") as file:
         file.write(b'{"task":"task1","input":1')
-    journal = Journal(wiring.journal, "task1")
+    journal = UsageJournal(wiring.journal, "task1")
     journal.refresh(project=True)
     assert journal.task_totals == Totals(600, 600, 0, 0) == journal.project_totals
     journal.append({"input": 5})
     journal.refresh(project=True)
     assert journal.task_totals.tokens == 605
-    fresh = Journal(wiring.journal, "task1")
+    fresh = UsageJournal(wiring.journal, "task1")
     fresh.refresh(project=False)
     assert fresh.task_totals == journal.task_totals
 
@@ -347,7 +347,7 @@ def test_the_cost_of_an_unknown_model_is_shown_as_unknown(
     meter = UsageMeter(UsageWiring(SandboxConfig.load().usage_dir / "proj/box.jsonl", "task1", time.time()), "box")
     exchange(meter, ROUTES["anthropic"])
     exchange(meter, ROUTES["anthropic"], {**ANSWER, "model": "secret-model"})
-    handlers.usage(json=True)
+    handlers.usage(as_json=True)
     known, unknown = sorted(json.loads(capsys.readouterr().out)["usage"], key=lambda one: one["model"])
     assert known["cost_usd"] == known["budget_usd"] > 0 and known["price"]["date"] and known["price"]["source"]
     assert unknown["cost_usd"] is unknown["price"] is None and unknown["budget_usd"] > known["budget_usd"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox import unix_sockets
-from terok_sandbox.supervise import wire
+from terok_sandbox.supervise import frames
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -31,8 +31,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_hostile_bytes_are_a_frame_or_a_wire_error(data: bytes) -> None:
     try:
-        frame = wire.decode(data)
-    except wire.WireError:
+        frame = frames.decode(data)
+    except frames.FrameError:
         return
     assert isinstance(frame.kind, str)
     assert isinstance(frame.build, str)
@@ -40,15 +40,15 @@ def test_hostile_bytes_are_a_frame_or_a_wire_error(data: bytes) -> None:
     for read in (frame.text, frame.number):
         try:
             read("x")
-        except wire.WireError:
+        except frames.FrameError:
             continue
 
 
 @given(st.text(), st.dictionaries(st.text().filter(lambda key: key not in {"v", "build", "type", "kind"}), JSON))
 def test_what_is_encoded_is_decoded(kind: str, fields: dict[str, object]) -> None:
-    frame = wire.decode(wire.encode(kind, **fields))
+    frame = frames.decode(frames.encode(kind, **fields))
     assert (frame.kind, frame.fields) == (kind, fields)
-    assert (frame.version, frame.build) == (wire.PROTOCOL, wire.BUILD)
+    assert (frame.version, frame.build) == (frames.PROTOCOL, frames.BUILD)
 
 
 @pytest.mark.parametrize(
@@ -59,24 +59,24 @@ def test_what_is_encoded_is_decoded(kind: str, fields: dict[str, object]) -> Non
         b'{"v": 1, "build": "", "type": 1}',
         b'{"v": ' + b"9" * 5000 + b', "build": "", "type": "x"}',
         b"\xff\xfe",
-        b"x" * (wire.MAX_FRAME + 1),
+        b"x" * (frames.MAX_FRAME + 1),
     ],
     ids=["deep", "bool version", "numeric type", "huge number", "not UTF-8", "too large"],
 )
 def test_bad_frames_are_refused(data: bytes) -> None:
-    with pytest.raises(wire.WireError):
-        wire.decode(data)
+    with pytest.raises(frames.FrameError):
+        frames.decode(data)
 
 
 def test_too_large_a_frame_is_not_sent() -> None:
-    with pytest.raises(wire.WireError):
-        wire.encode("x", blob="y" * wire.MAX_FRAME)
+    with pytest.raises(frames.FrameError):
+        frames.encode("x", blob="y" * frames.MAX_FRAME)
 
 
 def test_descriptors_travel_and_are_not_inherited(pair: tuple[socket.socket, socket.socket]) -> None:
     one, other = pair
-    wire.send(one, "handover", descriptors=[0, 1], pid=3)
-    frame = wire.receive(other)
+    frames.send(one, "handover", descriptors=[0, 1], pid=3)
+    frame = frames.receive(other)
     assert frame is not None
     assert frame.number("pid") == 3
     assert len(frame.descriptors) == 2
@@ -85,29 +85,29 @@ def test_descriptors_travel_and_are_not_inherited(pair: tuple[socket.socket, soc
     assert frame.descriptors == []
 
 
-@pytest.mark.parametrize("payload", [b"{", b"x" * (wire.MAX_FRAME + 100)])
+@pytest.mark.parametrize("payload", [b"{", b"x" * (frames.MAX_FRAME + 100)])
 def test_a_bad_frame_leaves_no_descriptor(pair: tuple[socket.socket, socket.socket], payload: bytes) -> None:
     one, other = pair
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     before = os.listdir("/proc/self/fd")
-    socket.send_fds(one, [payload], [0] * wire.MAX_DESCRIPTORS)
-    with pytest.raises(wire.WireError):
-        wire.receive(other)
+    socket.send_fds(one, [payload], [0] * frames.MAX_DESCRIPTORS)
+    with pytest.raises(frames.FrameError):
+        frames.receive(other)
     assert os.listdir("/proc/self/fd") == before
 
 
 def test_more_descriptors_than_allowed_are_refused(pair: tuple[socket.socket, socket.socket]) -> None:
     one, other = pair
     before = os.listdir("/proc/self/fd")
-    socket.send_fds(one, [wire.encode("x")], [0] * (wire.MAX_DESCRIPTORS + 5))
-    with pytest.raises(wire.WireError, match="truncated"):
-        wire.receive(other)
+    socket.send_fds(one, [frames.encode("x")], [0] * (frames.MAX_DESCRIPTORS + 5))
+    with pytest.raises(frames.FrameError, match="truncated"):
+        frames.receive(other)
     assert os.listdir("/proc/self/fd") == before
 
 
 def test_the_end_is_none(pair: tuple[socket.socket, socket.socket]) -> None:
     pair[0].close()
-    assert wire.receive(pair[1]) is None
+    assert frames.receive(pair[1]) is None
 
 
 def test_an_address_may_be_longer_than_the_kernel_allows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reads a vendor's credential file by the key paths of the roster. Pure.
+"""Vendors' credential files: read by the key paths of the roster, and written for a task with a phantom token. Pure.
 
 Everything in the file that no path names may change as it likes. A path may lead into a JSON Web Token, whose claims
 are opened on the way.
@@ -10,22 +10,24 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from terok_util import register_secret, yaml
 
-from terok_executor.auth.errors import CredentialShapeError
+from terok_executor.credentials import SECRET_FIELDS
+from terok_executor.errors import CredentialShapeError
 
 if TYPE_CHECKING:
     from terok_executor.roster.types import CredentialFile
 
-SECRET_FIELDS = frozenset({"key", "token", "access_token", "refresh_token", "id_token", "client_secret"})
-"""Names of stored values that must never leave the vault."""
 MAX_FILE_BYTES = 256 * 1024
 MAX_VALUE = 16 * 1024
 _MISSING = object()
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z_]{0,31})\}")
+_NOTHING = object()
 
 
 def extract(spec: CredentialFile, data: bytes) -> dict[str, Any]:
@@ -134,3 +136,41 @@ def _odd(spec: CredentialFile, path: tuple[str, ...], value: Any, wanted: str) -
         f"{spec.path}: {key}: {wanted} is needed, {found} was found",
         hint="the vendor may have changed the file; `credential_files` of the agent's YAML file says where keys are",
     )
+
+
+def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> str | None:
+    """Return the text of the file with `token` as `{phantom}` and the values of `known` by their names.
+
+    Keys whose value is not known are left out. None if the roster wants no such file.
+    """
+    if spec.phantom is None:
+        return None
+    filled = _fill(dict(spec.phantom), {**known, "phantom": token})
+    if spec.format == "json":
+        return json.dumps(filled, indent=2) + "\n"
+    if spec.format == "env":
+        return "".join(f"{name}={value}\n" for name, value in filled.items())
+    if spec.format == "yaml":
+        return yaml.dump(filled)
+    import tomlkit
+
+    return tomlkit.dumps(filled)
+
+
+def _fill(node: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(node, str):
+        match = _PLACEHOLDER.fullmatch(node)
+        return node if match is None else values.get(match[1], _NOTHING)
+    if isinstance(node, list):
+        return [item for item in (_fill(item, values) for item in node) if item is not _NOTHING]
+    if not isinstance(node, Mapping):
+        return node
+    filled = {key: value for key, item in node.items() if (value := _fill(item, values)) is not _NOTHING}
+    return _unsigned(filled["$jwt"]) if set(filled) == {"$jwt"} else filled
+
+
+def _unsigned(body: Any) -> str:
+    """Return a JSON Web Token that every client can read and no server accepts."""
+    parts = ({"alg": "none", "typ": "JWT"}, body)
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+    return ".".join((*encoded, "cGhhbnRvbQ"))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.usage.asked import LONGEST_ANSWER, asked, is_unpriced
 from terok_sandbox.vault.usage.counts import Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT, load_prices
+from terok_sandbox.vault.usage.request_estimate import LONGEST_ANSWER, estimate_request, is_unpriced
 
 CHAT = {"model": "gpt-5", "max_completion_tokens": 100, "messages": [{"role": "user", "content": "x" * 1000}]}
 UNKNOWN = Usage(input=LARGEST_CONTEXT, output=LONGEST_ANSWER)
@@ -17,7 +17,7 @@ UNKNOWN = Usage(input=LARGEST_CONTEXT, output=LONGEST_ANSWER)
 
 def read(document: Any, path: str = "/v1/chat/completions") -> Any:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return asked(path, body, len(body), LARGEST_CONTEXT)
+    return estimate_request(path, body, len(body), LARGEST_CONTEXT)
 
 
 @pytest.mark.attack(id="BUD-1")
@@ -37,7 +37,7 @@ def test_what_a_request_says_is_what_it_may_use() -> None:
     assert read({"type": "response.create", "response": CHAT}, "/v1/responses").models == ("gpt-5",)
     assert read({**CHAT, "background": True}).background
     zipped = gzip.compress(json.dumps(CHAT).encode())
-    assert asked("/v1/messages", zipped, len(zipped), LARGEST_CONTEXT).usage == read(CHAT).usage
+    assert estimate_request("/v1/messages", zipped, len(zipped), LARGEST_CONTEXT).usage == read(CHAT).usage
 
 
 @pytest.mark.attack(id="BUD-1")
@@ -86,7 +86,7 @@ def test_pictures_and_addresses_in_text_are_no_context_elsewhere() -> None:
     ],
 )
 def test_what_two_readers_may_take_differently_is_taken_for_the_dearest(body: bytes | None) -> None:
-    found = asked("/v1/messages", body, 10, LARGEST_CONTEXT)
+    found = estimate_request("/v1/messages", body, 10, LARGEST_CONTEXT)
     assert found.usage == UNKNOWN and found.models == ("",) and found.later and not found.background
     _, cost, known = found.dearest(load_prices(), "")
     assert not known and cost > 100 * 10**9
@@ -99,7 +99,7 @@ def test_what_two_readers_may_take_differently_is_taken_for_the_dearest(body: by
         max_size=5),
     max_leaves=10).map(lambda document: json.dumps(document).encode()))  # fmt: skip
 def test_hostile_bodies(body: bytes) -> None:
-    found = asked("/v1/responses", body, len(body), LARGEST_CONTEXT)
+    found = estimate_request("/v1/responses", body, len(body), LARGEST_CONTEXT)
     assert 0 <= found.usage.input <= LARGEST_CONTEXT and 0 <= found.usage.output <= 128 * LONGEST_ANSWER
     assert found.dearest(load_prices(), "openai")[1] >= 0
 

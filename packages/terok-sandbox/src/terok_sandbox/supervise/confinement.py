@@ -1,7 +1,7 @@
 """The files and ports of each worker, to which it is confined before it reads a byte from the container.
 
-The supervisor itself has no lane: a confined process may not look at processes outside, and every handover needs that.
-It reads nothing a container has written.
+The supervisor itself is not confined: a confined process may not look at processes outside, which every handover needs.
+It reads nothing that a container has written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from terok_sandbox.sidecar import Sidecar
-from terok_sandbox.supervise.landlock import Lane
+from terok_sandbox.supervise.landlock import Confinement
 
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/nix/store")
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
@@ -33,8 +33,8 @@ INDIRECT: Final = (
 DNS_PORT: Final = 53
 
 
-def lane_for(worker: str, sidecar: Sidecar) -> Lane:
-    """Return the lane of the worker `broker` or `gateway` of the container of `sidecar`."""
+def confinement_of(worker: str, sidecar: Sidecar) -> Confinement:
+    """Return what the worker `broker` or `gateway` of the container of `sidecar` may reach."""
     common = [*existing(SYSTEM), *interpreter(), *targets(INDIRECT)]
     if worker == "broker":
         return _broker(sidecar, common)
@@ -62,7 +62,7 @@ def existing(paths: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(Path(real) for path in paths if os.path.exists(real := os.path.realpath(path))))  # noqa: PTH110
 
 
-def _broker(sidecar: Sidecar, common: list[Path]) -> Lane:
+def _broker(sidecar: Sidecar, common: list[Path]) -> Confinement:
     """Let it read routes, session, posture and certificates, write the database and its audit, and execute nothing."""
     read, write = [*common, *_certificates(), sidecar.gateway_dir], []
     if sidecar.vault is not None:
@@ -74,10 +74,10 @@ def _broker(sidecar: Sidecar, common: list[Path]) -> Lane:
             if sidecar.vault.usage.prices is not None:
                 read.append(sidecar.vault.usage.prices.parent)
             write.append(sidecar.vault.usage.journal.parent)
-    return Lane(read=tuple(read), write=tuple(write), devices=tuple(existing(DEVICES)))
+    return Confinement(read=tuple(read), write=tuple(write), devices=tuple(existing(DEVICES)))
 
 
-def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
+def _gateway(sidecar: Sidecar, common: list[Path]) -> Confinement:
     """Let it execute git and the hook of the one mirror, write that, its audit and its requests, ask name servers."""
     execute, write = [*existing(SYSTEM), *_git()], [sidecar.gateway_dir]
     # The requests' socket and what the container may read of their answers.
@@ -85,7 +85,7 @@ def _gateway(sidecar: Sidecar, common: list[Path]) -> Lane:
     if sidecar.gate is not None:
         write.append(sidecar.gate.mirror)
         execute.append(sidecar.gate.mirror / "hooks")
-    return Lane(
+    return Confinement(
         read=tuple(common),
         execute=tuple(execute),
         write=tuple(write),

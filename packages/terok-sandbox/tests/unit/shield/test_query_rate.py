@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.shield.dns_intake import Intake, QueryRate
+from terok_sandbox.shield.dns import Intake, QueryRate
 
 
 @pytest.mark.attack("ACC-1")

@@ -1,7 +1,7 @@
 """One connection on the event loop: bytes in with back-pressure, bytes out with back-pressure, and deadlines.
 
-Waiting costs no timer of its own: a `Watch` looks over all its legs every second and ends those whose deadline has
-passed, so deadlines are kept to about a second.
+Waiting needs no timer of its own, because a `Deadlines` looks over all its streams every second and ends those whose
+deadline has passed: deadlines are kept to about a second.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from terok_util.streams import send_at_once
 
 from terok_sandbox.http1.body import Body
-from terok_sandbox.http1.head import MAX_HEAD, BrokenOff, WireError, hopeless
+from terok_sandbox.http1.head import MAX_HEAD, BrokenOff, HttpSyntaxError, is_already_invalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
@@ -32,7 +32,7 @@ _RESET: Final = struct.pack("ii", 1, 0)
 LINGER_BYTES: Final = 4 * 1024 * 1024
 
 
-class HeadTooLarge(WireError):
+class HeadTooLarge(HttpSyntaxError):
     """A head did not end within MAX_HEAD bytes."""
 
 
@@ -95,43 +95,43 @@ class _Pause:
             raise asyncio.CancelledError
 
 
-class Watch:
+class Deadlines:
     """Ends what takes too long, and everything when `closed` says so. Stop it before the event loop ends."""
 
     def __init__(self, closed: Callable[[], bool] = lambda: False) -> None:
         self._closed = closed
         self.loop = asyncio.get_running_loop()
-        self.legs: set[Leg] = set()
+        self.streams: set[Stream] = set()
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def stop(self) -> None:
         """Look no more, and cut every connection."""
         self._timer.cancel()
-        for leg in list(self.legs):
-            leg.reset()
+        for stream in list(self.streams):
+            stream.reset()
 
     def read_size(self) -> int:
         """Return how much a connection that is streaming reads at a time: the fewer there are, the more."""
-        return max(SMALLEST_READ, min(LARGEST_READ, READS_TOGETHER // max(1, len(self.legs))))
+        return max(SMALLEST_READ, min(LARGEST_READ, READS_TOGETHER // max(1, len(self.streams))))
 
     def _sweep(self) -> None:
         now = self.loop.time()
         if self._closed():
-            for leg in list(self.legs):
-                leg.reset()
-        for leg in [leg for leg in self.legs if leg.read_by < now or leg.write_by < now]:
-            leg.expire()
+            for stream in list(self.streams):
+                stream.reset()
+        for stream in [stream for stream in self.streams if stream.read_by < now or stream.write_by < now]:
+            stream.expire()
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-class Leg(asyncio.Protocol):
+class Stream(asyncio.Protocol):
     """A connection. One coroutine at a time reads, one at a time writes."""
 
     is_request = False
     """Whether heads read here are requests."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, deadlines: Deadlines) -> None:
+        self.deadlines = deadlines
         self.read_by = math.inf
         self.write_by = math.inf
         self.ended = False
@@ -152,12 +152,12 @@ class Leg(asyncio.Protocol):
         send_at_once(transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._read_at_most(SMALLEST_READ)
-        self.watch.legs.add(self)
+        self.deadlines.streams.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for the reader."""
         if len(data) >= SMALLEST_READ:
-            self._read_at_most(self.watch.read_size())
+            self._read_at_most(self.deadlines.read_size())
         if self._discard >= 0:
             self._discard += len(data)
             if self._discard > LINGER_BYTES:
@@ -181,7 +181,7 @@ class Leg(asyncio.Protocol):
         """Wake whoever waits."""
         self.ended = True
         self._transport = None
-        self.watch.legs.discard(self)
+        self.deadlines.streams.discard(self)
         for waiter in (self._reader, self._writer):
             if waiter is not None:
                 waiter.wake()
@@ -221,11 +221,11 @@ class Leg(asyncio.Protocol):
         `idle` seconds may pass before the first byte, `complete` from then on to the last.
 
         Raises:
-            HeadTooLarge, WireError, BrokenOff, TimeoutError: a head that does not come to its end.
+            HeadTooLarge, HttpSyntaxError, BrokenOff, TimeoutError: a head that does not come to its end.
 
         """
         skips = self.is_request
-        start, deadline = 0, self.watch.loop.time() + (complete if self._data else idle)
+        start, deadline = 0, self.deadlines.loop.time() + (complete if self._data else idle)
         while True:
             if skips and len(self._data) >= 2:
                 # Some clients end a body with an empty line that does not belong to it.
@@ -236,14 +236,14 @@ class Leg(asyncio.Protocol):
                 return head
             if len(self._data) > MAX_HEAD:
                 raise HeadTooLarge("the head is too large")
-            if self._data and hopeless(self._data[max(0, start - 1) :], request=self.is_request):
-                raise WireError("the head has characters that no head has")
+            if self._data and is_already_invalid(self._data[max(0, start - 1) :], request=self.is_request):
+                raise HttpSyntaxError("the head has characters that no head has")
             if self.ended:
                 if self._data:
                     raise BrokenOff("the connection ended in the middle of a head")
                 return None
             if start == 0 and self._data:
-                deadline = self.watch.loop.time() + complete
+                deadline = self.deadlines.loop.time() + complete
             start = len(self._data)
             await self._wait(deadline)
 
@@ -257,7 +257,7 @@ class Leg(asyncio.Protocol):
         while not self._data:
             if self.ended:
                 return b""
-            await self._wait(self.watch.loop.time() + seconds)
+            await self._wait(self.deadlines.loop.time() + seconds)
         data, self._data = self._data, b""
         self._read_on()
         return data
@@ -273,7 +273,7 @@ class Leg(asyncio.Protocol):
         """Yield the content of a body piece by piece.
 
         Raises:
-            WireError, BrokenOff, TimeoutError: it does not come to its end.
+            HttpSyntaxError, BrokenOff, TimeoutError: it does not come to its end.
 
         """
         while not body.done:
@@ -303,8 +303,8 @@ class Leg(asyncio.Protocol):
         while self._full:
             if self._transport is None:
                 raise BrokenOff("the connection is gone")
-            waiter = self._writer = _Pause(self.watch.loop)
-            self.write_by = self.watch.loop.time() + seconds
+            waiter = self._writer = _Pause(self.deadlines.loop)
+            self.write_by = self.deadlines.loop.time() + seconds
             try:
                 await waiter
             finally:
@@ -348,7 +348,7 @@ class Leg(asyncio.Protocol):
             return
         self._discard = 0
         self._data = b""
-        self.read_by = self.watch.loop.time() + seconds
+        self.read_by = self.deadlines.loop.time() + seconds
         self._read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -365,7 +365,7 @@ class Leg(asyncio.Protocol):
     async def _wait(self, deadline: float) -> None:
         if self._paused:
             self._read_on()
-        waiter = self._reader = _Pause(self.watch.loop)
+        waiter = self._reader = _Pause(self.deadlines.loop)
         self.read_by = deadline
         try:
             await waiter

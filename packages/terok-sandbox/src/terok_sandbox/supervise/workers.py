@@ -21,19 +21,19 @@ from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.handover import ProcessId, start_time
 from terok_sandbox.supervise.logfile import LogFile
-from terok_sandbox.supervise.supervision import Supervision, load
 from terok_sandbox.supervise.worker import become_worker
+from terok_sandbox.supervise.worker_plan import WorkerPlan, load
 
 _FIRST_BACKOFF: Final = 0.05
 _HEAD_START: Final = 0.2
 """Seconds a container gets to come up before its workers take the CPU from it, unless it asks for one sooner."""
-_OF_THE_BROKER: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-agent")
-"""Every other listener is the gateway's."""
+_BROKER_LISTENERS: Final = ("vault", "vault-tls", "vault-unix", "vault-host", "ssh-agent")
+"""Listeners of the broker; every other one is the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The listeners to serve; the supervisor owns the descriptors."""
+    """A container to serve; the supervisor owns the descriptors."""
 
     sidecar: Sidecar
     listeners: Mapping[str, socket.socket]
@@ -56,49 +56,49 @@ class _Member:
     watched: list[socket.socket] = field(default_factory=list)
 
     confined: str = ""
-    told: int = -1
+    report: int = -1
 
     @property
     def running(self) -> bool:
         return self.pid != 0
 
-    def hear(self, descriptor: int) -> None:
-        """Take the pipe on which the worker says what confines it."""
+    def keep_report(self, descriptor: int) -> None:
+        """Keep the pipe on which the worker reports its confinement."""
         self.forget()
-        self.told = descriptor
+        self.report = descriptor
 
     def confinement(self) -> str:
-        """Return what the running worker has said of its confinement, empty before it has."""
-        if self.told >= 0:
+        """Return the running worker's report, empty before it has come."""
+        if self.report >= 0:
             with suppress(BlockingIOError):
-                self.confined = os.read(self.told, 512).decode("utf-8", "replace") or "ended before it was confined"
-                os.close(self.told)
-                self.told = -1
+                self.confined = os.read(self.report, 512).decode("utf-8", "replace") or "ended before it was confined"
+                os.close(self.report)
+                self.report = -1
         return self.confined
 
     def forget(self) -> None:
-        """Drop what the worker before has said."""
-        if self.told >= 0:
-            os.close(self.told)
-        self.told, self.confined = -1, ""
+        """Drop the former worker's report."""
+        if self.report >= 0:
+            os.close(self.report)
+        self.report, self.confined = -1, ""
 
 
-class Crew:
-    """Starts what the sidecar wires (the gateway always), and keeps it running.
+class Workers:
+    """Start the workers that the sidecar wires (the gateway always), and keep them running.
 
-    `others` returns the children of this process that are not the crew's: what else turns up is ended.
+    `others` returns the children of this process besides the workers; any further one is an orphan and ended.
     """
 
     def __init__(
         self,
-        supervision: Supervision,
+        plan: WorkerPlan,
         selector: selectors.BaseSelector,
         log: LogFile,
         *,
         error_fd: int,
         others: Callable[[], dict[str, ProcessId]],
     ) -> None:
-        self._supervision = supervision
+        self._plan = plan
         self._selector = selector
         self._log = log
         self._error_fd = error_fd
@@ -207,9 +207,9 @@ class Crew:
         )
 
     def _fork(self, name: str, context: WorkerContext) -> int:
-        entry = load(getattr(self._supervision, name))
+        entry = load(getattr(self._plan, name))
         parent = os.getpid()
-        told, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        report, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         pid = os.fork()
         if pid == 0:
             become_worker(
@@ -219,10 +219,10 @@ class Crew:
                 parent=parent,
                 error_fd=self._error_fd,
                 report_fd=tell,
-                memory=self._supervision.worker_memory,
+                memory=self._plan.worker_memory,
             )
         os.close(tell)
-        self._members[name].hear(told)
+        self._members[name].keep_report(report)
         return pid
 
     def _start_nft(self, member: _Member, netns_fd: int) -> NftChannelFds:
@@ -277,15 +277,15 @@ class Crew:
         return True
 
     def _schedule(self, member: _Member, *, lived: float) -> None:
-        member.failures = 0 if lived > self._supervision.healthy_after else member.failures + 1
+        member.failures = 0 if lived > self._plan.healthy_after else member.failures + 1
         backoff = 0.0 if member.failures == 0 else _FIRST_BACKOFF * 2 ** min(member.failures - 1, 10)
         member.restarts += 1
-        member.due = time.monotonic() + min(backoff, self._supervision.longest_backoff)
+        member.due = time.monotonic() + min(backoff, self._plan.longest_backoff)
 
 
 def _listeners(worker: str, assignment: Assignment) -> dict[str, socket.socket]:
     named = assignment.listeners.items()
-    return {key: one for key, one in named if (key in _OF_THE_BROKER) == (worker == "broker")}
+    return {key: one for key, one in named if (key in _BROKER_LISTENERS) == (worker == "broker")}
 
 
 def _explain(status: int) -> str:

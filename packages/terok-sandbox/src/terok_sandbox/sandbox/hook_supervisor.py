@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from terok_sandbox.config.model import SUPERVISOR_LOG
 from terok_sandbox.errors import EngineError, SupervisorError
-from terok_sandbox.launch.supervision import SUPERVISOR_LOG, VERIFY_TIMEOUT, last_log_line, log_tail, was_supervised
+from terok_sandbox.launch.supervision import VERIFY_TIMEOUT, last_log_line, log_tail, was_supervised
 from terok_sandbox.setup.state import check_setup
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from terok_sandbox.runtime.protocol import Container
 
 
-class HookSupervision:
+class HookSupervisor:
     """Supervision by the fork server and the OCI hook."""
 
     def check_setup(self, config: SandboxConfig) -> None:

@@ -70,7 +70,7 @@ def is_unpriced(method: str, path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestEstimate:
     """The most that one request may use: `usage` without the model, which may be any of `models`.
 
     `later` says that the answer may be made after the request has ended, `background` that it was asked for so.
@@ -98,13 +98,13 @@ class Asked:
         return Usage(model, output=usage.output, tier=usage.tier, **sizes)
 
 
-def asked(path: str, body: bytes | None, size: int, longest_prompt: int) -> Asked:
+def estimate_request(path: str, body: bytes | None, size: int, longest_prompt: int) -> RequestEstimate:
     """Return what a request asks for; `body` is None where it is too long to be kept, and then only `size` counts."""
     text = None if body is None else _plain(body)
     document = None if text is None else _parsed(text)
     models = _PATH_MODEL.findall(unquote(path))
     if text is None or document is None:
-        return Asked(Usage(input=longest_prompt, output=LONGEST_ANSWER), ("", *models), later=True)
+        return RequestEstimate(Usage(input=longest_prompt, output=LONGEST_ANSWER), ("", *models), later=True)
     wrapped = document.get("response")
     if document.get("type") == "response.create" and isinstance(wrapped, dict):
         document |= _lowered(wrapped)
@@ -121,7 +121,7 @@ def asked(path: str, body: bytes | None, size: int, longest_prompt: int) -> Aske
     if isinstance(model := document.get("model"), str):
         models.append(model[:MAX_MODEL])
     background = document.get("background") not in (None, False)
-    return Asked(usage, tuple(models) or ("",), later=background, background=background)
+    return RequestEstimate(usage, tuple(models) or ("",), later=background, background=background)
 
 
 def _refers(text: bytes) -> bool:

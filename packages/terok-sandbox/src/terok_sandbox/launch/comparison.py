@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import tomllib
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     Config = Callable[[], SandboxConfig]
 
 MAX_CONFIG: Final = 4 * 1024 * 1024
+_MAX_CONF: Final = 1024 * 1024
+_SYSTEM_CONF: Final = ("/usr/share/containers/containers.conf", "/etc/containers/containers.conf")
 _DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAMESPACES: Final = frozenset({"pid", "ipc", "uts", "mount", "cgroup", "network"})
 _KERNEL: Final = {
@@ -42,8 +45,7 @@ _KERNEL: Final = {
 }
 """File systems of the kernel's own that every container has, by where it sees them."""
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
-"""Writable mounts that Podman adds to every container: shared memory (bounded), and those of a `mounts.conf` of
-the distribution gives to every container."""
+"""Mounts of Podman's own, writable: shared memory (bounded), and secrets that a distribution's `mounts.conf` adds."""
 _NOBODY: Final = 65534
 """Who owns root's files as seen from Podman's own user namespace."""
 _INIT: Final = ("/run/podman-init", "/dev/init")
@@ -52,8 +54,8 @@ _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """The settings of a container's image: its variables as `NAME=VALUE`, and the places of its volumes."""
+class ImageSettings:
+    """Wishes of a container's image: its variables as `NAME=VALUE`, and where it wants volumes."""
 
     env: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
@@ -69,40 +71,38 @@ class Excess:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeContainer:
     """A container as Podman has made it; `store` is the directory of its storage, `id` the container's."""
 
     config: Mapping[str, Any]
     id: str
     store: Path
-    image: Image = field(default_factory=Image)
+    image: ImageSettings = field(default_factory=ImageSettings)
 
 
 def check_made(data: bytes, planned: Planned, config: Config, *, bundle: Path, container_id: str) -> None:
     """Raise SupervisorError when the `config.json` in `data` has anything that `planned` has not.
 
-    `bundle` is the directory it lies in. The message names the `containers.conf` that asks, where one is found.
-    `config` is called only when something was found.
+    `bundle` is the directory it lies in. The message names the `containers.conf` that asks for it, if one does.
+    `config` is called only when there is an excess.
     """
     try:
         document: Any = json.loads(data) if len(data) <= MAX_CONFIG else None
-        made = Made(document, container_id, bundle.parents[2], image_of(bundle, container_id, planned.image_stores))
-        found = next(excesses(made, planned, config), None)
+        image = image_of(bundle, container_id, planned.image_stores)
+        excess = next(excesses(MadeContainer(document, container_id, bundle.parents[2], image), planned, config), None)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise SupervisorError("its configuration for the runtime cannot be read", hint=_RELAUNCH) from error
-    if found is None:
+    if excess is None:
         return
-    from terok_sandbox.launch.asked import who_asks
-
-    place = who_asks(found.settings, found.word, config().receipt_path)
-    hint = f"take it out of {place[0]}, {place[1]}" if place else f"see {', '.join(found.settings)} in containers.conf"
-    raise SupervisorError(f"its launch did not ask for {found.what}", hint=f"{hint}, then {_RELAUNCH}")
+    place = find_setting(excess.settings, excess.word, config().receipt_path)
+    hint = f"take it out of {place[0]}, {place[1]}" if place else f"see {', '.join(excess.settings)} in containers.conf"
+    raise SupervisorError(f"its launch did not ask for {excess.what}", hint=f"{hint}, then {_RELAUNCH}")
 
 
 _RELAUNCH: Final = "remove it with `terok-sandbox rm NAME` and launch it again"
 
 
-def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
+def excesses(made: MadeContainer, planned: Planned, config: Config) -> Iterator[Excess]:
     """Yield whatever `made` has beyond `planned`, or lacks of its confinement."""
     yield from _namespaces(made.config, planned)
     yield from _privileges(made.config, planned)
@@ -112,10 +112,10 @@ def excesses(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
         yield from _environment(made, planned, frozenset(planned.env))
 
 
-def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> Image:
-    """Return what the image of a container asks for, from Podman's storage around `bundle` or one of `stores`.
+def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> ImageSettings:
+    """Return the settings of a container's image, from Podman's storage around `bundle` or one of `stores`.
 
-    Nothing, where it cannot be found: then nothing of it is allowed either.
+    They are empty if the image cannot be found, so that none of its wishes is allowed then.
     """
     containers = bundle.parents[1]
     images = containers.name.removesuffix("containers") + "images"
@@ -127,10 +127,10 @@ def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> Ima
             image = next(str(row["image"]) for row in rows if row["id"] == container_id)
             key = base64.b64encode(f"sha256:{image}".encode()).decode()
             settings = json.loads((store / images / Path(image).name / f"={key}").read_bytes())["config"]
-            return Image(frozenset(settings.get("Env") or ()), frozenset(settings.get("Volumes") or ()))
+            return ImageSettings(frozenset(settings.get("Env") or ()), frozenset(settings.get("Volumes") or ()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
             continue
-    return Image()
+    return ImageSettings()
 
 
 def _namespaces(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
@@ -166,7 +166,7 @@ def _devices(document: Mapping[str, Any], planned: Planned) -> Iterator[Excess]:
             yield Excess(f"the device {device['path']}", ("devices",), device["path"])
 
 
-def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
+def _mounts(made: MadeContainer, planned: Planned, config: Config) -> Iterator[Excess]:
     wanted = {destination: (source, mode) for source, destination, mode in planned.mounts}
     seen = set()
     for mount in made.config["mounts"]:
@@ -190,7 +190,7 @@ def _mounts(made: Made, planned: Planned, config: Config) -> Iterator[Excess]:
         yield Excess(f"running without the mount {missing[0]}", ("volumes",), missing[0])
 
 
-def _usual(made: Made, source: str, destination: str, kind: str, options: set[str]) -> bool:
+def _usual(made: MadeContainer, source: str, destination: str, kind: str, options: set[str]) -> bool:
     """Tell whether a mount is one that Podman gives to every container, or a volume of the image."""
     if kind != "bind":
         return kind in _KERNEL.get(destination, ())
@@ -205,7 +205,7 @@ def _granted(source: str, destination: str, planned: Planned) -> bool:
     return source in planned.devices and destination in planned.devices
 
 
-def _harmless(made: Made, source: str, destination: str, kind: str, options: set[str], config: Config) -> bool:
+def _harmless(made: MadeContainer, source: str, destination: str, kind: str, options: set[str], config: Config) -> bool:
     """Judge a mount of somebody who starts the container themselves as one of a launch would be."""
     from terok_sandbox.launch.mounts import check_mount_sources
     from terok_sandbox.launch.paths import check_container_path
@@ -222,7 +222,7 @@ def _harmless(made: Made, source: str, destination: str, kind: str, options: set
     return kind in ("bind", "tmpfs")
 
 
-def _volume(made: Made, source: str, name: str) -> bool:
+def _volume(made: MadeContainer, source: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(str(made.store))}/volumes/{name}/_data", source) is not None
 
 
@@ -235,7 +235,7 @@ def _is_roots(path: str) -> bool:
     return info.st_uid in (0, _NOBODY) and not info.st_mode & 0o022
 
 
-def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Iterator[Excess]:
+def _environment(made: MadeContainer, planned: Planned, digests: frozenset[str]) -> Iterator[Excess]:
     for setting in made.config["process"].get("env") or ():
         name, _, value = setting.partition("=")
         usual = {
@@ -247,3 +247,36 @@ def _environment(made: Made, planned: Planned, digests: frozenset[str]) -> Itera
         }.get(name, name in planned.devices)
         if not (usual or setting in made.image.env or digest(setting) in digests):
             yield Excess(f"the variable {name}", ("env",), name)
+
+
+def find_setting(settings: Sequence[str], word: str, receipt: Path) -> tuple[Path, str] | None:
+    """Return the last file whose section `containers` has one of `settings`, with `word` in it, and which."""
+    last = None
+    for path in _conf_files(receipt):
+        section = _containers_section(path)
+        for setting in settings:
+            if setting in section and word in json.dumps(section[setting], default=str):
+                last = (path, setting)
+    return last
+
+
+def _conf_files(receipt: Path) -> Iterator[Path]:
+    """Yield the files Podman may read, and those of the setup: a supervisor does not see the variables of a start."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    bases = [*map(Path, _SYSTEM_CONF), home / "containers/containers.conf"]
+    yield from (file for base in bases for file in (base, *sorted(Path(f"{base}.d").glob("*.conf"))))
+    named = [os.environ.get("CONTAINERS_CONF"), os.environ.get("CONTAINERS_CONF_OVERRIDE")]
+    try:
+        named.append(json.loads(receipt.read_bytes())["containers_conf"])
+    except (OSError, ValueError, KeyError, TypeError):
+        named.append(None)
+    yield from (Path(name) for name in named if name)
+
+
+def _containers_section(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            section = tomllib.loads(file.read(_MAX_CONF).decode()).get("containers")
+    except (OSError, ValueError):
+        return {}
+    return section if isinstance(section, dict) else {}

@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.launch.asked import who_asks
-from terok_sandbox.launch.made import MAX_CONFIG, Image, Made, check_made, excesses, image_of
+from terok_sandbox.launch.comparison import (
+    MAX_CONFIG,
+    ImageSettings,
+    MadeContainer,
+    check_made,
+    excesses,
+    find_setting,
+    image_of,
+)
 from terok_sandbox.values.launch import Planned, digest
 
 pytestmark = pytest.mark.attack("CNF-1")
@@ -21,10 +28,10 @@ RECORDED = Path(__file__).parent / "made"
 """What two versions of Podman made of `terok-sandbox run`, and what had been planned; of an image with a variable and a
 volume."""
 NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
-IMAGE = Image(frozenset({"APP_HOME=/srv"}), frozenset({"/data"}))
+IMAGE = ImageSettings(frozenset({"APP_HOME=/srv"}), frozenset({"/data"}))
 
 
-def recorded(name: str) -> tuple[Made, Planned]:
+def recorded(name: str) -> tuple[MadeContainer, Planned]:
     document = json.loads((RECORDED / f"{name}.json").read_text())
     raw = document["planned"]
     planned = Planned(
@@ -34,10 +41,10 @@ def recorded(name: str) -> tuple[Made, Planned]:
     config = document["config"]
     shared = next(mount["source"] for mount in config["mounts"] if mount["destination"] == "/dev/shm")
     userdata = Path(shared).parent
-    return Made(config, userdata.parent.name, userdata.parents[2], IMAGE), planned
+    return MadeContainer(config, userdata.parent.name, userdata.parents[2], IMAGE), planned
 
 
-def found(made: Made, planned: Planned) -> list[str]:
+def found(made: MadeContainer, planned: Planned) -> list[str]:
     return [one.what for one in excesses(made, planned, SandboxConfig)]
 
 
@@ -46,7 +53,9 @@ def test_what_podman_makes_passes(name: str) -> None:
     made, planned = recorded(name)
     assert found(made, planned) == []
     assert found(made, planned.borrowed()) == []
-    assert found(replace(made, image=Image()), planned) != [], "of an image that is not found nothing is allowed"
+    assert found(replace(made, image=ImageSettings()), planned) != [], (
+        "of an image that is not found nothing is allowed"
+    )
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -158,13 +167,13 @@ def test_the_image_is_found_in_the_storage(tmp_path: Path) -> None:
     settings = {"config": {"Env": ["A=1"], "Volumes": {"/data": {}}}}
     (images / image / f"={key}").write_text(json.dumps(settings))
     bundle = containers / "c1/userdata"
-    assert image_of(bundle, "c1") == Image()
+    assert image_of(bundle, "c1") == ImageSettings()
     (containers / "volatile-containers.json").write_text(json.dumps([{"id": "c1", "image": image}]))
-    assert image_of(bundle, "c1") == Image(frozenset({"A=1"}), frozenset({"/data"}))
-    assert image_of(bundle, "c2") == Image()
+    assert image_of(bundle, "c1") == ImageSettings(frozenset({"A=1"}), frozenset({"/data"}))
+    assert image_of(bundle, "c2") == ImageSettings()
     (tmp_path / "further").mkdir()
     images.rename(tmp_path / "further/overlay-images")
-    assert image_of(bundle, "c1") == Image()
+    assert image_of(bundle, "c1") == ImageSettings()
     assert image_of(bundle, "c1", [str(tmp_path / "further")]).volumes == {"/data"}
 
 
@@ -176,12 +185,12 @@ def test_the_file_that_asks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("CONTAINERS_CONF", raising=False)
     conf.write_text('[containers]\nenv = ["A=1"]\ncgroupns = "host"\n')
     later.write_text('[containers]\nenv = ["B=1"]\n')
-    assert who_asks(("env",), "A", receipt) == (conf, "env")
-    assert who_asks(("env",), "B", receipt) == (later, "env")
-    assert who_asks(("cgroupns",), "", receipt) == (conf, "cgroupns")
-    assert who_asks(("volumes", "devices"), "", receipt) is None
+    assert find_setting(("env",), "A", receipt) == (conf, "env")
+    assert find_setting(("env",), "B", receipt) == (later, "env")
+    assert find_setting(("cgroupns",), "", receipt) == (conf, "cgroupns")
+    assert find_setting(("volumes", "devices"), "", receipt) is None
     later.write_text("[containers\n")
-    assert who_asks(("env",), "B", receipt) is None
+    assert find_setting(("env",), "B", receipt) is None
 
 
 def test_a_plan_names_no_value() -> None:

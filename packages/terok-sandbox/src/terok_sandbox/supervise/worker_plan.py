@@ -1,24 +1,16 @@
-"""A supervisor's workers and time limits: one value, so that tests can supervise with other workers."""
+"""The entry points a supervisor runs and its times: one value, so that tests can supervise with other workers."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from terok_util.values import lean_dataclass
 
-CONTROL_SOCKET: Final = "supervisor.sock"
-RECORD_FILE: Final = "supervisor.json"
-LOG_FILE: Final = "supervisor.log"
-GUEST_DIR: Final = "guest"
-VAULT_SOCKET: Final = "vault.sock"
-SSH_SOCKET: Final = "ssh-agent.sock"
-FORKSERVER_SOCKET: Final = "forkserver.sock"
-
 
 @lean_dataclass(frozen=True, slots=True)
-class Supervision:
+class WorkerPlan:
     """Entry points (`module:function`) and times in seconds.
 
     `broker` and `gateway` take a `WorkerContext` and return an exit code; `rules` takes a `Sidecar` and

@@ -21,7 +21,7 @@ MAX_FRAME: Final = 65536
 MAX_DESCRIPTORS: Final = 8
 
 
-class WireError(SupervisorError):
+class FrameError(SupervisorError):
     """A frame could not be read: hostile, truncated or of another protocol."""
 
 
@@ -36,17 +36,17 @@ class Frame:
     descriptors: list[int] = field(default_factory=list)
 
     def text(self, key: str) -> str:
-        """Return a text field; raises `WireError` when it is missing or no text."""
+        """Return a text field; raises `FrameError` when it is missing or no text."""
         value = self.fields.get(key)
         if not isinstance(value, str) or "\0" in value:
-            raise WireError(f"{self.kind}: {key} is missing")
+            raise FrameError(f"{self.kind}: {key} is missing")
         return value
 
     def number(self, key: str) -> int:
-        """Return an integer field; raises `WireError` when it is missing or no integer."""
+        """Return an integer field; raises `FrameError` when it is missing or no integer."""
         value = self.fields.get(key)
         if type(value) is not int:
-            raise WireError(f"{self.kind}: {key} is missing")
+            raise FrameError(f"{self.kind}: {key} is missing")
         return value
 
     def close(self) -> None:
@@ -56,26 +56,26 @@ class Frame:
 
 
 def encode(kind: str, **fields: Any) -> bytes:
-    """Return the bytes of one frame; raises `WireError` when it would be too large."""
+    """Return the bytes of one frame; raises `FrameError` when it would be too large."""
     data = json.dumps({"v": PROTOCOL, "build": BUILD, "type": kind, **fields}).encode()
     if len(data) > MAX_FRAME:
-        raise WireError(f"{kind}: the frame would have {len(data)} bytes, {MAX_FRAME} are allowed")
+        raise FrameError(f"{kind}: the frame would have {len(data)} bytes, {MAX_FRAME} are allowed")
     return data
 
 
 def decode(data: bytes) -> Frame:
-    """Parse one frame; raises `WireError` for whatever is not one."""
+    """Parse one frame; raises `FrameError` for whatever is not one."""
     if len(data) > MAX_FRAME:
-        raise WireError("the frame is too large")
+        raise FrameError("the frame is too large")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise WireError("the frame is not JSON") from error
+        raise FrameError("the frame is not JSON") from error
     if not isinstance(document, dict):
-        raise WireError("the frame is not an object")
+        raise FrameError("the frame is not an object")
     version, build, kind = (document.pop(key, None) for key in ("v", "build", "type"))
     if type(version) is not int or not isinstance(build, str) or not isinstance(kind, str):
-        raise WireError("the frame lacks version, build or type")
+        raise FrameError("the frame lacks version, build or type")
     return Frame(kind=kind, fields=document, version=version, build=build)
 
 
@@ -89,13 +89,13 @@ def send(channel: socket.socket, kind: str, *, descriptors: Sequence[int] = (), 
 
 
 def receive(channel: socket.socket) -> Frame | None:
-    """Receive one frame, `None` at the end; raises `WireError` for a bad one, OSError from the socket."""
+    """Receive one frame, `None` at the end; raises `FrameError` for a bad one, OSError from the socket."""
     data, descriptors, flags, _ = socket.recv_fds(channel, MAX_FRAME + 1, MAX_DESCRIPTORS)
     try:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-            raise WireError("the frame is truncated")
+            raise FrameError("the frame is truncated")
         if not data and not descriptors:
             return None
         frame = decode(data)
