@@ -1,4 +1,4 @@
-"""What `vault audit` and `vault usage` do."""
+"""The handlers of `vault audit` and `vault usage`."""
 
 from __future__ import annotations
 

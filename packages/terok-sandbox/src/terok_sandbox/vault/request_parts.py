@@ -18,7 +18,7 @@ from terok_sandbox.vault.refusal import VaultRefusal, malformed
 
 
 class Fate(Enum):
-    """What the proxy does with a header."""
+    """The treatment of a header."""
 
     FORWARD = auto()
     DROP = auto()

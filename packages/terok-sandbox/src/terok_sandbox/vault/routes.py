@@ -42,7 +42,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class OAuthRefresh:
-    """What a refresh request needs beside the refresh token."""
+    """The fields of a refresh request besides the refresh token."""
 
     token_url: str
     client_id: str
@@ -114,7 +114,7 @@ class Route:
     path_upstreams: tuple[tuple[str, Upstream], ...]
     """(path prefix without trailing slash, upstream), longest prefix first."""
     rules: tuple[RouteRule, ...] | None = None
-    """What may be asked for; None for everything."""
+    """The permitted requests; None permits all."""
     token_in: frozenset[str] = PLACES
     """`bearer`, `basic` and header names in lower case."""
     oauth_refresh: OAuthRefresh | None = None

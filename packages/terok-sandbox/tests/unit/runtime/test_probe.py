@@ -92,7 +92,7 @@ def test_garbage_is_refused(data: bytes) -> None:
 def test_versions() -> None:
     assert parse_version("5.0.0-rc1") == (5, 0, 0)
     assert parse_version("4.3") == (4, 3, 0)
-    with pytest.raises(ValueError, match="no version"):
+    with pytest.raises(ValueError, match="invalid version"):
         parse_version("v5")
 
 

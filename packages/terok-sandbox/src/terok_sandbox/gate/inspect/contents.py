@@ -42,12 +42,12 @@ _ENTRY: Final = 100
 
 
 class InspectionStopped(Exception):
-    """What was found is refused, and looking at the rest could cost more than it may."""
+    """A finding is refused already, and examining the rest could cost too much."""
 
 
 @dataclass(slots=True)
 class PushedChanges:
-    """What a push brings, up to its limits.
+    """The contents of a push, up to its limits.
 
     `added` are new names, by the directory they are in: no more than `MAX_DIRECTORIES` of those, then `crowded`
     is set. `for_git` are the objects of files that git itself reads. What is held takes less than two thirds of

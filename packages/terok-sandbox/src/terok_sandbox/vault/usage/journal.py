@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Totals:
-    """What was used; `cost` in billionths of a USD."""
+    """Usage; `cost` in billionths of a USD."""
 
     requests: int = 0
     tokens: int = 0
