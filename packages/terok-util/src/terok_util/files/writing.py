@@ -87,13 +87,8 @@ def write_sensitive_file(path: str | os.PathLike[str], data: bytes | str, *, dur
 def sync_path(path: str | os.PathLike[str], *, data_only: bool = False) -> None:
     """Wait until a file or directory is on disk, whichever process wrote it; a link at `path` is not followed.
 
-    Args:
-        path: A directory is synced for the names in it, after a file was created, renamed or removed.
-        data_only: Leave out times and other metadata that reading the data does not need.
-
-    Raises:
-        OSError: The path cannot be opened, or the disk refuses.
-
+    A directory is synced for the names in it, after a file was created, renamed or removed. `data_only` leaves out
+    metadata that reading does not need. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

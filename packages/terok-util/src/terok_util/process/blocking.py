@@ -46,28 +46,16 @@ def run(
     `timeout` seconds, or on any exception here, it and its descendants are killed and reaped.
 
     Args:
-        argv: The program and its arguments.
-        timeout: Seconds.
         input: Its standard input; else the file `stdin`, else nothing.
-        env: Its environment, else ours.
-        cwd: Its directory, else ours.
         check: Whether a status other than 0 is an error.
         redact: Values to mask in the captured output and, like every registered secret, in error messages.
-        pass_fds: Descriptors that it inherits.
         max_output: Bytes of output, both streams together, that are kept.
-        stdin: A file or descriptor to use as its standard input.
         sink: Takes standard output piece by piece, unredacted and without a limit, instead of having it returned. Its
             exceptions end the child and pass through.
         memory: Bytes that the child, and each process that it starts, may allocate.
         cancel: A descriptor; once it is readable, the child is killed and InterruptedError raised.
 
-    Raises:
-        ToolNotFound: There is no such program.
-        ProcessTimeout: It ran too long.
-        OutputTooLarge: It wrote too much.
-        ProcessFailed: It ended with a status other than 0, and `check` is set.
-        ProcessError: It could not be started.
-
+    Raises ToolNotFound, ProcessTimeout, OutputTooLarge, ProcessFailed, or ProcessError if it could not be started.
     """
     child = spawn(
         argv,
