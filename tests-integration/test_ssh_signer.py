@@ -18,7 +18,7 @@ IMAGE = "localhost/terok-l0:mmdebstrap-trixie"
 AGENT = """
 import os, subprocess, sys
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.vault.ssh.host_agent import host_agent
+from terok_sandbox.vault.ssh.agent import host_agent
 with host_agent(SandboxConfig.load(), sys.argv[1]) as path:
     sys.exit(subprocess.run(sys.argv[2:], env={**os.environ, "SSH_AUTH_SOCK": str(path)}).returncode)
 """

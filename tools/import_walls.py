@@ -19,15 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = re.compile(r"(?P<module>\.?[a-z_]\w*(\.[a-z_]\w*)*)(:\w*)?")
 
 
-KNOWN: tuple[str, ...] = (
-    "a circle of files: terok_sandbox.gate.inspect.contents, ",
-    "a circle of files: terok_sandbox.vault.passphrase.change, ",
-    "a circle of files: terok_sandbox.vault.usage.meter, ",
-    "a circle of files: terok_sandbox.gate.mirror, ",
-)
-"""Beginnings of what is still wrong; the list only shrinks."""
-
-
 @dataclass(frozen=True, order=True)
 class Import:
     """One file imports another; `line` is where."""

@@ -30,6 +30,7 @@ with lazy_imports(globals()):
     from terok_executor.compat import MountDef as MountDef
     from terok_executor.compat import ProviderConfig as ProviderConfig
     from terok_executor.compat import RawAgentYaml as RawAgentYaml
+    from terok_executor.compat import RawImageSection as RawImageSection
     from terok_executor.compat import SidecarSpec as SidecarSpec
     from terok_executor.compat import VaultRoute as VaultRoute
     from terok_executor.compat import build_base_images as build_base_images
@@ -68,12 +69,11 @@ with lazy_imports(globals()):
     from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
-    from terok_executor.image.config_view import ExecutorConfigView as ExecutorConfigView
-    from terok_executor.image.config_view import RawImageSection as RawImageSection
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
     from terok_executor.image.reference import known_family as known_family
+    from terok_executor.image.settings import ExecutorConfigView as ExecutorConfigView
     from terok_executor.integrations.sandbox import check_setup as check_setup
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec

@@ -22,6 +22,7 @@ from terok_executor.credentials import DEFAULT_SET, store_key
 from terok_executor.errors import RosterError
 from terok_executor.image.builder import ImageBuilder, ImageSet
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
+from terok_executor.image.settings import ImageSettings
 from terok_executor.integrations.sandbox import Route, SandboxConfig
 from terok_executor.launch.instructions import FRONT_MATTER, instructions_for, read_instructions
 from terok_executor.launch.prepared import KrunHost, KrunHostKeypair
@@ -41,6 +42,7 @@ HeadlessProvider = Agent
 ProviderConfig = AgentRunConfig
 MountDef = MountSpec
 VaultRoute = Route
+RawImageSection = ImageSettings
 CredentialProxyRoute = Route
 resolve_agent_value = resolve_provider_value
 
@@ -141,7 +143,7 @@ def sidecar_specs() -> dict[str, SidecarSpec]:
 def store_api_key(
     provider: str | Provider, key: str, credential_set: str = DEFAULT_SET, *, config: SandboxConfig | None = None
 ) -> None:
-    """Store an API key in the vault, which is made if there is none; nobody is asked.
+    """Store an API key in the vault, which is created if necessary; nobody is asked.
 
     Args:
         provider: A provider, or the name of one or of an agent, whose route is written too.

@@ -35,7 +35,7 @@ class CredentialMissingError(ExecutorError):
 
 @lean_dataclass(frozen=True, slots=True)
 class Phantom:
-    """A phantom token, the type of the credential it stands for, and that credential's public fields."""
+    """A phantom token, the type of the credential it stands for, and the parts of it that are not secret."""
 
     token: str
     credential_type: str
@@ -43,7 +43,7 @@ class Phantom:
 
 
 def store_key(config: SandboxConfig, provider: Provider, key: str, credential_set: str = DEFAULT_SET) -> None:
-    """Store an API key in the vault, which is made if there is none.
+    """Store an API key in the vault, which is created if necessary.
 
     Raises RequestError for text that cannot be a key, a VaultError of the sandbox if the vault does not open.
     """
@@ -62,14 +62,14 @@ def store_key(config: SandboxConfig, provider: Provider, key: str, credential_se
 def store_credential(
     config: SandboxConfig, provider: Provider, credential: Mapping[str, Any], credential_set: str = DEFAULT_SET
 ) -> None:
-    """Store a credential in the vault, which is made if there is none, in place of the one of the same set."""
+    """Store a credential in the vault, which is created if necessary, in place of the one of the same set."""
     provision_session(config)
     with open_vault(config) as database:
         database.store_credential(credential_set, provider.name, credential)
 
 
 def public_part(credential: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a stored credential a container may know: everything but the secrets and their expiry."""
+    """Return the parts of a stored credential that a container may know: not the secrets and their expiry."""
     return {name: value for name, value in credential.items() if name not in SECRET_FIELDS | {"expires_at"}}
 
 

@@ -1,4 +1,4 @@
-"""Where the executor keeps its files on the host."""
+"""Directories of the executor on the host."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def read_text(
 ) -> str:
     """Return the text of a UTF-8 file of at most `limit` bytes.
 
-    If there is none, the error `raises` has `hint`, and a message that begins with `what` (the path by default).
+    Raise `raises` with `hint`, whose message begins with `what` (the path by default), if it cannot be read.
     """
     return decoded(what or str(path), read_bytes(path, limit, what=what, raises=raises, hint=hint), raises, hint)
 
@@ -30,7 +30,7 @@ def read_bytes(
 
 
 def decoded(what: str, data: bytes, raises: type[TerokError] = RequestError, hint: str | None = None) -> str:
-    """Return UTF-8 as text; `raises`, with a message that begins with `what`, for anything else."""
+    """Return UTF-8 as text; raise `raises`, with a message that begins with `what`, for anything else."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

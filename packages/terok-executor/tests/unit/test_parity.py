@@ -26,7 +26,7 @@ from terok_executor import (
     scan_leaked_credentials,
     store_api_key,
 )
-from terok_sandbox import FakeRuntime, FakeSupervision, Sandbox, SandboxConfig, open_vault
+from terok_sandbox import FakeRuntime, FakeSupervisor, Sandbox, SandboxConfig, open_vault
 from terok_util import TerokError
 
 IMAGE = "localhost/image"
@@ -50,7 +50,7 @@ def runtime() -> FakeRuntime:
 @pytest.fixture
 def runner(config: SandboxConfig, runtime: FakeRuntime) -> AgentRunner:
     store_api_key("anthropic", KEY, config=config)
-    sandbox = Sandbox(config, runtime=runtime, supervision=FakeSupervision())
+    sandbox = Sandbox(config, runtime=runtime, supervision=FakeSupervisor())
     return AgentRunner(sandbox=sandbox, image=IMAGE, on_line=lambda line: None)
 
 

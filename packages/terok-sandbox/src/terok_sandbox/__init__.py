@@ -52,7 +52,7 @@ with lazy_imports(globals()):
     from terok_sandbox.launch.spec import LifecycleHooks as LifecycleHooks
     from terok_sandbox.launch.spec import RunSpec as RunSpec
     from terok_sandbox.launch.spec import Wiring as Wiring
-    from terok_sandbox.launch.supervision import FakeSupervision as FakeSupervision
+    from terok_sandbox.launch.supervision import FakeSupervisor as FakeSupervisor
     from terok_sandbox.runtime.fake import FakeRuntime as FakeRuntime
     from terok_sandbox.runtime.guest import GuestKeys as GuestKeys
     from terok_sandbox.runtime.guest import SshTransport as SshTransport
@@ -90,7 +90,6 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.api_key import check_key as check_key
     from terok_sandbox.vault.errors import BadCredential as BadCredential
     from terok_sandbox.vault.errors import RoutesError as RoutesError
-    from terok_sandbox.vault.oauth import expiry as expiry
     from terok_sandbox.vault.routes import Route as Route
     from terok_sandbox.vault.routes import parse_routes as parse_routes
     from terok_sandbox.vault.rules import read_rules as read_rules
@@ -99,6 +98,7 @@ with lazy_imports(globals()):
     from terok_sandbox.vault.ssh.store import SSHManager as SSHManager
     from terok_sandbox.vault.status import VaultStatus as VaultStatus
     from terok_sandbox.vault.store import CredentialDB as CredentialDB
+    from terok_sandbox.vault.store import expiry as expiry
     from terok_sandbox.vault.tokens import TokenShape as TokenShape
     from terok_sandbox.vault.unlock import open_vault as open_vault
     from terok_sandbox.vault.unlock import provision_session as provision_session

@@ -69,6 +69,7 @@ async def _serve(ctx: WorkerContext, policy: Policy) -> int:
     for task in failed:
         _log_failure(task)
     stop.set()
+    # The gate finishes a push that is under way, within `DRAIN_SECONDS`.
     for task in running:
         if not task.get_name().startswith("gate"):
             task.cancel()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import terok_sandbox
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervisor
 from terok_sandbox.runtime.fake import FakeRuntime
 from terok_sandbox.sandbox import sandbox as facade
 
@@ -37,7 +37,7 @@ def test_the_script_of_the_readme(
     work.mkdir()
     monkeypatch.setattr(sys, "argv", ["launch.py", "localhost/app", str(work), "make", "test"])
 
-    class Finishing(FakeSupervision):
+    class Finishing(FakeSupervisor):
         def verify(self, *_: object, **__: object) -> str:
             for name in runtime.records:
                 runtime.finish(name, exit_code=3)

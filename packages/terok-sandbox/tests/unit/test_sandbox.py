@@ -18,7 +18,7 @@ from terok_sandbox.errors import (
 )
 from terok_sandbox.launch.resources import launch_lock
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec, Wiring
-from terok_sandbox.launch.supervision import FakeSupervision, was_supervised
+from terok_sandbox.launch.supervision import FakeSupervisor, was_supervised
 from terok_sandbox.runtime.fake import FakeRecord, FakeRuntime
 from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, Sidecar
@@ -40,7 +40,7 @@ class Lab:
         dirs = {name: base / name[0] for name in ("state_dir", "runtime_dir", "config_dir", "vault_dir")}
         self.config = SandboxConfig(**dirs)  # type: ignore[arg-type]
         self.runtime = FakeRuntime(images={"localhost/app": {}})
-        self.supervision = FakeSupervision()
+        self.supervision = FakeSupervisor()
         self.warnings: list[str] = []
         self.sandbox = Sandbox(
             self.config, runtime=self.runtime, supervision=self.supervision, warn=self.warnings.append

@@ -49,7 +49,7 @@ def extract(spec: CredentialFile, data: bytes) -> dict[str, Any]:
 
 
 def dig(document: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at a path of keys; without one, a marker that cannot be a value of a file."""
+    """Return the value at a path of keys; `_MISSING`, which no file contains, if nothing is there."""
     node = document
     for part in path:
         if isinstance(node, str):
@@ -61,7 +61,7 @@ def dig(document: Any, path: tuple[str, ...]) -> Any:
 
 
 def claims(token: str) -> dict[str, Any] | None:
-    """Return the claims of a JSON Web Token without judging it, or None if it is none."""
+    """Return the claims of a JSON Web Token without checking its signature; None for any other text."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -39,7 +39,7 @@ def read_inside(root: Path, relative: str, *, limit: int) -> bytes | None:
 
 
 def walk_inside(root: Path) -> Iterator[tuple[tuple[str, ...], int, list[str]]]:
-    """Yield each directory below `root`: the names that lead to it, a descriptor, and the names of its other entries.
+    """Yield each directory below `root`: the names that lead to it, a descriptor, and the names of files in it.
 
     Any depth works, with one descriptor. What cannot be opened is passed over, a missing root too. FileError if
     directories are moved meanwhile, which nobody does by accident.

@@ -22,7 +22,7 @@ class _Value:
     end: int = 0
     members: dict[str, _Value] | None = None
     first: int | None = None
-    """Where the first key of an object is."""
+    """Position of an object's first key."""
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class _Reader:
 def set_key(text: str, path: tuple[str, ...], value: Any) -> str:
     """Return the text with `value` at a path of keys; objects on the way are made.
 
-    ValueError, with line or key, if the text is no JSON or something else than an object is on the way.
+    ValueError, with line or key, if the text is not JSON or a value on the way is not an object.
     """
     node = _Reader(text).document()
     for depth, key in enumerate(path):

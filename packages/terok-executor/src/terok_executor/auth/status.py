@@ -1,4 +1,4 @@
-"""The vault's credentials and their expiry, without their secrets."""
+"""The credentials in the vault and how long they last, without their secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agents list`: what the roster holds."""
+"""`agents`: the roster's entries, their versions, and the selection for images."""
 
 from __future__ import annotations
 
@@ -52,43 +52,41 @@ def update(agents: list[str], check: bool, into: str | None, as_json: bool) -> i
 
 
 def _newest(chosen: list[Installed], known: Lock) -> tuple[list[Move], Lock]:
-    """Return what can move, and the checksums of the newest versions as far as they are not known."""
-    from terok_executor.cli.build import progress
+    """Return the moves, and the checksums of the newest versions that are not known yet."""
+    from terok_executor.cli.build import image_options, progress
     from terok_executor.image import update
     from terok_executor.image.builder import ImageBuilder
     from terok_executor.image.lock import Lock
-    from terok_executor.image.settings import ImageSettings
 
     moves, pins = [], Lock()
-    of_npm = [one for one in chosen if one.install.npm is not None]
-    if of_npm:
+    from_npm = [agent for agent in chosen if agent.install.npm is not None]
+    if from_npm:
         ask = update.npm_registry()
-        moves += update.find_moves(of_npm, ask)
+        moves += update.find_moves(from_npm, ask)
         versions = {move.agent: move.newest for move in moves}
-        pins = Lock(update.pin([one for one in of_npm if one.name in versions], versions, ask))
-    for one in chosen:
+        pins = Lock(update.pin([agent for agent in from_npm if agent.name in versions], versions, ask))
+    for entry in chosen:
         more: list[Move] = []
-        found = Lock()
-        if one.install.pip is not None:
-            image = ImageSettings.load()
-            builder = ImageBuilder(image.base_image, image.family, on_line=progress)
-            more, found = update.move_pip(one, builder.pip_report(one.install.pip), known)
-        elif one.install.download is not None:
-            track = one.install.download.track
-            named = b"".join(update.fetch(track)).decode("utf-8", "replace") if track else ""
-            more, found = update.move_download(one, named, update.digest_of)
+        lock = Lock()
+        if entry.install.pip is not None:
+            builder = ImageBuilder(**image_options(None, None), on_line=progress)
+            more, lock = update.move_pip(entry, builder.pip_report(entry.install.pip), known)
+        elif entry.install.download is not None:
+            track = entry.install.download.track
+            newest = b"".join(update.fetch(track)).decode("utf-8", "replace") if track else ""
+            more, lock = update.move_download(entry, newest, update.digest_of)
         moves += more
-        if not (found.pip.items() <= known.pip.items() and found.files.items() <= known.files.items()):
-            pins = found.over(pins)
+        if not (lock.pip.items() <= known.pip.items() and lock.files.items() <= known.files.items()):
+            pins = lock.over(pins)
     return moves, pins
 
 
 def set_agents(selection: str) -> int:
     """Write the selection into the configuration."""
-    from terok_executor.image.config_view import set_image_agents
+    from terok_executor.image.settings import set_image_agents
 
     roster = AgentRoster.load()
-    names = ", ".join(one.name for one in roster.select(selection))
+    names = ", ".join(agent.name for agent in roster.select(selection))
     print(f"{set_image_agents(selection)}: {names}")
     return 0
 

@@ -54,4 +54,4 @@ VAULT_COMMANDS: tuple[CommandDef, ...] = (
         source="terok-executor",
     ),
 )
-"""The commands that this wheel adds below the sandbox's `vault`."""
+"""Verbs that this wheel adds below the sandbox's `vault`."""

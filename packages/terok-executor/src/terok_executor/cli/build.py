@@ -17,7 +17,7 @@ from terok_executor.roster.roster import AgentRoster
 
 
 def build_progress() -> AbstractContextManager[OnLine]:
-    """Return a listener for a build: one line that changes on a terminal, plain lines otherwise."""
+    """Return a receiver of progress lines: one line that changes on a terminal, plain lines otherwise."""
     return StepLine(sys.stderr) if sys.stderr.isatty() else nullcontext(progress)
 
 

@@ -30,7 +30,7 @@ def login(name: str) -> int:
 
 
 def start(name: str, prompt: str | None, prompt_file: str | None, as_json: bool) -> int:
-    """Start a stopped container again; with a prompt its agent takes the conversation up, and is followed."""
+    """Start a stopped container again; with a prompt its agent continues the conversation and is followed."""
     runner = AgentRunner()
     _require(runner, name)
     if prompt is None and prompt_file is None:
@@ -43,7 +43,7 @@ def start(name: str, prompt: str | None, prompt_file: str | None, as_json: bool)
 
 
 def stop(name: str, timeout: int) -> int:
-    """Stop a container; says what of its work is not in the gate then, with exit code 75."""
+    """Stop a container; exit code 75, with the reason, if not all of its work is in the gate."""
     if timeout < 0:
         raise RequestError(f"the time-out has to be at least 0 seconds, not {timeout}")
     runner = AgentRunner()
@@ -54,7 +54,7 @@ def stop(name: str, timeout: int) -> int:
 
 
 def deliver(name: str, remove: bool, as_json: bool) -> int:
-    """Hand the work of a container that has ended to the gate."""
+    """Hand the work of an exited container to the gate."""
     runner = AgentRunner()
     _require(runner, name)
     catch_termination()

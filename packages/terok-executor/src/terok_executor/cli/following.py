@@ -1,4 +1,4 @@
-"""Stays with a started run to its end and says what came of it."""
+"""Following a started run to its end, and its result in words."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from terok_executor.runner.result import RunResult
 
 
 def catch_termination() -> None:
-    """Unwind at SIGTERM and SIGHUP as at Ctrl-C: nothing stays behind when a batch system or a terminal ends us.
+    """Unwind at SIGTERM and SIGHUP as at Ctrl-C, so that nothing stays when a batch system or terminal ends us.
 
-    A signal that is ignored (`nohup`) stays ignored.
+    An ignored signal (`nohup`) stays ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -26,29 +26,29 @@ def catch_termination() -> None:
 
 
 def follow_to_end(runner: AgentRunner, name: str, *, started: float, as_json: bool, remove: bool) -> int:
-    """Print what the container says, then the result; returns its exit code. `started` is `time.monotonic`."""
+    """Print the container's output, then the result; returns its exit code. `started` is from `time.monotonic`."""
     output = sys.stderr if as_json else sys.stdout
 
     def print_line(line: str) -> None:
         output.write(f"{line}\n")
         output.flush()
 
-    kept = 0
+    removal_code = 0
     try:
         outcome = runner.follow(name, print_line)
         result = runner.result(name, outcome, duration=time.monotonic() - started)
     finally:
         if remove:
-            kept = _remove(runner, name)
+            removal_code = _remove(runner, name)
     if as_json:
         show(result, as_json, "")
     else:
         print(summary(result), file=sys.stderr)
-    return outcome.exit_code or kept
+    return outcome.exit_code or removal_code
 
 
 def _remove(runner: AgentRunner, name: str) -> int:
-    """Remove a container; returns 0, or if it has to stay the exit code that tells so, after saying why."""
+    """Remove a container; if it has to stay, print the reason and return its exit code."""
     try:
         runner.remove(name)
     except TerokError as error:
@@ -58,7 +58,7 @@ def _remove(runner: AgentRunner, name: str) -> int:
 
 
 def summary(result: RunResult) -> str:
-    """Return what a person wants to know at the end."""
+    """Return the result as lines for a person."""
     lines = [
         f"container {result.container}: exit code {result.exit_code} after {result.duration:.1f} s"
         + (" (time ran out)" if result.timed_out else "")
@@ -69,8 +69,8 @@ def summary(result: RunResult) -> str:
     if not result.delivery.complete:
         lines.append(f"  not all of its work is in the gate: {result.delivery.words()}")
     for provider, reasons in result.vault.unreached.items():
-        said = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
-        lines.append(f"  provider {provider} was not reached, or broke off: {said}")
+        causes = ", ".join(f"{reason} ({count}x)" for reason, count in reasons.items())
+        lines.append(f"  provider {provider} was not reached, or broke off: {causes}")
     for blocked in result.blocked[:10]:
         where = blocked.name or blocked.destination
         port = f":{blocked.port}" if blocked.port is not None else ""

@@ -1,4 +1,4 @@
-"""`list`, `logs` and `doctor`: what there is of earlier runs, asked of Podman and the records alone."""
+"""`list`, `logs` and `doctor`: earlier runs, from Podman and the records alone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_LINE = 16384
 
 
 def list_containers(sizes: bool, as_json: bool) -> int:
-    """Print every container with a run record, and its state; with `sizes` what its task takes up."""
+    """Print every container with a run record, and its state; with `sizes` the disk usage of its task."""
     from terok_executor.runner.storage import TaskStorageInfo
 
-    found = records()
-    states = {one.name: str(one.state) for one in PodmanRuntime().containers_with_prefix("")} if found else {}
+    recorded = records()
+    states = {one.name: str(one.state) for one in PodmanRuntime().containers_with_prefix("")} if recorded else {}
     rows = [
         {
             "name": record.container,
@@ -36,7 +36,7 @@ def list_containers(sizes: bool, as_json: bool) -> int:
             "started": record.started,
             **({"bytes": TaskStorageInfo.measure(record.container).total} if sizes else {}),
         }
-        for record in found
+        for record in recorded
     ]
     keys = ("name", "state", "agent", "branch", "started", *(["bytes"] if sizes else []), "repo")
     show(rows, as_json, table([key.upper() for key in keys], ([row[key] for key in keys] for row in rows)))
@@ -44,14 +44,14 @@ def list_containers(sizes: bool, as_json: bool) -> int:
 
 
 def doctor(name: str | None, as_json: bool) -> int:
-    """Check the containers that run: no real key in their mounts, tokens and addresses as they were made."""
+    """Check running containers: no real key in their mounts, their own tokens, the vault's address."""
     from terok_executor.integrations.sandbox import SandboxConfig, doctor_exit_code, examine
 
     names = [name] if name is not None else [record.container for record in records()]
-    for one in names:
-        task_dir(one)  # refuses what is no name
+    for checked in names:
+        task_dir(checked)  # refuses an invalid name
     runtime = PodmanRuntime()
-    states = {one.name: one.state for one in runtime.containers_with_prefix("")}
+    states = {container.name: container.state for container in runtime.containers_with_prefix("")}
     if name is not None and name not in states:
         raise RequestError(f"there is no container {name}", hint="see `terok-executor list`")
     findings: list[Finding] = []
@@ -73,7 +73,7 @@ def _finding_line(row: dict[str, Any]) -> str:
 
 
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
-    """Print what the container has printed."""
+    """Print the container's output."""
     from terok_util.process import kill_tree
 
     task_dir(name)
@@ -83,7 +83,7 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
     process = container.logs_process(follow=follow, tail=tail, timestamps=timestamps, merge_stderr=True)
     try:
         assert process.stdout is not None
-        # A line without an end is the container's to write, and not ours to hold.
+        # A container may write a line without an end, which must not fill our memory.
         for raw in iter(partial(process.stdout.readline, MAX_LINE), b""):
             sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=16384) + "\n")
             sys.stdout.flush()
@@ -95,7 +95,7 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
 
 
 def records() -> list[RunRecord]:
-    """Return the record of every run; one that is damaged is named on standard error and left out."""
+    """Return the record of every run, without damaged ones, which are named on standard error."""
     found = []
     directory = mounts_dir()
     for path in sorted(directory.iterdir()) if directory.is_dir() else ():

@@ -1,4 +1,4 @@
-"""`preflight`: whether a run would start, and what can be done about it."""
+"""`preflight`: checks whether a run would start, and fixes what can be fixed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ NOT_READY = 3
 def preflight(
     agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, as_json: bool
 ) -> int:
-    """Print the checks; exit code 3 if something a run needs is missing, and stays so."""
-    looked = Preflight(
+    """Print the checks; exit code 3 if something that a run needs is still missing."""
+    checker = Preflight(
         agent,
         bound_provider=provider,
         **image_options(base_image, None),
         credential_set=credential_set,
     )
-    checks = looked.results()
+    checks = checker.results()
     for check in checks if fix or yes else ():
         if not check.ok and check.command and (yes or _agreed(check)):
-            _mend(check, credential_set, base_image)
+            _fix(check, credential_set, base_image)
     if fix or yes:
-        checks = looked.results()
+        checks = checker.results()
     show(checks, as_json, map(_line, checks))
     return NOT_READY if any(check.needed and not check.ok for check in checks) else 0
 
@@ -47,8 +47,8 @@ def _agreed(check: CheckResult) -> bool:
     return sys.stdin.readline().strip().lower() in ("", "y", "yes")
 
 
-def _mend(check: CheckResult, credential_set: str, base_image: str | None) -> None:
-    """Do what the check's command does; its own output says how it went."""
+def _fix(check: CheckResult, credential_set: str, base_image: str | None) -> None:
+    """Do what the check's command does; its output tells the outcome."""
     print(f"terok-executor {shlex.join(check.command)}", file=sys.stderr)
     verb, *words = check.command
     try:

@@ -87,7 +87,7 @@ def run_tool(
 def _refuse_idle(
     *, interactive: bool, web: bool, options: Mapping[str, object], of_the_page: Mapping[str, object]
 ) -> None:
-    """Raise RequestError for an option that means nothing in this kind of run."""
+    """Refuse an option that has no effect in this kind of run."""
     idle = {**(options if interactive or web else {}), **({} if web else of_the_page)}
     mode = "--web" if web else "--interactive" if interactive else "a prompt"
     for name, given in idle.items():
@@ -96,7 +96,7 @@ def _refuse_idle(
 
 
 def _web(runner: AgentRunner, request: AgentRequest, port: int | None) -> int:
-    """Serve the page and print its address, which lets in whoever has it."""
+    """Serve the page and print its address, which lets anybody in."""
     name = runner.start_web(request, port=port)
     print(f"container {name} serves until `terok-executor stop {name}`", file=sys.stderr)
     print(runner.web_url(name))
@@ -104,7 +104,7 @@ def _web(runner: AgentRunner, request: AgentRequest, port: int | None) -> int:
 
 
 def _interactive(runner: AgentRunner, name: str, model: str | None) -> int:
-    """Become a terminal in the container; without a terminal say how to open one."""
+    """Become a terminal in the container; without a terminal print how to open one."""
     runner.wait_until_ready(name)
     command = runner.login_command(name, agent=True, model=model)
     print(f"container {name} stays when you leave: `terok-executor login {name}`", file=sys.stderr)

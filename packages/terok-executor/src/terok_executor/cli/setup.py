@@ -26,7 +26,7 @@ def setup() -> int:
 
 
 def uninstall(keep_images: bool) -> int:
-    """Remove the images and what set-up installed, 1 if an image is left; credentials and mirrors stay."""
+    """Remove the images and what `setup` installed; 1 if an image is left. Credentials and mirrors stay."""
     from terok_executor.image.podman import ImagePodman
     from terok_executor.integrations.sandbox import run_uninstall
 
@@ -38,7 +38,7 @@ def uninstall(keep_images: bool) -> int:
 
 
 def remove_images(podman: ImagePodman) -> int:
-    """Remove every image of ours and what builds have left, say what cannot be removed and why; returns how many."""
+    """Remove all images of terok and leftovers of builds; print and count those that cannot be removed."""
     from terok_executor.image.builder import our_images
     from terok_executor.image.context import CONTENT_LABEL
     from terok_executor.image.podman import remove_leavings

@@ -199,8 +199,8 @@ PREFLIGHT = CommandDef(
         ArgDef("--provider", metavar="NAME", help="provider to use instead of the agent's own"),
         _BASE,
         _CREDENTIAL_SET,
-        ArgDef("--fix", action="store_true", help="mend what can be mended, asking first"),
-        ArgDef("--yes", action="store_true", help="mend without asking"),
+        ArgDef("--fix", action="store_true", help="fix what can be fixed, asking first"),
+        ArgDef("--yes", action="store_true", help="fix without asking"),
         JSON,
     ),
 )

@@ -19,7 +19,7 @@ def clean(paths: list[str], containers: bool, remove: bool, as_json: bool) -> in
     extra = [Path(path) for path in paths]
     for path in extra:
         if not path.is_dir():
-            raise RequestError(f"{path} is not a directory")
+            raise RequestError(f"not a directory: {path}")
     config = SandboxConfig.load()
     secrets = vault_secrets(config)
     leaks, failed = [], False

@@ -1,4 +1,4 @@
-"""Makes sure a base image is in storage: there already, pulled, or bootstrapped from a package mirror."""
+"""Base images: in storage already, pulled, loaded, or bootstrapped from a package mirror."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BOOTSTRAP_SECONDS = 1200.0
 def ensure_base(
     podman: ImagePodman, base: BaseReference, on_line: OnLine, directory: Path, *, refresh: bool = False
 ) -> str:
-    """Return the id of the base image, fetching or making it first if storage has none.
+    """Return the ID of the base image, fetched or made first if storage has none.
 
-    `refresh` makes or fetches it again; a local image is left alone. `directory` is for files on the way.
+    `refresh` makes or fetches it again, but not a local image. `directory` is for temporary files.
     Raises BuildError if that fails, PrerequisiteError if the host lacks the tool for it.
     """
     present = podman.facts(base.image)

@@ -1,4 +1,4 @@
-"""Builds the images an agent runs in, and only when what goes into them has changed."""
+"""Builds of the images that agents run in, only when their sources have changed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ BUILD_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """The tags of one base with one set of agents, and whether anything had to be built."""
+    """The tags of the images of one base, and whether anything had to be built."""
 
     l0: str
     l1: str
@@ -62,12 +62,12 @@ class ImageSet:
 
 
 class ImageBuilder:
-    """Builds L0 and L1 of one base; several may run at once, they take turns."""
+    """Builds L0 and L1 of one base. Concurrent builds take turns."""
 
     def __init__(
         self, base_image: str = DEFAULT_BASE_IMAGE, family: str | None = None, *, on_line: OnLine | None = None
     ) -> None:
-        """Validate the base and its package family (RequestError); nothing is started before a build is asked for."""
+        """Validate the base and its package family (RequestError); nothing else is done."""
         self.base = parse_base(base_image)
         self.family = check_family(family, base_image)
         self._on_line = on_line or silent
@@ -109,10 +109,10 @@ class ImageBuilder:
         sidecar: str | None = None,
         build_dir: Path | None = None,
     ) -> ImageSet:
-        """Do what `build` does for names, or a selection such as `all,-x`, of a roster (the shared one).
+        """Build as `build` does, for names or a selection such as `all,-x` of a roster (default: the shared one).
 
-        `sidecar` names a sidecar tool whose image is built too. `build_dir` is a directory, new or empty, that the
-        build contexts stay in; else ValueError before anything is done. RosterError for an unknown name.
+        `sidecar` names a tool whose image is built too. The build contexts are left in `build_dir`, a new or empty
+        directory; else ValueError before anything is done. RosterError for an unknown name.
         """
         if build_dir is not None and build_dir.exists() and (not build_dir.is_dir() or any(build_dir.iterdir())):
             raise ValueError(f"the build directory {build_dir} is not an empty directory")
@@ -167,7 +167,7 @@ class ImageBuilder:
 
     @staticmethod
     def _parts(podman: ImagePodman, digests: Mapping[str, str]) -> dict[str, str]:
-        """Return, by the name of a part, an image in storage that has it."""
+        """Return an image in storage that has a part, by the name of the part."""
         tags = [text for text in podman.references() if text.startswith(PREFIXES)]
         return {
             name: facts.id
@@ -177,9 +177,9 @@ class ImageBuilder:
         }
 
     def pip_report(self, stage: PipStage) -> Any:
-        """Return pip's report on what it would take for the newest of a stage's packages, in an image of this base.
+        """Return pip's report on the newest versions of a stage's packages, from an image of this base.
 
-        Errors as for `build`.
+        Raises as `build` does.
         """
         podman = ImagePodman.find()
         with workshop(podman, self.base.image) as directory:
@@ -271,7 +271,7 @@ class ImageBuilder:
         force: bool,
         made_of: BuildContext | None = None,
     ) -> tuple[str, bool]:
-        """Build an image unless there is one of the same content; `made_of` is a quicker way to the same."""
+        """Build an image unless there is one of the same content; `made_of` has the same result sooner."""
         content = context.content_hash(parent)
         present = podman.facts(tag)
         if present and not force and present.labels.get(CONTENT_LABEL) == content:

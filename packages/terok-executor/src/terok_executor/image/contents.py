@@ -1,7 +1,7 @@
-"""The labels of an up-to-date image, remembered, because rendering it would take longer than asking Podman.
+"""The label of an up-to-date image, remembered because rendering it would take longer than asking Podman.
 
-The label is a digest of everything the layer is built from. It is kept beside a digest of what that is made from, which
-is quicker to read: the agents' values, the templates, the lock and the host's CA bundle.
+The label is a digest of everything the layer is built from. It is stored beside a digest of its sources, which are
+quicker to read: the agents' values, the templates, the lock and the host's CA bundle.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Contents:
 
             return render_l0(self.base, read_certificates(bundle) if bundle else (), self.family)
 
-        return self._kept("tools", parent, render, [_source(bundle)] if bundle else [])
+        return self._remembered("tools", parent, render, [_source(bundle)] if bundle else [])
 
     def of_l1(self, parent: str, agents: Sequence[Installed]) -> str:
         """Return the label of the image with these agents on the tools image whose id is `parent`."""
@@ -61,21 +61,21 @@ class Contents:
         values = json.dumps(sorted((frozen(agent) for agent in agents), key=lambda one: str(one["name"]))).encode()
         locks = [RESOURCES / LOCK_FILE, namespace_config_dir() / LOCK_FILE]
         names = "-".join(sorted(agent.name for agent in agents))[:100]
-        return self._kept(f"with-{names}", parent, render, [("agents", values), *map(_source, locks)])
+        return self._remembered(f"with-{names}", parent, render, [("agents", values), *map(_source, locks)])
 
-    def _kept(
-        self, what: str, parent: str, render: Callable[[], BuildContext], more: Iterable[tuple[str, bytes]]
+    def _remembered(
+        self, name: str, parent: str, render: Callable[[], BuildContext], more: Iterable[tuple[str, bytes]]
     ) -> str:
-        where = f"{self.base} {self.l0} {self.build} {self.family} {parent}".encode()
+        tags = f"{self.base} {self.l0} {self.build} {self.family} {parent}".encode()
         templates = [_source(path) for path in sorted((RESOURCES / "image").iterdir())]
-        found: str = remembered(
-            cache_dir() / "images" / f"{self.l0.rpartition(':')[2]}.{what}.json",
+        label: str = remembered(
+            cache_dir() / "images" / f"{self.l0.rpartition(':')[2]}.{name}.json",
             lambda: render().content_hash(parent),
-            sources=[("image", where), *templates, *more],
+            sources=[("image", tags), *templates, *more],
             kinds={},
             code=sorted(Path(__file__).parent.glob("*.py")),
         )
-        return found
+        return label
 
 
 def _source(path: Path) -> tuple[str, bytes]:

@@ -11,9 +11,9 @@ CONTENT_LABEL = "ai.terok.content"
 AGENTS_LABEL = "ai.terok.agents"
 PROTOCOL_LABEL = "ai.terok.protocol"
 CONTAINER_PROTOCOL = "4"
-"""The contract of host and image: variables, files of the task directory, the start script's behavior."""
+"""Version of the contract between host and image: variables, files of the task directory, the start script."""
 PARTS_LABEL = "ai.terok.parts"
-"""The parts of the image as NAME=DIGEST, separated by spaces; a digest is of what the part was made of."""
+"""The parts of the image as NAME=DIGEST, separated by spaces; a digest is of the part's sources."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The lock: pinned checksums of what images are made of. A user's lock file is merged over the bundled one."""
+"""The lock: pinned checksums of the ingredients of images. A user's lock file is merged over the bundled one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Checksums of npm packages, of what pip takes for a requirement, and of files.
+    """Checksums of npm packages, of pip's packages for a requirement, and of files.
 
-    npm packages are named `NAME@VERSION`, files by their address. What pip takes goes by kind of machine, which is
-    `MACHINE-PYTHON` such as `x86_64-3.13`, and by package, `NAME==VERSION`.
+    npm packages are named `NAME@VERSION`, files by their address, pip's packages by kind of machine (`MACHINE-PYTHON`,
+    such as `x86_64-3.13`) and `NAME==VERSION`.
     """
 
     npm: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Lock:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def packages(self, stage: NpmStage, version: str) -> dict[str, dict[str, str | None]]:
-        """Return what a stage fetches, by architecture, with the pinned checksum where there is one."""
+        """Return the packages of a stage by architecture, with the pinned checksum if there is one."""
         return {
             arch: {name: self.npm.get(name) for name in package_names(stage, version, arch)} for arch in ARCHITECTURES
         }
@@ -67,7 +67,7 @@ def download_urls(stage: DownloadStage, version: str) -> dict[str, str]:
 
 
 def pip_requirements(stage: PipStage, version: str) -> list[str]:
-    """Return `NAME==VERSION` of what a stage asks for."""
+    """Return `NAME==VERSION` of each requirement of a stage."""
     return [text.replace("{version}", version) for text in stage.requirements]
 
 

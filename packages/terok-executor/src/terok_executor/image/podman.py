@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terok_util import FileLock, TerokError, ensure_dir, remove_tree, safe_text
+from terok_util import FileLock, TerokError, ensure_dir, last_line, remove_tree
 from terok_util.process import ProcessError, ToolNotFound, find_tool, run, stream
 
 from terok_executor.errors import BuildError, PrerequisiteError
@@ -20,7 +20,7 @@ OnLine = Callable[[str], None]
 
 
 def silent(_line: str) -> None:
-    """Take a line of progress and say nothing."""
+    """Ignore a line of progress."""
 
 
 QUERY_SECONDS = 60.0
@@ -30,7 +30,7 @@ LISTINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image in Podman's storage."""
+    """ID and labels of an image in Podman's storage."""
 
     id: str
     labels: Mapping[str, str]
@@ -38,7 +38,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkingContainer:
-    """A container in which a step of a build runs; `image` is what the build calls the image below it."""
+    """A container in which a step of a build runs; `image` is the name that the build has for the image below it."""
 
     id: str
     image: str
@@ -102,13 +102,13 @@ class ImagePodman:
         raise AssertionError("unreachable")
 
     def remove(self, reference: str) -> str:
-        """Remove an image by reference; return why it is still there, nothing if it is gone."""
+        """Remove an image by reference; return the reason if it is still there, an empty string if it is gone."""
         try:
             completed = run([self.binary, "image", "rm", reference], timeout=QUERY_SECONDS, check=False)
         except ProcessError as error:
             return error.message
-        said = safe_text(completed.stderr.decode(errors="replace"), limit=300, multiline=True).strip().splitlines()
-        return "" if completed.returncode == 0 else (said or ["podman does not say why"])[-1].removeprefix("Error: ")
+        reason = last_line(completed.stderr, limit=300).removeprefix("Error: ") or "podman does not say why"
+        return "" if completed.returncode == 0 else reason
 
     def tag(self, reference: str, name: str) -> bool:
         """Give an image another name; return whether it worked."""
@@ -133,9 +133,9 @@ class ImagePodman:
         try:
             listed = run([self.binary, "ps", "--all", "--external", "--format", "json"], timeout=QUERY_SECONDS).text
             return [
-                WorkingContainer(str(one["Id"]), str(one["Image"]), str(one["ImageID"]))
-                for one in json.loads(listed)
-                if one.get("State") == "storage" and one.get("Command") == ["buildah"]
+                WorkingContainer(str(row["Id"]), str(row["Image"]), str(row["ImageID"]))
+                for row in json.loads(listed)
+                if row.get("State") == "storage" and row.get("Command") == ["buildah"]
             ]
         except (ProcessError, ValueError, KeyError, TypeError, AttributeError):
             return []
@@ -201,12 +201,12 @@ OURS = "localhost/terok-"
 
 @contextmanager
 def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
-    """Give an empty directory for a build's files while nobody else builds; `base` is the image it begins with."""
+    """Yield an empty directory for a build's files while nobody else builds; `base` is the image it begins with."""
     directory = ensure_dir(state_dir()) / "build"
     with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
         if directory.exists():  # a build that was killed has left it
             _clear_up(podman, directory, ())
-        known = frozenset(one.id for one in podman.working_containers())
+        known = frozenset(container.id for container in podman.working_containers())
         ensure_dir(directory)
         try:
             yield directory
@@ -217,7 +217,7 @@ def workshop(podman: ImagePodman, base: str) -> Iterator[Path]:
 
 
 def remove_leavings(podman: ImagePodman) -> None:
-    """Remove what builds cut short have left; one that is running is waited for."""
+    """Remove the leftovers of interrupted builds; wait for one that is running."""
     if state_dir().is_dir():
         with FileLock(state_dir() / "build.lock", timeout=LOCK_SECONDS):
             _clear_up(podman, state_dir() / "build", ())
@@ -227,11 +227,11 @@ def _clear_up(
     podman: ImagePodman, directory: Path, images: tuple[str, ...], known: frozenset[str] = frozenset()
 ) -> None:
     """Remove working containers of our images or of `images`, and the directory; `known` ones are somebody else's."""
-    present = [one for one in podman.working_containers() if one.id not in known]
-    below = podman.facts_found(sorted({one.image_id for one in present})) if present else ()
+    present = [container for container in podman.working_containers() if container.id not in known]
+    below = podman.facts_found(sorted({container.image_id for container in present})) if present else ()
     ours = {facts.id for facts in below if CONTENT_LABEL in facts.labels}
-    for one in present:
-        if one.image.startswith(OURS) or one.image_id in ours or one.image in images:
-            podman.remove_container(one.id)
-    with suppress(TerokError):  # what belongs to somebody else in there is in nobody's way
+    for container in present:
+        if container.image.startswith(OURS) or container.image_id in ours or container.image in images:
+            podman.remove_container(container.id)
+    with suppress(TerokError):  # files of another user in it do no harm
         remove_tree(directory)

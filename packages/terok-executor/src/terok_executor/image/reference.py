@@ -15,12 +15,12 @@ DEFAULT_BASE_IMAGE = "mmdebstrap:trixie"
 BOOTSTRAP_SCHEME = "mmdebstrap:"
 ARCHIVE_SCHEME = "oci-archive:"
 Family = Literal["deb", "rpm"]
-"""Which package manager a base has: apt or dnf."""
+"""The package manager of a base: apt or dnf."""
 MAX_REFERENCE = 256
 L1_PREFIX = "localhost/terok-l1-cli:"
 SIDECAR_PREFIX = "localhost/terok-l1-sidecar:"
 PREFIXES = (L1_PREFIX, SIDECAR_PREFIX)
-"""Of the tags of images with agents or tools."""
+"""Beginnings of the tags of images with agents or tools."""
 _MAX_TAG = 120
 
 _SUITE = re.compile(r"[a-z][a-z0-9-]{1,31}")
@@ -50,7 +50,7 @@ class BaseReference:
 
     @property
     def image(self) -> str:
-        """The reference Podman knows the base by."""
+        """The base's reference in Podman's storage."""
         if self.archive_digest:
             return f"localhost/terok-base:archive-{self.archive_digest}"
         return f"localhost/terok-base:{self.suite}" if self.suite else self.text
@@ -62,7 +62,7 @@ class BaseReference:
 
 
 def detect_family(base: str) -> Family:
-    """Return the package family a base reference speaks of; `deb` where it says nothing."""
+    """Return the package family that a base reference names; `deb` if it names none."""
     return "rpm" if _RPM_BASES.match(base) or _RPM_TAG.search(base) else "deb"
 
 
@@ -74,7 +74,7 @@ def known_family(base: str) -> Family | None:
 
 
 def check_family(text: str | None, base: str) -> Family:
-    """Return the family asked for, else the detected one; RequestError for a family there is not."""
+    """Return the requested family, or the detected one for None; RequestError for an unknown family."""
     if text is None:
         return detect_family(base)
     if text in ("deb", "rpm"):
@@ -83,7 +83,7 @@ def check_family(text: str | None, base: str) -> Family:
 
 
 def _archive_digest(path: Path) -> str:
-    """Name an archive by where it is and what it was when last written, so that a new one is loaded anew."""
+    """Return a name for an archive by its path, size and time, so that a changed archive is loaded again."""
     try:
         info = path.stat()
     except OSError as error:
@@ -92,7 +92,7 @@ def _archive_digest(path: Path) -> str:
 
 
 def parse_base(text: str) -> BaseReference:
-    """Validate a base image reference; the text ends up in a Containerfile, so nothing odd may pass.
+    """Validate a base image reference strictly, because the text ends up in a Containerfile.
 
     Raises RequestError if it is neither `mmdebstrap:SUITE` nor `oci-archive:FILE` nor an image reference.
     """

@@ -1,6 +1,6 @@
 """The host's package mirrors and certificate authorities, which build steps use too.
 
-Only locations without credentials are handed on: a build argument ends up in the image's history.
+Only locations without credentials are passed on, because a build argument ends up in the image's history.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def archive_entries(text: str) -> list[tuple[str, str]]:
 
 
 def usable(value: str) -> bool:
-    """Tell whether a registry location may be handed to a build: http or https, no credentials, one line."""
+    """Return whether a build may be given a registry location: http or https, no credentials, one line."""
     if not value or not value.isprintable() or " " in value:
         return False
     try:

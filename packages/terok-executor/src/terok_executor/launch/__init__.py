@@ -1,3 +1,3 @@
-"""The environment, files and command of an agent's container."""
+"""Launches of agents and tools: the request, its checks, and the environment and files of a container."""
 
 from __future__ import annotations

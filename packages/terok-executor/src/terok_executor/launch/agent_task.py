@@ -1,4 +1,4 @@
-"""Starts an agent's container: images, mirror, tokens, files, launch."""
+"""The launch of an agent: checks, image, mirror, tokens, files, container."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from terok_executor.integrations.sandbox import (
     profile_tiers,
 )
 from terok_executor.launch.check import check_request
-from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env
+from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env, host_timezone
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import apply_patches, write_config_files
 from terok_executor.launch.task_start import (
@@ -37,7 +37,6 @@ from terok_executor.launch.task_start import (
     name_refusals,
     seed_workspace_from_clone_cache,
 )
-from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.egress import deny_lines, upstream_lines
 
@@ -54,6 +53,9 @@ if TYPE_CHECKING:
     from terok_executor.roster.types import Installed
 
 
+_LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
+
+
 def start_agent(
     sandbox: Sandbox,
     roster: AgentRoster,
@@ -63,9 +65,17 @@ def start_agent(
     hooks: LifecycleHooks | None = None,
     on_line: OnLine,
 ) -> RunRecord:
-    """Bring images, mirror, token and files up and launch the container; returns what was started.
+    """Launch an agent's container and return its record; `image` skips the image build.
 
-    `image` skips the image build. On any error the container, its token and its files are removed again.
+    The request is judged before anything is built. On any error the container, its tokens and its files are removed
+    again.
+
+    Raises:
+        RosterError: The agent, its provider or a tool is unknown, or they do not go together.
+        RequestError: The request is wrong, or the name is in use.
+        CredentialMissingError: The vault has no credential for a provider.
+        BuildError: The image cannot be built.
+
     """
     run = check_request(request, roster)
     task, config = run.task, sandbox.config
@@ -97,7 +107,7 @@ def start_agent(
         holds_work=task.repo is not None and request.workspace is None,
     )
     on_line(f"starting {task.name}")
-    state_dirs = (mount.host_dir for one in run.installed for mount in one.mounts)
+    state_dirs = (mount.host_dir for installed in run.installed for mount in installed.mounts)
     with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs) as claim:
         claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
@@ -106,13 +116,13 @@ def start_agent(
 
 
 def check_image(image: str, labels: Mapping[str, str], installed: Iterable[Installed]) -> None:
-    """Raise RequestError for an image of ours that lacks something or was built by another version.
+    """Raise RequestError for an image that lacks an agent or tool, or was built by another version of terok.
 
-    An image without our labels is the caller's own business.
+    An image without labels of terok is the caller's own and not judged.
     """
     if AGENTS_LABEL not in labels:
         return
-    names = [one.name for one in installed]
+    names = [item.name for item in installed]
     rebuild = f"build one with `terok-executor build {' '.join(names)}`"
     if missing := sorted(set(names) - set(labels[AGENTS_LABEL].split(","))):
         raise RequestError(f"image {image} does not hold {', '.join(missing)}", hint=rebuild)
@@ -156,7 +166,7 @@ def _tool_providers(roster: AgentRoster, run: AgentRun) -> dict[str, Provider]:
 
 
 def _missing_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
-    """Return a warning if a scope has no SSH key, which may still come while the container runs."""
+    """Return a warning if a scope has no SSH key; one may still be added while the container runs."""
     if scope is None:
         return ()
     with open_vault(config) as vault:
@@ -224,14 +234,11 @@ def _direct_upstream(run: AgentRun, config: SandboxConfig) -> RepoSource | None:
     return repo if online or not request.gate else None
 
 
-_LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
-
-
 def run_budget(configured: Budget, limits: Iterable[str]) -> Budget | None:
-    """Return the budget of a run with limits of its own; None, which means the configured one, if it has none.
+    """Return the budget of a run with limits of its own; None, which means the configured budget, without any.
 
-    Each limit is `NAME=NUMBER`: cost (USD), tokens, requests, bytes or seconds. A limit of the run takes the place of
-    the configured one of the task; what the project may use stays. RequestError for anything else.
+    Each limit is `NAME=NUMBER`: cost (USD), tokens, requests, bytes or seconds. It replaces the configured limit of the
+    task; the project's limits stay. RequestError for anything else.
     """
     wanted = dict(_limit(text) for text in limits)
     if not wanted:
@@ -251,5 +258,5 @@ def _limit(text: str) -> tuple[str, Any]:
         equals = ""
         number = 0
     if not equals:
-        raise RequestError(f"not a limit: {text[:60]!r}", hint="write NAME=NUMBER, such as cost=2.50 or tokens=200000")
+        raise RequestError(f"invalid limit {text[:60]!r}", hint="use NAME=NUMBER, such as cost=2.50 or tokens=200000")
     return _LIMIT_NAMES.get(name, name), number

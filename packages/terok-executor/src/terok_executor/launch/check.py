@@ -1,4 +1,4 @@
-"""Judges a request without touching the host: nothing is built for one that cannot be launched."""
+"""Checks of a launch request before anything is built; the sandbox and the agent's command come from its result."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
 from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
-from terok_executor.launch.env import CONTAINER_TASK_DIR, template_values
+from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
 from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, LaunchRequest, Task
 from terok_executor.launch.task_files import checked_prompt
-from terok_executor.launch.timezone import check_timezone
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
 _OURS = ("/bin", "/dev", "/etc", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/terok")
-"""Where images and containers have what they need."""
+"""Places that images and containers need themselves."""
 _PUBLIC_URL = re.compile(
     r"(?!https:.*:443/?\Z|http:.*:80/?\Z)https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?/?"
 )
@@ -47,7 +46,7 @@ _OWN_VARIABLE = re.compile(
 
 
 def check_task(request: LaunchRequest) -> Task:
-    """Judge what every request has and give the run its name; RequestError for the first thing that is wrong."""
+    """Check the options of every launch and name the task; RequestError for the first that is wrong."""
     check_family(request.family, parse_base(request.base_image).text)
     repo, scope = _check_repo(request)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
@@ -66,9 +65,12 @@ def check_task(request: LaunchRequest) -> Task:
 
 
 def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
-    """Judge the request of an agent's run.
+    """Check the request of an agent's run and resolve the names in it.
 
-    Raises RosterError for an unknown agent or provider, RequestError for everything else that is wrong.
+    Raises:
+        RosterError: The agent, its provider or a tool is unknown, or they do not go together.
+        RequestError: Anything else is wrong.
+
     """
     agent = roster.agent(request.agent)
     provider = roster.bind(agent, request.provider)
@@ -131,7 +133,7 @@ def _check_repo(request: LaunchRequest) -> tuple[RepoSource | None, str]:
 
 
 def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
-    """Raise RequestError for options that do not go together."""
+    """Refuse options that do not go together."""
     if request.security_class == "online" and repo is not None and repo.kind == "path":
         raise RequestError(
             "a container cannot see a directory of this host as its upstream",
@@ -139,7 +141,7 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
         )
     if request.public_url and not _PUBLIC_URL.fullmatch(request.public_url):
         raise RequestError(
-            f"not the address of a proxy: {request.public_url[:80]!r}",
+            f"invalid address of a proxy: {request.public_url[:80]!r}",
             hint="write it as browsers show it, without a path: https://name.example.org",
         )
     if request.branch is not None and repo is None:
@@ -147,7 +149,7 @@ def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
 
 
 def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) -> None:
-    """Raise RequestError for a variable that is terok's own, or that would carry a credential past the vault."""
+    """Refuse a variable that is terok's own, or that would carry a credential past the vault."""
     bindings = [one.provider for one in roster.agents.values()]
     vaulted = {name for one in bindings for name in (*one.token_env.values(), one.base_url_env)}
     vaulted |= {name for tool in roster.tools.values() for name in tool.env}
@@ -164,7 +166,7 @@ def _check_variables(env: Mapping[str, str], agent: Agent, roster: AgentRoster) 
 
 
 def _check_places(request: AgentRequest, agent: Agent) -> None:
-    """Raise RequestError for directories of the host that are missing, or make no sense in a sealed container."""
+    """Refuse directories of the host that are missing, or make no sense in a sealed container."""
     workspace, shared = request.workspace, request.shared_dir
     if request.repo is None and workspace is None:
         raise RequestError("there is nothing to work on", hint="name a repository, or --workspace DIR")
@@ -210,7 +212,7 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
 
 
 def _continue_command(agent: Agent, request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
-    """Return the words that stand behind the start script when the conversation is taken up."""
+    """Return the words after the start script that continue the conversation; none if the agent cannot."""
     if request.prompt is None or not agent.session.continue_args:
         return ()
     again = replace(agent, headless=replace(agent.headless, args=agent.session.continue_args))

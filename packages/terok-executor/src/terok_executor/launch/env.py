@@ -1,9 +1,11 @@
-"""The environment and mounts of one agent container, decided from values alone."""
+"""The environment, mounts and files of one agent's container, decided from values alone."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,15 @@ from terok_executor.auth.credential_files import phantom_text
 from terok_executor.credentials import Phantom
 from terok_executor.errors import RequestError
 from terok_executor.image.context import CONTAINER_PROTOCOL
-from terok_executor.integrations.sandbox import CONTAINER_VAULT_SOCKET, LOOPBACK_VAULT_PORT, Sharing, VolumeSpec
+from terok_executor.integrations.sandbox import (
+    CONTAINER_VAULT_SOCKET,
+    LOOPBACK_VAULT_PORT,
+    Sharing,
+    VolumeSpec,
+    is_time_zone,
+)
 from terok_executor.launch.request import WORKSPACE, AgentRun
 from terok_executor.launch.task_files import ConfigPatch, filled_tree
-from terok_executor.launch.timezone import check_timezone
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.template import MODEL_PATTERN, fill, needs
@@ -28,7 +35,7 @@ SEED_MOUNT = "/var/lib/terok/seed.git"
 
 @dataclass(frozen=True, slots=True)
 class VaultLocation:
-    """Where a container finds the vault: what `{vault_url}` and `{vault_socket}` of a tool's templates mean."""
+    """Addresses of the vault in a container: the values of `{vault_url}` and `{vault_socket}` in a tool's templates."""
 
     vault_url: str = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
     vault_socket: str = CONTAINER_VAULT_SOCKET
@@ -39,12 +46,12 @@ VAULT_URL = VaultLocation().vault_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerEnvSpec:
-    """A run, and what was made for its container.
+    """A run, and the tokens and places made for its container.
 
     `phantom` stands for the provider's credential, `tool_tokens` for those of the tools, by name. `gate_url` holds this
-    container's gate token, None without one; `upstream` is what an `online` project has as origin, and all there is to
-    clone without a gate. `seed` is a copy of the repository on this host that the workspace can be made from, `start`
-    the commit that a new branch begins at. `workspace` is a directory of the host, `timezone` the host's own.
+    container's gate token (None: no gate); `upstream` is the origin in an `online` project and without a gate. `seed`
+    is a copy of the repository on this host for making the workspace, `start` the commit at which a new branch begins.
+    `workspace` replaces the request's; `timezone` is the host's, for a request without one.
     """
 
     run: AgentRun
@@ -61,7 +68,7 @@ class ContainerEnvSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEnvResult:
-    """Environment variables, mounts, files and changes of files by their path on the host, the task directory there."""
+    """Environment variables, mounts, files and changes of files by their path on the host, and the task directory."""
 
     env: Mapping[str, str]
     volumes: tuple[VolumeSpec, ...]
@@ -71,7 +78,7 @@ class ContainerEnvResult:
 
 
 def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> ContainerEnvResult:
-    """Return what the agent's container is given: one agent's variables, one provider's token, nothing else.
+    """Return the environment of an agent's container: one agent's variables, one provider's token, nothing else.
 
     Raises RequestError for a credential that the agent cannot use.
     """
@@ -174,7 +181,7 @@ def _repository(spec: ContainerEnvSpec) -> dict[str, str]:
 def template_values(
     agent: Agent, provider: Provider, model: str | None, credential_type: str = "api_key"
 ) -> dict[str, str]:
-    """Return what the placeholders of the agent's templates stand for with this provider.
+    """Return the values of the placeholders in the agent's templates with this provider.
 
     Raises RequestError if a template needs a model and neither the request nor the provider names one.
     """
@@ -214,7 +221,7 @@ def _patches(agent: Agent, values: Mapping[str, str], spec: ContainerEnvSpec) ->
 
 
 def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> None:
-    """Refuse a sign-in that another vendor's program could not work with: it is good for the vendor's own alone."""
+    """Refuse a sign-in for another vendor's agent: only the vendor's own program can use it."""
     if credential_type == "oauth" and "oauth" not in {file.type for file in agent.credential_files}:
         raise RequestError(
             f"the credential of {provider.label} is a sign-in, which agent {agent.name} cannot use",
@@ -224,7 +231,7 @@ def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> Non
 
 
 def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, str]:
-    """Return what templates may say of the account: a vendor's texts, as far as they end no quoted string."""
+    """Return the account's values for templates; a vendor's text that could end a quoted string is left out."""
     names = {name for file in agent.credential_files for name in file.optional}
     texts = {name: str(credential.get(name, "")) for name in names}
     return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
@@ -252,7 +259,7 @@ def _filled(templates: Mapping[str, str], values: Mapping[str, str]) -> dict[str
 
 
 def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
-    """Return the mounts of a task: its own directory, and what its agent and tools keep."""
+    """Return the mounts of a task: its own directory, and the state of its agent and tools."""
     own = VolumeSpec(task_dir / "home", CONTAINER_TASK_DIR, sharing=Sharing.PRIVATE)
     state = (
         VolumeSpec(task_dir / "state" / mount.host_dir, mount.container_path, sharing=Sharing.PRIVATE)
@@ -260,3 +267,38 @@ def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
         for mount in owner.mounts
     )
     return (own, *state)
+
+
+def check_timezone(name: str | None, *, known: bool = True) -> str | None:
+    """Return the name of a time zone; RequestError if it is not one or, if it has to be `known`, this host lacks it.
+
+    The zone that the host itself is set to need not be known.
+    """
+    if name and (not is_time_zone(name) or (known and not _known(name))):
+        raise RequestError(f"not a time zone name: {name[:60]!r}", hint="use a name such as Europe/Berlin")
+    return name
+
+
+def _known(name: str) -> bool:
+    from zoneinfo import TZPATH, ZoneInfo  # only a run that names a zone needs it
+
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # KeyError is ZoneInfoNotFoundError
+        return not any(Path(place, "Europe").is_dir() for place in TZPATH)  # a host without zones knows none
+    return True
+
+
+def host_timezone(
+    environ: Mapping[str, str] | None = None,
+    *,
+    named: Path = Path("/etc/timezone"),
+    linked: Path = Path("/etc/localtime"),
+) -> str | None:
+    """Return the IANA name from `TZ`, `/etc/timezone` or the `/etc/localtime` link; None if none has it."""
+    candidates = [(os.environ if environ is None else environ).get("TZ", "").removeprefix(":")]
+    with suppress(OSError, UnicodeDecodeError):
+        candidates.append(named.read_text("ascii").strip())
+    with suppress(OSError):
+        candidates.append(str(linked.readlink()).partition("zoneinfo/")[2])
+    return next((text for text in candidates if is_time_zone(text)), None)

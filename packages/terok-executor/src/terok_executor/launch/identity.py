@@ -1,4 +1,4 @@
-"""Who a commit is by: the four authorship modes, and the identity the host's git knows."""
+"""Authors of commits: the four authorship modes, and the identity in the host's git configuration."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _USER_SETTING = re.compile(r"\s*(name|email)\s*=\s*(.*?)\s*\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Authorship:
-    """A mode and the person it names; `human` may be None where the mode needs none."""
+    """An authorship mode and the person it names; `human` may be None if the mode needs nobody."""
 
     mode: str = DEFAULT_AUTHORSHIP
     human: GitIdentity | None = None
 
     def environment(self, agent: GitIdentity) -> dict[str, str]:
-        """Return git's variables for commits of this agent."""
+        """Return the variables that git takes for commits of this agent."""
         author, committer = (self._who(role, agent) for role in AUTHORSHIP_MODES[self.mode])
         env = {
             "TEROK_GIT_AUTHORSHIP": self.mode,
@@ -52,7 +52,7 @@ class Authorship:
 
 
 def check_authorship(mode: str | None, name: str | None, email: str | None) -> Authorship:
-    """Return the authorship asked for; RequestError for an unknown mode, odd text or a person who is missing."""
+    """Return the requested authorship; RequestError for an unknown mode, odd text or a missing person."""
     chosen = mode or DEFAULT_AUTHORSHIP
     if chosen not in AUTHORSHIP_MODES:
         raise RequestError(f"unknown authorship {chosen[:40]!r}", hint=f"known: {', '.join(AUTHORSHIP_MODES)}")
@@ -67,14 +67,14 @@ def check_authorship(mode: str | None, name: str | None, email: str | None) -> A
         return Authorship(chosen)
     for text in (name, email):
         if not text.strip() or len(text) > MAX_LENGTH or not text.isprintable() or set(text) & set("<>"):
-            raise RequestError(f"not a name or e-mail for git: {text[:60]!r}")
+            raise RequestError(f"invalid name or e-mail {text[:60]!r}", hint="use one line without < and >")
     return Authorship(chosen, GitIdentity(name.strip(), email.strip()))
 
 
 def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
-    """Return the name and e-mail of the person's own git configuration; RequestError if there is none.
+    """Return the name and e-mail of the person's own git configuration; RequestError without one.
 
-    Only the configuration's own `[user]` section is read: nothing it includes, and no program is run.
+    Only its `[user]` section is read: includes are ignored and no program is run.
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("HOME") or "/")

@@ -17,22 +17,29 @@ from terok_executor.reading import read_text
 INHERIT = "_inherit"
 DEFAULT_KEY = "_default"
 MAX_BYTES = 256 * 1024
+"""Size limit of the instructions, and of each sub-agent's file."""
+_SUBAGENT_HINT = "start it with ---, name: …, description: …, ---"
+FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Instructions = str | Sequence[str] | Mapping[str, "str | Sequence[str] | None"] | None
 """A text, a list of texts, or either of them per agent with `_default` for the others."""
 
 
 def bundled_default_instructions() -> str:
-    """Return what every agent is told about the container it works in."""
+    """Return the text that explains the container to every agent."""
     return (RESOURCES / "instructions.md").read_text("utf-8")
 
 
 def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> str:
-    """Return the text one agent gets.
+    """Return the instructions of one agent.
 
-    None stands for the bundled text; a text of one's own replaces it, and `_inherit` in a list stands for it. In a
-    map the agent's entry is taken, else `_default`; an entry of None means no instructions. `appended` follows.
-    Raises RequestError for anything else or too much text.
+    None means the bundled text; a text replaces it, and `_inherit` in a list stands for it. A map has an entry for the
+    agent or `_default`; an entry of None means no instructions. `appended` is added at the end.
+
+    Raises:
+        RequestError: The value has another form, or the text is too large.
+
     """
     if isinstance(value, Mapping):
         if agent not in value and DEFAULT_KEY not in value:
@@ -43,7 +50,7 @@ def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> 
         chosen = value if value is not None else [INHERIT]
     parts = [chosen] if isinstance(chosen, str) else list(chosen or ())
     if not all(isinstance(part, str) for part in parts):
-        raise RequestError("instructions are text, a list of texts, or a map from agents to either")
+        raise RequestError("invalid instructions", hint="use a text, a list of texts, or a map from agents to either")
     texts = [bundled_default_instructions() if part == INHERIT else part for part in parts]
     text = "\n\n".join(item.strip() for item in (*texts, appended) if item.strip())
     if len(text.encode("utf-8", "surrogateescape")) > MAX_BYTES:
@@ -56,15 +63,9 @@ def read_instructions(path: Path) -> str:
     return read_text(path, MAX_BYTES, what=f"the instructions {path}")
 
 
-MAX_SUBAGENT_BYTES = 256 * 1024
-_SUBAGENT_HINT = "start it with ---, name: …, description: …, ---"
-FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
 @dataclass(frozen=True, slots=True)
 class SubAgent:
-    """One definition; `text` is the whole file."""
+    """A sub-agent; `text` is its whole file."""
 
     name: str
     description: str
@@ -79,12 +80,14 @@ class SubAgent:
 
 
 def read_subagent(path: Path) -> SubAgent:
-    """Read a definition; its front matter has to say `description` and may say `name`, else the file's is taken.
+    """Return the sub-agent of a file with `description` and perhaps `name` (default: the file's) in its front matter.
 
-    Raises RequestError, naming the file, for anything else.
+    Raises:
+        RequestError: The file cannot be read, or its front matter is wrong.
+
     """
     label = f"sub-agent {path}"
-    text = read_text(path, MAX_SUBAGENT_BYTES, what=label)
+    text = read_text(path, MAX_BYTES, what=label)
     match = FRONT_MATTER.match(text)
     if match is None:
         raise RequestError(f"{label}: there is no front matter between two lines of ---", hint=_SUBAGENT_HINT)

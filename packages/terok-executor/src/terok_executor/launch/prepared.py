@@ -27,22 +27,19 @@ from terok_executor.launch.request import parse_cpus, translated
 from terok_executor.paths import checked_container_name, task_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
-    from terok_executor.integrations.sandbox import (
-        LifecycleHooks,
-        PerContainerResources,
-        Sandbox,
-        SandboxConfig,
-        VolumeSpec,
-    )
+    from terok_executor.integrations.sandbox import LifecycleHooks, PerContainerResources, Sandbox
+
+
+SWITCH = "TEROK_EXPERIMENTAL"
+KVM = Path("/dev/kvm")
 
 
 def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
     """Write the file that wires a container to its supervisor, 0600, and return its path.
 
-    Every launch does this; by itself it is for a container that somebody else creates. SandboxError if it cannot be.
+    For a container that somebody else creates; every launch does it anyway. SandboxError if it cannot be written.
     """
     path = sandbox.config.sidecar_path(spec.container_name)
     ensure_dir(path.parent)
@@ -92,7 +89,7 @@ def prepared_spec(
     task_dir: Path,
     options: PreparedOptions,
 ) -> RunSpec:
-    """Return what is to be launched; RequestError or PrerequisiteError for what cannot be, see `launch_prepared`."""
+    """Return the launch that the keywords describe; RequestError or PrerequisiteError if there cannot be one."""
     given = translated(options)
     resources = given.pop("per_container", None)
     if resources is not None and resources != allocate_per_container_resources(config, name):
@@ -140,22 +137,20 @@ def launch_prepared(sandbox: Sandbox, spec: RunSpec, hooks: LifecycleHooks | Non
     return spec.container_name
 
 
-SWITCH = "TEROK_EXPERIMENTAL"
-KVM = Path("/dev/kvm")
 KrunHostKeypair = GuestKeys
-"""Keys for one guest: ours to log in with, and the guest's own."""
+"""Keys of one guest: one to log in with, and its host key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KrunHost:
-    """One container's guest: its keys are made anew for it and lie in its task's directory."""
+    """One container's guest, whose keys are in its task's directory."""
 
     container: str
     config: SandboxConfig
 
     @property
     def keypair(self) -> KrunHostKeypair:
-        """The guest's keys, made when first asked for."""
+        """The guest's keys, generated when first used."""
         keys = GuestKeys(task_dir(self.container) / "guest-keys")
         return keys if keys.identity.exists() else GuestKeys.make(keys.directory)
 
@@ -164,7 +159,7 @@ class KrunHost:
         return KrunRuntime(SshTransport(self.keypair), self.config)
 
     def volumes(self) -> tuple[VolumeSpec, ...]:
-        """Return what the guest's SSH server needs, read-only."""
+        """Return the read-only mounts of the guest's SSH server."""
         keys = self.keypair
         return (
             VolumeSpec(keys.authorized_keys, "/etc/ssh/authorized_keys.d/terok", read_only=True),

@@ -1,4 +1,4 @@
-"""The launch request: one frozen value, filled by command line and library, and projected onto the sandbox's `RunSpec`.
+"""The launch request: one frozen value, filled by the command line and the library, projected onto a `RunSpec`.
 
 An option is one field here, under one name everywhere: `cli/tree.py` says how a command line writes it, `RunOptions`
 what a program may give. A field converts both, so a path may be text and a list may be any iterable.
@@ -78,7 +78,7 @@ _PATH, _PATHS, _WORDS, _OPTIONAL_WORDS = ({"convert": one} for one in (_path, _p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRequest:
-    """The fields that an agent's run and a tool's run have in common.
+    """Options that an agent's run and a sidecar tool's run have in common.
 
     `repo` is a directory or an address to clone; without `gate` the container clones the upstream itself, and its
     commits stay in it. `timeout` is in seconds. `project_id` and `task_id` say whose container it is, and
@@ -252,7 +252,7 @@ def translated(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The name of a launch, and the branch it works on.
+    """Names that every launch has: its task, its container, its repository and the branch it works on.
 
     `repo` is None if nothing is cloned; `scope` names the mirror and the project that credentials belong to.
     """

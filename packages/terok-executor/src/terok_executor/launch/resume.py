@@ -1,4 +1,4 @@
-"""Takes up an agent's conversation: a container that has ended starts again, with a new prompt."""
+"""Restarts of an exited container: with a new prompt in the same conversation, or only to hand over its work."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 
 def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> RunRecord:
-    """Start a container that has ended with a new prompt, in the same conversation; returns its record as it is now.
+    """Start an exited container with a new prompt in the same conversation; returns its updated record.
 
-    Raises RequestError if there is no such run, it still runs, or its agent cannot take a conversation up.
+    Raises RequestError if there is no such run, it still runs, or its agent cannot continue a conversation.
     """
     record = _ended(sandbox, name)
     if not record.continue_command:
         raise RequestError(
-            f"agent {record.agent} cannot take up a conversation here", hint="start a new run with `terok-executor run`"
+            f"agent {record.agent} cannot continue a conversation here",
+            hint="start a new run with `terok-executor run`",
         )
     files = {"prompt.txt": checked_prompt(prompt), "next-command": shlex.join(record.continue_command) + "\n"}
     roster.ensure_vault_routes(sandbox.config)
@@ -38,7 +39,7 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
 
 
 def hand_over(sandbox: Sandbox, name: str) -> RunRecord:
-    """Start a container that has ended, for nothing but handing its work to the gate; errors as for `resume`."""
+    """Start an exited container only to hand its work to the gate; errors as for `resume`."""
     return _start(sandbox, _ended(sandbox, name), {"hand-over": ""})
 
 
@@ -52,7 +53,7 @@ def _ended(sandbox: Sandbox, name: str) -> RunRecord:
 
 
 def _start(sandbox: Sandbox, record: RunRecord, files: Mapping[str, str]) -> RunRecord:
-    """Give a container's start script these files and start it; its commits count from now on."""
+    """Start a container with these files for its start script; its commits count from now on."""
     directory = task_dir(record.container)
     if record.scope:
         heads = GitGate.open(record.scope, base=sandbox.config.gate_base_path).branch_heads()
@@ -68,7 +69,7 @@ def _start(sandbox: Sandbox, record: RunRecord, files: Mapping[str, str]) -> Run
 
 
 def inject_prompt(sandbox: Sandbox, name: str, text: str) -> None:
-    """Give a sealed container that does not run the prompt it starts with next."""
+    """Copy the next prompt into a sealed container that does not run."""
     inject_file(sandbox, name, "prompt.txt", checked_prompt(text))
 
 

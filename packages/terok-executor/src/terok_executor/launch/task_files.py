@@ -18,15 +18,16 @@ from terok_executor.reading import read_text
 from terok_executor.roster.template import fill
 
 MAX_PROMPT_BYTES = 4 * 1024 * 1024
+_PATCH_HINT = "`config_files` of the agent's YAML file names it"
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The record of a run, kept until its container is removed.
+    """The record of a launch, stored until its container is removed.
 
     `started` is RFC 3339 UTC, `timeout` seconds; `heads` are the gate's branches before the agent ran.
     `scope` is the mirror's name, empty where there is none. `continue_command` takes up the conversation.
-    `holds_work` says that the workspace goes with the container. Records written before there was this field lack it.
+    `holds_work` says that the workspace is removed with the container; records of earlier versions lack it.
     """
 
     container: str
@@ -45,7 +46,7 @@ class RunRecord:
 
 
 def checked_prompt(prompt: str) -> str:
-    """Return the prompt if an agent can be given it; RequestError if it is empty or too large."""
+    """Return the prompt; RequestError if it is empty or too large."""
     if not prompt.strip():
         raise RequestError("the prompt is empty", hint="say what to do: -p 'Fix the failing test'")
     if len(prompt.encode("utf-8", "surrogateescape")) > MAX_PROMPT_BYTES:
@@ -80,7 +81,7 @@ class AgentConfigSpec:
 def prepare_agent_config_dir(spec: AgentConfigSpec) -> Path:
     """Write `prompt.txt`, `instructions.md` and `agents/NAME.md`, as far as there are any, 0600.
 
-    Returns the directory, `<tasks_root>/<task_id>/home`. Raises RequestError for a prompt no agent can be given.
+    Returns the directory, `<tasks_root>/<task_id>/home`. Raises RequestError for an empty or too large prompt.
     """
     directory = spec.tasks_root / checked_container_name(spec.task_id) / "home"
     ensure_dir(directory)
@@ -111,7 +112,7 @@ def write_config_files(files: Mapping[Path, str]) -> None:
 
 
 def save_record(directory: Path, record: RunRecord) -> None:
-    """Write the record beside, not inside, what the container can write."""
+    """Write the record, outside of the directories that the container can write into."""
     write_sensitive_file(directory / "run.json", json.dumps(asdict(record), indent=1) + "\n")
 
 
@@ -128,9 +129,6 @@ def load_record(directory: Path) -> RunRecord | None:
         ) from None
 
 
-_PATCH_HINT = "`config_files` of the agent's YAML file names it"
-
-
 @dataclass(frozen=True, slots=True)
 class ConfigPatch:
     """Keys to set in a file: in what is at `path` already, else in a copy of `source`, else in an empty one."""
@@ -141,7 +139,7 @@ class ConfigPatch:
 
 
 def filled_tree(node: Any, values: Mapping[str, str]) -> Any:
-    """Return the changes with their templates filled; a key whose text is left out as a whole is left out."""
+    """Return the changes with their templates filled, without the keys whose whole text is left out."""
     if isinstance(node, str):
         return fill(node, values)
     if isinstance(node, list):

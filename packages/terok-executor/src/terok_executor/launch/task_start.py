@@ -36,7 +36,7 @@ class Mirrored:
 
 
 def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
-    """Bring the repository's mirror up to date; says what a person who starts on `branch` ought to know of it."""
+    """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`."""
     gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address, config=config)
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
@@ -50,14 +50,14 @@ def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | No
 
 
 def _sync_notes(synced: GateSyncResult, scope: str) -> Iterator[str]:
-    for op in synced.pending[:MAX_NOTES]:
-        yield f"{op.name} has changed upstream and waits for you: `terok-executor sandbox gate ops {scope}`"
+    for operation in synced.pending[:MAX_NOTES]:
+        yield f"{operation.name} has changed upstream and waits for you: `terok-executor sandbox gate ops {scope}`"
     yield from synced.notes[:MAX_NOTES]
     yield from (f"not brought up to date: {error}" for error in synced.errors[:MAX_NOTES])
 
 
 def _start_notes(gate: GitGate, synced: GateSyncResult, heads: Mapping[str, str], branch: str | None) -> Iterator[str]:
-    """Say where the gate's branch has what the upstream has not: agents made that, and nobody has promoted it."""
+    """Yield a note about commits of agents in the gate's branch that nobody has promoted to the upstream."""
     name = branch or synced.default_branch
     if name is None or name not in heads or (branch is None and heads[name] == synced.start):
         return
@@ -111,7 +111,7 @@ def make_record(
     provider: str,
     **more: Any,
 ) -> RunRecord:
-    """Return the record of a launch with `image`, whose repository comes from `source`."""
+    """Return the record of a launch with `image` and a repository from `source`."""
     return RunRecord(
         container=task.name,
         agent=agent,
@@ -126,7 +126,7 @@ def make_record(
 
 
 def _discard_files(sandbox: Sandbox, name: str) -> None:
-    """Take back what was made for a container; what cannot be taken back is left."""
+    """Revoke the tokens and remove the files of a container, as far as possible."""
     with suppress(TerokError):
         revoke_phantoms(sandbox.config, name)
     with suppress(TerokError):
@@ -136,9 +136,9 @@ def _discard_files(sandbox: Sandbox, name: str) -> None:
 def seed_workspace_from_clone_cache(workspace: Path, scope: str, origin_url: str, cfg: SandboxConfig) -> bool:
     """Put the repository of the mirror `scope` into an empty directory, with `origin_url` as its origin.
 
-    Nothing is checked out: the container's start script does that, after it has fetched what is newer. No container may
-    have the directory yet, since git runs in it. False, and the directory as it was, if there is no such mirror, it is
-    too small to be worth a copy, or the copy cannot be made: a clone through the gate gives the same.
+    Nothing is checked out: the container's start script does that after fetching newer commits. No container may have
+    the directory yet, because git runs in it. Returns False, with the directory unchanged, if there is no such mirror,
+    it is too small to be worth a copy, or the copy fails; a clone through the gate has the same result.
     """
     with suppress(TerokError, OSError):
         seed = GitGate.open(scope, base=cfg.gate_base_path).seed(clone_cache_dir())

@@ -1,6 +1,6 @@
-"""Runs a sidecar tool: an image of its own without agents, one repository, and the tool's real key.
+"""The launch of a tool: an image of its own without agents, one repository, and the tool's real key.
 
-The tool talks to its vendor itself, so nothing but that host is open to it, and no vault is wired up.
+The tool talks to its vendor itself, so only the vendor's host is open to it, and it has no vault.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, open_vault
 from terok_executor.launch.check import check_task
-from terok_executor.launch.env import task_volumes, tool_parts
+from terok_executor.launch.env import host_timezone, task_volumes, tool_parts
 from terok_executor.launch.request import WORKSPACE
 from terok_executor.launch.task_files import write_config_files
 from terok_executor.launch.task_start import claimed_task, make_record, mirror, name_refusals
-from terok_executor.launch.timezone import host_timezone
 from terok_executor.paths import task_dir
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, time_limit
@@ -43,7 +42,7 @@ def start_tool(
     hooks: LifecycleHooks | None = None,
     on_line: OnLine,
 ) -> RunRecord:
-    """Launch a sidecar tool and return what was started; errors as for an agent's run."""
+    """Launch a tool and return its record; raises as `start_agent` does."""
     tool = roster.tool(request.tool, kind="sidecar")
     provider = roster.provider(tool.provider) if tool.provider else None
     task, config = check_task(request), sandbox.config

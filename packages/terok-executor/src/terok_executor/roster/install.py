@@ -1,4 +1,4 @@
-"""The parts that an agent or tool adds to an image."""
+"""Programs and files that an agent or tool adds to an image."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class DownloadStage(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class InstallSpec(Section):
-    """The parts that an agent or tool adds to an image."""
+    """Section `install`: programs and files that an agent or tool adds to an image."""
 
     version: Annotated[str, spelled(r"[A-Za-z0-9.+_-]*", "a version")] = ""
     packages: Mapping[

@@ -57,7 +57,7 @@ class RefreshSpec(Section):
 
 
 class RouteRules:
-    """Annotates what may be asked of a provider; the vault's own reader checks it."""
+    """Annotates the rules of a route, which the vault's own reader checks."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """Leave the whole value to the vault's reader, which raises ValueError."""
@@ -92,7 +92,7 @@ class Provider(Section):
     serves: Mapping[Protocol, UrlPath] = field(default_factory=dict)
     """Protocol to the path below the upstream; empty for what only tools use."""
     rules: Annotated[str | list[Any], RouteRules()] | None = None
-    """The permitted requests, see the vault's `routes.json`; None permits all."""
+    """Requests that are permitted, see the vault's `routes.json`; None permits everything."""
     token_in: Annotated[tuple[Line, ...], NOT_EMPTY] | None = None
     """Where a client may present its token: `bearer`, `basic`, header names; None for the usual places."""
     shared_domain: bool = False

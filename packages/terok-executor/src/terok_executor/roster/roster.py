@@ -40,7 +40,7 @@ class AgentRoster:
         roster = cls(load_agents(), load_providers(), load_tools())
         for name in roster.tools:
             if name in roster.agents:
-                raise RosterError(f"{name} is the name of an agent and of a tool", hint="rename your own file")
+                raise RosterError(f"agent and tool share the name {name}", hint="rename your own file")
         return roster
 
     @classmethod
@@ -101,7 +101,7 @@ class AgentRoster:
 
     @property
     def helps(self) -> dict[str, HelpSpec]:
-        """The lines about each agent and tool in an image's banner."""
+        """The line about each agent and tool in the banner of an image."""
         return {name: one.help for name, one in self.installs.items()}
 
     @property
@@ -164,7 +164,7 @@ class AgentRoster:
         return provider
 
     def credential_provider(self, name: str) -> Provider:
-        """Return the provider whose credential `name` stands for: a provider, or an agent's default provider."""
+        """Return the provider whose credential `name` stands for: a provider, or the provider of an agent or tool."""
         if name in self.providers:
             return self.providers[name]
         if name in self.agents:

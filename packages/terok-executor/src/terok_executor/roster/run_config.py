@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT = 1800
 
 @lean_dataclass(frozen=True, slots=True)
 class CLIOverrides:
-    """The options of a command line; None leaves one to the configuration. `timeout` is in seconds."""
+    """Limits given on a command line; None leaves one to the configuration. `timeout` is in seconds."""
 
     model: str | None = None
     max_turns: int | None = None
@@ -29,7 +29,7 @@ class CLIOverrides:
 
 @lean_dataclass(frozen=True, slots=True)
 class AgentRunConfig:
-    """The settings of one run: the agent's options, text for the prompt in place of missing ones, and warnings."""
+    """Limits of one run: options the agent has, text for the prompt where it lacks one, warnings for the rest."""
 
     model: str | None
     max_turns: int | None

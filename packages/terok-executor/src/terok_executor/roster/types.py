@@ -62,7 +62,7 @@ class HeadlessSpec(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class AutoApproveSpec(Section):
-    """Options that let an agent act without asking, because the container is the wall, not the question."""
+    """Variables and options that make an agent act without asking: the container is the wall, not the question."""
 
     env: Mapping[EnvName, Line] = field(default_factory=dict)
     flags: tuple[Argument, ...] = ()
@@ -113,7 +113,7 @@ class HelpSpec(Section):
 
 @lean_dataclass(frozen=True, slots=True)
 class AgentFile(Section):
-    """The file that a front end reads about each agent it can show: templates of its path and content.
+    """A file that a front end reads about each agent it can show: templates of its path and content.
 
     `{name}` stands for the agent's name in the path; in the content that, `{label}`, `{help}` and `{acp}`, the
     command that speaks the Agent Client Protocol, stand for quoted strings as JSON and TOML write them.
@@ -182,9 +182,9 @@ class LoginSpec(Section):
     ]
     """Beginnings of the URLs that a person may be sent to."""
     code: Expression = ""
-    """Regular expression of the code to type there; empty if there is none."""
+    """Regular expression of the code to type there; empty without a code."""
     paste: Line = ""
-    """The text that the person has to bring back from there; empty if none."""
+    """Name of the thing that the person is asked to bring back from there; empty if nothing is."""
     callback_port: Annotated[int, Limits(ge=1024, le=65535)] | None = None
     """Port of the container's loopback that the sign-in page leads back to."""
     allow: tuple[Line, ...] = ()
@@ -281,12 +281,12 @@ class Agent(Section):
     config_files: tuple[ConfigFile, ...] = ()
     login: LoginSpec | None = None
     account_note: Line = ""
-    """The alternative to a sign-in with an account that cannot be used here."""
+    """Advice for an agent whose own sign-in with an account cannot be used here."""
     credential_files: tuple[CredentialFile, ...] = ()
     instructions_file: AbsolutePath | None = None
-    """Where the agent looks for instructions that hold for every task; None if nowhere."""
+    """File in which the agent looks for instructions that hold for every task; None if it has none."""
     subagents_dir: AbsolutePath | None = None
-    """Where the agent looks for definitions of sub-agents (Markdown with front matter); None if nowhere."""
+    """Directory in which the agent looks for sub-agents (Markdown with front matter); None if it has none."""
     acp: tuple[Argument, ...] = ()
     """The command that speaks the Agent Client Protocol; empty if the agent has none."""
     model_list: ModelList | None = None
@@ -378,7 +378,7 @@ class Agent(Section):
 
 
 Installed = Agent | Tool
-"""The kinds of programs that an image can contain."""
+"""Anything that an image can hold."""
 
 
 def _check_inside_mounts(paths: Iterable[str], mounts: Iterable[MountSpec]) -> None:

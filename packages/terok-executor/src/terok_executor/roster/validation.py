@@ -1,4 +1,4 @@
-"""Checks what roster files say; an error names file, line and key. Imported only when a file has to be read anew."""
+"""Checks roster files; an error names file, line and key. Imported only when a file has to be read anew."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 class AgentRunner(ContainerCare):
     """Runs agents and looks after their containers.
 
-    `sandbox` and `runtime` must share one backend, else ValueError. `on_line` gets progress lines of image builds
-    and launches; by default they go to standard error. `image` names a ready image instead of building one.
+    `sandbox` and `runtime` must share one backend, else ValueError. `on_line` is called with progress lines of image
+    builds and launches; by default they go to standard error. `image` names a ready image, which is not built.
     """
 
     def __init__(
@@ -87,11 +87,24 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Run an agent on a repository without a terminal and return the container's name.
 
-        `provider` is the agent's name in the roster. `repo` is a directory or an https URL. The agent ends after
-        `timeout` seconds. With `follow` the output is printed and the call returns when the agent has ended.
+        Args:
+            provider: The agent's name in the roster.
+            repo: A directory, or an address to clone; None with a `workspace`.
+            prompt: The task for the agent.
+            max_turns: Turns after which the agent ends.
+            timeout: Seconds after which the agent is ended.
+            follow: Whether to print the output and to return when the agent has ended.
+            hooks: Callbacks around the launch.
+            options: See `RunOptions`.
 
-        Raises RosterError, RequestError, PrerequisiteError, BuildError, CredentialMissingError, and what the sandbox
-        raises; nothing of a run that failed to start is left.
+        Raises:
+            RosterError: The agent or its provider is unknown, or they do not go together.
+            RequestError: The request is wrong, or the name is in use.
+            PrerequisiteError: The host lacks a program.
+            CredentialMissingError: The vault has no credential for the provider.
+            BuildError: The image cannot be built.
+            SandboxError: The container cannot be launched; nothing of it is left.
+
         """
         request = self._request(provider, repo, options, prompt=prompt, max_turns=max_turns, timeout=timeout)
         record = self.start(request, hooks=hooks)
@@ -106,7 +119,7 @@ class AgentRunner(ContainerCare):
         return agent_request(agent, repo, options, prompt=prompt, **image, **more)
 
     def start(self, request: AgentRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
-        """Start a run and return its record; errors as for `run_headless`."""
+        """Start a run and return its record; raises as `run_headless` does."""
         return start_agent(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
 
     def run_interactive(
@@ -119,7 +132,7 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Start a container for a person to work in and return its name when its repository is there.
 
-        `login_command` opens a terminal in it. Arguments and errors as for `run_headless`; ExecutorError if the
+        `login_command` opens a terminal in it. Arguments and errors are those of `run_headless`; ExecutorError if the
         container is not ready within two minutes.
         """
         request = self._request(provider, repo, options)
@@ -141,9 +154,9 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Serve an agent's web page on `port` of the host's loopback (a free one if None); returns the container.
 
-        `web_url` is the address to open: without the token in it nobody gets in. `public_url` is the address of a
-        proxy in front of it. `provider` is the agent; by default the first that has a page. The page is served by a
-        process of its own until the container ends. Errors as for `run_interactive`.
+        Nobody gets in without the token in the address that `web_url` returns. `public_url` is the address of a proxy
+        in front of the page. `provider` is the agent; by default the first that has a page. A process of its own serves
+        the page until the container ends. Raises as `run_interactive` does.
         """
         agent = provider or self._agent_with_page()
         request = self._request(agent, repo, options, web=True, public_url=public_url or "")
@@ -169,7 +182,7 @@ class AgentRunner(ContainerCare):
     def _open_page(
         self, name: str, listener: socket, public_url: str, *, token: str | None = None, since: str | None = None
     ) -> None:
-        """Serve the page of a container that has been started; without a page it is stopped."""
+        """Serve the page of a started container; stop the container if that fails."""
         self.wait_until_ready(name, marker=WEB_MARKER, since=since)
         with stopped_on_failure(self.sandbox, name):
             self._pages.append(serve_page(name, listener, public_url, token))
@@ -193,7 +206,7 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Run a sidecar tool on a repository and return the container's name; with `follow` when it has ended.
 
-        The tool has an image of its own without agents, its real key, and no vault. Errors as for `run_headless`.
+        The tool has an image of its own without agents, its real key, and no vault. Raises as `run_headless` does.
         """
         given: dict[str, Any] = {**options, "base_image": self._base_image, "family": self._family}
         request = ToolRequest(tool=tool, repo=repo, tool_args=tuple(tool_args), **given)
@@ -203,7 +216,7 @@ class AgentRunner(ContainerCare):
         return record.container
 
     def start_tool(self, request: ToolRequest, *, hooks: LifecycleHooks | None = None) -> RunRecord:
-        """Start a sidecar tool and return its record; errors as for `run_headless`."""
+        """Start a sidecar tool and return its record; raises as `run_headless` does."""
         return start_tool(self.sandbox, self.roster, request, image=self._image, hooks=hooks, on_line=self._on_line)
 
     def launch_prepared(
@@ -218,7 +231,7 @@ class AgentRunner(ContainerCare):
         hooks: LifecycleHooks | None = None,
         **options: Unpack[PreparedOptions],
     ) -> str:
-        """Launch what the caller has put together and return its name.
+        """Launch a container that the caller has put together and return its name.
 
         The sandbox's guarantees hold as always: a sidecar that cannot be written stops the launch. BuildError for GPUs
         that this host does not describe. `runtime="krun"` (a microVM) needs TEROK_EXPERIMENTAL=1 and KVM.
@@ -227,17 +240,17 @@ class AgentRunner(ContainerCare):
         return launch_prepared(self.sandbox, spec, hooks)
 
     def resume(self, name: str, *, prompt: str) -> RunRecord:
-        """Start a container that has ended with a new prompt, in the same conversation; `follow` stays with it."""
+        """Start an exited container with a new prompt in the same conversation; `follow` waits for its end."""
         return resume(self.sandbox, self.roster, name, prompt)
 
     def deliver(self, name: str) -> RunRecord:
-        """Start a container that has ended, only to hand its work to the gate; `follow` stays with it to the end."""
+        """Start an exited container only to hand its work to the gate; `follow` waits for its end."""
         return hand_over(self.sandbox, name)
 
     def login_command(self, name: str, *, agent: bool = False, model: str | None = None) -> list[str]:
-        """Return the arguments that open a terminal in a container, a tmux session that outlives it.
+        """Return the command that opens a terminal in a container, a tmux session that outlives the terminal.
 
-        With `agent` a new session starts with the container's agent in it, and a shell when that ends.
+        With `agent` a new session starts with the container's agent, followed by a shell.
         """
         inside = ["tmux", "new-session", "-A", "-s", "main"]
         record = load_record(task_dir(name))
@@ -247,7 +260,7 @@ class AgentRunner(ContainerCare):
         return self.runtime.container(name).login_command(inside)
 
     def restart(self, name: str) -> None:
-        """Start a stopped container again; its workspace is as it was, and a web page has its old address."""
+        """Start a stopped container again; its workspace is unchanged, and a web page keeps its address."""
         page = load_page(name)
         with listen(page.port) if page is not None else nullcontext() as listener:
             started = datetime.now(UTC).isoformat()
@@ -256,12 +269,12 @@ class AgentRunner(ContainerCare):
                 self._open_page(name, listener, page.public_url, token=page.token, since=started)
 
     def follow(self, name: str, on_line: Callable[[str], None]) -> Outcome:
-        """Hand over the output until the agent has ended or its time is over; Ctrl-C stops the container."""
+        """Call `on_line` with the output until the agent ends or its time is over; Ctrl-C stops the container."""
         record = load_record(task_dir(name))
         return follow(self.sandbox, name, on_line, timeout=record.timeout if record else 1800)
 
     def result(self, name: str, outcome: Outcome, *, duration: float) -> RunResult:
-        """Return what a run came to; `duration` is in seconds. ExecutorError if nothing is recorded of it."""
+        """Return the result of a run; `duration` is in seconds. ExecutorError without a record of the run."""
         record = load_record(task_dir(name))
         if record is None:
             raise ExecutorError(f"there is no record of a run named {name}", hint="see `terok-executor list`")

@@ -69,10 +69,10 @@ class ContainerCare:
     def wait_until_ready(
         self, name: str, *, timeout: float = READY_SECONDS, marker: str = READY_MARKER, since: str | None = None
     ) -> None:
-        """Wait until the start script has fetched the repository; ExecutorError if it does not within the time.
+        """Wait until the start script has fetched the repository; ExecutorError after `timeout` seconds.
 
-        A container that does not get ready, or whose wait is interrupted, is stopped. `since` (RFC 3339) is when a
-        container was started again, whose output has an older marker.
+        The container is stopped if it does not get ready or the wait is interrupted. `since` (RFC 3339) is the time of
+        a restart, because the output of the earlier run has a marker too.
         """
         with stopped_on_failure(self.sandbox, name):
             if self.sandbox.stream_logs(name, timeout, lambda line: marker in line, since=since):
@@ -98,7 +98,7 @@ class ContainerCare:
     def logs(
         self, container_name: str, *, tail: int | None = None, timestamps: bool = False, since: str | None = None
     ) -> str:
-        """Return what the container has printed so far; RuntimeError if there is no such container or Podman fails."""
+        """Return the container's output so far; RuntimeError if there is no such container or Podman fails."""
         try:
             return self.runtime.container(container_name).logs(tail=tail, timestamps=timestamps, since=since)
         except EngineError as error:
@@ -126,7 +126,7 @@ class ContainerCare:
         timestamps: bool = False,
         merge_stderr: bool = False,
     ) -> ByteProcess:
-        """Start a process that writes the container's output to a pipe; the caller ends it."""
+        """Start a process that writes the container's output to a pipe; the caller has to end it."""
         return self.runtime.container(container_name).logs_process(
             follow=follow, tail=tail, timestamps=timestamps, merge_stderr=merge_stderr
         )
@@ -142,18 +142,14 @@ class ContainerCare:
                 raise
 
     def delivery(self, name: str) -> Delivery:
-        """Return what of a container's work has reached the gate."""
+        """Return how much of a container's work has reached the gate."""
         return read_delivery(self.sandbox, name)
 
     def remove(self, name: str, *, force: bool = False) -> None:
         """Remove a container and everything kept for it: tokens, logs, prompt, record.
 
-        A running one is stopped first, which hands its work over. `force` skips this and the check for work. Nothing
-        happens if it is gone.
-
-        Raises:
-            UndeliveredError: Work would be lost.
-            ExecutorError: It cannot be removed.
+        A running container is stopped first, which hands its work over; UndeliveredError if work would still be lost.
+        `force` skips both. A container that does not exist counts as removed; ExecutorError if it cannot be removed.
         """
         directory = task_dir(name)
         if not force:
@@ -205,17 +201,17 @@ def _drain(process: ByteProcess, write: Callable[[bytes], int], deadline: float)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a container ended; `timed_out` if the host had to end it, or the agent's own limit did."""
+    """The end of a container; `timed_out` if the host or the agent's own time limit ended it."""
 
     exit_code: int
     timed_out: bool
 
 
 def follow(sandbox: Sandbox, name: str, on_line: Callable[[str], None], *, timeout: float) -> Outcome:
-    """Hand the container's output over line by line until it ends.
+    """Call `on_line` with each line of the container's output until it ends.
 
-    After `timeout` seconds and some slack it is stopped and counts as timed out. Any exception here, Ctrl-C
-    included, stops it too and passes.
+    After `timeout` seconds and some slack the container is stopped and counts as timed out. Any exception, Ctrl-C
+    included, stops it too.
     """
     container = sandbox.runtime.container(name)
     deadline = time.monotonic() + timeout + LAUNCH_SLACK

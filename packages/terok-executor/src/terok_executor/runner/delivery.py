@@ -1,4 +1,4 @@
-"""The delivery of a container's work to the gate, as its start script reports it at the end."""
+"""The hand-over of a container's work to the gate, as its start script reports it at its end."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _GIVEN, _LEFT = "in the gate: ", "not handed over: "
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The handed-over work and the rest, in words.
+    """The work that was handed over and the work that was not, in words.
 
-    `state` is `unknown` when the container has not said how its work stands: it still runs, or it was killed.
+    `state` is `unknown` if the container has not reported: it still runs, or it was killed.
     """
 
     state: Literal["complete", "incomplete", "unknown"] = "unknown"
@@ -45,7 +45,7 @@ class Delivery:
         return self.state == "complete"
 
     def words(self) -> str:
-        """Say what is left."""
+        """Describe the work that was not handed over."""
         if self.state == "unknown":
             return "it was ended before it could say what is in it"
         return "; ".join(self.left[:5]) + ("; …" if len(self.left) > 5 else "")
@@ -55,20 +55,20 @@ NOTHING_LEFT = Delivery("complete")
 
 
 def parse_delivery(lines: Sequence[str]) -> Delivery:
-    """Read the last lines of the start script; whatever else they are, how the work stands is unknown."""
-    said = [safe_text(line.removeprefix(_PREFIX), limit=500) for line in lines if line.startswith(_PREFIX)]
+    """Parse the last lines of the start script; `unknown` for anything else."""
+    report = [safe_text(line.removeprefix(_PREFIX), limit=500) for line in lines if line.startswith(_PREFIX)]
     state = _STATES.get(lines[-1].removeprefix(_PREFIX).strip()) if lines else None
     if state is None:
         return Delivery()
-    given = tuple(line.removeprefix(_GIVEN) for line in said if line.startswith(_GIVEN))
-    left = tuple(line.removeprefix(_LEFT) for line in said if line.startswith(_LEFT))
+    given = tuple(line.removeprefix(_GIVEN) for line in report if line.startswith(_GIVEN))
+    left = tuple(line.removeprefix(_LEFT) for line in report if line.startswith(_LEFT))
     return Delivery(state, given[:MAX_LINES], left[:MAX_LINES])
 
 
 def read_delivery(sandbox: Sandbox, name: str, *, ended: bool = False) -> Delivery:
-    """Return how the work of a container stands; complete where it lies elsewhere, or there is none.
+    """Return the delivery of a container; complete if its work is elsewhere, or there is none.
 
-    Podman is not asked whether the container has `ended` if that is known.
+    Pass `ended` if the container is known to have exited, so that Podman is not asked.
     """
     directory = task_dir(name)
     record = load_record(directory)
@@ -79,7 +79,7 @@ def read_delivery(sandbox: Sandbox, name: str, *, ended: bool = False) -> Delive
         return NOTHING_LEFT if state in (ContainerState.MISSING, ContainerState.CREATED) else Delivery()
     if record.sealed:
         lines = container.logs(tail=MAX_LINES).splitlines()
-        return parse_delivery([line for line in lines if line.startswith(_PREFIX)])  # what git says stands in between
+        return parse_delivery([line for line in lines if line.startswith(_PREFIX)])  # the lines between are git's
     home = directory / "home"
     if not (home / "base-refs").exists():  # written before the agent runs
         return NOTHING_LEFT
@@ -97,7 +97,7 @@ def check_delivered(sandbox: Sandbox, name: str) -> None:
 
 
 def _text(path: Path) -> str:
-    """Return the content of a file that the container may have replaced; empty unless it is a regular file."""
+    """Return the text of a file that the container may have replaced; nothing unless it is a regular file."""
     try:
         return read_private(path, MAX_BYTES, forbidden=0).decode("utf-8", "replace")
     except OSError:

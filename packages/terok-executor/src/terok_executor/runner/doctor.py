@@ -1,4 +1,4 @@
-"""Checks of an agent's container: no real key where the container can read, tokens and addresses as they were made."""
+"""Checks of an agent's container: no real key where it can read, its own tokens, and the vault's address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -
         DoctorCheck(
             category="mount",
             label=str(root.relative_to(task_dir(name))),
-            evaluate=lambda *_, root=root: _judge_mount(root, config),
+            evaluate=lambda *_, root=root: _check_mount(root, config),
         )
         for root in mounts(task_dir(name))
     ]
@@ -37,7 +37,7 @@ def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -
             category="environment",
             label="token",
             probe_cmd=("sh", "-c", "; ".join(f'printf "%s\\n" "${{{variable}:-}}"' for variable in variables)),
-            evaluate=lambda _code, out, _err: _judge_tokens(config, name, out),
+            evaluate=lambda _code, out, _err: _check_tokens(config, name, out),
             host_side=False,
         )
     )
@@ -46,7 +46,7 @@ def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -
             category="environment",
             label="provider address",
             probe_cmd=("printenv", "TEROK_BASE_URL"),
-            evaluate=lambda _code, out, _err: judge_address(out),
+            evaluate=lambda _code, out, _err: check_address(out),
             host_side=False,
         )
     )
@@ -59,26 +59,26 @@ def mounts(directory: Path) -> list[Path]:
     return [directory / "home", *(sorted(state.iterdir()) if state.is_dir() else ())]
 
 
-def judge_address(text: str) -> CheckVerdict:
-    """Judge the provider's address that a container was given."""
+def check_address(text: str) -> CheckVerdict:
+    """Check that the provider's address in a container is the vault's."""
     expected = f"http://127.0.0.1:{LOOPBACK_VAULT_PORT}"
     if text.strip() == expected or text.strip().startswith(expected + "/"):
         return CheckVerdict("ok", "the vault")
     return CheckVerdict("error", f"not the vault: {text.strip()[:80] or 'none'}", hint="start a new container")
 
 
-def _judge_mount(root: Path, config: SandboxConfig) -> CheckVerdict:
+def _check_mount(root: Path, config: SandboxConfig) -> CheckVerdict:
     try:
-        found = dict.fromkeys(leak.path for leak in scan_trees(vault_secrets(config), [root]))
+        leaks = dict.fromkeys(leak.path for leak in scan_trees(vault_secrets(config), [root]))
     except FileError as error:
         return CheckVerdict("error", error.message, hint="stop the container and look again")
-    if not found:
+    if not leaks:
         return CheckVerdict("ok", "no real key in it")
-    named = ", ".join(str(Path(path).relative_to(root)) for path in list(found)[:5])
+    named = ", ".join(str(Path(path).relative_to(root)) for path in list(leaks)[:5])
     return CheckVerdict("error", f"a real key is in {named}", hint="remove the file and revoke the key")
 
 
-def _judge_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
+def _check_tokens(config: SandboxConfig, name: str, out: str) -> CheckVerdict:
     words = [line.strip() for line in out.splitlines() if line.strip()]
     if not words:
         return CheckVerdict("error", "the container has no token", hint="start a new container")

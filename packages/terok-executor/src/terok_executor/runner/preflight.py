@@ -22,9 +22,9 @@ SSH_SCOPE = "standalone"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One answer: what was looked at, whether it is as it has to be, and what to do if not.
+    """The result of one check, and what to do if it failed.
 
-    A result that is not `needed` does not keep a run from starting.
+    A run starts even if a check that is not `needed` failed.
     """
 
     name: str
@@ -33,7 +33,7 @@ class CheckResult:
     fix: str = ""
     needed: bool = True
     command: tuple[str, ...] = ()
-    """Arguments of `terok-executor` that mend it; empty if a person has to."""
+    """Arguments of `terok-executor` that fix it; empty if a person has to."""
 
 
 class Preflight:
@@ -59,11 +59,11 @@ class Preflight:
         self._credential_set = credential_set
 
     def run(self) -> bool:
-        """Tell whether a run would start: every check passes that it needs."""
+        """Return whether a run would start: every check that it needs passes."""
         return all(check.ok or not check.needed for check in self.results())
 
     def results(self) -> tuple[CheckResult, ...]:
-        """Return the result of every check, in the order in which to mend them."""
+        """Return the result of every check, in the order in which to fix them."""
         podman = self.check_podman()
         if not podman.ok:
             return (podman,)
@@ -71,24 +71,24 @@ class Preflight:
         return *host, self.check_images(), self.check_credentials(), self.check_shield()
 
     def check_podman(self) -> CheckResult:
-        """Look for Podman."""
-        return _judge("podman", lambda: f"found at {ImagePodman.find().binary}")
+        """Check that Podman is installed."""
+        return _result("podman", lambda: f"found at {ImagePodman.find().binary}")
 
     def check_sandbox(self) -> CheckResult:
-        """Look whether this host is set up."""
+        """Check that this host is set up."""
 
         def look() -> str:
             check_setup(self._config)
             return "set up"
 
-        return _judge("sandbox", look, "setup")
+        return _result("sandbox", look, "setup")
 
     def check_git(self) -> CheckResult:
-        """Look for git, which mirrors repositories."""
-        return _judge("git", lambda: f"found at {find_git()}")
+        """Check that git, which mirrors repositories, is installed."""
+        return _result("git", lambda: f"found at {find_git()}")
 
     def check_ssh_key(self, scope: str = SSH_SCOPE) -> CheckResult:
-        """Look for an SSH key that containers of a scope may sign with; a run needs none."""
+        """Check for an SSH key that containers of a scope may sign with; a run does not need one."""
 
         def look() -> str:
             with open_vault(self._config) as vault:
@@ -97,14 +97,14 @@ class Preflight:
                 raise ExecutorError(f"scope {scope} has no SSH key")
             return f"scope {scope}: {keys} SSH key{'s'[: keys > 1]}"
 
-        return replace(_judge("ssh key", look, "sandbox", "ssh", "add", scope), needed=False)
+        return replace(_result("ssh key", look, "sandbox", "ssh", "add", scope), needed=False)
 
     def check_shield(self) -> CheckResult:
-        """Say how connections are judged; there is nothing to mend."""
+        """Report how connections are decided; there is nothing to fix."""
         return CheckResult("shield", ok=True, message=f"new containers are closed ({self._config.shield_mode})")
 
     def check_images(self) -> CheckResult:
-        """Look for an image with the agent that is up to date; without one a run builds it first."""
+        """Check for an up-to-date image with the agent; a run builds it first if there is none."""
         try:
             tag = self._builder.present([self._agent], self._roster.agents)
         except TerokError as error:
@@ -117,20 +117,20 @@ class Preflight:
         return CheckResult("image", False, message, f"terok-executor {shlex.join(command)}", False, command)
 
     def check_credentials(self) -> CheckResult:
-        """Look for a credential of the provider in the vault."""
+        """Check that the vault has a credential of the provider."""
 
         def look() -> str:
             kind = require_credential(self._config, self._provider, self._credential_set)
             return f"{self._provider.label}: {kind.replace('_', ' ')} in set {self._credential_set}"
 
         chosen = () if self._credential_set == DEFAULT_SET else ("--credential-set", self._credential_set)
-        return _judge("credential", look, "auth", self._provider.name, *chosen)
+        return _result("credential", look, "auth", self._provider.name, *chosen)
 
 
 def ensure_sandbox_ready(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
-    """Set the host up as far as it is not yet; `report` is told each stage and its outcome.
+    """Set the host up as far as it is not yet; `report` is called with each stage and its outcome.
 
-    Raises RosterError before anything is done, then what the sandbox's set-up raises.
+    Raises RosterError before anything is done, and what `run_setup` raises.
     """
     ensure_dir(state_dir())
     roster = AgentRoster.load()
@@ -138,9 +138,9 @@ def ensure_sandbox_ready(config: SandboxConfig, report: Callable[[str, str], Non
     report("provider routes", "written" if roster.ensure_vault_routes(config) else "up to date")
 
 
-def _judge(name: str, look: Callable[[], str], *command: str) -> CheckResult:
+def _result(name: str, check: Callable[[], str], *command: str) -> CheckResult:
     try:
-        return CheckResult(name, ok=True, message=look())
+        return CheckResult(name, ok=True, message=check())
     except TerokError as error:
         fix = f"terok-executor {shlex.join(command)}" if command else error.hint or ""
         return CheckResult(name, False, error.message, fix, command=command)

@@ -17,7 +17,7 @@ from terok_executor.runner.delivery import Delivery
 
 MAX_BRANCHES = 100
 WIP = "terok/wip/"
-"""Where the start script puts what is on no branch."""
+"""Beginning of the branches that the start script makes for work on no branch."""
 MAX_COMMITS = 200
 MAX_BLOCKED = 500
 
@@ -32,7 +32,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedDestination:
     """A destination that was refused, how often, and why."""
 
     destination: str
@@ -46,9 +46,9 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class VaultUse:
-    """Requests the vault was asked for, those it refused, and the upstream's answers by status.
+    """Requests to the vault, those it refused, and the upstream's answers by status.
 
-    `unreached` counts by provider and reason requests without a whole answer; vault-proxy.md has the reasons.
+    `unreached` counts requests without a complete answer by provider and reason, see vault-proxy.md.
     """
 
     requests: int
@@ -59,7 +59,7 @@ class VaultUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """The provider's counts since the run began; `cost_usd` by the price list, `estimated` in part or whole."""
+    """Usage that the provider reported during the run; `cost_usd` by the price list, `estimated` at least in part."""
 
     requests: int = 0
     input: int = 0
@@ -83,7 +83,7 @@ class RunResult:
     branch: str
     gate: str
     commits: tuple[Commit, ...]
-    blocked: tuple[Blocked, ...]
+    blocked: tuple[BlockedDestination, ...]
     vault: VaultUse
     usage: TokenUse
     delivery: Delivery
@@ -170,7 +170,7 @@ def _pushes(mirror: Path, branch: str) -> list[_Push]:
     return [_Push(tip, int(time), who) for tip, time, who in rows]
 
 
-def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ...]:
+def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[BlockedDestination, ...]:
     """Fold the shield's `blocked` and `refused` rows by destination, in order of first sight."""
     firsts: dict[tuple[str, int | None, str, str], dict[str, Any]] = {}
     counts: dict[tuple[str, int | None, str, str], int] = {}
@@ -184,7 +184,7 @@ def blocked_destinations(rows: Iterable[Mapping[str, Any]]) -> tuple[Blocked, ..
         firsts.setdefault(key, dict(row))
         counts[key] = counts.get(key, 0) + 1
     return tuple(
-        Blocked(*key, reason=_text(row, "reason"), count=counts[key], first=_text(row, "time"))
+        BlockedDestination(*key, reason=_text(row, "reason"), count=counts[key], first=_text(row, "time"))
         for key, row in firsts.items()
     )
 

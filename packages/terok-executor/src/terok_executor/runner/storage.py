@@ -1,4 +1,4 @@
-"""The disk space of tasks on the host."""
+"""Disk usage of tasks on the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskStorageInfo:
-    """Bytes of one task outside its container's own layer: its files, and what its agent keeps."""
+    """Bytes of one task outside its container's own layer: its files, and its agent's state."""
 
     name: str
     files: int
@@ -25,12 +25,12 @@ class TaskStorageInfo:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Files and agent state together."""
         return self.files + self.agent_state
 
     @classmethod
     def measure(cls, name: str) -> Self:
-        """Measure one task; a missing one takes up nothing."""
+        """Measure one task; 0 for a task that does not exist."""
         directory = task_dir(name)
         return cls(name, tree_bytes(directory / "home"), tree_bytes(directory / "state"))
 
@@ -39,12 +39,12 @@ class TaskStorageInfo:
         """Measure every task, the largest first."""
         directory = mounts_dir()
         names = [path.name for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
-        return tuple(sorted((cls.measure(name) for name in names), key=lambda one: (-one.total, one.name)))
+        return tuple(sorted((cls.measure(name) for name in names), key=lambda task: (-task.total, task.name)))
 
 
 @dataclass(frozen=True, slots=True)
 class SharedMountStorageInfo:
-    """Bytes that the agents of all tasks keep in one kind of mount, and how many tasks have it."""
+    """Bytes of all tasks in one kind of mount, and how many tasks have it."""
 
     host_dir: str
     label: str
@@ -58,7 +58,7 @@ class SharedMountStorageInfo:
         for mount in roster.mounts:
             places = [path for path in mounts_dir().glob(f"*/state/{mount.host_dir}") if path.is_dir()]
             found.append(cls(mount.host_dir, mount.label, sum(map(tree_bytes, places)), len(places)))
-        return tuple(sorted(found, key=lambda one: (-one.bytes, one.host_dir)))
+        return tuple(sorted(found, key=lambda mount: (-mount.bytes, mount.host_dir)))
 
 
 def tree_bytes(root: Path) -> int:

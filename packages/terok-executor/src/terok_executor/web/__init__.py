@@ -1,3 +1,3 @@
-"""The way to a container's web page: a server on the host that lets nobody in without the page's token."""
+"""A container's web page: a server on the host that lets nobody in without the page's token."""
 
 from __future__ import annotations

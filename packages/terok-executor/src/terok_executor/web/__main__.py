@@ -1,4 +1,4 @@
-"""The process that serves one page until its container ends. What it needs comes as JSON on standard input."""
+"""The process that serves one page until its container ends; its order comes as JSON on standard input."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from terok_executor.integrations.sandbox import Sandbox
 from terok_executor.web.guard import Guard
-from terok_executor.web.proxy import open_socket, served
+from terok_executor.web.proxy import open_socket, serving
 
 
 async def serve(listener: socket.socket, guard: Guard, path: Path, container: str) -> None:
     """Serve until the container ends."""
-    async with served(listener, guard, open_socket(path)):
+    async with serving(listener, guard, open_socket(path)):
         sys.stdout.write("serving\n")
         sys.stdout.flush()
         await asyncio.to_thread(Sandbox().runtime.container(container).wait, None)

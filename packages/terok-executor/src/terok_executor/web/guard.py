@@ -1,4 +1,4 @@
-"""Who may see a page: a function of the request's headers and the page's token, with no server around it."""
+"""Admission to a page: a function of the request's headers and the page's token, without a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 COOKIE_PREFIX = "terok_token_"
-Verdict = Literal["pass", "enter", "unknown", "foreign"]
+Admission = Literal["pass", "enter", "unknown", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +24,25 @@ class Guard:
 
     @property
     def cookie(self) -> str:
-        """The cookie's name: browsers send cookies to every port of a host, so each page has a name of its own."""
+        """The cookie's name; each page has its own, because browsers send cookies to every port of a host."""
         return f"{COOKIE_PREFIX}{self.port}"
 
     @property
     def origin(self) -> str:
-        """Where a browser finds the page."""
+        """The page's origin in a browser."""
         return self.public_url.rstrip("/") or f"http://127.0.0.1:{self.port}"
 
-    def judge(self, method: str, target: str, headers: Mapping[str, str]) -> Verdict:
-        """Decide about a request; `headers` has lower-case names.
+    def admit(self, method: str, target: str, headers: Mapping[str, str]) -> Admission:
+        """Decide whether a request may pass; `headers` has lower-case names.
 
-        `enter`: the token in the query is right, and belongs into a cookie. `unknown`: no token, or a wrong one.
+        `enter`: the token in the query is right and has to be put into a cookie. `unknown`: no token, or a wrong one.
         `foreign`: the request comes from another site's page, or was sent to a name that is not the page's.
         """
         if headers.get("host", "") not in self._hosts():
             return "foreign"
-        shown = dict(parse_qsl(urlsplit(target).query)).get("token")
-        if shown is not None and method == "GET":
-            return "enter" if self._matches(shown) else "unknown"
+        token = dict(parse_qsl(urlsplit(target).query)).get("token")
+        if token is not None and method == "GET":
+            return "enter" if self._matches(token) else "unknown"
         if not self._matches(cookies(headers.get("cookie", "")).get(self.cookie, "")):
             return "unknown"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
@@ -61,15 +61,15 @@ class Guard:
 
 
 def cookies(header: str) -> dict[str, str]:
-    """Return the cookies of a header; none of a header that cannot be read."""
+    """Return the cookies of a header; none if it cannot be parsed."""
     try:
         return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
     except CookieError:
         return {}
 
 
-def without_ours(header: str) -> str:
-    """Return a `Cookie` header without the tokens of any page of ours: no container may learn another's."""
+def without_tokens(header: str) -> str:
+    """Return a `Cookie` header without the tokens of pages, because no container may learn another's."""
     parts = (part.strip() for part in header.split(";"))
     return "; ".join(part for part in parts if part and not part.startswith(COOKIE_PREFIX))
 

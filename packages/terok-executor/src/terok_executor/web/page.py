@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where a page is served; `token` lets in."""
+    """The place of a page, and the `token` that lets people in."""
 
     port: int
     public_url: str
@@ -40,9 +40,9 @@ class Page:
 
 
 def listen(port: int | None) -> socket.socket:
-    """Return a listening socket of the loopback; RequestError if the port is taken or none."""
+    """Return a listening socket of the loopback; RequestError for a port that is taken or invalid."""
     if port is not None and not 0 < port < 65536:
-        raise RequestError(f"not a port: {port}", hint="use 1024 to 65535")
+        raise RequestError(f"invalid port {port}", hint="use 1024 to 65535")
     try:
         listener = socket.create_server((HOST, port or 0), backlog=64)
     except OSError as error:
@@ -54,7 +54,7 @@ def listen(port: int | None) -> socket.socket:
 
 
 def serve_page(container: str, listener: socket.socket, public_url: str, token: str | None = None) -> ByteProcess:
-    """Serve the page of a container that is ready until it ends; the listener is handed over.
+    """Serve the page of a ready container until it ends; the listener is passed to the serving process.
 
     Returns the serving process; ExecutorError if it does not come up.
     """
@@ -84,7 +84,7 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
 
 
 def load_page(container: str) -> Page | None:
-    """Return where a container's page is served, or None if it has none."""
+    """Return the page of a container, or None if it has none."""
     path: Path = task_dir(container) / PAGE_FILE
     try:
         return Page(**json.loads(path.read_bytes()))

@@ -1,4 +1,4 @@
-"""The page's server on the host: asks the guard, then leads requests to the socket the container serves on."""
+"""The page's server on the host: passes requests that the guard admits to the socket the container serves on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from terok_util.door import Door, Protocols
 
 from terok_executor.errors import ExecutorError
-from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_ours, without_token
+from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_token, without_tokens
 
 if TYPE_CHECKING:
     import socket
@@ -41,12 +41,12 @@ def open_socket(path: Path) -> int:
         raise ExecutorError(f"the container serves no page: {error.strerror}") from None
     if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ExecutorError("the container serves no page: its offer is not a socket")
+        raise ExecutorError("the container serves no page: its socket has been replaced by another file")
     return descriptor
 
 
 @asynccontextmanager
-async def served(listener: socket.socket, guard: Guard, descriptor: int) -> AsyncIterator[None]:
+async def serving(listener: socket.socket, guard: Guard, descriptor: int) -> AsyncIterator[None]:
     """Serve on `listener` during the block; `descriptor` is the container's socket."""
 
     def made() -> asyncio.Protocol:
@@ -76,12 +76,12 @@ def application(guard: Guard, descriptor: int, connections: Protocols) -> web.Ap
 
     async def handle(request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        verdict = guard.judge(request.method, request.raw_path, headers)
-        if verdict == "unknown":
+        admission = guard.admit(request.method, request.raw_path, headers)
+        if admission == "unknown":
             return web.Response(status=401, text=_UNKNOWN)
-        if verdict == "foreign":
+        if admission == "foreign":
             return web.Response(status=403, text="This request comes from another site.\n")
-        if verdict == "enter":
+        if admission == "enter":
             return _enter(guard, request)
         try:
             with connections.occupied(request.protocol):
@@ -111,7 +111,7 @@ def _request_headers(request: web.Request) -> CIMultiDict[str]:
     for name, value in request.headers.items():
         if name.lower() in HOP_BY_HOP or name.lower().startswith(_WEBSOCKET):
             continue
-        kept = without_ours(value) if name.lower() == "cookie" else value
+        kept = without_tokens(value) if name.lower() == "cookie" else value
         if kept:
             headers.add(name, kept)
     return headers
@@ -141,12 +141,12 @@ async def _websocket(request: web.Request, client: ClientSession) -> web.StreamR
     async with client.ws_connect(url, headers=_request_headers(request), protocols=offered, max_msg_size=0) as inner:
         outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=0)
         await outer.prepare(request)
-        ways = [asyncio.create_task(_pump(outer, inner)), asyncio.create_task(_pump(inner, outer))]
+        pumps = [asyncio.create_task(_pump(outer, inner)), asyncio.create_task(_pump(inner, outer))]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
+            for pump in pumps:
+                pump.cancel()
             with suppress(ConnectionError):
                 await outer.close()
         return outer

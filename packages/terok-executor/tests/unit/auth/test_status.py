@@ -113,7 +113,7 @@ def test_keys_come_from_a_file_or_a_command_and_sets_are_apart(cli: Callable[...
         (("auth", "copilot", "--method", "oauth"), "terok-executor auth openai"),
         (("auth", "mistral", "extra"), "is one too many"),
         (("auth", "remove"), "what is to be removed?"),
-        (("vault", "clean", "/no/such/directory"), "is not a directory"),
+        (("vault", "clean", "/no/such/directory"), "not a directory"),
     ],
 )
 def test_bad_requests_are_one_line_with_code_2(cli: Callable[..., Done], args: tuple[str, ...], message: str) -> None:

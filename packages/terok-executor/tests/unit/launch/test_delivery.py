@@ -16,7 +16,7 @@ from terok_executor.paths import task_dir
 from terok_executor.runner.agent_runner import AgentRunner
 from terok_executor.runner.delivery import Delivery, parse_delivery
 from terok_sandbox import FakeRuntime, RunSpec, Sandbox, SandboxConfig
-from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervisor
 
 NAME, IMAGE = "task-1", "localhost/image"
 COMPLETE = ">> in the gate: commits on x\n>> hand-over complete\n"
@@ -32,7 +32,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
     def make(said: str | None, *, code: int = 0, holds_work: bool = True, sealed: bool = False) -> AgentRunner:
         runtime = FakeRuntime(images={IMAGE: {}})
-        runner = AgentRunner(sandbox=Sandbox(SandboxConfig(), runtime=runtime, supervision=FakeSupervision()))
+        runner = AgentRunner(sandbox=Sandbox(SandboxConfig(), runtime=runtime, supervision=FakeSupervisor()))
         prepare_task_dir(task_dir(NAME), prompt="x", state_dirs=())
         record = RunRecord(NAME, "demo", "demo", "/r", "", "b", IMAGE, "", 60, {}, sealed, (), holds_work)
         save_record(task_dir(NAME), record)

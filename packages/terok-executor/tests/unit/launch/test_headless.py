@@ -38,7 +38,7 @@ from terok_sandbox.doctor.check import examine
 from terok_sandbox.errors import EngineError, GpuConfigError, SandboxError, SpecError, SupervisionError
 from terok_sandbox.gate.invoke import pusher
 from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
-from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervisor
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.unlock import open_vault
@@ -52,7 +52,7 @@ IMAGE = "localhost/image"
 class Host:
     runner: AgentRunner
     runtime: FakeRuntime
-    supervision: FakeSupervision
+    supervision: FakeSupervisor
     config: SandboxConfig
     repo: Path
     envs: list[str]
@@ -83,7 +83,7 @@ def host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         return launch(plan)
 
     monkeypatch.setattr(runtime, "launch", launching)
-    supervision = FakeSupervision()
+    supervision = FakeSupervisor()
     none = Path("/nonexistent")
     said: list[str] = []
     runner = AgentRunner(

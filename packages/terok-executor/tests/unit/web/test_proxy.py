@@ -14,7 +14,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import Guard
-from terok_executor.web.proxy import MAX_CONNECTIONS, open_socket, served
+from terok_executor.web.proxy import MAX_CONNECTIONS, open_socket, serving
 
 TOKEN = "t" * 43
 
@@ -47,7 +47,7 @@ async def page(path: Path) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         async with (
-            served(listener, Guard(port, token=TOKEN), descriptor),
+            serving(listener, Guard(port, token=TOKEN), descriptor),
             aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
         ):
             yield f"http://127.0.0.1:{port}", client
@@ -113,8 +113,8 @@ def test_a_crowd_that_says_nothing_keeps_nobody_out(tmp_path: Path) -> None:
             address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
             crowd = [await asyncio.open_connection(*address) for _ in range(3 * MAX_CONNECTIONS)]
             assert await asyncio.wait_for(crowd[0][0].read(), 10) == b"", "given up for a newcomer"
-            async with client.get(url + "/") as served:
-                assert served.status == 200
+            async with client.get(url + "/") as serving:
+                assert serving.status == 200
             await working.send_str("still here")
             assert (await working.receive()).data == "STILL HERE"
             for _, writer in crowd:

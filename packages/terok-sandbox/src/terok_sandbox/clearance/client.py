@@ -117,6 +117,7 @@ class ClearanceClient:
             self._push(None)
 
     def _push(self, event: ClearanceEvent | None) -> None:
+        # The newest counts: a front end that is behind asks for the waiting questions again.
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(event)

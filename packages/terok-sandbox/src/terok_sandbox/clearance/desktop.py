@@ -62,7 +62,7 @@ class Desktop:
         ):
             await self._call(_BUS, _BUS_PATH, _BUS, "AddMatch", "s", [rule])
         reply = await self._call(NAME, PATH, NAME, "GetCapabilities")
-        self.capabilities = frozenset(one for one in reply.body[0] if isinstance(one, str))
+        self.capabilities = frozenset(name for name in reply.body[0] if isinstance(name, str))
         self._owner = reply.sender or ""
 
     async def show(self, summary: str, body: str, actions: Sequence[tuple[str, str]], *, replaces: int = 0) -> int:

@@ -96,8 +96,9 @@ def _program(pid: int, protocol: str, port: int) -> str:
     if not (sockets := _sockets(pid, protocol, port)):
         return ""
     namespace = Path(f"/proc/{pid}/ns/net").stat().st_ino
-    newest_first = sorted((int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()), reverse=True)
-    for process in (Path(f"/proc/{one}") for one in newest_first):
+    # The program that asks has often just been started.
+    newest_first = sorted((int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()), reverse=True)
+    for process in (Path(f"/proc/{entry}") for entry in newest_first):
         if time.thread_time() > end:
             break
         with suppress(OSError):  # it has ended, or is another user's
@@ -108,19 +109,19 @@ def _program(pid: int, protocol: str, port: int) -> str:
 
 def _sockets(pid: int, protocol: str, port: int) -> set[str]:
     """Return what the sockets on `port` in the network namespace of process `pid` are called below `/proc`."""
-    found = set()
+    names = set()
     for table in (protocol, f"{protocol}6"):
         with Path(f"/proc/{pid}/net/{table}").open() as file:
             for words in map(str.split, file.read(_MAX_TABLE).splitlines()[1:]):
                 if len(words) > 9 and words[1].endswith(f":{port:04X}") and words[9] != "0":
-                    found.add(f"socket:[{words[9]}]")
-    return found
+                    names.add(f"socket:[{words[9]}]")
+    return names
 
 
 def _holds(process: Path, sockets: set[str]) -> bool:
     with os.scandir(process / "fd") as descriptors:
-        for _, one in zip(range(_MAX_DESCRIPTORS), descriptors, strict=False):
+        for _, descriptor in zip(range(_MAX_DESCRIPTORS), descriptors, strict=False):
             with suppress(OSError):
-                if str(Path(one.path).readlink()) in sockets:
+                if str(Path(descriptor.path).readlink()) in sockets:
                     return True
     return False

@@ -8,6 +8,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from terok_util.commands.output import show
+
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Verdict
 from terok_sandbox.clearance.present import details, headline
@@ -41,16 +43,11 @@ def list_waiting(*, as_json: bool, container: str | None) -> None:
     sockets = gateway_sockets(SandboxConfig.load(), container)
     if container is not None and not sockets:
         raise HubUnavailable(f"{container}: nobody asks for it", hint="see `terok-sandbox list`")
-    found = find_waiting(sockets)
-    if as_json:
-        write_line(json.dumps([one.to_json() for one in found], indent=1))
-        return
-    for request in found:
-        write_line(f"{request.id}  {headline(request)}")
-        for line in details(request):
-            write_line(f"    {line}")
-    if not found:
-        write_line("nothing waits")
+    requests = find_waiting(sockets)
+    lines = []
+    for request in requests:
+        lines += [f"{request.id}  {headline(request)}", *(f"    {line}" for line in details(request))]
+    show([request.to_json() for request in requests], as_json, lines or "nothing waits")
 
 
 def allow(*, request: str, once: bool, minutes: int | None, task: bool, project: bool, reason: str | None) -> None:
@@ -87,10 +84,10 @@ def _verdict(action: Action, once: bool, minutes: int | None, task: bool, projec
 
 def _decide(request_id: str, verdict: Verdict) -> None:
     config = SandboxConfig.load()
-    found = [one for one in find_waiting(gateway_sockets(config)) if one.id == request_id]
-    if len(found) != 1:
+    matching = [waiting for waiting in find_waiting(gateway_sockets(config)) if waiting.id == request_id]
+    if len(matching) != 1:
         raise UnknownRequest(f"no request {request_id!r} waits", hint="see `terok-sandbox clearance list`")
-    (request,) = found
+    (request,) = matching
     decide_request(config.gateway_socket(request.container), request.id, str(request.target), verdict)
     remember_decision(config, request, verdict)
     past = {"allow": "allowed", "deny": "denied"}[verdict.action]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from terok_util import TerokError
 
@@ -21,6 +21,7 @@ from terok_sandbox.clearance.queue import ClearanceQueue, Sighting
 from terok_sandbox.errors import AuditError, NetnsError
 from terok_sandbox.shield.asker import RefusedDestination
 from terok_sandbox.shield.control import MAX_SUBSCRIBERS, Connection, Operation
+from terok_sandbox.shield.live import LivePolicy
 from terok_sandbox.shield.live_store import LiveVerdict
 from terok_sandbox.shield.protocol import Fields, encode
 from terok_sandbox.sidecar import Sidecar
@@ -28,14 +29,6 @@ from terok_sandbox.sidecar import Sidecar
 _log = logging.getLogger(__name__)
 
 UPKEEP_SECONDS: Final = 5.0
-
-
-class Effect(Protocol):
-    """Brings a verdict into force; `LivePolicy` is one."""
-
-    async def apply(self, verdict: LiveVerdict) -> None:
-        """Return when the rules have followed; raises `TerokError` when they cannot."""
-        ...
 
 
 class ClearanceHub:
@@ -46,11 +39,17 @@ class ClearanceHub:
     """
 
     def __init__(
-        self, sidecar: Sidecar, effect: Effect, *, audit: AuditLog, clock: Callable[[], float] = time.time, pid: int = 0
+        self,
+        sidecar: Sidecar,
+        live: LivePolicy,
+        *,
+        audit: AuditLog,
+        clock: Callable[[], float] = time.time,
+        pid: int = 0,
     ) -> None:
         self._container = sidecar.container_name
         self._project = sidecar.scope
-        self._effect = effect
+        self._live = live
         self._audit = audit
         self._clock = clock
         self._pid = pid
@@ -106,6 +105,7 @@ class ClearanceHub:
         Raises `ClearanceError` when it does not match a waiting request, and `TerokError` when it cannot be
         recorded or take effect; the request goes on waiting then.
         """
+        # Two front ends may answer at once: the second must find the request gone.
         async with self._turn:
             request = self.queue.check(request_id, target)
             if verdict.duration == "project" and not self._project:
@@ -114,8 +114,9 @@ class ClearanceHub:
             live = live_verdict(request.target, verdict, now)
             live.rule()
             self._audit.append("verdict", **_audit_fields(request, verdict))
-            await self._effect.apply(live)
+            await self._live.apply(live)
             self.queue.decide(request_id, target, verdict, now)
+        # Whoever waits goes on first: the journal is only for the next gateway.
         self._release(request, live)
         try:
             self._journal.add_verdict(request, verdict, now)
@@ -137,6 +138,7 @@ class ClearanceHub:
 
     def expire(self) -> None:
         """Close the questions that nobody has answered in time, but not while one is being answered."""
+        # A verdict on its way must find its request.
         for request in () if self._turn.locked() else self.queue.expire(self._clock()):
             with suppress(ClearanceError):  # replayed, it expires again
                 self._journal.add_expiry(request)
@@ -194,8 +196,8 @@ class ClearanceHub:
 
     def _dossier(self) -> dict[str, str]:
         """Return the dossier of the container as it is now."""
-        found = {"project": self._project} if self._project else {}
-        return found | read_dossier(self._dossier_path)
+        texts = {"project": self._project} if self._project else {}
+        return texts | read_dossier(self._dossier_path)
 
     def _release(self, request: ClearanceRequest, verdict: LiveVerdict | None) -> None:
         self._in_vain.discard(request.id)
@@ -218,7 +220,7 @@ def askable_target(refused: RefusedDestination) -> Target | None:
         return None
     target = Target(name, refused.dest, refused.port, proto)
     try:
-        LiveVerdict(target.line, "allow").rule()
+        LiveVerdict(str(target), "allow").rule()
     except TerokError:  # a spelling that no rule can name
         return None
     return target
@@ -229,7 +231,7 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
     lasting = verdict.duration in ("task", "project")
     expires = None if lasting else datetime.fromtimestamp(now, UTC) + timedelta(seconds=verdict.seconds)
     reason = verdict.reason or f"{'allowed' if verdict.allowed else 'denied'} {verdict.span} by a person"
-    return LiveVerdict(target.line, verdict.action, verdict.duration, expires, reason)
+    return LiveVerdict(str(target), verdict.action, verdict.duration, expires, reason)
 
 
 def _audit_fields(request: ClearanceRequest, verdict: Verdict) -> dict[str, Any]:

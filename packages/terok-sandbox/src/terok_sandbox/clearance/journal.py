@@ -72,6 +72,7 @@ class RequestJournal:
     def _append(self, row: dict[str, Any]) -> None:
         line = (json.dumps(row, separators=(",", ":")) + "\n").encode("ascii")
         try:
+            # The file is rewritten before it would grow beyond what a replay reads.
             if os.fstat(self._ready()).st_size + len(line) > MAX_BYTES:
                 self._compact()
             if os.write(self._ready(), line) != len(line):

@@ -53,8 +53,8 @@ def decoded(name: str) -> str:
 
 def scripts(text: str) -> tuple[str, ...]:
     """Return the scripts that the letters of `text` come from, such as `("CYRILLIC", "LATIN")`."""
-    found = {unicodedata.name(char, "UNKNOWN").split(" ")[0].split("-")[0] for char in text if char.isalpha()}
-    return tuple(sorted(found))
+    names = {unicodedata.name(char, "UNKNOWN").split(" ")[0].split("-")[0] for char in text if char.isalpha()}
+    return tuple(sorted(names))
 
 
 def warning(name: str) -> str:

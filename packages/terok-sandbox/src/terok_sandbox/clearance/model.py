@@ -38,17 +38,13 @@ class Target:
     port: int | None = None
     proto: str = "tcp"
 
-    def __str__(self) -> str:
-        return self.line
-
     @property
     def key(self) -> tuple[str, int | None, str]:
         """Two sightings with the same key are the same question."""
         return (self.name or self.address, self.port, self.proto)
 
-    @property
-    def line(self) -> str:
-        """The target as policy lines spell it."""
+    def __str__(self) -> str:
+        """Return the target as policy lines spell it."""
         host = self.name or self.address
         if self.port is None:
             return host

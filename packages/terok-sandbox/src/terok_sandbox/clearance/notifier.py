@@ -111,6 +111,7 @@ class Notifier:
     async def _show(self, request: ClearanceRequest, *, anew: bool = False, note: str = "") -> None:
         key = (request.container, request.id)
         old = self._bubbles.get(key)
+        # Old buttons must not answer the question that is shown in their place.
         nonce = secrets.token_hex(8) if old is None or anew else old.nonce
         since = self._clock() if old is None or anew else old.since
         able = "actions" in self.desktop.capabilities
@@ -131,7 +132,7 @@ class Notifier:
             await self.desktop.withdraw(bubble.number)
 
     def _pressed(self, number: int, key: str) -> None:
-        bubble = next((one for one in self._bubbles.values() if one.number == number), None)
+        bubble = next((shown for shown in self._bubbles.values() if shown.number == number), None)
         verdict = None if bubble is None else chosen(key, bubble.nonce)
         if bubble is None or verdict is None:
             _log.warning("an action that was not offered is ignored")
@@ -149,7 +150,7 @@ class Notifier:
                 except TerokError as error:
                     failed = error.message
                     _log.warning("%s: %s", bubble.request.id, failed)
-            if any(one.id == bubble.request.id for one in self._subscriber.waiting):
+            if any(request.id == bubble.request.id for request in self._subscriber.waiting):
                 async with self._turn:  # what was pressed had no effect, and the question still waits
                     await self._show(bubble.request, anew=True, note=failed)
         except DesktopUnavailable:
@@ -157,7 +158,7 @@ class Notifier:
 
     def _closed(self, number: int) -> None:
         """Forget a notification that a person has put away: its question stays denied and is not shown again."""
-        key = next((key for key, one in self._bubbles.items() if one.number == number), None)
+        key = next((key for key, bubble in self._bubbles.items() if bubble.number == number), None)
         if key is not None:
             del self._bubbles[key]
             self._dismissed[key] = None

@@ -38,15 +38,19 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
     path = verdicts_path(config, scope)
     reason = "".join(char if char.isprintable() and char != '"' else " " for char in verdict.reason).strip()
-    line = f"{'+' if verdict.allowed else '-'} {target.line}" + (f' %reason="{reason}"' if reason else "")
+    line = f"{'+' if verdict.allowed else '-'} {target}" + (f' %reason="{reason}"' if reason else "")
     try:
         parse_tier([line], "project_allow", source=str(path))
         ensure_dir(path.parent)
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_TIMEOUT):
-            kept = [one for one in read_project_verdicts(config, scope) if one.split()[1:2] != [target.line]]
-            if len(kept) >= MAX_LINES:
+            others = [
+                kept_line
+                for kept_line in read_project_verdicts(config, scope)
+                if kept_line.split()[1:2] != [str(target)]
+            ]
+            if len(others) >= MAX_LINES:
                 raise ClearanceError(f"{path}: {MAX_LINES} lines already", hint="use wildcards in the project's policy")
-            write_sensitive_file(path, "".join(f"{one}\n" for one in [*kept, line]))
+            write_sensitive_file(path, "".join(f"{kept_line}\n" for kept_line in [*others, line]))
     except (OSError, TerokError) as error:
         raise ClearanceError(f"{path}: {error}", hint="the verdict holds for this container only") from error
 

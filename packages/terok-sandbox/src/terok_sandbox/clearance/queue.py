@@ -148,7 +148,7 @@ class ClearanceQueue:
 
     def relabel(self, dossier: Mapping[str, str]) -> list[ClearanceRequest]:
         """Put `dossier` on the waiting requests that have another, and return these."""
-        stale = [one.id for one in self._waiting.values() if one.dossier != dossier]
+        stale = [request.id for request in self._waiting.values() if request.dossier != dossier]
         for request_id in stale:
             self._waiting[request_id] = replace(self._waiting[request_id], dossier=dict(dossier))
         return [self._waiting[request_id] for request_id in stale]

@@ -46,6 +46,7 @@ def list_waiting(sockets: list[Path], *, patience: float = PATIENCE) -> list[Cle
                 asked.append((path, stack.enter_context(send_request(path, "waiting", timeout=_LEAST))))
         requests: list[ClearanceRequest] = []
         for path, channel in asked:
+            # A reply that has come already is read even when the time is over.
             channel.settimeout(max(_LEAST, deadline - time.monotonic()))
             with suppress(OSError, TerokError, KeyError, TypeError):
                 rows = [ClearanceRequest.from_json(row) for row in read_reply(channel)["requests"]]

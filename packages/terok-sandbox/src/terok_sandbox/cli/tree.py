@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terok_util import ArgDef, CommandDef, CommandTree
+from terok_util import JSON, ArgDef, CommandDef, CommandTree
 
 from terok_sandbox.clearance.cli import VERBS as CLEARANCE_VERBS
 from terok_sandbox.vault.cli import VERBS as VAULT_VERBS
@@ -11,8 +11,8 @@ _HOST = "terok_sandbox.cli.host"
 _CONTAINERS = "terok_sandbox.cli.containers"
 _SUPERVISOR = "terok_sandbox.cli.supervisor"
 
-_JSON = ArgDef("--json", action="store_true", dest="as_json", help="print JSON")
 _NAME = ArgDef("name", metavar="NAME", help="name of the container")
+_ANY_NAME = ArgDef("name", nargs="?", metavar="NAME", help="name of the container")
 _NAMES = ArgDef("names", metavar="NAME", nargs="+", help="names of the containers")
 
 _ALLOW = ArgDef(
@@ -90,7 +90,7 @@ COMMANDS = CommandTree(
             help="check everything a sandboxed container depends on",
             handler="terok_sandbox.cli.diagnosis:doctor",
             args=(
-                _JSON,
+                JSON,
                 ArgDef("--fix", action="store_true", help="mend what can be mended without losing anything"),
             ),
             group="host",
@@ -121,7 +121,7 @@ COMMANDS = CommandTree(
             group="containers",
         ),
         CommandDef(
-            "list", help="list the containers", handler=f"{_CONTAINERS}:list_all", args=(_JSON,), group="containers"
+            "list", help="list the containers", handler=f"{_CONTAINERS}:list_all", args=(JSON,), group="containers"
         ),
         CommandDef(
             "prepare",
@@ -143,7 +143,7 @@ COMMANDS = CommandTree(
                     metavar="PROVIDER",
                     help="give it a phantom token of this provider; may be repeated",
                 ),
-                _JSON,
+                JSON,
             ),
             group="containers",
             epilog="use: podman run $(terok-sandbox prepare NAME) IMAGE COMMAND; afterwards terok-sandbox cleanup NAME",
@@ -165,13 +165,13 @@ COMMANDS = CommandTree(
                     "stop",
                     help="stop the fork server, or the supervisor of one container",
                     handler=f"{_SUPERVISOR}:stop",
-                    args=(ArgDef("name", nargs="?", metavar="NAME", help="name of the container"),),
+                    args=(_ANY_NAME,),
                 ),
                 CommandDef(
                     "status",
                     help="show fork server and supervisors, or the supervisor of one container",
                     handler=f"{_SUPERVISOR}:status",
-                    args=(ArgDef("name", nargs="?", metavar="NAME", help="name of the container"), _JSON),
+                    args=(_ANY_NAME, JSON),
                 ),
                 CommandDef(
                     "sweep",
@@ -194,7 +194,7 @@ COMMANDS = CommandTree(
             children="terok_sandbox.cli.shield_commands:VERBS",
         ),
         CommandDef(
-            "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.ssh.cli:VERBS"
+            "ssh", help="SSH keys in the vault, used through an agent", children="terok_sandbox.vault.cli:SSH_VERBS"
         ),
         CommandDef(
             "gate", help="the git mirrors that containers push to", children="terok_sandbox.gate.cli:GATE_VERBS"

@@ -13,6 +13,11 @@ _REVIEW: Final = "terok_sandbox.gate.review_handlers"
 _SCOPE: Final = ArgDef("scope", help="name of a mirror, as 'gate list' shows it", metavar="SCOPE")
 _BRANCH: Final = ArgDef("branch", help="name of a branch", metavar="BRANCH")
 
+_ACCESS: Final = (
+    ArgDef("--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"),
+    ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
+    ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+)
 _DAYS: Final = ArgDef("--days", help="keep the last N days", type=whole_number, default=30, metavar="N")
 
 GATE_VERBS: Final = (
@@ -24,9 +29,7 @@ GATE_VERBS: Final = (
         handler=f"{_HANDLERS}:add",
         args=(
             ArgDef("repo", help="a directory, an https URL or an ssh address", metavar="REPO"),
-            ArgDef("--credential", help="credential in the vault for an https upstream", metavar="[SET/]PROVIDER"),
-            ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
-            ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
+            *_ACCESS,
             JSON,
         ),
     ),
@@ -145,12 +148,8 @@ GATE_VERBS: Final = (
         handler=f"{_HANDLERS}:access",
         args=(
             _SCOPE,
-            ArgDef(
-                "--credential", help="credential in the vault, for https and pull requests", metavar="[SET/]PROVIDER"
-            ),
+            *_ACCESS,
             ArgDef("--forge", help="whose API opens pull requests there", metavar="KIND"),
-            ArgDef("--ssh-agent", help="socket of an agent for an ssh upstream", metavar="SOCKET"),
-            ArgDef("--personal-ssh", help="use your own ssh configuration and keys", action="store_true"),
             JSON,
         ),
     ),

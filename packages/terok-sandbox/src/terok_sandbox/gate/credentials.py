@@ -129,8 +129,8 @@ def access_for(record: MirrorRecord, base: Path, config: SandboxConfig | None = 
     """Return how to reach the upstream of `record`; the vault of `config` is opened only when it is needed."""
     return UpstreamAccess(
         known_hosts=base.absolute() / "known_hosts",
-        https=_vault_login(record.credential, config) if record.credential else lambda _: None,
-        ssh_agent=_agent(Path(record.ssh_agent)) if record.ssh_agent else _vault_agent(record.scope, config),
+        https=lambda address: _login(record.credential, address, config) if record.credential else None,
+        ssh_agent=lambda: _agent(record, config),
         personal_ssh=record.personal_ssh,
     )
 
@@ -141,57 +141,44 @@ def forges() -> Mapping[str, Mapping[str, Any]]:
     return tomllib.loads(Path(__file__).with_name("forges.toml").read_text(encoding="utf-8"))
 
 
-def _vault_login(name: str, config: SandboxConfig | None) -> Callable[[str], HttpsLogin]:
-    """Return a function that reads the credential `[SET/]PROVIDER` when an upstream asks for it."""
+def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
+    """Read the credential `[SET/]PROVIDER` from the vault."""
+    from terok_sandbox.vault.swap import credential_secret
+    from terok_sandbox.vault.unlock import open_vault
 
-    def login(address: str) -> HttpsLogin:
-        from terok_sandbox.vault.swap import credential_secret
-        from terok_sandbox.vault.unlock import open_vault
-
-        chosen, _, provider = name.rpartition("/")
-        try:
-            with open_vault(config or SandboxConfig.load()) as vault:
-                data = vault.load_credential(chosen or _SET, provider) or {}
-        except TerokError as error:
-            raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
-        _, secret = credential_secret(data)
-        if not secret:
-            raise NoCredential(
-                f"the vault has no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
-            )
-        users = {forge["host"]: forge["user"] for forge in forges().values()}
-        user = data.get("user") or users.get(urlsplit(address).hostname or "", "token")
-        return HttpsLogin(str(user), secret)
-
-    return login
+    chosen, _, provider = name.rpartition("/")
+    try:
+        with open_vault(config or SandboxConfig.load()) as vault:
+            data = vault.load_credential(chosen or _SET, provider) or {}
+    except TerokError as error:
+        raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
+    _, secret = credential_secret(data)
+    if not secret:
+        raise NoCredential(
+            f"the vault has no credential {name!r}", hint=f"store it with 'terok-sandbox vault set {provider}'"
+        )
+    users = {forge["host"]: forge["user"] for forge in forges().values()}
+    return HttpsLogin(str(data.get("user") or users.get(urlsplit(address).hostname or "", "token")), secret)
 
 
-def _agent(socket: Path) -> Callable[[], contextlib.AbstractContextManager[Path]]:
-    @contextlib.contextmanager
-    def agent() -> Iterator[Path]:
+@contextlib.contextmanager
+def _agent(record: MirrorRecord, config: SandboxConfig | None) -> Iterator[Path]:
+    """Yield the socket of the agent that `record` names, or of one with the vault's keys for the scope."""
+    from terok_sandbox.vault.ssh.agent import host_agent
+
+    if record.ssh_agent:
+        socket = Path(record.ssh_agent)
         if not socket.is_socket():
             raise NoCredential(f"no ssh agent listens at {socket}", hint="start it, or name another")
         yield socket
-
-    return agent
-
-
-def _vault_agent(scope: str, config: SandboxConfig | None) -> Callable[[], contextlib.AbstractContextManager[Path]]:
-    """Return what serves the scope's SSH keys out of the vault while git runs."""
-
-    @contextlib.contextmanager
-    def agent() -> Iterator[Path]:
-        from terok_sandbox.vault.ssh.host_agent import host_agent
-
-        with contextlib.ExitStack() as stack:
-            try:
-                socket = stack.enter_context(host_agent(config or SandboxConfig.load(), scope))
-            except TerokError as error:
-                raise NoCredential(
-                    f"no ssh key for the upstream: {error.message}",
-                    hint=f"make one with 'terok-sandbox ssh add {scope}', or name an agent with --ssh-agent SOCKET, "
-                    "or use --personal-ssh",
-                ) from error
-            yield socket
-
-    return agent
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            socket = stack.enter_context(host_agent(config or SandboxConfig.load(), record.scope))
+        except TerokError as error:
+            raise NoCredential(
+                f"no ssh key for the upstream: {error.message}",
+                hint=f"make one with 'terok-sandbox ssh add {record.scope}', or name an agent with --ssh-agent SOCKET, "
+                "or use --personal-ssh",
+            ) from error
+        yield socket

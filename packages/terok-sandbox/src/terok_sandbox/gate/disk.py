@@ -11,7 +11,7 @@ from terok_util import FileLock, TerokError, remove_tree
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.invoke import run_git
-from terok_sandbox.gate.layout import cache_path, record_file, sweep_quarantine
+from terok_sandbox.gate.layout import record_file, reviews_path, sweep_quarantine
 from terok_sandbox.sidecar import Sidecar
 
 _SECONDS: Final = 3600.0
@@ -73,7 +73,7 @@ def remove_mirror(mirror: Path) -> None:
                 remove_tree(going)
             mirror.rename(going)  # from here on the mirror is gone, however long the rest takes
             remove_tree(going)
-        if cache_path(mirror).exists():
-            remove_tree(cache_path(mirror))
-        for suffix in (".json", ".verdicts.json", ".verdicts.lock", ".lock"):
+        if reviews_path(mirror).exists():
+            remove_tree(reviews_path(mirror))
+        for suffix in (".json", ".lock"):
             mirror.with_suffix(suffix).unlink(missing_ok=True)

@@ -82,8 +82,8 @@ def record_file(mirror: Path) -> Path:
     return mirror.with_suffix(".json")
 
 
-def cache_path(mirror: Path) -> Path:
-    """Return the directory of the cache of reviews."""
+def reviews_path(mirror: Path) -> Path:
+    """Return the directory with what a person decided about branches, and a cache of reviews."""
     return mirror.with_suffix(".reviews")
 
 

@@ -22,7 +22,7 @@ from terok_sandbox.gate.refs import (
     read_refs,
 )
 from terok_sandbox.gate.review import EMPTY_TREE
-from terok_sandbox.gate.review_marks import MAX_NOTE, ReviewMark, forget_mark, now, read_marks, record_mark
+from terok_sandbox.gate.review_marks import MAX_NOTE, ReviewMark, forget_mark, read_marks, record_mark, timestamp
 from terok_sandbox.gate.secret_search import find_secret
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def reject(mirror: Mirror, branch: str, note: str) -> str:
     text = note.strip()
     if not text or len(text) > MAX_NOTE:
         raise MirrorError(f"a note has 1 to {MAX_NOTE} characters", hint="say with -m why the branch is rejected")
-    record_mark(mirror.path, ReviewMark(branch, tip, rejected=True, note=text, time=now()))
+    record_mark(mirror.path, ReviewMark(branch, tip, rejected=True, note=text, time=timestamp()))
     _attach_note(mirror.path, tip, f"Rejected by the reviewer: {text}\n")
     return tip
 

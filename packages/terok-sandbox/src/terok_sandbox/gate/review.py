@@ -20,7 +20,7 @@ from terok_sandbox.gate.layout import read_record
 from terok_sandbox.gate.new_work import base_tip
 from terok_sandbox.gate.refs import HEADS, UPSTREAM, head_branch, read_refs
 from terok_sandbox.gate.review_cache import load_cached, store_cached
-from terok_sandbox.gate.review_marks import ReviewMark, now, read_marks, record_mark
+from terok_sandbox.gate.review_marks import ReviewMark, read_marks, record_mark, timestamp
 
 MAX_COMMITS: Final = 1000
 MAX_PATCH: Final = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ class CommitSummary:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The difference of a branch from its base; `base` is a commit, or None if the two share nothing.
+    """The commits of a branch since `base`, the commit where it left its base (None: the two share nothing).
 
     `whole` is False when the patch is too large to be shown; `patch` says so then, and how to read it.
     """
@@ -122,7 +122,7 @@ def record_review(mirror: Path, branch: str, seen: ReviewedBranch) -> None:
         *(branch, seen.review.tip, seen.target, seen.target_tip),
         base=seen.review.base,
         flags=len(seen.report.flagged) + len(seen.report.refused),
-        time=now(),
+        time=timestamp(),
     )
     if known is None or replace(known, time=mark.time) != mark:
         record_mark(mirror, mark)

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import atomic_write
+from terok_util import TerokError, atomic_write, ensure_dir
 
-from terok_sandbox.gate.layout import cache_path
+from terok_sandbox.gate.layout import reviews_path
 from terok_sandbox.version import VERSION
 
 _MAX_SIZE: Final = 2 * 1024 * 1024
@@ -25,7 +25,7 @@ _MAX_FILES: Final = 64
 def load_cached(mirror: Path, name: str) -> dict[str, Any]:
     """Return the entries stored under `name`; none when they belong to other rules or cannot be read."""
     try:
-        document = json.loads((cache_path(mirror) / f"{name}.json").read_bytes())
+        document = json.loads((reviews_path(mirror) / "cache" / f"{name}.json").read_bytes())
         return dict(document["entries"]) if document["rules"] == _rules(mirror) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
@@ -36,9 +36,9 @@ def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
     text = json.dumps({"rules": _rules(mirror), "entries": entries})
     if len(text) > _MAX_SIZE:
         return
-    directory = cache_path(mirror)
-    with contextlib.suppress(OSError):
-        directory.mkdir(0o700, exist_ok=True)
+    directory = reviews_path(mirror) / "cache"
+    with contextlib.suppress(OSError, TerokError):
+        ensure_dir(directory, 0o700)
         atomic_write(directory / f"{name}.json", text, mode=0o600)
         stored = sorted(directory.iterdir(), key=lambda file: file.stat().st_mtime_ns, reverse=True)
         for file in stored[_MAX_FILES:]:
@@ -52,7 +52,10 @@ def _rules(mirror: Path) -> str:
     except OSError:
         policy = b""
     code = []
-    for entry in sorted(os.scandir(Path(__file__).with_name("inspect")), key=lambda entry: entry.name):
-        status = entry.stat()
-        code.append((entry.name, status.st_size, status.st_mtime_ns))
+    for directory in (Path(__file__).parent, Path(__file__).with_name("inspect")):
+        for entry in os.scandir(directory):
+            if entry.is_file():
+                status = entry.stat()
+                code.append((entry.name, status.st_size, status.st_mtime_ns))
+    code.sort()
     return f"{VERSION} {code} {policy.decode('latin-1')}"

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import FileLock, atomic_write
+from terok_util import FileLock, atomic_write, ensure_dir
 
 from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.layout import reviews_path
 
 SCHEMA: Final = 1
 MAX_NOTE: Final = 4000
@@ -48,9 +49,13 @@ class ReviewMark:
 def read_marks(mirror: Path) -> dict[str, ReviewMark]:
     """Return the decisions by branch; `MirrorError` when they cannot be read."""
     file = _file(mirror)
+    if not file.exists() and (before := mirror.with_suffix(".verdicts.json")).exists():
+        file = before  # of an earlier version; the record of a scope that ends in ".verdicts" has this name too
     try:
         with file.open("rb") as stream:
             document = json.loads(stream.read(_MAX_SIZE))
+        if "scope" in document:
+            return {}
         if document["schema"] != SCHEMA:
             raise MirrorError(f"{file}: was written by another version")
         return {branch: _mark(branch, raw) for branch, raw in document["branches"].items()}
@@ -83,13 +88,13 @@ def forget_mark(mirror: Path, branch: str) -> None:
             _write(mirror, marks)
 
 
-def now() -> str:
+def timestamp() -> str:
     """Return the present moment as `ReviewMark.time` has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _lock(mirror: Path) -> FileLock:
-    return FileLock(mirror.with_suffix(".verdicts.lock"), timeout=20.0)
+    return FileLock(ensure_dir(reviews_path(mirror), 0o700) / "marks.lock", timeout=20.0)
 
 
 def _write(mirror: Path, marks: Mapping[str, ReviewMark]) -> None:
@@ -101,7 +106,7 @@ def _write(mirror: Path, marks: Mapping[str, ReviewMark]) -> None:
 
 
 def _file(mirror: Path) -> Path:
-    return mirror.with_suffix(".verdicts.json")
+    return reviews_path(mirror) / "marks.json"
 
 
 def _mark(branch: str, raw: dict[str, Any]) -> ReviewMark:

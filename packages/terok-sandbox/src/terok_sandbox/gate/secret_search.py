@@ -1,4 +1,4 @@
-"""Search what a promotion would send for secrets stored in the vault.
+"""SecretSearch what a promotion would send for secrets stored in the vault.
 
 The gateway that takes pushes has no secrets to compare with, so this is done on the host, where a person promotes.
 """
@@ -48,34 +48,34 @@ def find_secret(
     secrets = [secret for pattern in patterns for secret in pattern.secrets]
     if not secrets:
         return ""
-    search = Search(Patterns(secrets))
-    if any(search.holds(name.encode("utf-8", "surrogateescape")) for name in names):
+    search = SecretSearch(Patterns(secrets))
+    if any(search.contains(name.encode("utf-8", "surrogateescape")) for name in names):
         return "the name of the branch"
     objects = Objects(mirror)
     places: dict[str, str] = {}
-    found: list[str] = []
+    matches: list[str] = []
 
-    def place(entry: Commit | Change) -> None:
+    def add_place(entry: Commit | Change) -> None:
         if len(places) >= _MAX_ENTRIES:
             raise GateError("the branch has too many commits to be searched for credentials")
         if isinstance(entry, Commit):
             places[entry.oid] = f"the message of {entry.oid[:12]}"
         elif not entry.removed:
-            if search.holds(entry.path.encode("utf-8", "surrogateescape")):
-                found.append(f"the name of a file in {entry.commit[:12]}")
+            if search.contains(entry.path.encode("utf-8", "surrogateescape")):
+                matches.append(f"the name of a file in {entry.commit[:12]}")
             if entry.mode != SUBMODULE:
                 places.setdefault(entry.oid, f"{safe_text(entry.path)} in {entry.commit[:12]}")
 
-    objects.new_commits([tip], known, place)
-    if found:
-        return found[0]
-    objects.read(places, search.take)
-    search.end()
+    objects.new_commits([tip], known, add_place)
+    if matches:
+        return matches[0]
+    objects.read(places, search.add_piece)
+    search.finish()
     return list(places.values())[search.found] if search.found is not None else ""
 
 
-class Search:
-    """Looks for secrets in objects that come in pieces, also across the edges of those, in all `readings`.
+class SecretSearch:
+    """Searches objects that come in pieces for secrets, also across their edges, in all `readings`.
 
     `found` is the number of the first object with a secret.
     """
@@ -86,63 +86,63 @@ class Search:
         self._number = -1
         self._text: _Text | None = None
 
-    def take(self, number: int, _size: int, piece: bytes) -> None:
-        """Search the next piece of an object."""
+    def add_piece(self, number: int, _size: int, piece: bytes) -> None:
+        """SecretSearch the next piece of an object."""
         if number != self._number:
-            self.end()
-            self._number, self._text = number, _Text(self._patterns, deep=_MAX_LAYERS)
-        if self.found is None and self._text is not None and self._text.holds(piece):
+            self.finish()
+            self._number, self._text = number, _Text(self._patterns, layers=_MAX_LAYERS)
+        if self.found is None and self._text is not None and self._text.contains(piece):
             self.found = number
 
-    def end(self) -> None:
-        """Search what is left of the last object."""
-        if self.found is None and self._text is not None and self._text.ends():
+    def finish(self) -> None:
+        """SecretSearch what is left of the last object."""
+        if self.found is None and self._text is not None and self._text.rest_contains():
             self.found = self._number
 
-    def holds(self, data: bytes) -> bool:
-        """Tell whether a secret is in `data`, which is whole."""
-        text = _Text(self._patterns, deep=_MAX_LAYERS)
-        return text.holds(data) or text.ends()
+    def contains(self, data: bytes) -> bool:
+        """Whether a secret is in the whole `data`."""
+        text = _Text(self._patterns, layers=_MAX_LAYERS)
+        return text.contains(data) or text.rest_contains()
 
 
 class _Text:
-    """One object, in all readings; `deep` is how many layers of gzip are opened."""
+    """One object, in all readings; `layers` of gzip are opened."""
 
-    def __init__(self, patterns: Patterns, deep: int) -> None:
+    def __init__(self, patterns: Patterns, layers: int) -> None:
         self._patterns = patterns
         self._overlap = patterns.longest - 1
         self._readings: list[Reading] = [bytes, *readings()]
         self._tails = [b""] * len(self._readings)
-        self._waiting = bytearray()
-        self._gunzip: Gunzip | None = Gunzip() if deep else None
+        self._pending = bytearray()
+        self._gunzip: Gunzip | None = Gunzip() if layers else None
         self._inside: _Text | None = None
-        self._deep = deep
+        self._layers = layers
 
-    def holds(self, piece: bytes) -> bool:
-        """Tell whether a secret is in what has come; the last pieces wait until there is a block of them."""
-        self._waiting += piece
-        while len(self._waiting) >= _BLOCK:
-            block = bytes(self._waiting[:_BLOCK])
-            del self._waiting[:_BLOCK]
-            if self._block_holds(block):
+    def contains(self, piece: bytes) -> bool:
+        """Whether a secret is in what has come so far; pieces wait until they fill a block."""
+        self._pending += piece
+        while len(self._pending) >= _BLOCK:
+            block = bytes(self._pending[:_BLOCK])
+            del self._pending[:_BLOCK]
+            if self._block_contains(block):
                 return True
         return False
 
-    def ends(self) -> bool:
-        """Tell whether a secret is in what the object ends with."""
-        if self._block_holds(bytes(self._waiting)):
+    def rest_contains(self) -> bool:
+        """Whether a secret is in the rest of the object."""
+        if self._block_contains(bytes(self._pending)):
             return True
         dumps = ((at, read) for at, read in enumerate(self._readings) if isinstance(read, Dump))
         if any(self._in_reading(at, dump.end()) for at, dump in dumps):
             return True
-        return self._inside is not None and self._inside.ends()
+        return self._inside is not None and self._inside.rest_contains()
 
-    def _block_holds(self, block: bytes) -> bool:
+    def _block_contains(self, block: bytes) -> bool:
         if any(self._in_reading(at, read(block)) for at, read in enumerate(self._readings)):
             return True
         for inflated in self._gunzip.pieces(block) if self._gunzip else ():
-            self._inside = self._inside or _Text(self._patterns, self._deep - 1)
-            if self._inside.holds(inflated):
+            self._inside = self._inside or _Text(self._patterns, self._layers - 1)
+            if self._inside.contains(inflated):
                 return True
         return False
 

@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -122,6 +122,7 @@ class _Gate:
         self._measured: tuple[float, int] | None = None
         self._most = 0
         self._ready: _Push | None = None
+        self._forgetting: asyncio.Task[None]
         self.server = web.Server(
             self.handle,
             handler_cancellation=True,
@@ -227,56 +228,61 @@ class _Gate:
             return GateRefusal(507, "the disk of the gate is nearly full; tell the person who runs it")
         return GateRefusal(507, _FULL.format(self._wiring.name))
 
-    def _backend(self, wanted: GateRequest) -> Backend:
+    def _backend(
+        self, wanted: GateRequest, check: PushCheck | None = None, bounds: Mapping[str, str] | None = None
+    ) -> Backend:
         service = spawn_service(
             self._wiring.mirror,
             wanted.service,
-            config=self._config,
+            config=self._config | dict(bounds or {}),
             protocol=wanted.protocol,
             advertise=wanted.action == "advertise",
+            pass_fds=check.inherited if check else (),
+            variables=check.variables if check else {},
             who=self._who,
         )
         return Backend(service, idle_timeout=self.limits.idle_seconds)
 
-    def _push(self, protocol: str) -> _Push:
+    async def _push(self, protocol: str) -> _Push:
         bounds = {"receive.maxInputSize": str(self._most), "pack.threads": "3"}
         check = PushCheck(self._wiring.mirror)
         try:
-            service = spawn_service(
-                self._wiring.mirror,
-                "receive-pack",
-                config=self._config | bounds,
-                protocol=protocol,
-                pass_fds=check.inherited,
-                variables=check.variables,
-                who=self._who,
-            )
+            backend = self._backend(GateRequest("call", "receive-pack", protocol), check, bounds)
         except GateError:
             check.close_pipes()
             raise
-        push = _Push(protocol, self._most, check, Backend(service, idle_timeout=self.limits.idle_seconds))
-        check.start()
+        push = _Push(protocol, self._most, check, backend)
+        try:
+            check.start()
+        except OSError as error:
+            await push.stop()
+            raise GateError(f"a push cannot be inspected: {error.strerror}") from error
         return push
 
     async def _expect_push(self, protocol: str) -> None:
         """Start the processes for a push, because a client that asks for the refs to push to will send one soon."""
         await self._forget_push()
-        self._ready = self._push(protocol)
-        loop = asyncio.get_running_loop()
-        self._ready_timer = loop.call_later(_READY_SECONDS, lambda: loop.create_task(self._forget_push()))
+        self._ready = await self._push(protocol)
+        self._forgetting = asyncio.get_running_loop().create_task(self._forget_push(_READY_SECONDS))
 
-    async def _forget_push(self) -> None:
+    async def _forget_push(self, seconds: float = 0) -> None:
+        await asyncio.sleep(seconds)
+        if push := self._take_ready():
+            await uninterrupted(push.stop())
+
+    def _take_ready(self) -> _Push | None:
         push, self._ready = self._ready, None
-        if push is not None:
-            await push.stop()
+        if push is not None and self._forgetting is not asyncio.current_task():
+            self._forgetting.cancel()
+        return push
 
     @contextlib.asynccontextmanager
     async def _next_push(self, protocol: str) -> AsyncIterator[_Push]:
-        ready, self._ready = self._ready, None
-        if ready is not None and (ready.protocol != protocol or ready.most > self._most):
-            await ready.stop()
-            ready = None
-        push = ready or self._push(protocol)
+        push = self._take_ready()
+        if push is not None and (push.protocol != protocol or push.most > self._most):
+            await uninterrupted(push.stop())
+            push = None
+        push = push or await self._push(protocol)
         try:
             yield push
         finally:
@@ -305,7 +311,7 @@ class _Gate:
 
 @dataclass(frozen=True, slots=True)
 class _Push:
-    """A push that waits for its bytes, at most `most` of them: git, and what inspects what git is sent."""
+    """The processes of a push of at most `most` bytes: git, and the inspection."""
 
     protocol: str
     most: int

@@ -166,7 +166,7 @@ class UpstreamRepository:
 
 
 def parse_advertisement(output: bytes) -> Advertised:
-    """Read the output of `git ls-remote --symref`, leaving out invalid ref names as git itself does."""
+    """Read the output of `git ls-remote --symref`; invalid ref names are left out, as git itself does."""
     branches: dict[str, str] = {}
     tags: dict[str, str] = {}
     default = head = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import Final, Protocol
 
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead
@@ -24,7 +25,7 @@ class Body(Protocol):
         """Return the content in `data` and what belongs to the next message; raises HttpSyntaxError."""
 
     def end(self) -> None:
-        """Take note that the connection has ended; raises BrokenOff if content is missing."""
+        """Accept the end of the connection; raises BrokenOff if content is missing."""
 
 
 class LengthBody:
@@ -63,14 +64,24 @@ class UntilEndBody:
         self.done = True
 
 
+class _Expected(Enum):
+    """The part of a chunked body that comes next."""
+
+    SIZE = auto()
+    CONTENT = auto()
+    CONTENT_END = auto()
+    TRAILERS = auto()
+
+
 class ChunkedBody:
     """Chunked framing. Chunk extensions and trailers are read and dropped."""
 
     def __init__(self) -> None:
         self.done = False
+        self._expected = _Expected.SIZE
         self._remaining = 0
+        self._trailer_bytes = 0
         self._pending = b""
-        self._trailers = -1
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take the frames off; a chunk passes in the pieces in which it came."""
@@ -79,7 +90,7 @@ class ChunkedBody:
             data, self._pending = self._pending + data, b""
         position = 0
         while not self.done:
-            if self._remaining:
+            if self._expected is _Expected.CONTENT:
                 piece = data[position : position + self._remaining]
                 if not piece:
                     break
@@ -87,25 +98,24 @@ class ChunkedBody:
                 position += len(piece)
                 self._remaining -= len(piece)
                 if self._remaining == 0:
-                    self._trailers = -2
-                continue
-            if self._trailers == -2:
+                    self._expected = _Expected.CONTENT_END
+            elif self._expected is _Expected.CONTENT_END:
                 if len(data) - position < 2:
                     self._pending = data[position:]
                     break
                 if data[position : position + 2] != b"\r\n":
                     raise HttpSyntaxError("a chunk is longer than announced")
                 position += 2
-                self._trailers = -1
-                continue
-            line_end = data.find(b"\n", position)
-            if line_end < 0:
-                self._pending = data[position:]
-                if len(self._pending) > MAX_CHUNK_LINE:
-                    raise HttpSyntaxError("a line of the chunked framing is too long")
-                break
-            self._line(data[position : line_end + 1])
-            position = line_end + 1
+                self._expected = _Expected.SIZE
+            else:
+                line_end = data.find(b"\n", position)
+                if line_end < 0:
+                    self._pending = data[position:]
+                    if len(self._pending) > MAX_CHUNK_LINE:
+                        raise HttpSyntaxError("a line of the chunked framing is too long")
+                    break
+                self._read_line(data[position : line_end + 1])
+                position = line_end + 1
         rest = data[position:] if self.done else b""
         return (content[0] if len(content) == 1 else b"".join(content)), rest
 
@@ -114,24 +124,23 @@ class ChunkedBody:
         if not self.done:
             raise BrokenOff("the body broke off between its chunks")
 
-    def _line(self, line: bytes) -> None:
+    def _read_line(self, line: bytes) -> None:
         if not line.endswith(b"\r\n") or len(line) > MAX_CHUNK_LINE or b"\r" in line[:-2]:
-            raise HttpSyntaxError("a line of the chunked framing is not one")
-        if self._trailers >= 0:
-            self._trailers += len(line)
-            if self._trailers > MAX_TRAILERS:
+            raise HttpSyntaxError("a line of the chunked framing is malformed")
+        if self._expected is _Expected.TRAILERS:
+            self._trailer_bytes += len(line)
+            if self._trailer_bytes > MAX_TRAILERS:
                 raise HttpSyntaxError("the trailers are too large")
             if line == b"\r\n":
                 self.done = True
             elif line[:1] in b" \t" or b":" not in line:
-                raise HttpSyntaxError("a trailer is not one")
+                raise HttpSyntaxError("a trailer is malformed")
             return
         match = _CHUNK_LINE.fullmatch(line[:-2])
         if match is None:
             raise HttpSyntaxError("a chunk has no usable size")
         self._remaining = int(match[1], 16)
-        if self._remaining == 0:
-            self._trailers = 0
+        self._expected = _Expected.CONTENT if self._remaining else _Expected.TRAILERS
 
 
 def chunk(data: bytes) -> bytes:
@@ -147,7 +156,7 @@ def request_body(length: int | None, *, chunked: bool) -> Body | None:
 
 
 def content_length(head: ResponseHead) -> int | None:
-    """Return what an answer's Content-Length says; raises HttpSyntaxError."""
+    """Return the value of an answer's Content-Length; raises HttpSyntaxError."""
     value = head.get(b"content-length")
     if value is None:
         return None

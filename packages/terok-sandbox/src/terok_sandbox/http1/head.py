@@ -65,7 +65,7 @@ class ResponseHead:
         return self.fields[self.names.index(name)][1] if count else None
 
     def options(self) -> set[bytes]:
-        """Return what Connection names, in lower case."""
+        """Return the header names that Connection lists, in lower case."""
         if b"connection" not in self.names:
             return set()
         values = [value for name, (_, value) in zip(self.names, self.fields, strict=True) if name == b"connection"]
@@ -88,7 +88,7 @@ def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
     line, fields = _split(head)
     parts = line.decode("ascii", "replace").split(" ")
     if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not parts[1] or not parts[1].isascii():
-        raise HttpSyntaxError("the request line is not one")
+        raise HttpSyntaxError("the request line is malformed")
     if parts[2] not in ("HTTP/1.1", "HTTP/1.0"):
         raise HttpSyntaxError("the request is not HTTP/1.1")
     return RequestHead(parts[0], parts[1], int(parts[2][-1]), fields)
@@ -106,7 +106,7 @@ def read_response(head: bytes) -> ResponseHead:
     line, fields = _split(head)
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        raise HttpSyntaxError("the status line is not one")
+        raise HttpSyntaxError("the status line is malformed")
     if len(fields) > MAX_RESPONSE_HEADERS:
         raise HttpSyntaxError("the answer has too many headers")
     return ResponseHead(int(match[2]), int(match[1]), fields, [lower_name(name) for name, _ in fields], head)

@@ -82,11 +82,11 @@ def profile_tiers(
 
 def policy_tiers(path: str | Path) -> PolicyTiers:
     """Return the rules of a policy file; raises `PolicyError` as `profile_tiers` does."""
-    found = read_policy_file(path)
-    for expected, decision in found.unmet():
+    content = read_policy_file(path)
+    for expected, decision in content.unmet():
         raise PolicyError(f"{path}:{expected.describe(decision)}", hint="see `terok-sandbox shield test`")
     tiers: dict[str, tuple[str, ...]] = {}
-    for rule in found.rules:
+    for rule in content.rules:
         tiers[rule.tier] = (*tiers.get(rule.tier, ()), rule.line)
     return PolicyTiers(**tiers)
 
@@ -116,6 +116,7 @@ def read_image(image: str) -> dict[str, list[str]]:
         with suppress(tarfile.TarError, OSError), tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             for member in tar:
                 path = Path(place) / member.name
+                # The archive comes from an image: neither links nor paths out of the directory are followed.
                 if member.isreg() and ".." not in path.parts and path.is_relative_to(place):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(cast("IO[bytes]", tar.extractfile(member)).read())
@@ -126,7 +127,7 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
     """Return the registry URLs by symbol that the files below `root` and the environment `variables` name."""
     lowered = {key.lower(): value for key, value in variables.items()}
     pip, npm = f"{lowered.get('pip_index_url', '')} {lowered.get('pip_extra_index_url', '')}", ""
-    for file in (one for name in _IMAGE_FILES for one in [root / name] if one.is_file()):
+    for file in (path for name in _IMAGE_FILES for path in [root / name] if path.is_file()):
         text = file.read_text("utf-8", "replace")
         if file.name == "pip.conf":
             parser = read_ini(text)
@@ -148,17 +149,19 @@ def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str
     Answers from the same URLs are reused for a week. `ask` runs a command and returns its output.
     """
     known, ask = _load(config), ask or (lambda argv: run_tool(argv, check=False))
-    found = {symbol: read(symbol) for symbol in LEARNED}
+    registries = {symbol: read(symbol) for symbol in LEARNED}
     stale = [
         symbol
-        for symbol, registry in found.items()
+        for symbol, registry in registries.items()
         if known.get(symbol, {}).get("urls") != list(registry.urls) or time.time() - known[symbol]["at"] > KEPT_SECONDS
     ]
     from concurrent.futures import ThreadPoolExecutor  # every launch imports this module
 
     with ThreadPoolExecutor(len(LEARNED)) as pool:
-        for symbol, led in zip(stale, pool.map(lambda one: _follow(one, found[one], ask), stale), strict=True):
-            known[symbol] = {"urls": list(found[symbol].urls), "at": time.time(), "targets": led}
+        for symbol, redirects in zip(
+            stale, pool.map(lambda one: _follow(one, registries[one], ask), stale), strict=True
+        ):
+            known[symbol] = {"urls": list(registries[symbol].urls), "at": time.time(), "targets": redirects}
     if stale:
         atomic_write(_path(config), json.dumps(known), mode=0o600)
     return ", ".join(f"{symbol}: {len(known[symbol]['targets'])} further hosts" for symbol in LEARNED)
@@ -169,7 +172,7 @@ def redirect_targets(config: SandboxConfig, symbol: str) -> list[str]:
     row = _load(config).get(symbol, {})
     if not row or row.get("urls") != list(read(symbol).urls):
         return []
-    return [str(one) for one in row["targets"]]
+    return [str(target) for target in row["targets"]]
 
 
 def _follow(symbol: str, registry: Registry, ask: Callable[[Sequence[str]], str]) -> list[str]:
@@ -186,19 +189,19 @@ def _follow(symbol: str, registry: Registry, ask: Callable[[Sequence[str]], str]
         url = start
         for _ in range(_HOPS):
             curl = ["curl", "-sI", "-o", "/dev/null", "--max-time", "5", "--proto", "=http,https"]
-            led = URL.findall(ask([*curl, "-w", "%{redirect_url}", "--", url]))
-            if not led:
+            redirects = URL.findall(ask([*curl, "-w", "%{redirect_url}", "--", url]))
+            if not redirects:
                 break
-            url = led[0]
+            url = redirects[0]
             seen.append(url)
     known = targets(registry.urls)
-    return [one for one in targets(seen) if one not in known]
+    return [target for target in targets(seen) if target not in known]
 
 
 def _load(config: SandboxConfig) -> dict[str, Any]:
     with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(_path(config).read_text())
-        return found if isinstance(found, dict) else {}
+        rows = json.loads(_path(config).read_text())
+        return rows if isinstance(rows, dict) else {}
     return {}
 
 

@@ -12,7 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from terok_util import FileLock, LockTimeout, TerokError, atomic_write, ensure_dir, remove_tree, write_sensitive_file
+from terok_util import (
+    FileLock,
+    LockTimeout,
+    TerokError,
+    atomic_write,
+    ensure_dir,
+    remove_tree,
+    sync_path,
+    write_sensitive_file,
+)
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
@@ -218,7 +227,7 @@ def settling(config: SandboxConfig, name: str) -> Iterator[None]:
     def settle() -> None:
         try:
             for path in dict.fromkeys([*files, *(file.parent for file in files)]):
-                _settle(path)
+                sync_path(path)
         except OSError as error:
             errors.append(error)
 
@@ -230,14 +239,6 @@ def settling(config: SandboxConfig, name: str) -> Iterator[None]:
         thread.join()
     if errors:
         raise LaunchError(f"the files of container {name} cannot be written: {errors[0].strerror}")
-
-
-def _settle(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def revoke_tokens(config: SandboxConfig, name: str) -> None:

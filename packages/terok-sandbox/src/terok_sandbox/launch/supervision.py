@@ -1,4 +1,4 @@
-"""The supervision of a launch: a host that is set up, a waiting supervisor, proof that it took the container."""
+"""Interface of a launch to its supervisor: a host set up, a supervisor that waits, proof that it took the container."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from terok_util.text import safe_text
+from terok_util import read_tail
 
 from terok_sandbox.errors import LaunchError
+from terok_sandbox.runtime.engine import hook_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 HOOK_LOG: Final = "hook.log"
 VERIFY_TIMEOUT: Final = 3.0
 """Seconds a supervisor that just crashed has to be back."""
-_LOG_TAIL: Final = 65536
+LOG_TAIL: Final = 65536
+"""Bytes at the end of a log that are read."""
 
 
-class Supervision(Protocol):
-    """The supervising side of a launch."""
+class LaunchSupervisor(Protocol):
+    """Provides a launch with a supervisor."""
 
     def check_setup(self, config: SandboxConfig) -> None:
         """Raise SetupRequired or SetupDowngrade unless the host is set up for this version."""
@@ -34,7 +36,7 @@ class Supervision(Protocol):
         """Have a supervisor wait for container `name`, whose sidecar is written; raises SupervisorError."""
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong with the supervision of a container started after `since` (epoch), empty if nothing.
+        """Return the fault in the supervision of a container started after `since` (epoch), empty if there is none.
 
         `known_id` is its ID where that is known.
         """
@@ -43,8 +45,8 @@ class Supervision(Protocol):
         """End the supervisor of container `name`, if there is one."""
 
 
-class FakeSupervision:
-    """Supervision in memory: remembers what was asked; `prepared=False` makes every verification fail."""
+class FakeSupervisor:
+    """LaunchSupervisor in memory: remembers its calls; `prepared=False` makes every verification fail."""
 
     def __init__(self, *, prepared: bool = True) -> None:
         self.prepared = prepared
@@ -58,7 +60,7 @@ class FakeSupervision:
         self.calls.append(("prepare", name))
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return what is wrong, nothing if `prepared`."""
+        """Return a fault unless `prepared`."""
         self.calls.append(("verify", container.name))
         return "" if self.prepared else "the supervisor has not prepared the container"
 
@@ -69,14 +71,12 @@ class FakeSupervision:
 
 @contextmanager
 def hook_heard(log: Path) -> Iterator[None]:
-    """Put the hook's own words, which crun swallows, in place of a start's failure; `log` is where it leaves them."""
-    from terok_sandbox.runtime.engine import hook_refusal
-
+    """Replace a start's failure by the hook's own message, which crun swallows and the hook leaves in `log`."""
     log.unlink(missing_ok=True)
     try:
         yield
     except LaunchError as error:
-        if refusal := hook_refusal(log_tail(log)):
+        if refusal := hook_refusal(read_tail(log, LOG_TAIL)):
             raise refusal from error
         raise
 
@@ -96,19 +96,3 @@ def was_supervised(log: str, container_id: str, since: float, *, to_its_end: boo
     )
     earliest = datetime.fromtimestamp(int(since), UTC)
     return bool(container_id) and any(datetime.fromisoformat(found[1]) >= earliest for found in taken.finditer(log))
-
-
-def log_tail(log: Path) -> str:
-    """Return the end of a log file, empty if it cannot be read."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _LOG_TAIL))
-            return file.read(_LOG_TAIL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def last_log_line(log: str) -> str:
-    """Return the last line of `log` as the end of a sentence, empty if there is none."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    return f"; its log ends with: {safe_text(lines[-1], limit=300)}" if lines else ""

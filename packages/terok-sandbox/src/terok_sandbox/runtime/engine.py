@@ -8,7 +8,7 @@ import select
 from typing import IO, TYPE_CHECKING, Final
 
 from terok_util.process import ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
-from terok_util.text import safe_text
+from terok_util.text import last_line, safe_text
 
 from terok_sandbox.errors import (
     ContainerNotFound,
@@ -88,7 +88,7 @@ def failure(completed: Completed, verb: str, *, container: str = "", image: str 
     if image and _NO_IMAGE.search(said):
         return ImageNotFound(f"there is no image {image} on this host", hint=f"get it with `podman pull {image}`")
     hint = "run `terok-sandbox doctor --fix`" if LOST_NAMESPACE in said else None
-    return EngineError(f"podman {verb} failed: {last_line(said) or f'exit code {completed.returncode}'}", hint=hint)
+    return EngineError(f"podman {verb} failed: {_reason(said) or f'exit code {completed.returncode}'}", hint=hint)
 
 
 def start_failure(completed: Completed, name: str, image: str = "") -> LaunchError | EngineError:
@@ -102,7 +102,7 @@ def start_failure(completed: Completed, name: str, image: str = "") -> LaunchErr
     if type(error) is not EngineError:
         return error
     return LaunchError(
-        f"container {name} not started: {last_line(said) or f'podman ended with {completed.returncode}'}",
+        f"container {name} not started: {_reason(said) or f'podman ended with {completed.returncode}'}",
         hint=error.hint,
     )
 
@@ -115,10 +115,9 @@ def hook_refusal(said: str) -> LaunchError | None:
     return LaunchError(safe_text(match["why"], limit=500), hint=safe_text(match["hint"] or "", limit=300) or None)
 
 
-def last_line(text: str, *, limit: int = 500) -> str:
-    """Return the last line that says something, made safe for a terminal."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return safe_text(lines[-1].removeprefix("Error: "), limit=limit) if lines else ""
+def _reason(output: str) -> str:
+    """Return the last line that Podman wrote, without its own prefix."""
+    return last_line(output).removeprefix("Error: ")
 
 
 def run_on_streams(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
-from terok_sandbox.runtime.following import ContainerOutput, follow, parent
+from terok_sandbox.runtime.following import ContainerOutput, follow, open_child
 from terok_sandbox.runtime.protocol import EphemeralEnd
 
 if TYPE_CHECKING:
@@ -50,17 +50,10 @@ class Monitor(NamedTuple):
 
     def open_process(self) -> int | None:
         """Return a pidfd of the container's first process; None if it has ended."""
-        descriptor = -1
         try:
-            pid = int(self.pid_file.read_text())
-            descriptor = os.pidfd_open(pid)
-            if parent(pid) == self.pid:
-                return descriptor
+            return open_child(int(self.pid_file.read_text()), self.pid)
         except (OSError, ValueError):
-            pass
-        if descriptor >= 0:
-            os.close(descriptor)
-        return None
+            return None
 
     def exit_code(self) -> int | None:
         """Return the container's exit code while the file with it exists."""

@@ -3,7 +3,7 @@ r"""FakeRuntime: containers that exist in memory, for tests of programs built on
 ::
 
     runtime = FakeRuntime(images={"localhost/app": {}})
-    sandbox = Sandbox(config, runtime=runtime, supervision=FakeSupervision())
+    sandbox = Sandbox(config, runtime=runtime, supervision=FakeSupervisor())
     sandbox.run(RunSpec(container_name="demo", image="localhost/app"))
     runtime.finish("demo", exit_code=0, output="done\\n")
     assert sandbox.wait_for_exit("demo") == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -51,15 +52,8 @@ class Monitored(NamedTuple):
         return found if usable else None
 
     def open(self) -> int | None:
-        """Return a descriptor of the first process that can be read when it has ended; `None` if it has already."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except OSError:
-            return None
-        if parent(self.pid) == self.monitor:
-            return descriptor
-        os.close(descriptor)  # the number is another process's by now
-        return None
+        """Return a pidfd of the first process; None if it has ended."""
+        return open_child(self.pid, self.monitor)
 
 
 class ContainerOutput:
@@ -148,9 +142,14 @@ def follow(log: ContainerOutput, process: int, *, deadline: float) -> bool:
     return False
 
 
-def parent(pid: int) -> int:
-    """Return the process ID of the parent of `pid`, 0 if there is no such process."""
+def open_child(pid: int, parent: int) -> int | None:
+    """Return a pidfd of process `pid` if it is a child of `parent`; None if it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return None
+    with suppress(OSError, ValueError, IndexError):
+        if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == parent:
+            return descriptor
+    os.close(descriptor)  # the number is another process's by now
+    return None

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, spawn, stream
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import (
     LONGEST,
@@ -28,9 +29,11 @@ from terok_sandbox.runtime.engine import (
     start_failure,
 )
 from terok_sandbox.runtime.ephemeral import follow_to_removal
+from terok_sandbox.runtime.events import PodmanEvents
 from terok_sandbox.runtime.following import ContainerOutput, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
 from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.probe import host_facts
 from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
 from terok_sandbox.values.host import ContainerState
 
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.runtime.events import EventStream
     from terok_sandbox.runtime.ports import PortReservation
     from terok_sandbox.runtime.protocol import ByteProcess, EphemeralEnd
@@ -123,11 +125,9 @@ class PodmanContainer:
         """Stop it, with SIGKILL after `timeout` seconds."""
         ask(["stop", "--time", str(timeout), self.name], timeout=timeout + STOP_SLACK, container=self.name)
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float | None = None, *options: str) -> int:
         """Wait until it has ended and return its exit code; EngineTimeout after `timeout` seconds (24 days if None)."""
-        return self._wait(LONGEST if timeout is None else timeout)
-
-    def _wait(self, limit: float, *options: str) -> int:
+        limit = LONGEST if timeout is None else timeout
         try:
             completed = podman(["wait", *options, self.name], timeout=limit)
         except EngineTimeout as error:
@@ -179,7 +179,7 @@ class PodmanContainer:
             if not follow(log, process, deadline=deadline):
                 raise EngineTimeout(f"the output of {self.name} did not end within {timeout:g} s")
             try:
-                return self._wait(max(STOP_SLACK, deadline - time.monotonic()), "--interval", "20ms")
+                return self.wait(max(STOP_SLACK, deadline - time.monotonic()), "--interval", "20ms")
             finally:
                 log.end()  # the monitor has written everything before it tells of the end
 
@@ -244,14 +244,10 @@ class PodmanRuntime:
     """Podman of the calling user."""
 
     def __init__(self, config: SandboxConfig | None = None) -> None:
-        from terok_sandbox.config import SandboxConfig
-
         self._config = config or SandboxConfig()
 
     def host_facts(self) -> HostFacts:
         """Return the capabilities of Podman on this host; asked once and remembered."""
-        from terok_sandbox.runtime.probe import host_facts
-
         return host_facts(self._config)
 
     def container(self, name: str) -> PodmanContainer:
@@ -282,8 +278,6 @@ class PodmanRuntime:
 
     def events(self, prefix: str = "") -> EventStream:
         """Subscribe to the events of containers whose name begins with `prefix`."""
-        from terok_sandbox.runtime.events import PodmanEvents
-
         return PodmanEvents(prefix)
 
     def launch(self, plan: LaunchPlan) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from terok_util import last_line, read_tail
+
 from terok_sandbox.config.model import SUPERVISOR_LOG
 from terok_sandbox.errors import EngineError, SupervisorError
-from terok_sandbox.launch.supervision import VERIFY_TIMEOUT, last_log_line, log_tail, was_supervised
+from terok_sandbox.launch.supervision import LOG_TAIL, VERIFY_TIMEOUT, was_supervised
 from terok_sandbox.setup.state import check_setup
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
@@ -39,16 +41,17 @@ class HookSupervisor:
                 problem = "its supervisor has no container"
             except SupervisorError as error:
                 problem = error.message
-            if was_supervised(log_tail(log), known_id, since, to_its_end=True):
+            if was_supervised(read_tail(log, LOG_TAIL), known_id, since, to_its_end=True):
                 return ""
             try:
                 ended = container.state is ContainerState.EXITED
-                if ended and was_supervised(log_tail(log), known_id or container.id, since):
+                if ended and was_supervised(read_tail(log, LOG_TAIL), known_id or container.id, since):
                     return ""
             except EngineError as error:
                 problem = error.message
             if time.monotonic() > deadline:
-                return problem + last_log_line(log_tail(log))
+                end = last_line(read_tail(log, LOG_TAIL), limit=300)
+                return f"{problem}; its log ends with: {end}" if end else problem
             time.sleep(0.05)
 
     def end(self, config: SandboxConfig, name: str) -> None:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.supervision import Supervision
+    from terok_sandbox.launch.supervision import LaunchSupervisor
     from terok_sandbox.runtime.protocol import ContainerRuntime
 
 
 def remove_container(
-    config: SandboxConfig, runtime: ContainerRuntime, supervision: Supervision, name: str
+    config: SandboxConfig, runtime: ContainerRuntime, supervision: LaunchSupervisor, name: str
 ) -> RemoveResult:
     """Remove container `name` and what is kept of it; one that is not sandboxed is left alone."""
     with launch_lock(config, name):
@@ -45,7 +45,7 @@ def is_sandboxed(config: SandboxConfig, runtime: ContainerRuntime, name: str) ->
         return True
 
 
-def forget_container(config: SandboxConfig, supervision: Supervision, name: str) -> None:
+def forget_container(config: SandboxConfig, supervision: LaunchSupervisor, name: str) -> None:
     """Revoke tokens, end the supervisor, remove the files; every step is tried, then the first error is raised."""
     errors: list[Exception] = []
     steps: list[Callable[[], Any]] = [

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from terok_sandbox.launch.supervision import Supervision
+    from terok_sandbox.launch.supervision import LaunchSupervisor
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
     from terok_sandbox.sandbox.shield import Shield, ShieldState
     from terok_sandbox.values.launch import LaunchPlan
@@ -64,7 +64,7 @@ class Sandbox:
         config: SandboxConfig | None = None,
         *,
         runtime: ContainerRuntime | None = None,
-        supervision: Supervision | None = None,
+        supervision: LaunchSupervisor | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config or SandboxConfig.load()
@@ -82,7 +82,7 @@ class Sandbox:
         return self._runtime
 
     @property
-    def supervision(self) -> Supervision:
+    def supervision(self) -> LaunchSupervisor:
         """The supervising side."""
         if self._supervision is None:
             from terok_sandbox.sandbox.hook_supervisor import HookSupervisor

@@ -96,7 +96,7 @@ class Shield:
     def policy(self) -> Policy:
         """The policy with the live verdicts that have not expired."""
         now = datetime.now(UTC)
-        rules = [one.rule() for one in self.live.verdicts if one.live(now)]
+        rules = [verdict.rule() for verdict in self.live.verdicts if verdict.live(now)]
         return Policy.from_tiers(self._sidecar.shield.tiers).with_live(rules)
 
     @property
@@ -138,7 +138,7 @@ class Shield:
         from terok_sandbox.sandbox.unattended import first_process, posture_in_force
 
         live = self.live
-        verdicts = tuple(one.as_json() for one in live.verdicts)
+        verdicts = tuple(verdict.as_json() for verdict in live.verdicts)
         with first_process(self._config, self._sidecar) as target:
             running = target is not None
             posture = live.posture if target is None else posture_in_force(target)
@@ -175,16 +175,13 @@ class Shield:
 
     def resolve(self, host: str) -> dict[str, Any]:
         """Ask a running container's resolver: `verdict`, `reason`, and `addresses` with a verdict each."""
+        return self._ask("resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
+
+    def _ask(self, verb: str, *, timeout: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         from terok_sandbox.shield.control_client import ask
         from terok_sandbox.shield.protocol import SOCKET
 
-        return ask(self._sidecar.runtime_dir / SOCKET, "resolve", timeout=RESOLVE_TIMEOUT, name=folded(host))
-
-    def _ask(self, verb: str, **fields: Any) -> dict[str, Any]:
-        from terok_sandbox.shield.control_client import ask
-        from terok_sandbox.shield.protocol import SOCKET
-
-        answer = ask(self._sidecar.runtime_dir / SOCKET, verb, timeout=PATIENCE, **fields)
+        answer = ask(self._sidecar.runtime_dir / SOCKET, verb, timeout=timeout, **fields)
         if unrecorded := answer.pop("unrecorded", ""):
             self._warn(f"{self.name}: it is in force, but not in the audit log: {unrecorded}")
         return answer
@@ -198,6 +195,7 @@ class Shield:
             posture = fields.get("posture")
             save_live(path, LiveState() if posture is None else replace(self.live, posture=posture))
             sync_live(path)
+            # The file was written while nobody listened: a gateway that started meanwhile may have read the old one.
             with suppress(ShieldNotRunning):  # it may have started meanwhile
                 self._ask(verb, **fields)
 

@@ -59,15 +59,15 @@ def posture_in_force(target: FirstProcess) -> Posture | Literal["none"]:
     """Return the posture that the rules in the kernel have, `none` where there are no rules of ours."""
 
     async def look(channel: NftChannel) -> str:
-        return "".join([await channel.run(f"list chain {TABLE} {one}") for one in posture_chains("up")])
+        return "".join([await channel.run(f"list chain {TABLE} {chain}") for chain in posture_chains("up")])
 
     try:
-        found = _with_rules(target, look)
+        listing = _with_rules(target, look)
     except NetnsError:
         return "none"
     marks: dict[Posture, str] = {"quarantine": "refuse_quarantine"}
     marks |= {posture: f'"{LOG_PREFIX}{posture}"' for posture in PASSING}
-    return next((posture for posture, mark in marks.items() if mark in found), "up")
+    return next((posture for posture, mark in marks.items() if mark in listing), "up")
 
 
 def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
@@ -79,6 +79,7 @@ def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict)
     path = sidecar.gateway_dir / LIVE_FILE
 
     async def change(channel: NftChannel) -> None:
+        # The strictest posture needs no policy: it closes although the state on disk cannot be read.
         if wanted == "quarantine":
             await channel.run(posture_command(wanted))
             try:

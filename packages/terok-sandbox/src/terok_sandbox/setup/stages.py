@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
+from terok_sandbox.audit import rotated
 from terok_sandbox.clearance.autostart import install_autostart, remove_autostart
+from terok_sandbox.clearance.journal import JOURNAL_FILE
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
 from terok_sandbox.launch.registry_hosts import learn_redirects
+from terok_sandbox.launch.resources import SHIELD_AUDIT, launch_lock
 from terok_sandbox.setup.containers_conf import add_hook_dir, remove_hook_dir
 from terok_sandbox.setup.hooks import install_hooks, remove_hooks
 from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.setup.seccomp import base_path, install_profiles, remove_profiles
 from terok_sandbox.setup.state import check_setup, read_receipt, refuse_downgrade
-from terok_sandbox.setup.upgrade import upgrade_state
+from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.janitor import remember_store
 from terok_sandbox.supervise.systemd import install_units, remove_units
+from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.passphrase.change import move_to
 from terok_sandbox.vault.passphrase.record import read_record
 from terok_sandbox.vault.unlock import provision_session
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.passphrase.record import TierName
+
 
 LOCK_TIMEOUT: Final = 60.0
 RECEIPT_SCHEMA: Final = 1
@@ -179,3 +185,42 @@ def _forget_hook_dir(config: SandboxConfig, recorded: object) -> str:
     paths = {conf_path(), *([Path(recorded)] if isinstance(recorded, str) else [])}
     changed = [str(path) for path in sorted(paths) if remove_hook_dir(path, config.hooks_dir)]
     return f"{', '.join(changed)} no longer names the hook directory" if changed else "nothing to change"
+
+
+def upgrade_state(config: SandboxConfig) -> list[str]:
+    """Upgrade every container's files; returns a line for each that was upgraded or could not be.
+
+    Nothing of a container is touched while it is supervised, nor what cannot be read: such a container does not start,
+    and its line says what to do. Interrupted at any point, it goes on where it was.
+    """
+    lines = []
+    for path in sorted(config.sidecar_dir.glob("*.json")):
+        try:
+            lines += _upgrade(config, path)
+        except (TerokError, OSError) as error:
+            hint = f"; {error.hint}" if isinstance(error, TerokError) and error.hint else ""
+            lines.append(f"{path.stem} is not upgraded: {error}{hint.replace('NAME', path.stem)}")
+    return lines
+
+
+def _upgrade(config: SandboxConfig, path: Path) -> list[str]:
+    """Give the gateway a directory of its own; before, its files lay among those of broker and supervisor."""
+    sidecar = Sidecar.load(path)
+    name, old = sidecar.container_name, sidecar.gateway_dir
+    if old != sidecar.state_dir:
+        return []
+    with launch_lock(config, name):
+        with suppress(client.NotRunningError):
+            client.status(config, name)
+            return [f"{name} runs and is not upgraded: stop it and run `terok-sandbox setup` again"]
+        new = ensure_dir(old / "gateway")
+        audit = old / SHIELD_AUDIT
+        moved = [one for one in (audit, rotated(audit), old / LIVE_FILE, old / JOURNAL_FILE) if one.exists()]
+        for one in moved:  # linked, so that a denial in them counts wherever the sidecar points
+            (new / one.name).unlink(missing_ok=True)
+            os.link(one, new / one.name)
+        shield = replace(sidecar.shield, audit_path=new / SHIELD_AUDIT)
+        replace(sidecar, shield=shield).save(path)
+        for one in moved:
+            one.unlink()
+    return [f"{name} is upgraded"]

@@ -15,14 +15,6 @@ HOLD_SECONDS: Final = 7.0
 """How long a question may wait for a verdict; the `resolv.conf` of a launch lets C libraries wait a second longer."""
 
 
-class RuleChannel(Protocol):
-    """Takes single-line nft commands, each one transaction."""
-
-    async def run(self, command: str) -> str:
-        """Run `command`; raises `NetnsError` when it is refused or the channel is gone."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class RefusedDestination:
     """A refused name or address. `name` is empty for an address without a known name, `dest` for a bare name.

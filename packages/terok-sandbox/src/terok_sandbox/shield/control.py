@@ -160,6 +160,7 @@ async def serve_control(path: Path, listener: socket.socket, operations: Mapping
             tasks.discard(task)
         return None
 
+    # No `async with`: from Python 3.12 on its end waits for every client to leave.
     server = await asyncio.start_unix_server(connect, sock=listener, limit=MAX_LINE)
     try:
         await failed

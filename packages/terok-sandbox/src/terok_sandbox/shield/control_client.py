@@ -51,6 +51,7 @@ def send_request(path: Path, kind: str, *, timeout: float, **fields: Any) -> soc
 def connect(path: Path, *, timeout: float) -> socket.socket:
     """Connect to the gateway that listens at `path`; raises OSError, and `BadMessage` if it is another user's."""
     channel = unix_sockets.connect(path, kind=socket.SOCK_STREAM, timeout=timeout)
+    # Whoever can write to the directory could have put another socket there.
     if unix_sockets.peer_uid(channel) != os.geteuid():
         channel.close()
         raise BadMessage("the socket belongs to another user")

@@ -123,6 +123,7 @@ class DnsServer:
             return outcome
         reply = _write_reply(outcome, cached.answer, max(1, int(cached.until - tick)), tcp=tcp)
         if not tcp:
+            # Emptying it whole costs nothing to keep in order, and the cache below fills it again.
             if len(self._repeatable) >= _CACHE:
                 self._repeatable.clear()
             self._repeatable[wire[2:]] = (reply[2:], min(cached.until, tick + _REPEAT_SECONDS))
@@ -146,6 +147,7 @@ class DnsServer:
                 return dns_wire.write_reply(outcome.question, dns_wire.SERVFAIL, tcp=tcp)
             lookup = self._lookups[key] = asyncio.create_task(self._look_up(outcome))
             lookup.add_done_callback(partial(self._forget_lookup, key))
+        # Others wait for the same lookup: the end of this query must not end it.
         answer = await asyncio.shield(lookup)
         return _write_reply(outcome, answer, answer.ttl, tcp=tcp)
 
@@ -254,6 +256,7 @@ class DnsServer:
                         reply = await self.answer_query(wire, tcp=True)
                     except (NetnsError, AuditError) as error:
                         return _fail(failed, error)
+                    # A malformed query gets silence, and its stream cannot be followed any further.
                     if reply is None:
                         return None
                     writer.write(len(reply).to_bytes(2, "big") + reply)

@@ -212,17 +212,17 @@ def write_reply(
 
 
 def _records(question: Question, chain: Sequence[str], addresses: Sequence[Address], ttl: int) -> list[bytes]:
-    found = []
+    records = []
     owner, at = b"\xc0\x0c", HEADER + len(question.section)
     for target in chain:
         data = b"".join(bytes([len(label)]) + label for label in target.encode("ascii").split(b".")) + b"\0"
-        found.append(owner + _FIXED.pack(_CNAME, _IN, ttl, len(data)) + data)
+        records.append(owner + _FIXED.pack(_CNAME, _IN, ttl, len(data)) + data)
         start = at + len(owner) + _FIXED.size
         owner, at = (0xC000 | start).to_bytes(2, "big") if start < 0x4000 else data, start + len(data)
     for address in addresses:
         data = address.packed
-        found.append(owner + _FIXED.pack(question.rdtype, _IN, ttl, len(data)) + data)
-    return found
+        records.append(owner + _FIXED.pack(question.rdtype, _IN, ttl, len(data)) + data)
+    return records
 
 
 def _option(rcode: int, explain: tuple[int, str] | None) -> bytes:

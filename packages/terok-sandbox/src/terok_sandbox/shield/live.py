@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from terok_sandbox.errors import ShieldError
-from terok_sandbox.shield.asker import RuleChannel
+from terok_sandbox.netns.nft import NftChannel
 from terok_sandbox.shield.errors import NotKept, PolicyError
 from terok_sandbox.shield.live_store import (
     OPENINGS_FILE,
@@ -58,7 +58,7 @@ class LivePolicy:
     thread-safe: one event loop.
     """
 
-    def __init__(self, launch: Policy, path: Path, *, channel: RuleChannel | None) -> None:
+    def __init__(self, launch: Policy, path: Path, *, channel: NftChannel | None) -> None:
         self._path = path
         self._channel = channel
         self._state = load_live(path)
@@ -176,6 +176,7 @@ class LivePolicy:
 
         A clock that is set back gives no verdict a longer life: its end is moved back as well.
         """
+        # The monotonic clock does not jump: a change of the difference is a step of the wall clock.
         ahead = time.time() - time.monotonic()
         while True:
             times = [verdict.expires for verdict in self._state.verdicts if verdict.expires is not None]
@@ -196,9 +197,11 @@ class LivePolicy:
         """Bring `state` into force and return the task that brings it to disk; without `cut` only time has passed."""
         old, now = self._state, datetime.now(UTC)
         opens = cut and _opens(old, state)
+        # An opening that a restart would not know of could never be closed again, so it is written first.
         if opens:
             save_live(self._path, state)
             self._unkept = None
+        # An expired allow ends no connection: its rule goes on in the policy for established ones.
         over = [verdict for verdict in old.verdicts if verdict.verdict == "allow" and not verdict.live(now)]
         self._lapsed = (
             {} if forget else self._lapsed | {verdict.target: replace(verdict, expires=None) for verdict in over}
@@ -212,10 +215,12 @@ class LivePolicy:
             commands.append(posture_command(state.posture))
         if forget:
             commands.append(forget_command())
+        # The resolver must refuse before the rules close, or a lookup on its way would open the address again.
         self._notify_watchers()
         try:
             await self._run("; ".join(commands))
             closed = self._no_longer_granted() if cut else []
+            # One transaction with thousands of elements could exceed what an unprivileged namespace may send at once.
             for at in range(0, len(closed), _BATCH):
                 await self._run(cut_command(closed[at : at + _BATCH]))
         finally:

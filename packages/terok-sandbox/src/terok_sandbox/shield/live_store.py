@@ -17,7 +17,7 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy.grammar import Rule, Service, parse_policy_line
+from terok_sandbox.shield.policy.grammar import PolicyRule, Service, parse_policy_line
 from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class LiveVerdict:
         """Whether it has not expired at `now`."""
         return self.expires is None or now < self.expires
 
-    def rule(self) -> Rule:
+    def rule(self) -> PolicyRule:
         """Return it as a rule of its live tier; raises `PolicyError` for a target that cannot be read."""
         reason = "".join(char if char.isprintable() and char != '"' else " " for char in self.reason)[:300]
         line = f"{'+' if self.verdict == 'allow' else '-'} {self.target}"
@@ -140,6 +140,7 @@ def save_live(path: Path, state: LiveState) -> None:
         try:
             _write_over(path, text.encode())
         except OSError:
+            # Emptying needs no room, and an empty file is read as quarantine.
             if state.posture == "quarantine":
                 with suppress(OSError):
                     os.truncate(path, 0)

@@ -114,7 +114,10 @@ class ShieldOperations:
             decision, judged = await self._explain(name)
         except UpstreamError as error:
             raise ShieldError(f"{name}: {error}") from error
-        addresses = [{"address": str(one), "verdict": each.verdict, "reason": each.reason} for one, each in judged]
+        addresses = [
+            {"address": str(address), "verdict": verdict.verdict, "reason": verdict.reason}
+            for address, verdict in judged
+        ]
         return {"name": name, "verdict": decision.verdict, "reason": decision.reason, "addresses": addresses}
 
 

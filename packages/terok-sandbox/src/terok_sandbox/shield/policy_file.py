@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from terok_util import read_file
-
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Decision, Policy, Rule, parse_policy_line
+from terok_sandbox.shield.policy import Decision, Policy, PolicyRule, parse_policy_line
 from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, MAX_LINES, Tier, located
+from terok_sandbox.shield.profiles import read_text
 from terok_sandbox.shield.wall import Destination, Wall
 
 _EXPECT: Final = re.compile(r"expect[ \t]+(?P<verdict>allow|deny)[ \t]+(?P<target>\S+)[ \t]*(?:#.*)?\Z")
@@ -39,15 +38,15 @@ class Expectation:
 class PolicyFile:
     """The content of a policy file."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     policy: Policy = field(default_factory=Policy)
 
     def unmet(self) -> list[tuple[Expectation, Decision]]:
         """Return the expectations that do not come true, each with the decision made instead."""
         wall = Wall(self.policy)
-        judged = [(one, one.destination.judge(wall)) for one in self.expectations]
-        return [(one, decision) for one, decision in judged if decision.verdict != one.verdict]
+        judged = [(expectation, expectation.destination.judge(wall)) for expectation in self.expectations]
+        return [(expectation, decision) for expectation, decision in judged if decision.verdict != expectation.verdict]
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
@@ -58,7 +57,7 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         raise PolicyError(f"{source}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")
-    rules: list[Rule] = []
+    rules: list[PolicyRule] = []
     expectations: list[Expectation] = []
     tier: Tier = "project_allow"
     for number, line in enumerate(lines, 1):
@@ -69,8 +68,8 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
             expectations.append(_expectation(words, source, number))
         else:
             with located(source, number):
-                found = expand(words) if words.startswith("@") and expand is not None else (line,)
-            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in found)
+                texts = expand(words) if words.startswith("@") and expand is not None else (line,)
+            parsed = (parse_policy_line(one, tier=tier, source=source, number=number) for one in texts)
             rules += [rule for rule in parsed if rule is not None]
     order = sorted(rules, key=lambda rule: LAUNCH_TIERS.index(rule.tier))
     return PolicyFile(tuple(order), tuple(expectations), Policy(tuple(order)))
@@ -78,14 +77,9 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
 
 def read_policy_file(path: str | Path) -> PolicyFile:
     """Read a policy file, registries as this machine has them; raises `PolicyError`."""
-    from terok_sandbox.shield.profiles import MAX_BYTES
-    from terok_sandbox.shield.registries import expand
+    from terok_sandbox.shield.registries import expand  # imports much that most policies do not need
 
-    try:
-        text = read_file(path, MAX_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from error
-    return parse_policy_file(text, str(path), expand=expand)
+    return parse_policy_file(read_text(path), str(path), expand=expand)
 
 
 def _tier(name: str, source: str, number: int) -> Tier:

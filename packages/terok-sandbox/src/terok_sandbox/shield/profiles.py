@@ -37,12 +37,12 @@ def user_directory(config_dir: Path) -> Path:
 
 def list_profiles(config_dir: Path) -> list[Profile]:
     """Return every profile, by name."""
-    found: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = {}
     for origin, directory in (("bundled", BUNDLED), ("own", user_directory(config_dir))):
         for path in sorted(directory.glob(f"*{SUFFIX}")):
-            headers = {match[1]: match[2] for line in _read(path) if (match := _HEADER.match(line))}
-            found[path.stem] = Profile(path.stem, origin, **headers)
-    return [found[name] for name in sorted(found)]
+            headers = {match[1]: match[2] for line in read_text(path).splitlines() if (match := _HEADER.match(line))}
+            profiles[path.stem] = Profile(path.stem, origin, **headers)
+    return [profiles[name] for name in sorted(profiles)]
 
 
 def profile_path(name: str, config_dir: Path) -> Path:
@@ -68,10 +68,10 @@ def profile_lines(
     lines: dict[str, None] = {}
     for path, number, line in _rows(names, config_dir):
         with located(str(path), number):
-            found = expand(line, also(line)) if line.startswith("@") else (line,)
-        for one in found:
-            parse_policy_line(one, source=str(path), number=number)
-            lines[one] = None
+            rules = expand(line, also(line)) if line.startswith("@") else (line,)
+        for rule in rules:
+            parse_policy_line(rule, source=str(path), number=number)
+            lines[rule] = None
     return tuple(lines)
 
 
@@ -89,15 +89,16 @@ def _rows(names: Sequence[str], config_dir: Path) -> list[tuple[Path, int, str]]
     rows = []
     for name in names:
         path = profile_path(name, config_dir)
-        for number, line in enumerate(_read(path), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             text = line.strip()
             if text and not text.startswith("#"):
                 rows.append((path, number, text))
     return rows
 
 
-def _read(path: Path) -> list[str]:
+def read_text(path: str | Path) -> str:
+    """Return the text of a profile or policy file; raises `PolicyError`."""
     try:
-        return read_file(path, MAX_BYTES).decode().splitlines()
+        return read_file(path, MAX_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}") from error

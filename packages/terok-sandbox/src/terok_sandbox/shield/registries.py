@@ -82,11 +82,11 @@ def pip_registry(ask: Callable[[Sequence[str]], str] = run_tool) -> Registry:
     words = {key.rpartition(".")[2]: value.strip("'\"") for key, value in settings.items()}
     for key in ("index-url", "extra-index-url"):
         words[key] = os.environ.get("PIP_" + key.upper().replace("-", "_"), words.get(key, ""))
-    found = URL.findall(f"{words['index-url']} {words['extra-index-url']}")
+    urls = URL.findall(f"{words['index-url']} {words['extra-index-url']}")
     if words["index-url"]:
-        return Registry(tuple(found), configured=True)
+        return Registry(tuple(urls), configured=True)
     default = next((text for python in ("python3", "python") if (text := ask([python, "-c", _PIP_DEFAULT]))), "")
-    return Registry((*default.split(), *found), configured=False)
+    return Registry((*default.split(), *urls), configured=False)
 
 
 def npm_registry(ask: Callable[[Sequence[str]], str] = run_tool, home: Path | None = None) -> Registry:
@@ -106,22 +106,22 @@ def npm_scopes(npmrc: str) -> list[str]:
 def apt_registry(etc: Path = Path("/etc/apt")) -> Registry:
     """Read the sources of apt, one-line and deb822 files."""
     files = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
-    found = [url for file in files for line in _lines(file) if line.startswith("deb") for url in URL.findall(line)]
+    urls = [url for file in files for line in _lines(file) if line.startswith("deb") for url in URL.findall(line)]
     for file in sorted((etc / "sources.list.d").glob("*.sources")):
-        found += [url for line in _lines(file) if line.lower().startswith("uris:") for url in URL.findall(line)]
-    return Registry(tuple(found), configured=True)
+        urls += [url for line in _lines(file) if line.lower().startswith("uris:") for url in URL.findall(line)]
+    return Registry(tuple(urls), configured=True)
 
 
 def dnf_registry(etc: Path = Path("/etc/yum.repos.d")) -> Registry:
     """Read the repositories of dnf that are enabled."""
-    found: list[str] = []
+    urls: list[str] = []
     for file in sorted(etc.glob("*.repo")):
         parser = read_ini(_text(file))
         for section in parser.sections():
             if parser.get(section, "enabled", fallback="1") != "0":
                 values = [parser.get(section, key, fallback="") for key in ("baseurl", "mirrorlist", "metalink")]
-                found += URL.findall(" ".join(values))
-    return Registry(tuple(found), configured=True)
+                urls += URL.findall(" ".join(values))
+    return Registry(tuple(urls), configured=True)
 
 
 def cargo_registry(home: Path | None = None) -> Registry:
@@ -132,19 +132,20 @@ def cargo_registry(home: Path | None = None) -> Registry:
         with suppress(tomllib.TOMLDecodeError):
             document |= tomllib.loads(_text(base / name))
     sources, others = document.get("source", {}), document.get("registries", {})
-    urls = [str(one.get(key, "")) for one in sources.values() for key in ("registry",) if isinstance(one, dict)]
-    urls += [str(one.get("index", "")) for one in others.values() if isinstance(one, dict)]
-    found = URL.findall(" ".join(urls))
-    replaced = any(isinstance(one, dict) and "replace-with" in one for one in sources.values())
-    return Registry((*found, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
+    urls = [str(table.get(key, "")) for table in sources.values() for key in ("registry",) if isinstance(table, dict)]
+    urls += [str(table.get("index", "")) for table in others.values() if isinstance(table, dict)]
+    used = URL.findall(" ".join(urls))
+    # A replaced source means that the default registry is not asked at all.
+    replaced = any(isinstance(table, dict) and "replace-with" in table for table in sources.values())
+    return Registry((*used, *(() if replaced else _CARGO_DEFAULT)), configured=replaced)
 
 
 def go_registry(ask: Callable[[Sequence[str]], str] = run_tool) -> Registry:
     """Read GOPROXY and GOSUMDB."""
     proxy = os.environ.get("GOPROXY") or ask(["go", "env", "GOPROXY"])
-    found = tuple(URL.findall(proxy.replace(",", " ").replace("|", " ")))
-    default = not found or found[0].startswith(_GO_DEFAULT[0])
-    return Registry(_GO_DEFAULT if default else found, configured=not default)
+    urls = tuple(URL.findall(proxy.replace(",", " ").replace("|", " ")))
+    default = not urls or urls[0].startswith(_GO_DEFAULT[0])
+    return Registry(_GO_DEFAULT if default else urls, configured=not default)
 
 
 READERS: Final[dict[str, Callable[[], Registry]]] = {
@@ -201,11 +202,11 @@ def read(symbol: str) -> Registry:
     reader = READERS.get(symbol.strip())
     if reader is None:
         raise PolicyError(f"unknown registry {symbol[:40]!r}", hint=f"use one of {' '.join(READERS)}")
-    at, found = _recent.get(reader, (0.0, None))
-    if found is None or time.monotonic() - at > RECENT:
-        found = reader()
-        _recent[reader] = (time.monotonic(), found)
-    return found
+    read_at, registry = _recent.get(reader, (0.0, None))
+    if registry is None or time.monotonic() - read_at > RECENT:
+        registry = reader()
+        _recent[reader] = (time.monotonic(), registry)
+    return registry
 
 
 _recent: dict[Callable[[], Registry], tuple[float, Registry]] = {}

@@ -95,11 +95,13 @@ class Resolver:
             local = (address,) if address else ()
             return Reply(dns_wire.write_reply(question, addresses=local, ttl=_OWN_TTL, tcp=tcp))
         decision = self.wall.decide_lookup(name, now=now)
+        # Reverse lookups are common and harmless: no audit row, no question to a person.
         if name.endswith(".arpa"):
             return Reply(dns_wire.write_reply(question, dns_wire.NXDOMAIN, ttl=_OWN_TTL, tcp=tcp))
         if not decision.allowed:
             askable = name if decision.tier == "default" and rdtype in dns_wire.ADDRESS_TYPES else None
             return _refuse(question, decision, askable=askable, tcp=tcp)
+        # Addresses are all that a connection needs; other records could carry data.
         if rdtype not in dns_wire.ADDRESS_TYPES:
             return Reply(dns_wire.write_reply(question, ttl=_OWN_TTL, tcp=tcp))
         if decision.zone and (reason := self._limits.refuse_name(name, decision.zone, tick)):

@@ -52,6 +52,7 @@ class Sightings:
                 _remember(self._allowed, key, None)
             return
         written = self._write_once(("name", event.name, event.dest, event.port, event.reason), event.action, **fields)
+        # Repetitions within the window ask nobody again.
         if written and event.action == "refused":
             place = (event.name, event.dest, event.port, event.proto)
             self._report(RefusedDestination(*place, event.reason, event.tier, event.rule))

@@ -108,6 +108,7 @@ async def _ask(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
 
 
 async def _ask_once(server: Server, name: str, rdtype: int, *, edns: bool) -> Answer:
+    # With a new socket and port for each question an answer cannot be guessed from outside.
     identity = secrets.randbelow(65536)
     wire = write_upstream_query(name, rdtype, identity, edns=edns)
     try:
@@ -126,12 +127,12 @@ async def _ask_once(server: Server, name: str, rdtype: int, *, edns: bool) -> An
 async def _ask_datagram(server: Server, wire: bytes, name: str, rdtype: int, identity: int) -> Answer:
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as one:
-        await loop.sock_connect(one, server)
-        await loop.sock_sendall(one, wire)
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel:
+        await loop.sock_connect(channel, server)
+        await loop.sock_sendall(channel, wire)
         for _ in range(_MAX_STRAYS):
             try:
-                return read_answer(await loop.sock_recv(one, 65535), name, rdtype, identity)
+                return read_answer(await loop.sock_recv(channel, 65535), name, rdtype, identity)
             except BadAnswerError as error:
                 if not error.mismatch:
                     raise

@@ -83,6 +83,7 @@ class Wall:
         """Decide about an address of a name that may be reached, on `port` or (`None`) at all."""
         if self.owns(address):
             return self._passing(_HOST)
+        # One grant that allows is enough: the rules open the address for that service only.
         decisions = [self.policy.judge_answer(grant, address, now=now) for grant in self._grants(name, port, now)]
         if not decisions:
             return self._passing(self.policy.decide_address(address, port or 443, now=now))
@@ -124,6 +125,7 @@ class Wall:
             return self.decide_name(name, port, now=now) if protocol == "tcp" else _TCP_ONLY
         if not is_spelled(name):
             return NO_NAME
+        # A name must be resolved before it is reached, so a refused lookup decides.
         lookup = self.decide_lookup(name, now=now)
         if not lookup.allowed or is_local(name):
             return lookup

@@ -63,7 +63,7 @@ class Quarantine:
         self._refusal: VaultRefusal | None = None
 
     def refusal(self) -> VaultRefusal | None:
-        """Return what every request is answered with, or None; a damaged file counts as a quarantine."""
+        """Return the refusal of every request, or None; a damaged file counts as a quarantine."""
         if self._path is None:
             return None
         if (stamp := stamp_of(str(self._path))) != self._stamp:
@@ -112,7 +112,7 @@ class TokenGrant:
     route: Route
     credential: Credential
     patterns: Patterns
-    """The secrets for which the answer is searched."""
+    """The secrets that the answer is searched for."""
 
 
 class VaultAccess:
@@ -165,7 +165,7 @@ class VaultAccess:
         return None
 
     def token(self, token: str) -> TokenRow | None:
-        """Return what a presented token is bound to, or None."""
+        """Return the row of a presented token, or None if it is unknown."""
         digest = token_digest(token)
         if digest in self._tokens:
             return self._tokens[digest]
@@ -175,7 +175,7 @@ class VaultAccess:
         return row
 
     def granted(self, screened: Screened) -> TokenGrant | None:
-        """Return what was granted for the same head; all that it followed from but the credential is as it was."""
+        """Return the grant of the same head; nothing that led to it has changed, except perhaps the credential."""
         return self._grants.get(screened)
 
     def grant(self, grant: TokenGrant) -> None:
@@ -193,7 +193,7 @@ class VaultAccess:
         return self._credentials[key]
 
     def patterns(self, container: str, credential: Credential) -> Patterns | VaultRefusal:
-        """Return what recognizes the secrets of every credential that a container has a token for, `credential` too."""
+        """Return the patterns of every credential for which a container has a token, `credential` included."""
         found = self._within_reach.get(container)
         if found is None:
             database = self._opened()
@@ -205,7 +205,7 @@ class VaultAccess:
         return found if found.searchable else _UNSEARCHABLE
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
-        """Take no note: what is stored is all there is."""
+        """Do nothing: there is no sign-in to refresh."""
 
     def route(self, provider: str) -> Route | None:
         """Return a provider's route, or None."""

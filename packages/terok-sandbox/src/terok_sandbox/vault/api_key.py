@@ -1,4 +1,4 @@
-"""Refusing text that is certainly not an API key."""
+"""Texts that are certainly not API keys, although somebody gives them as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `vault` verbs."""
+"""The `vault` and `ssh` verbs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more than the rest of the imports
     from typing import Final
 
-_HANDLERS = "terok_sandbox.vault.handlers"
+
+def _verb(name: str, handler: str, help: str, *args: ArgDef) -> CommandDef:  # noqa: A002 - argparse's word
+    return CommandDef(name, help=help, handler=f"terok_sandbox.vault.{handler}", args=args)
+
+
+_PROVIDER = ArgDef("provider", metavar="PROVIDER", help="provider of the credential")
+_CONTAINER = ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container")
 _SET = ArgDef(
     "--credential-set/--set",
     dest="credential_set",
@@ -17,133 +23,154 @@ _SET = ArgDef(
     metavar="NAME",
     help="credential set (default: %(default)s)",
 )
+_SCOPE = ArgDef("scope", metavar="SCOPE", help="project the key is for")
+_ID = ArgDef("--key-id", type=int, metavar="N", help="number of the key (default: the scope's default key)")
+_COMMENT = ArgDef("-c/--comment", metavar="TEXT", help="comment of the key (default: SCOPE-N)")
+_FINGERPRINT = "SHA256:… as `ssh list` shows it"
 
-_TIER_HANDLERS = "terok_sandbox.vault.passphrase.handlers"
 _PASSPHRASE = (
-    CommandDef(
-        "show",
-        help="show the tiers of this machine and the one in use",
-        handler=f"{_TIER_HANDLERS}:show_tiers",
-        args=(JSON,),
-    ),
-    CommandDef(
+    _verb("show", "passphrase.handlers:show_tiers", "show the tiers of this machine and the one in use", JSON),
+    _verb(
         "reveal",
-        help="print the passphrase, which is the recovery key",
-        handler=f"{_TIER_HANDLERS}:reveal",
-        args=(ArgDef("--allow-redirect", action="store_true", help="even if the output is not a terminal"),),
+        "passphrase.handlers:reveal",
+        "print the passphrase, which is the recovery key",
+        ArgDef("--allow-redirect", action="store_true", help="even if the output is no terminal"),
     ),
-    CommandDef(
-        "acknowledge", help="confirm that the recovery key is written down", handler=f"{_TIER_HANDLERS}:acknowledge"
-    ),
-    CommandDef(
+    _verb("acknowledge", "passphrase.handlers:acknowledge", "confirm that the recovery key is written down"),
+    _verb(
         "change",
-        help="encrypt the vault with a new passphrase",
-        handler=f"{_TIER_HANDLERS}:change",
-        args=(ArgDef("--ask", action="store_true", help="ask for the new one instead of a random one"),),
+        "passphrase.handlers:change",
+        "encrypt the vault with a new passphrase",
+        ArgDef("--ask", action="store_true", help="ask for the new one instead of a random one"),
     ),
-    CommandDef(
+    _verb(
         "seal",
-        help="keep the passphrase as a sealed systemd credential",
-        handler=f"{_TIER_HANDLERS}:seal",
-        args=(
-            ArgDef("--key", default="auto", choices=("auto", "host", "tpm2", "host+tpm2"), help="what it is sealed to"),
-        ),
+        "passphrase.handlers:seal",
+        "keep the passphrase as a sealed systemd credential",
+        ArgDef("--key", default="auto", choices=("auto", "host", "tpm2", "host+tpm2"), help="what it is sealed to"),
     ),
-    CommandDef(
-        "to-keyring", help="keep the passphrase in the desktop's keyring", handler=f"{_TIER_HANDLERS}:to_keyring"
-    ),
-    CommandDef("to-file", help="keep the passphrase in an owner-only file", handler=f"{_TIER_HANDLERS}:to_file"),
-    CommandDef("forget", help="keep the passphrase nowhere but in the session", handler=f"{_TIER_HANDLERS}:forget"),
+    _verb("to-keyring", "passphrase.handlers:to_keyring", "keep the passphrase in the desktop's keyring"),
+    _verb("to-file", "passphrase.handlers:to_file", "keep the passphrase in an owner-only file"),
+    _verb("forget", "passphrase.handlers:forget", "keep the passphrase nowhere but in the session"),
 )
 
-VERBS: Final = (
-    CommandDef(
-        "vault",
-        help="credentials that containers use and never see",
-        children=(
-            CommandDef(
-                "status",
-                help="show whether the vault exists, opens, and what it holds",
-                handler=f"{_HANDLERS}:status",
-                args=(JSON,),
-            ),
-            CommandDef(
-                "list",
-                help="list stored credentials",
-                handler=f"{_HANDLERS}:list_entries",
-                args=(
-                    JSON,
-                    ArgDef("--include-tokens", action="store_true", help="list the containers' phantom tokens too"),
-                ),
-            ),
-            CommandDef(
-                "set",
-                help="store an API key, read from standard input or asked for",
-                handler=f"{_HANDLERS}:store",
-                args=(
-                    ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"),
-                    _SET,
-                    ArgDef("--yes", action="store_true", help="replace a stored credential without asking"),
-                ),
-            ),
-            CommandDef(
-                "remove",
-                help="remove a stored credential",
-                handler=f"{_HANDLERS}:remove",
-                args=(ArgDef("provider", metavar="PROVIDER", help="provider of the credential"), _SET),
-            ),
-            CommandDef(
-                "revoke",
-                help="revoke a container's phantom tokens; what it has open with them ends within a second",
-                handler=f"{_HANDLERS}:revoke",
-                args=(ArgDef("container", metavar="CONTAINER", help="container name"),),
-            ),
-            CommandDef(
-                "unlock",
-                help="give the passphrase for this session; creates the vault if there is none",
-                handler=f"{_HANDLERS}:unlock",
-                args=(
-                    ArgDef(
-                        "--recover",
-                        action="store_true",
-                        help="take the recovery key, whatever the tiers say, and give it to them again",
-                    ),
-                ),
-            ),
-            CommandDef(
-                "lock",
-                help="forget the session's passphrase; what running containers have open ends within a second",
-                handler=f"{_HANDLERS}:lock",
-                args=(
-                    ArgDef(
-                        "--force",
-                        action="store_true",
-                        help="even if the passphrase is kept nowhere else and would be lost",
-                    ),
-                ),
-            ),
-            CommandDef("passphrase", help="where the vault's passphrase is kept", children=_PASSPHRASE),
-            CommandDef(
-                "audit",
-                help="show what credentials were used for, or check that the records are complete",
-                handler="terok_sandbox.vault.record_handlers:audit",
-                args=(
-                    ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container"),
-                    ArgDef(
-                        "--verify", action="store_true", dest="check", help="check the hash chain; exit 1 if broken"
-                    ),
-                    ArgDef("--provider", metavar="NAME", help="only this provider"),
-                    ArgDef("--since", metavar="WHEN", help="only from then on: 30m, 2h, 3d or a time"),
-                    TAIL,
-                    JSON,
-                ),
-            ),
-            CommandDef(
-                "usage",
-                help="show requests, tokens and cost by container and model",
-                handler="terok_sandbox.vault.record_handlers:usage",
-                args=(ArgDef("container", nargs="?", metavar="CONTAINER", help="only this container"), JSON),
-            ),
+_VAULT = (
+    _verb("status", "handlers:status", "show whether the vault exists, opens, and what it holds", JSON),
+    _verb(
+        "list",
+        "handlers:list_entries",
+        "list stored credentials",
+        JSON,
+        ArgDef("--include-tokens", action="store_true", help="list the containers' phantom tokens too"),
+    ),
+    _verb(
+        "set",
+        "handlers:store",
+        "store an API key, read from standard input or asked for",
+        ArgDef("provider", metavar="PROVIDER", help="provider the key belongs to"),
+        _SET,
+        ArgDef("--yes", action="store_true", help="replace a stored credential without asking"),
+    ),
+    _verb("remove", "handlers:remove", "remove a stored credential", _PROVIDER, _SET),
+    _verb(
+        "revoke",
+        "handlers:revoke",
+        "revoke a container's phantom tokens; what it has open with them ends within a second",
+        ArgDef("container", metavar="CONTAINER", help="container name"),
+    ),
+    _verb(
+        "unlock",
+        "handlers:unlock",
+        "give the passphrase for this session; creates the vault if there is none",
+        ArgDef(
+            "--recover",
+            action="store_true",
+            help="take the recovery key, whatever the tiers say, and give it to them again",
         ),
+    ),
+    _verb(
+        "lock",
+        "handlers:lock",
+        "forget the session's passphrase; what running containers have open ends within a second",
+        ArgDef("--force", action="store_true", help="even if the passphrase is kept nowhere else and would be lost"),
+    ),
+    CommandDef("passphrase", help="where the vault's passphrase is kept", children=_PASSPHRASE),
+    _verb(
+        "audit",
+        "record_handlers:audit",
+        "show what credentials were used for, or check that the records are complete",
+        _CONTAINER,
+        ArgDef("--verify", action="store_true", dest="check", help="check the hash chain; exit 1 if broken"),
+        ArgDef("--provider", metavar="NAME", help="only this provider"),
+        ArgDef("--since", metavar="WHEN", help="only from then on: 30m, 2h, 3d or a time"),
+        TAIL,
+        JSON,
+    ),
+    _verb("usage", "record_handlers:usage", "show requests, tokens and cost by container and model", _CONTAINER, JSON),
+)
+
+VERBS: Final = (CommandDef("vault", help="credentials that containers use and never see", children=_VAULT),)
+
+SSH_VERBS: Final = (
+    _verb(
+        "list",
+        "ssh.handlers:list_keys",
+        "list keys and their scopes",
+        ArgDef("--scope", metavar="SCOPE", help="only this scope"),
+        JSON,
+    ),
+    _verb(
+        "add",
+        "ssh.handlers:add",
+        "mint a key for a scope and print its public half",
+        _SCOPE,
+        ArgDef("--key-type", default="ed25519", choices=("ed25519", "rsa"), help="kind (default: %(default)s)"),
+        _COMMENT,
+    ),
+    _verb(
+        "import",
+        "ssh.handlers:import_key",
+        "take a private key file into the vault",
+        _SCOPE,
+        ArgDef("--private-key", required=True, metavar="FILE", help="OpenSSH or PEM, without password"),
+        _COMMENT,
+    ),
+    _verb(
+        "export",
+        "ssh.handlers:export",
+        "write a key out of the vault as OpenSSH files",
+        _SCOPE,
+        ArgDef("--out-dir", required=True, metavar="DIR", help="where to"),
+        _ID,
+    ),
+    _verb("pub", "ssh.handlers:pub", "print a public key", _SCOPE, _ID),
+    _verb(
+        "default",
+        "ssh.handlers:default",
+        "choose the key that is offered first",
+        _SCOPE,
+        ArgDef("key_id", type=int, metavar="KEY_ID", help="number of the key"),
+    ),
+    _verb(
+        "link",
+        "ssh.handlers:link",
+        "let another scope use a key",
+        _SCOPE,
+        ArgDef("--key-id", type=int, required=True, metavar="N", help="number of the key"),
+    ),
+    _verb(
+        "rename",
+        "ssh.handlers:rename",
+        "give a key another comment",
+        ArgDef("fingerprint", metavar="FINGERPRINT", help=_FINGERPRINT),
+        ArgDef("comment", metavar="COMMENT", help="new comment"),
+    ),
+    _verb(
+        "remove",
+        "ssh.handlers:remove",
+        "take keys from a scope, or delete one for good",
+        ArgDef("--scope", metavar="SCOPE", help="take from this scope; the vault keeps the key"),
+        ArgDef("--fingerprint", metavar="FINGERPRINT", help=_FINGERPRINT),
+        ArgDef("--yes", action="store_true", help="delete for good without asking"),
     ),
 )

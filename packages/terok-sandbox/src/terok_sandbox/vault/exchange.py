@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 UNDECIDED = "failed"
-"""The outcome of an exchange by default."""
+"""The outcome of an exchange about which nothing better is known."""
 
 
 class HeldBackError(HttpSyntaxError):
@@ -39,38 +39,27 @@ class HeldBackError(HttpSyntaxError):
 
 
 class Traffic:
-    """Body or message bytes that went through so far, as the container sees them.
+    """Body or message bytes that went through so far, as the container sees them, `sent` from it and `received` by it.
 
-    Setting `sent` and `received` tells the meter by how much they have grown. `stop` is called when no more may pass.
+    `stop` is called when the meter lets no more pass.
     """
 
-    __slots__ = ("_failed", "_received", "_sent", "observer", "stop")
+    __slots__ = ("_failed", "observer", "received", "sent", "stop")
 
     def __init__(self) -> None:
-        self._sent = self._received = 0
+        self.sent = self.received = 0
         self._failed = False
         self.observer: ResponseObserver | None = None
         self.stop: Callable[[VaultRefusal], None] | None = None
 
-    @property
-    def sent(self) -> int:
-        """Bytes from the container."""
-        return self._sent
-
-    @sent.setter
-    def sent(self, value: int) -> None:
-        grown, self._sent = value - self._sent, value
-        self._moved(grown)
-
-    @property
-    def received(self) -> int:
-        """Bytes to the container."""
-        return self._received
-
-    @received.setter
-    def received(self, value: int) -> None:
-        grown, self._received = value - self._received, value
-        self._moved(grown)
+    def count(self, *, sent: int = 0, received: int = 0) -> None:
+        """Count bytes and tell the meter."""
+        self.sent += sent
+        self.received += received
+        if self.observer is not None:
+            refusal = self._tell(lambda observer: observer.move(sent + received))
+            if refusal is not None and self.stop is not None:
+                self.stop(refusal)
 
     def ask(self, data: bytes, *, last: bool) -> None:
         """Show the meter a piece of the request's body, or a message, before it leaves.
@@ -106,12 +95,6 @@ class Traffic:
         self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
         self.observer = None
 
-    def _moved(self, size: int) -> None:
-        if self.observer is not None:
-            refusal = self._tell(lambda observer: observer.move(size))
-            if refusal is not None and self.stop is not None:
-                self.stop(refusal)
-
     def _tell(self, call: Callable[[ResponseObserver], VaultRefusal | None]) -> VaultRefusal | None:
         if self.observer is None or self._failed:
             return None
@@ -125,7 +108,7 @@ class Traffic:
 
 @dataclass(slots=True)
 class Exchange:
-    """The record of a request so far."""
+    """One request, from its head to its last row in the audit."""
 
     number: str
     method: str = ""
@@ -166,7 +149,7 @@ class OpenExchanges:
         self._looking: asyncio.Task[None] | None = None
 
     def add(self, exchange: Exchange, grant: TokenGrant) -> None:
-        """Take note that the running task serves `exchange`: it is stopped when its grant is worth nothing any more."""
+        """Register `exchange`, served by the running task: it is stopped as soon as its grant is no longer valid."""
         exchange.task = asyncio.current_task()
         exchange.traffic.stop = exchange.stop
         self._open[exchange.number] = (exchange, grant)
@@ -174,16 +157,16 @@ class OpenExchanges:
             self._looking = asyncio.get_running_loop().create_task(self._look_on())
 
     def remove(self, exchange: Exchange) -> None:
-        """Take note that an exchange is over."""
+        """Forget an exchange that is over."""
         self._open.pop(exchange.number, None)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._looking is not None:
             self._looking.cancel()
 
     async def again(self, grant: TokenGrant) -> VaultRefusal | None:
-        """Return why an open WebSocket may carry no further message: token revoked, vault locked, budget used up."""
+        """Return the refusal of a WebSocket's next message (token revoked, vault locked, budget used up), or None."""
         try:
             if (refusal := await self._access.ready()) is not None:
                 return refusal
@@ -256,13 +239,13 @@ class Meter(Protocol):
     def admit(
         self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
     ) -> VaultRefusal | None:
-        """Return why the request may not go out, or None. A refusal is answered and audited as it is.
+        """Return the refusal of a request, or None. A refusal is answered and audited as it is.
 
         `ongoing` asks for the next message of a WebSocket that was admitted before.
         """
 
     def overrun(self, route: Route) -> VaultRefusal | None:
-        """Return why what is under way on a route must end, or None. RequestEstimate twice a second."""
+        """Return the refusal that ends requests under way on a route, or None. Asked twice a second."""
 
     def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
         """Return the observer of a request that is about to go out; None if nothing is to be counted."""
@@ -282,4 +265,4 @@ class Credentials(Protocol):
         """
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
-        """Take note that the provider answered 401 to `credential`: the next `current` may refresh early."""
+        """Remember that the provider answered 401 to `credential`: the next `current` may refresh early."""

@@ -47,7 +47,7 @@ class FrameReader:
         self._offset = 0
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Return what `data` completes, MAX_PIECES at most; payload of data frames is passed as it comes.
+        """Return the pieces that `data` completes, MAX_PIECES at most; payload of data frames is passed as it comes.
 
         With as many there may be more: feed b"" to get them.
 

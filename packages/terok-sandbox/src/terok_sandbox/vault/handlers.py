@@ -1,4 +1,4 @@
-"""The handlers of `vault`."""
+"""Handlers of the `vault` verbs."""
 
 from __future__ import annotations
 

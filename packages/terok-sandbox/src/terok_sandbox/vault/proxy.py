@@ -16,16 +16,15 @@ from terok_sandbox.http1.body import request_body
 from terok_sandbox.http1.head import HTTP2_PREFACE, HttpSyntaxError, RequestHead, http2_refusal
 from terok_sandbox.vault.access import TokenGrant
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.exchange import UNDECIDED, Exchange, HeldBackError, OpenExchanges
+from terok_sandbox.vault.exchange import UNDECIDED, Exchange, OpenExchanges
 from terok_sandbox.vault.frames import CLOSE, frame
 from terok_sandbox.vault.ledger import MAX_PATH, Ledger
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
-from terok_sandbox.vault.reply import Reply
-from terok_sandbox.vault.scrub import ReflectedSecretError, UnreadableEncodingError
+from terok_sandbox.vault.reply import Reply, refusal_of
 from terok_sandbox.vault.stream import HeadTooLarge
 from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
-from terok_sandbox.vault.upstream import UploadFailedError, UpstreamClient, failure
+from terok_sandbox.vault.upstream import UpstreamClient
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class VaultProxy:
         """Answer the requests of one connection, one after the other, until it ends."""
         while True:
             try:
-                data = await client.head(IDLE_SECONDS, HEAD_SECONDS)
+                data = await client.read_head(IDLE_SECONDS, HEAD_SECONDS)
                 if data is None:
                     client.close()
                     return None
@@ -107,7 +106,7 @@ class VaultProxy:
     def _turn_away(self, client: Stream, refusal: VaultRefusal) -> None:
         """Refuse what is not even a request head."""
         self._ledger.refuse(self._ledger.begin(), refusal)
-        _send_refusal(client, Reply(client, minor=1, keep=False), refusal)
+        Reply(client, minor=1, keep=False).refuse(refusal, LINGER_SECONDS)
 
     def _turn_away_http2(self, client: Stream) -> None:
         refusal = VaultRefusal(505, "http2_refused", "the vault speaks HTTP/1.1 only")
@@ -127,12 +126,12 @@ class VaultProxy:
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
-            _send_refusal(client, reply, grant)
+            reply.refuse(grant, LINGER_SECONDS)
             return False
         screened = grant.screened
         reply.keep = reply.keep and not screened.closes
         if (refusal := self._ledger.release(exchange)) is not None:
-            _send_refusal(client, reply, refusal)
+            reply.refuse(refusal, LINGER_SECONDS)
             return False
         if self._meter is not None:
             path = screened.target.path
@@ -261,7 +260,7 @@ class VaultProxy:
             self._upstream.release(answer)
             exchange.outcome = "complete"
         except (OSError, ValueError) as error:
-            return self._fail(client, reply, exchange, _why(error))
+            return self._fail(client, reply, exchange, refusal_of(error))
         if reply.keep and (framing is None or framing.done):
             return True
         # An answer that came before the end of the upload: let the client read it.
@@ -276,7 +275,7 @@ class VaultProxy:
             client.reset()
         else:
             exchange.status = refusal.status
-            _send_refusal(client, reply, refusal)
+            reply.refuse(refusal, LINGER_SECONDS)
         return False
 
     def _body(
@@ -289,10 +288,10 @@ class VaultProxy:
         if screened.expects_continue:
             client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = screened.length
-        if length is not None and length <= SMALL_UPLOAD and (body := client.at_hand(length)) is not None:
+        if length is not None and length <= SMALL_UPLOAD and (body := client.take_buffered(length)) is not None:
             framing.feed(body)
             exchange.traffic.ask(body, last=True)
-            exchange.traffic.sent = length
+            exchange.traffic.count(sent=length)
             return body
         return _upload(client, framing, exchange)
 
@@ -310,7 +309,7 @@ class VaultProxy:
                 grant.request.with_headers(handshake_headers(key, screened.subprotocols))
             )
         except (OSError, ValueError) as error:
-            self._fail(client, reply, exchange, _why(error))
+            self._fail(client, reply, exchange, refusal_of(error))
             return
         try:
             exchange.status = answer.head.status
@@ -346,7 +345,7 @@ class VaultProxy:
                 answer.stream.abort()  # what waits there must not follow
             raise
         except (OSError, ValueError) as error:
-            self._fail(client, reply, exchange, _why(error))
+            self._fail(client, reply, exchange, refusal_of(error))
         finally:
             answer.stream.close()
 
@@ -354,54 +353,22 @@ class VaultProxy:
         reply = Reply(client, minor=head.minor, keep=False)
         refusal = await self._access.ready()
         if refusal is not None:
-            _send_refusal(client, reply, refusal)
+            reply.refuse(refusal, LINGER_SECONDS)
             return False
         document = {"status": "ok", "container": self._container}
-        reply.refuse(200, _OWN_FIELDS, json.dumps(document).encode())
+        reply.send_own(200, [], json.dumps(document).encode())
         client.linger(LINGER_SECONDS)
         return False
 
 
-_OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-vault"), ("Cache-Control", "no-store")]
-# git sends the token in its remote's URL only when Basic is asked for.
-_CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
 _USE_AS_GIVEN: Final = "use the token from the container's environment as it is"
 _HEAD_TIMEOUT: Final = VaultRefusal(408, "head_timeout", "the request head did not come to its end")
-_BODY_TIMEOUT: Final = VaultRefusal(408, "body_timeout", "the request body stopped arriving")
-_UNREADABLE: Final = VaultRefusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
-_REFLECTED: Final = VaultRefusal(
-    502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
-)
 _REDIRECTED: Final = VaultRefusal(502, "upstream_redirect", "the provider redirects the WebSocket handshake")
 
 
-def _why(error: BaseException) -> VaultRefusal:
-    """Say what an exchange failed of."""
-    if isinstance(error.__cause__, HeldBackError):
-        error = error.__cause__
-    if isinstance(error, HeldBackError):
-        return error.refusal
-    if isinstance(error, UploadFailedError):
-        stalled = isinstance(error.__cause__, TimeoutError)
-        return _BODY_TIMEOUT if stalled else malformed("the request body is not framed as HTTP")
-    if isinstance(error, UnreadableEncodingError):
-        return _UNREADABLE
-    return _REFLECTED if isinstance(error, ReflectedSecretError) else failure(error)
-
-
-def _send_refusal(client: Stream, reply: Reply, refusal: VaultRefusal) -> None:
-    """Answer in the vault's name and end the connection: nothing that comes behind is read."""
-    fields = [*_OWN_FIELDS, *refusal.headers]
-    if refusal.status == 401:
-        fields.append(_CHALLENGE)
-    if client.open:
-        reply.refuse(refusal.status, fields, refusal.body())
-    client.linger(LINGER_SECONDS)
-
-
 async def _upload(client: Stream, framing: Body, exchange: Exchange) -> AsyncIterator[bytes]:
-    async for piece in client.content(framing, BODY_STALL_SECONDS):
+    async for piece in client.read_body(framing, BODY_STALL_SECONDS):
         exchange.traffic.ask(piece, last=framing.done)
-        exchange.traffic.sent += len(piece)
+        exchange.traffic.count(sent=len(piece))
         yield piece
     exchange.traffic.ask(b"", last=True)

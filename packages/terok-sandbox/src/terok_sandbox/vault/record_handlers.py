@@ -1,4 +1,4 @@
-"""The handlers of `vault audit` and `vault usage`."""
+"""Handlers of `vault audit` and `vault usage`."""
 
 from __future__ import annotations
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Final
 
 from terok_sandbox.http1.body import LAST_CHUNK, chunk
-from terok_sandbox.http1.head import HttpSyntaxError, ResponseHead, status_line
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, status_line
+from terok_sandbox.vault.exchange import HeldBackError
+from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.request_parts import HOP_BY_HOP
-from terok_sandbox.vault.scrub import BodySearch, is_plain
+from terok_sandbox.vault.scrub import BodySearch, ReflectedSecretError, UnreadableEncodingError, is_plain
 from terok_sandbox.vault.spellings import may_take_long
+from terok_sandbox.vault.upstream import ClosedError, ConnectTimeoutError, ProxyFailedError, UploadFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from terok_sandbox.vault.exchange import Traffic
     from terok_sandbox.vault.scrub import Patterns
     from terok_sandbox.vault.stream import Stream
@@ -143,7 +147,7 @@ class Reply:
                 traffic.feed(body)
         else:
             body = search.whole(body) if plain else await _searched(search, body) + search.finish()
-        traffic.received = len(body)
+        traffic.count(received=len(body))
         self._write(self._head(head.status, fields, len(body)) + body)
 
     async def _stream(
@@ -159,20 +163,27 @@ class Reply:
             if not self.begun and (clean or search.plain):
                 head = self._head(status, fields, length if search.plain else None)
             if clean or head:
-                traffic.received += len(clean)
+                traffic.count(received=len(clean))
                 self._write(head + self._framed(clean))
                 head = b""
                 await self._client.drain(WRITE_SECONDS)
         rest = search.finish()
-        traffic.received += len(rest)
+        traffic.count(received=len(rest))
         if not self.begun:
             head = self._head(status, fields, len(rest))
         self._write(head + self._framed(rest) + (LAST_CHUNK if self._chunked else b""))
 
-    def refuse(self, status: int, fields: Iterator[tuple[str, str]] | list[tuple[str, str]], body: bytes) -> None:
+    def refuse(self, refusal: VaultRefusal, linger: float) -> None:
+        """Answer in the vault's name and end the connection: nothing that comes behind is read."""
+        challenge = [_CHALLENGE] if refusal.status == 401 else []
+        if self._client.open:
+            self.send_own(refusal.status, [*refusal.headers, *challenge], refusal.body())
+        self._client.linger(linger)
+
+    def send_own(self, status: int, fields: list[tuple[str, str]], body: bytes) -> None:
         """Send an answer of our own; the connection ends after it."""
         self.keep = False
-        lines = [f"{name}: {value}\r\n".encode("ascii") for name, value in fields]
+        lines = [f"{name}: {value}\r\n".encode("ascii") for name, value in (*_OWN_FIELDS, *fields)]
         self._write(self._head(status, lines, len(body)) + body)
 
     def _head(self, status: int, fields: list[bytes], length: int | None, *, bodiless: bool = False) -> bytes:
@@ -194,3 +205,54 @@ class Reply:
         if data:
             self.begun = True
             self._client.write(data)
+
+
+_OWN_FIELDS: Final = [("Content-Type", "application/json"), ("Server", "terok-vault"), ("Cache-Control", "no-store")]
+# git sends the token in its remote's URL only when Basic is asked for.
+_CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="terok-vault", Bearer realm="terok-vault"')
+_BODY_TIMEOUT: Final = VaultRefusal(408, "body_timeout", "the request body stopped arriving")
+_UNREADABLE: Final = VaultRefusal(502, "unreadable_encoding", "the answer has an encoding that cannot be searched")
+_REFLECTED: Final = VaultRefusal(
+    502, "reflected_secret", "the provider's compressed answer repeats the stored credential; it is not passed on"
+)
+
+
+def refusal_of(error: BaseException) -> VaultRefusal:
+    """Return the refusal that says what an exchange failed of."""
+    if isinstance(error.__cause__, HeldBackError):
+        error = error.__cause__
+    if isinstance(error, HeldBackError):
+        return error.refusal
+    if isinstance(error, UploadFailedError):
+        stalled = isinstance(error.__cause__, TimeoutError)
+        return _BODY_TIMEOUT if stalled else malformed("the request body is not framed as HTTP")
+    if isinstance(error, UnreadableEncodingError):
+        return _UNREADABLE
+    return _REFLECTED if isinstance(error, ReflectedSecretError) else failure(error)
+
+
+def failure(error: BaseException) -> VaultRefusal:
+    """Say in one short class what went wrong with an upstream, without quoting anything that was sent."""
+    reason, what = _classify(error)
+    return VaultRefusal(502, reason, f"the provider could not be reached: {what}")
+
+
+_KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...]] = (
+    (socket.gaierror, "upstream_name", "its name does not resolve"),
+    ((ssl.SSLError, ssl.CertificateError), "upstream_tls", "TLS failed"),
+    (ProxyFailedError, "upstream_proxy", "the HTTP proxy failed"),
+    (ConnectTimeoutError, "upstream_connect_timeout", "connecting timed out"),
+    (TimeoutError, "upstream_timeout", "it did not answer in time"),
+    (ClosedError, "upstream_closed", "it closed the connection without an answer"),
+    (BrokenOff, "upstream_broken_body", "its answer broke off"),
+    (HttpSyntaxError, "upstream_malformed", "its answer is not HTTP"),
+)
+
+
+def _classify(error: BaseException) -> tuple[str, str]:
+    for kind, reason, what in _KINDS:
+        if isinstance(error, kind):
+            return reason, what
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return "upstream_refused", "it refuses connections"
+    return "upstream_unreachable", "the connection failed"

@@ -18,7 +18,7 @@ from terok_sandbox.vault.refusal import VaultRefusal, malformed
 
 
 class Fate(Enum):
-    """The treatment of a header."""
+    """The treatment of a header by the proxy."""
 
     FORWARD = auto()
     DROP = auto()
@@ -95,14 +95,14 @@ def canonical(name: str) -> str:
 
 @lru_cache(maxsize=512)
 def known(name: bytes) -> tuple[Fate, str, str]:
-    """Return what becomes of a header, its name as it came, and in lower case."""
+    """Return the fate of a header, its name as it came, and its name in lower case."""
     shown = name.decode("latin-1")
     return fate(name), shown, shown.lower()
 
 
 @lru_cache(maxsize=512)
 def fate(name: bytes) -> Fate:
-    """Return what becomes of a request header called `name`."""
+    """Return the fate of a request header called `name`."""
     if not _NAME.fullmatch(name):
         return Fate.INVALID
     plain = name.decode("ascii").lower()
@@ -212,7 +212,7 @@ def credential_in_url(name: str) -> VaultRefusal:
 
 
 def _path_problem(path: str) -> str | None:
-    """Say what is wrong with a path that further hops could read as another one."""
+    """Return the problem of a path that a later hop could read as another one."""
     if "%" not in path and "/." not in path:
         return None
     decoded = path.encode("ascii")

@@ -2,8 +2,8 @@
 
 The file is generated from the agent roster. One object per provider::
 
-    {"anthropic": {
-        "upstream": "https://api.anthropic.com",          required; http or https, may have a path, nothing else
+    {"example": {
+        "upstream": "https://api.example.com",            required; http or https, may have a path, nothing else
         "header": "x-api-key", "prefix": "",              default: Authorization, "Bearer "
         "extra_headers": {"name": "value"},               added to what the client sends
         "by_type": {"oauth": {"header": …, "prefix": …, "extra_headers": …}},    per credential type
@@ -42,7 +42,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class OAuthRefresh:
-    """The fields of a refresh request besides the refresh token."""
+    """Parameters of a refresh request beside the refresh token."""
 
     token_url: str
     client_id: str
@@ -114,7 +114,7 @@ class Route:
     path_upstreams: tuple[tuple[str, Upstream], ...]
     """(path prefix without trailing slash, upstream), longest prefix first."""
     rules: tuple[RouteRule, ...] | None = None
-    """The permitted requests; None permits all."""
+    """Permitted requests; None permits everything."""
     token_in: frozenset[str] = PLACES
     """`bearer`, `basic` and header names in lower case."""
     oauth_refresh: OAuthRefresh | None = None

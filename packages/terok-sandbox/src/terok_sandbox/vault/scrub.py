@@ -55,7 +55,7 @@ class Patterns:
         self._needles = Needles(self.secrets, MIN_SECRET)
 
     def joined(self, other: Patterns) -> Patterns:
-        """Return what recognizes the secrets of both."""
+        """Return patterns that recognize the secrets of both."""
         if set(other.secrets) <= set(self.secrets):
             return self
         return Patterns((*self.secrets, *other.secrets))
@@ -98,7 +98,7 @@ class Scrubber:
         """Whether a secret has been overwritten."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be passed on after `data` has arrived."""
+        """Return the bytes that may be passed on after `data` has arrived."""
         self._held.append(data)
         self.size += len(data)
         solid = _solid(data)
@@ -112,7 +112,7 @@ class Scrubber:
         return self._clean(self._let_go(data, keep))
 
     def finish(self) -> bytes:
-        """Return what is left when the body has ended."""
+        """Return the remaining bytes when the body has ended."""
         return b"" if not self.size else self._clean(self._let_go(b"".join(self._held), 0))
 
     def _clean(self, data: bytes) -> bytes:
@@ -243,7 +243,7 @@ class EncodedSearch:
         return b"" if self._early else self._let_go(self.decoded - self._text.size)
 
     def finish(self) -> bytes:
-        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        """Return the remaining bytes when the body has ended; raises ReflectedSecretError."""
         self._text.finish()
         raw = self._raw.finish()
         self._check()
@@ -288,7 +288,7 @@ class BodySearch:
             self._search = EncodedSearch(encoding, patterns, seen)
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be passed on after `data` has arrived; raises like EncodedSearch."""
+        """Return the bytes that may be passed on after `data` has arrived; raises like EncodedSearch."""
         if self._search is None:
             data = self._first + data
             if len(data) < len(_GZIP) and _GZIP.startswith(data):
@@ -298,13 +298,13 @@ class BodySearch:
         return self._shown(self._search.feed(data))
 
     def finish(self) -> bytes:
-        """Return what is left when the body has ended; raises ReflectedSecretError."""
+        """Return the remaining bytes when the body has ended; raises ReflectedSecretError."""
         if self._search is None:
             return self._first  # one or two bytes
         return self._shown(self._search.finish())
 
     def whole(self, data: bytes) -> bytes:
-        """Return what may be passed on of a body without coding that is all there, instead of `feed` and `finish`."""
+        """Return the clean text of a body without coding that has arrived whole, instead of `feed` and `finish`."""
         clean = self._patterns.clean(data)
         if clean:
             self._seen(clean)

@@ -1,4 +1,4 @@
-"""The state of the vault, without an error for a locked or missing one."""
+"""The state of the vault, told without raising for a locked or missing one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VaultStatus:
 
     @classmethod
     def load(cls, cfg: SandboxConfig) -> VaultStatus:
-        """Look at the vault; never asks and never raises for one that does not open."""
+        """Inspect the vault without asking for a passphrase and without raising if it does not open."""
         path = str(cfg.db_path)
         if not cfg.db_path.exists():
             return cls("unprovisioned", path)

@@ -26,7 +26,7 @@ HIGH_WATER: Final = 128 * 1024
 SMALLEST_READ: Final = 64 * 1024
 LARGEST_READ: Final = 1024 * 1024
 READS_TOGETHER: Final = 32 * 1024 * 1024
-"""Bytes that one read of every connection may bring in all; each may read SMALLEST_READ in any case."""
+"""Bytes that one read of every connection may bring in total; each may always read SMALLEST_READ."""
 SWEEP_SECONDS: Final = 1.0
 _RESET: Final = struct.pack("ii", 1, 0)
 LINGER_BYTES: Final = 4 * 1024 * 1024
@@ -37,7 +37,7 @@ class HeadTooLarge(HttpSyntaxError):
 
 
 class _Pause:
-    """An awaitable for one coroutine, cheaper than a `Future`.
+    """An awaitable that a task accepts in place of a `Future`.
 
     `resume` runs the coroutine at once, inside the call: with a future it would wait for the next turn of the event
     loop, which costs a fifth of a small request's time. `wake` leaves it to the next turn.
@@ -105,7 +105,7 @@ class Deadlines:
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def stop(self) -> None:
-        """Look no more, and cut every connection."""
+        """Stop checking, and cut every connection."""
         self._timer.cancel()
         for stream in list(self.streams):
             stream.reset()
@@ -215,7 +215,7 @@ class Stream(asyncio.Protocol):
             raise BrokenOff("the connection is gone")
         return self._transport
 
-    async def head(self, idle: float, complete: float) -> bytes | None:
+    async def read_head(self, idle: float, complete: float) -> bytes | None:
         """Return the next head, None if the connection ends before one begins.
 
         `idle` seconds may pass before the first byte, `complete` from then on to the last.
@@ -247,8 +247,8 @@ class Stream(asyncio.Protocol):
             start = len(self._data)
             await self._wait(deadline)
 
-    async def some(self, seconds: float) -> bytes:
-        """Return what has come, waiting for it if nothing has; b"" when the peer has ended.
+    async def read_some(self, seconds: float) -> bytes:
+        """Return the bytes that have arrived, waiting for some; b"" when the peer has ended.
 
         Raises:
             TimeoutError: nothing came for so many seconds.
@@ -262,14 +262,14 @@ class Stream(asyncio.Protocol):
         self._read_on()
         return data
 
-    def at_hand(self, length: int) -> bytes | None:
+    def take_buffered(self, length: int) -> bytes | None:
         """Return exactly `length` bytes if they have come already."""
         if len(self._data) < length:
             return None
         data, self._data = self._data[:length], self._data[length:]
         return data
 
-    async def content(self, body: Body, seconds: float) -> AsyncIterator[bytes]:
+    async def read_body(self, body: Body, seconds: float) -> AsyncIterator[bytes]:
         """Yield the content of a body piece by piece.
 
         Raises:
@@ -277,7 +277,7 @@ class Stream(asyncio.Protocol):
 
         """
         while not body.done:
-            data = await self.some(seconds)
+            data = await self.read_some(seconds)
             if not data:
                 body.end()
                 return

@@ -76,7 +76,7 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """The request to send: `target` is encoded, `headers` are all but Host and the body's framing."""
+    """A request to an upstream: `target` is encoded, `headers` are all but Host and the body's framing."""
 
     method: str
     target: str
@@ -127,7 +127,7 @@ class _Head:
             items = (item.strip() for item in value.split(","))
             self.subprotocols += [item for item in items if item and not _KEY_PROTOCOL.search(item)]
         elif what is Fate.INVALID:
-            raise _RefusedError(malformed("a header name is not one, or imitates a framing header"))
+            raise _RefusedError(malformed("a header name is malformed, or imitates a framing header"))
         elif what is not Fate.DROP:
             if what in self.single:
                 raise _RefusedError(malformed(f"the header {name} occurs twice"))
@@ -230,7 +230,7 @@ def swap(
         )
     placement = route.placement_for(kind)
     if placement.header.lower() == "x-goog-api-key":
-        # Google's services take a key from the query as well, and `key` is too common a name to refuse elsewhere.
+        # Services with this header take a key from the query as well; `key` is too common a name to refuse elsewhere.
         for name in screened.target.names():
             if name.strip().lower().lstrip("$") == "key":
                 return credential_in_url(name)

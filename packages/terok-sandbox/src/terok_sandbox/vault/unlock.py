@@ -23,8 +23,7 @@ from terok_sandbox.vault.passphrase.session import (
     try_passphrases,
     write_session,
 )
-from terok_sandbox.vault.passphrase.tiers import FileTier, SystemdCredsTier, best_tier, tier_named
-from terok_sandbox.vault.secret_file import leave_no_core
+from terok_sandbox.vault.passphrase.tiers import FileTier, SystemdCredsTier, best_tier, leave_no_core, tier_named
 
 if TYPE_CHECKING:
     from terok_sandbox.config import SandboxConfig

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import math
-import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from urllib.parse import urlsplit
 from terok_sandbox.http1.body import LAST_CHUNK, Body, LengthBody, chunk, content_length, response_body
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, read_response
 from terok_sandbox.vault.host_proxy import environment_proxy, proxy_authorization
-from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.stream import Stream
 
 if TYPE_CHECKING:
@@ -144,7 +141,7 @@ class Pool:
             stream.write(
                 f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n{proxy_authorization(proxy)}\r\n".encode("ascii")
             )
-            head = await stream.head(CONNECT_SECONDS, CONNECT_SECONDS)
+            head = await stream.read_head(CONNECT_SECONDS, CONNECT_SECONDS)
             if head is None or read_response(head).status != 200:
                 raise ProxyFailedError("the HTTP proxy refuses the connection")
             if not stream.alive:
@@ -207,7 +204,7 @@ class Answer:
         """Return the whole body if it has come already and is not larger than `limit`."""
         if not isinstance(self.body, LengthBody) or self.body.length > limit:
             return None
-        data = self.stream.at_hand(self.body.length)
+        data = self.stream.take_buffered(self.body.length)
         if data is not None:
             self.body.feed(data)
         return data
@@ -215,7 +212,7 @@ class Answer:
     def content(self) -> AsyncIterator[bytes]:
         """Return the body's pieces; raises HttpSyntaxError, BrokenOff, TimeoutError on the way."""
         assert self.body is not None
-        return self.stream.content(self.body, SILENCE_SECONDS)
+        return self.stream.read_body(self.body, SILENCE_SECONDS)
 
 
 class UpstreamClient:
@@ -315,15 +312,9 @@ def request_head(request: UpstreamRequest, target: Endpoint, body: object, lengt
     return "".join(lines).encode("ascii")
 
 
-def failure(error: BaseException) -> VaultRefusal:
-    """Say in one short class what went wrong with an upstream, without quoting anything that was sent."""
-    reason, what = _classify(error)
-    return VaultRefusal(502, reason, f"the provider could not be reached: {what}")
-
-
 async def _answer_head(stream: Stream, upload: asyncio.Task[None] | None) -> ResponseHead:
     for count in range(MAX_INTERIM):
-        reading = stream.head(SILENCE_SECONDS, HEAD_SECONDS)
+        reading = stream.read_head(SILENCE_SECONDS, HEAD_SECONDS)
         data = await (reading if upload is None else _head_or_failed_upload(reading, upload))
         if data is None and count:
             raise BrokenOff("the connection ended after an interim answer")
@@ -378,24 +369,3 @@ def _uploaded(upload: asyncio.Task[None]) -> bool:
 
 def _keeps(head: ResponseHead) -> bool:
     return head.minor > 0 and b"close" not in head.options()
-
-
-_KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...]] = (
-    (socket.gaierror, "upstream_name", "its name does not resolve"),
-    ((ssl.SSLError, ssl.CertificateError), "upstream_tls", "TLS failed"),
-    (ProxyFailedError, "upstream_proxy", "the HTTP proxy failed"),
-    (ConnectTimeoutError, "upstream_connect_timeout", "connecting timed out"),
-    (TimeoutError, "upstream_timeout", "it did not answer in time"),
-    (ClosedError, "upstream_closed", "it closed the connection without an answer"),
-    (BrokenOff, "upstream_broken_body", "its answer broke off"),
-    (HttpSyntaxError, "upstream_malformed", "its answer is not HTTP"),
-)
-
-
-def _classify(error: BaseException) -> tuple[str, str]:
-    for kind, reason, what in _KINDS:
-        if isinstance(error, kind):
-            return reason, what
-    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
-        return "upstream_refused", "it refuses connections"
-    return "upstream_unreachable", "the connection failed"

@@ -173,9 +173,9 @@ class _Way:
 
     def _count(self, size: int) -> None:
         if self._to_client:
-            self._traffic.received += size
+            self._traffic.count(received=size)
         else:
-            self._traffic.sent += size
+            self._traffic.count(sent=size)
 
     def _show(self, content: bytes, *, last: bool) -> None:
         """Show the meter whole messages, the client's piece by piece: the last one may be held back."""
@@ -211,7 +211,7 @@ class _Way:
 async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> bool:
     """Pass frames until a close frame has passed, and tell whether one has."""
     try:
-        while data := await way.source.some(SILENCE_SECONDS):
+        while data := await way.source.read_some(SILENCE_SECONDS):
             async for piece in _pieces(way.reader, data):
                 if permitted is not None and not way.begun and piece.opcode not in _CONTROL and not await permitted():
                     way.end(POLICY, POLICY)

@@ -13,7 +13,7 @@ from terok_util.door import Door
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
-from terok_sandbox.vault.oauth_credentials import FreshCredentials
+from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.ssh.agent import ContainerAgent
 from terok_sandbox.vault.stream import LARGEST_READ, Deadlines, Stream
@@ -52,10 +52,10 @@ class Client(Stream):
         if self._seat.task is not None:
             self._seat.task.cancel()
 
-    async def head(self, idle: float, complete: float) -> bytes | None:
+    async def read_head(self, idle: float, complete: float) -> bytes | None:
         """Return the next head; until it is complete, a newcomer may get the seat."""
         self._seat.release()
-        head = await super().head(idle, complete)
+        head = await super().read_head(idle, complete)
         self._seat.occupy()
         return head
 

@@ -19,7 +19,7 @@ from terok_sandbox.doctor.state import state_checks
 from terok_sandbox.errors import EngineError
 from terok_sandbox.launch.resources import make_sidecar
 from terok_sandbox.launch.spec import RunSpec, Wiring
-from terok_sandbox.launch.supervision import FakeSupervision
+from terok_sandbox.launch.supervision import FakeSupervisor
 from terok_sandbox.runtime.fake import FAKE_FACTS, FakeRuntime
 from terok_sandbox.runtime.protocol import ExecResult
 from terok_sandbox.sandbox.listing import SandboxRow
@@ -92,7 +92,7 @@ def test_services_are_asked_inside_as_the_sidecar_wires_them(
     config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = FakeRuntime(images={"localhost/app": {}})
-    Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
+    Sandbox(config, runtime=runtime, supervision=FakeSupervisor()).run(SPEC)
     asked = []
 
     def answer(container: str, command: object) -> ExecResult:
@@ -118,7 +118,7 @@ def test_a_worker_that_is_away_and_a_wall_that_is_not_up_are_told(
     config: SandboxConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = FakeRuntime(images={"localhost/app": {}})
-    Sandbox(config, runtime=runtime, supervision=FakeSupervision()).run(SPEC)
+    Sandbox(config, runtime=runtime, supervision=FakeSupervisor()).run(SPEC)
     monkeypatch.setattr(client, "status", lambda config, name: {"workers": {"gateway": {"pid": 0, "confined": ""}}})
     save_live(config.gateway_dir("box") / LIVE_FILE, LiveState("disengaged"))
     found = verdicts(examine(container_checks(config, ROW), runtime=runtime, container="box"))
@@ -127,7 +127,7 @@ def test_a_worker_that_is_away_and_a_wall_that_is_not_up_are_told(
 
 def test_an_ssh_agent_is_asked_for_its_keys(config: SandboxConfig) -> None:
     spec = replace(SPEC, wiring=Wiring(vault=True, ssh_scope="proj"))
-    Sandbox(config, runtime=FakeRuntime(images={"localhost/app": {}}), supervision=FakeSupervision()).run(spec)
+    Sandbox(config, runtime=FakeRuntime(images={"localhost/app": {}}), supervision=FakeSupervisor()).run(spec)
     check = next(c for c in container_checks(config, ROW) if c.label == "SSH agent")
     assert examine([check])[0].verdict.severity == "error"
     with socket.socket(socket.AF_UNIX) as agent:

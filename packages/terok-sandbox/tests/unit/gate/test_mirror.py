@@ -17,8 +17,10 @@ from terok_sandbox.gate import layout
 from terok_sandbox.gate.backups import list_backups, restore_backup
 from terok_sandbox.gate.errors import MirrorError, RepoNotUnderstood, UpstreamUnreachable
 from terok_sandbox.gate.git_gate import GitGate
-from terok_sandbox.gate.layout import list_mirrors
+from terok_sandbox.gate.layout import list_mirrors, reviews_path
 from terok_sandbox.gate.plan import Divergence
+from terok_sandbox.gate.review import record_review
+from terok_sandbox.gate.review_marks import read_marks
 from terok_sandbox.gate.source import scope_for
 from terok_sandbox.gate.upstream import UpstreamRepository
 from terok_sandbox.values.names import is_ref
@@ -45,6 +47,26 @@ def test_a_new_mirror(upstream: Repo, tmp_path: Path) -> None:
     assert [record.upstream for record in list_mirrors(tmp_path / "gate", print)] == [str(upstream.path)]
     again = gate.sync()
     assert (again.created, again.applied, again.errors) == (False, (), ())
+
+
+def test_no_scope_shares_a_file_with_another(upstream: Repo, tmp_path: Path) -> None:
+    names = ("x", "x.verdicts", "x.reviews", "x.lock", "x.git")
+    gates = [GitGate(name, base=tmp_path / "gate", upstream=str(upstream.path)) for name in names]
+    for gate in gates:
+        gate.sync()
+    for gate in gates:
+        assert read_marks(gate.path) == {}
+        record_review(gate.path, "main", gate.review("main"))
+        assert GitGate.open(gate.scope, base=tmp_path / "gate").source == gate.source
+    marks = [read_marks(gate.path)["main"].tip for gate in gates]
+    assert marks == [gate.branch_heads()["main"] for gate in gates]
+    assert {record.scope for record in list_mirrors(tmp_path / "gate", print)} == set(names)
+
+
+def test_decisions_of_an_earlier_version_are_read(upstream: Repo, gate: GitGate) -> None:
+    record_review(gate.path, "main", gate.review("main"))
+    (reviews_path(gate.path) / "marks.json").rename(gate.path.with_suffix(".verdicts.json"))
+    assert read_marks(gate.path)["main"].tip == upstream.git("rev-parse", "main")
 
 
 def test_only_forward_by_itself(upstream: Repo, gate: GitGate) -> None:

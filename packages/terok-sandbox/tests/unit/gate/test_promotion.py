@@ -31,7 +31,7 @@ from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import record_review
 from terok_sandbox.gate.review_marks import read_marks
 from terok_sandbox.gate.secret_encodings import Dump, narrow
-from terok_sandbox.gate.secret_search import Search, find_secret
+from terok_sandbox.gate.secret_search import SecretSearch, find_secret
 from terok_sandbox.vault.errors import VaultLocked
 from terok_sandbox.vault.scrub import Patterns
 from terok_sandbox.vault.store import CredentialDB
@@ -147,13 +147,13 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
     ]
     patterns = Patterns(secrets)
     output = b"".join(b"%040d blob %d\n%b\n" % (number, len(one), one) for number, one in enumerate(objects))
-    search = Search(patterns)
+    search = SecretSearch(patterns)
     taken = [b""] * len(objects)
 
     def take(number: int, size: int, piece: bytes) -> None:
         assert size == len(objects[number])
         taken[number] += piece
-        search.take(number, size, piece)
+        search.add_piece(number, size, piece)
 
     cutter = ObjectParser(take)
     at = 0
@@ -161,9 +161,9 @@ def test_a_search_in_pieces_finds_what_a_search_at_once_finds(data: st.DataObjec
         step = data.draw(st.integers(1, 30))
         cutter.feed(output[at : at + step])
         at += step
-    search.end()
+    search.finish()
     assert (taken, cutter.ended) == (objects, len(objects))
-    wanted = [number for number, one in enumerate(objects) if Search(patterns).holds(one)]
+    wanted = [number for number, one in enumerate(objects) if SecretSearch(patterns).contains(one)]
     assert search.found == (wanted[0] if wanted else None)
 
 

@@ -11,7 +11,7 @@ from terok_sandbox.gate import invoke, review_handlers
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.policy import load_policy, save_policy
-from terok_sandbox.gate.layout import cache_path
+from terok_sandbox.gate.layout import reviews_path
 from terok_sandbox.gate.new_work import new_work
 from terok_sandbox.gate.review import Signature, person, remarks
 
@@ -114,7 +114,7 @@ def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(
     assert "cat-file" in calls
     assert seen() == first
     assert set(calls) == {"for-each-ref"}, "git is asked for the refs alone"
-    for file in cache_path(gate.path).iterdir():
+    for file in (reviews_path(gate.path) / "cache").iterdir():
         file.write_bytes(b"{")
     assert seen() == first
     save_policy(gate.path, load_policy(gate.path).changed({"shell-environment": "allow"}))
@@ -122,4 +122,4 @@ def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(
     agent.commit("more", "x\n", "two")
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
     assert seen() == ([(2, 0)], [], ["two", "one"])
-    assert {file.stat().st_mode & 0o777 for file in cache_path(gate.path).iterdir()} == {0o600}
+    assert {file.stat().st_mode & 0o777 for file in (reviews_path(gate.path) / "cache").iterdir()} == {0o600}

@@ -9,8 +9,8 @@ from terok_sandbox.audit import AuditLog, read_audit
 from terok_sandbox.audit_chain import verify
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupRequired
+from terok_sandbox.setup.stages import upgrade_state
 from terok_sandbox.setup.state import check_setup
-from terok_sandbox.setup.upgrade import upgrade_state
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, save_live
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client

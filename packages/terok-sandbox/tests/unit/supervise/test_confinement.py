@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from terok_sandbox.sidecar import GateWiring, PolicyTiers, ShieldWiring, Sidecar, VaultWiring
-from terok_sandbox.supervise import confinement
-from terok_sandbox.supervise.confinement import confinement_of
+from terok_sandbox.supervise import worker
+from terok_sandbox.supervise.worker import confinement_of
 
 
 def wired(base: Path) -> Sidecar:
@@ -64,13 +64,11 @@ def test_a_symlinked_file_brings_the_directory_it_lives_in(tmp_path: Path, monke
     (tmp_path / "run/resolve/stub.conf").write_text("nameserver 127.0.0.53\n")
     (tmp_path / "resolv.conf").symlink_to("run/resolve/stub.conf")
     (tmp_path / "dangling").symlink_to("nowhere/file")
-    assert confinement.targets([str(tmp_path / "resolv.conf"), str(tmp_path / "dangling")]) == [
-        tmp_path / "run/resolve"
-    ]
+    assert worker.targets([str(tmp_path / "resolv.conf"), str(tmp_path / "dangling")]) == [tmp_path / "run/resolve"]
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "resolv.conf"))
     assert covers(confinement_of("broker", wired(tmp_path)).read, tmp_path / "run/resolve/stub.conf")
 
 
 def test_the_interpreter_that_runs_this_stays_readable() -> None:
-    assert covers(tuple(confinement.interpreter()), Path(os.path.realpath(os.__file__)))
-    assert covers(tuple(confinement.interpreter()), Path(os.path.realpath(confinement.__file__)))
+    assert covers(tuple(worker.interpreter()), Path(os.path.realpath(os.__file__)))
+    assert covers(tuple(worker.interpreter()), Path(os.path.realpath(worker.__file__)))

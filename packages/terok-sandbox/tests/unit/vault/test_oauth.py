@@ -11,14 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from terok_sandbox.vault import oauth_credentials
+from terok_sandbox.vault import oauth as oauth_credentials
 from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.oauth import RefreshError, SignInNeeded, Subject, expiry, refresh
-from terok_sandbox.vault.oauth_credentials import FreshCredentials
+from terok_sandbox.vault.oauth import FreshCredentials, RefreshError, SignInNeeded, Subject, refresh
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import OAuthRefresh, read_oauth
-from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import CredentialDB, expiry
 
 
 class Endpoint:

@@ -20,11 +20,11 @@ from .conftest import CONTAINER, SECRET, Provider, Vault, error
 async def test_a_request_goes_out_with_the_real_key(
     vault: Vault, client: aiohttp.ClientSession, provider: Provider
 ) -> None:
-    async with client.post("/v1/messages?beta=true", json={"a": 1}, headers={"User-SshAgent": "agent/1"}) as response:
+    async with client.post("/v1/messages?beta=true", json={"a": 1}, headers={"User-Agent": "agent/1"}) as response:
         assert response.status == 200 and await response.json() == {"ok": True, "size": 8}
     method, path, headers, body = provider.requests[0]
     assert (method, path, json.loads(body)) == ("POST", "/v1/messages?beta=true", {"a": 1})
-    assert headers["x-api-key"] == SECRET and headers["User-SshAgent"] == "agent/1"
+    assert headers["x-api-key"] == SECRET and headers["User-Agent"] == "agent/1"
     assert headers["Host"] in provider.url and headers["Accept-Encoding"] == "identity"
     assert vault.token not in repr(provider.requests)
 

@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from terok_sandbox.vault.schema import SCHEMA_VERSION, user_version
-from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import SCHEMA_VERSION, CredentialDB, user_version
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PASSPHRASE = "tvk-" + "0123456789abcdef" * 4

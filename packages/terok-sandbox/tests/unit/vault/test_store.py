@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from sqlcipher3 import dbapi2
-from terok_sandbox.vault import connection, schema
+from terok_sandbox.vault import connection
+from terok_sandbox.vault import store as schema
 from terok_sandbox.vault.connection import generate_passphrase
 from terok_sandbox.vault.errors import (
     BadCredential,

@@ -14,9 +14,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.vault.host_proxy import environment_proxy
+from terok_sandbox.vault.reply import failure
 from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.swap import UpstreamRequest
-from terok_sandbox.vault.upstream import UpstreamClient, endpoint, failure
+from terok_sandbox.vault.upstream import UpstreamClient, endpoint
 from terok_util.process import run_async
 
 from .conftest import SECRET
@@ -90,7 +91,8 @@ async def test_certificates_are_checked_against_the_host_s_store(tmp_path: Path)
 _FETCH = """
 import asyncio, sys
 from terok_sandbox.vault.swap import UpstreamRequest
-from terok_sandbox.vault.upstream import UpstreamClient, failure
+from terok_sandbox.vault.reply import failure
+from terok_sandbox.vault.upstream import UpstreamClient
 from terok_sandbox.vault.stream import Deadlines
 
 async def main():

@@ -7,7 +7,6 @@ be kept, or whose file was damaged, is made again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
@@ -16,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 from terok_util.errors import TerokError
 from terok_util.files.reading import read_private
 from terok_util.files.writing import ensure_dir, write_sensitive_file
+
+try:
+    # Of hashlib, but without OpenSSL, which that loads and which takes longer than all that is kept here.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -94,7 +99,7 @@ def thawed(node: Any, kinds: Mapping[str, type]) -> Any:
 
 
 def _digest(sources: Iterable[tuple[str, bytes]], code: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
+    digest = blake2b()
     parts = [part for name, content in sources for part in (name.encode("utf-8", "surrogateescape"), content)]
     for path in code:
         info = path.stat()

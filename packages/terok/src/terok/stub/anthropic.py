@@ -13,7 +13,7 @@ from terok.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:
-    """Return the conversation in the body of `POST /v1/messages`; BadRequestError when it is none."""
+    """Return the conversation in the body of `POST /v1/messages`; BadRequestError for any other body."""
     request = reading.as_object(body)
     messages = reading.required_list(request, "messages")
     output_format = reading.mapping(reading.mapping(request.get("output_config")).get("format"))

@@ -15,7 +15,7 @@ from terok.stub.tools import OfferedTool
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:
-    """Return the conversation in the body of `generateContent`; BadRequestError when it is none."""
+    """Return the conversation in the body of `generateContent`; BadRequestError for any other body."""
     request = reading.as_object(body)
     contents = reading.required_list(request, "contents")
     answers = [

@@ -16,7 +16,7 @@ CREATED = 1_735_689_600
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:
-    """Return the conversation in the body of `POST /v1/chat/completions`; BadRequestError when it is none."""
+    """Return the conversation in the body of `POST /v1/chat/completions`; BadRequestError for any other body."""
     request = reading.as_object(body)
     messages = reading.required_list(request, "messages")
     response_format = reading.mapping(request.get("response_format"))

@@ -18,7 +18,7 @@ _RESULT_TYPES = ("function_call_output", "custom_tool_call_output", "local_shell
 
 
 def read_request(body: object, *, size: int = 0) -> Conversation:
-    """Return the conversation in the body of `POST /v1/responses`; BadRequestError when it is none."""
+    """Return the conversation in the body of `POST /v1/responses`; BadRequestError for any other body."""
     request = reading.as_object(body)
     items = request.get("input")
     if not isinstance(items, str):

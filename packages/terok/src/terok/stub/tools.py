@@ -42,7 +42,7 @@ class OfferedTool:
 
 
 def choose_shell_tool(tools: Sequence[OfferedTool]) -> OfferedTool | None:
-    """Return the tool that runs a shell command, or None if there is none among them."""
+    """Return the tool that runs a shell command, or None if none of them does."""
     by_name = {tool.name.lower(): tool for tool in reversed(tools)}
     for name in SHELL_TOOL_NAMES:
         tool = by_name.get(name)

@@ -20,18 +20,18 @@ def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy
     `tags` are those of them that tags name; git itself ensures that a branch names a commit.
     """
     wanted, tagged = sorted(set(tips)), sorted(set(tags))
-    found = Findings(policy)
+    findings = Findings(policy)
     if not wanted:
-        return found.report(0)
+        return findings.report(0)
     notes: list[str] = []
     if tagged:
         kinds = objects.kinds([*tagged, *(f"{tip}^{{commit}}" for tip in tagged)])
         for tip, kind in zip(tagged, kinds[len(tagged) :], strict=True):
             if kind != "commit":
-                found.refuse(Finding("ref-target", "", f"{tip[:12]} is not a commit"))
-                return found.report(0)
+                findings.refuse(Finding("ref-target", "", f"{tip[:12]} is not a commit"))
+                return findings.report(0)
         notes = [tip for tip, kind in zip(tagged, kinds, strict=False) if kind == "tag"]
-    return _inspect(objects, wanted, None, found, notes)
+    return _inspect(objects, wanted, None, findings, notes)
 
 
 def inspect_range(objects: Objects, tip: str, base: str | None, policy: InspectionPolicy) -> Report:
@@ -39,22 +39,22 @@ def inspect_range(objects: Objects, tip: str, base: str | None, policy: Inspecti
     return _inspect(objects, [tip], [base] if base else [], Findings(policy), [])
 
 
-def _inspect(objects: Objects, tips: list[str], known: list[str] | None, found: Findings, tags: list[str]) -> Report:
-    limits = found.policy.limits
-    brought = PushedChanges(found, limits, objects.limits.memory)
+def _inspect(objects: Objects, tips: list[str], known: list[str] | None, findings: Findings, tags: list[str]) -> Report:
+    limits = findings.policy.limits
+    pushed = PushedChanges(findings, limits, objects.limits.memory)
     try:
-        objects.new_commits(tips, known, brought.add)
-        if brought.merges:
-            objects.merges(brought.merges, brought.add_name)
-        plain = not found.refuses("path-name")
-        check_contents(objects, brought, tips if plain else [], tags, found)
+        objects.new_commits(tips, known, pushed.add)
+        if pushed.merges:
+            objects.merges(pushed.merges, pushed.add_name)
+        plain = not findings.refuses("path-name")
+        check_contents(objects, pushed, tips if plain else [], tags, findings)
     except InspectionStopped:
         pass  # a finding refuses the push already, and the rest could cost any amount of work
     except PushTooLarge as error:
-        found.refuse(Finding("push-size", "", f"too many {error.message} for one push; push them in parts"))
+        findings.refuse(Finding("push-size", "", f"too many {error.message} for one push; push them in parts"))
     except GitFailed as error:
         if _NO_MEMORY not in error.message:
             raise
         most = objects.limits.memory // 1024 // 1024
-        found.refuse(Finding("push-size", "", f"git needs more than {most} MiB of memory to describe a commit"))
-    return found.report(len(brought.commits))
+        findings.refuse(Finding("push-size", "", f"git needs more than {most} MiB of memory to describe a commit"))
+    return findings.report(len(pushed.commits))

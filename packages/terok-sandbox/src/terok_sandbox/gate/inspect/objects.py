@@ -173,7 +173,7 @@ class Objects:
 
     @cached_property
     def limits(self) -> ProcessLimits:
-        """The limits of git: it holds all changes of a commit in memory, and few trees can stand for many files."""
+        """Limits for git, which holds all changes of a commit in memory; few trees can stand for many files."""
         return process_limits(stored_bytes(self.mirror, self._quarantine))
 
     @classmethod

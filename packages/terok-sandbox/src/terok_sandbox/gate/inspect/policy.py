@@ -1,4 +1,4 @@
-"""The inspection policy: refuse, flag or allow by rule, as one project decides; exceptions by path; limits."""
+"""The rules of an inspection, and the decisions of one project: refuse, flag or allow, exceptions by path, limits."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
 
 
 def parse_policy(raw: bytes) -> InspectionPolicy:
-    """Read a policy document; `InspectionPolicyError` for anything that is not completely understood."""
+    """Parse a policy document; `InspectionPolicyError` for anything that is not fully understood."""
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -180,17 +180,17 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
             )
         if verdict not in TREATMENTS:
             raise InspectionPolicyError(
-                f"{rule}: invalid verdict {safe_text(str(verdict))!r}", hint="refuse, flag or allow"
+                f"invalid decision {safe_text(str(verdict))!r} about {rule}", hint="use refuse, flag or allow"
             )
     for entry in exceptions:
         if not isinstance(entry, str) or not entry.partition(":")[2]:
-            raise InspectionPolicyError("an exception is written RULE:GLOB")
+            raise InspectionPolicyError("invalid exception: write RULE:GLOB")
         _known_rule(entry.partition(":")[0])
     for name, value in limits.items():
         if name not in InspectionLimits.__slots__ or type(value) is not int or value < 0:
             known = ", ".join(InspectionLimits.__slots__)
             raise InspectionPolicyError(
-                f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"limits: {known}"
+                f"limits: {safe_text(str(name))!r} is unknown or not a whole number", hint=f"use one of {known}"
             )
     return InspectionPolicy(dict(verdicts), tuple(exceptions), InspectionLimits(**limits))
 
@@ -198,5 +198,5 @@ def _checked(verdicts: Any, exceptions: Any, limits: Any) -> InspectionPolicy:
 def _known_rule(name: str) -> None:
     if name not in RULES:
         raise InspectionPolicyError(
-            f"there is no inspection rule {safe_text(name)!r}", hint=f"rules: {', '.join(RULES)}"
+            f"unknown inspection rule {safe_text(name)!r}", hint=f"use one of {', '.join(RULES)}"
         )

@@ -1,4 +1,4 @@
-"""The report of an inspection, for an agent in its push, for a person, and for code review tools."""
+"""Findings of an inspection, as text for an agent's push and for a person, and as SARIF for code review tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings of an inspection, by the policy's decision; `commits` is the number of inspected commits."""
+    """The findings of an inspection by their treatment; `commits` counts the inspected ones."""
 
     refused: tuple[Finding, ...] = ()
     flagged: tuple[Finding, ...] = ()
@@ -27,13 +27,13 @@ class Report:
 
     @property
     def accepted(self) -> bool:
-        """Whether nothing was found that the policy refuses."""
+        """Whether the policy refuses none of the findings."""
         return not self.refused
 
 
 @dataclass(slots=True)
 class Findings:
-    """The findings so far; each is reported once."""
+    """Collects findings, each once."""
 
     policy: InspectionPolicy
     refused: list[Finding] = field(default_factory=list)

@@ -44,7 +44,7 @@ def _rules() -> Iterator[SecretRule]:
 
 
 RULES: Final = tuple(_rules())
-"""The pattern."""
+"""All forms of credentials that are recognized."""
 
 
 def find_secrets(path: str, content: bytes) -> Iterator[Finding]:

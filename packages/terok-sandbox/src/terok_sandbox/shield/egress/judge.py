@@ -181,6 +181,7 @@ class HostUsage:
 
     def count_bytes(self, host: str, count: int, *, up: bool) -> bool:
         """Count bytes; return whether the budget still holds."""
+        # Forgetting a host would give it a new budget.
         if host not in self._bytes and len(self._bytes) >= self._most:
             return False
         sent, received = self._bytes.get(host, (0, 0))

@@ -140,6 +140,7 @@ class EgressProxy:
                     while await reader.read(_CHUNK):
                         pass
             self._lingering -= 1
+        # A peer that does not read would keep the closed transport, and its buffer, for ever.
         transport = writer.transport
         writer.close()
         asyncio.get_running_loop().call_later(1.0, transport.abort)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from terok_sandbox.shield.policy.engine import Decision, Grant, Policy
-from terok_sandbox.shield.policy.grammar import Rule, Service, parse_policy_line, parse_tier
+from terok_sandbox.shield.policy.grammar import PolicyRule, Service, parse_policy_line, parse_tier
 
-__all__ = ["Decision", "Grant", "Policy", "Rule", "Service", "parse_policy_line", "parse_tier"]
+__all__ = ["Decision", "Grant", "Policy", "PolicyRule", "Service", "parse_policy_line", "parse_tier"]

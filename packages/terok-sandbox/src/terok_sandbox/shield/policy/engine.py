@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from terok_sandbox.shield.errors import SpellingError
 from terok_sandbox.shield.policy.addresses import Address, floor_reason, is_private, judged_as, parse_address
-from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, TIERS, Rule, Service, Tier, parse_tier
+from terok_sandbox.shield.policy.grammar import LAUNCH_TIERS, TIERS, PolicyRule, Service, Tier, parse_tier
 from terok_sandbox.shield.policy.names import check_name, is_floor_name, parents
 from terok_sandbox.sidecar import PolicyTiers
 
@@ -53,16 +53,16 @@ class Grant:
     """A service that one rule opens for a name."""
 
     service: Service
-    rule: Rule
+    rule: PolicyRule
 
 
 class _TierIndex:
     """The rules of one tier by exact name, wildcard base and network: fast with many thousand lines."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._names: dict[str, list[Rule]] = defaultdict(list)
-        self._wildcards: dict[str, list[Rule]] = defaultdict(list)
-        self._networks: dict[tuple[int, int], dict[int, list[Rule]]] = defaultdict(lambda: defaultdict(list))
+    def __init__(self, rules: Iterable[PolicyRule]) -> None:
+        self._names: dict[str, list[PolicyRule]] = defaultdict(list)
+        self._wildcards: dict[str, list[PolicyRule]] = defaultdict(list)
+        self._networks: dict[tuple[int, int], dict[int, list[PolicyRule]]] = defaultdict(lambda: defaultdict(list))
         for rule in rules:
             if rule.network is not None:
                 key = (rule.network.version, rule.network.prefixlen)
@@ -70,22 +70,22 @@ class _TierIndex:
             elif rule.name is not None:
                 (self._wildcards if rule.wildcard else self._names)[rule.name].append(rule)
 
-    def for_name(self, name: str) -> list[Rule]:
+    def for_name(self, name: str) -> list[PolicyRule]:
         """Return the rules for `name`, the most specific first."""
-        found = list(self._names.get(name, ()))
+        rules = list(self._names.get(name, ()))
         if self._wildcards:
             for parent in parents(name):
-                found += self._wildcards.get(parent, ())
-        return found
+                rules += self._wildcards.get(parent, ())
+        return rules
 
-    def for_address(self, address: Address) -> list[Rule]:
+    def for_address(self, address: Address) -> list[PolicyRule]:
         """Return the rules whose network holds `address`."""
         number, bits = int(address), address.max_prefixlen
-        found: list[Rule] = []
+        rules: list[PolicyRule] = []
         for (version, length), networks in self._networks.items():
             if version == address.version:
-                found += networks.get(number >> (bits - length) << (bits - length), ())
-        return found
+                rules += networks.get(number >> (bits - length) << (bits - length), ())
+        return rules
 
 
 class Policy:
@@ -93,7 +93,7 @@ class Policy:
 
     __slots__ = ("_tiers", "rules")
 
-    def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
+    def __init__(self, rules: tuple[PolicyRule, ...] = ()) -> None:
         self.rules = rules
         self._tiers = _index(rules, TIERS)
 
@@ -102,7 +102,7 @@ class Policy:
         """Parse raw lines; raises `PolicyError` for one bad line, and then there is no policy at all."""
         return cls(tuple(rule for tier in LAUNCH_TIERS for rule in parse_tier(getattr(tiers, tier), tier)))
 
-    def with_live(self, rules: Sequence[Rule]) -> Policy:
+    def with_live(self, rules: Sequence[PolicyRule]) -> Policy:
         """Return this policy with `rules` as its live tiers; the other tiers' indexes are shared, not built again."""
         other = Policy()
         other.rules = (*(rule for rule in self.rules if rule.tier in LAUNCH_TIERS), *rules)
@@ -149,7 +149,7 @@ class Policy:
                 return _by_rule(rule)
         return _default(matching, now)
 
-    def matching(self, host: str) -> list[Rule]:
+    def matching(self, host: str) -> list[PolicyRule]:
         """Return every rule about a name or address, strongest tier first, whatever its ports and expiry."""
         try:
             return self._matching_address(parse_address(host))
@@ -164,7 +164,7 @@ class Policy:
         now = now or datetime.now(UTC)
         if _refused_name(name):
             return ()
-        found: dict[Service, Grant] = {}
+        grants: dict[Service, Grant] = {}
         denied: list[Service] = []
         live = [rule for rule in self._matching_name(name) if rule.live(now)]
         for tier in TIERS:
@@ -173,8 +173,8 @@ class Policy:
             for rule in rules:
                 for service in rule.services if rule.allow else ():
                     if not any(service.overlaps(other) for other in denied):
-                        found.setdefault(service, Grant(service, rule))
-        return tuple(found.values())
+                        grants.setdefault(service, Grant(service, rule))
+        return tuple(grants.values())
 
     def judge_answer(self, grant: Grant, address: Address, *, now: datetime | None = None) -> Decision:
         """Judge an address that a granted name resolved to: whether it may be dialled on the granted service."""
@@ -183,6 +183,7 @@ class Policy:
             return Decision("deny", reason, "floor")
         live = [rule for rule in self._matching_address(address) if rule.live(now)]
         overlapping = [rule for rule in live if any(grant.service.overlaps(own) for own in rule.services)]
+        # A person's denial beats every opening, overrides included.
         if denied := next((rule for rule in overlapping if rule.tier == "live_deny"), None):
             return _by_rule(denied)
         if grant.rule.tier == "override":
@@ -205,11 +206,12 @@ class Policy:
                 return replace(decision, reason=f"an alias of {name}: {decision.reason}")
         return None
 
-    def _matching_name(self, name: str) -> list[Rule]:
+    def _matching_name(self, name: str) -> list[PolicyRule]:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
-    def _matching_address(self, address: Address) -> list[Rule]:
+    def _matching_address(self, address: Address) -> list[PolicyRule]:
         """Return the rules for `address` and for the IPv4 address inside, strongest tier first."""
+        # A rule for an IPv4 address must hold for its NAT64 form, by which IPv6-only hosts reach it.
         forms = dict.fromkeys((address, judged_as(address)))
         return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
 
@@ -217,7 +219,7 @@ class Policy:
 _RESOLVER: Final = Decision("deny", "another resolver: only an override opens it", "resolver")
 
 
-def _index(rules: Sequence[Rule], tiers: Iterable[Tier]) -> dict[Tier, _TierIndex]:
+def _index(rules: Sequence[PolicyRule], tiers: Iterable[Tier]) -> dict[Tier, _TierIndex]:
     return {tier: _TierIndex([rule for rule in rules if rule.tier == tier]) for tier in tiers}
 
 
@@ -231,19 +233,19 @@ def _refused_name(name: str) -> Decision | None:
     return None
 
 
-def _covers(rule: Rule, protocol: str, port: int) -> bool:
+def _covers(rule: PolicyRule, protocol: str, port: int) -> bool:
     return any(service.covers(protocol, port) for service in rule.services)
 
 
-def _strongest(rules: Iterable[Rule]) -> Rule | None:
+def _strongest(rules: Iterable[PolicyRule]) -> PolicyRule | None:
     return min(rules, key=lambda rule: rule.allow, default=None)
 
 
-def _by_rule(rule: Rule) -> Decision:
+def _by_rule(rule: PolicyRule) -> Decision:
     return Decision("allow" if rule.allow else "deny", rule.reason or f"{rule.tier} rule", rule.tier, rule.line)
 
 
-def _default(matching: Sequence[Rule], now: datetime) -> Decision:
+def _default(matching: Sequence[PolicyRule], now: datetime) -> Decision:
     """Deny because nothing opens it, and say what nearly did."""
     allows = [rule for rule in matching if rule.allow]
     if expired := next((rule for rule in allows if not rule.live(now)), None):

@@ -73,7 +73,7 @@ WEB: Final = (Service("tcp", 443), Service("tcp", 80))
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PolicyRule:
     """One line. Either `name` or `network` is set; `wildcard` says that `name` stands for all below it.
 
     `opaque` (`%tls=off`) lets the egress proxy of an airlock carry what is not TLS, such as SSH.
@@ -95,7 +95,7 @@ class Rule:
         return self.expires is None or now < self.expires
 
 
-def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -> tuple[Rule, ...]:
+def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -> tuple[PolicyRule, ...]:
     """Parse the lines of one tier; raises `PolicyError` that names `source` (default: the tier) and the line."""
     if isinstance(lines, str) or not hasattr(lines, "__len__"):
         raise PolicyError(f"{source or tier}: not a list of lines", hint=_GRAMMAR_HINT)
@@ -107,7 +107,7 @@ def parse_tier(lines: Sequence[str], tier: Tier, *, source: str | None = None) -
 
 def parse_policy_line(
     line: str, *, tier: Tier = "project_allow", source: str | None = None, number: int = 1
-) -> Rule | None:
+) -> PolicyRule | None:
     """Parse one line; `None` for a blank line or a comment. Raises `PolicyError` naming source and line."""
     with located(source or tier, number):
         return _parse(line, tier)
@@ -122,7 +122,7 @@ def located(source: str, number: int) -> Iterator[None]:
         raise type(error)(f"{source}:{number}: {error.message}", hint=error.hint) from None
 
 
-def _parse(line: str, tier: Tier) -> Rule | None:
+def _parse(line: str, tier: Tier) -> PolicyRule | None:
     if not isinstance(line, str):
         raise PolicyError("not a line of text", hint=_GRAMMAR_HINT)
     if len(line) > MAX_LINE:
@@ -182,7 +182,8 @@ def _expires(text: str) -> datetime:
         ) from None
 
 
-def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime | None, line: str) -> Rule:
+def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime | None, line: str) -> PolicyRule:
+    # Said here because the patterns below would blame the address or the protocol.
     if ":" in spelled and "-" in spelled.rpartition(":")[2]:
         raise PolicyError(f"{spelled[:80]!r} has a range of ports", hint="write one line for each port, or :* for all")
     bracketed = spelled.startswith("[")
@@ -200,14 +201,15 @@ def _rule(allow: bool, tier: Tier, spelled: str, reason: str, expires: datetime 
         network = parse_network(target)
         if bracketed and not isinstance(network, IPv6Network):
             raise PolicyError(f"only IPv6 stands in brackets, not {target!r}", hint=_GRAMMAR_HINT)
-        return Rule(allow, tier, None, False, network, services, reason, expires, line)
+        return PolicyRule(allow, tier, None, False, network, services, reason, expires, line)
+    # `*.com` would open a whole registry: nobody means it.
     wildcard = target.startswith("*.")
     name = check_name(target[2:] if wildcard else target)
     if wildcard and "." not in name:
         raise PolicyError(
             f"{target!r} would match a whole top-level domain", hint="name at least a domain, like *.example.com"
         )
-    return Rule(allow, tier, name, wildcard, None, services, reason, expires, line)
+    return PolicyRule(allow, tier, name, wildcard, None, services, reason, expires, line)
 
 
 def _services(allow: bool, port: str | None, protocol: str | None) -> tuple[Service, ...]:
@@ -227,7 +229,7 @@ def _services(allow: bool, port: str | None, protocol: str | None) -> tuple[Serv
     return tuple(Service(each, number) for each in protocols)
 
 
-def _check_tier(rule: Rule) -> None:
+def _check_tier(rule: PolicyRule) -> None:
     if rule.tier == "override":
         if not rule.allow:
             raise PolicyError("an override only opens", hint="put - rules into another tier")

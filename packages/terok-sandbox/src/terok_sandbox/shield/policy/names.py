@@ -70,8 +70,8 @@ def is_floor_name(name: str) -> bool:
 
 def parents(name: str) -> list[str]:
     """Return the domains above `name`, nearest first: `a.b.c` has `b.c` and `c`."""
-    found = []
+    domains = []
     while "." in name:
         name = name.partition(".")[2]
-        found.append(name)
-    return found
+        domains.append(name)
+    return domains

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from terok_sandbox.shield.policy.addresses import Address
-from terok_sandbox.shield.policy.grammar import Rule, Service
+from terok_sandbox.shield.policy.grammar import PolicyRule, Service
 from terok_sandbox.shield.ruleset import layout
 from terok_sandbox.shield.ruleset.render import host_elements, stage_elements
 from terok_sandbox.values.posture import Posture
@@ -87,7 +87,7 @@ def forget_command() -> str:
     return "; ".join(f"flush set {layout.TABLE} {name}" for name in names)
 
 
-def verdict_command(rules: Iterable[Rule], now: datetime) -> str:
+def verdict_command(rules: Iterable[PolicyRule], now: datetime) -> str:
     """Return the command that makes the live sets hold `rules` (tiers `live_deny` and `live_allow`)."""
     commands = []
     for stage in layout.LIVE_STAGES:

@@ -72,18 +72,18 @@ def families(name: str) -> tuple[str, str]:
 
 def sets(stages: Collection[str]) -> dict[str, SetShape]:
     """Return every set of the table when `stages` of the policy have elements."""
-    found: dict[str, SetShape] = {}
+    shapes: dict[str, SetShape] = {}
     for version, key in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
-        found[f"floor{version}"] = SetShape((key,), frozenset({"interval"}))
-        found[f"private{version}"] = SetShape((key,), frozenset({"interval"}))
-        found[f"host{version}"] = SetShape((key,), frozenset({"interval"}))
+        shapes[f"floor{version}"] = SetShape((key,), frozenset({"interval"}))
+        shapes[f"private{version}"] = SetShape((key,), frozenset({"interval"}))
+        shapes[f"host{version}"] = SetShape((key,), frozenset({"interval"}))
         for name in ("learned_override", "learned"):
-            found |= _service_sets(name, version, key, frozenset({"timeout"}), MAX_LEARNED)
-        found |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_CUT)
+            shapes |= _service_sets(name, version, key, frozenset({"timeout"}), MAX_LEARNED)
+        shapes |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_CUT)
         for name in (*STAGES, *LIVE_STAGES):
             if name in stages or name in LIVE_STAGES:
-                found |= _service_sets(name, version, key, frozenset({"interval", "timeout"}), None)
-    return found
+                shapes |= _service_sets(name, version, key, frozenset({"interval", "timeout"}), None)
+    return shapes
 
 
 def _service_sets(name: str, version: str, key: str, flags: frozenset[str], size: int | None) -> dict[str, SetShape]:
@@ -148,8 +148,10 @@ def _by_service(name: str, verdict: str) -> list[RuleShape]:
     rules = []
     for ip, version in (("ip", "4"), ("ip6", "6")):
         for suffix, port in (("", " . th dport"), ("_any", "")):
-            one = f"{name}{suffix}{version}"
-            rules.append(RuleShape(f"{ip} daddr . meta l4proto{port} @{one} {verdict}", (f"@{one}",), verdict))
+            set_name = f"{name}{suffix}{version}"
+            rules.append(
+                RuleShape(f"{ip} daddr . meta l4proto{port} @{set_name} {verdict}", (f"@{set_name}",), verdict)
+            )
     return rules
 
 
@@ -176,8 +178,8 @@ def _replies(name: str) -> list[RuleShape]:
     rules = []
     for ip, version in (("ip", "4"), ("ip6", "6")):
         for suffix, port in (("", " . th sport"), ("_any", "")):
-            one = f"{name}{suffix}{version}"
-            rules.append(RuleShape(f"{ip} saddr . meta l4proto{port} @{one} drop", (f"@{one}",), "drop"))
+            set_name = f"{name}{suffix}{version}"
+            rules.append(RuleShape(f"{ip} saddr . meta l4proto{port} @{set_name} drop", (f"@{set_name}",), "drop"))
     return rules
 
 

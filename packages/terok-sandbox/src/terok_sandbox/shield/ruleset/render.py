@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import Any, Final
 
 from terok_sandbox.shield.errors import PolicyError
-from terok_sandbox.shield.policy import Policy, Rule
+from terok_sandbox.shield.policy import Policy, PolicyRule
 from terok_sandbox.shield.policy.addresses import (
     FLOOR4,
     FLOOR6,
@@ -105,8 +105,8 @@ def _set_body(shape: layout.SetShape, elements: list[str]) -> list[str]:
     return body
 
 
-def _stages(policy: Policy, now: datetime) -> dict[str, list[Rule]]:
-    found: dict[str, list[Rule]] = defaultdict(list)
+def _stages(policy: Policy, now: datetime) -> dict[str, list[PolicyRule]]:
+    found: dict[str, list[PolicyRule]] = defaultdict(list)
     for rule in policy.rules:
         if rule.network is not None and rule.live(now):
             whole = rule.tier in layout.STAGES[:2] or rule.tier in layout.LIVE_STAGES
@@ -115,11 +115,11 @@ def _stages(policy: Policy, now: datetime) -> dict[str, list[Rule]]:
     return {stage: found[stage] for stage in (*layout.STAGES, *layout.LIVE_STAGES) if stage in found}
 
 
-def _split(rule: Rule) -> str:
+def _split(rule: PolicyRule) -> str:
     return f"{rule.tier.removesuffix('_allow')}_{'allow' if rule.allow else 'deny'}"
 
 
-def stage_elements(stage: str, rules: list[Rule], now: datetime) -> Elements:
+def stage_elements(stage: str, rules: list[PolicyRule], now: datetime) -> Elements:
     """Return disjoint elements: the kernel refuses a set whose intervals overlap."""
     spans: dict[tuple[str, int, str], list[tuple[Network, Expiry]]] = defaultdict(list)
     for rule in rules:
@@ -156,6 +156,7 @@ def _disjoint(networks: list[tuple[Network, Expiry]]) -> list[tuple[Network, Exp
         groups[expiry].append(network)
     kept: list[tuple[Any, Expiry]] = []
     forever = datetime.max.replace(tzinfo=UTC)
+    # The kernel refuses overlapping intervals, so the longest-lived networks are cut out of the others.
     for expiry in sorted(groups, key=lambda one: one or forever, reverse=True):
         longer = list(kept)
         for network in collapse_addresses(groups[expiry]):

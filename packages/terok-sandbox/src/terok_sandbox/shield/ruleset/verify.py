@@ -37,6 +37,7 @@ def verify(
     if "dormant" in _listed(tables[0].get("flags")):
         raise _mismatch("the table is dormant")
     found_sets = {str(value.get("name")): value for kind, value in objects if kind in {"set", "map"}}
+    # The listing itself says which stages the policy has: only those have sets.
     stages = {stage for stage in layout.STAGES if f"{stage}4" in found_sets}
     _verify_sets(found_sets, layout.sets(stages))
     _verify_chains(objects, layout.chains(stages, posture))
@@ -130,8 +131,8 @@ def _left(left: object) -> str:
     return f"{kind}.{value.get('key')}" if isinstance(value, dict) else str(kind)
 
 
-def _covered(one: Mapping[str, Any]) -> set[Network]:
-    return _plain(text for element in _listed(one.get("elem")) for text in _element(element))
+def _covered(shape: Mapping[str, Any]) -> set[Network]:
+    return _plain(text for element in _listed(shape.get("elem")) for text in _element(element))
 
 
 def _plain(elements: Any) -> set[Network]:

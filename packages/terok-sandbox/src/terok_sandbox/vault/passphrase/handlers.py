@@ -1,4 +1,4 @@
-"""The handlers of `vault passphrase`."""
+"""Handlers of the `vault passphrase` verbs."""
 
 from __future__ import annotations
 

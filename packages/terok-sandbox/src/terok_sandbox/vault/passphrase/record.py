@@ -1,4 +1,4 @@
-"""Facts about the passphrase: its durable tier, whether it was written down, a lock."""
+"""The passphrase record: its durable tier, whether it was written down, and whether it is locked or changing."""
 
 from __future__ import annotations
 

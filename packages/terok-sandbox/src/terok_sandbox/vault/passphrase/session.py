@@ -17,8 +17,7 @@ from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 from terok_sandbox.vault.connection import opens
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import read_record
-from terok_sandbox.vault.passphrase.tiers import tier_named
-from terok_sandbox.vault.secret_file import MAX_BYTES, leave_no_core, one_line, read_secret_file
+from terok_sandbox.vault.passphrase.tiers import MAX_BYTES, leave_no_core, one_line, read_secret_file, tier_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
 
 
 def try_passphrases(cfg: SandboxConfig, use: Callable[[Resolved], T], *, interactive: bool) -> T:
-    """Return what `use` makes of the first passphrase for which it does not raise WrongPassphrase."""
+    """Return the result of `use` for the first passphrase with which it does not raise WrongPassphrase."""
     wrong = []
     for found in _kept(cfg):
         try:
@@ -137,7 +136,7 @@ def provision_lock(cfg: SandboxConfig) -> FileLock:
 
 
 def passphrase_from_command(command: tuple[str, ...]) -> str:
-    """Return what the configured command prints; VaultError if it fails."""
+    """Return the passphrase that the configured command prints; VaultError if the command fails."""
     from terok_util import process
 
     try:

@@ -11,16 +11,65 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from terok_util import TerokError, process, write_sensitive_file
+from terok_util import ExposedFile, TerokError, process, read_private, write_sensitive_file
 
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.secret_file import read_secret_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.passphrase.record import TierName
+
+MAX_BYTES: Final = 4096
+_UNLOCK_HINT = "run `terok-sandbox vault unlock`"
+# The file may hold the only copy of the passphrase: no hint says to remove it.
+_CLOSE = "run `chmod 600 {path}`; if somebody may have read it, `terok-sandbox vault passphrase change` as well"
+_KEEP = f"move it to a safe place, it may hold the only copy of the passphrase, then {_UNLOCK_HINT}"
+
+
+def read_secret_file(path: Path, what: str) -> str | None:
+    """Return the line in the file at `path`, None if there is no file; `what` names it in errors.
+
+    Raises:
+        VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
+
+    """
+    leave_no_core()
+    try:
+        data = read_private(path, MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except ExposedFile as error:
+        raise _distrusted(path, what, error, _CLOSE.format(path=path)) from error
+    except OSError as error:
+        raise _distrusted(path, what, error) from error
+    return one_line(data, f"{what} {path}")
+
+
+def leave_no_core() -> None:
+    """Make this process one that leaves no core file: from now on it has secrets in its memory."""
+    from terok_sandbox.hygiene import not_dumpable
+
+    not_dumpable()
+
+
+def one_line(data: bytes, source: str) -> str:
+    """Return `data` as one line of text without its end; VaultError, naming `source`, for anything else."""
+    if len(data) > MAX_BYTES:
+        raise VaultError(f"{source} gave more than {MAX_BYTES} bytes", hint=_UNLOCK_HINT)
+    try:
+        text = data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise VaultError(f"{source} did not give text", hint=_UNLOCK_HINT) from None
+    if not text or "\n" in text:
+        raise VaultError(f"{source} did not give one line with a passphrase", hint=_UNLOCK_HINT)
+    return text
+
+
+def _distrusted(path: Path, what: str, error: OSError, hint: str = _KEEP) -> VaultError:
+    return VaultError(f"{what} {path} is not trusted: {error.strerror}", hint=hint)
+
 
 KEYRING_SECONDS: Final = 3.0
 SEAL_SECONDS: Final = 20.0
@@ -46,8 +95,19 @@ class Tier(Protocol):
         """Forget a value; harmless if there is none."""
 
 
-class FileTier:
-    """An owner-only file beside the database.
+class _InFiles:
+    """The two values of a tier in a file each, beside the database."""
+
+    def __init__(self, current: Path, coming: str) -> None:
+        self._files = {False: current, True: current.with_suffix(coming)}
+
+    def clear(self, *, coming: bool = False) -> None:
+        """Forget a value."""
+        self._files[coming].unlink(missing_ok=True)
+
+
+class FileTier(_InFiles):
+    """An owner-only file.
 
     Protects against other users, and backups that leave it out; not against whoever acts as this account.
     """
@@ -55,7 +115,7 @@ class FileTier:
     name: TierName = "file"
 
     def __init__(self, cfg: SandboxConfig) -> None:
-        self._path = cfg.vault_dir / "passphrase"
+        super().__init__(cfg.vault_dir / "passphrase", ".coming")
 
     def available(self) -> bool:
         """Tell whether this machine offers the tier."""
@@ -63,27 +123,20 @@ class FileTier:
 
     def read(self, *, coming: bool = False) -> str | None:
         """Return the value, None if there is none."""
-        return read_secret_file(self._at(coming), "the passphrase file")
+        return read_secret_file(self._files[coming], "the passphrase file")
 
     def write(self, passphrase: str, *, coming: bool = False) -> None:
         """Keep a value."""
-        _write(self._at(coming), passphrase + "\n")
-
-    def clear(self, *, coming: bool = False) -> None:
-        """Forget a value."""
-        self._at(coming).unlink(missing_ok=True)
-
-    def _at(self, coming: bool) -> Path:
-        return self._path.with_suffix(".coming") if coming else self._path
+        _write(self._files[coming], passphrase + "\n")
 
 
-class SystemdCredsTier:
+class SystemdCredsTier(_InFiles):
     """A credential sealed by systemd to this host, its TPM, or both; cannot be opened elsewhere."""
 
     name: TierName = "systemd-creds"
 
     def __init__(self, cfg: SandboxConfig, key: str = "auto") -> None:
-        self._path = cfg.vault_dir / "passphrase.cred"
+        super().__init__(cfg.vault_dir / "passphrase.cred", ".cred-coming")
         self._key = key
 
     def available(self) -> bool:
@@ -100,7 +153,7 @@ class SystemdCredsTier:
 
     def read(self, *, coming: bool = False) -> str | None:
         """Return the value, None if there is none."""
-        path = self._at(coming)
+        path = self._files[coming]
         try:
             sealed = path.read_bytes()
         except FileNotFoundError:
@@ -115,16 +168,9 @@ class SystemdCredsTier:
     def write(self, passphrase: str, *, coming: bool = False) -> None:
         """Keep a value."""
         try:
-            _write(self._at(coming), self._creds("encrypt", passphrase.encode()).decode("ascii"))
+            _write(self._files[coming], self._creds("encrypt", passphrase.encode()).decode("ascii"))
         except TerokError as error:
             raise VaultError("systemd-creds could not seal the passphrase", hint=_OTHER_TIER) from error
-
-    def clear(self, *, coming: bool = False) -> None:
-        """Forget a value."""
-        self._at(coming).unlink(missing_ok=True)
-
-    def _at(self, coming: bool) -> Path:
-        return self._path.with_suffix(".cred-coming") if coming else self._path
 
     def _creds(self, verb: str, data: bytes) -> bytes:
         argv = ["systemd-creds", verb, *((f"--with-key={self._key}",) if verb == "encrypt" else ())]

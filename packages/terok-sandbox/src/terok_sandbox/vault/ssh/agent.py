@@ -1,10 +1,18 @@
-"""An SSH agent that lists and signs with a scope's keys; every signature is recorded before it is given."""
+"""SSH agents that list and sign with the keys of one scope: for a container, and for git on the host.
+
+Connections, messages and waiting are bounded; every signature for a container is recorded before it is given.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Protocol
+import socket
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from terok_util.door import Door, streams
 
@@ -13,15 +21,15 @@ from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh import agent_protocol
 from terok_sandbox.vault.ssh.agent_protocol import FAILURE, MAX_MESSAGE, ListKeys, Sign
-from terok_sandbox.vault.ssh.store import KeyRow, SSHManager
+from terok_sandbox.vault.ssh.store import SSHManager
+from terok_sandbox.vault.unlock import open_vault
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Iterator
 
     from terok_util.door import Seat
 
+    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.vault.access import VaultAccess
 
 _log = logging.getLogger(__name__)
@@ -30,21 +38,16 @@ MAX_CONNECTIONS: Final = 32
 IDLE_SECONDS: Final = 600.0
 
 
-class KeyRing(Protocol):
-    """The keys one agent may use, asked anew for each message."""
-
-    async def keys(self) -> list[KeyRow]:
-        """Return the keys, default first."""
-
-    async def private_der(self, public_blob: bytes) -> bytes | None:
-        """Return the private half of one of them."""
-
-
 class SshAgent:
-    """Serves connections. `record` is told the fingerprint before a signature is given, and may raise AuditError."""
+    """Serves connections with the keys of one scope.
 
-    def __init__(self, ring: KeyRing, record: Callable[[str], None]) -> None:
-        self._ring = ring
+    `opened` is called for each message and returns the keys of the open vault; it may raise VaultError. `record` is
+    told the fingerprint before a signature is given, and may raise AuditError.
+    """
+
+    def __init__(self, opened: Callable[[], Awaitable[SSHManager]], scope: str, record: Callable[[str], None]) -> None:
+        self._opened = opened
+        self._scope = scope
         self._record = record
 
     async def enter(self, connection: socket.socket, seat: Seat) -> None:
@@ -69,7 +72,7 @@ class SshAgent:
         request = agent_protocol.parse_request(message)
         try:
             if isinstance(request, ListKeys):
-                keys = await self._ring.keys()
+                keys = (await self._opened()).of_scope(self._scope)
                 return agent_protocol.identities_answer([(key.public_blob, key.comment) for key in keys])
             if isinstance(request, Sign):
                 return await self._sign(request)
@@ -80,7 +83,7 @@ class SshAgent:
     async def _sign(self, request: Sign) -> bytes:
         from terok_sandbox.vault.ssh.keys import fingerprint, sign
 
-        der = await self._ring.private_der(request.blob)
+        der = (await self._opened()).private_der(self._scope, request.blob)
         if der is None:
             _log.warning("ssh agent: a key was asked for that this scope does not have")
             return FAILURE
@@ -92,35 +95,14 @@ class SshAgent:
         return FAILURE if signature is None else agent_protocol.sign_answer(signature)
 
 
-class AccessRing:
-    """The keys of one scope through the broker's view of the vault."""
-
-    def __init__(self, access: VaultAccess, scope: str) -> None:
-        self._access = access
-        self._scope = scope
-
-    async def keys(self) -> list[KeyRow]:
-        """Return the scope's keys, default first."""
-        return (await self._opened()).of_scope(self._scope)
-
-    async def private_der(self, public_blob: bytes) -> bytes | None:
-        """Return the private half of a key of the scope."""
-        return (await self._opened()).private_der(self._scope, public_blob)
-
-    async def _opened(self) -> SSHManager:
-        refusal = await self._access.ready()
-        if refusal is not None and refusal.reason != "routes_unusable":  # signing needs no routes
-            raise VaultError(refusal.message, hint=refusal.hint)
-        return SSHManager(self._access.database())
-
-
 class ContainerAgent:
     """Listens for one container and records each use of a key in its credential audit."""
 
     def __init__(self, access: VaultAccess, scope: str, container: str, audit_path: Path) -> None:
         self._audit = AuditLog(audit_path, container=container, durable=True)
+        self._access = access
         self._scope = scope
-        self._agent = SshAgent(AccessRing(access, scope), self._record)
+        self._agent = SshAgent(self._opened, scope, self._record)
         self._door = Door("ssh-agent", MAX_CONNECTIONS)
 
     def start(self, listener: socket.socket) -> None:
@@ -134,3 +116,67 @@ class ContainerAgent:
 
     def _record(self, fingerprint: str) -> None:
         self._audit.append("ssh-sign", provider="ssh", scope=self._scope, key=fingerprint, verdict="released")
+
+    async def _opened(self) -> SSHManager:
+        refusal = await self._access.ready()
+        if refusal is not None and refusal.reason != "routes_unusable":  # signing needs no routes
+            raise VaultError(refusal.message, hint=refusal.hint)
+        return SSHManager(self._access.database())
+
+
+START_SECONDS: Final = 10.0
+
+
+@contextmanager
+def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
+    """Serve the keys of `scope` while the block runs; the value is for SSH_AUTH_SOCK.
+
+    Raises:
+        VaultError: the vault does not open or has no key of the scope, or the socket cannot be made.
+
+    """
+    with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
+        keys = SSHManager(database)
+        if not keys.of_scope(scope):
+            hint = f"make one with `terok-sandbox ssh add {scope}`"
+            raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
+        path = Path(directory) / "agent.sock"
+        loop = asyncio.new_event_loop()
+        started, stop = threading.Event(), asyncio.Event()
+
+        async def opened() -> SSHManager:
+            return keys
+
+        agent = SshAgent(opened, scope, lambda _: None)
+
+        async def serve() -> None:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                path.chmod(0o600)
+                listener.listen()
+                door = Door("ssh-agent", MAX_CONNECTIONS)
+                door.open(listener, agent.enter)
+                started.set()
+                await stop.wait()
+                await door.close_connections()
+
+        thread = threading.Thread(target=lambda: _run(loop, serve()), name="ssh-agent", daemon=True)
+        thread.start()
+        if not started.wait(START_SECONDS):
+            raise VaultError(f"the SSH agent could not listen on {path}")
+        try:
+            yield path
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(START_SECONDS)
+
+
+def _run(loop: asyncio.AbstractEventLoop, main: object) -> None:
+    try:
+        loop.run_until_complete(main)  # type: ignore[arg-type]
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()

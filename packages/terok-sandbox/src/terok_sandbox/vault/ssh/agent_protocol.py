@@ -40,7 +40,7 @@ class Sign:
 
 
 def parse_request(message: bytes) -> ListKeys | Sign | None:
-    """Return what a message (without its length) asks for; None for everything that is not served or malformed."""
+    """Parse a message without its length; None for a malformed one or one that is not served."""
     if message == bytes([_REQUEST_IDENTITIES]):
         return ListKeys()
     if not message or message[0] != _SIGN_REQUEST:

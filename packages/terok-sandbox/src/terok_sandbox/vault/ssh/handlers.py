@@ -1,4 +1,4 @@
-"""The handlers of `ssh`."""
+"""Handlers of the `ssh` verbs."""
 
 from __future__ import annotations
 

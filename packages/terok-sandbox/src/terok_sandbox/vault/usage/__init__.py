@@ -1,1 +1,1 @@
-"""Usage of providers: read from the answers, priced, recorded, and limited."""
+"""Usage of providers by containers: read from the answers, priced, written down, and limited."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Totals:
-    """Usage; `cost` in billionths of a USD."""
+    """Sums of usage; `cost` in billionths of a USD."""
 
     requests: int = 0
     tokens: int = 0
@@ -87,7 +87,7 @@ def project_dir(base: Path, scope: str) -> Path:
 
 
 class _Book:
-    """The totals of one file: of all tasks, of one of them, and of open requests."""
+    """Sums of one journal file: of all tasks, of one of them, and of requests still open."""
 
     def __init__(self, task: str) -> None:
         self.task = task
@@ -263,7 +263,7 @@ def number_of(row: dict[str, Any], key: str) -> Number | None:
 
 
 def totals_of(row: dict[str, Any]) -> Totals:
-    """Return what one row adds. A request counts with the row that opens it."""
+    """Return the usage that one row adds. A request counts with the row that opens it."""
     requests = _number(row, "requests") if "requests" in row else int("settles" not in row)
     tokens = sum(_number(row, key) for key in TOKENS)
     return Totals(requests, tokens, _number(row, "sent") + _number(row, "received"), _number(row, "cost_nano"))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from terok_sandbox.sidecar import UsageWiring
     from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.counts import Usage
+    from terok_sandbox.vault.usage.answers import Usage
     from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class UsageMeter:
     def admit(
         self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
     ) -> VaultRefusal | None:
-        """Return why the request may not go out, in the vendor's error form, or None."""
+        """Return the refusal of a request in the vendor's error form, or None."""
         if not self._limited:
             return None
         if self._costs and self._broken:
@@ -103,7 +103,7 @@ class UsageMeter:
         return self._crowded(route, Totals()) if is_inference(method, path) else None
 
     def overrun(self, route: Route) -> VaultRefusal | None:
-        """Return why what is under way must end: a limit of bytes or time is passed."""
+        """Return the refusal that ends requests under way when a limit of bytes or time is passed, or None."""
         if not self._limited:
             return None
         try:
@@ -163,7 +163,7 @@ class UsageMeter:
         return Observation(self, route, method, path)
 
     def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
-        """Return whose limits there are, what is used, and what is under way may use."""
+        """Return for task and project their limits, their usage, and the most that requests under way may add."""
         used = (self._journal.task_totals, self._journal.project_totals)
         pending = (self._journal.task_pending, self._journal.project_pending)
         return [(whose, limits, used[at], pending[at]) for at, (whose, limits) in enumerate(self._limits)]

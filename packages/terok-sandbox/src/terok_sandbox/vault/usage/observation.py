@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from terok_sandbox.vault.usage.answer_reader import AnswerReader
-from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.answers import AnswerReader, Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
 from terok_sandbox.vault.usage.request_estimate import (
     MAX_BODY,
@@ -21,6 +20,25 @@ if TYPE_CHECKING:
 
     from terok_sandbox.vault.refusal import VaultRefusal
     from terok_sandbox.vault.routes import Route
+
+
+TOKENS_PER_SECOND: Final = 500
+"""Upper bound of a model's hidden reasoning while its answer is under way."""
+NEVER_LEFT: Final = frozenset(
+    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
+     "upstream_proxy"}
+)  # fmt: skip
+"""Outcomes with which no provider has got the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRequest:
+    """A request that was written down before it left: its number there, what it asked for, and when that was."""
+
+    number: int
+    asked: RequestEstimate
+    usage: Usage
+    at: float
 
 
 class Account(Protocol):
@@ -45,25 +63,6 @@ class Account(Protocol):
         self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
     ) -> None:
         """Write down what was used."""
-
-
-TOKENS_PER_SECOND: Final = 500
-"""The most tokens of hidden reasoning while an answer is under way."""
-NEVER_LEFT: Final = frozenset(
-    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
-     "upstream_proxy"}
-)  # fmt: skip
-"""Outcomes with which no provider has got the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRequest:
-    """A request that was written down before it left: its number there, what it asked for, and when that was."""
-
-    number: int
-    asked: RequestEstimate
-    usage: Usage
-    at: float
 
 
 class Observation:
@@ -175,7 +174,7 @@ class Observation:
         return said is None or not said.tokens or not said.final
 
     def _assumed(self, said: Usage | None, outcome: str) -> Usage:
-        """Return what an answer is taken to have used that was begun, or of which nothing was seen."""
+        """Return the assumed usage of an answer that broke off, or of which nothing was seen."""
         opened = self._opened[0] if self._opened else None
         spoken = 0 if self._reader is None else self._reader.spoken
         most = opened.usage if opened is not None else Usage(self._model, output=spoken)

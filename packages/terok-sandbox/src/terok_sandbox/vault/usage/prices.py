@@ -1,4 +1,4 @@
-"""Prices of tokens: a table by model from a package (tools/prices.py), overridden by the user's own."""
+"""Prices of tokens: a table by model taken from a package (tools/prices.py), overridden by the user's own prices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from terok_sandbox.vault.errors import VaultError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from terok_sandbox.vault.usage.counts import Usage
+    from terok_sandbox.vault.usage.answers import Usage
 
 TABLE: Final = Path(__file__).with_name("prices.json")
 MAX_FILE: Final = 1024 * 1024
@@ -25,10 +25,10 @@ NANO: Final = 1_000_000_000
 LARGEST_CONTEXT: Final = 1_050_000
 """Tokens that a model of which nothing is known may be given."""
 SEARCH_NANO: Final = NANO // 100
-"""The price of one web search, by vendor."""
+"""Price of one web search."""
 DEAR_TIERS: Final = frozenset({"priority", "fast"})
 DEAR_FACTOR: Final = 6
-"""The price of these tiers in multiples of the usual one, if the table lacks it: the most that a vendor has charged."""
+"""Multiple of the usual price for these tiers if the table does not say it: the highest that a vendor has charged."""
 _KINDS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _OWN: Final = {*_KINDS, "date", "source"}
 # A version of the same model: a date, `latest`, a vendor's build number. Anything else may be priced differently.

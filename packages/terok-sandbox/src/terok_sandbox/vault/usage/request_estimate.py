@@ -1,4 +1,4 @@
-"""The most that a request may cost, read from its path and body before its last byte leaves. Pure.
+"""The most a request may cost, estimated from its path and body before its last byte leaves. Pure.
 
 What the body does not say, or hides, is assumed: the longest prompt, the longest answer, the dearest model.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from terok_sandbox.vault.usage.counts import MAX_COUNT, MAX_MODEL, Usage, intricate
+from terok_sandbox.vault.usage.answers import MAX_COUNT, MAX_MODEL, Usage, intricate
 
 if TYPE_CHECKING:
     from terok_sandbox.vault.usage.prices import Prices
@@ -99,7 +99,7 @@ class RequestEstimate:
 
 
 def estimate_request(path: str, body: bytes | None, size: int, longest_prompt: int) -> RequestEstimate:
-    """Return what a request asks for; `body` is None where it is too long to be kept, and then only `size` counts."""
+    """Estimate a request; `body` is None if it is too long to be kept, and then only `size` counts."""
     text = None if body is None else _plain(body)
     document = None if text is None else _parsed(text)
     models = _PATH_MODEL.findall(unquote(path))

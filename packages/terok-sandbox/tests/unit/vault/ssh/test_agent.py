@@ -18,8 +18,7 @@ from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import BadCredential, VaultError
 from terok_sandbox.vault.ssh import agent_protocol as wire
 from terok_sandbox.vault.ssh import keys
-from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, AccessRing, ContainerAgent
-from terok_sandbox.vault.ssh.host_agent import host_agent
+from terok_sandbox.vault.ssh.agent import MAX_CONNECTIONS, ContainerAgent, host_agent
 from terok_sandbox.vault.ssh.store import SSHManager
 from terok_sandbox.vault.unlock import open_vault, provision_session
 
@@ -79,14 +78,13 @@ async def test_a_container_s_agent_records_and_keeps_to_its_scope(files, tmp_pat
     add(files.db, "other", foreign)
     access = VaultAccess(files.wiring)
     agent = ContainerAgent(access, "proj", "box", tmp_path / "audit.jsonl")
-    ring = AccessRing(access, "proj")
     answer = agent._agent.answer
-    assert [key.public_blob for key in await ring.keys()] == [mine.public_blob]
+    assert [key.public_blob for key in (await agent._opened()).of_scope("proj")] == [mine.public_blob]
     ask = b"\x0d" + wire.string(mine.public_blob) + wire.string(b"data") + bytes(4)
     assert (await answer(ask))[0] == 14
     assert await answer(ask.replace(mine.public_blob, foreign.public_blob)) == wire.FAILURE
     add(files.db, "proj", keys.mint("rsa"))
-    rsa = next(key.public_blob for key in await ring.keys() if key.key_type == "rsa")
+    rsa = next(key.public_blob for key in SSHManager(files.db).of_scope("proj") if key.key_type == "rsa")
     assert await answer(b"\x0d" + wire.string(rsa) + wire.string(b"data") + bytes(4)) == wire.FAILURE
     rows = [(row["action"], row["key"]) for row in read_audit(tmp_path / "audit.jsonl")]
     assert rows == [("ssh-sign", mine.fingerprint)]

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from terok_sandbox.vault.ssh.cli import VERBS
+from terok_sandbox.vault.cli import SSH_VERBS as VERBS
 from terok_util import CommandTree, run_cli
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.usage.answer_reader import AnswerReader
-from terok_sandbox.vault.usage.counts import Usage, usage_of
+from terok_sandbox.vault.usage.answers import AnswerReader, Usage, usage_of
 from terok_sandbox.vault.usage.request_estimate import is_inference, is_unpriced
 
 ANTHROPIC = {

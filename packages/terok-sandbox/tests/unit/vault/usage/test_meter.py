@@ -18,7 +18,7 @@ from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route, parse_routes
 from terok_sandbox.vault.store import TokenRow
-from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.journal import Totals, UsageJournal, project_dir, reached, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.usage.counts import Usage
+from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT, load_prices
 from terok_sandbox.vault.usage.request_estimate import LONGEST_ANSWER, estimate_request, is_unpriced
 

@@ -22,7 +22,7 @@ async def test_a_lone_stream_reads_in_large_pieces_and_many_in_small_ones() -> N
         total, got, largest = 64 << 20, 0, 0
         sender.write(bytes(total))
         while got < total:
-            piece = await taker.some(20)
+            piece = await taker.read_some(20)
             got += len(piece)
             largest = max(largest, len(piece))
         # What asyncio reads at most by itself is 256 KiB: more shows that it heeds the size.
@@ -39,7 +39,7 @@ async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_wa
     stream, read, seen = Stream(deadlines), [], []
 
     async def reader() -> None:
-        while data := await stream.some(20):
+        while data := await stream.read_some(20):
             read.append((data, asyncio.current_task()))
 
     def arrive(data: bytes) -> None:
@@ -57,8 +57,8 @@ async def test_a_reader_goes_on_within_the_read_and_can_be_cancelled_while_it_wa
     loop.call_soon(arrive, b"c")
     await asyncio.wait((task,), timeout=5)
     assert task.cancelled() and len(read) == 2, "what comes behind a cancellation wakes nobody"
-    assert await stream.some(20) == b"c"
-    waiting = asyncio.create_task(stream.some(20))
+    assert await stream.read_some(20) == b"c"
+    waiting = asyncio.create_task(stream.read_some(20))
     await asyncio.sleep(0)
     loop.call_soon(stream.eof_received)
     loop.call_soon(waiting.cancel)

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from terok_sandbox.vault.usage.answer_reader import EventReader
+from terok_sandbox.vault.usage.answers import EventReader
 
 TEXT = st.lists(st.sampled_from([b"data: a", b"data:b", b"event: x", b": note", b"", b"\r", b"\n", b"\r\n", b"data"]))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from terok_executor.image.config_view import ExecutorConfigView, set_image_agents
+from terok_executor.image.settings import ExecutorConfigView, set_image_agents
 from terok_util import ConfigError
 
 TEXT = """\
