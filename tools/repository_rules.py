@@ -109,6 +109,17 @@ def newcomers_map() -> list[str]:
     return sorted(problems)
 
 
+def links() -> list[str]:
+    """Find links of documents that lead nowhere."""
+    documents = [path for path in files() if path.suffix == ".md"]
+    return [
+        f"{path.relative_to(ROOT)}: there is no {target}"
+        for path in documents
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+        if not (path.parent / target).exists()
+    ]
+
+
 def unavailable_has_reasons() -> list[str]:
     entries = tomllib.loads((ROOT / "tools/unavailable.toml").read_text()).get("unavailable", [])
     return [
@@ -118,7 +129,7 @@ def unavailable_has_reasons() -> list[str]:
 
 def main() -> int:
     problems = [problem for path in files() for problem in forbidden_text(path)]
-    problems += module_sizes() + specification() + unavailable_has_reasons()
+    problems += module_sizes() + specification() + links() + unavailable_has_reasons()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
