@@ -1,4 +1,4 @@
-"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, the map."""
+"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, map, dialect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import statistics
 import sys
 import tomllib
 from pathlib import Path
+
+from dialect import all_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED_DIRS = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "dist"}
@@ -129,7 +131,7 @@ def unavailable_has_reasons() -> list[str]:
 
 def main() -> int:
     problems = [problem for path in files() for problem in forbidden_text(path)]
-    problems += module_sizes() + specification() + links() + unavailable_has_reasons()
+    problems += module_sizes() + specification() + links() + newcomers_map() + all_faults() + unavailable_has_reasons()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
