@@ -111,6 +111,7 @@ def _opened_directory(path: Path, flags: int) -> Iterator[int]:
 
 def _replace(target: Path, parent: int, data: bytes | str, mode: int, *, durable: bool) -> None:
     content = data.encode() if isinstance(data, str) else data
+    # Cut, so that the longest file name (255 bytes) still leaves room for the rest.
     temporary = f".{target.name[:180]}.{os.urandom(6).hex()}.tmp"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -127,7 +128,7 @@ def _replace(target: Path, parent: int, data: bytes | str, mode: int, *, durable
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=parent)
             raise
-        if durable:
+        if durable:  # the rename, too, is lost in a power cut until the directory is on disk
             os.fsync(parent)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror}") from error
