@@ -1,4 +1,4 @@
-"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, the map."""
+"""Check rules that no linter knows: registry hosts, machine paths, sizes, unfinished code, promises, map, dialect."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import statistics
 import sys
 import tomllib
 from pathlib import Path
+
+from dialect import all_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED_DIRS = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "dist"}
@@ -109,6 +111,17 @@ def newcomers_map() -> list[str]:
     return sorted(problems)
 
 
+def links() -> list[str]:
+    """Find links of documents that lead nowhere."""
+    documents = [path for path in files() if path.suffix == ".md"]
+    return [
+        f"{path.relative_to(ROOT)}: there is no {target}"
+        for path in documents
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+        if not (path.parent / target).exists()
+    ]
+
+
 def unavailable_has_reasons() -> list[str]:
     entries = tomllib.loads((ROOT / "tools/unavailable.toml").read_text()).get("unavailable", [])
     return [
@@ -118,7 +131,7 @@ def unavailable_has_reasons() -> list[str]:
 
 def main() -> int:
     problems = [problem for path in files() for problem in forbidden_text(path)]
-    problems += module_sizes() + specification() + unavailable_has_reasons()
+    problems += module_sizes() + specification() + links() + newcomers_map() + all_faults() + unavailable_has_reasons()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

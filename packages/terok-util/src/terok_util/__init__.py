@@ -19,11 +19,11 @@ with lazy_imports(globals()):
     from terok_util.commands.output import table as table
     from terok_util.commands.tree import CommandTree as CommandTree
     from terok_util.config.scopes import ConfigScope as ConfigScope
+    from terok_util.config.scopes import config_error as config_error
+    from terok_util.config.scopes import load_config_file as load_config_file
     from terok_util.config.scopes import load_json_scope as load_json_scope
     from terok_util.config.scopes import load_yaml_scope as load_yaml_scope
     from terok_util.config.scopes import read_config_file as read_config_file
-    from terok_util.config.sections import config_error as config_error
-    from terok_util.config.sections import load_config_file as load_config_file
     from terok_util.config.stack import ConfigStack as ConfigStack
     from terok_util.config.stack import Origin as Origin
     from terok_util.config.stack import deep_merge as deep_merge

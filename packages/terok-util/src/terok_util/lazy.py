@@ -119,10 +119,10 @@ def load_reference(reference: str) -> Any:
     path, colon, attribute = reference.partition(":")
     if not path or not colon or not attribute:
         raise LookupError(f"invalid reference {reference!r}: use 'module:attribute'")
-    found: Any = import_module(path)
+    value: Any = import_module(path)
     for part in attribute.split("."):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError:
             raise LookupError(f"invalid reference {reference!r}: module {path} has no {attribute}") from None
-    return found
+    return value

@@ -33,6 +33,7 @@ def register_secret(value: str | bytes) -> None:
                 _registered[form] = None
         while len(_registered) > MAX_SECRETS:
             del _registered[next(iter(_registered))]
+        # Longest first: a secret that contains another must not leave its rest behind.
         _ordered = tuple(sorted(_registered, key=len, reverse=True))
 
 

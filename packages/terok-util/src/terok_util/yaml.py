@@ -83,17 +83,17 @@ def plain(data: Any) -> Any:
 
 def lines(data: Any) -> dict[tuple[str | int, ...], int]:
     """Return the line (from 1) of every key and list item of a loaded document, by path."""
-    found: dict[tuple[str | int, ...], int] = {}
+    positions: dict[tuple[str | int, ...], int] = {}
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
-    while waiting and len(found) < MAX_NODES:
+    while waiting and len(positions) < MAX_NODES:
         path, node = waiting.pop()
         where = getattr(getattr(node, "lc", None), "data", None) or {}
         items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
         for key, value in items:
             if key in where:
-                found[(*path, key)] = where[key][0] + 1
+                positions[(*path, key)] = where[key][0] + 1
             waiting.append(((*path, key), value))
-    return found
+    return positions
 
 
 class _Plain:

@@ -79,7 +79,7 @@ def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
 
 
 def status(cfg: SandboxConfig, name: str) -> dict[str, Any]:
-    """Return what the supervisor of container `name` says of itself.
+    """Return the status of the supervisor of container `name`; NotRunningError if there is none.
 
     The keys are `pid`, `container_pid`, `container_id`, `prepared`, `took_ms` (duration of the handover) and `workers`:
     by name, each with `pid`, `restarts` and `confined` (what Landlock covers). Raises `NotRunningError`.

@@ -34,7 +34,7 @@ _PASSPHRASE = (
         "reveal",
         "passphrase.handlers:reveal",
         "print the passphrase, which is the recovery key",
-        ArgDef("--allow-redirect", action="store_true", help="even if the output is no terminal"),
+        ArgDef("--allow-redirect", action="store_true", help="even if the output is not a terminal"),
     ),
     _verb("acknowledge", "passphrase.handlers:acknowledge", "confirm that the recovery key is written down"),
     _verb(

@@ -20,7 +20,6 @@ def show(value: object, as_json: bool, text: str | Iterable[str]) -> None:
             order of the keys is kept.
         as_json: Whether `--json` was given.
         text: A line, or lines; a generator is not started if JSON is wanted. Each line is made safe for a terminal.
-
     """
     if as_json:
         sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")

@@ -30,7 +30,7 @@ def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
     """
     merged = {} if override.get(INHERIT) is False else {key: _copy(value) for key, value in base.items()}
     for key, value in override.items():
-        if key == INHERIT and isinstance(value, bool):
+        if key == INHERIT and isinstance(value, bool):  # the marker itself does not belong to the map
             continue
         if value is None:
             merged.pop(key, None)

@@ -58,6 +58,7 @@ class FileLock:
         if self.timeout is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             return
+        # flock has no time-out, and a signal to end it would reach the whole process: try again and again.
         deadline = time.monotonic() + self.timeout
         pause = _FIRST_PAUSE
         while True:

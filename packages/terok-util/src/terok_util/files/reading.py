@@ -23,7 +23,6 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
     Raises:
         OSError: The file cannot be read, is larger, or is a pipe, device or socket, which could block the reader
             forever. `strerror` says why.
-
     """
     with _open_regular(path, _FLAGS) as file:
         return _read_all(file, path, limit)
@@ -32,15 +31,11 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
 def open_private(path: str | os.PathLike[str], *, forbidden: int = 0o077) -> BinaryIO:
     """Open a regular file of this user for reading; a link at `path` is not followed.
 
-    Args:
-        path: The file.
-        forbidden: Permission bits that it must not have; 0o022 accepts a file that others may read.
+    `forbidden` are permission bits that it must not have; 0o022 accepts a file that others may read.
 
     Raises:
-        FileNotFoundError: There is no such file.
         ExposedFile: It has one of the `forbidden` bits.
         OSError: It is a link, not a regular file, another user's, or cannot be opened. `strerror` says which.
-
     """
     file = _open_regular(path, _FLAGS | os.O_NOFOLLOW)
     status = os.fstat(file.fileno())

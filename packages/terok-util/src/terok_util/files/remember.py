@@ -56,7 +56,7 @@ def remembered(
         with suppress(KeyError, TypeError, ValueError, RecursionError):
             return thawed(kept["value"], kinds)
     value = make()
-    if file.parent.parent.is_dir():
+    if file.parent.parent.is_dir():  # a command that only reads does not create the state directory
         with suppress(TerokError, OSError, TypeError, RecursionError):
             ensure_dir(file.parent)
             text = json.dumps({"key": key, "value": frozen(value)}, separators=(",", ":"))

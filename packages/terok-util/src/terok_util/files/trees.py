@@ -57,6 +57,7 @@ def _empty(root: int) -> None:
             with _opened(name, root) as directory:
                 if os.fstat(directory).st_dev != device:
                     raise OSError(errno.EXDEV, f"{name} is another file system")
+                # Moving what is below up keeps the number of open directories constant, whatever the depth.
                 for below in os.listdir(directory):  # noqa: PTH208 - by descriptor
                     if _is_directory(below, directory):
                         _make_accessible(below, directory)

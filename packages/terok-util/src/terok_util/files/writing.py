@@ -87,13 +87,8 @@ def write_sensitive_file(path: str | os.PathLike[str], data: bytes | str, *, dur
 def sync_path(path: str | os.PathLike[str], *, data_only: bool = False) -> None:
     """Wait until a file or directory is on disk, whichever process wrote it; a link at `path` is not followed.
 
-    Args:
-        path: A directory is synced for the names in it, after a file was created, renamed or removed.
-        data_only: Leave out times and other metadata that reading the data does not need.
-
-    Raises:
-        OSError: The path cannot be opened, or the disk refuses.
-
+    A directory is synced for the names in it, after a file was created, renamed or removed. `data_only` leaves out
+    metadata that reading does not need. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -116,6 +111,7 @@ def _opened_directory(path: Path, flags: int) -> Iterator[int]:
 
 def _replace(target: Path, parent: int, data: bytes | str, mode: int, *, durable: bool) -> None:
     content = data.encode() if isinstance(data, str) else data
+    # Cut, so that the longest file name (255 bytes) still leaves room for the rest.
     temporary = f".{target.name[:180]}.{os.urandom(6).hex()}.tmp"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -132,7 +128,7 @@ def _replace(target: Path, parent: int, data: bytes | str, mode: int, *, durable
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=parent)
             raise
-        if durable:
+        if durable:  # the rename, too, is lost in a power cut until the directory is on disk
             os.fsync(parent)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.strerror}") from error

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING
 
 from terok_util import redaction
 from terok_util.process.errors import ProcessFailed, ProcessTimeout
-from terok_util.process.exchange import LINGER, Exchange
 from terok_util.process.kill import kill_tree
 from terok_util.process.lines import LineSplitter
+from terok_util.process.pipes import LINGER, ChildPipes
 from terok_util.process.result import Completed
 from terok_util.process.start import DEVNULL, PIPE, STDOUT, spawn
 
@@ -46,28 +46,16 @@ def run(
     `timeout` seconds, or on any exception here, it and its descendants are killed and reaped.
 
     Args:
-        argv: The program and its arguments.
-        timeout: Seconds.
         input: Its standard input; else the file `stdin`, else nothing.
-        env: Its environment, else ours.
-        cwd: Its directory, else ours.
         check: Whether a status other than 0 is an error.
         redact: Values to mask in the captured output and, like every registered secret, in error messages.
-        pass_fds: Descriptors that it inherits.
         max_output: Bytes of output, both streams together, that are kept.
-        stdin: A file or descriptor to use as its standard input.
         sink: Takes standard output piece by piece, unredacted and without a limit, instead of having it returned. Its
             exceptions end the child and pass through.
         memory: Bytes that the child, and each process that it starts, may allocate.
         cancel: A descriptor; once it is readable, the child is killed and InterruptedError raised.
 
-    Raises:
-        ToolNotFound: There is no such program.
-        ProcessTimeout: It ran too long.
-        OutputTooLarge: It wrote too much.
-        ProcessFailed: It ended with a status other than 0, and `check` is set.
-        ProcessError: It could not be started.
-
+    Raises ToolNotFound, ProcessTimeout, OutputTooLarge, ProcessFailed, or ProcessError if it could not be started.
     """
     child = spawn(
         argv,
@@ -104,8 +92,8 @@ def attend(
     cancel: int | None = None,
 ) -> Completed:
     """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
-    exchange = Exchange.begin(child, data=input, max_output=max_output, sink=sink)
-    return _attend(exchange, timeout, tuple(redact), check=check, cancel=cancel)
+    pipes = ChildPipes.begin(child, data=input, max_output=max_output, sink=sink)
+    return _attend(pipes, timeout, tuple(redact), check=check, cancel=cancel)
 
 
 def stream(
@@ -125,7 +113,7 @@ def stream(
     """
     child = spawn(argv, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, detach=True)
     lines = LineSplitter(lambda line: on_line(redaction.redact(line)))
-    completed = _attend(Exchange.begin(child, sink=lines.feed), timeout, (), check=False)
+    completed = _attend(ChildPipes.begin(child, sink=lines.feed), timeout, (), check=False)
     lines.end()
     return _checked(completed, ()).returncode if check else completed.returncode
 
@@ -137,43 +125,43 @@ def _checked(completed: Completed, secrets: Sequence[str | bytes]) -> Completed:
 
 
 def _attend(
-    exchange: Exchange, timeout: float, secrets: Sequence[str | bytes], *, check: bool, cancel: int | None = None
+    pipes: ChildPipes, timeout: float, secrets: Sequence[str | bytes], *, check: bool, cancel: int | None = None
 ) -> Completed:
-    """Serve the exchange to its end and reap the child, which any exception kills."""
+    """Serve the pipes to their end and reap the child, which any exception kills."""
     try:
-        if not _converse(exchange, timeout, cancel):
-            raise ProcessTimeout(exchange.argv, timeout, secrets=secrets)
+        if not _converse(pipes, timeout, cancel):
+            raise ProcessTimeout(pipes.argv, timeout, secrets=secrets)
     except BaseException:
-        kill_tree(exchange.child)
+        kill_tree(pipes.child)
         raise
     finally:
-        exchange.close()
-    completed = exchange.result(secrets)
+        pipes.close()
+    completed = pipes.result(secrets)
     return _checked(completed, secrets) if check else completed
 
 
-def _converse(exchange: Exchange, timeout: float, cancel: int | None) -> bool:
-    """Serve the exchange until the child has ended; False when `timeout` came first."""
+def _converse(pipes: ChildPipes, timeout: float, cancel: int | None) -> bool:
+    """Serve the pipes until the child has ended; False when `timeout` came first."""
     deadline = time.monotonic() + timeout
-    while not exchange.done:
+    while not pipes.done:
         rest = deadline - time.monotonic()
         if rest <= 0:
-            return exchange.exited
+            return pipes.exited
         poller = select.poll()
-        for descriptor in exchange.readers:
+        for descriptor in pipes.readers:
             poller.register(descriptor, select.POLLIN)
-        for descriptor in exchange.writers:
+        for descriptor in pipes.writers:
             poller.register(descriptor, select.POLLOUT)
-        if not exchange.exited:
-            poller.register(exchange.ended, select.POLLIN)
+        if not pipes.exited:
+            poller.register(pipes.ended, select.POLLIN)
         if cancel is not None:
             poller.register(cancel, select.POLLIN)
         for descriptor, _ in poller.poll(rest * 1000):
             if descriptor == cancel:
-                raise InterruptedError(f"{exchange.argv[0]} was cancelled")
-            if descriptor == exchange.ended:
-                exchange.exited = True
+                raise InterruptedError(f"{pipes.argv[0]} was cancelled")
+            if descriptor == pipes.ended:
+                pipes.exited = True
                 deadline = min(deadline, time.monotonic() + LINGER)
             else:
-                exchange.ready(descriptor)
+                pipes.ready(descriptor)
     return True

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError, safe_text
 
 from terok.demo import scene
-from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, UpstreamTraffic
+from terok.demo.observed import DeliveredCommit, KeySearch, Observed, Refusal, UpstreamTraffic
 from terok.demo.places import KEY, STAND_IN, environment_value, search_container
 from terok.demo.processes import Process, container_processes, is_own_address
 from terok.integrations.executor import load_record, task_dir
 from terok.integrations.sandbox import GitGate, Sidecar, read_audit
 
 if TYPE_CHECKING:
-    from terok.demo.scene import Target
+    from terok.demo.scene import DemoTarget
     from terok.demo.stage import Stage
     from terok.integrations.sandbox import SandboxConfig
     from terok.stub import Recorder
@@ -103,7 +103,7 @@ def _exit_code(stage: Stage, name: str) -> int | None:
         return None
 
 
-def _refusals(path: Path, seen: Recorder | None, target: Target, *, own: bool) -> tuple[Refusal, Refusal]:
+def _refusals(path: Path, seen: Recorder | None, target: DemoTarget, *, own: bool) -> tuple[Refusal, Refusal]:
     """Return the refused connection and name; wait for their audit rows, which may come after the agent's end."""
     deadline = time.monotonic() + AUDIT_SECONDS
     while True:
@@ -132,7 +132,7 @@ def _traffic(path: Path | None, seen: Recorder | None) -> UpstreamTraffic:
     return UpstreamTraffic(seen.total, seen.authenticated(), others)
 
 
-def _delivery(config: SandboxConfig, name: str) -> Delivery | None:
+def _delivery(config: SandboxConfig, name: str) -> DeliveredCommit | None:
     record = load_record(task_dir(name))
     if record is None:
         return None
@@ -143,7 +143,7 @@ def _delivery(config: SandboxConfig, name: str) -> Delivery | None:
         review = gate.review(branch).review
         if review.commits:
             commit = review.commits[0]
-            return Delivery(review.branch, commit.oid, commit.author, commit.subject, review.patch)
+            return DeliveredCommit(review.branch, commit.oid, commit.author, commit.subject, review.patch)
     return None
 
 

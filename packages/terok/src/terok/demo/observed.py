@@ -57,7 +57,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveredCommit:
     """The commit that arrived in the gate; `patch` is safe to print. Branch tips of the source before and after."""
 
     branch: str
@@ -79,7 +79,7 @@ class Observed:
     upstream: UpstreamTraffic
     connection: Refusal
     name: Refusal
-    delivery: Delivery | None
+    delivery: DeliveredCommit | None
     source_before: Mapping[str, str] = field(default_factory=dict)
     """Branch tips of the repository the agent was given."""
     source_after: Mapping[str, str] = field(default_factory=dict)

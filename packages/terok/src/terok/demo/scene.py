@@ -83,7 +83,7 @@ def _git(directory: Path, *arguments: str) -> str:
     return run(argv, timeout=GIT_SECONDS, env=git_environment(config=identity), cwd=directory).text
 
 
-class Target:
+class DemoTarget:
     """A TCP listener on the host's own address; `arrived()` counts the connections so far."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -101,7 +101,7 @@ class Target:
 
 
 @contextmanager
-def open_target() -> Iterator[Target]:
+def open_target() -> Iterator[DemoTarget]:
     """Listen on this host's outgoing address, and prove that the host itself can connect; DemoError if it cannot."""
     address = own_address()
     try:
@@ -110,7 +110,7 @@ def open_target() -> Iterator[Target]:
             socket.create_connection((address, port), timeout=5).close()
             listener.accept()[0].close()
             listener.setblocking(False)
-            yield Target(listener)
+            yield DemoTarget(listener)
     except OSError as error:
         raise DemoError(f"cannot listen on this host's address {address}: {error.strerror}") from error
 

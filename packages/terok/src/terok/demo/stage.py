@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from terok.integrations.sandbox import mirror_path, scope_for
 
 if TYPE_CHECKING:
-    from terok.demo.scene import Target
+    from terok.demo.scene import DemoTarget
     from terok.integrations.executor import AgentRunner
     from terok.integrations.sandbox import SandboxConfig
     from terok.stub import Pause, Recorder
@@ -36,7 +36,7 @@ class Stage:
     key: str
     repository: Path
     prompt: str
-    target: Target
+    target: DemoTarget
     pause: Pause | None
     seen: Recorder | None
 

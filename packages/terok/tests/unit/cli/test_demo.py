@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from terok.cli import main
-from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, SearchedPlace, UpstreamTraffic
+from terok.demo.observed import DeliveredCommit, KeySearch, Observed, Refusal, SearchedPlace, UpstreamTraffic
 from terok.demo.processes import Process
 from terok.demo.run import DemoOptions, DemoRun
 
@@ -18,7 +18,7 @@ GOOD = Observed(
     upstream=UpstreamTraffic(6, 6, 0),
     connection=Refusal("192.0.2.1:443", "not connected", "not connected", {"action": "blocked"}),
     name=Refusal("example.com", "not resolved", "not resolved", {"action": "refused"}),
-    delivery=Delivery("b", "a" * 40, "Demo", "Correct the greeting", "+x"),
+    delivery=DeliveredCommit("b", "a" * 40, "Demo", "Correct the greeting", "+x"),
     source_before={"main": "b"},
     source_after={"main": "b"},
 )

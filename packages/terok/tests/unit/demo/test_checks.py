@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 from terok.demo.checks import judge
-from terok.demo.observed import Delivery, KeySearch, Observed, Refusal, SearchedPlace, UpstreamTraffic
+from terok.demo.observed import DeliveredCommit, KeySearch, Observed, Refusal, SearchedPlace, UpstreamTraffic
 from terok.demo.processes import Process
 
 PROCESS = Process(7, 1001, 1000, 0, 0x800405FB, b"agent\0", b"")
 PLACE = SearchedPlace("environments of processes", 2, 900, 0, 1)
-DELIVERY = Delivery("terok/1", "a" * 40, "Demo <demo@x>", "Correct the greeting", "-Helo\n+Hello\n")
+DELIVERY = DeliveredCommit("terok/1", "a" * 40, "Demo <demo@x>", "Correct the greeting", "-Helo\n+Hello\n")
 GOOD = Observed(
     agent="demo",
     exit_code=0,

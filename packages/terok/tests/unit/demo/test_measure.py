@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from terok.demo import measure, scene
 from terok.demo.observed import UpstreamTraffic
-from terok.demo.scene import Target
+from terok.demo.scene import DemoTarget
 from terok.stub import Recorder, RequestRecord
 from terok_sandbox.audit import AuditLog
 
 
 @pytest.fixture
-def target() -> Iterator[Target]:
+def target() -> Iterator[DemoTarget]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        yield Target(listener)
+        yield DemoTarget(listener)
 
 
-def test_refusals_are_taken_from_the_audit_and_from_what_the_agent_said(tmp_path: Path, target: Target) -> None:
+def test_refusals_are_taken_from_the_audit_and_from_what_the_agent_said(tmp_path: Path, target: DemoTarget) -> None:
     log = AuditLog(tmp_path / "shield.jsonl", container="c")
     log.append("blocked", dest="127.0.0.1", port=target.port)
     log.append("refused", name=scene.REFUSED_NAME)
@@ -34,7 +34,7 @@ def test_refusals_are_taken_from_the_audit_and_from_what_the_agent_said(tmp_path
 
 
 def test_rows_that_do_not_come_are_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Target
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: DemoTarget
 ) -> None:
     monkeypatch.setattr(measure, "AUDIT_SECONDS", 0.05)
     socket.create_connection(("127.0.0.1", target.port)).close()

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Hands the work of a task over to the gate, and writes down what of it could not be.
+"""Hands the work of a task over to the gate, and records the rest.
 
 Usage: terok-deliver push|check GATE-URL; `check` only looks. Work is every local branch and tag that is new since the
-start, and, as branches below terok/wip/: what is not committed in each work tree, commits of a HEAD on no branch, and
-stashes. Files that git ignores are no work. What came of it
-is printed, and in the file `delivery` of the task directory. Exit code 75 if
-something is left.
+start, and, as branches below terok/wip/: uncommitted changes of each work tree, commits of a detached HEAD, stashes.
+Files that git ignores are left out. The result is printed, and written to the file `delivery` of the task directory.
+Exit code 75 if some work is left.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class FailedError(Exception):
 
 
 class Delivery:
-    """What has reached the gate and what is left; `refs` are names in the gate with their commits."""
+    """The work that reached the gate and the rest; `refs` are names in the gate with their commits."""
 
     def __init__(self, repo: Path, gate: str, known: set[str], task: str) -> None:
         self.repo = repo

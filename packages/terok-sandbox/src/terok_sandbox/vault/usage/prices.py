@@ -141,7 +141,7 @@ def load_prices(override: Path | None = None) -> Prices:
     """Return the packaged table with the entries of `override`, if the file exists, in place of its own.
 
     Raises:
-        VaultError: the file cannot be read, or an entry is no price.
+        VaultError: The file cannot be read, or an entry is not a price.
 
     """
     own: dict[str, Price] = {}

@@ -21,7 +21,7 @@ LINGER = 0.5
 """Seconds to wait for output after the child has ended, because a descendant may still hold its pipes."""
 
 
-class Exchange:
+class ChildPipes:
     """The descriptors of one child and its output so far.
 
     `readers` and `writers` are the pipe descriptors still open, `ended` (a pidfd) becomes readable when the child
@@ -60,7 +60,7 @@ class Exchange:
         max_output: int = 0,
         sink: Callable[[bytes], None] | None = None,
     ) -> Self:
-        """Return the exchange with `child`, which is killed if that fails (no descriptors left)."""
+        """Return the pipes with `child`, which is killed if that fails (no descriptors left)."""
         try:
             return cls(child, data=data, max_output=max_output, sink=sink)
         except OSError as error:
