@@ -99,7 +99,6 @@ with lazy_imports(globals()):
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
     from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
-    from terok_executor.roster.roster import AgentRoster as AgentRoster
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
@@ -107,6 +106,7 @@ with lazy_imports(globals()):
     from terok_executor.roster.types import HelpSpec as HelpSpec
     from terok_executor.roster.types import MountSpec as MountSpec
     from terok_executor.roster.types import Tool as Tool
+    from terok_executor.runner.agent_roster import AgentRoster as AgentRoster
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
     from terok_executor.runner.delivery import Delivery as Delivery

@@ -29,9 +29,9 @@ from terok_executor.launch.prepared import KrunHost, KrunHostKeypair
 from terok_executor.paths import RESOURCES, user_roster_dir
 from terok_executor.reading import read_text
 from terok_executor.roster.provider import Provider
-from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import AgentRunConfig, resolve_provider_value
 from terok_executor.roster.types import Agent, MountSpec, Tool
+from terok_executor.runner.agent_roster import AgentRoster
 
 MAX_AGENT_BYTES = 256 * 1024
 INSTRUCTIONS_FILE = "instructions.md"

@@ -36,7 +36,7 @@ METHODS = {
     ImageBuilder: """build_base build_sidecar ensure_default_l1 l0_tag l1_tag l1_sidecar_tag render_l0 render_l1
         detect_family image_agents stage_scripts stage_tmux_config stage_toad_agents""",
     AgentRoster: """shared agents providers auth_providers vault_routes sidecars installs helps mounts
-        generate_routes_json ensure_vault_routes
+        generate_routes_json ensure_vault_routes doctor_checks
         collect_all_auto_approve_env collect_opencode_provider_env""",
     Agent: "apply_config build_headless_command",
 }

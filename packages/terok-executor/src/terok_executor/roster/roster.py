@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from terok_util import lean_dataclass
 
@@ -33,7 +33,7 @@ class AgentRoster:
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
     @classmethod
-    def load(cls) -> AgentRoster:
+    def load(cls) -> Self:
         """Read the bundled files and the user's files over them; RosterError if one is wrong."""
         from terok_executor.roster.loader import load_agents, load_providers, load_tools
 

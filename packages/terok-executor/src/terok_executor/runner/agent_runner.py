@@ -23,7 +23,7 @@ from terok_executor.launch.resume import hand_over, resume
 from terok_executor.launch.task_files import RunRecord, load_record
 from terok_executor.launch.tool_task import start_tool
 from terok_executor.paths import task_dir
-from terok_executor.roster.roster import AgentRoster
+from terok_executor.runner.agent_roster import AgentRoster
 from terok_executor.runner.container_care import WEB_MARKER, ContainerCare, Outcome, follow, stopped_on_failure
 from terok_executor.runner.delivery import read_delivery
 from terok_executor.runner.result import RunResult, collect_result
