@@ -89,7 +89,6 @@ def get_agent(name: str | None = None, *, default_agent: str | None = None) -> A
 
     Raises:
         RosterError: there is no such agent.
-
     """
     return get_roster().agent(name or default_agent or default_agent_name())
 
@@ -155,7 +154,6 @@ def store_api_key(
     Raises:
         RequestError: the text cannot be a key.
         VaultError: of the sandbox, the vault does not open.
-
     """
     if isinstance(provider, str):
         Authenticator(provider, credential_set=credential_set, config=config).store_key(key)
@@ -187,7 +185,6 @@ def extract_credential(provider: str, base_dir: str | Path) -> dict[str, Any]:
         LoginError: there is no credential file.
         CredentialShapeError: the file is not as the roster says.
         RosterError: no agent signs in to the provider.
-
     """
     agent = _login_agent(get_roster(), provider)
     base = Path(base_dir)
@@ -210,7 +207,6 @@ def parse_md_agent(path: str | Path) -> dict[str, Any]:
     Raises:
         YAMLError: the front matter cannot be parsed.
         RequestError: the file cannot be read.
-
     """
     file = Path(path)
     if not file.exists():

@@ -75,7 +75,6 @@ def start_agent(
         RequestError: The request is wrong, or the name is in use.
         CredentialMissingError: The vault has no credential for a provider.
         BuildError: The image cannot be built.
-
     """
     run = check_request(request, roster)
     task, config = run.task, sandbox.config

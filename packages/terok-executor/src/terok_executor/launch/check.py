@@ -70,7 +70,6 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     Raises:
         RosterError: The agent, its provider or a tool is unknown, or they do not go together.
         RequestError: Anything else is wrong.
-
     """
     agent = roster.agent(request.agent)
     provider = roster.bind(agent, request.provider)

@@ -39,7 +39,6 @@ def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> 
 
     Raises:
         RequestError: The value has another form, or the text is too large.
-
     """
     if isinstance(value, Mapping):
         if agent not in value and DEFAULT_KEY not in value:
@@ -84,7 +83,6 @@ def read_subagent(path: Path) -> SubAgent:
 
     Raises:
         RequestError: The file cannot be read, or its front matter is wrong.
-
     """
     label = f"sub-agent {path}"
     text = read_text(path, MAX_BYTES, what=label)

@@ -325,7 +325,6 @@ class Agent(Section):
 
         Raises:
             RequestError: a limit is below one.
-
         """
 
         def chosen(key: str, override: Any) -> Any:
@@ -356,7 +355,6 @@ class Agent(Section):
 
         Raises:
             RequestError: the agent has no such option, or a limit is below one.
-
         """
         if timeout < 1:
             raise RequestError(f"invalid time-out {timeout}: use at least one second")

@@ -41,7 +41,6 @@ def entry(kind: str, name: str, texts: Iterable[tuple[str, bytes]]) -> Any:
 
     Raises:
         RosterFileError: a file cannot be read, or says something wrong.
-
     """
     sources = [parse_source(origin, decoded(origin, data, RosterFileError)) for origin, data in texts]
     merged: dict[str, Any] = {}
@@ -67,7 +66,6 @@ def validate(kind: str, name: str, data: dict[str, Any]) -> Any:
 
     Raises:
         ValidationError: of pydantic, for anything out of place.
-
     """
     if "name" in data:
         # A file's name is its entry's. As a key it is unknown, and reported as such.

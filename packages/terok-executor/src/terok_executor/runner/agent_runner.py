@@ -104,7 +104,6 @@ class AgentRunner(ContainerCare):
             CredentialMissingError: The vault has no credential for the provider.
             BuildError: The image cannot be built.
             SandboxError: The container cannot be launched; nothing of it is left.
-
         """
         request = self._request(provider, repo, options, prompt=prompt, max_turns=max_turns, timeout=timeout)
         record = self.start(request, hooks=hooks)

@@ -170,7 +170,6 @@ def response_body(head: ResponseHead, method: str) -> Body | None:
 
     Raises:
         HttpSyntaxError: contradictory or unknown framing.
-
     """
     length = content_length(head)
     encoding = head.get(b"transfer-encoding")

@@ -57,7 +57,6 @@ class ResponseHead:
 
         Raises:
             HttpSyntaxError: it occurs more than once.
-
         """
         count = self.names.count(name)
         if count > 1:
@@ -81,7 +80,6 @@ def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
 
     Raises:
         HttpSyntaxError: control or non-ASCII bytes, bare CR or LF, folded lines, or anything but HTTP/1.0 and HTTP/1.1.
-
     """
     if (_CONTROL if obs_text else _ODD).search(head):
         raise HttpSyntaxError("the request head has control or non-ASCII characters")
@@ -99,7 +97,6 @@ def read_response(head: bytes) -> ResponseHead:
 
     Raises:
         HttpSyntaxError: as for requests.
-
     """
     if _CONTROL.search(head):
         raise HttpSyntaxError("the head of the answer has control characters")
@@ -118,7 +115,6 @@ def lower_name(name: bytes) -> bytes:
 
     Raises:
         HttpSyntaxError: it has characters that a name cannot have.
-
     """
     if not _NAME.fullmatch(name):
         raise HttpSyntaxError("a header name is malformed")

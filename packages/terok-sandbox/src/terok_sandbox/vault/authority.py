@@ -36,7 +36,6 @@ def publish(state_dir: Path, guest_dir: Path) -> None:
 
     Raises:
         OSError, TerokError: the files cannot be written.
-
     """
     path = state_dir / KEY_FILE
     authority = _kept(path)
@@ -51,7 +50,6 @@ def server_context(state_dir: Path) -> ssl.SSLContext:
 
     Raises:
         OSError: there is no usable certificate (ssl.SSLError is one).
-
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -50,7 +50,6 @@ def connect(path: Path, passphrase: str, *, create: bool = False) -> Any:
     Raises:
         VaultMissing, PlaintextDatabase, CorruptDatabase, WrongPassphrase, VaultBusy: as their names say.
         VaultError: the file belongs to someone else, is open to others, or cannot be read.
-
     """
     _check_file(path, create=create)
     key = _key_literal(passphrase)
@@ -94,7 +93,6 @@ def rekey(path: Path, old: str, new: str) -> None:
 
     Raises:
         VaultBusy: another process has the database open; nothing has changed.
-
     """
     connection = connect(path, old)
     try:

@@ -66,7 +66,6 @@ class Traffic:
 
         Raises:
             HeldBackError: the last piece must not leave.
-
         """
         if self.observer is not None:
             refusal = self._tell(lambda observer: observer.ask(data, last=last))
@@ -261,7 +260,6 @@ class Credentials(Protocol):
 
         Raises:
             VaultError: the vault cannot be read; answered with 503.
-
         """
 
     def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:

@@ -53,7 +53,6 @@ class FrameReader:
 
         Raises:
             FrameError: not frames, or frames of an extension.
-
         """
         if data:
             self._data = self._data[self._at :] + data if self._at < len(self._data) else data

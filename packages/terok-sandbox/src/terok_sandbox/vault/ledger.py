@@ -95,7 +95,6 @@ class Ledger:
 
         Raises:
             AuditError: it could not be written whole: what it announces must not happen.
-
         """
         self._append((*self._waiting, self._log.row(action, fields)))
 

@@ -74,7 +74,6 @@ def refresh(
     Raises:
         SignInNeeded, RefreshError: as they say; what is stored has not changed.
         VaultError: the vault cannot be read or written, or the lock was held for too long.
-
     """
     ensure_dir(subject.lock_path.parent, 0o700)
     try:
@@ -151,7 +150,6 @@ def _post(url: str, body: bytes) -> tuple[int, bytes]:
 
     Raises:
         OSError: the endpoint cannot be reached, or does not speak HTTP.
-
     """
     # A broker that never refreshes has no use for it, and there is one for each container.
     import httpx

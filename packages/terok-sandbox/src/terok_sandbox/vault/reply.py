@@ -119,7 +119,6 @@ class Reply:
             UnreadableEncodingError: before anything is sent.
             ReflectedSecretError, HttpSyntaxError, ValueError, TimeoutError, OSError: the answer broke off; if it was
                 begun, the client's connection must not be ended cleanly.
-
         """
         head = answer.head
         if head.status < 200:

@@ -142,7 +142,6 @@ def load_routes(path: Path) -> dict[str, Route]:
 
     Raises:
         RoutesError: no such file, not JSON, or any value out of place.
-
     """
     try:
         data = read_file(path, MAX_FILE_BYTES)

@@ -57,7 +57,6 @@ def path_pattern(text: object) -> re.Pattern[str]:
 
     Raises:
         RuleError: it is not one.
-
     """
     if not isinstance(text, str) or not _PATTERN.fullmatch(text) or "***" in text:
         raise RuleError("must be a path like /v1/files/* of printable characters")
@@ -82,7 +81,6 @@ def read_rules(value: Any) -> tuple[RouteRule, ...]:
 
     Raises:
         RuleError: anything out of place.
-
     """
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or len(items) > MAX_RULES:

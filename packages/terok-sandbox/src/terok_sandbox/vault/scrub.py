@@ -174,7 +174,6 @@ class Decoder:
 
         Raises:
             UnreadableEncodingError: the data is not of the encoding.
-
         """
         piece = b""
         while data or len(piece) == _DECODED_STEP:
@@ -225,7 +224,6 @@ class EncodedSearch:
         Raises:
             ReflectedSecretError: a secret was found.
             UnreadableEncodingError: the data is not of its encoding.
-
         """
         if self._decoder is not None:
             try:

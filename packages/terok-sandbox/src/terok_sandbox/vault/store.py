@@ -87,7 +87,6 @@ def migrate(connection: Any) -> None:
 
     Raises:
         NewerSchema: the database is ahead of this version of the program.
-
     """
     version = user_version(connection)
     if version > SCHEMA_VERSION:

@@ -222,7 +222,6 @@ class Stream(asyncio.Protocol):
 
         Raises:
             HeadTooLarge, HttpSyntaxError, BrokenOff, TimeoutError: a head that does not come to its end.
-
         """
         skips = self.is_request
         start, deadline = 0, self.deadlines.loop.time() + (complete if self._data else idle)
@@ -252,7 +251,6 @@ class Stream(asyncio.Protocol):
 
         Raises:
             TimeoutError: nothing came for so many seconds.
-
         """
         while not self._data:
             if self.ended:
@@ -274,7 +272,6 @@ class Stream(asyncio.Protocol):
 
         Raises:
             HttpSyntaxError, BrokenOff, TimeoutError: it does not come to its end.
-
         """
         while not body.done:
             data = await self.read_some(seconds)
@@ -298,7 +295,6 @@ class Stream(asyncio.Protocol):
 
         Raises:
             BrokenOff, TimeoutError: it does not.
-
         """
         while self._full:
             if self._transport is None:

@@ -36,7 +36,6 @@ class TokenShape:
 
     Raises:
         BadCredential: characters a header cannot carry, or fewer than 128 random bits.
-
     """
 
     prefix: str = "terok-p-"

@@ -44,7 +44,6 @@ def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB
     Raises:
         VaultMissing: nothing has been stored yet.
         VaultLocked, WrongPassphrase: as their names say.
-
     """
     from terok_sandbox.vault.store import CredentialDB
 
@@ -74,7 +73,6 @@ def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: Ti
     Raises:
         VaultLocked: the database exists and no tier has its passphrase.
         WrongPassphrase: no tier's passphrase is the database's.
-
     """
     from terok_sandbox.vault.store import CredentialDB
 

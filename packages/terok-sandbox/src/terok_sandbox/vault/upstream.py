@@ -98,7 +98,6 @@ class Pool:
 
         Raises:
             OSError, ConnectTimeoutError, ProxyFailedError: it cannot be opened.
-
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -238,7 +237,6 @@ class UpstreamClient:
         Raises:
             OSError, TimeoutError, HttpSyntaxError, ClosedError, ProxyFailedError: see `failure`.
             UploadFailedError: the body could not be read from the client.
-
         """
         target = endpoint(request.origin)
         head = request_head(request, target, body, length)

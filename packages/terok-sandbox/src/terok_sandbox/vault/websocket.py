@@ -85,7 +85,6 @@ def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> 
 
     Raises:
         HttpSyntaxError: the upstream did not complete the handshake, or chose what was not offered.
-
     """
     head = answer.head
     if (head.get(b"upgrade") or b"").lower() != b"websocket" or head.get(b"sec-websocket-accept") != accept(key):

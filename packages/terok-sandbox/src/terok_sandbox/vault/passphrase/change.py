@@ -25,7 +25,6 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
     Raises:
         VaultError: a passphrase command is configured, containers use the vault, or a random passphrase would be kept
             nowhere; nothing has changed then.
-
     """
     if cfg.credentials_passphrase_command:
         raise VaultError(
@@ -63,7 +62,6 @@ def settle(cfg: SandboxConfig) -> bool:
 
     Raises:
         VaultError: neither kept passphrase opens the database; both stay kept.
-
     """
     record = read_record(cfg)
     if not record.rekeying or record.locked:

@@ -51,7 +51,6 @@ def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
         VaultLocked: no tier has one.
         WrongPassphrase: tiers have one, and none opens the vault.
         VaultError: the session file cannot be trusted, or the command failed.
-
     """
 
     def proved(found: Resolved) -> Resolved:
@@ -108,7 +107,6 @@ def read_session(path: Path) -> str | None:
 
     Raises:
         VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
-
     """
     return read_secret_file(path, "the session file")
 

@@ -33,7 +33,6 @@ def read_secret_file(path: Path, what: str) -> str | None:
 
     Raises:
         VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
-
     """
     leave_no_core()
     try:

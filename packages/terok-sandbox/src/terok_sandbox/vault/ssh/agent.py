@@ -133,7 +133,6 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
 
     Raises:
         VaultError: the vault does not open or has no key of the scope, or the socket cannot be made.
-
     """
     with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
         keys = SSHManager(database)

@@ -57,7 +57,6 @@ def import_private(data: bytes, password: bytes | None = None) -> KeyPair:
 
     Raises:
         BadCredential: no such key, another kind, too few bits, or a wrong or missing password.
-
     """
     try:
         if b"BEGIN OPENSSH PRIVATE KEY" in data:

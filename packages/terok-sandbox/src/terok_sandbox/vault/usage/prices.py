@@ -142,7 +142,6 @@ def load_prices(override: Path | None = None) -> Prices:
 
     Raises:
         VaultError: The file cannot be read, or an entry is not a price.
-
     """
     own: dict[str, Price] = {}
     if override is not None:
