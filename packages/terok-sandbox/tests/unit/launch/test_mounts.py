@@ -187,7 +187,8 @@ def test_a_directory_with_a_socket_of_the_host_is_refused(config: SandboxConfig,
 
 
 def test_a_socket_that_a_container_made_is_no_obstacle(config: SandboxConfig, tmp_path: Path) -> None:
-    script = "import socket, sys; s = socket.socket(1); s.bind(sys.argv[1]); s.listen(); print(1, flush=True); sys.stdin.read()"
+    listen = "import socket, sys; s = socket.socket(1); s.bind(sys.argv[1]); s.listen(); print(1, flush=True)"
+    script = f"{listen}; sys.stdin.read()"
     work = tmp_path / "work"
     work.mkdir()
     words = ["unshare", "-Ur", "--pid", "--fork", "--kill-child", sys.executable, "-c", script, str(work / "s")]
