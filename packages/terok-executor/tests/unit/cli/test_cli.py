@@ -281,7 +281,11 @@ except SystemExit as end:
 
 
 @pytest.mark.parametrize(
-    ("before", "said"), [("", "unwound 129"), ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "went on")]
+    ("before", "said"),
+    [
+        ("signal.signal(signal.SIGHUP, signal.SIG_DFL)", "unwound 129"),
+        ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", "went on"),
+    ],
 )
 def test_a_closed_terminal_unwinds_unless_it_is_ignored(before: str, said: str) -> None:
     program = WAITS.format(before=before)
