@@ -57,7 +57,9 @@ def test_a_build_that_is_cut_short_leaves_nothing(
     root = ready.environment["TEROK_ROOT"]
     files = Path(ready.environment.get("TEROK_EXECUTOR_STATE_DIR", f"{root}/state/executor")) / "build"
     argv = ["terok-executor", "build", "demo", "--base", BASE]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     build = subprocess.Popen(argv, env=ready.environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     try:
         wait_for(sleeping, 100)
         assert working(ready) and files.exists()
