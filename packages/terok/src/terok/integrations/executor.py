@@ -11,7 +11,15 @@ with lazy_imports(globals()):
     from terok_executor import Agent as Agent
     from terok_executor import AgentRoster as AgentRoster
     from terok_executor import AgentRunner as AgentRunner
+    from terok_executor import Checked as Checked
+    from terok_executor import Documented as Documented
+    from terok_executor import ExecutorConfigView as ExecutorConfigView
+    from terok_executor import ImageSettings as ImageSettings
+    from terok_executor import Limits as Limits
+    from terok_executor import OneOf as OneOf
     from terok_executor import Provider as Provider
+    from terok_executor import allow_lines as allow_lines
+    from terok_executor import host_identity as host_identity
     from terok_executor import load_record as load_record
     from terok_executor import store_api_key as store_api_key
     from terok_executor import task_dir as task_dir
