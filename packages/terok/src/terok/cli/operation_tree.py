@@ -9,7 +9,9 @@ UNDO = CommandDef(
     help="take back the last thing that was deleted, rejected or archived",
     handler="terok.cli.operation:undo",
     args=(
-        ArgDef("number", metavar="N", nargs="?", type=whole_number, help="number of an operation, as `op log` shows it"),
+        ArgDef(
+            "number", metavar="N", nargs="?", type=whole_number, help="number of an operation, as `op log` shows it"
+        ),
         JSON,
     ),
     source="terok",

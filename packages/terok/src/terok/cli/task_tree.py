@@ -191,9 +191,7 @@ DIFF = CommandDef(
     handler="terok.cli.task_logs:diff",
     args=(_TASK, ArgDef("--stat", action="store_true", help="only how much"), JSON),
 )
-USAGE = CommandDef(
-    "usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(_TASK, JSON)
-)
+USAGE = CommandDef("usage", help="show what a task has used", handler="terok.cli.task_logs:usage", args=(_TASK, JSON))
 AUDIT = CommandDef(
     "audit",
     help="show what a task did with credentials and where it wanted to connect",

@@ -19,7 +19,10 @@ def closing_words(result: RunResult, *, short: str, name: str, stopped: bool = F
     """Return the result of a run as lines; `short` is how a person types the task."""
     lines = [f"task {short} ({name}) {_ending(result, stopped=stopped)} after {result.duration:.1f} s"]
     lines += [f"  {line}" for line in (*_commits(result), *_troubles(result), *_spent(result))]
-    return [*lines, *(f"{'next:' if not number else '     '} {line}" for number, line in enumerate(_next(result, short)))]
+    return [
+        *lines,
+        *(f"{'next:' if not number else '     '} {line}" for number, line in enumerate(_next(result, short))),
+    ]
 
 
 def _ending(result: RunResult, *, stopped: bool) -> str:

@@ -83,7 +83,13 @@ class TaskCreation(TaskBase):
             return writer.task(task.id), admitted
 
     def _row(
-        self, writer: Writer, project: Project, request: Mapping[str, Any], prompt: str | None, mode: Mode, name: str | None
+        self,
+        writer: Writer,
+        project: Project,
+        request: Mapping[str, Any],
+        prompt: str | None,
+        mode: Mode,
+        name: str | None,
     ) -> Task:
         from terok.engines import container_name
 
@@ -163,7 +169,9 @@ def begin(writer: Writer, task: Task) -> None:
     writer.dequeue(task.id)
     writer.set(start_lease(task.id), own_lease())
     writer.begin(task.id, task.container)
-    writer.observe(task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None)
+    writer.observe(
+        task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None
+    )
 
 
 def disk_free() -> int | None:
