@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from terok.config import load_project, sandbox_config
 from terok.engines.probe import probe
 from terok.errors import TaskError
 from terok.integrations.executor import AgentRequest, AgentRunner, Outcome, load_record, reported_delivery, task_dir
@@ -49,9 +50,10 @@ class LocalEngine:
         from terok.engines.protocol import Started
 
         fields = dict(launch.request)
-        image, port = fields.pop("image", None), fields.pop("port", None)
+        port = fields.pop("port", None)
         request = AgentRequest(**{**fields, "name": launch.container, "workspace": launch.workspace})
-        runner = AgentRunner(on_line=self._say, image=image) if image else self.runner
+        config = sandbox_config(load_project(launch.project))  # what the project allows now, not when it was asked for
+        runner = AgentRunner(on_line=self._say, image=launch.image, cfg=config)
         began = time.time()
         if launch.mode == "web":
             runner.start_web(request, port=port)

@@ -26,14 +26,17 @@ def container_name(project: str, task: str) -> str:
 class Launch:
     """A task as an engine starts it.
 
-    `request` has fields of the executor's `AgentRequest` by name, all of them JSON values, and perhaps `image`, the
-    reference of a ready image. `workspace` is an empty directory of the host; None if the container keeps its own.
+    `request` has fields of the executor's `AgentRequest` by name, as JSON values, and the `port` of a web page.
+    `workspace` is an empty directory of the host; None if the container keeps its own. `image` is the reference of a
+    ready image, None for the agent's own.
     """
 
     container: str
+    project: str
     mode: str
     request: Mapping[str, Any]
     workspace: Path | None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Marker:
 
 
 def make_marked(directory: Path, task: str) -> Marker:
-    """Make a directory with a marker, or return that of the one which is there; TaskError if that is not this task's."""
+    """Make a directory with a marker, or return that of one that is there; TaskError if it is not this task's."""
     ensure_dir(directory)
     if any(directory.iterdir()):
         return read_marker(directory, task)

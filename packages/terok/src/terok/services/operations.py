@@ -1,7 +1,7 @@
 """Destructive verbs: each is recorded with what takes it back before it acts, and finished after a crash.
 
-A kind of operation is a module with three functions of (services, details): `carry_out`, which may be called again after
-it was interrupted at any step, `take_back`, and `give_up`, after which the operation can no longer be taken back.
+A kind of operation is a module with three functions of (services, details): `carry_out`, which may be called again
+after it was interrupted at any step, `take_back`, and `give_up`, after which it can no longer be taken back.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ KINDS: Final = {
 }
 """The module of every kind."""
 DAY: Final = 86400.0
-KEEP_DAYS: Final = 14
-"""Days for which an operation can be taken back, unless the configuration says otherwise."""
 _MANY: Final = 100_000
 
 

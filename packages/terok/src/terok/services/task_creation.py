@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from terok_util import UsageError
 
+from terok.errors import TaskBusy
 from terok.model.admission import Limits, Waiting, admit
 from terok.model.facts import Launch
 from terok.model.ids import RANDOM_BYTES, new_id
@@ -33,11 +34,6 @@ MODES: dict[str, Mode] = {
 """The modes, by every name of theirs."""
 
 
-def start_lease(task_id: str) -> str:
-    """Return the setting with the lease of the process that starts a task."""
-    return f"start/{task_id}"
-
-
 class TaskCreation(TaskBase):
     """Records tasks."""
 
@@ -50,13 +46,15 @@ class TaskCreation(TaskBase):
         name: str | None = None,
         preset: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
         after: Iterable[str] = (),
         start: bool = True,
     ) -> tuple[Task, bool]:
         """Record a task, and return it and whether its caller has to start it now.
 
-        It is to be started unless it waits in the queue, or `start` is False. `overrides` are fields of the executor's
-        request, and `port` and `public_url` of a web page; `after` names tasks that have to be done first.
+        It is to be started unless it waits in the queue, or `start` is False. `overrides` are settings by their
+        dotted key, which replace those of project and preset; `more` are fields of the executor's request that no
+        setting stands for, and the `port` of a web page. `after` names tasks that have to be done first.
 
         Raises:
             ConfigError: The project or its configuration is wrong.
@@ -66,9 +64,9 @@ class TaskCreation(TaskBase):
 
         chosen = MODES[mode] if mode is not None else "headless" if prompt is not None else "interactive"
         _check_prompt(chosen, prompt)
-        project = load_project(project_name)
+        project = load_project(project_name, preset=preset, overrides=dict(overrides or {}))
         others = tuple(self.find(word).id for word in after)
-        request = self._resolved(run_options(project, preset, dict(overrides or {})))
+        request = self._resolved({**run_options(project), **(more or {})})
         with self.store.write() as writer:
             task = self._row(writer, project, request, prompt, chosen, name)
             writer.add_task(task, self._request(task, request, prompt))
@@ -132,7 +130,11 @@ class TaskCreation(TaskBase):
 
     def _request(self, task: Task, request: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
         """Return the request as it is stored, from which the task can be started any number of times."""
-        own = {"project_id": task.project, "task_id": task.id, "prompt": prompt if task.mode == "headless" else None}
+        own: dict[str, Any] = {
+            "project_id": task.project,
+            "task_id": task.id,
+            "prompt": prompt if task.mode == "headless" else None,
+        }
         if task.mode == "web":
             own["web"] = True
         return {**request, **own}
@@ -151,7 +153,8 @@ class TaskCreation(TaskBase):
 
     def limits(self, project: Project | None = None) -> Limits:
         """Return how many tasks may work at once."""
-        from terok.config import load_settings, parse_size
+        from terok.config import load_settings
+        from terok.config.spelling import parse_size
 
         settings = load_settings().tasks
         own = {project.name: project.tasks.project_slots} if project is not None else {}
@@ -165,9 +168,10 @@ class TaskCreation(TaskBase):
 
 
 def begin(writer: Writer, task: Task) -> None:
-    """Take a task out of the queue and record that this process starts it."""
+    """Take a task out of the queue and record that this process starts it; TaskBusy if another one does."""
+    if not writer.take_lease(task.id, own_lease()):
+        raise TaskBusy(f"another process is starting task {task.id}", hint=f"see `terok task why {task.id}`")
     writer.dequeue(task.id)
-    writer.set(start_lease(task.id), own_lease())
     writer.begin(task.id, task.container)
     writer.observe(
         task.id, launch=Launch(writer.at, "terok", "starts"), process=None, silence=None, calls=None, cpu=None

@@ -10,9 +10,8 @@ from terok_util import TerokError, UsageError
 from terok.engines.protocol import Launch as EngineLaunch
 from terok.errors import TaskBusy, TaskError
 from terok.model.facts import Process, Pushed, Silence
-from terok.services.marked import make_marked, move_marked
-from terok.services.task_creation import TaskCreation, begin, start_lease
-from terok.store import Lease, is_alive
+from terok.services.marked import make_marked
+from terok.services.task_creation import TaskCreation, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +59,7 @@ class TaskRuns(TaskCreation):
         request = self.store.request(task.id)
         return EngineLaunch(
             container=task.container,
+            project=task.project,
             mode=task.mode,
             request=request,
             workspace=None if request.get("sealed") else self._workspace(task),
@@ -77,9 +77,6 @@ class TaskRuns(TaskCreation):
         return workspace
 
     def _refuse_busy(self, task: Task) -> None:
-        kept = self.store.setting(start_lease(task.id))
-        if kept is not None and is_alive(Lease(*kept)):
-            raise TaskBusy(f"process {kept[0]} is starting task {task.id}", hint=f"see `terok task why {task.id}`")
         if task.trashed is not None or task.archived is not None:
             gone = "deleted" if task.trashed is not None else "archived"
             raise UsageError(f"task {task.id} is {gone}", hint=f"bring it back with `terok task restore {task.id}`")
@@ -91,14 +88,14 @@ class TaskRuns(TaskCreation):
             found = {"agent": started.agent, "provider": started.provider, "scope": started.scope}
             writer.change(task.id, "started", **found, branch=started.branch)
             writer.observe(task.id, process=Process(writer.at, "podman", "up", since=started.started), launch=None)
-            writer.set(start_lease(task.id), None)
+            writer.drop_lease(task.id)
 
     def _record_failed_start(self, task: Task, error: BaseException) -> None:
         """Record why a task could not be started; one that a wrong request asked for is forgotten."""
         code = error.exit_code if isinstance(error, TerokError) else INTERRUPTED
         text = error.message if isinstance(error, TerokError) else "interrupted"
         with self.store.write() as writer:
-            writer.set(start_lease(task.id), None)
+            writer.drop_lease(task.id)
             writer.observe(task.id, launch=None, process=Process(writer.at, "podman", "gone"))
             writer.event(task.id, "start_failed", error=text, exit_code=code)
             if not isinstance(error, TerokError):
@@ -139,10 +136,10 @@ class TaskRuns(TaskCreation):
 
     def pushed(self, task: Task) -> Pushed | None:
         """Return what a task has in the gate that nobody has promoted or rejected."""
-        from terok.services.reviews import Reviews
+        from terok.services.gates import Gates
 
         try:
-            work = Reviews(self).of_task(task).work
+            work = Gates(self).of_task(task).work
         except TerokError:
             return None
         if work is None or work.state == "rejected":
@@ -209,7 +206,7 @@ class TaskRuns(TaskCreation):
         with self.store.write() as writer:
             writer.event(task.id, "started")
             writer.observe(task.id, process=Process(writer.at, "podman", "up", since=writer.at), launch=None)
-            writer.set(start_lease(task.id), None)
+            writer.drop_lease(task.id)
         return self.store.task(task.id)
 
     def _taken_up(self, task: Task) -> str | None:

@@ -11,7 +11,6 @@ from terok.errors import AmbiguousTask, UnknownTask
 from terok.model.filter import matches, parse_filter
 from terok.model.ids import short_ids
 from terok.paths import tasks_dir, trash_dir
-from terok.services.operations import KEEP_DAYS
 from terok.store import Store
 
 if TYPE_CHECKING:
@@ -47,7 +46,9 @@ class TaskBase:
     @property
     def keep_days(self) -> float:
         """Days for which what was deleted is kept."""
-        return KEEP_DAYS
+        from terok.config import load_settings
+
+        return load_settings().tasks.trash_days
 
     def engine(self, task: Task) -> Engine:
         """Return the engine of a task."""
