@@ -107,7 +107,7 @@ def start_agent(
     )
     on_line(f"starting {task.name}")
     state_dirs = (mount.host_dir for installed in run.installed for mount in installed.mounts)
-    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs) as claim:
+    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs, kept=request.kept) as claim:
         claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
         remove_tree(task_dir(task.name) / "workspace")

@@ -178,7 +178,7 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
     for directory, label in ((workspace, "workspace"), (shared, "shared directory")):
         if directory is not None and not directory.is_dir():
             raise RequestError(f"the {label} {directory} is not a directory", hint="make it first")
-    if workspace is not None and request.repo is not None and any(workspace.iterdir()):
+    if workspace is not None and request.repo is not None and not request.kept and any(workspace.iterdir()):
         raise RequestError(
             f"the workspace {workspace} is not empty, and nothing is cloned over what is there",
             hint="leave the repository out to work on what is in the directory",

@@ -125,7 +125,9 @@ class AgentRequest(LaunchRequest):
 
     Without a `prompt` the container waits for a person to log in or, with `web`, serves a page at `public_url`;
     `timeout` and `max_turns` mean nothing then. `provider` is the model provider (None: the agent's own). `workspace`
-    is a directory of the host to work in; `repo` may be None then. `sealed` copies files in instead of mounting them.
+    is a directory of the host to work in; `repo` may be None then. With `kept` it is that of an earlier container of
+    this name, which is gone: nothing is cloned, and the conversation goes on if what the agent keeps is still there.
+    `sealed` copies files in instead of mounting them.
     `security_class` says whether the container sees the upstream beside the gate (None: as config.yml has it).
 
     `memory`, `cpus`, `gpus` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`) to open,
@@ -140,6 +142,7 @@ class AgentRequest(LaunchRequest):
     max_turns: int | None = None
     provider: str | None = None
     workspace: Path | None = field(default=None, metadata=_PATH)
+    kept: bool = False
     sealed: bool = field(default=False, metadata=_PASSED)
     unrestricted: bool = field(default=True, metadata=_PASSED)
     memory: str | None = field(default=None, metadata=_PASSED)
@@ -198,6 +201,7 @@ class RunOptions(LaunchOptions, total=False):
     model: str | None
     bound_provider: str | None
     workspace: str | Path | None
+    kept: bool
     sealed: bool
     unrestricted: bool
     memory: str | None

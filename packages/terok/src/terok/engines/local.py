@@ -77,6 +77,10 @@ class LocalEngine:
         """Ask Podman once for all of them."""
         return probe(containers)
 
+    def started_at(self, container: str) -> float | None:
+        """Ask Podman when the container was last started."""
+        return self.runner.runtime.container(container).started_at
+
     def follow(self, container: str, on_line: Callable[[str], None]) -> Outcome:
         """Pass on the output to the end; TaskError if the container is not there."""
         record = _record(container)

@@ -66,6 +66,9 @@ class Engine(Protocol):
         An engine that does not answer is `Silence`, which is never read as "not there".
         """
 
+    def started_at(self, container: str) -> float | None:
+        """Return when a container was last started, in seconds since the epoch; None if it never was."""
+
     def follow(self, container: str, on_line: Callable[[str], None]) -> Outcome:
         """Call `on_line` for each line until the container has ended; an exception, Ctrl-C too, ends only that.
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from terok_util import UsageError
 
 from terok.errors import TaskBusy
-from terok.services.task_runs import TaskRuns
+from terok.services.task_ends import TaskEnds
 
 if TYPE_CHECKING:
     from terok.model.task import FollowUp, Task
 
 
-class FollowUps(TaskRuns):
+class FollowUps(TaskEnds):
     """Writes follow-ups and delivers them."""
 
     def follow_up(self, task: Task, text: str) -> int:
@@ -48,24 +48,22 @@ class FollowUps(TaskRuns):
     def deliver_next(self, task: Task) -> FollowUp | None:
         """Start a task that has ended with its next follow-up and return that; None if it runs, or nothing waits.
 
-        Two that try at once deliver it once: it is claimed before the task starts, and written again if that fails.
+        Two that try at once deliver it once: it is claimed together with the start, and waits again if that fails.
         """
-        for chosen in self.waiting(task):
+        chosen = next(iter(self.waiting(task)), None)
+        if chosen is None:
+            return None
+        try:
+            self.restart(self.store.task(task.id), chosen.text, follow_up=chosen.id)
+        except TaskBusy:
+            return None
+        except BaseException:
             with self.store.write() as writer:
-                if not writer.move_follow_up(chosen.id, "written", "sent"):
-                    continue
-            try:
-                self.restart(self.store.task(task.id), chosen.text)
-            except BaseException as error:
-                with self.store.write() as writer:
-                    writer.move_follow_up(chosen.id, "sent", "written")
-                if isinstance(error, TaskBusy):
-                    return None
-                raise
-            with self.store.write() as writer:
-                writer.move_follow_up(chosen.id, "sent", "seen")
-            return chosen
-        return None
+                writer.move_follow_up(chosen.id, "sent", "written")
+            raise
+        with self.store.write() as writer:
+            writer.move_follow_up(chosen.id, "sent", "seen")
+        return chosen
 
     def send(self, task: Task, text: str) -> str:
         """Give a working agent more input now, and return how; the executor refuses if its agent takes none.

@@ -72,13 +72,14 @@ class TaskCreation(TaskBase):
             writer.add_task(task, self._request(task, request, prompt))
             if not start:
                 writer.change(task.id, "recorded", desired="stopped", started=writer.at)
-                writer.end(task.id, None, by="nobody has started it")
-                return task, False
-            writer.enqueue(Waiting(task.id, task.project, writer.at, None, others))
-            admitted = self._admit(writer, task, project)
+                writer.end(task.id, None, by="nobody: it has not been started")
+                admitted = False
+            else:
+                writer.enqueue(Waiting(task.id, task.project, writer.at, None, others))
+                admitted = self._admit(writer, task, project)
             if admitted:
                 begin(writer, task)
-            return writer.task(task.id), admitted
+        return self.store.task(task.id), admitted
 
     def _row(
         self,
