@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from terok_sandbox.activity.client import ActivityFeed
     from terok_sandbox.launch.supervision import LaunchSupervisor
     from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
     from terok_sandbox.sandbox.shield import Shield, ShieldState
@@ -275,6 +276,12 @@ class Sandbox:
     def shield_quarantine(self, name: str) -> None:
         """End every connection of a container and let nothing out."""
         self.shield(name).quarantine()
+
+    def activity(self, name: str) -> ActivityFeed:
+        """Return the feed of container `name`: `read` it once, or follow it as an asynchronous context manager."""
+        from terok_sandbox.sandbox.watching import HostView
+
+        return HostView(self.config, self.runtime, check_container_name(name)).feed()
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
         """Launch a container whose name is claimed."""

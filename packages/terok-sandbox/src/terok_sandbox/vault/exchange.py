@@ -243,6 +243,9 @@ class Meter(Protocol):
         `ongoing` asks for the next message of a WebSocket that was admitted before.
         """
 
+    def refused(self, exchange: Exchange, refusal: VaultRefusal) -> None:
+        """Take note of a request that is not let out."""
+
     def overrun(self, route: Route) -> VaultRefusal | None:
         """Return the refusal that ends requests under way on a route, or None. Asked twice a second."""
 

@@ -126,6 +126,8 @@ class VaultProxy:
             if grant.reason == "token_in_url":
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
+            if self._meter is not None:
+                self._meter.refused(exchange, grant)
             reply.refuse(grant, LINGER_SECONDS)
             return False
         screened = grant.screened

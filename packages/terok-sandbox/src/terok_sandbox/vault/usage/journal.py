@@ -113,7 +113,7 @@ class UsageJournal:
     def __init__(self, path: Path, task: str) -> None:
         self._path = path
         self._task = task
-        self._run = secrets.token_hex(4)
+        self.run = secrets.token_hex(4)
         self._fd = -1
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
@@ -122,7 +122,7 @@ class UsageJournal:
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        line = json.dumps({"task": self._task, "run": self._run, **row}, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({"task": self._task, "run": self.run, **row}, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -159,7 +159,7 @@ class UsageJournal:
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():
-                dead = (name == self._path.name and run != self._run) or since < stale
+                dead = (name == self._path.name and run != self.run) or since < stale
                 total, pending = (total + most, pending) if dead else (total, pending + most)
                 if of_us:
                     of_task, ours = (of_task + most, ours) if dead else (of_task, ours + most)

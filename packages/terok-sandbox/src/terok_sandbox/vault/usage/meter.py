@@ -19,12 +19,15 @@ from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reac
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
 from terok_sandbox.vault.usage.request_estimate import is_inference, is_unpriced
+from terok_sandbox.vault.usage.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
     from terok_sandbox.sidecar import UsageWiring
+    from terok_sandbox.values.facts import Fact
+    from terok_sandbox.vault.exchange import Exchange
     from terok_sandbox.vault.routes import Route
     from terok_sandbox.vault.store import TokenRow
     from terok_sandbox.vault.usage.answers import Usage
@@ -56,11 +59,18 @@ class UsageMeter:
     exceeded by one request at most.
     """
 
-    def __init__(self, wiring: UsageWiring, container: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wiring: UsageWiring,
+        container: str,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[Fact], None] = lambda _: None,
+    ) -> None:
         self._wiring = wiring
         self._container = container
         self.clock = clock
         self._journal = UsageJournal(wiring.journal, wiring.task)
+        self.facts = Telling(tell, self._journal.run)
         try:
             self._prices = load_prices(wiring.prices)
             self._broken = ""
@@ -101,6 +111,13 @@ class UsageMeter:
         if (refusal := self._used_up(route, ongoing=ongoing)) is not None:
             return refusal
         return self._crowded(route, Totals()) if is_inference(method, path) else None
+
+    def refused(self, exchange: Exchange, refusal: VaultRefusal) -> None:
+        """Tell of a request that the vault does not let out."""
+        model_call = is_inference(exchange.method, exchange.path)
+        self.facts.refused(
+            exchange.provider, refusal.status, refusal.reason, number=exchange.number if model_call else ""
+        )
 
     def overrun(self, route: Route) -> VaultRefusal | None:
         """Return the refusal that ends requests under way when a limit of bytes or time is passed, or None."""
