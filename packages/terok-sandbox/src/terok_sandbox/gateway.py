@@ -128,12 +128,15 @@ async def _parts(
     if enforcement == "airlock":
         parts["egress proxy"] = egress.serve(ctx.listeners["egress"])
     if ctx.sidecar.gate is not None:
+        from terok_sandbox.gate.pushes import earlier_pushes
         from terok_sandbox.gate.server import serve_gate  # the fork server has it when a container has a gate
 
         for name in ("gate", "gate-host"):
             if name in ctx.listeners:
                 who = ctx.sidecar.container_name
-                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who)
+                parts[name] = serve_gate(ctx.listeners[name], ctx.sidecar.gate, stop=stop, who=who, tell=feed.tell)
+        for push in earlier_pushes(ctx.sidecar.gate.mirror, ctx.sidecar.container_name):
+            feed.tell(push)
     for port in ctx.sidecar.loopback_ports:
         listener = ctx.listeners[loopback_listener(port).name]
         parts[f"port {port}"] = serve_loopback(listener, port, lambda: live.posture == "quarantine")
