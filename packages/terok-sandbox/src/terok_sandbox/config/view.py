@@ -12,7 +12,7 @@ from terok_util import TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
-from terok_sandbox.values.limits import Budget, Limits
+from terok_sandbox.values.limits import Budget, Limits, OnLimit
 from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class BudgetSection(Section):
 
     task: LimitsSection = LimitsSection()
     project: LimitsSection = LimitsSection()
+    on_limit: OnLimit = "refuse"
 
 
 class ServicesSection(Section):
@@ -121,6 +122,7 @@ class SandboxConfigView(BaseModel):
             "budget": Budget(
                 Limits(**self.budget.task.model_dump()),
                 Limits(**self.budget.project.model_dump()),
+                self.budget.on_limit,
             ),
             "shutdown_timeout": self.run.shutdown_timeout,
             "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),

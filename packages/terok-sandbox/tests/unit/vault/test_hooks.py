@@ -61,6 +61,9 @@ class Recorder:
     def overrun(self, route: Route) -> VaultRefusal | None:
         return None
 
+    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
+        return False
+
     def refused(self, exchange: object, refusal: VaultRefusal) -> None:
         self.told.append(("refused", refusal.reason))
 

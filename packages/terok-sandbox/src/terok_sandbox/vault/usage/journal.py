@@ -94,6 +94,8 @@ class _Book:
         self.inode = 0
         self.read_to = 0
         self.total, self.of_task = Totals(), Totals()
+        self.known = True
+        """Whether everything that the one task used has a price."""
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
@@ -101,6 +103,7 @@ class _Book:
         self.total += used
         if ours:
             self.of_task += used
+            self.known = self.known and not row.get("price_assumed")
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -118,6 +121,7 @@ class UsageJournal:
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
+        self.cost_known = True
         self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
@@ -156,6 +160,7 @@ class UsageJournal:
             self._take(path)
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
         stale = time.time() - STALE_SECONDS
+        self.cost_known = all(book.known for book in self._books.values())
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():

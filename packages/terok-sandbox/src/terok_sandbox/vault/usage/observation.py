@@ -82,6 +82,7 @@ class Observation:
         self._status = 0
         self._model, self._unsaid, self._moved = "", 0, 0
         self._opened: list[ObservedRequest] = []
+        self._wanted: RequestEstimate | None = None
         self._done = self._counted = False
         self._limit: LimitAnswer | None = None
         self._outcome = ""
@@ -165,10 +166,12 @@ class Observation:
         self._body = bytearray()
         if self._method != "POST" and not _wants_answer(body):
             return None
-        wanted = estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, wanted)
+        # Whoever was held back may ask again, when its body is taken already.
+        self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
+        opened = self._meter.release(self.route, self._wanted)
         if not isinstance(opened, ObservedRequest):
             return opened
+        self._wanted = None
         self._opened.append(opened)
         self._meter.facts.begun(opened.number, self.route.provider)
         if self._method == "POST":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from terok_sandbox.values.facts import Fact, ModelCall, Provider, ProviderState, UsageFact
+from terok_sandbox.vault.usage.budget import TaskBudget
 from terok_sandbox.vault.usage.journal import Totals
 from terok_sandbox.vault.usage.limit_reset import MAX_BODY, reset_time
 from terok_sandbox.vault.usage.prices import NANO
@@ -42,9 +43,12 @@ class LimitAnswer:
 class Telling:
     """Makes facts of what the meter sees; `run` and a number are a call's name, in the usage journal too."""
 
-    def __init__(self, tell: Callable[[Fact], None], run: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, tell: Callable[[Fact], None], run: str, budget: TaskBudget, clock: Callable[[], float] = time.time
+    ) -> None:
         self._tell = tell
         self._run = run
+        self._budget = budget
         self._clock = clock
         self._began: dict[int, tuple[str, float]] = {}
         self._providers: dict[str, tuple[ProviderState, int, str, float | None]] = {}
@@ -53,11 +57,13 @@ class Telling:
         """Tell that a model call leaves."""
         now = self._clock()
         self._began[number] = (provider, now)
+        self._budget.begin()
         self._tell(ModelCall(at=now, id=f"{self._run}-{number}", state="begun", provider=provider, began=now))
 
     def ended(self, number: int, status: int, outcome: str, limit: LimitAnswer | None = None) -> None:
         """Tell that a model call is over, however it ended."""
         provider, began = self._began.pop(number, ("", 0.0))
+        self._budget.end()
         now = self._clock()
         reset_at = None if limit is None else limit.reset_at(now)
         self._tell(
