@@ -6,19 +6,22 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from terok_sandbox.activity.client import ActivityFeed
 from terok_sandbox.activity.state import BROKER, GATEWAY
 from terok_sandbox.config import SandboxConfig
-from terok_sandbox.errors import EngineError, EngineTimeout, SandboxError, SupervisorError
+from terok_sandbox.errors import EngineError, EngineTimeout, SandboxError, ShieldError, SupervisorError
 from terok_sandbox.runtime.ephemeral import recorded_exit_code
 from terok_sandbox.runtime.protocol import ContainerRuntime
+from terok_sandbox.shield.control_client import ask
+from terok_sandbox.shield.errors import NoAnswer
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.supervise.handover import start_time
 from terok_sandbox.values.facts import Fact, Life, Worker
 from terok_sandbox.values.host import ContainerState
+from terok_sandbox.vault.errors import BudgetError
 
 _SETTLE: Final = 1.0
 """Seconds in which Podman notices that a container has ended, of which its supervisor has let go."""
@@ -47,6 +50,16 @@ class HostView:
     def feed(self) -> ActivityFeed:
         """Return the feed of the container."""
         return ActivityFeed(self._name, self.sockets(), self.look)
+
+    def ask_budget(self, **decision: Any) -> dict[str, Any]:
+        """Return how each limit stands, after `decision` if there is one; raises BudgetError."""
+        try:
+            return ask(self._config.activity_socket(self._name, BROKER), "budget", **decision)
+        except NoAnswer as error:
+            hint = "see `terok-sandbox list`; limits of a stopped container are those of its next launch"
+            raise BudgetError(f"{self._name}: no vault runs that could be asked about its budget", hint=hint) from error
+        except ShieldError as error:
+            raise BudgetError(error.message, hint=error.hint) from error
 
     def look(self) -> list[Fact]:
         """Return whether the container and its workers run."""

@@ -51,6 +51,10 @@ OnLimit = Literal["refuse", "hold"]
 """Treatment of a call over a limit: it is refused, or waits until a person has decided."""
 
 
+Decision = Literal["raise", "finish", "stop"]
+Whose = Literal["task", "project"]
+
+
 @lean_dataclass(frozen=True, slots=True)
 class Budget:
     """Limits of one task, and of all tasks of its project together."""
