@@ -12,7 +12,7 @@ from terok_util import ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
-from terok_sandbox.values.limits import Budget, Limits
+from terok_sandbox.values.limits import Budget, Limits, OnLimit
 from terok_sandbox.values.servers import parse_server
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class BudgetSection(Section):
     """Limits of one task."""
     project: LimitsSection = LimitsSection()
     """Limits of all tasks of a project together."""
+    on_limit: OnLimit = "refuse"
 
 
 class ServicesSection(Section):
@@ -139,6 +140,7 @@ class SandboxConfigView(BaseModel):
             "budget": Budget(
                 Limits(**self.budget.task.model_dump()),
                 Limits(**self.budget.project.model_dump()),
+                self.budget.on_limit,
             ),
             "shutdown_timeout": self.run.shutdown_timeout,
             "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),

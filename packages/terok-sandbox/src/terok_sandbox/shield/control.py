@@ -136,8 +136,8 @@ def listen_control(path: Path) -> socket.socket:
         raise ShieldError(f"{path}: cannot listen: {error}") from error
 
 
-async def serve_control(path: Path, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
-    """Serve `listener` until cancelled, then remove `path`.
+async def serve_control(path: Path | None, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
+    """Serve `listener` until cancelled, then remove `path`, if the listener is not somebody else's.
 
     Raises `NetnsError` when the rules cannot be changed any more, and `AuditError` when nothing can be recorded.
     """
@@ -168,4 +168,5 @@ async def serve_control(path: Path, listener: socket.socket, operations: Mapping
         server.close()
         for task in tasks:
             task.cancel()
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing is served any more
+        if path is not None:
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing is served any more

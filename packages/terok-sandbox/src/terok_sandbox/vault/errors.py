@@ -9,6 +9,7 @@ VaultError
 ├── CorruptDatabase
 ├── VaultBusy              another process held the database for too long
 ├── BadCredential          a credential that cannot be stored or sent
+├── BudgetError            a decision about a budget that cannot be carried out (exit 2)
 └── RoutesError            routes.json is missing or wrong
 """
 
@@ -51,6 +52,12 @@ class VaultBusy(VaultError):
 
 class BadCredential(VaultError):
     """A credential, a name or a token shape that the vault does not accept."""
+
+
+class BudgetError(VaultError):
+    """A decision about a budget names no limit of it, or no larger number."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class RoutesError(VaultError):

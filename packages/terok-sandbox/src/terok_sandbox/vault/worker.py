@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from terok_util.door import Door
@@ -22,12 +23,13 @@ from terok_sandbox.vault.usage.meter import UsageMeter
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from terok_util.door import Seat
 
     from terok_sandbox.netns.worker_context import WorkerContext
     from terok_sandbox.sidecar import VaultWiring
+    from terok_sandbox.values.facts import Fact
 
 MAX_CONNECTIONS: Final = 448
 MAX_TLS: Final = 128
@@ -101,8 +103,12 @@ DRAIN_SECONDS: Final = 2.0
 KEPT_BYTES: Final = 4 * LARGEST_READ
 
 
-def serve(ctx: WorkerContext) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code.
+Beside = Callable[[UsageMeter | None], Coroutine[Any, Any, None]]
+"""Serves people beside the proxy, as long as that is served."""
+
+
+def serve(ctx: WorkerContext, tell: Callable[[Fact], None], beside: Beside) -> int:
+    """Serve until SIGTERM or SIGINT, `tell` what is seen, and return the exit code.
 
     A locked vault, missing routes or an unreachable database are answered with 503 and a hint, request by request: the
     worker stays, and works as soon as the cause is gone.
@@ -111,12 +117,17 @@ def serve(ctx: WorkerContext) -> int:
     if wiring is None:
         _log.info("no vault is wired to this container")
     posture = ctx.sidecar.gateway_dir / LIVE_FILE
-    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners, Quarantine(posture)))
+    asyncio.run(_serve(wiring, ctx.sidecar.container_name, ctx.listeners, Quarantine(posture), tell, beside))
     return 0
 
 
 async def _serve(
-    wiring: VaultWiring | None, container: str, listeners: Mapping[str, socket.socket], quarantine: Quarantine
+    wiring: VaultWiring | None,
+    container: str,
+    listeners: Mapping[str, socket.socket],
+    quarantine: Quarantine,
+    tell: Callable[[Fact], None],
+    beside: Beside,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -133,7 +144,7 @@ async def _serve(
     bytes(KEPT_BYTES)
     deadlines = Deadlines(closed=lambda: quarantine.refusal() is not None)
     access = VaultAccess(wiring, quarantine)
-    meter = None if wiring.usage is None else UsageMeter(wiring.usage, container)
+    meter = None if wiring.usage is None else UsageMeter(wiring.usage, container, tell=tell)
     proxy = VaultProxy(
         access,
         deadlines,
@@ -156,9 +167,11 @@ async def _serve(
     if wiring.ssh_scope is not None and "ssh-agent" in listeners:
         agent = ContainerAgent(access, wiring.ssh_scope, container, wiring.audit_path)
         agent.start(listeners["ssh-agent"])
+    telling = asyncio.create_task(beside(meter))
     try:
         await stop.wait()
     finally:
+        telling.cancel()
         if agent is not None:
             agent.close()
         await server.shutdown(DRAIN_SECONDS)

@@ -61,6 +61,12 @@ class Recorder:
     def overrun(self, route: Route) -> VaultRefusal | None:
         return None
 
+    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
+        return False
+
+    def refused(self, exchange: object, refusal: VaultRefusal) -> None:
+        self.told.append(("refused", refusal.reason))
+
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         if self.broken:
             raise RuntimeError("meter")
@@ -136,7 +142,8 @@ async def test_refusals_of_the_hooks_are_answered_as_they_are(hooked: Hooked, pr
     recorder.budget, recorder.credential = None, VaultRefusal(401, "sign_in_again", "expired", "run `terok auth stub`")
     async with client.post("/v1/x", data=b"abc") as response:
         assert response.status == 401 and (await response.json())["hint"] == "run `terok auth stub`"
-    assert not provider.requests and [item[0] for item in recorder.told] == ["admit"]
+    told = [item for item in recorder.told if item[0] != "admit"]
+    assert not provider.requests and told == [("refused", "budget_spent"), ("refused", "sign_in_again")]
 
 
 async def test_a_meter_that_fails_does_not_stop_the_exchange(hooked: Hooked, provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""The knowledge of the host itself about a task. Each fact says since when (`at`, seconds since the epoch) and from whom."""
+"""The knowledge of the host itself about a task: facts, each with its time and its source."""
 
 from __future__ import annotations
 

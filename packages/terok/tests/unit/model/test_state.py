@@ -82,7 +82,17 @@ def cases() -> list[object]:
         "commits": (replace(RUNS, pushed=PUSHED, ended=None, process=EXITED), NONE, "review"),
         "commits promoted": (replace(RUNS, pushed=replace(PUSHED, commits=0), process=EXITED), NONE, "done"),
         "a call": (replace(RUNS, calls=calls(open=1)), NONE, "working"),
-        "a call without an end": (replace(RUNS, calls=calls(open=1, begun_at=NOW - 1800, ended_at=0)), NONE, "waiting"),
+        "a call without an end": (
+            replace(RUNS, started=NOW - 3000, calls=calls(open=1, begun_at=NOW - 1800)),
+            NONE,
+            "waiting",
+        ),
+        "a credential refused, then stopped": (
+            replace(FAILED, calls=REFUSED, ended=Ended(NOW, "terok", 1, "user")),
+            NONE,
+            "stopped",
+        ),
+        "a credential refused, but done": (replace(FAILED, calls=REFUSED, ended=Ended(NOW, "terok", 0)), NONE, "done"),
         "the processor": (replace(RUNS, cpu=Cpu(NOW - 20, "cgroup")), NONE, "working"),
         "the processor, long ago": (replace(RUNS, cpu=Cpu(NOW - 31, "cgroup")), NONE, "waiting"),
         "a phase": (RUNS, with_claim(NONE, Claim(NOW - 29, "phase", "", "testing")), "working"),
@@ -129,6 +139,16 @@ def cases() -> list[object]:
 def test_the_table(facts: Facts, claims: Claims, word: str) -> None:
     state = judge(facts, claims, NOW)
     assert (state.word, state.group, state.glyph) == (word, GROUPS[word], GLYPHS[word]), state.evidence
+
+
+@pytest.mark.parametrize(("facts", "claims", "word"), cases())
+def test_a_state_holds_until_the_time_to_doubt_and_no_longer(facts: Facts, claims: Claims, word: str) -> None:
+    doubt_at = judge(facts, claims, NOW).doubt_at
+    if doubt_at is None:
+        assert judge(facts, claims, NOW + 1e7).word == word
+    else:
+        assert judge(facts, claims, doubt_at - 0.001).word == word
+        assert judge(facts, claims, doubt_at).word != word
 
 
 def test_every_word_has_a_row() -> None:
@@ -193,6 +213,8 @@ FACTS = st.builds(
     st.none() | st.builds(Queued, TIMES, SOURCE, st.sampled_from(["slot", "disk"])),
     st.none() | st.builds(Ended, TIMES, SOURCE, st.none() | COUNTS, st.sampled_from(["", "user"])),
 )
+RUNNING = FACTS.map(lambda facts: replace(facts, started=NOW - 3000, process=UP, silence=None, ended=None, wanted=None))
+FACTS |= RUNNING
 REPORT = st.builds(
     Claim,
     TIMES,
@@ -261,6 +283,26 @@ def test_what_a_newer_version_wrote_is_read_or_left_out(facts: object, claims: o
     base = Facts(NOW)
     state: TaskState = judge(facts_from_json(facts, base), claims_from_json(claims), NOW)
     assert state.evidence
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        *(
+            {"exit_code": "7"},
+            {"exit_code": 1.5},
+            {"exit_code": True},
+            {"word": "on"},
+            {"at": None},
+            {"at": float("nan")},
+        ),
+        *({"source": 3}, {"since": "x"}),
+    ],
+)
+def test_a_fact_with_a_wrong_value_was_never_heard(kept: dict[str, object]) -> None:
+    good = facts_to_json(RUNS)
+    assert facts_from_json(good, Facts(NOW)).process == UP
+    assert facts_from_json({"process": good["process"] | kept}, Facts(NOW)).process is None
 
 
 def test_questions_are_limited_and_their_texts_made_safe() -> None:

@@ -94,6 +94,8 @@ class _Book:
         self.inode = 0
         self.read_to = 0
         self.total, self.of_task = Totals(), Totals()
+        self.known = True
+        """Whether everything that the one task used has a price."""
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
@@ -101,6 +103,7 @@ class _Book:
         self.total += used
         if ours:
             self.of_task += used
+            self.known = self.known and not row.get("price_assumed")
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -113,16 +116,17 @@ class UsageJournal:
     def __init__(self, path: Path, task: str) -> None:
         self._path = path
         self._task = task
-        self._run = secrets.token_hex(4)
+        self.run = secrets.token_hex(4)
         self._fd = -1
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
+        self.cost_known = True
         self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        line = json.dumps({"task": self._task, "run": self._run, **row}, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({"task": self._task, "run": self.run, **row}, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -156,10 +160,11 @@ class UsageJournal:
             self._take(path)
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
         stale = time.time() - STALE_SECONDS
+        self.cost_known = all(book.known for book in self._books.values())
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():
-                dead = (name == self._path.name and run != self._run) or since < stale
+                dead = (name == self._path.name and run != self.run) or since < stale
                 total, pending = (total + most, pending) if dead else (total, pending + most)
                 if of_us:
                     of_task, ours = (of_task + most, ours) if dead else (of_task, ours + most)

@@ -14,6 +14,7 @@ from terok_sandbox.vault.usage.request_estimate import (
     is_inference,
     is_unpriced,
 )
+from terok_sandbox.vault.usage.telling import LIMITED, LimitAnswer, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +49,7 @@ class Account(Protocol):
     in_flight: int
     moved: int
     held: int
+    facts: Telling
 
     @property
     def crammed(self) -> bool:
@@ -80,7 +82,10 @@ class Observation:
         self._status = 0
         self._model, self._unsaid, self._moved = "", 0, 0
         self._opened: list[ObservedRequest] = []
+        self._wanted: RequestEstimate | None = None
         self._done = self._counted = False
+        self._limit: LimitAnswer | None = None
+        self._outcome = ""
         meter.in_flight += 1
 
     def ask(self, data: bytes, *, last: bool) -> VaultRefusal | None:
@@ -99,6 +104,8 @@ class Observation:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the answer's head."""
         self._status = status
+        if status == LIMITED:
+            self._limit = LimitAnswer(headers)
         if status == 101:
             self._reader = AnswerReader()
         if self._reader is not None:
@@ -111,6 +118,8 @@ class Observation:
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the body; an answer in a WebSocket is written down as soon as it says its usage."""
+        if self._limit is not None:
+            self._limit.feed(data)
         if self._reader is None:
             return
         before = self._reader.held
@@ -132,6 +141,8 @@ class Observation:
         self._meter.in_flight -= not self._counted
         self._meter.moved -= self._moved
         self._hold(-len(self._body or b""))
+        self._outcome = outcome
+        self._meter.facts.answered(self.route.provider, self._status, outcome, self._limit)
         if self._status == 101:
             while self._opened:  # the answers that are still on their way
                 self._settle(self._assumed(None, "client_left"), estimated=True)
@@ -155,11 +166,14 @@ class Observation:
         self._body = bytearray()
         if self._method != "POST" and not _wants_answer(body):
             return None
-        wanted = estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, wanted)
+        # Whoever was held back may ask again, when its body is taken already.
+        self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
+        opened = self._meter.release(self.route, self._wanted)
         if not isinstance(opened, ObservedRequest):
             return opened
+        self._wanted = None
         self._opened.append(opened)
+        self._meter.facts.begun(opened.number, self.route.provider)
         if self._method == "POST":
             self._done = self._counted = True  # the row counts it from here on
             self._meter.in_flight -= 1
@@ -200,6 +214,8 @@ class Observation:
             extra={"settles": opened.number} if opened is not None else {},
         )
         self._unsaid = 0
+        if opened is not None:
+            self._meter.facts.ended(opened.number, 101, self._outcome or "complete")
 
     def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
         extra = {"settles": self._opened[0].number} if self._opened else {}
@@ -211,6 +227,8 @@ class Observation:
             estimated=estimated,
             extra={"sent": sent, "received": received, **extra, **({"price_assumed": True} if unpriced else {})},
         )
+        if self._opened:
+            self._meter.facts.ended(self._opened[0].number, self._status, self._outcome, self._limit)
 
     def _hold(self, change: int) -> None:
         self._meter.held += change
