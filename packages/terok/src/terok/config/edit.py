@@ -127,14 +127,15 @@ def _cut(text: str, document: Any, key: Sequence[str], value: Any) -> str:
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
-    node, depth = document, 0
-    while depth < len(key) - 1 and isinstance(node, dict) and isinstance(node.get(key[depth]), dict):
+    node: Any = document
+    depth = 0
+    while depth < len(key) - 1 and node and isinstance(node.get(key[depth]), dict):
         node, depth = node[key[depth]], depth + 1
     name = key[depth]
-    if not isinstance(node, dict) or not node or getattr(node, "fa", None) is None or node.fa.flow_style():
-        if node:  # a section in brackets is on one line with others
-            return text
+    if not node:
         return "".join([*lines, *_block(_nest(key[depth:], value), 0)]) if value is not None else text
+    if node.fa.flow_style():  # on one line with others
+        return text
     if name in node:
         start, end = _span(node, name, lines)
         if value is None:

@@ -70,7 +70,7 @@ class Owners:
         """Return the JSON Schema of terok's own sections, in which inherited keys have their description too."""
         schema: dict[str, Any] = self.product.json_schema()
         sections = [type(getattr(self._empty, field.name)) for field in fields(type(self._empty))]
-        parts = [(type(self._empty), schema)]
+        parts: list[tuple[type, dict[str, Any]]] = [(type(self._empty), schema)]
         parts += [(section, schema["$defs"][section.__name__]) for section in sections if is_dataclass(section)]
         for kind, described in parts:
             for base in (one for one in kind.__mro__[1:] if is_dataclass(one)):

@@ -84,8 +84,8 @@ def _of_preset(scope: ConfigScope, body: Mapping[str, Any], above: Location) -> 
 def _problems(scope: ConfigScope, data: Mapping[str, Any], owners: Owners, above: Location) -> Iterator[Problem]:
     # Merged with nothing, so that the markers for merging are gone.
     part = owners.split(deep_merge({}, {name: {} if section is None else section for name, section in data.items()}))
-    for key in part.unknown:
-        yield Problem(scope, (*above, *key), *_about_unknown(key, owners))
+    for unknown in part.unknown:
+        yield Problem(scope, (*above, *unknown), *_about_unknown(unknown, owners))
     checks: tuple[tuple[TypeAdapter[Any], Any, Location], ...] = (
         (owners.product, _tuples(part.product), ()),
         (owners.sandbox, part.sandbox, ()),
@@ -150,7 +150,7 @@ def _about_unknown(key: Location, owners: Owners) -> tuple[str, str]:
 
 
 def _nearest(name: str, known: list[str]) -> str | None:
-    """Return the key that is meant: one beside it that looks alike, one of that name elsewhere, or one that looks alike."""
+    """Return the key that is meant: one beside it that looks alike, one of its name elsewhere, or any that does."""
     parent, _, leaf = name.rpartition(".")
     beside = {path.removeprefix(f"{parent}.").partition(".")[0] for path in known if path.startswith(f"{parent}.")}
     if not parent:
