@@ -58,6 +58,7 @@ with lazy_imports(globals()):
     from terok_executor.compat import sidecar_specs as sidecar_specs
     from terok_executor.compat import store_api_key as store_api_key
     from terok_executor.credentials import CredentialMissingError as CredentialMissingError
+    from terok_executor.credentials import revoke_phantoms as revoke_phantoms
     from terok_executor.errors import BuildError as BuildError
     from terok_executor.errors import ConfigPatchError as ConfigPatchError
     from terok_executor.errors import CredentialShapeError as CredentialShapeError
@@ -122,6 +123,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.agent_runner import AgentRunner as AgentRunner
     from terok_executor.runner.container_care import Outcome as Outcome
     from terok_executor.runner.delivery import Delivery as Delivery
+    from terok_executor.runner.delivery import reported_delivery as reported_delivery
     from terok_executor.runner.doctor import agent_doctor_checks as agent_doctor_checks
     from terok_executor.runner.preflight import CheckResult as CheckResult
     from terok_executor.runner.preflight import Preflight as Preflight

@@ -38,6 +38,7 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
+    from terok_sandbox.gate.new_work import NewWork as NewWork
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -62,6 +63,7 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import Container as Container
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
+    from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
     from terok_sandbox.sandbox.sandbox import Claim as Claim

@@ -10,12 +10,14 @@ TerokError
 │   ├── UnknownTask     an address fits no task
 │   ├── AmbiguousTask   an address fits several
 │   ├── FilterError     a filter cannot be understood
-│   └── UnknownProject  there is no project of this name, or no preset or key of this name in it
-├── ProjectError        a project cannot be used, made or removed (exit 1)
+│   └── UnknownProject  there is no project, preset or key of this name
 ├── StoreError          the database cannot be used (exit 1)
 │   ├── StoreBusy       another process held it for too long (exit 73)
 │   ├── StoreDamaged    it is damaged, or something else (exit 74)
 │   └── StoreNewer      a newer version wrote it (exit 4)
+├── TaskError           something could not be done to a task (exit 1)
+│   └── TaskBusy        something else is being done to it (exit 73)
+├── ProjectError        a project cannot be used, made or removed (exit 1)
 └── ControllerError     the controller cannot be started or does not answer (exit 69)
 """
 
@@ -98,3 +100,13 @@ class UnknownProject(UsageError):
 
 class ProjectError(TerokError):
     """A project cannot be used, made or removed."""
+
+
+class TaskError(TerokError):
+    """Something could not be done to a task."""
+
+
+class TaskBusy(TaskError):
+    """Something else is being done to the task at this moment, or it runs."""
+
+    exit_code: ClassVar[int] = 73

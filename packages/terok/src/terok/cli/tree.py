@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
 
+from terok.cli.operation_tree import OP, UNDO
+from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
+from terok.cli.task_tree import ATTACH, LOGIN, TASK
 from terok.integrations.executor import COMMANDS as EXECUTOR
-from terok.integrations.sandbox import GATE_VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,9 +68,16 @@ EXECUTOR_GROUP = CommandDef("executor", help="one agent on one repository", chil
 
 COMMANDS = CommandTree(
     (
-        DEMO,
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
-        *(node for node in GATE_VERBS if node.name in {"review", "promote", "reject"}),
+        TASK,
+        LOGIN,
+        ATTACH,
+        REVIEW,
+        PROMOTE,
+        REJECT,
+        UNDO,
+        OP,
+        DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
         VAULT,

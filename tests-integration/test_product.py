@@ -1,0 +1,83 @@
+"""The path of a new user: a key, a project, a task, its state, its work, and taking back what was deleted."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import BASE, Shell
+from terok.stub import Script, StubProvider, running_stub
+
+COMMIT = "echo 'A line by the agent.' >> README.md && git add -A && git commit -q -m 'Add a line'"
+LEFT = "echo secret-plan > untracked.txt && echo ignored > kept.o && echo '*.o' >> .git/info/exclude"
+
+
+@pytest.fixture
+def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, str], None]) -> Iterator[StubProvider]:
+    """Give the demo agent a provider that plays one commit, and leaves something that is not committed."""
+    with running_stub(Script((COMMIT, LEFT)), api_key=real_key) as provider:
+        upstream("demo", provider.url)
+        yield provider
+
+
+@pytest.fixture
+def project(ready: Shell, repository: Path) -> Iterator[str]:
+    """Make a project of the repository, and remove its tasks' containers afterwards."""
+    bare = repository.with_name("upstream.git")
+    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
+    name = f"web-{secrets.token_hex(3)}"
+    directory = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / name
+    directory.mkdir(parents=True)
+    (directory / "project.yml").write_text(
+        f"git:\n  upstream: {bare}\nagent:\n  name: demo\nimage:\n  base_image: {BASE}\n"
+    )
+    yield name
+    for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
+        ready("terok-executor", "rm", "--force", row, code=None)
+
+
+def tree(directory: Path) -> dict[str, object]:
+    """Return everything below a directory, but for what git itself rewrites when it only looks."""
+    return {
+        str(path.relative_to(directory)): (path.lstat().st_mode, path.is_file() and path.read_bytes())
+        for path in sorted(directory.rglob("*"))
+        if path.name != "index"
+    }
+
+
+def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) -> None:
+    run = ready("terok", "task", "run", project, "Add a line to the README", timeout=600)
+    assert "1 commit in the gate on terok/" in run.err
+    (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
+    short = row["short"]
+    assert f"terok review {short} && terok promote {short}" in run.err
+    assert (row["word"], row["exit_code"], row["mode"]) == ("review", 0, "headless")
+    assert "agent: " in ready("terok", "task", "logs", short).out
+    assert "commits on terok/" in ready("terok", "task", "why", short).out
+    assert "+A line by the agent." in ready("terok", "task", "diff", short).out
+
+    assert "A line by the agent." in ready("terok", "review", short).out
+    ready("terok", "promote", short)
+    assert "secret-plan" in ready("terok", "review", short).out, "what was not committed waits as a branch of its own"
+    ready("terok", "reject", short, "-m", "not needed")
+    (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
+    assert row["word"] == "done"
+    assert ready("terok", "task", "usage", short, "--json").json()["requests"] >= 1
+
+    workspace = Path(ready("terok", "task", "show", short, "--json").json()["directory"]) / "workspace"
+    before = tree(workspace)
+    assert {"untracked.txt", "kept.o", "README.md"} <= set(before)
+    deleted = ready("terok", "task", "delete", short)
+    assert "terok undo" in deleted.out
+    assert not workspace.exists()
+    assert ready("terok", "task", "list", f"p:{project}", "--json").json() == []
+    assert ready("terok", "op", "log", "--json").json()[0]["state"] == "done"
+    ready("terok", "undo")
+    assert tree(workspace) == before
+    (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
+    assert row["word"] == "done"
+    again = ready("terok", "task", "followup", short, "And once more", timeout=300)
+    assert f"task {short}" in again.err
