@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from terok.errors import ProjectError
 from terok_util import ensure_dir, last_line, safe_text, write_sensitive_file
 from terok_util.process import ProcessError, ProcessTimeout, run
+
+from terok.errors import ProjectError
 
 if TYPE_CHECKING:
     from pathlib import Path

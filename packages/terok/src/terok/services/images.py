@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terok_util import ConfigError, namespace_config_dir, read_file
+
 from terok.config.project import project_directories
 from terok.integrations.executor import (
     AgentRoster,
@@ -17,7 +19,6 @@ from terok.integrations.executor import (
     remove_images,
     stored_images,
 )
-from terok_util import ConfigError, namespace_config_dir, read_file
 
 if TYPE_CHECKING:
     from terok.config import Project
