@@ -71,11 +71,16 @@ with lazy_imports(globals()):
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
     from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
+    from terok_executor.image.project import build_project_image as build_project_image
+    from terok_executor.image.project import render_project as render_project
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
     from terok_executor.image.reference import known_family as known_family
     from terok_executor.image.settings import ExecutorConfigView as ExecutorConfigView
     from terok_executor.image.settings import ImageSettings as ImageSettings
+    from terok_executor.image.storage import StoredImage as StoredImage
+    from terok_executor.image.storage import remove_images as remove_images
+    from terok_executor.image.storage import stored_images as stored_images
     from terok_executor.integrations.sandbox import check_setup as check_setup
     from terok_executor.launch.env import ContainerEnvResult as ContainerEnvResult
     from terok_executor.launch.env import ContainerEnvSpec as ContainerEnvSpec

@@ -90,7 +90,7 @@ def start_agent(
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
-        source = mirror(config, task.repo, task.scope, request.branch, on_line)
+        source = mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
     record = make_record(
         task,

@@ -51,8 +51,9 @@ def check_task(request: LaunchRequest) -> Task:
     repo, scope = _check_repo(request)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"invalid time-out {request.timeout}: use 1 to {MAX_TIMEOUT} seconds")
-    if request.branch is not None and not is_branch(request.branch):
-        raise RequestError(f"not a branch name: {request.branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+    for branch in (request.branch, request.default_branch):
+        if branch is not None and not is_branch(branch):
+            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
     check_timezone(request.timezone)
     task_id = request.task_id or secrets.token_hex(6)
     return Task(

@@ -81,12 +81,14 @@ class LaunchRequest:
     """Options that an agent's run and a sidecar tool's run have in common.
 
     `repo` is a directory or an address to clone; without `gate` the container clones the upstream itself, and its
-    commits stay in it. `timeout` is in seconds. `project_id` and `task_id` say whose container it is, and
-    `dossier_path` names a JSON file with texts about it. An `ephemeral` container is removed when it ends.
+    commits stay in it. New work starts from `default_branch` (None: the upstream's own). `timeout` is in seconds.
+    `project_id` and `task_id` say whose container it is, and `dossier_path` names a JSON file with texts about it. An
+    `ephemeral` container is removed when it ends.
     """
 
     repo: str | None
     branch: str | None = None
+    default_branch: str | None = None
     gate: bool = True
     name: str | None = None
     timeout: int = DEFAULT_TIMEOUT
@@ -130,10 +132,11 @@ class AgentRequest(LaunchRequest):
     `sealed` copies files in instead of mounting them.
     `security_class` says whether the container sees the upstream beside the gate (None: as config.yml has it).
 
-    `memory`, `cpus`, `gpus` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`) to open,
-    `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as `run_budget`
-    reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are programs with a
-    token of their own, `subagents` Markdown files. `env` holds variables for the container besides terok's own.
+    `memory`, `cpus`, `gpus`, `runtime` and `opt_outs` are those of `RunSpec`. `allow` holds destinations (`HOST:PORT`)
+    to open, `profiles` allowlists (None: the configured ones, or none beside a `policy` file), `budget` limits as
+    `run_budget` reads them. With `ssh_scope` the container may sign with the SSH keys of that scope. `tools` are
+    programs with a token of their own, `subagents` Markdown files. `env` holds variables for the container besides
+    terok's own.
     """
 
     agent: str
@@ -148,6 +151,7 @@ class AgentRequest(LaunchRequest):
     memory: str | None = field(default=None, metadata=_PASSED)
     cpus: float | None = field(default=None, metadata={"convert": parse_cpus, **_PASSED})
     gpus: str | None = field(default=None, metadata=_PASSED)
+    runtime: str | None = field(default=None, metadata=_PASSED)
     opt_outs: tuple[str, ...] = field(default=(), metadata={**_WORDS, **_PASSED})
     env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"convert": _variables, **_PASSED})
     authorship: str | None = None
@@ -181,6 +185,7 @@ class LaunchOptions(TypedDict, total=False):
     """Keywords of every launch, explained at `LaunchRequest`."""
 
     branch: str | None
+    default_branch: str | None
     gate: bool
     name: str | None
     timezone: str | None
@@ -208,6 +213,7 @@ class RunOptions(LaunchOptions, total=False):
     cpus: str | float | None
     gpu: bool
     gpus: str | None
+    runtime: str | None
     opt_outs: Iterable[str]
     caps: Iterable[str]
     allow_debugger: bool

@@ -36,11 +36,25 @@ class Mirrored:
     start: str | None
 
 
-def mirror(config: SandboxConfig, repo: RepoSource, scope: str, branch: str | None, on_line: OnLine) -> Mirrored:
-    """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`."""
-    gate = GitGate(scope, base=config.gate_base_path, upstream=repo.address, config=config)
+def mirror(
+    config: SandboxConfig,
+    repo: RepoSource,
+    scope: str,
+    branch: str | None,
+    on_line: OnLine,
+    default_branch: str | None = None,
+) -> Mirrored:
+    """Bring the repository's mirror up to date and report what matters to a person who starts on `branch`.
+
+    `default_branch` replaces the upstream's own; RequestError if there is no such branch.
+    """
+    gate = GitGate(
+        scope, base=config.gate_base_path, upstream=repo.address, default_branch=default_branch, config=config
+    )
     on_line(f"mirroring {repo.address}")
     synced = gate.sync()
+    if default_branch is not None and synced.start is None:
+        raise RequestError(f"{repo.address} has no branch {default_branch}", hint="name one that it has")
     heads = gate.branch_heads()
     for note in (*_sync_notes(synced, scope), *_start_notes(gate, synced, heads, branch)):
         on_line(f"note: {safe_text(note)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,11 @@ def _find(name: str) -> tuple[Path, str]:
     raise UnknownProject(f"there is no project {safe_text(name, limit=80)!r}", hint=hint)
 
 
+def project_sources(name: str) -> list[Source]:
+    """Return the files that a project depends on, the lowest layer first; raises as `load_project` does."""
+    return _sources(_find(name)[0])
+
+
 def _sources(directory: Path) -> list[Source]:
     """Return the files that a project depends on, the lowest layer first, and its instructions."""
     files = [directory / PROJECT_FILE, directory / INSTRUCTIONS_FILE]
@@ -184,10 +189,11 @@ def _sources(directory: Path) -> list[Source]:
 
 
 def project_stack(
-    sources: list[Source], *, preset: str | None = None, overrides: Mapping[str, Any] | None = None
+    sources: Iterable[Source], *, preset: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> ConfigStack:
     """Return the checked layers of a project; raises as `load_project` does."""
-    from terok.config.validation import HOST, PROJECT, check  # imports pydantic
+    from terok.config.owners import HOST, PROJECT  # imports pydantic
+    from terok.config.validation import check
 
     scopes = []
     for source in sources:
@@ -215,7 +221,8 @@ def _made(
     preset: str | None,
     overrides: Mapping[str, Any],
 ) -> Project:
-    from terok.config.validation import PROJECT, parse
+    from terok.config.owners import PROJECT
+    from terok.config.validation import parse
 
     parsed = parse(resolve(project_stack(sources, preset=preset, overrides=overrides)), PROJECT)
     own = {one.name: getattr(parsed.product, one.name) for one in fields(parsed.product)}

@@ -25,6 +25,7 @@ def run_options(project: Project) -> dict[str, Any]:
     shared = project.shared.dir
     return {
         "repo": git.upstream,
+        "default_branch": git.branch,
         "project_id": project.name,
         "agent": agent.name,
         "provider": agent.provider,
@@ -37,6 +38,7 @@ def run_options(project: Project) -> dict[str, Any]:
         "memory": run.memory,
         "cpus": run.cpus,
         "gpus": run.gpus,
+        "runtime": run.runtime,
         "env": dict(run.env),
         "tools": list(run.tools),
         "sealed": run.sealed,

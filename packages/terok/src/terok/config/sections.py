@@ -229,7 +229,7 @@ class Common(Documented):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class HostFile(Common):
-    """What `config.yml` may say, besides the sections of the wheels below."""
+    """All that `config.yml` may say, besides the sections of the wheels below."""
 
     git: GitSection = GitSection()
     tasks: HostTasksSection = HostTasksSection()
@@ -239,7 +239,7 @@ class HostFile(Common):
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectFile(Common):
-    """What `project.yml` may say, besides the sections of the wheels below."""
+    """All that `project.yml` may say, besides the sections of the wheels below."""
 
     project: AboutSection = AboutSection()
     git: ProjectGitSection = ProjectGitSection()

@@ -11,7 +11,7 @@ from terok.config.sections import ControllerSection, HostTasksSection, NotifySec
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user, or else the system, has set."""
+    """The settings that are about all projects."""
 
     tasks: HostTasksSection = HostTasksSection()
     controller: ControllerSection = ControllerSection()
@@ -28,7 +28,8 @@ def load_settings() -> Settings:
         return Settings()
 
     def make() -> Settings:
-        from terok.config.validation import HOST, check, parse  # imports pydantic
+        from terok.config.owners import HOST  # imports pydantic
+        from terok.config.validation import check, parse
 
         stack = ConfigStack()
         for source in sources:

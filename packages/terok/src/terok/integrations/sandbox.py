@@ -24,8 +24,10 @@ with lazy_imports(globals()):
     from terok_sandbox import is_branch as is_branch
     from terok_sandbox import is_plain as is_plain
     from terok_sandbox import is_time_zone as is_time_zone
+    from terok_sandbox import list_profiles as list_profiles
     from terok_sandbox import mirror_path as mirror_path
     from terok_sandbox import open_vault as open_vault
+    from terok_sandbox import profile_path as profile_path
     from terok_sandbox import project_dir as project_dir
     from terok_sandbox import pusher as pusher
     from terok_sandbox import read_audit as read_audit
