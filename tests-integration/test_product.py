@@ -25,15 +25,15 @@ def stub(ready: Shell, base_image: str, real_key: str, upstream: Callable[[str, 
 
 @pytest.fixture
 def project(ready: Shell, repository: Path) -> Iterator[str]:
-    """Make a project of the repository, and remove its tasks' containers afterwards."""
+    """Make a project of the repository as a person does, and remove its tasks' containers afterwards."""
     bare = repository.with_name("upstream.git")
     subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
     name = f"web-{secrets.token_hex(3)}"
-    directory = Path(ready.environment["TEROK_ROOT"]) / "config/projects" / name
-    directory.mkdir(parents=True)
-    (directory / "project.yml").write_text(
-        f"git:\n  upstream: {bare}\nagent:\n  name: demo\nimage:\n  base_image: {BASE}\n"
+    answers = repository.with_name("answers.yml")
+    answers.write_text(
+        f"name: {name}\ngit: {{upstream: {bare}}}\nagent: {{name: demo}}\nimage: {{base_image: '{BASE}'}}\n"
     )
+    ready("terok", "project", "wizard", "--answers", str(answers), timeout=600)
     yield name
     for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
         ready("terok-executor", "rm", "--force", row, code=None)
@@ -79,5 +79,3 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     assert tree(workspace) == before
     (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
     assert row["word"] == "done"
-    again = ready("terok", "task", "followup", short, "And once more", timeout=300)
-    assert f"task {short}" in again.err

@@ -77,8 +77,8 @@ with lazy_imports(globals()):
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import Policy as Policy
     from terok_sandbox.shield.policy import parse_policy_line as parse_policy_line
-    from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.shield.profiles import list_profiles as list_profiles
+    from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import Sidecar as Sidecar

@@ -17,6 +17,6 @@ SETS = CommandDef(
         ArgDef("--set", dest="chosen", metavar="SETS", help="a,b, or none, or default for those of config.yml"),
         JSON,
     ),
-    epilog="A set is a profile of the shield: @pip, @npm, @apt and @dnf in it are what image and host are set to use.\n",
+    epilog="A set is a profile of the shield: @pip, @npm, @apt and @dnf in it are what image and host use.\n",
     source="terok",
 )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from terok.config import load_project, sandbox_config
 from terok.engines.probe import probe
 from terok.errors import TaskError
 from terok.integrations.executor import AgentRequest, AgentRunner, Outcome, load_record, reported_delivery, task_dir
@@ -52,8 +51,7 @@ class LocalEngine:
         fields = dict(launch.request)
         port = fields.pop("port", None)
         request = AgentRequest(**{**fields, "name": launch.container, "workspace": launch.workspace})
-        config = sandbox_config(load_project(launch.project))  # what the project allows now, not when it was asked for
-        runner = AgentRunner(on_line=self._say, image=launch.image, cfg=config)
+        runner = AgentRunner(on_line=self._say, image=launch.image, cfg=launch.config)
         began = time.time()
         if launch.mode == "web":
             runner.start_web(request, port=port)
@@ -76,6 +74,10 @@ class LocalEngine:
     def probe(self, containers: Mapping[str, str]) -> Mapping[str, Process | Silence]:
         """Ask Podman once for all of them."""
         return probe(containers)
+
+    def wait_until_ready(self, container: str) -> None:
+        """Wait for the word of the start script."""
+        self.runner.wait_until_ready(container)
 
     def started_at(self, container: str) -> float | None:
         """Ask Podman when the container was last started."""

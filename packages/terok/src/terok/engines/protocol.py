@@ -11,6 +11,7 @@ from terok.errors import TaskError
 
 if TYPE_CHECKING:
     from terok.integrations.executor import Delivery, Outcome, RunResult
+    from terok.integrations.sandbox import SandboxConfig
     from terok.model.facts import Process, Silence
 
 Say = Callable[[str], None]
@@ -27,15 +28,15 @@ class Launch:
     """A task as an engine starts it.
 
     `request` has fields of the executor's `AgentRequest` by name, as JSON values, and the `port` of a web page.
-    `workspace` is an empty directory of the host; None if the container keeps its own. `image` is the reference of a
-    ready image, None for the agent's own.
+    `workspace` is a directory of the host; None if the container keeps its own. `image` is the reference of a ready
+    image, None for the agent's own. `config` is what the sandbox allows this task.
     """
 
     container: str
-    project: str
     mode: str
     request: Mapping[str, Any]
     workspace: Path | None
+    config: SandboxConfig
     image: str | None = None
 
 
@@ -65,6 +66,9 @@ class Engine(Protocol):
 
         An engine that does not answer is `Silence`, which is never read as "not there".
         """
+
+    def wait_until_ready(self, container: str) -> None:
+        """Wait until the repository is there and the agent can work; the container is stopped if that fails."""
 
     def started_at(self, container: str) -> float | None:
         """Return when a container was last started, in seconds since the epoch; None if it never was."""

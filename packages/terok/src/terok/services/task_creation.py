@@ -69,7 +69,8 @@ class TaskCreation(TaskBase):
         request = self._resolved({**run_options(project), **(more or {})})
         with self.store.write() as writer:
             task = self._row(writer, project, request, prompt, chosen, name)
-            writer.add_task(task, self._request(task, request, prompt))
+            asked = {"preset": preset, "overrides": dict(overrides or {})}
+            writer.add_task(task, self._request(task, request, prompt) | asked)
             if not start:
                 writer.change(task.id, "recorded", desired="stopped", started=writer.at)
                 writer.end(task.id, None, by="nobody: it has not been started")
@@ -130,7 +131,7 @@ class TaskCreation(TaskBase):
         return request
 
     def _request(self, task: Task, request: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
-        """Return the request as it is stored, from which the task can be started any number of times."""
+        """Return the request, from which the task can be started any number of times."""
         own: dict[str, Any] = {
             "project_id": task.project,
             "task_id": task.id,

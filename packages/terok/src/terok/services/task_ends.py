@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from terok_util import TerokError
@@ -46,6 +47,8 @@ class TaskEnds(TaskStarts):
             writer.observe(task.id, process=Process(writer.at, "podman", "exited", exit_code, at), pushed=pushed)
             if cost is not None:
                 writer.change(task.id, "cost", cost=cost)
+        with suppress(TerokError):  # a project that is gone or broken now has no command to run
+            self.run_hook(self.store.task(task.id), "post_stop", self.project(task))
         return first
 
     def pushed(self, task: Task) -> Pushed | None:

@@ -13,8 +13,11 @@ from terok.services.marked import make_marked, remove_marked
 from terok.services.task_creation import TaskCreation, begin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
+    from terok.config import Project
     from terok.engines.protocol import Started
     from terok.model.task import Task
 
@@ -44,11 +47,15 @@ class TaskStarts(TaskCreation):
     def carry_out_start(self, task: Task, prompt: str | None = None) -> Task:
         """Start a task whose start this process has recorded."""
         try:
-            started = self.engine(task).start(self._launch(task, prompt))
+            project = self.project(task)
+            self.run_hook(task, "pre_start", project)
+            launch = self._launch(task, prompt, project)
+            started = self.engine(task).start(launch)
         except BaseException as error:
             self._record_failed_start(task, error)
             raise
         self._record_start(task, started)
+        self._run_started_hooks(task, project)
         return self.store.task(task.id)
 
     def restart(self, task: Task, prompt: str | None = None, *, follow_up: int | None = None) -> Task:
@@ -71,8 +78,10 @@ class TaskStarts(TaskCreation):
                 f"agent {task.agent} cannot go on with a conversation",
                 hint=f'start another task: `terok task run {task.project} "…"`',
             )
-        self._begin(task.id, follow_up, process=fact.word)
+        begun = self._begin(task.id, follow_up, process=fact.word)
         try:
+            project = self.project(begun)
+            self.run_hook(begun, "pre_start", project)
             engine.restart(task.container, prompt if prompt is not None else again)
         except BaseException as error:
             self._record_failed_start(task, error, left="exited")
@@ -81,6 +90,7 @@ class TaskStarts(TaskCreation):
             writer.event(task.id, "started")
             writer.observe(task.id, process=Process(writer.at, "podman", "up", since=writer.at), launch=None)
             writer.drop_lease(task.id)
+        self._run_started_hooks(begun, project)
         return self.store.task(task.id)
 
     def recover(self) -> None:
@@ -109,18 +119,39 @@ class TaskStarts(TaskCreation):
         with self.store.write() as writer:
             writer.forget_task(task.id)
 
-    def _launch(self, task: Task, prompt: str | None) -> EngineLaunch:
+    def _launch(self, task: Task, prompt: str | None, project: Project) -> EngineLaunch:
+        from terok.config import sandbox_config
+
         request = self.store.request(task.id)
+        for asked in ("preset", "overrides"):
+            del request[asked]
         workspace, kept = (None, False) if request.get("sealed") else self._workspace(task)
         if task.mode == "headless":
             request["prompt"] = prompt or (self._taken_up(task) if kept else None) or request["prompt"]
         return EngineLaunch(
             container=task.container,
-            project=task.project,
             mode=task.mode,
             request={**request, "kept": kept},
             workspace=workspace,
+            config=sandbox_config(project),
+            image=self._image(task, project, request),
         )
+
+    def _image(self, task: Task, project: Project, request: Mapping[str, Any]) -> str | None:
+        """Return the image with the project's own lines, brought up to date; None for a project without any."""
+        if not (project.image.user_snippet_inline or project.image.user_snippet_file):
+            return None
+        from terok.services.images import Images
+
+        built = Images(self.say).of_project(project, agent=task.agent, tools=request.get("tools") or ())
+        return built.image if built is not None else None
+
+    def _run_started_hooks(self, task: Task, project: Project) -> None:
+        self.run_hook(task, "post_start", project)
+        if project.hooks.post_ready is not None:
+            if task.mode == "headless":  # for the others the start itself has waited
+                self.engine(task).wait_until_ready(task.container)
+            self.run_hook(task, "post_ready", project)
 
     def _workspace(self, task: Task) -> tuple[Path, bool]:
         """Return the task's workspace, and whether it is that of an earlier container.
@@ -169,7 +200,7 @@ class TaskStarts(TaskCreation):
             begin(writer, task)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
-        return task
+        return self.store.task(task_id)
 
     def _refuse_busy(self, task: Task) -> None:
         if task.trashed is not None or task.archived is not None:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from terok.config import Project
     from terok.engines import Engine
     from terok.engines.protocol import Say
     from terok.model.task import Task
+    from terok.services.hooks import Point
 
 
 class TaskBase:
@@ -55,6 +57,23 @@ class TaskBase:
         if task.engine not in self._engines:
             self._engines[task.engine] = engine_named(task.engine, self.say)
         return self._engines[task.engine]
+
+    def project(self, task: Task) -> Project:
+        """Return the project of a task as its files say now, with the preset and options that it was asked for with."""
+        from terok.config import load_project
+
+        request = self.store.request(task.id)
+        return load_project(task.project, preset=request.get("preset"), overrides=request.get("overrides"))
+
+    def run_hook(self, task: Task, point: Point, project: Project) -> None:
+        """Run a project's command for a transition, once; ProjectError if it is `pre_start` and fails."""
+        if getattr(project.hooks, point) is None:
+            return
+        from terok.services.hooks import run_hook
+
+        result = run_hook(self.store, task, project, point, self.directory(task))
+        if result is not None and result.failed:
+            self.say(f"note: the hook {point} failed: {result.said}; see {result.output}")
 
     def directory(self, task: Task) -> Path:
         """Return the directory of a task's workspace and records."""

@@ -51,7 +51,7 @@ class PlainEngine:
             started=time.time(),
             agent=launch.request["agent"],
             provider="demo",
-            scope=launch.project,
+            scope=launch.request["project_id"],
             branch=f"terok/{launch.container[-8:]}",
         )
 
@@ -69,6 +69,9 @@ class PlainEngine:
             return Process(now, "podman", "gone")
         since = self._state(name).stat().st_mtime
         return Process(now, "podman", "up") if text == "up" else Process(now, "podman", "exited", int(text), since)
+
+    def wait_until_ready(self, container: str) -> None:
+        self.before("wait")
 
     def started_at(self, container: str) -> float | None:
         started = self._state(f"{container}.started")

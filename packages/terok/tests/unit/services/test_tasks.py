@@ -269,9 +269,7 @@ def other_tasks(engine: PlainEngine, number: int) -> Tasks:
 
 @pytest.mark.usefixtures("resumable")
 @pytest.mark.parametrize("step", range(2))
-def test_a_follow_up_survives_a_kill_and_is_not_delivered_twice(
-    tasks: Tasks, engine: PlainEngine, step: int
-) -> None:
+def test_a_follow_up_survives_a_kill_and_is_not_delivered_twice(tasks: Tasks, engine: PlainEngine, step: int) -> None:
     task = finished(tasks)
     tasks.follow_up(task, "more")
     assert in_child(lambda: other_tasks(engine, step).deliver_next(task)) == 9
