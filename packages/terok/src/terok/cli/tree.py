@@ -9,6 +9,7 @@ from terok_util import COMPLETIONS, ArgDef, CommandDef, CommandTree
 
 from terok.cli.operation_tree import OP, UNDO
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
+from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
 from terok.integrations.executor import COMMANDS as EXECUTOR
 
@@ -69,14 +70,17 @@ EXECUTOR_GROUP = CommandDef("executor", help="one agent on one repository", chil
 COMMANDS = CommandTree(
     (
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
+        STATUS,
         TASK,
         LOGIN,
         ATTACH,
         REVIEW,
         PROMOTE,
         REJECT,
+        EVENTS,
         UNDO,
         OP,
+        CONTROLLER,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,
