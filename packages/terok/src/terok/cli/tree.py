@@ -14,6 +14,7 @@ from terok.cli.operation_tree import OP, UNDO
 from terok.cli.project_tree import PROJECT
 from terok.cli.review_tree import PROMOTE, REJECT, REVIEW
 from terok.cli.shield_sets_tree import SETS
+from terok.cli.status_tree import CONTROLLER, EVENTS, STATUS
 from terok.cli.task_tree import ATTACH, LOGIN, TASK
 from terok.integrations.executor import COMMANDS as EXECUTOR
 
@@ -82,18 +83,21 @@ COMMANDS = CommandTree(
     (
         *(node for node in EXECUTOR if node.name in {"setup", "uninstall", "auth"}),
         PROJECT,
+        STATUS,
         TASK,
         LOGIN,
         ATTACH,
         REVIEW,
         PROMOTE,
         REJECT,
+        EVENTS,
         UNDO,
         OP,
         CONFIG,
         IMAGE,
         AGENTS,
         SHIELD,
+        CONTROLLER,
         DEMO,
         EXECUTOR_GROUP,
         SANDBOX_GROUP,

@@ -7,15 +7,18 @@ from terok_util import lazy_imports
 with lazy_imports(globals()):
     from terok_sandbox import COMMANDS as COMMANDS
     from terok_sandbox import GATE_VERBS as GATE_VERBS
+    from terok_sandbox import Activity as Activity
     from terok_sandbox import Budget as Budget
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
     from terok_sandbox import EngineTimeout as EngineTimeout
     from terok_sandbox import GateError as GateError
     from terok_sandbox import GitGate as GitGate
+    from terok_sandbox import Life as Life
     from terok_sandbox import Limits as Limits
     from terok_sandbox import NewWork as NewWork
     from terok_sandbox import PodmanRuntime as PodmanRuntime
+    from terok_sandbox import Sandbox as Sandbox
     from terok_sandbox import SandboxConfig as SandboxConfig
     from terok_sandbox import SandboxConfigView as SandboxConfigView
     from terok_sandbox import Sidecar as Sidecar

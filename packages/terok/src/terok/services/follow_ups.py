@@ -25,7 +25,9 @@ class FollowUps(TaskEnds):
                 f"task {task.id} is {task.mode}: you talk to its agent yourself", hint=f"`terok login {task.id}`"
             )
         with self.store.write() as writer:
-            return writer.follow_up(task.id, text, "queue")
+            number = writer.follow_up(task.id, text, "queue")
+        self.wake_controller()
+        return number
 
     def waiting(self, task: Task) -> list[FollowUp]:
         """Return the follow-ups that have not been delivered, in their order."""

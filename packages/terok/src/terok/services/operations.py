@@ -50,6 +50,7 @@ class Operations:
             number = writer.record_operation(verb, subject, summary, inverse, expires=expires)
             writer.set(_lease(number), own_lease())
         self._carry_out(number, inverse)
+        self._tasks.wake_controller()
         return number
 
     def log(self, limit: int | None = None) -> list[Operation]:

@@ -80,6 +80,8 @@ class TaskCreation(TaskBase):
                 admitted = self._admit(writer, task, project)
             if admitted:
                 begin(writer, task)
+        if not admitted:
+            self.wake_controller()
         return self.store.task(task.id), admitted
 
     def _row(

@@ -55,6 +55,7 @@ class TaskStarts(TaskCreation):
             self._record_failed_start(task, error)
             raise
         self._record_start(task, started)
+        self.wake_controller()
         self._run_started_hooks(task, project)
         return self.store.task(task.id)
 
@@ -90,20 +91,14 @@ class TaskStarts(TaskCreation):
             writer.event(task.id, "started")
             writer.observe(task.id, process=Process(writer.at, "podman", "up", since=writer.at), launch=None)
             writer.drop_lease(task.id)
+        self.wake_controller()
         self._run_started_hooks(begun, project)
         return self.store.task(task.id)
 
-    def recover(self) -> None:
-        """Settle starts whose process has died in the middle: what runs has started, what does not has failed."""
-        half = [
-            task
-            for task in self.store.tasks(trashed=True)
-            if task.started is not None
-            and task.ended is None
-            and self.store.facts(task.id).launch is not None
-            and self.store.lease(task.id) is None
-        ]
-        for task in half:
+    def recover(self, task_id: str | None = None) -> None:
+        """Settle a start, or all, whose process has died in the middle: what runs has started, what does not failed."""
+        for one in self.store.left_alone() if task_id is None else [task_id]:
+            task = self.store.task(one)
             engine = self.engine(task)
             fact = engine.probe({task.id: task.container})[task.id]
             if isinstance(fact, Process):
@@ -182,7 +177,10 @@ class TaskStarts(TaskCreation):
 
     def _settle_start(self, task: Task, fact: Process, *, ran: bool) -> None:
         with self.store.write() as writer:
-            if self.store.lease(task.id) is not None or writer.facts(task.id).launch is None:
+            if writer.lease(task.id) is not None:
+                return
+            writer.drop_lease(task.id)
+            if task.ended is not None or writer.facts(task.id).launch is None:
                 return
             writer.event(task.id, "started" if ran else "start_failed", error="the process that started it has died")
             writer.observe(task.id, launch=None, process=fact)

@@ -75,6 +75,12 @@ class TaskBase:
         if result is not None and result.failed:
             self.say(f"note: the hook {point} failed: {result.said}; see {result.output}")
 
+    def wake_controller(self) -> None:
+        """Tell the controller, which is started if need be, that there is something to look after."""
+        from terok.wire import poke
+
+        poke()
+
     def directory(self, task: Task) -> Path:
         """Return the directory of a task's workspace and records."""
         return tasks_dir() / task.project / task.id

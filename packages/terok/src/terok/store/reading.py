@@ -14,7 +14,7 @@ from terok.model.names import Candidate, parse_address, resolve
 from terok.model.state import TaskState, judge
 from terok.model.task import Event, FollowUp, Operation, Task
 from terok.store.connection import translated
-from terok.store.lease import Lease, is_alive, lease_from_json
+from terok.store.lease import Lease, is_alive, lease_from_json, own_lease
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,6 +86,17 @@ class Reading:
         found = self.rows("SELECT lease FROM tasks WHERE id = ?", task_id)
         lease = lease_from_json(json.loads(found[0][0])) if found and found[0][0] else None
         return lease if lease is not None and is_alive(lease) else None
+
+    def left_alone(self) -> list[str]:
+        """Return the tasks on which a process was acting that has died."""
+        found = self.rows("SELECT id FROM tasks WHERE lease IS NOT NULL")
+        return [row[0] for row in found if self.lease(row[0]) is None]
+
+    def of_other_boots(self) -> list[str]:
+        """Return the tasks whose last run began before the machine was started, and has no recorded end."""
+        boot = own_lease().boot
+        found = self.rows("SELECT id FROM tasks WHERE started IS NOT NULL AND ended IS NULL AND boot <> ?", boot)
+        return [row[0] for row in found]
 
     def events_after(self, seq: int, limit: int = 1000, *, task: str | None = None) -> list[Event]:
         """Return the events after number `seq`, at most `limit`, of all tasks or of one."""

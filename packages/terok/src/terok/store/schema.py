@@ -46,7 +46,8 @@ CREATE TABLE tasks (
   request TEXT NOT NULL DEFAULT '{}',
   facts TEXT NOT NULL DEFAULT '{}',
   claims TEXT NOT NULL DEFAULT '{}',
-  lease TEXT
+  lease TEXT,
+  boot TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID, STRICT
 """,
     "CREATE UNIQUE INDEX task_names ON tasks (project, name) WHERE trashed IS NULL",

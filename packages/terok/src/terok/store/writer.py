@@ -10,6 +10,7 @@ from terok.model.claims import Claim, answered, claims_to_json, with_claim
 from terok.model.facts import OBSERVED, facts_to_json
 from terok.model.state import judge
 from terok.model.task import FollowUpState, OperationState, Task
+from terok.store.lease import own_lease
 from terok.store.reading import Reading, with_state
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Writer(Reading):
         """Record that a run begins: what was known about the one before no longer counts."""
         cleared: dict[str, Any] = {"ended": None, "exit_code": None, "stopped_by": ""}
         self.change(task_id, "starting", container=container, started=self.at, desired="running", **cleared)
+        self._set(task_id, boot=own_lease().boot)
 
     def end(self, task_id: str, exit_code: int | None, *, by: str = "", at: float | None = None) -> bool:
         """Record the end of a run, if nobody has yet; returns whether this was the first to.
