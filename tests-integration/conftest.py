@@ -53,6 +53,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     root = Path(os.environ["TEROK_ROOT"])
     for config in (root / "config", *root.glob("gw*/config")):
         shutil.rmtree(config, ignore_errors=True)
+        for database in config.parent.glob("state/terok.db*"):  # of another version, or of tests that were cut off
+            database.unlink()
     if not session.config.option.keyword and session.config.args == ["tests-integration"]:
         for agents in (["demo"], []):  # [] are all
             subprocess.run(["terok-executor", "build", *agents, "--base", BASE], check=True, timeout=1800)

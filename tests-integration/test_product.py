@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import BASE, Shell
+from support import BASE, Shell, Terminal
 from terok.stub import Script, StubProvider, running_stub
 
 COMMIT = "echo 'A line by the agent.' >> README.md && git add -A && git commit -q -m 'Add a line'"
@@ -35,6 +35,7 @@ def project(ready: Shell, repository: Path) -> Iterator[str]:
     )
     ready("terok", "project", "wizard", "--answers", str(answers), timeout=600)
     yield name
+    ready("terok", "controller", "stop", code=None)
     for row in ready("podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name=^terok-{name}-").out.split():
         ready("terok-executor", "rm", "--force", row, code=None)
 
@@ -79,3 +80,38 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     assert tree(workspace) == before
     (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
     assert row["word"] == "done"
+
+
+def test_a_person_works_in_a_task(
+    ready: Shell, stub: StubProvider, project: str, terminal: Callable[..., Terminal]
+) -> None:
+    first = terminal("terok", "task", "run", project, "--name", "by-hand")
+    first.expect("[terok]", timeout=300)
+    first.type("\x04")  # the demo agent has no terminal of its own; behind it is a shell
+    first.expect("prompt is empty")
+    first.type("echo by hand > made && git add made && git commit -qm 'By hand' && echo committed-$((4+4))\r")
+    first.expect("committed-8", timeout=60)
+    first.end()
+    (row,) = ready("terok", "task", "list", "name:by-hand", "--json").json()
+    assert (row["mode"], row["process"], row["group"]) == ("interactive", "up", "waiting")
+    again = terminal("terok", "login", project, "by-hand")
+    again.expect("committed-8", timeout=60)
+    again.end()
+    assert "+by hand" in ready("terok", "task", "diff", "by-hand").out
+    ready("terok", "task", "stop", "by-hand")
+    refused = ready("terok", "login", "by-hand", code=2)
+    assert "there is no terminal here" in refused.err
+    assert "By hand" in ready("terok", "review", "by-hand").out
+    ready("terok", "task", "restart", "by-hand")
+    third = terminal("terok", "login", "by-hand")
+    third.expect("[terok]", timeout=60)
+    third.type("git log -1 --format=again-%s\r")
+    third.expect("again-By hand", timeout=60)
+    third.end()
+    ready("terok", "task", "delete", "by-hand")
+
+
+def test_a_page_is_served_by_a_task(ready: Shell, stub: StubProvider, project: str) -> None:
+    url = ready("terok", "task", "run", project, "--mode", "toad", "--json", timeout=600).json()["url"]
+    assert url.startswith("http://127.0.0.1:")
+    assert "token=" in url

@@ -26,6 +26,7 @@ TIMED_OUT = 124
 HAND_OVER_SECONDS = 300.0
 GIT_SECONDS = 60.0
 _RECENT = 60.0
+_DIFF = 'exec git -C /workspace --no-pager diff --no-color --no-ext-diff "$@" "${TEROK_START:-HEAD}"'
 
 
 class LocalEngine:
@@ -140,9 +141,11 @@ class LocalEngine:
         return self.runner.capture_logs(container, target, timestamps=False)
 
     def diff(self, container: str, words: Iterable[str]) -> str:
-        """Run git in the container, where whatever it starts is confined; TaskError unless that works."""
-        argv = ["git", "-C", "/workspace", "--no-pager", "diff", "--no-color", "--no-ext-diff", *words]
-        done = self.runner.runtime.exec(container, argv, timeout=GIT_SECONDS)
+        """Compare with the commit that the task began with, by git in the container, where what it starts is confined.
+
+        TaskError unless that works.
+        """
+        done = self.runner.runtime.exec(container, ["sh", "-c", _DIFF, "diff", *words], timeout=GIT_SECONDS)
         if not done.ok:
             raise TaskError(f"git in the container says: {done.stderr.strip()[:300]}")
         return done.stdout
