@@ -107,6 +107,7 @@ RUN = CommandDef(
         ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
         ArgDef("--timezone", metavar="ZONE", help="time zone, such as Europe/Berlin (default: the host's)"),
         ArgDef("--rm", dest="remove", action="store_true", help="remove the container once its work is in the gate"),
+        ArgDef("--raw", action="store_true", help="show the agent's output as it is, not what it does"),
         JSON,
     ),
     epilog=EXIT_CODES,
@@ -168,9 +169,9 @@ AGENTS = CommandDef(
         ),
         CommandDef(
             "schema",
-            help="print the JSON Schema of agent, provider or tool files, for editors",
+            help="print the JSON Schema of agent, provider, tool or transcript files, for editors",
             handler="terok_executor.cli.agents:print_schema",
-            args=(ArgDef("kind", choices=("agent", "provider", "tool"), help="which kind of file"),),
+            args=(ArgDef("kind", choices=("agent", "provider", "tool", "transcript"), help="which kind of file"),),
         ),
     ),
 )
@@ -213,13 +214,15 @@ LIST = CommandDef(
 )
 LOGS = CommandDef(
     "logs",
-    help="show what an agent has printed",
+    help="show what an agent has said and done",
     handler="terok_executor.cli.listing:logs",
     args=(
         _NAME,
         ArgDef("-f/--follow", action="store_true", help="keep following"),
         TAIL,
-        ArgDef("--timestamps", action="store_true", help="with the time of each line"),
+        ArgDef("--timestamps", action="store_true", group="form", help="lines of output, with their times"),
+        ArgDef("--raw", action="store_true", group="form", help="the output, byte for byte (on a terminal made safe)"),
+        ArgDef("--json", action="store_true", dest="as_json", group="form", help="one event as JSON a line"),
     ),
 )
 LOGIN = CommandDef(

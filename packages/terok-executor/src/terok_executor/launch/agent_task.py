@@ -103,6 +103,7 @@ def start_agent(
         branch=task.work_branch if task.repo is not None else "",
         sealed=request.sealed,
         continue_command=run.continue_command,
+        resume_command=run.resume_command,
         holds_work=task.repo is not None and request.workspace is None,
     )
     on_line(f"starting {task.name}")

@@ -20,6 +20,7 @@ from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model
 from terok_executor.roster.types import Agent, WebSpec
+from terok_executor.transcript.reader import transcript_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,8 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     provider = roster.bind(agent, request.provider)
     mapped = agent.apply_config({}, CLIOverrides(request.model, request.max_turns, request.timeout))
     template_values(agent, provider, mapped.model)
+    if request.prompt is not None:
+        transcript_format(agent)
     prompt = checked_prompt(request.prompt) if request.prompt is not None else None
     _check_places(request, agent)
     task = check_task(request)
@@ -98,7 +101,8 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         instructions=instructions_for(request.instructions, agent.name),
         subagents=subagents if agent.subagents_dir is not None else (),
         command=_command(agent, frontend, request, mapped),
-        continue_command=_continue_command(agent, request, mapped),
+        continue_command=_again(agent, agent.session.continue_args, request, mapped),
+        resume_command=_again(agent, agent.session.resume_args, request, mapped),
         allow=allow_lines(request.allow),
         warnings=(*mapped.warnings, *_warnings(request, agent)),
     )
@@ -212,11 +216,11 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
     )
 
 
-def _continue_command(agent: Agent, request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
-    """Return the words after the start script that continue the conversation; none if the agent cannot."""
-    if request.prompt is None or not agent.session.continue_args:
+def _again(agent: Agent, args: tuple[str, ...], request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
+    """Return the words after the start script that continue a conversation with `args`; none without them."""
+    if request.prompt is None or not args:
         return ()
-    again = replace(agent, headless=replace(agent.headless, args=agent.session.continue_args))
+    again = replace(agent, headless=replace(agent.headless, args=args))
     return _command(again, None, request, mapped)[1:]
 
 

@@ -280,8 +280,8 @@ class AgentRun:
     """An agent's run, ready to be built and launched.
 
     `frontend` serves the web page if the agent itself cannot. `prompt` and `model` are what the agent is given of
-    those asked for. `continue_command` takes up the conversation; it is empty if the agent cannot. `allow` holds policy
-    lines.
+    those asked for. `continue_command` takes up the last conversation, `resume_command` the one whose id takes the
+    place of `{session}`; they are empty if the agent cannot. `allow` holds policy lines.
     """
 
     request: AgentRequest
@@ -297,6 +297,7 @@ class AgentRun:
     subagents: tuple[SubAgent, ...]
     command: tuple[str, ...]
     continue_command: tuple[str, ...]
+    resume_command: tuple[str, ...]
     allow: tuple[str, ...]
     warnings: tuple[str, ...]
 

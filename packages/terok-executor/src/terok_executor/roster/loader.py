@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from terok_executor.roster.provider import Provider
+    from terok_executor.roster.transcript_format import TranscriptFormat
     from terok_executor.roster.types import Agent, Tool
 
 MAX_FILE_BYTES = 256 * 1024
@@ -47,6 +48,13 @@ def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     from terok_executor.roster import provider
 
     return _load("providers", (provider,), user_dir)
+
+
+def load_transcripts(user_dir: Path | None = None) -> dict[str, TranscriptFormat]:
+    """Return every output format by name; RosterFileError as for agents."""
+    from terok_executor.roster import transcript_format
+
+    return _load("transcripts", (transcript_format,), user_dir)
 
 
 def shipped_schema(kind: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_LINE = 65536
+MAX_LINE = 1024 * 1024
 """Bytes after which a line without an end is handed over in pieces."""
 
 
