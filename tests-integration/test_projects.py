@@ -33,7 +33,9 @@ def test_a_project_gets_a_mirror_and_an_image_of_its_own(ready: Shell, repositor
     assert (made["branch"], made["built"], made["pending"]) == ("main", True, 0)
     assert Path(made["mirror"]).is_dir()
     image = made["image"]
-    inside = ready("podman", "run", "--rm", "--network=none", image, "sh", "-c", "cat /etc/it-marker; id -un; terok-help")
+    inside = ready(
+        "podman", "run", "--rm", "--network=none", image, "sh", "-c", "cat /etc/it-marker; id -un; terok-help"
+    )
     assert inside.out.startswith("made-by\n0\ndev\n")
     assert ready("terok", "project", "init", name, "--json").json() | {"built": True} == made
     assert ready("terok", "project", "build", name, "--json").json() == {"image": image, "built": False}
