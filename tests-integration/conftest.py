@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 LABORATORY = ("attack", "test_clearance.py", "test_egress.py")
 """Tests that read the record of the laboratory network; in one worker, so that none finds the contacts of another."""
-BUILDS = ("test_images.py", "test_registries.py", "test_sandbox_alone.py")
+BUILDS = ("test_images.py", "test_projects.py", "test_registries.py", "test_sandbox_alone.py")
 """Tests that build from our images, or cut builds short; in one worker, because they share Podman's storage."""
 
 

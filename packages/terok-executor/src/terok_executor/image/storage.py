@@ -37,10 +37,13 @@ class StoredImage:
 
 
 def stored_images() -> list[StoredImage]:
-    """Return terok's images, the lowest first; BuildError if Podman does not answer."""
+    """Return terok's images, the lowest first, without unnamed ones that another image needs.
+
+    BuildError if Podman does not answer.
+    """
     podman = ImagePodman.find().binary
     try:
-        listed = run([podman, "images", "--all", "--format", "json"], timeout=QUERY_SECONDS).text
+        listed = run([podman, "images", "--format", "json"], timeout=QUERY_SECONDS).text
         ids = list(dict.fromkeys(str(one["Id"]) for one in json.loads(listed) or ()))
         inspected = run([podman, "image", "inspect", *ids], timeout=QUERY_SECONDS, check=False).text if ids else "[]"
         used = run([podman, "ps", "--all", "--no-trunc", "--format", "{{.ImageID}}"], timeout=QUERY_SECONDS).text
@@ -90,7 +93,8 @@ def images_of(inspected: Iterable[Mapping[str, Any]], used: Sequence[str]) -> li
 def remove_images(names: Iterable[str]) -> dict[str, str]:
     """Remove images by reference or ID; return why one is still there, by its name."""
     podman = ImagePodman.find()
-    return {name: why for name in names if (why := podman.remove(name))}
+    failed = {name: why for name in names if (why := podman.remove(name))}
+    return {name: why for name, why in failed.items() if podman.facts(name) is not None}  # one may go with another
 
 
 def _kind(reference: str) -> str:

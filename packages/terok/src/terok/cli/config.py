@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from terok_util import TerokError, namespace_config_dir, namespace_state_dir, show, system_config_dir, table
 
-from terok.cli.editor import open_editor
-from terok.cli.project import edited
 from terok.config.explanation import Setting, explain, settings_of
 
 VARIABLES = (
@@ -129,19 +126,6 @@ def validate(projects: list[str], as_json: bool) -> int:
     ]
     show(rows, as_json, lines or "nothing is wrong")
     return 1 if found else 0
-
-
-def edit(key: str | None, value: str | None, unset: bool) -> int:
-    """Change a key of the user's `config.yml`, or open the file in their editor."""
-    from terok.config.checkup import check_host
-    from terok.config.edit import edit_file
-
-    file: Path = namespace_config_dir() / "config.yml"
-    if key is None:
-        open_editor(file, ["config", "validate"])
-    return edited(
-        key, value, unset, lambda change: edit_file(file, key, change, lambda text: check_host(file, text)), str(file)
-    )
 
 
 def keys(prefix: str, words: Sequence[str]) -> list[str]:

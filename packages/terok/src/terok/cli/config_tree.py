@@ -66,7 +66,7 @@ CONFIG = CommandDef(
         CommandDef(
             "edit",
             help="change a key of config.yml, or open the file in an editor",
-            handler=f"{_HANDLERS}:edit",
+            handler="terok.cli.config_edit:edit",
             args=(
                 ArgDef("key", metavar="KEY", nargs="?", help="such as tasks.slots", completer=f"{_HANDLERS}:keys"),
                 ArgDef("value", metavar="VALUE", nargs="?", help="its new value, as YAML"),

@@ -12,7 +12,7 @@ from typing import NoReturn
 from terok_util import UsageError, ensure_dir
 from terok_util.process import exec_replace
 
-_SCRIPT = 'editor=$1 file=$2; shift 2; eval "$editor \\"\\$file\\"" && exec "$@"'
+_SCRIPT = 'eval "$1 \\"\\$2\\"" && shift 2 && exec "$@"'
 
 
 def open_editor(file: Path, afterwards: Sequence[str]) -> NoReturn:

@@ -6,7 +6,7 @@ from terok_util import JSON, ArgDef, CommandDef
 
 from terok.integrations.sandbox import GATE_VERBS
 
-_HANDLERS = "terok.cli.project"
+_HANDLERS = "terok.cli.project_changes"
 COMPLETE_PROJECT = "terok.cli.complete:projects"
 PROJECT_ARG = ArgDef("project", metavar="PROJECT", help="name of a project", completer=COMPLETE_PROJECT)
 REBUILD = (
@@ -23,8 +23,8 @@ PROJECT = CommandDef(
     help="repositories with their settings, in which tasks run",
     source="terok",
     children=(
-        CommandDef("list", help="list projects, broken ones too", handler=f"{_HANDLERS}:list_all", args=(JSON,)),
-        CommandDef("show", help="show a project", handler=f"{_HANDLERS}:show_one", args=(PROJECT_ARG, JSON)),
+        CommandDef("list", help="list projects, broken ones too", handler="terok.cli.project:list_all", args=(JSON,)),
+        CommandDef("show", help="show a project", handler="terok.cli.project:show_one", args=(PROJECT_ARG, JSON)),
         CommandDef(
             "wizard",
             help="make a project by a few questions",

@@ -9,7 +9,6 @@ from terok_util import namespace_config_dir, show, table
 
 from terok.config.explanation import settings_of
 from terok.integrations.sandbox import list_profiles, profile_path
-from terok.services.projects import Projects
 
 KEY = "shield.profiles"
 
@@ -36,6 +35,8 @@ def _choose(project: str | None, chosen: str, place: Path) -> None:
     for name in value or ():
         profile_path(name, place)
     if project is not None:
+        from terok.services.projects import Projects
+
         Projects().change(project, KEY, value)
         return
     from terok.config.checkup import check_host

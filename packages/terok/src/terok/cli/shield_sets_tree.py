@@ -14,9 +14,9 @@ SETS = CommandDef(
         ArgDef(
             "project", metavar="PROJECT", nargs="?", help="whose (default: of config.yml)", completer=COMPLETE_PROJECT
         ),
-        ArgDef("--set", dest="chosen", metavar="SETS", help="a,b, or none, or default for those of config.yml"),
+        ArgDef("--set", dest="chosen", metavar="SETS", help="a,b, or none, or default (config.yml's)"),
         JSON,
     ),
-    epilog="A set is a profile of the shield: @pip, @npm, @apt and @dnf in it are what image and host use.\n",
+    epilog="A set is a profile of the shield; @pip, @npm, @apt and @dnf in it are what image and host are set to.\n",
     source="terok",
 )

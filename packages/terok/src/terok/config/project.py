@@ -101,11 +101,22 @@ def project_directories() -> dict[str, tuple[Path, str]]:
     places = {system_config_dir() / "projects": "system", namespace_config_dir("projects"): "user"}
     for place, level in places.items():
         try:
-            names = sorted(path.name for path in place.iterdir() if (path / PROJECT_FILE).is_file())
+            names = sorted(path.name for path in place.iterdir() if path.name[0] != "." and _is_project(path))
         except (FileNotFoundError, NotADirectoryError):
             continue
         found |= {name: (place / name, level) for name in names}
     return dict(sorted(found.items()))
+
+
+def _is_project(path: Path) -> bool:
+    """Whether a directory has a `project.yml`; one that cannot be looked into may have, and is a broken project."""
+    try:
+        (path / PROJECT_FILE).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def load_project(name: str, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Project:

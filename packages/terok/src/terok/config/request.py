@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import namespace_state_dir
 
 from terok.config.instructions import with_appended
-from terok.integrations.executor import host_identity
+from terok.integrations import executor
 from terok.integrations.sandbox import SandboxConfig
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _identity(project: Project) -> dict[str, Any]:
     git = project.git
     name, email = git.human_name, git.human_email
     if "human" in git.authorship and (name is None or email is None):
-        host = host_identity()
+        host = executor.host_identity()
         name, email = name or host.name, email or host.email
     return {"authorship": git.authorship, "human_name": name, "human_email": email}
 

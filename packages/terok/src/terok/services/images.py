@@ -47,7 +47,7 @@ class Removal:
 
 
 class Images:
-    """What is done with images; `say` gets lines of progress."""
+    """Use cases of images; `say` gets lines of progress."""
 
     def __init__(self, say: Say | None = None) -> None:
         self._say = say

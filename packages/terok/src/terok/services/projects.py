@@ -46,7 +46,7 @@ class Prepared:
 
 
 class Projects:
-    """What is done to projects; `say` gets lines of progress."""
+    """Use cases of projects; `say` gets lines of progress."""
 
     def __init__(self, say: Say | None = None) -> None:
         self._say = say or _silent
@@ -81,7 +81,7 @@ class Projects:
         text = document(name, data)
         check_project(file, text.encode())
         ensure_dir(file.parent)
-        atomic_write(file, text)
+        atomic_write(file, text, mode=0o600)
         return file
 
     def change(self, name: str, key: str, value: Any) -> bool:
@@ -182,7 +182,7 @@ class Projects:
 
 def document(name: str, data: Mapping[str, Any]) -> str:
     """Return the text of a new `project.yml`: a person's own words, and only what was answered."""
-    sections = {section: values for section, values in data.items() if values not in (None, {}, "")}
+    sections = {section: values for section, values in data.items() if values is not None}
     blocks = [yaml.dump({section: values}) for section, values in sections.items()]
     return "\n".join([HEAD.format(name=name), *blocks])
 

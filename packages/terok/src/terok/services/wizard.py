@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """What the wizard proposes: the repository here, the agents there are, and what `config.yml` says."""
+    """The answers that the wizard proposes: the repository here, the agents there are, and what `config.yml` says."""
 
     repository: str
     agents: tuple[str, ...]

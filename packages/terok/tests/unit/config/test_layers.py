@@ -103,9 +103,17 @@ def test_a_broken_project_hides_no_other(host: Host) -> None:
     host.write("projects/bad", "run:\n  memry: 4g\n")
     host.write("projects/worse", "run: [\n")
     host.write("projects/unreadable/project.yml", "\N{LATIN SMALL LETTER E WITH ACUTE}").write_bytes(b"\xff")
-    found = {project.name: project for project in list_projects()}
-    assert sorted(found) == ["bad", "good", "unreadable", "worse"]
-    assert [name for name, one in found.items() if isinstance(one, BrokenProject)] == ["bad", "unreadable", "worse"]
+    closed = host.write("projects/closed", "").parent
+    closed.chmod(0)
+    host.write("projects/.trash", "")
+    host.write("projects/README/x", "not a project")
+    try:
+        found = {project.name: project for project in list_projects()}
+    finally:
+        closed.chmod(0o700)
+    broken = ["bad", "closed", "unreadable", "worse"]
+    assert sorted(found) == ["bad", "closed", "good", "unreadable", "worse"]
+    assert [name for name, one in found.items() if isinstance(one, BrokenProject)] == broken
     bad = found["bad"]
     assert isinstance(bad, BrokenProject)
     assert (bad.message.partition(": ")[2], bad.hint) == ("run.memry: unknown key", "did you mean run.memory?")
