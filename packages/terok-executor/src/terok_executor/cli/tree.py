@@ -13,6 +13,7 @@ _BASE = ArgDef(
     help="base image: a reference, mmdebstrap:SUITE (default: of trixie) or oci-archive:FILE",
 )
 _FAMILY = ArgDef("--family", choices=("deb", "rpm"), help="the base's package family (default: by its name)")
+_DEFAULT_BRANCH = ArgDef("--default-branch", metavar="BRANCH", help="branch to start from (default: the repository's)")
 _NO_GATE = ArgDef("--no-gate", action="store_true", help="let the container clone an https URL; nothing comes back")
 _NAME = ArgDef("name", metavar="NAME", help="container name")
 _CREDENTIAL_SET = ArgDef("--credential-set", default="default", metavar="SET", help="which stored credentials to use")
@@ -53,6 +54,7 @@ RUN = CommandDef(
         ArgDef("--max-turns", type=int, metavar="N", help="end after so many turns"),
         ArgDef("--timeout", type=int, default=1800, metavar="SECONDS", help="end the agent after (default: 1800)"),
         ArgDef("--branch", metavar="BRANCH", help="work on this branch (default: a new one, terok/…)"),
+        _DEFAULT_BRANCH,
         ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
         ArgDef("--memory", metavar="SIZE", help="memory limit, such as 4g"),
         ArgDef("--cpus", metavar="N", help="limit of processor cores, such as 2.0"),
@@ -75,6 +77,7 @@ RUN = CommandDef(
         ArgDef("--workspace", metavar="DIR", help="work in this directory of the host"),
         ArgDef("--sealed", action="store_true", help="copy files in instead of mounting them"),
         ArgDef("--gpus", metavar="GPUS", help="all, a vendor (nvidia, amd, intel), or one device such as nvidia:0"),
+        ArgDef("--runtime", choices=("crun", "runc"), help="OCI runtime (default: Podman's)"),
         ArgDef("--tool", dest="tools", action="append", metavar="TOOL", help="give the agent a tool; repeatable"),
         ArgDef("--subagent", dest="subagents", action="append", metavar="FILE", help="a sub-agent; repeatable"),
         ArgDef(
@@ -103,6 +106,13 @@ RUN = CommandDef(
         ArgDef("--human-email", metavar="EMAIL", help="the person's e-mail in commits"),
         ArgDef("--git-identity-from-host", action="store_true", help="take the person from this host's git"),
         ArgDef("--instructions", metavar="FILE", help="more instructions for the agent, besides the prompt"),
+        ArgDef(
+            "--reference",
+            dest="references",
+            action="append",
+            metavar="NAME=REPO",
+            help="let the agent read another repository, at /repos/NAME.git; repeatable",
+        ),
         ArgDef("--shared-dir", metavar="DIR", help="let the container use this directory of the host"),
         ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
         ArgDef("--timezone", metavar="ZONE", help="time zone, such as Europe/Berlin (default: the host's)"),
@@ -130,6 +140,7 @@ RUN_TOOL = CommandDef(
         _FAMILY,
         _CREDENTIAL_SET,
         ArgDef("--branch", metavar="BRANCH", help="look at this branch"),
+        _DEFAULT_BRANCH,
         _NO_GATE,
         ArgDef("--name", metavar="NAME", help="container name (default: terok-executor-…)"),
         ArgDef("--timeout", type=int, default=600, metavar="SECONDS", help="end the tool after (default: 600)"),
