@@ -34,7 +34,7 @@ BASE = "mmdebstrap:trixie"
 BARE = (sys.executable, "-c", "pass")
 OF_BARE, OF_PODMAN = 5.0, 4.0
 PREFIX = f"bench-{os.getpid()}"
-RUNS, LIVES = f"{PREFIX}-ran", f"{PREFIX}-runs"
+RUNS, LIVES, PROJECT = f"{PREFIX}-ran", f"{PREFIX}-runs", f"{PREFIX}-project"
 IMAGE = "localhost/terok-base:trixie"
 PODMAN = ("podman", "ps", "--all", "--format", "json")
 MEASURES = {
@@ -82,6 +82,8 @@ def verbs(scope: str) -> list[Verb]:
         *(f"terok-sandbox shield check example.org --container {LIVES}", "terok-sandbox clearance list"),
         *("terok-sandbox supervisor status", f"terok-sandbox supervisor status {LIVES}"),
         *(f"terok review {scope}", f"terok review {scope} {branch}", "terok vault status", "terok auth list"),
+        *("terok project list", f"terok project show {PROJECT}", "terok config paths", f"terok config resolved {PROJECT}"),
+        *(f"terok config explain run.memory --project {PROJECT}", f"terok shield sets {PROJECT}"),
     ]
     asking = [
         *("terok-sandbox list", "terok-executor list", "terok-executor list --sizes"),
@@ -111,8 +113,10 @@ def scene() -> Iterator[str]:
                 quietly(*run, "--branch", f"terok/{RUNS}")
             quietly("terok-sandbox", "run", "--name", LIVES, "--detach", IMAGE, "sleep", "infinity")
             lines = quietly("terok-sandbox", "gate", "list").splitlines()
+            quietly("terok", "project", "wizard", "--answers", "-", stdin=f"name: {PROJECT}\ngit: {{upstream: {project}}}\n")
             yield next(word for line in lines for word in line.split() if PREFIX in word)
     finally:
+        subprocess.run(["terok", "project", "delete", PROJECT], check=False, capture_output=True, timeout=60)
         for name in (RUNS, LIVES):
             subprocess.run(["terok-executor", "rm", name], check=False, capture_output=True, timeout=60)
 

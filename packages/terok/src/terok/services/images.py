@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 MAX_SNIPPET = 64 * 1024
+ALL = "all"
+"""The selection of agents that leaves it to each task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +67,28 @@ class Images:
         rebuild: bool = False,
         full_rebuild: bool = False,
     ) -> BuiltImage | None:
-        """Bring the image of a project's own lines up to date; None for a project without any.
+        """Bring the image of a project's tasks up to date; None for a project that wants nothing of its own.
 
-        It has the agent (by default the project's), the tools, and what `image.agents` selects.
+        It has the agent (by default the project's), the tools, what `image.agents` selects, and the project's own
+        lines. Without those two the executor chooses an image that has the agent.
         """
         snippet = snippet_of(project.image)
-        if not snippet.strip():
+        if not snippet.strip() and project.image.agents == ALL:
             return None
         roster = AgentRoster.load()
-        wanted = {one.name: one for one in chosen(roster, project, agent, tools)}
+        wanted = {one.name: one for one in chosen(roster, project, agent, tools)}.values()
         builder = self._builder(project.image)
-        tag, built = build_project_image(
-            builder,
-            project.name,
-            snippet,
-            wanted.values(),
-            roster.installs,
-            owner=owner(),
-            rebuild=rebuild,
-            full_rebuild=full_rebuild,
-        )
-        return BuiltImage(tag, built)
+        forced = {"rebuild": rebuild, "full_rebuild": full_rebuild}
+        if snippet.strip():
+            image, built = build_project_image(
+                builder, project.name, snippet, wanted, roster.installs, owner=owner(), **forced
+            )
+            return BuiltImage(image, built)
+        present = None if rebuild or full_rebuild else builder.present(wanted, roster.installs)
+        if present is not None:
+            return BuiltImage(present, built=False)
+        images = builder.build(wanted, **forced)
+        return BuiltImage(images.l1, images.built)
 
     def of_agents(
         self, settings: ImageSettings, selection: str, *, rebuild: bool = False, full_rebuild: bool = False
@@ -136,7 +139,7 @@ def chosen(roster: AgentRoster, project: Project, agent: str | None, tools: Iter
     """Return what a project's image holds."""
     wanted: list[Agent | Tool] = [roster.agent(agent or project.agent.name)]
     wanted += [roster.tool(name) for name in (*project.run.tools, *tools)]
-    return wanted if project.image.agents == "all" else [*wanted, *roster.select(project.image.agents)]
+    return wanted if project.image.agents == ALL else [*wanted, *roster.select(project.image.agents)]
 
 
 def owner() -> str:
