@@ -73,6 +73,10 @@ def test_a_project_gets_a_mirror_and_an_image_of_its_own(ready: Shell, repositor
     ready("terok", "undo", str(number))
     again = ready("terok", "project", "build", name, "--json", timeout=300).json()
     assert again == {"image": image, "built": True}
+    ready("terok", "project", "edit", name, marker, "--unset")
+    ready("terok", "project", "agents", name, "demo")
+    plain = ready("terok", "project", "build", name, "--json", timeout=600).json()
+    assert plain["image"].startswith("localhost/terok-l1-cli:")
     ready("podman", "image", "rm", image)
 
 
@@ -96,7 +100,7 @@ presets:
     budget: {{task: {{requests: 40}}}}
 """
 LOOK = (
-    "git clone -q /repos/lib.git /tmp/lib && cp /tmp/lib/LIB.md . && echo \"$SAID\" >>LIB.md && git log --format=%s >>LIB.md"
+    'git clone -q /repos/lib.git /tmp/lib && cp /tmp/lib/LIB.md . && echo "$SAID" >>LIB.md && git log --format=%s >>LIB.md'
     " && git add -A && git commit -q -m Seen"
 )
 LEAVE = "cp LIB.md /shared/ && ! touch /repos/lib.git/x"
@@ -146,7 +150,10 @@ def test_a_task_gets_what_its_project_says(
         assert int(limit) in (700 * 1024 * 1024, 0)  # 0 where this user may not limit memory
         sidecar = Path(ready.environment["TEROK_ROOT"]) / f"state/sandbox/sidecar/{container}.json"
         assert '"requests": 40' in json.dumps(json.loads(sidecar.read_text()))
-        assert {row["scope"] for row in ready("terok", "sandbox", "gate", "list", "--json").json()} >= {name, f"{name}.lib"}
+        assert {row["scope"] for row in ready("terok", "sandbox", "gate", "list", "--json").json()} >= {
+            name,
+            f"{name}.lib",
+        }
     finally:
         ready("terok", "controller", "stop", code=None)
         ready("terok-executor", "rm", "--force", f"terok-{name}-{task['id']}", code=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -104,12 +104,7 @@ class Images:
         Images of projects are those of this user and configuration; a project's directory that cannot be read is an
         error, so that it is never taken for gone.
         """
-        projects = frozenset(project_directories())
-        return [
-            Removal(image.reference or image.id, image.own_size, reason)
-            for image in self.stored()
-            if (reason := _reason(image, projects)) and not image.containers
-        ]
+        return unneeded_of(self.stored(), project_directories())
 
     def clean_up(self, removals: Sequence[Removal]) -> list[Removal]:
         """Remove images, and return them with why one is still there."""
@@ -147,9 +142,16 @@ def owner() -> str:
     return sha256(str(namespace_config_dir("projects")).encode()).hexdigest()[:12]
 
 
-def _reason(image: StoredImage, projects: frozenset[str]) -> str:
-    if image.kind == "leftover":
-        return "left over from a build"
-    if image.kind == "project" and image.owner == owner() and image.project not in projects:
-        return f"there is no project {image.project}"
-    return ""
+def unneeded_of(images: Iterable[StoredImage], projects: Collection[str]) -> list[Removal]:
+    """Return which of the images nothing needs, where these are all projects: none that a container uses."""
+    mine = owner()
+    found = []
+    for image in images:
+        reason = ""
+        if image.kind == "leftover":
+            reason = "left over from a build"
+        elif image.kind == "project" and image.owner == mine and image.project not in projects:
+            reason = f"there is no project {image.project}"
+        if reason and not image.containers:
+            found.append(Removal(image.reference or image.id, image.own_size, reason))
+    return found
