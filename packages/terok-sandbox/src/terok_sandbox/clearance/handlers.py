@@ -6,21 +6,17 @@ import asyncio
 import json
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from terok_util.commands.output import show
 
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
-from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.clearance.model import Action, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline
 from terok_sandbox.clearance.project import remember_decision
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
 from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
 from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
-
-if TYPE_CHECKING:
-    from terok_sandbox.clearance.model import Action, Duration
 
 
 async def watch(*, as_json: bool, container: str | None) -> None:

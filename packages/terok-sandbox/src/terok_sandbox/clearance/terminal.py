@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_util.text import safe_text
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
-from terok_sandbox.clearance.model import MAX_MINUTES, Verdict
+from terok_sandbox.clearance.events import ClearanceEvent
+from terok_sandbox.clearance.model import MAX_MINUTES, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline, outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.clearance.client import MultiSocketSubscriber
-    from terok_sandbox.clearance.events import ClearanceEvent
-    from terok_sandbox.clearance.model import Duration
 
 HELP: Final = """\
 a N [DURATION] [REASON]   allow request N

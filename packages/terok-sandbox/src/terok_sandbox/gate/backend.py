@@ -8,13 +8,10 @@ import logging
 import os
 import zlib
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
-from terok_util.process import kill_tree
+from terok_util.process import Process, kill_tree
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    from terok_util.process import Process
 
 _CHUNK: Final = 256 * 1024
 _KILL_GRACE: Final = 1.0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import show
 
@@ -20,12 +19,9 @@ from terok_sandbox.gate.layout import (
     record_file,
     write_record,
 )
-from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.mirror import GateSyncResult, Mirror
+from terok_sandbox.gate.plan import PendingOp
 from terok_sandbox.gate.review_handlers import report_unreadable
-
-if TYPE_CHECKING:
-    from terok_sandbox.gate.mirror import GateSyncResult
-    from terok_sandbox.gate.plan import PendingOp
 
 
 def list_gates(*, as_json: bool = False) -> int:

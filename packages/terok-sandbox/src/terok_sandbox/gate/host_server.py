@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
 from terok_util.streams import send_at_once
 
@@ -14,9 +14,6 @@ from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.request import gate_url
 from terok_sandbox.gate.server import GateLimits, serve_gate
 from terok_sandbox.sidecar import GateWiring
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _STOP_SECONDS: Final = 30.0
 

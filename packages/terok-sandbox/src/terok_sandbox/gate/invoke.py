@@ -14,15 +14,13 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_util import process
+from terok_util.process import Completed, Process, ProcessError
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
-
-if TYPE_CHECKING:
-    from terok_util.process import Completed, Process, ProcessError
 
 Protocol = Literal["file", "https", "ssh"]
 Service = Literal["upload-pack", "receive-pack"]

@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import atomic_write, ensure_dir, remove_tree
 
@@ -21,9 +22,6 @@ from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.hook import PRE_RECEIVE
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SCHEMA: Final = 1
 QUARANTINE_IDLE: Final = 1800.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from terok_util import FileLock
+
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
 from terok_sandbox.gate.invoke import run_git
@@ -42,11 +45,6 @@ from terok_sandbox.gate.refs import (
 from terok_sandbox.gate.source import known_repo, resolve_repo
 
 if TYPE_CHECKING:
-    from typing import Self
-
-    from terok_util import FileLock
-
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.credentials import UpstreamAccess
     from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
 

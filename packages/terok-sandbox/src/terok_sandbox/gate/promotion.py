@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.text import safe_text
 
@@ -24,9 +24,7 @@ from terok_sandbox.gate.refs import (
 from terok_sandbox.gate.review import EMPTY_TREE
 from terok_sandbox.gate.review_marks import MAX_NOTE, ReviewMark, forget_mark, read_marks, record_mark, timestamp
 from terok_sandbox.gate.secret_search import find_secret
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import Patterns
 
 _TIMEOUT: Final = 1800.0
 _NOTES: Final = "refs/notes/commits"

@@ -10,15 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import show
+from terok_util import TerokError, show
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import base_directory, list_mirrors, mirror_path
 
 if TYPE_CHECKING:
-    from terok_util import TerokError
-
     from terok_sandbox.gate.inspect.report import Report
     from terok_sandbox.gate.new_work import NewWork
     from terok_sandbox.gate.review import ReviewedBranch

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.text import safe_text
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.objects import SUBMODULE, Change, Commit, Objects
 from terok_sandbox.gate.secret_encodings import Dump, Gunzip, Reading, readings
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import Patterns
 
 _MAX_ENTRIES: Final = 1_000_000
 _MAX_LAYERS: Final = 2

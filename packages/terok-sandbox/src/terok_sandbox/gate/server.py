@@ -7,10 +7,11 @@ import contextlib
 import json
 import logging
 import shutil
+import socket
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import HttpVersion11, web
 from terok_util.door import Door, Protocols
@@ -27,9 +28,6 @@ from terok_sandbox.gate.layout import hooks_path, install_hook, sweep_quarantine
 from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route
 from terok_sandbox.sidecar import GateWiring
-
-if TYPE_CHECKING:
-    import socket
 
 _CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from terok_util.process import ProcessFailed
+from terok_util.process import Completed, ProcessFailed
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.credentials import UpstreamAccess, credentials_for
@@ -17,9 +17,6 @@ from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import SSH_PORT, RepoSource, endpoint, local_git_dir
 from terok_sandbox.values.names import is_ref
-
-if TYPE_CHECKING:
-    from terok_util.process import Completed
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
 _DISK_FULL: Final = "No space left on device"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import podman_userns_args
 from terok_util.values import lean_dataclass
@@ -15,7 +16,9 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
-from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, LaunchPlan, Planned, digest
+from terok_sandbox.launch.spec import RunSpec
+from terok_sandbox.values.host import HostFacts
+from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, Enforcement, LaunchPlan, Planned, digest
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -24,13 +27,6 @@ from terok_sandbox.vault_addr import (
     LOOPBACK_HOST,
     SIDECAR_ANNOTATION,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from terok_sandbox.launch.spec import RunSpec
-    from terok_sandbox.values.host import HostFacts
-    from terok_sandbox.values.launch import Enforcement
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
 """Capabilities that an unrestricted container keeps of Podman's set, because `sudo` and package managers need them.

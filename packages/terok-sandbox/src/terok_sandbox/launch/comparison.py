@@ -11,23 +11,19 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.values.launch import digest
+from terok_sandbox.values.launch import Planned, digest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.values.launch import Planned
-
-    Config = Callable[[], SandboxConfig]
+Config = Callable[[], SandboxConfig]
 
 MAX_CONFIG: Final = 4 * 1024 * 1024
 _MAX_CONF: Final = 1024 * 1024

@@ -20,13 +20,11 @@ argument       value                                                  example
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.paths import check_container_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MANAGED_LABEL_PREFIX: Final = "ai.terok."
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from terok_util import TerokError, read_file
 from terok_util import yaml as terok_yaml
 
 from terok_sandbox.errors import GpuConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
 
 GPU_VENDORS: Final = ("nvidia", "amd", "intel")
 MAX_GPUS: Final = 64

@@ -7,19 +7,16 @@ import os
 import socket
 import stat
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path, unit_dir
 from terok_sandbox.errors import SpecError
 from terok_sandbox.unix_sockets import address, is_in_container, peer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.values.launch import VolumeSpec
+from terok_sandbox.values.launch import VolumeSpec
 
 ENGINE_SOCKETS: Final = (
     "/run/docker.sock",

@@ -8,9 +8,10 @@ import secrets
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import (
     FileLock,
@@ -26,20 +27,16 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
+from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.spec import RunSpec
-    from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes the kernel allows in the address of a Unix socket."""

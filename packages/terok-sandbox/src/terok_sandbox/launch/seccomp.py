@@ -16,14 +16,12 @@ What is taken away serves attacks on the kernel far more often than agents, and 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_sandbox.errors import SetupError
 from terok_sandbox.values.launch import OPT_OUTS, OptOut
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
 
 EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from terok_util import read_tail
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import LaunchError
 from terok_sandbox.runtime.engine import hook_refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import Container
+from terok_sandbox.runtime.protocol import Container
 
 HOOK_LOG: Final = "hook.log"
 VERIFY_TIMEOUT: Final = 3.0

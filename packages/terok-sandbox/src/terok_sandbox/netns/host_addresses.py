@@ -6,13 +6,11 @@ import asyncio
 import ipaddress
 import socket
 import struct
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.errors import NetnsError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 SETTLE: Final = 0.1
 """Seconds in which changes of addresses that come together are taken together."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import select
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import IO, Final
 
-from terok_util.process import ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
+from terok_util.process import Completed, ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
 from terok_util.text import last_line, safe_text
 
 from terok_sandbox.errors import (
@@ -19,11 +20,6 @@ from terok_sandbox.errors import (
     NameTaken,
     PrerequisiteMissing,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from terok_util.process import Completed
 
 PROBE_TIMEOUT: Final = 30.0
 START_TIMEOUT: Final = 60.0

@@ -11,18 +11,15 @@ import json
 import os
 import select
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
 from terok_sandbox.runtime.following import ContainerOutput, follow, open_child
 from terok_sandbox.runtime.protocol import EphemeralEnd
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Self
 
 _LOOK: Final = 0.002
 """Seconds between two looks for the exit code."""

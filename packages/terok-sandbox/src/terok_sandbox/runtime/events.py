@@ -7,15 +7,12 @@ import os
 import select
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from terok_util.process import DEVNULL, PIPE, ProcessError, kill_tree, spawn
 
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import find_podman
-
-if TYPE_CHECKING:
-    from typing import Self
 
 MAX_LINE = 256 * 1024
 """Bytes of one event; a longer line is not an event."""

@@ -12,15 +12,18 @@ r"""FakeRuntime: containers that exist in memory, for tests of programs built on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, Self
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
 from terok_sandbox.runtime.events import ContainerEvent
-from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.ports import PortReservation, reserve_port
 from terok_sandbox.runtime.protocol import (
+    ByteProcess,
     ContainerSummary,
     EphemeralEnd,
     ExecResult,
@@ -29,16 +32,7 @@ from terok_sandbox.runtime.protocol import (
     RemoveResult,
 )
 from terok_sandbox.values.host import ContainerState, HostFacts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-    from typing import Self
-
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.launch import LaunchPlan
 
 FAKE_FACTS = HostFacts(
     podman="/usr/bin/podman",

@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from terok_util.process.lines import LineSplitter
 from terok_util.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Self
 
 SOONEST: Final = 0.02
 LATEST: Final = 0.2

@@ -6,22 +6,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from terok_util import TerokError, atomic_write, ensure_dir, write_sensitive_file
 from terok_util.process import find_tool
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, LaunchError
 from terok_sandbox.runtime.engine import ask
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault_addr import GUEST_SSH_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
 
 GUEST_USER: Final = "dev"
 CONNECT_TIMEOUT: Final = 10

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import IO, Final
 
 from terok_util.process import ProcessError, ProcessTimeout, run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import run_on_streams
+from terok_sandbox.runtime.guest import GuestTransport
 from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime
 from terok_sandbox.runtime.protocol import ExecResult
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.guest import GuestTransport
 
 SSH_FAILED: Final = 255
 """Exit code with which ssh reports its own failure."""

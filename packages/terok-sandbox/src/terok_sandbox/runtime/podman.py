@@ -7,9 +7,11 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, spawn, stream
 
@@ -29,24 +31,22 @@ from terok_sandbox.runtime.engine import (
     start_failure,
 )
 from terok_sandbox.runtime.ephemeral import follow_to_removal
-from terok_sandbox.runtime.events import PodmanEvents
+from terok_sandbox.runtime.events import EventStream, PodmanEvents
 from terok_sandbox.runtime.following import ContainerOutput, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
-from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.ports import PortReservation, reserve_port
 from terok_sandbox.runtime.probe import host_facts
-from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
-from terok_sandbox.values.host import ContainerState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from terok_sandbox.runtime.events import EventStream
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess, EphemeralEnd
-    from terok_sandbox.values.host import HostFacts
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.runtime.protocol import (
+    ByteProcess,
+    ContainerSummary,
+    EphemeralEnd,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
+from terok_sandbox.values.host import ContainerState, HostFacts
+from terok_sandbox.values.launch import LaunchPlan
 
 _STATES = {
     "configured": ContainerState.CREATED,

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import atomic_write, ensure_dir
 from terok_util.process import ToolNotFound, find_tool
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import ask, find_podman
 from terok_sandbox.values.host import HostFacts, choose_network
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from terok_sandbox.config import SandboxConfig
 
 FORMAT: Final = 7
 INIT_PROGRAMS: Final = tuple(

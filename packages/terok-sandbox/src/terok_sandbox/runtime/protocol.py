@@ -6,17 +6,15 @@ with "there is nothing".
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from terok_sandbox.runtime.events import EventStream
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.values.host import ContainerState, HostFacts
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.runtime.events import EventStream
+from terok_sandbox.runtime.ports import PortReservation
+from terok_sandbox.values.host import ContainerState, HostFacts
+from terok_sandbox.values.launch import LaunchPlan
 
 
 class ExecResult(NamedTuple):

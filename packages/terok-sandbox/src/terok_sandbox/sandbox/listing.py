@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.runtime.protocol import ContainerRuntime
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import ContainerRuntime
-
 
 BARE: Final = "running without its wall"
 """The words for a container that runs and is not supervised."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from terok_util import TerokError
@@ -28,20 +30,16 @@ from terok_sandbox.launch.resources import (
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
-from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, hook_heard
 from terok_sandbox.runtime.probe import low_disk
+from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.launch.supervision import LaunchSupervisor
-    from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
     from terok_sandbox.sandbox.shield import Shield, ShieldState
-    from terok_sandbox.values.launch import LaunchPlan
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})

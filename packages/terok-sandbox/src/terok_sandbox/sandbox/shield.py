@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_util.values import lean_dataclass
@@ -15,17 +17,13 @@ from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyErr
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, sync_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.launch import Enforcement
-from terok_sandbox.values.posture import LIVE_FILE
+from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import FirstProcess
-    from terok_sandbox.values.posture import Posture
 
 PATIENCE: Final = 4.0
 """Seconds a gateway has to answer; what closes is then brought into the rules without it."""

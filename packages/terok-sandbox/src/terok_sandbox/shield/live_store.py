@@ -7,9 +7,11 @@ import json
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from terok_util import TerokError, sync_path, write_sensitive_file
@@ -17,14 +19,11 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy.addresses import Address
 from terok_sandbox.shield.policy.grammar import PolicyRule, Service, Tier, parse_policy_line
 from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.ruleset.commands import Opening
 
 OPENINGS_FILE: Final = "shield-opened.jsonl"

@@ -7,23 +7,20 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import TerokError, ensure_dir, read_tail
 from terok_util.process import spawn
 from terok_util.text import last_line, safe_text
 
 from terok_sandbox import unix_sockets
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import DIRECTORIES
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import frames
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
 
 START_TIMEOUT: Final = 20.0
 """Seconds; a busy machine takes its time to import what a fork server needs."""

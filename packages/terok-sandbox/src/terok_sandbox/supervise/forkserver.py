@@ -14,11 +14,12 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
 from terok_util.lazy import load_reference
@@ -27,17 +28,13 @@ from terok_util.process import spawn
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.runtime.protocol import ByteProcess
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
 from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 from terok_sandbox.supervise.worker_plan import WorkerPlan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.runtime.protocol import ByteProcess
 
 LOCK_FILE: Final = "forkserver.lock"
 _LOCK_PATIENCE: Final = 5.0

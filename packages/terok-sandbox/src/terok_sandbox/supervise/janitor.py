@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError, atomic_write
 
@@ -25,14 +25,12 @@ from terok_sandbox.errors import ContainerBusy, EngineError
 from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
 from terok_sandbox.runtime.engine import ask
 from terok_sandbox.runtime.podman import PodmanRuntime
+from terok_sandbox.runtime.protocol import ContainerRuntime
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.names import is_plain
+from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.unlock import open_vault
-
-if TYPE_CHECKING:
-    from terok_sandbox.runtime.protocol import ContainerRuntime
-    from terok_sandbox.vault.store import TokenRow
 
 LOCK_PATIENCE: Final = 0.5
 """Seconds. A container whose lock is held is being launched or removed, and left to whoever does that."""

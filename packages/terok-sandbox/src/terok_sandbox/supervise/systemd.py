@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import find_tool, run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import unit_dir
 from terok_sandbox.errors import SetupError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from terok_sandbox.config import SandboxConfig
 
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"

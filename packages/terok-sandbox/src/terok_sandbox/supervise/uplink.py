@@ -13,21 +13,18 @@ import selectors
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from terok_util import TerokError
 from terok_util.process import DEVNULL, spawn
 
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns.enter import become_uplink_by_descriptor, become_uplink_by_path
+from terok_sandbox.netns.nft import Program
 from terok_sandbox.supervise.handover import ProcessId, start_time
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.netns.nft import Program
-    from terok_sandbox.supervise.logfile import LogFile
-    from terok_sandbox.values.launch import Network
+from terok_sandbox.supervise.logfile import LogFile
+from terok_sandbox.values.launch import Network
 
 INTERFACE: Final = "tap0"
 _PLACE: Final = "netns"

@@ -15,18 +15,16 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from terok_util.logs import configure_logging
 
 from terok_sandbox import hygiene
+from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.landlock import Confinement
 from terok_sandbox.values.servers import parse_server
-
-if TYPE_CHECKING:
-    from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
 
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/nix/store")
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")

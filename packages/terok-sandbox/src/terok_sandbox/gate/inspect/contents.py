@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.objects import (
@@ -30,10 +30,8 @@ from terok_sandbox.gate.inspect.paths import (
     leaves_tree,
 )
 from terok_sandbox.gate.inspect.policy import Finding, InspectionLimits
+from terok_sandbox.gate.inspect.report import Findings
 from terok_sandbox.gate.inspect.secrets import SHORTEST, find_secrets
-
-if TYPE_CHECKING:
-    from terok_sandbox.gate.inspect.report import Findings
 
 MAX_DIRECTORIES: Final = 5000
 _CHECKED: Final = 20_000

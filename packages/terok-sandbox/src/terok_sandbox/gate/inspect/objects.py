@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from terok_util.process import Process
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
-
-if TYPE_CHECKING:
-    from terok_util.process import Process
 
 SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"
