@@ -97,9 +97,7 @@ def limit_to(limits: ProcessLimits) -> None:
 def _run_isolated(work: Callable[[], None], descriptors: Iterable[int], parent: int) -> NoReturn:
     code = _FAILED
     try:
-        os.setpgid(0, 0)
-        hygiene.die_with_parent(parent)
-        hygiene.reset_signals()
+        hygiene.leave_parent(parent)
         hygiene.keep_only(descriptors)
         gc.freeze()  # collecting the parent's objects here would close descriptors of ours
         work()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
 from collections.abc import Sequence
 from typing import IO, Final
 
 from terok_util.process import Completed, ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
 from terok_util.text import last_line, safe_text
 
+from terok_sandbox.descriptors import has_ended
 from terok_sandbox.errors import (
     ContainerNotFound,
     EngineError,
@@ -128,20 +127,9 @@ def run_on_streams(
     """Run `argv` on the caller's streams and return its exit code; EngineTimeout naming `what` after `timeout` s."""
     child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
     try:
-        if not _ended(child.pid, timeout):
+        if not has_ended(child.pid, timeout):
             raise EngineTimeout(f"{what} did not end within {timeout:g} s")
         return child.wait()
     finally:
         if child.returncode is None:
             kill_tree(child)
-
-
-def _ended(pid: int, timeout: float | None) -> bool:
-    """Wait until our child `pid` has ended, at most `timeout` seconds."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        return bool(poller.poll(None if timeout is None else timeout * 1000))
-    finally:
-        os.close(descriptor)

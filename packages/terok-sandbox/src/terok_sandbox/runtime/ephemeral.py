@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
 from terok_sandbox.runtime.following import ContainerOutput, follow, open_child
@@ -120,13 +120,11 @@ def _watch(monitor: Monitor, pidfd: int, lines: ContainerOutput, deadline: float
         opened.callback(os.close, process)
         if not follow(lines, process, deadline=deadline):
             raise EngineTimeout("the output did not end in time")
-    waiting = select.poll()
-    waiting.register(pidfd, select.POLLIN)
     code, latest = monitor.exit_code(), time.monotonic() + REMOVE_TIMEOUT
-    while code is None and not waiting.poll(_LOOK * 1000):
+    while code is None and not is_readable(pidfd, _LOOK):
         code = monitor.exit_code()
         if time.monotonic() > latest:
             break
-    if not waiting.poll(max(0.0, latest - time.monotonic()) * 1000):
+    if not is_readable(pidfd, latest - time.monotonic()):
         raise EngineTimeout("Podman's monitor has not ended", hint="see `podman ps --all`")
     return code

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import time
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, Self
 
 from terok_util.process import DEVNULL, PIPE, ProcessError, kill_tree, spawn
 
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import find_podman
 
@@ -119,9 +119,7 @@ class PodmanEvents:
         self.close()
 
     def _read(self, timeout: float) -> bool:
-        poller = select.poll()
-        poller.register(self._stdout(), select.POLLIN)
-        if not poller.poll(max(0.0, timeout) * 1000):
+        if not is_readable(self._stdout(), timeout):
             return False
         data = os.read(self._stdout(), 65536)
         if not data:

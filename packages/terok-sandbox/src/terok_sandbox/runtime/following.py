@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +14,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from terok_util.process.lines import LineSplitter
 from terok_util.redaction import redact
+
+from terok_sandbox.descriptors import is_readable
 
 SOONEST: Final = 0.02
 LATEST: Final = 0.2
@@ -129,11 +130,9 @@ def follow(log: ContainerOutput, process: int, *, deadline: float) -> bool:
 
     `deadline` is `time.monotonic`'s. The last entries may still be missing: see `ContainerOutput.end`.
     """
-    poller = select.poll()
-    poller.register(process, select.POLLIN)
     pause = SOONEST
     while (left := deadline - time.monotonic()) > 0:
-        if poller.poll(min(pause, left) * 1000):
+        if is_readable(process, min(pause, left)):
             return True
         pause = SOONEST if log.read() else min(pause * 1.5, LATEST)
     return False

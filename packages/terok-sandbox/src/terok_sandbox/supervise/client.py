@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from terok_util.text import last_line, safe_text
 from terok_sandbox import unix_sockets
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import DIRECTORIES
+from terok_sandbox.descriptors import has_ended
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import frames
 
@@ -259,10 +259,4 @@ def _wait_gone(path: Path) -> None:
 def _wait_ended(pid: object) -> None:
     """Wait until a fork server has gone; its socket may be systemd's and stay."""
     with suppress(OSError):
-        handle = os.pidfd_open(pid if isinstance(pid, int) else 0)
-        try:
-            waiting = select.poll()
-            waiting.register(handle, select.POLLIN)
-            waiting.poll(START_TIMEOUT * 1000)
-        finally:
-            os.close(handle)
+        has_ended(pid if isinstance(pid, int) else 0, START_TIMEOUT)

@@ -23,12 +23,11 @@ from typing import Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
 from terok_util.lazy import load_reference
-from terok_util.process import spawn
+from terok_util.process import Process, spawn
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.runtime.protocol import ByteProcess
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import frames, systemd
 from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signals
@@ -74,7 +73,7 @@ class ForkServer:
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
         self._answered: list[Callable[[], object]] = []
-        self._unlocking: ByteProcess | None = None
+        self._unlocking: Process | None = None
         self._sources = _sources()
         self._stopping = False
 

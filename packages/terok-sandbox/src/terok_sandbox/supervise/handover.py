@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.comparison import MAX_CONFIG, check_made
 from terok_sandbox.sidecar import Sidecar
@@ -42,9 +42,7 @@ class FirstProcess:
     @property
     def alive(self) -> bool:
         """Whether the process is still there."""
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return not is_readable(self.pidfd)
 
     def is_same_container(self, other: FirstProcess) -> bool:
         """Whether `other` is this container too: the same process, or a new start of the same container."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import selectors
 import signal
 import socket
@@ -24,6 +23,7 @@ from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.netns.listeners import (
     BACKLOG,
@@ -350,11 +350,9 @@ def end_workers(workers: dict[str, handover.ProcessId], *, grace: float) -> None
         with suppress(OSError):
             pidfd = os.pidfd_open(worker.pid)
             try:
-                if handover.start_time(worker.pid) == worker.start_time:
-                    waiting = select.poll()
-                    waiting.register(pidfd, select.POLLIN)
-                    if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                same = handover.start_time(worker.pid) == worker.start_time
+                if same and not is_readable(pidfd, deadline - time.monotonic()):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:
                 os.close(pidfd)
 

@@ -148,9 +148,7 @@ def become_worker(
     """
     code = _EXIT_CRASH
     try:
-        os.setpgid(0, 0)
-        hygiene.die_with_parent(parent)
-        hygiene.reset_signals()
+        hygiene.leave_parent(parent)
         hygiene.null_standard_streams(error_fd)
         hygiene.keep_only({*context.descriptors(), report_fd})
         hygiene.harden(f"terok-{name}")
