@@ -36,10 +36,7 @@ _Key = tuple[str, str]
 
 
 class ClearanceClient:
-    """Events and verdicts of one container. Use it as an asynchronous context manager; one event loop.
-
-    With `answers=True` it stands for a person who can answer: the gateway then holds names for a few seconds.
-    """
+    """Events and verdicts of one container, an asynchronous context manager; with `answers` it stands for a person."""
 
     def __init__(self, path: Path, *, answers: bool = False) -> None:
         self._path = path
@@ -126,8 +123,7 @@ class ClearanceClient:
 class MultiSocketSubscriber:
     """Events and verdicts of every running container of this user; an asynchronous context manager.
 
-    Late subscribers get what waits already. A hub that goes away (its container ended, its gateway restarts) is tried
-    again with growing pauses while its socket exists.
+    A hub that goes away is tried again with growing pauses while its socket exists.
     """
 
     def __init__(self, config: SandboxConfig, *, answers: bool, only: str | None = None) -> None:
@@ -161,10 +157,7 @@ class MultiSocketSubscriber:
         return await self._events.get()
 
     async def decide(self, request: ClearanceRequest, verdict: Verdict) -> None:
-        """Give a verdict; one for the project is kept for its later containers too.
-
-        Raises `ClearanceError`: unknown request, another target, no project, or what the shield refuses.
-        """
+        """Give a verdict, kept for later containers if it is the project's; raises `ClearanceError`."""
         if (request.container, request.id) not in self._waiting:
             raise UnknownRequest(f"no request {request.id!r} waits")
         path = self._config.gateway_socket(request.container)

@@ -33,10 +33,7 @@ class DesktopUnavailable(ClearanceError):
 
 
 class Desktop:
-    """A connection to the session's notification daemon.
-
-    `on_action` gets notification id and action key, `on_closed` the id; both are called in the event loop.
-    """
+    """A connection to the notification daemon; `on_action` gets id and action key, `on_closed` the id."""
 
     def __init__(self, on_action: Callable[[int, str], None], on_closed: Callable[[int], None]) -> None:
         self._on_action = on_action
@@ -66,10 +63,7 @@ class Desktop:
         self._owner = reply.sender or ""
 
     async def show(self, summary: str, body: str, actions: Sequence[tuple[str, str]], *, replaces: int = 0) -> int:
-        """Show a notification that stays until it is answered, and return its id.
-
-        `actions` are pairs of key and label. Raises `DesktopUnavailable`.
-        """
+        """Show a notification with buttons (key, label) that stays, and return its id; raises `DesktopUnavailable`."""
         hints = {"urgency": Variant("y", _CRITICAL), "category": Variant("s", "x-terok.clearance")}
         flat = [text for pair in actions for text in pair]
         values = ["terok", replaces, "dialog-question", summary, body, flat, hints, 0]

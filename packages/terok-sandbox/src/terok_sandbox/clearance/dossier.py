@@ -27,11 +27,7 @@ def read_dossier(path: Path) -> dict[str, str]:
 
 
 def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, str]) -> None:
-    """Replace `texts` in the dossier of a container, such as the name of its task.
-
-    The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
-    has none, and gets none. Raises `OSError` when it cannot be written.
-    """
+    """Replace `texts` in the dossier of a container that was launched, such as its task's name; raises `OSError`."""
     from terok_sandbox.clearance.model import dossier_of
 
     path = config.gateway_dir(container) / DOSSIER_FILE

@@ -195,7 +195,6 @@ class ClearanceHub:
         return sighting
 
     def _dossier(self) -> dict[str, str]:
-        """Return the dossier of the container as it is now."""
         texts = {"project": self._project} if self._project else {}
         return texts | read_dossier(self._dossier_path)
 

@@ -28,10 +28,7 @@ ONCE_SECONDS: Final = 60
 
 @lean_dataclass(frozen=True, slots=True)
 class Target:
-    """A destination that the container wanted to reach.
-
-    `name` or `address` is set, or both; `port` is `None` for a lookup.
-    """
+    """A destination that the container wanted to reach: a `name`, an `address` or both; a lookup has no `port`."""
 
     name: str = ""
     address: str = ""

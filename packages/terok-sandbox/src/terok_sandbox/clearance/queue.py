@@ -83,10 +83,7 @@ class ClearanceQueue:
     def record_sighting(
         self, target: Target, why: str, now: float, dossier: Callable[[], Mapping[str, str]] = dict
     ) -> Sighting:
-        """Take note of a refusal; ask at most one question per target and no more than the limits allow.
-
-        `dossier` is called for a new question alone.
-        """
+        """Take note of a refusal; ask once per target, with the `dossier` of then, as far as limits allow."""
         if (answer := self.recent_answer(target, now)) is not None:
             return Sighting("answered", verdict=answer)
         waiting = self._by_key.get(target.key)
@@ -116,10 +113,7 @@ class ClearanceQueue:
         return verdict if now < until else None
 
     def check(self, request_id: str, target: str) -> ClearanceRequest:
-        """Return the waiting request that a verdict about `target` answers.
-
-        Raises `UnknownRequest` and `TargetMismatch`.
-        """
+        """Return the waiting request that a verdict on `target` answers; raises `UnknownRequest`, `TargetMismatch`."""
         request = self._waiting.get(request_id)
         if request is None:
             raise UnknownRequest(f"no request {safe_text(request_id, limit=64)!r} waits", hint=_LIST)

@@ -55,10 +55,7 @@ def list_waiting(sockets: list[Path], *, patience: float = PATIENCE) -> list[Cle
 
 
 def decide_request(path: Path, request_id: str, target: str, verdict: Verdict) -> None:
-    """Give the verdict on a question that waits at the gateway of `path`, and return when it is in force.
-
-    Raises `ClearanceError` when it is refused, `HubUnavailable` without a reply.
-    """
+    """Bring the verdict on a question at the gateway of `path` into force; `ClearanceError`, `HubUnavailable`."""
     ask_hub(path, "decide", id=request_id, target=target, **verdict.to_json())
 
 

@@ -142,7 +142,6 @@ def forges() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
-    """Read the credential `[SET/]PROVIDER` from the vault."""
     from terok_sandbox.vault.swap import credential_secret
     from terok_sandbox.vault.unlock import open_vault
 
@@ -163,7 +162,6 @@ def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
 
 @contextlib.contextmanager
 def _agent(record: MirrorRecord, config: SandboxConfig | None) -> Iterator[Path]:
-    """Yield the socket of the agent that `record` names, or of one with the vault's keys for the scope."""
     from terok_sandbox.vault.ssh.agent import host_agent
 
     if record.ssh_agent:

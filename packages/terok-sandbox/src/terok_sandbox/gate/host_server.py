@@ -19,10 +19,7 @@ _STOP_SECONDS: Final = 30.0
 
 
 class GateServer:
-    """Serves `mirror` as `/<name>.git` to clients that have `token`, from a thread; a context manager.
-
-    It listens on the loopback `port` (0: any free one); `url` holds the token.
-    """
+    """Serves `mirror` as `/<name>.git` on the loopback `port` (0: any), from a thread; `url` holds the token."""
 
     def __init__(
         self,

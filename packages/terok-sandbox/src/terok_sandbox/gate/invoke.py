@@ -161,10 +161,7 @@ def run_git(
 def start_git(
     verb: str, *args: str, git_dir: Path, objects: Path | None = None, config: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a command that reads what to do from its standard input; `finish_git` gives it that and waits for it.
-
-    Git also sees the objects in the directory `objects`, which need not exist before git has got its input.
-    """
+    """Start a command that gets its input from `finish_git`; it also sees the objects in `objects`, made by then."""
     argv, env = _call(verb, args, git_dir, (), config)
     if objects is not None:
         env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(objects)
@@ -231,10 +228,7 @@ def find_git() -> str:
 
 
 def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the whole environment of a git call: nothing of the caller's but its search path and, for https, proxies.
-
-    `config` is added to (and wins over) `GUARD`.
-    """
+    """Return the whole environment of a git call, with `GUARD` and `config`: of the caller's only paths and proxies."""
     allowed = tuple(protocols)
     keep = _KEEP + (_KEEP_FOR_HTTPS if "https" in allowed else ())
     env = {name: os.environ[name] for name in keep if name in os.environ}

@@ -167,10 +167,7 @@ class Mirror:
         return backups_in(self._refs())
 
     def compare_vs_upstream(self, branch: str) -> Divergence | None:
-        """Count the commits that only the gate's branch has, and only the upstream's as last seen; None if it has none.
-
-        `NoSuchBranch` when the gate has no such branch.
-        """
+        """Count the commits of each side alone; None without such a branch upstream, `NoSuchBranch` without ours."""
         refs = self._refs().refs
         tip, theirs = refs.get(HEADS + branch), refs.get(UPSTREAM + branch)
         if tip is None:

@@ -65,7 +65,6 @@ def base_tip(mirror: Path, refs: RefSet, branch: str, upstream: str | None) -> s
 
 
 def _count(mirror: Path, tip: str, base: str | None) -> list[int]:
-    """Count the commits that are in `tip` and not in `base`, and the findings in them."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy

@@ -64,10 +64,7 @@ class PreparedPullRequest:
 
 
 def prepare(mirror: Mirror, branch: str, *, head: str, base: str | None, title: str | None) -> PreparedPullRequest:
-    """Prepare a pull request for `branch`, promoted as `head`, into `base` (the upstream's default without it).
-
-    Raises `PromotionRefused` or `NoCredential` for what is missing, before anything is sent.
-    """
+    """Prepare a pull request into `base` (the default branch without it); `PromotionRefused`, `NoCredential`."""
     record = read_record(mirror.path)
     source = mirror.source
     if source is None:
@@ -141,7 +138,6 @@ def opened(forge: str, status: int, answer: bytes) -> str:
 
 
 def _place(source: RepoSource) -> tuple[str, str]:
-    """Return host (with the port of an https upstream) and the path of the project on it."""
     if source.kind == "url":
         url = urlsplit(source.address)
         return url.netloc, url.path.strip("/")

@@ -47,10 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class IsolatedProcess:
-    """A fork of this process that runs `work` and ends; of our descriptors it has only `descriptors`.
-
-    It gets SIGTERM when this thread ends.
-    """
+    """A fork that runs `work` with only `descriptors` of ours, and gets SIGTERM when this thread ends."""
 
     def __init__(self, work: Callable[[], None], descriptors: Iterable[int]) -> None:
         parent = os.getpid()
@@ -211,7 +208,6 @@ def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str
 
 
 def _name_problem(mirror: Path, push: PushDescription) -> str:
-    """Return why a ref's name is not accepted; empty if all are."""
     created = {ref for old, new, ref in push.updates if new.strip("0") and not old.strip("0")}
     for _, new, ref in push.updates:
         if new.strip("0") and safe_text(ref) != ref:
@@ -224,7 +220,6 @@ def _name_problem(mirror: Path, push: PushDescription) -> str:
 
 
 def _ref_limit_problem(mirror: Path, push: PushDescription, limit: int) -> str:
-    """Return why agents would have more refs in the mirror than the project allows; empty if they would not."""
     created = push.saved + sum(not old.strip("0") for old, _, _ in push.updates)
     # Counting files is cheap and never too little; git is asked only when that is not enough to be sure.
     if (

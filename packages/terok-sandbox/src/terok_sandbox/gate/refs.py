@@ -39,10 +39,7 @@ _PATIENCE: Final = 10.0
 
 
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
-    """Create `refs` (full name to object id), none of which exists, all at once.
-
-    Holds git's own lock on the file. `MirrorError` when another process does, or for an invalid name or id.
-    """
+    """Create `refs` (name to id), none of which exists, all at once; `MirrorError` if invalid or git is at work."""
     for name, oid in refs.items():
         if not is_ref(name) or not _OID.match(oid):
             raise MirrorError(f"{name!r} cannot be created")
@@ -174,8 +171,7 @@ def read_refs(mirror: Path) -> RefSet:
 def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
     """Apply `changes` and return the errors, one line each.
 
-    They are tried in large transactions; one that fails because a ref was overtaken (somebody pushed meanwhile) is
-    halved until that ref is alone, so that one branch in use does not hold the others up.
+    A transaction that fails is halved until the ref that was overtaken is alone, and does not hold the others up.
     """
     todo = list(changes)
     errors: list[str] = []

@@ -70,10 +70,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedBranch:
-    """A review with the findings of the inspection.
-
-    `target` is the upstream's branch that it was compared with, which was at `target_tip` (None: there was none).
-    """
+    """A review and its findings; `target` is the upstream's branch it was compared with, at `target_tip` or None."""
 
     review: Review
     report: Report
@@ -82,10 +79,7 @@ class ReviewedBranch:
 
 
 def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
-    """Compare `branch` with where it left what `base_tip` names, and inspect what it brings since then.
-
-    `NoSuchBranch` when there is none.
-    """
+    """Inspect what `branch` brings since it left what `base_tip` names; `NoSuchBranch` when there is none."""
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:

@@ -101,7 +101,6 @@ def report_unreadable(error: TerokError) -> None:
 
 
 def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
-    """Print the new work of one mirror, or of all that can be read; 1 if there are others."""
     from terok_sandbox.gate.new_work import new_work
 
     failed: list[GateError] = []

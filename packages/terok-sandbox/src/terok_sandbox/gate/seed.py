@@ -35,10 +35,7 @@ _CONFIG: Final = {
 
 
 def refresh_seed(mirror: Path, base: Path) -> Path | None:
-    """Bring the copy of `mirror` below `base` up to date and return it.
-
-    None when that fails: a clone through the gate gives the same.
-    """
+    """Bring the copy of `mirror` below `base` up to date and return it; None if it fails: a clone gives the same."""
     seed = base.absolute() / mirror.name
     try:
         ensure_dir(base)
@@ -123,6 +120,5 @@ def _fetch_from(mirror: Path, seed: Path) -> Path:
 
 
 def _fetchable(place: Path) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Return the default branch, branches and tags that a container can fetch from a repository."""
     refs = read_refs(place)
     return head_branch(place), refs.under(HEADS), refs.under(TAGS)

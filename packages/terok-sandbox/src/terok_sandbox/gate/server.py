@@ -178,7 +178,6 @@ class _Gate:
             self._slots.release()
 
     def _room(self) -> int:
-        """Return how many bytes pushes may still bring before the disk is full."""
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
 
     async def _quota(self) -> int:
@@ -218,7 +217,6 @@ class _Gate:
                 self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
     async def _full(self) -> GateRefusal | None:
-        """Return why no push is taken now, if so."""
         self._most = min(self.limits.push_bytes, self._room(), await self._quota())
         if self._most > 0:
             return None
@@ -336,10 +334,7 @@ def _preface(wanted: GateRequest) -> bytes:
 
 
 async def _counted(body: AsyncIterator[bytes], patience: float) -> tuple[int | None, AsyncIterator[bytes]]:
-    """Return the size of a body, None if it has more than `_SMALL` bytes, and the body as it was.
-
-    TimeoutError when nothing comes for `patience` seconds.
-    """
+    """Return the size of a body, None above `_SMALL` bytes, and the body; TimeoutError after `patience` seconds."""
     first: list[bytes] = []
     size = 0
     while size <= _SMALL:

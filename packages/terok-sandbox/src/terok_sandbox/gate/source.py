@@ -30,11 +30,7 @@ class RepoSource:
 
 
 def resolve_repo(text: str) -> RepoSource:
-    """Return what `text` (a path, absolute or not, or a URL) names.
-
-    Raises `RepoNotUnderstood` when it is neither, and `UpstreamRefused` for a URL with credentials in it or with
-    a transport the gate does not speak.
-    """
+    """Return what a path or URL names; raises `RepoNotUnderstood`, `UpstreamRefused` for one the gate cannot speak."""
     if not text.strip() or any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise RepoNotUnderstood(
             "the repository is empty or contains control characters", hint="give a directory or an https URL"

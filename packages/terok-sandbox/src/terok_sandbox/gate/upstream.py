@@ -37,10 +37,7 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """The refs of an upstream, its default branch, the commit of its HEAD, and the hash of its objects.
-
-    HEAD names no branch (None) when it is on none, and no commit when there is none.
-    """
+    """The refs of an upstream, its default branch and its HEAD's commit (None: there is none), its kind of hash."""
 
     branches: dict[str, str]
     tags: dict[str, str]
@@ -102,10 +99,7 @@ class UpstreamRepository:
             )
 
     def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
-        """Set the upstream's `branch` to `tip`, provided it is at `expected` (None: does not exist).
-
-        Raises `PromotionRefused` when the upstream does not take it, `UpstreamUnreachable` when it is not reached.
-        """
+        """Set the upstream's `branch` to `tip` if it is at `expected` (None: missing); raises `PromotionRefused`."""
         flags = ["--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
         flags.append(f"--force-with-lease={HEADS}{branch}:{expected or ''}")
         try:
@@ -131,7 +125,6 @@ class UpstreamRepository:
     def _git(
         self, verb: str, *words: str, refspec: str = "", variables: Mapping[str, str] | None = None, **bounds: Any
     ) -> Completed:
-        """Run a command that speaks with the upstream; `bounds` as `run_git` takes them."""
         address = self.source.address
         if self.source.kind == "path":
             git_dir = local_git_dir(Path(address))

@@ -84,12 +84,9 @@ def plan_launch(
     cdi_devices: Collection[str] = (),
     cdi_grants: Collection[str] = (),
 ) -> LaunchPlan:
-    """Turn `spec` into a plan for the host described by `facts`, which has the GPU devices `cdi_devices`.
+    """Turn `spec` into a plan for the host of `facts`, its GPU devices, and what their descriptions grant.
 
-    `cdi_grants` are the paths and variables that their descriptions grant.
-
-    Raises SpecError for refused values, GpuConfigError for GPUs that the host lacks, and PrerequisiteMissing when it
-    has no program for the container's network.
+    Raises SpecError, GpuConfigError, and PrerequisiteMissing without a program for the container's network.
     """
     check_spec(spec)
     for path in (getattr(paths, field.name) for field in fields(paths)):
@@ -264,10 +261,7 @@ def _no_effect(flag: str, value: str, controller: str) -> str:
 
 
 def _own_mounts(spec: RunSpec, paths: LaunchPaths, *, airlock: bool) -> tuple[tuple[Path, str], ...]:
-    """Return the sandbox's own mounts, read-only: (source, destination).
-
-    Podman's own copies of the last four are writable, and lie where the sockets of all containers are.
-    """
+    """Return the sandbox's own mounts, (source, destination): Podman's own copies of the last four are writable."""
     return (
         *([(paths.apt_conf, "/etc/apt/apt.conf.d/99terok-airlock")] if airlock else []),
         (paths.resolv_conf, "/etc/resolv.conf"),

@@ -109,10 +109,7 @@ def excesses(made: MadeContainer, planned: Planned, config: Config) -> Iterator[
 
 
 def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> ImageSettings:
-    """Return the settings of a container's image, from Podman's storage around `bundle` or one of `stores`.
-
-    They are empty if the image cannot be found, so that none of its wishes is allowed then.
-    """
+    """Return the settings of a container's image in Podman's storage or `stores`; none are allowed if not found."""
     containers = bundle.parents[1]
     images = containers.name.removesuffix("containers") + "images"
     for name, store in product(

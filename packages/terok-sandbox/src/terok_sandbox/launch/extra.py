@@ -48,10 +48,7 @@ CONTROLLERS: Final = {"--cpuset-cpus": "cpuset", "--cpu-shares": "cpu", "--memor
 
 
 def check_extra_args(arguments: Sequence[str]) -> None:
-    """Raise `SpecError` unless `arguments` are allowed flags, each with a harmless value.
-
-    Both `--flag value` and `--flag=value` are understood.
-    """
+    """Raise `SpecError` unless `arguments` are allowed flags, `--flag value` or `--flag=value`, each harmless."""
     for flag, value in pairs(arguments):
         pattern = _VALUES.get(flag)
         if pattern is None:

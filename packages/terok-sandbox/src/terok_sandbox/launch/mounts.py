@@ -132,12 +132,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _runtime_dirs() -> set[str]:
-    """Return where this user's programs meet."""
     return {base for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}") if base}
 
 
 def _podmans() -> Iterator[str]:
-    """Yield Podman's run directory, and its storage in its default place."""
     if os.geteuid() == 0:
         yield from ("/run/containers/storage", "/run/libpod", "/var/lib/containers/storage")
     yield from (f"{base}/{name}" for base in _runtime_dirs() for name in ("containers", "libpod"))

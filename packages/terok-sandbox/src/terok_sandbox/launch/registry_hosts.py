@@ -144,10 +144,7 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
 
 
 def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
-    """Ask the registries of `LEARNED` where they send clients; return and remember their answers.
-
-    Answers from the same URLs are reused for a week. `ask` runs a command and returns its output.
-    """
+    """Ask the registries of `LEARNED`, once a week, where they send clients; remember that and return a summary."""
     known, ask = _load(config), ask or (lambda argv: run_tool(argv, check=False))
     registries = {symbol: read(symbol) for symbol in LEARNED}
     stale = [

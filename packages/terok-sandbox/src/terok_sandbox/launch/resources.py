@@ -107,11 +107,7 @@ def make_sidecar(
     network: Network | None = None,
     planned: Planned | None = None,
 ) -> Sidecar:
-    """Return the sidecar that wires the container of `spec`, with `mounts` as they were judged, to its supervisor.
-
-    `network` is the program that is to connect it, if that is the supervisor's business; `planned` is what Podman is
-    to make of it, if that is known.
-    """
+    """Return the sidecar that wires the container of `spec` to its supervisor; `mounts` are as they were judged."""
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -165,10 +161,7 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
 
 
 def dossier_text(spec: RunSpec) -> str:
-    """Return the dossier of a container: the launch's entries, then those of the annotated file.
-
-    The gateway reads the copy in the container's state directory, where a later version may be put in its place.
-    """
+    """Return the dossier of a container: the launch's entries, then those of the annotated file."""
     path = spec.annotations.get(DOSSIER_ANNOTATION)
     return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
 
@@ -180,10 +173,7 @@ def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts:
 
 
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
-    """Write everything podman and the supervisor read; LaunchError when that fails.
-
-    Files that outlive a reboot are on disk only after `settling`.
-    """
+    """Write everything podman and the supervisor read, which `settling` brings to disk; LaunchError when that fails."""
     paths = launch_paths(config, plan.name)
     try:
         config.ensure_container_dirs(plan.name)
@@ -205,7 +195,6 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
 
 
 def _zone(name: str) -> bytes:
-    """Return this host's description of a time zone."""
     path = _LOCALTIME if name == "local" else _ZONES / name
     try:
         return path.read_bytes()

@@ -50,10 +50,7 @@ _S390: Final = {"arches": ["s390", "s390x"]}
 
 
 def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profile:
-    """Return the profile `base` (the contents of Podman's `seccomp.json`) without the calls listed above.
-
-    Raises SetupError for a base that allows system calls by default: none could be removed from it reliably.
-    """
+    """Return Podman's profile `base` without the calls above; SetupError for one that allows calls by default."""
     rules = base.get("syscalls")
     if base.get("defaultAction") not in _REFUSING or not isinstance(rules, list):
         raise SetupError("the seccomp profile does not refuse by default", hint=_HINT)
@@ -140,7 +137,6 @@ def _sockets() -> list[Profile]:
 
 
 def _personalities() -> tuple[int, ...]:
-    """Return the values that the base allows and, for debuggers, those without randomized addresses."""
     plain = (0x0, 0x0008, 0x20000, 0x20008)
     return (*plain, *(value | _ADDR_NO_RANDOMIZE for value in plain), 0xFFFFFFFF)
 

@@ -33,10 +33,7 @@ class LaunchSupervisor(Protocol):
         """Have a supervisor wait for container `name`, whose sidecar is written; raises SupervisorError."""
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return the fault in the supervision of a container started after `since` (epoch), empty if there is none.
-
-        `known_id` is its ID where that is known.
-        """
+        """Return the fault in the supervision of a container started after `since` (epoch), or nothing."""
 
     def end(self, config: SandboxConfig, name: str) -> None:
         """End the supervisor of container `name`, if there is one."""

@@ -35,10 +35,7 @@ _LENGTHS: Final[dict[int, int]] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 def host_addresses() -> list[str]:
-    """Return what is this host's own, sorted: IPv4 and IPv6 addresses, and networks that it answers for as a whole.
-
-    Raises `NetnsError`.
-    """
+    """Return this host's own addresses, and networks that it answers for as a whole, sorted; raises `NetnsError`."""
     own: set[str] = set()
     try:
         with _netlink() as route:

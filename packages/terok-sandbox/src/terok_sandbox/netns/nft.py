@@ -41,10 +41,7 @@ class NftChannelFds:
 
 
 def spawn_nft(netns_fd: int) -> tuple[Process, NftChannelFds]:
-    """Start `nft -i` inside the namespace of `netns_fd`; it ends when its standard input is closed.
-
-    The caller owns the returned descriptors. Raises `NetnsError` or `ProcessError`.
-    """
+    """Start `nft -i` inside the namespace of `netns_fd`; the caller owns its pipes. `NetnsError`, `ProcessError`."""
     nft = find_tool("nft", hint="install the package nftables")
     commands, command_end = os.pipe2(os.O_CLOEXEC)
     output_end, output = os.pipe2(os.O_CLOEXEC)
@@ -84,10 +81,7 @@ class NftChannel:
         return self._fds is not None
 
     async def run(self, command: str) -> str:
-        """Run one command (a single line; `;` separates parts of one transaction) and return what nft printed.
-
-        Raises `NftCommandError` when nft refuses it and `NftChannelError` when the channel is gone.
-        """
+        """Run one command line and return what nft printed; `NftCommandError` if it refuses, else `NftChannelError`."""
         line = command.encode()
         if b"\n" in line or b"\r" in line or b"\0" in line or len(line) > _MAX_COMMAND:
             raise NftCommandError("an nft command is one line of at most 64 KiB")

@@ -71,7 +71,6 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def _configure(log: socket.socket, group: int, attributes: bytes) -> None:
-    """Send one configuration message and wait for the kernel's acknowledgment."""
     body = struct.pack("!BBH", socket.AF_UNSPEC, 0, group) + attributes
     kind = (_NFNL_SUBSYS_ULOG << 8) | _NFULNL_MSG_CONFIG
     log.send(struct.pack("=IHHII", 16 + len(body), kind, _NLM_F_REQUEST_ACK, 1, 0) + body)

@@ -75,10 +75,7 @@ class Preparation:
                 _child(child_end, draft, listeners)
 
     def run(self, netns_fd: int, *, timeout: float = TIMEOUT, meanwhile: Callable[[], None] | None = None) -> Prepared:
-        """Prepare the namespace of `netns_fd`, once, within `timeout` seconds; raises `NetnsError`.
-
-        `meanwhile` is called while the child is at work.
-        """
+        """Prepare the namespace of `netns_fd`, once; `meanwhile` is called beside that. Raises `NetnsError`."""
         with suppress(OSError):  # a child that has failed already has left its word
             socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
         if meanwhile is not None:

@@ -64,11 +64,7 @@ def podman(
 
 
 def ask(arguments: Sequence[str], *, timeout: float = PROBE_TIMEOUT, container: str = "", image: str = "") -> Completed:
-    """Run podman and insist on success.
-
-    `container` or `image` names the subject of the question, so that its absence becomes ContainerNotFound or
-    ImageNotFound; any other failure is an EngineError.
-    """
+    """Run podman and insist on success; raises ContainerNotFound or ImageNotFound for a named subject, EngineError."""
     completed = podman(arguments, timeout=timeout)
     if completed.returncode != 0:
         raise failure(completed, arguments[0], container=container, image=image)

@@ -63,14 +63,9 @@ class Monitor(NamedTuple):
 def follow_to_removal(
     container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None], timeout: float = LONGEST
 ) -> EphemeralEnd:
-    """Call `on_line` for every line of a container until Podman has removed it.
+    """Call `on_line` for every line in `log` of a container until Podman has removed it, or raise EngineTimeout.
 
-    Args:
-        container_id: Podman's ID of a container that was started with `--rm`.
-        log: The file its output goes to (`--log-opt path=`).
-        monitor_pid: The file with its monitor's process ID (`--conmon-pidfile`).
-        on_line: Gets each line; an exception of its own ends the following and passes.
-        timeout: Seconds until `EngineTimeout`.
+    `monitor_pid` is the file with its monitor's process ID; an exception of `on_line` ends the following and passes.
     """
     deadline = time.monotonic() + timeout
     with ExitStack() as opened:

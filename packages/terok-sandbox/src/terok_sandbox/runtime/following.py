@@ -26,10 +26,7 @@ _LONGEST: Final = 1024 * 1024
 
 
 class Monitored(NamedTuple):
-    """A container that runs or has ended: its log, its first process, and the monitor that is the parent of that.
-
-    `pid` is 0 and `exit_code` known once it has ended.
-    """
+    """A container that runs, or has ended (`pid` 0, `exit_code` known): its log, first process and monitor."""
 
     log: Path
     pid: int
@@ -126,10 +123,7 @@ class ContainerOutput:
 
 
 def follow(log: ContainerOutput, process: int, *, deadline: float) -> bool:
-    """Pass on entries until the process behind a pidfd has ended; False if the deadline comes first.
-
-    `deadline` is `time.monotonic`'s. The last entries may still be missing: see `ContainerOutput.end`.
-    """
+    """Pass on entries, the last ones excepted, until the process of a pidfd ends; False if the deadline comes first."""
     pause = SOONEST
     while (left := deadline - time.monotonic()) > 0:
         if is_readable(process, min(pause, left)):

@@ -49,10 +49,7 @@ class GuestTransport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuestKeys:
-    """Keys for one guest: ours to log in with, and the guest's own, which we know before we ever connect.
-
-    `identity` and `known_hosts` stay on the host. `authorized_keys` and `host_key` are for the guest's sshd.
-    """
+    """Keys to log in with (`identity`, `authorized_keys`) and the guest's own, known before we connect."""
 
     directory: Path
 
@@ -151,17 +148,13 @@ class SshTransport:
         ]
 
     def _remote(self, command: Sequence[str], env: Mapping[str, str]) -> str:
-        """Return the command line for the guest's shell, to which every word is quoted."""
         settings = [f"{name}={value}" for name, value in env.items()]
         words = ["env", *settings, *command] if settings else list(command)
         return f"cd {shlex.quote(self._workdir)} && exec {shlex.join(words)}"
 
 
 def service_ports(config: SandboxConfig) -> Callable[[str], dict[int, int]]:
-    """Return a function that maps the usual ports in the guest of a container to ports of this host.
-
-    None, unless it was launched with `services_mode` `tcp`. Give it to `SshTransport`.
-    """
+    """Return what maps the service ports in a guest to those of this host, none without `services_mode` `tcp`."""
 
     def find(container: str) -> dict[int, int]:
         sidecar = Sidecar.load(config.sidecar_path(container))

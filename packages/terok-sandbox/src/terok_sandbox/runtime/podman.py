@@ -151,10 +151,7 @@ class PodmanContainer:
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call `on_line` for every line until the container ends; EngineTimeout after `timeout` seconds.
-
-        Returns its exit code if that came to be known on the way.
-        """
+        """Call `on_line` for every line until the end, or EngineTimeout; return the exit code if it is known."""
         monitored = Monitored.of(self._inspect()) if tail is None and since is None else None
         if monitored is not None and monitored.exit_code is not None:
             with ContainerOutput(monitored.log, on_line) as log:

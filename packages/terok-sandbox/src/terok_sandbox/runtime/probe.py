@@ -77,7 +77,6 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
 
 
 def _image_stores(options: dict[str, Any]) -> tuple[str, ...]:
-    """Return the directories that a storage driver's options name as stores of images."""
     named = [value for key, value in options.items() if key.lower().endswith(("imagestore", "imagestores"))]
     texts = [str(one) for value in named for one in (value if isinstance(value, list) else [value])]
     return tuple(path for text in texts for path in text.split(",") if path.startswith("/"))
@@ -124,10 +123,7 @@ def _cache_key(podman: str) -> list[Any]:
 
 
 def _delegated() -> list[str]:
-    """Return the cgroup controllers of this user's manager and of this process.
-
-    A new login may have others than the one before, with no file of Podman's changed.
-    """
+    """Return the cgroup controllers of this user's manager and of this process: a new login may have others."""
     uid = os.geteuid()
     own = _read(_OWN_CGROUP).rpartition("::")[2].strip().removeprefix("/")
     groups = (f"user.slice/user-{uid}.slice/user@{uid}.service", own)

@@ -155,10 +155,7 @@ class Container(Protocol):
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call `on_line` for every line until it ends; an exception of `on_line` ends the following and passes.
-
-        Returns the exit code if that came to be known on the way.
-        """
+        """Call `on_line` for every line until it ends; return the exit code if that came to be known on the way."""
 
     def follow_to_removal(
         self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
@@ -232,10 +229,7 @@ class ContainerRuntime(Protocol):
         """Subscribe to the events of containers whose name begins with `prefix`."""
 
     def launch(self, plan: LaunchPlan) -> str:
-        """Carry out the arguments of a launch plan; returns the container's ID.
-
-        Raises LaunchError with the message of the engine or of our hook; ImageNotFound.
-        """
+        """Carry out a launch plan and return the container's ID; LaunchError with the hook's words, ImageNotFound."""
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
         """Run `command` inside a running container and collect its output."""

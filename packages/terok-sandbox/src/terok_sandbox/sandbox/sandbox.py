@@ -51,11 +51,7 @@ class _Ready(Exception):
 
 
 class Sandbox:
-    """Hardened containers of one user.
-
-    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is called with a
-    line for each thing that a launch had to leave out.
-    """
+    """Hardened containers of one user, on Podman unless given a fake; `warn` gets a line for each thing left out."""
 
     def __init__(
         self,
@@ -123,10 +119,7 @@ class Sandbox:
             return claim.run(spec, hooks)
 
     def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
-        """Create a container with its volumes copied in, without starting it (`start` does); returns its ID.
-
-        Needs `sealed` in `spec`. Raises as `run` does.
-        """
+        """Create a `sealed` container with its volumes copied in and return its ID; `start` starts it."""
         if not spec.sealed:
             raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
         with self.claim(spec.container_name):
@@ -195,10 +188,7 @@ class Sandbox:
         return list(plan.options)
 
     def cleanup(self, name: str) -> None:
-        """Undo `pre_start_args` for a container that has ended or was never started.
-
-        Its tokens are revoked and its files removed, if there are any. Raises LaunchError while the container runs.
-        """
+        """Undo `pre_start_args` for a container that has ended or was never started; LaunchError while it runs."""
         with launch_lock(self.config, check_container_name(name)):
             if self.runtime.container(name).state not in _OVER:
                 raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
@@ -227,10 +217,7 @@ class Sandbox:
     def stream_logs(
         self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None
     ) -> bool:
-        """Read the container's output until `ready_check` accepts a line; `False` if it ends or `timeout` comes.
-
-        `since` (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
-        """
+        """Read output (since RFC 3339) until `ready_check` accepts a line; `False` at its end or after `timeout`."""
 
         def see(line: str) -> None:
             if ready_check(line):
@@ -275,7 +262,6 @@ class Sandbox:
         self.shield(name).quarantine()
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
-        """Launch a container whose name is claimed."""
         name = spec.container_name
         plan, mounts = self._plan(spec)
         self._tell(plan)

@@ -66,10 +66,7 @@ class Connection:
         self._ready.set()
 
     async def serve(self, operations: Mapping[str, Operation]) -> None:
-        """Serve until the peer leaves, sends a line that is too long, or stops reading.
-
-        Raises `NetnsError` and `AuditError` of an operation: that peer gets no reply.
-        """
+        """Serve until the peer leaves, sends too long a line or stops reading; `NetnsError` and `AuditError` pass."""
         try:
             with suppress(OSError, ValueError, EOFError):  # ValueError: a line beyond the reader's limit
                 while (line := await self._read_line()).endswith(b"\n"):
@@ -137,10 +134,7 @@ def listen_control(path: Path) -> socket.socket:
 
 
 async def serve_control(path: Path, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
-    """Serve `listener` until cancelled, then remove `path`.
-
-    Raises `NetnsError` when the rules cannot be changed any more, and `AuditError` when nothing can be recorded.
-    """
+    """Serve `listener` until cancelled, then remove `path`; raises `NetnsError` and `AuditError` of an operation."""
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks: set[asyncio.Task[Any]] = set()
 

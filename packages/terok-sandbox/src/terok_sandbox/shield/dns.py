@@ -102,10 +102,7 @@ class DnsServer:
     def answer_at_once(
         self, wire: bytes, *, tcp: bool = False, delay: bool = True, port: int = 0
     ) -> bytes | Forward | DelayedRefusal | None:
-        """Return the reply if it needs neither an upstream nor a verdict, else what it needs; `None` for silence.
-
-        `port` is where a datagram came from, 0 if that is not known.
-        """
+        """Return a reply that needs nobody (`None`: silence), else what it needs; `port` is a datagram's, or 0."""
         tick = self._clock()
         outcome = self._resolver.judge_query(wire, tick=tick, tcp=tcp)
         if isinstance(outcome, Reply):
@@ -130,10 +127,7 @@ class DnsServer:
         return reply
 
     async def answer_query(self, query: bytes | Forward | DelayedRefusal, *, tcp: bool = False) -> bytes | None:
-        """Return the reply to a query, or to what `answer_at_once` made of it; `None` for silence.
-
-        Raises `NetnsError` when the rules are gone.
-        """
+        """Return the reply (`None`: silence) to a query, or what `answer_at_once` made of it; raises `NetnsError`."""
         outcome = self.answer_at_once(query, tcp=tcp) if isinstance(query, bytes) else query
         if isinstance(outcome, DelayedRefusal):
             await self._await_verdict(outcome.refused)
@@ -286,10 +280,7 @@ class QueryRate:
 
 
 class Intake:
-    """Gives every datagram of `udp` to `answer` and sends back what it returns.
-
-    `answer` takes the bytes, the port they came from, and how to answer later.
-    """
+    """Gives every datagram of `udp`, its port, and how to reply later to `answer`, and sends what that returns."""
 
     def __init__(
         self,

@@ -137,7 +137,6 @@ def read_question(wire: bytes) -> Question:
 
 
 def _labels(wire: bytes) -> tuple[list[bytes], int]:
-    """Return the labels of the question's name, and where it ends."""
     if wire[4:10] != _ONE_QUESTION:
         raise ValueError("not one question")
     labels, at = [], HEADER
@@ -226,7 +225,6 @@ def _records(question: Question, chain: Sequence[str], addresses: Sequence[Addre
 
 
 def _option(rcode: int, explain: tuple[int, str] | None) -> bytes:
-    """Return the OPT record of a reply."""
     data = b""
     if explain is not None:
         text = explain[1][:_MAX_EXPLANATION].encode()[:_MAX_EXPLANATION]
@@ -244,10 +242,7 @@ def write_upstream_query(name: str, rdtype: int, identity: int, *, edns: bool) -
 
 
 def read_answer(wire: bytes, name: str, rdtype: int, identity: int) -> Answer:
-    """Parse an upstream's answer to the question (`name`, `rdtype`, `identity`).
-
-    Only the chain that starts at `name` counts. Raises `BadAnswerError`, `TruncatedError`.
-    """
+    """Parse an upstream's answer, along the chain that starts at `name`; raises `BadAnswerError`, `TruncatedError`."""
     if len(wire) < HEADER or wire[:2] != identity.to_bytes(2, "big") or not wire[2] & 0x80:
         raise BadAnswerError("an answer to another question", mismatch=True)
     try:

@@ -106,10 +106,7 @@ class LivePolicy:
         self._watchers.append(changed)
 
     async def open_addresses(self, name: str, openings: Sequence[Opening]) -> None:
-        """Open addresses in the rules for `name`, remembered first, so that a later denial can close them.
-
-        Raises `ShieldError` when they cannot be remembered, and `NetnsError` from the rules.
-        """
+        """Open addresses in the rules for `name`, remembered first, so that a later denial can close them."""
         self._openings.add(name, openings)
         await self._run(open_command(openings))
 
@@ -120,11 +117,7 @@ class LivePolicy:
             self._check_allow(verdict)
 
     async def apply(self, verdict: LiveVerdict) -> None:
-        """Put `verdict` in force, in place of an earlier one about the same target.
-
-        A denial has closed the target and ended its flows when this returns. Raises as `check` does, and
-        `NetnsError` when the rules are gone.
-        """
+        """Put `verdict` in force, in place of one about the same target; raises as `check` does, and `NetnsError`."""
         self.check(verdict)
         async with self._turn:
             others = [other for other in self.verdicts if other.target != verdict.target]
@@ -160,10 +153,7 @@ class LivePolicy:
         await settled
 
     async def restore(self) -> None:
-        """Make the rules agree with what is on disk: what a gateway does first.
-
-        The file is made here, while there is room for it.
-        """
+        """Make the rules agree with what is on disk, and the file while there is room: what a gateway does first."""
         if not self._path.exists():
             self._save()
         async with self._turn:
@@ -240,7 +230,6 @@ class LivePolicy:
             self._unkept = error
 
     async def _settle(self, unkept: ShieldError | None) -> None:
-        """Bring the file to disk; raises `NotKept` when it could not even be written."""
         try:
             if unkept is not None:
                 raise unkept
@@ -280,7 +269,6 @@ class LivePolicy:
         return gone
 
     def _check_allow(self, verdict: LiveVerdict) -> None:
-        """Refuse an allow that would have no effect."""
         rule = verdict.rule()
         remaining = [other.rule() for other in self.verdicts if other.target != verdict.target]
         after = self._policy.with_live([*remaining, rule])
@@ -308,7 +296,6 @@ class LivePolicy:
 
 
 def _opens(old: LiveState, new: LiveState) -> bool:
-    """Whether anything that `old` closes may be open in `new`."""
     if POSTURES.index(new.posture) > POSTURES.index(old.posture):
         return True
     denied = {verdict.target for verdict in new.verdicts if verdict.verdict == "deny"}

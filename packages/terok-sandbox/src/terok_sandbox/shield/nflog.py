@@ -77,7 +77,6 @@ def _layer(prefix: bytes) -> str:
 
 
 def _records(data: bytes, lengths: str, header: int) -> Iterator[tuple[int, bytes]]:
-    """Yield kind and body of records that begin with their length and kind, each aligned to four bytes."""
     at = 0
     while at + header <= len(data):
         length, kind = struct.unpack_from(lengths, data, at)

@@ -53,10 +53,7 @@ class ShieldOperations:
     async def _recorded(
         self, change: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
     ) -> Fields:
-        """Write the audit row, then make the change; a change that closes comes first.
-
-        It is made also without room for its row, and the reply says so.
-        """
+        """Write the audit row, then make the change; one that closes comes first, with or without its row."""
         if not closes:
             self._sightings.record_act(action, **fields)
             await change()

@@ -50,10 +50,7 @@ class PolicyFile:
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
-    """Parse a policy file; raises `PolicyError` naming `source` and the line.
-
-    `expand` turns a registry (`@pip`) into rule lines; without it such lines are refused.
-    """
+    """Parse a policy file, with `expand` for registries (`@pip`); raises `PolicyError` naming `source` and the line."""
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         raise PolicyError(f"{source}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")

@@ -159,10 +159,7 @@ READERS: Final[dict[str, Callable[[], Registry]]] = {
 
 
 def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the rule lines of a symbol such as `@pip`, and of the targets `also`; a missing tool gives none.
-
-    Raises `PolicyError` for an unknown symbol.
-    """
+    """Return the rule lines of a symbol such as `@pip` and of the targets `also`; raises `PolicyError`."""
     return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(read(symbol).urls), *also]))
 
 

@@ -149,7 +149,6 @@ class Resolver:
         return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(0), events=events)
 
     def _strip(self, forward: Forward, answer: Answer, now: datetime) -> tuple[tuple[Address, ...], list[Event]]:
-        """Return the addresses that may be told to the container, and an event for every other one."""
         kept, events = [], []
         for address in answer.addresses:
             decision = self.wall.decide_answer(forward.name, address, None, now=now)

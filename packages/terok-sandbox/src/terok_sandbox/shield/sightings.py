@@ -88,7 +88,6 @@ class Sightings:
         _remember(self._names, address, name)
 
     def _write_once(self, key: Hashable, action: str, **fields: object) -> bool:
-        """Write a row unless `key` made one lately; rows that the rate left out do not count."""
         now = self._clock()
         if now - self._seen.get(key, float("-inf")) < REPEAT:
             self._suppressed += 1
@@ -109,7 +108,6 @@ class Sightings:
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep the newest few thousand entries."""
     memory[key] = value
     memory.move_to_end(key)
     if len(memory) > _REMEMBERED:

@@ -55,10 +55,7 @@ class UpstreamResolver:
         self._checked = float("-inf")
 
     async def query(self, name: str, rdtype: int) -> Answer:
-        """Return the first usable answer; raises `UpstreamError`.
-
-        A server that says nothing is followed by the next one after a moment, but goes on being listened to.
-        """
+        """Return the first usable answer; a slow server is followed by the next, but heard. Raises `UpstreamError`."""
         servers = self._current()
         problem = "no answer in time" if servers else "the host has no name server"
         left = [(server, True) for server in servers] + [(server, False) for server in servers[:1]]

@@ -44,10 +44,7 @@ class NotRunningError(SupervisorError):
 
 
 def ensure_forkserver(cfg: SandboxConfig) -> None:
-    """Make sure that a fork server answers, starting one if need be; two callers at once are fine.
-
-    Raises `SupervisorError` when none answers in time.
-    """
+    """Make sure that a fork server answers, starting one if need be; `SupervisorError` when none answers in time."""
     if unix_sockets.answers(cfg.forkserver_socket):
         return
     _start(cfg)
@@ -68,10 +65,7 @@ def renew_forkserver(cfg: SandboxConfig) -> None:
 
 
 def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
-    """Have a supervisor ready for the container of `sidecar_path`, so that the OCI hook finds it.
-
-    Replaces a fork server of another build. Raises `SupervisorError`.
-    """
+    """Have a supervisor of this build ready for the container of `sidecar_path`; raises `SupervisorError`."""
     _ask_current(cfg, "supervise", sidecar=str(sidecar_path), replace=True)
 
 
@@ -101,10 +95,7 @@ def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
 
 
 def end_worker(cfg: SandboxConfig, name: str, worker: str) -> None:
-    """Kill a worker of container `name`, such as one that hangs; its supervisor starts another.
-
-    Raises `SupervisorError` when the supervisor does not answer.
-    """
+    """Kill a worker of container `name`, such as one that hangs; its supervisor, which must answer, starts another."""
 
     def pid() -> int:
         return int(status(cfg, name)["workers"][worker]["pid"])

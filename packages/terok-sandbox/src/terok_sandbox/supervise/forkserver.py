@@ -117,7 +117,6 @@ class ForkServer:
         raise SupervisorError(f"the fork server does not know the request {frame.kind!r}")
 
     def _renew(self, frame: frames.Frame) -> dict[str, Any]:
-        """Leave when the asking build is another one, or the sources have changed."""
         if frame.build == BUILD and not _changed(self._sources):
             return {"pid": os.getpid()}
         self._stopping = True
@@ -261,7 +260,6 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
 
 
 def _listen(sidecar: Sidecar) -> socket.socket:
-    """Return the listener of a new supervisor."""
     for directory in (sidecar.runtime_dir, sidecar.state_dir, sidecar.gateway_dir):
         ensure_dir(directory)
     try:
@@ -271,7 +269,6 @@ def _listen(sidecar: Sidecar) -> socket.socket:
 
 
 def _sources() -> dict[str, int]:
-    """Return the modification times of the product's imported modules."""
     files = [getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith("terok")]
     return {name: _modified(name) for name in files if name}
 

@@ -75,10 +75,7 @@ class HandoverRecord:
     workers: dict[str, ProcessId] = field(default_factory=dict)
 
     def save(self, path: Path) -> bool:
-        """Write the record at `path`; return False if that fails.
-
-        A full disk only costs the way back after a crash.
-        """
+        """Write the record at `path`; False if that fails: a full disk only costs the way back after a crash."""
         with suppress(OSError, TerokError):
             atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
             return True

@@ -48,10 +48,7 @@ class Swept:
 
 
 def sweep(config: SandboxConfig, runtime: ContainerRuntime, *, grace: float = GRACE) -> Swept:
-    """Clear away the remains, older than `grace` seconds, of every container that is gone.
-
-    Raises EngineError, having touched nothing, when Podman does not answer or is not the one that setup saw.
-    """
+    """Clear away remains older than `grace` seconds; EngineError, nothing touched, if Podman is silent or another."""
     require_same_store(config)
     present = {row.name for row in runtime.containers_with_prefix("")}
     swept = Swept()

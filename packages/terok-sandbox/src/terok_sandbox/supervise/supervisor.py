@@ -84,10 +84,7 @@ class Supervisor:
         self._stopping = False
 
     def run(self) -> int:
-        """Serve until the container ends, a stop is asked for, or no container comes; returns the exit status.
-
-        A container that a supervisor before this one has left behind is taken over first.
-        """
+        """Serve, taking over what another one left, until the container ends, a stop is asked for, or none comes."""
         stop_on_signals(self._selector, self._on_signal)
         try:
             self._take_over()
@@ -225,7 +222,6 @@ class Supervisor:
         return Preparation(self._made_for_the_container, wanted)
 
     def _made_for_the_container(self) -> tuple[str, Verify]:
-        """Render the rules and publish the vault's certificate."""
         if self._sidecar.vault is not None:
             self._publish_certificate(self._sidecar.vault)
         rules: Rules = load_reference(self._plan.rules)(self._sidecar)
@@ -250,7 +246,6 @@ class Supervisor:
         return listener
 
     def _host_sockets(self) -> dict[str, socket.socket]:
-        """Bind the ports of this host on which vault and gate are served too."""
         ports, bound = self._sidecar.host_ports, dict[str, socket.socket]()
         if ports is None:
             return bound
@@ -270,7 +265,6 @@ class Supervisor:
             raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
 
     def _release(self) -> None:
-        """Stop the workers and let go of the container."""
         self._end_preparation()
         self._uplink.close()
         self._workers.stop(self._plan.stop_grace)

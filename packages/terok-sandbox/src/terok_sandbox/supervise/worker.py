@@ -105,15 +105,10 @@ def _gateway(sidecar: Sidecar, common: list[Path]) -> Confinement:
 
 
 def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
-    """Return the ports of the name servers and those of this host that were given.
-
-    The egress proxy of an airlock connects to any port it has judged.
-    """
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 
 
 def _certificates() -> list[Path]:
-    """Return where the user's environment has certificates."""
     named = [
         os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE") if os.environ.get(name)
     ]

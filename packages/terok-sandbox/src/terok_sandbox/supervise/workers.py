@@ -87,10 +87,7 @@ class _Member:
 
 
 class Workers:
-    """Start the workers that the sidecar wires (the gateway always), and keep them running.
-
-    `others` returns the children of this process besides the workers; any further one is an orphan and ended.
-    """
+    """Start the workers that the sidecar wires, and keep them running; children beside `others` are ended."""
 
     def __init__(
         self,
@@ -266,7 +263,6 @@ class Workers:
             self._log.note(f"ended {ended} processes that a worker left")
 
     def _reap(self, member: _Member, patience: float) -> bool:
-        """Collect `member` if it ends within `patience` seconds."""
         if not is_readable(member.pidfd, patience):
             return False
         _, status = os.waitpid(member.pid, 0)

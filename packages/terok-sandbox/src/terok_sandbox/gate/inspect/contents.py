@@ -301,7 +301,6 @@ class _Contents:
 
 
 def _check_note(content: bytes) -> Iterator[Finding]:
-    """Check a commit or an annotated tag as it is stored."""
     if content.startswith(b"object ") and b"\ntype tag\n" in content[:200]:
         yield Finding("ref-target", "", "a tag of another tag")
     for secret in find_secrets("", content):

@@ -108,11 +108,7 @@ class Change:
 
 
 class ChangeReader:
-    """Hands each commit to `take`, then its changes.
-
-    `GateError` for an output that is not understood, `PushTooLarge` for a path longer than `MAX_FIELD`, before it was
-    read whole.
-    """
+    """Hands each commit to `take`, then its changes; `GateError` for another output, `PushTooLarge` for a long path."""
 
     def __init__(self, take: Callable[[Commit | Change], None]) -> None:
         self._take = take

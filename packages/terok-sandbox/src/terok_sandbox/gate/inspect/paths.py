@@ -33,7 +33,6 @@ _AGENTS: Final = "agent-settings"
 
 
 def _named(section: str) -> dict[str, list[str]]:
-    """Return the names of a section of `autorun.toml`, and what the bundled agents read, by rule."""
     names = {rule: text.split() for rule, text in _DATA[section].items()}
     names[_AGENTS] += _OF_AGENTS.get(section, "").split()
     return names
@@ -69,10 +68,7 @@ def check_length(path: str) -> Iterator[Finding]:
 
 
 def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
-    """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself.
-
-    A symbolic `link` is taken for the directory that it may lead to.
-    """
+    """Yield what is wrong with a path that is added or changed; a `link` counts as the directory it may lead to."""
     if not _plain(path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
     lower = folded(path)
@@ -83,10 +79,7 @@ def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
 
 
 def autorun_rule(path: str, *, link: bool = False) -> str | None:
-    """Return the rule for a file at `path` (lower case) that runs by itself, None for one that does not.
-
-    A symbolic `link` is taken for the directory that it may lead to.
-    """
+    """Return the rule for a file at `path` (lower case), or a `link`, that runs by itself, None for another."""
     *above, name = path.split("/")
     for directory in (*above, name) if link else above:
         if rule := _BY_DIRECTORY.get(directory):

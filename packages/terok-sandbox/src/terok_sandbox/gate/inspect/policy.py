@@ -84,8 +84,7 @@ _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limi
 class InspectionLimits:
     """Sizes in bytes, and counts, of one push.
 
-    `refs` is what agents may have in the mirror, saved tips included; `mirror_bytes` what the whole mirror may take
-    of the disk.
+    `refs` is what agents may have in the mirror, `mirror_bytes` what it may take of the disk.
     """
 
     file_bytes: int = 1024 * _MIB
@@ -121,10 +120,7 @@ class InspectionPolicy:
         dropped: Iterable[str] = (),
         limits: Mapping[str, int] | None = None,
     ) -> InspectionPolicy:
-        """Return this policy with some decisions replaced.
-
-        `InspectionPolicyError` for an unknown rule, treatment or limit.
-        """
+        """Return this policy with decisions replaced; `InspectionPolicyError` for an unknown rule or value."""
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]

@@ -86,10 +86,7 @@ class Judge:
         return True
 
     async def admit(self, host: str, port: int, client: int = 0) -> EgressDecision:
-        """Return the addresses to dial for `host`; raises `Refused` and `Unreachable`.
-
-        `client` is the port that the program in the container is connected from.
-        """
+        """Return the addresses to dial for `host`, asked from port `client` inside; raises `Refused`, `Unreachable`."""
         decision = self.decide_destination(host, port)
         if not decision.allowed and decision.tier == "default" and self._delayed < MAX_DELAYED:
             place = (host, "", port, "tcp")

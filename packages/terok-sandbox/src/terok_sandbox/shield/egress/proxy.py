@@ -291,7 +291,6 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
 
 
 async def _read_client_hello(reader: asyncio.StreamReader, data: bytes, host: str, *, named: bool) -> tuple[bytes, str]:
-    """Read the client's first TLS message; return the bytes, and what is wrong with the server name in them."""
     try:
         while (hello := read_hello(data)) is None:
             piece = await reader.read(_CHUNK)
@@ -314,7 +313,6 @@ def _name_problem(hello: Hello, host: str, *, named: bool) -> str:
 
 
 async def _dial(decision: EgressDecision, port: int) -> _Pair:
-    """Connect to the first judged address that answers; raises `Unreachable`."""
     problem = "no address"
     for address in decision.addresses:
         try:

@@ -157,10 +157,7 @@ class Policy:
             return self._matching_name(host)
 
     def grants(self, name: str, *, now: datetime | None = None) -> tuple[Grant, ...]:
-        """Return what is open for a name, strongest tier first.
-
-        A grant of every port of which a deny rule closes one is left out whole.
-        """
+        """Return what is open for a name, strongest tier first, without a grant of all ports that a deny rule cuts."""
         now = now or datetime.now(UTC)
         if _refused_name(name):
             return ()

@@ -174,7 +174,6 @@ def _jump(chain: str) -> RuleShape:
 
 
 def _replies(name: str) -> list[RuleShape]:
-    """Return rules that drop what the peers in the sets `name` send."""
     rules = []
     for ip, version in (("ip", "4"), ("ip6", "6")):
         for suffix, port in (("", " . th sport"), ("_any", "")):

@@ -41,9 +41,7 @@ def render(
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 
-    `host_addresses` are all addresses and networks of the host (canonical text); nothing but an address the container
-    itself has reaches them. Rules that have expired at `now` are left out, the others become elements that end by
-    themselves.
+    `host_addresses` are all of the host's (canonical text). Rules expire at their time by themselves.
     """
     now = now or datetime.now(UTC)
     elements = base_elements(host_addresses)

@@ -87,7 +87,6 @@ def _verify_chains(objects: list[tuple[str, dict[str, Any]]], expected: Mapping[
 
 
 def _shape(expression: object) -> tuple[tuple[str, ...], str, bool] | None:
-    """Return (matches, verdict, logs to our group), or `None` for anything that we never write."""
     matches: list[str] = []
     verdict, logs = "", False
     for statement in expression if isinstance(expression, list) else [{}]:
