@@ -28,8 +28,7 @@ from terok_sandbox.shield.protocol import MAX_LINE, decode, encode
 
 CONNECT_TIMEOUT: Final = 3.0
 _MAX_EVENTS: Final = 256
-POLL: Final = 1.0
-"""Seconds between looks for new containers."""
+POLL: Final = 1.0  # seconds between looks for new containers
 _LONGEST_BACKOFF: Final = 10.0
 
 _Key = tuple[str, str]

@@ -41,8 +41,7 @@ class Desktop:
         self._bus: MessageBus | None = None
         self._owner = ""
         self.capabilities: frozenset[str] = frozenset()
-        self.lost = asyncio.Event()
-        """Set when the daemon or the bus has gone."""
+        self.lost = asyncio.Event()  # set when the daemon or the bus has gone
 
     async def connect(self) -> None:
         """Connect and ask what the daemon can do; raises `DesktopUnavailable`, never waits for one to come."""

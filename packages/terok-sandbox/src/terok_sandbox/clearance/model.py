@@ -22,8 +22,7 @@ MAX_TEXT: Final = 200
 MAX_REASON: Final = 300
 MAX_MINUTES: Final = 7 * 24 * 60
 MAX_DOSSIER: Final = 16
-ONCE_SECONDS: Final = 60
-"""How long "once" opens for new connections; those that were made live on."""
+ONCE_SECONDS: Final = 60  # how long "once" opens for new connections; those that were made live on
 
 
 @lean_dataclass(frozen=True, slots=True)

@@ -67,8 +67,7 @@ class ClearanceQueue:
         self._answered: OrderedDict[Key, tuple[Verdict, float]] = OrderedDict()
         self._domains: OrderedDict[str, None] = OrderedDict()
         self._bucket = TokenBucket(burst=self._limits.burst, per_second=self._limits.per_minute / 60, now=now)
-        self.suppressed = 0
-        """Sightings that the flood limits kept from becoming questions."""
+        self.suppressed = 0  # sightings that the flood limits kept from becoming questions
 
     @property
     def waiting(self) -> tuple[ClearanceRequest, ...]:

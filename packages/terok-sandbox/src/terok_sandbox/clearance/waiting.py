@@ -21,11 +21,9 @@ from terok_sandbox.shield.protocol import Fields
 
 MAX_CONTAINERS: Final = 256
 MAX_WAITING: Final = 1024
-PATIENCE: Final = 10.0
-"""Seconds that the gateways of all containers have to reply."""
+PATIENCE: Final = 10.0  # seconds that the gateways of all containers have to reply
 RUNNING_HINT: Final = "see with `terok-sandbox list` whether the container runs and is supervised"
-_LEAST: Final = 0.1
-"""Seconds to read a reply that has come in time, although others have used up the time."""
+_LEAST: Final = 0.1  # seconds to read a reply that has come in time, although others have used up the time
 
 
 def gateway_sockets(config: SandboxConfig, only: str | None = None) -> list[Path]:

@@ -105,4 +105,3 @@ GATE_VERBS = (
         JSON,
     ),
 )
-"""Children of the `gate` group."""

@@ -16,8 +16,7 @@ from terok_sandbox.sidecar import Sidecar
 
 _SECONDS: Final = 3600.0
 _LOCK_SECONDS: Final = 120.0
-_PUSHING: Final = "1.hour.ago"
-"""The objects of a push under way are not reachable yet."""
+_PUSHING: Final = "1.hour.ago"  # the objects of a push under way are not reachable yet
 
 
 def disk_use(mirror: Path) -> int:

@@ -97,7 +97,6 @@ GUARD: Final[Mapping[str, str]] = {
     "advice.detachedHead": "false",
     "init.defaultBranch": "main",
 }
-"""Command-level configuration of every call."""
 
 _SHOWS_DIFFS: Final = frozenset({"log", "diff-index", "diff-tree"})
 _DIFF_FLAGS: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--no-renames")

@@ -24,8 +24,7 @@ from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 SCHEMA: Final = 1
-QUARANTINE_IDLE: Final = 1800.0
-"""Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
+QUARANTINE_IDLE: Final = 1800.0  # seconds after which nobody can still be at work in a quarantine, or hold a lock
 
 MANY_LOOSE: Final = 6400
 MANY_PACKS: Final = 50

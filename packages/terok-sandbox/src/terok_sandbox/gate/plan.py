@@ -12,8 +12,7 @@ from typing import Final, Literal, Protocol
 
 Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
 
-MAX_COMPARED: Final = 2000
-"""Branches, and tags, whose history one sync compares; each takes git a few milliseconds."""
+MAX_COMPARED: Final = 2000  # branches, and tags, whose history one sync compares; each takes git a few milliseconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,7 @@ BACKUP_TAGS: Final = "refs/terok/backup-tags/"
 
 _LISTING_BYTES: Final = 256 * 1024 * 1024
 _PACK_FROM: Final = 500
-_BATCH: Final = 1000
-"""Refs of one transaction: git keeps that many files open, and a failed one is bisected."""
+_BATCH: Final = 1000  # refs of one transaction: git keeps that many files open, and a failed one is bisected
 _BATCH_SECONDS: Final = 300.0
 
 

@@ -27,8 +27,7 @@ MAX_PATCH: Final = 64 * 1024 * 1024
 
 _MAX_CONFIG: Final = 256 * 1024
 _SETTING: Final = re.compile(r"\s*(name|email)\s*=\s*\"?([^\"#;]*)", re.IGNORECASE)
-_LEEWAY: Final = timedelta(days=1)
-"""Clocks differ, and time zones are mistaken."""
+_LEEWAY: Final = timedelta(days=1)  # clocks differ, and time zones are mistaken
 _COMMIT: Final = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
 
 _UNSHOWN: Final = """The patch is too large to be shown at once. Read it file by file:

@@ -45,8 +45,7 @@ DROPPED_CAPABILITIES: Final = (
 """Every other capability, so that no `default_capabilities` of the user's `containers.conf` adds one."""
 
 DEFAULT_PIDS: Final = 4096
-LOG_LIMIT: Final = "64mb"
-"""Size at which the container's own log starts over."""
+LOG_LIMIT: Final = "64mb"  # size at which the container's own log starts over
 
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
 """Podman 4 passes on an image's annotations, with which crun would append a hook's output to any file of the host."""

@@ -23,8 +23,7 @@ DOSSIER_ANNOTATION: Final = "dossier.meta_path"
 SAFE_ANNOTATION_KEYS: Final = frozenset({DOSSIER_ANNOTATION, "krun.cpus", "krun.ram_mib"})
 """Annotation keys a caller may set: a file about the task, and the size of a microVM."""
 
-MAX_ENV_VALUE: Final = 64000
-"""Bytes; Podman reads lines of up to 64 KiB."""
+MAX_ENV_VALUE: Final = 64000  # bytes; Podman reads lines of up to 64 KiB
 MAX_LOOPBACK_PORTS: Final = 8
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})

@@ -42,8 +42,7 @@ _KERNEL: Final = {
 """File systems of the kernel's own that every container has, by where it sees them."""
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
 """Mounts of Podman's own, writable: shared memory (bounded), and secrets that a distribution's `mounts.conf` adds."""
-_NOBODY: Final = 65534
-"""Who owns root's files as seen from Podman's own user namespace."""
+_NOBODY: Final = 65534  # who owns root's files as seen from Podman's own user namespace
 _INIT: Final = ("/run/podman-init", "/dev/init")
 _HIDDEN: Final = {"maskedPaths": "/proc/kcore", "readonlyPaths": "/proc/sys"}
 _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")

@@ -26,19 +26,16 @@ ENGINE_SOCKETS: Final = (
     "/run/buildkit/buildkitd.sock",
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
-KERNEL: Final = ("/proc", "/sys", "/dev")
-"""File systems that show or steer the host's processes, terminals and devices."""
+KERNEL: Final = ("/proc", "/sys", "/dev")  # file systems that show or steer the host's processes, terminals and devices
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
-MAX_ENTRIES: Final = 1_000_000
-"""How many files are looked at below one source; that takes a second or two."""
+MAX_ENTRIES: Final = 1_000_000  # how many files are looked at below one source; that takes a second or two
 
 _KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))
 _BOUND: Final = Path("/proc/net/unix")
-_BOUND_PATH: Final = 7
-"""Column of the path a Unix socket is bound to."""
+_BOUND_PATH: Final = 7  # column of the path a Unix socket is bound to
 
 
 def check_mount_sources(

@@ -37,8 +37,7 @@ from terok_sandbox.shield.registries import (
 )
 from terok_sandbox.sidecar import PolicyTiers
 
-LEARNED: Final = ("@pip", "@npm", "@apt")
-"""The symbols whose redirects setup learns."""
+LEARNED: Final = ("@pip", "@npm", "@apt")  # the symbols whose redirects setup learns
 KEPT_SECONDS: Final = 7 * 86400.0
 IMAGE_TIMEOUT: Final = 30.0
 _HOPS: Final = 4

@@ -38,14 +38,11 @@ from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
-MAX_SOCKET_PATH: Final = 107
-"""Bytes the kernel allows in the address of a Unix socket."""
+MAX_SOCKET_PATH: Final = 107  # bytes the kernel allows in the address of a Unix socket
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
-OUTPUT_LOG: Final = "output.log"
-"""Output of the container, as Podman's monitor writes it."""
+OUTPUT_LOG: Final = "output.log"  # output of the container, as Podman's monitor writes it
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
-CONTAINERENV: Final = 'engine="podman"\n'
-"""File by which programs know that they are in a container."""
+CONTAINERENV: Final = 'engine="podman"\n'  # file by which programs know that they are in a container
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
 LOCK_TIMEOUT: Final = 60.0

@@ -17,10 +17,8 @@ from terok_sandbox.runtime.engine import hook_refusal
 from terok_sandbox.runtime.protocol import Container
 
 HOOK_LOG: Final = "hook.log"
-VERIFY_TIMEOUT: Final = 3.0
-"""Seconds a supervisor that just crashed has to be back."""
-LOG_TAIL: Final = 65536
-"""Bytes at the end of a log that are read."""
+VERIFY_TIMEOUT: Final = 3.0  # seconds a supervisor that just crashed has to be back
+LOG_TAIL: Final = 65536  # bytes at the end of a log that are read
 
 
 class LaunchSupervisor(Protocol):

@@ -12,8 +12,7 @@ from typing import Final
 
 from terok_sandbox.errors import NetnsError
 
-SETTLE: Final = 0.1
-"""Seconds in which changes of addresses that come together are taken together."""
+SETTLE: Final = 0.1  # seconds in which changes of addresses that come together are taken together
 
 _RTM_NEWADDR: Final = 20
 _RTM_GETADDR: Final = 22
@@ -26,8 +25,7 @@ _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
 _RTA_DST: Final = 1
 _TABLE_LOCAL: Final = 255
-_OWN: Final = (2, 3, 4)
-"""Types of routes that end here: local, broadcast, anycast."""
+_OWN: Final = (2, 3, 4)  # types of routes that end here: local, broadcast, anycast
 _IFADDR_AND_ROUTE_GROUPS: Final = 0x10 | 0x40 | 0x100 | 0x400
 _SOL_NETLINK: Final = 270
 _GET_STRICT_CHK: Final = 12

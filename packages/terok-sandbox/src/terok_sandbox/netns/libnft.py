@@ -30,8 +30,7 @@ def _load() -> ctypes.CDLL | None:
 
 
 _library: Final = _load()
-AVAILABLE: Final = _library is not None
-"""Whether this host has the library; else the program `nft` does the same."""
+AVAILABLE: Final = _library is not None  # whether this host has the library; else the program `nft` does the same
 
 
 def load_and_list(ruleset: str, listing: str) -> str:

@@ -20,8 +20,7 @@ from terok_sandbox.vault_addr import (
     LOOPBACK_VAULT_TLS_PORT,
 )
 
-BACKLOG: Final = 512
-"""Connections made while a worker is being restarted wait here."""
+BACKLOG: Final = 512  # connections made while a worker is being restarted wait here
 
 _TAKEN_RETRY: Final = 0.02
 

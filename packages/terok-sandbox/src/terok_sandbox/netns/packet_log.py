@@ -11,8 +11,7 @@ from typing import Final
 from terok_sandbox.errors import NetnsError
 
 NFLOG_GROUP: Final = 100
-COPY_BYTES: Final = 128
-"""How much of each packet is copied: headers and no payload worth the name."""
+COPY_BYTES: Final = 128  # how much of each packet is copied: headers and no payload worth the name
 
 _NETLINK_NETFILTER: Final = 12
 _SOL_NETLINK: Final = 270

@@ -41,8 +41,7 @@ _IFF_UP: Final = 1
 
 Verify = Callable[[str], object]
 """Takes what `nft -j list table inet terok` printed; raises a TerokError when that is not the intended protection."""
-Draft = Callable[[], tuple[str, Verify]]
-"""Returns a ruleset (nft syntax, one transaction) and its check."""
+Draft = Callable[[], tuple[str, Verify]]  # returns a ruleset (nft syntax, one transaction) and its check
 
 
 @dataclass(frozen=True, slots=True)

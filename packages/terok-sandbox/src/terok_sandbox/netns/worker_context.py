@@ -30,5 +30,4 @@ class WorkerContext:
         return numbers
 
 
-WorkerEntry = Callable[[WorkerContext], int]
-"""Serves until SIGTERM, then returns its exit code."""
+WorkerEntry = Callable[[WorkerContext], int]  # serves until SIGTERM, then returns its exit code

@@ -23,10 +23,8 @@ from terok_sandbox.errors import (
 PROBE_TIMEOUT: Final = 30.0
 START_TIMEOUT: Final = 60.0
 REMOVE_TIMEOUT: Final = 120.0
-LONGEST: Final = 24 * 86400.0
-"""Seconds that stand for "as long as it takes": about what one poll can wait."""
-STOP_SLACK: Final = 15.0
-"""Seconds beyond the container's own grace until a stop counts as hung."""
+LONGEST: Final = 24 * 86400.0  # seconds that stand for "as long as it takes": about what one poll can wait
+STOP_SLACK: Final = 15.0  # seconds beyond the container's own grace until a stop counts as hung
 
 LOST_NAMESPACE: Final = "podman system migrate"
 """Podman's own remedy after the processes that hold its user namespace were killed."""

@@ -21,8 +21,7 @@ from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
 from terok_sandbox.runtime.following import ContainerOutput, follow, open_child
 from terok_sandbox.runtime.protocol import EphemeralEnd
 
-_LOOK: Final = 0.002
-"""Seconds between two looks for the exit code."""
+_LOOK: Final = 0.002  # seconds between two looks for the exit code
 
 
 class Monitor(NamedTuple):

@@ -14,8 +14,7 @@ from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import find_podman
 
-MAX_LINE = 256 * 1024
-"""Bytes of one event; a longer line is not an event."""
+MAX_LINE = 256 * 1024  # bytes of one event; a longer line is not an event
 
 
 class ContainerEvent(NamedTuple):

@@ -21,8 +21,7 @@ SOONEST: Final = 0.02
 LATEST: Final = 0.2
 """Seconds between two looks at the file: soon after something was said, later while nothing is."""
 _CHUNK: Final = 65536
-_LONGEST: Final = 1024 * 1024
-"""Bytes of one entry; the monitor writes at most a few thousand."""
+_LONGEST: Final = 1024 * 1024  # bytes of one entry; the monitor writes at most a few thousand
 
 
 class Monitored(NamedTuple):

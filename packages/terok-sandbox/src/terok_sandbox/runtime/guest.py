@@ -21,8 +21,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault_addr import GUEST_SSH_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
 GUEST_USER: Final = "dev"
-CONNECT_TIMEOUT: Final = 10
-"""Seconds a connection to the guest may take."""
+CONNECT_TIMEOUT: Final = 10  # seconds a connection to the guest may take
 _ALIAS: Final = "terok-guest"
 
 

@@ -14,8 +14,7 @@ from terok_sandbox.runtime.guest import GuestTransport
 from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime
 from terok_sandbox.runtime.protocol import ExecResult
 
-SSH_FAILED: Final = 255
-"""Exit code with which ssh reports its own failure."""
+SSH_FAILED: Final = 255  # exit code with which ssh reports its own failure
 
 
 class KrunContainer(PodmanContainer):

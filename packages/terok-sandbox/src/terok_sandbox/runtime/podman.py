@@ -54,8 +54,7 @@ _STATES = {
     "stopped": ContainerState.EXITED,
 } | {state.value: state for state in ContainerState}
 COPY_TIMEOUT = 600.0
-_ENGINE_EXIT = 125
-"""Exit code with which podman itself reports a failure of `exec`."""
+_ENGINE_EXIT = 125  # exit code with which podman itself reports a failure of `exec`
 
 
 class PodmanContainer:

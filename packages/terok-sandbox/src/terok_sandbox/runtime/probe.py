@@ -24,8 +24,7 @@ INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
 )
-LOW_DISK: Final = 2 * 2**30
-"""Bytes below which a launch says so."""
+LOW_DISK: Final = 2 * 2**30  # bytes below which a launch says so
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_CGROUP: Final = Path("/proc/self/cgroup")

@@ -10,8 +10,7 @@ from terok_sandbox.runtime.protocol import ContainerRuntime
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL
 
-BARE: Final = "running without its wall"
-"""The words for a container that runs and is not supervised."""
+BARE: Final = "running without its wall"  # the words for a container that runs and is not supervised
 
 
 class SandboxRow(NamedTuple):

@@ -25,8 +25,7 @@ from terok_sandbox.values.posture import LIVE_FILE, Posture
 if TYPE_CHECKING:
     from terok_sandbox.supervise.handover import FirstProcess
 
-PATIENCE: Final = 4.0
-"""Seconds a gateway has to answer; what closes is then brought into the rules without it."""
+PATIENCE: Final = 4.0  # seconds a gateway has to answer; what closes is then brought into the rules without it
 RESOLVE_TIMEOUT: Final = 30.0
 _MAX_MINUTES: Final = 60 * 24 * 366
 

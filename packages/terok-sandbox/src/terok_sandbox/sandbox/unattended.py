@@ -27,8 +27,7 @@ from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 T = TypeVar("T")
 
-PATIENCE: Final = 5.0
-"""Seconds that a gateway which is started anew has to answer."""
+PATIENCE: Final = 5.0  # seconds that a gateway which is started anew has to answer
 
 
 @contextmanager

@@ -24,8 +24,7 @@ from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
 from terok_sandbox.unix_sockets import listen, peer_uid
 
 MAX_CONNECTIONS: Final = 64
-MAX_SUBSCRIBERS: Final = 32
-"""Fewer than connections, so that a person can always close something."""
+MAX_SUBSCRIBERS: Final = 32  # fewer than connections, so that a person can always close something
 MAX_EVENTS: Final = 128
 """Events that wait for a slow subscriber; the oldest is dropped, and the subscriber is told how many were."""
 IDLE: Final = 60.0

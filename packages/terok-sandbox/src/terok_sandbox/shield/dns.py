@@ -32,20 +32,17 @@ _log = logging.getLogger(__name__)
 
 MAX_RUNNING: Final = 128
 MAX_CONNECTIONS: Final = 32
-MAX_DELAYED: Final = 16
-"""Names that wait for a verdict at the same time; further ones are refused at once."""
+MAX_DELAYED: Final = 16  # names that wait for a verdict at the same time; further ones are refused at once
 IDLE: Final = 10.0
 _CACHE: Final = 1024
 _REPEAT_SECONDS: Final = 1.0
 """How long the same bytes get the same reply; what it says is from the cache, and younger than this."""
-_PER_STREAMED: Final = 200e-6
-"""Processor seconds of one question over a connection, on a slow machine."""
+_PER_STREAMED: Final = 200e-6  # processor seconds of one question over a connection, on a slow machine
 QUERY_BURST: Final = 2.0
 QUERY_SHARE: Final = 0.1
 """Processor seconds: so many at once, then so many a second."""
 QUERY_PAUSE: Final = 0.02
-_TURN: Final = 32
-"""Datagrams that are read before others get their turn."""
+_TURN: Final = 32  # datagrams that are read before others get their turn
 _MAX_QUERY: Final = 4096
 _FAILED: Final = JudgedAnswer(dns_wire.SERVFAIL, (), (), ttl=5)
 """No upstream answered or the rules could not be opened; asked again after five seconds."""

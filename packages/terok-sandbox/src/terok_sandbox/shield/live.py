@@ -44,8 +44,7 @@ _log = logging.getLogger(__name__)
 MAX_VERDICTS: Final = 400
 CLOCK_STEP: Final = 2.0
 """Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
-LOOK_SECONDS: Final = 30.0
-"""How often at least the clock is looked at, and what could not be written is written again."""
+LOOK_SECONDS: Final = 30.0  # how often at least the clock is looked at, and what could not be written is written again
 _BATCH: Final = 100
 
 

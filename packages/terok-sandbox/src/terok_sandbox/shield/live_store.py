@@ -32,8 +32,7 @@ OPENING_SECONDS: Final = 86_400.0
 """With `MAX_OPENINGS` younger than this no further address opens: a forgotten one could not be closed again."""
 _RENEWED: Final = 3600.0
 
-ROOM: Final = 8192
-"""Bytes of blank space behind the state: on a full disk the next state is written over this one."""
+ROOM: Final = 8192  # bytes of blank space behind the state: on a full disk the next state is written over this one
 NamedAddress = tuple[str, "Address", Service]
 Duration = Literal["once", "minutes", "task", "project"]
 

@@ -16,8 +16,7 @@ MAX_MESSAGE: Final = 65536
 _NFLOG_PACKET: Final = (4 << 8) | 0
 _PAYLOAD: Final = 9
 _PREFIX: Final = 10
-_KIND: Final = 0x3FFF
-"""Bits of an attribute that tell its kind."""
+_KIND: Final = 0x3FFF  # bits of an attribute that tell its kind
 _PROTOCOLS: Final = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 _WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})

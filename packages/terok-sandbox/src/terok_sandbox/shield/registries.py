@@ -30,8 +30,7 @@ from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.policy.names import check_name
 
 TIMEOUT: Final = 15.0
-RECENT: Final = 5.0
-"""Seconds for which an answer of a tool is kept: one launch asks for it several times."""
+RECENT: Final = 5.0  # seconds for which an answer of a tool is kept: one launch asks for it several times
 OVERRIDE_DAYS: Final = 30
 _MAX_FILE: Final = 1024 * 1024
 URL: Final = re.compile(r"https?://[^\s\"'\]>]+")

@@ -18,8 +18,7 @@ from terok_sandbox.shield.ruleset.layout import PASSING
 K = TypeVar("K")
 V = TypeVar("V")
 
-REPEAT: Final = 30.0
-"""Seconds in which the same destination makes one row."""
+REPEAT: Final = 30.0  # seconds in which the same destination makes one row
 BURST: Final = 100.0
 PER_SECOND: Final = 10.0
 _REMEMBERED: Final = 4096

@@ -17,11 +17,9 @@ from terok_sandbox.values.servers import Server
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 TIMEOUT: Final = 10.0
 """Seconds for a question, however many servers are asked. Who asks the same meanwhile waits for the same answer."""
-_TRY: Final = 1.5
-"""Seconds that one server has before the next one is asked too."""
+_TRY: Final = 1.5  # seconds that one server has before the next one is asked too
 _STREAM: Final = 4.0
-_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
-"""Errors of servers that are too old for EDNS."""
+_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # errors of servers that are too old for EDNS
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0

@@ -22,8 +22,7 @@ from terok_sandbox.descriptors import has_ended
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import frames
 
-START_TIMEOUT: Final = 20.0
-"""Seconds; a busy machine takes its time to import what a fork server needs."""
+START_TIMEOUT: Final = 20.0  # seconds; a busy machine takes its time to import what a fork server needs
 ANSWER_TIMEOUT: Final = 10.0
 LOG_FILE: Final = "forkserver.log"
 JANITOR_LOG: Final = "janitor.log"

@@ -19,8 +19,7 @@ from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.frames import Frame
 
 _RECORD_SCHEMA: Final = 1
-_START_TIME_FIELD: Final = 19
-"""Index of `starttime` among the fields after the command name in /proc/PID/stat."""
+_START_TIME_FIELD: Final = 19  # index of `starttime` among the fields after the command name in /proc/PID/stat
 
 
 @dataclass(slots=True)

@@ -33,8 +33,7 @@ PROTOCOL = 1
 BUILD = "0.1.0"
 
 ANNOTATION = "terok.sandbox.sidecar"
-FOREIGN = "run.oci."
-"""Beginning of annotations that crun obeys; those of an image arrive here too."""
+FOREIGN = "run.oci."  # beginning of annotations that crun obeys; those of an image arrive here too
 OWN = {
     "run.oci.hooks.stderr": "/dev/null",
     "run.oci.hooks.stdout": "/dev/null",

@@ -38,8 +38,7 @@ _BIND_TCP: Final = 1 << 0
 _CONNECT_TCP: Final = 1 << 1
 _NETWORK_ABI: Final = 4
 _SCOPES_ABI: Final = 6
-_SCOPES: Final = 3
-"""Abstract Unix sockets and signals stay within the confinement."""
+_SCOPES: Final = 3  # abstract Unix sockets and signals stay within the confinement
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 

@@ -23,8 +23,7 @@ from terok_sandbox.errors import SetupError
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"
 SERVICE_UNIT: Final = f"{NAME}.service"
-FIRST_PASSED: Final = 3
-"""Descriptor number of the first socket that systemd passes."""
+FIRST_PASSED: Final = 3  # descriptor number of the first socket that systemd passes
 _TIMEOUT: Final = 20.0
 _PASSED_ON: Final = (
     *("TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),

@@ -129,8 +129,7 @@ _HINT: Final = "see supervisor.log in the container's state directory; /dev/net/
 
 
 NAME: Final = "uplink"
-_BACKOFF: Final = 1.0
-"""Seconds before a program that has ended is started again."""
+_BACKOFF: Final = 1.0  # seconds before a program that has ended is started again
 
 
 class Uplink:
@@ -145,8 +144,7 @@ class Uplink:
         self._starting: StartingUplink | None = None
         self._program: Process | None = None
         self._pidfd = -1
-        self.due: float | None = None
-        """When the program is to be started again (`time.monotonic`)."""
+        self.due: float | None = None  # when the program is to be started again (`time.monotonic`)
 
     def begin(self, network: Network | None, netns_fd: int, directory: Path) -> None:
         """Start the program for the namespace of `netns_fd`; `directory` is the container's own."""

@@ -35,8 +35,7 @@ from terok_sandbox.gate.inspect.secrets import SHORTEST, find_secrets
 
 MAX_DIRECTORIES: Final = 5000
 _CHECKED: Final = 20_000
-_ENTRY: Final = 100
-"""Bytes that Python uses for each object in a container, besides the object's own size."""
+_ENTRY: Final = 100  # bytes that Python uses for each object in a container, besides the object's own size
 _MIB: Final = 1024 * 1024
 _MAX_LINK: Final = 4096
 _MAX_GIT_FILE: Final = 1 * _MIB

@@ -67,11 +67,9 @@ _ALL: Final = (
     InspectionRule("not-scanned", "flag", "content that was too much to be searched for secrets"),
 )
 
-ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})
-"""Rules that find what is not inspected."""
+ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})  # rules that find what is not inspected
 
 RULES: Final[Mapping[str, InspectionRule]] = {rule.name: rule for rule in _ALL}
-"""All rules by name."""
 
 SCHEMA: Final = 1
 _FILE: Final = "inspection.json"

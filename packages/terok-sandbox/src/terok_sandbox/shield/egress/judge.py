@@ -22,8 +22,7 @@ from terok_sandbox.shield.wall import Wall
 from terok_sandbox.shield.wildcard_limits import WildcardLimits
 
 MAX_ADDRESSES: Final = 6
-MAX_DELAYED: Final = 64
-"""Connections that wait for a person at the same time; further ones are refused at once."""
+MAX_DELAYED: Final = 64  # connections that wait for a person at the same time; further ones are refused at once
 _RATES: Final = 4096
 _BUDGETS: Final = 65_536
 

@@ -25,8 +25,7 @@ _log = logging.getLogger(__name__)
 
 MAX_UNDECIDED: Final = 256
 """Connections that have no answer yet; more of them wait in the kernel's queue, in their order."""
-GIVES_WAY: Final = 1.0
-"""Seconds after which a connection without an answer is closed if another one needs its place."""
+GIVES_WAY: Final = 1.0  # seconds after which a connection without an answer is closed if another one needs its place
 MAX_TUNNELS: Final = 256
 HEAD_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 4.0

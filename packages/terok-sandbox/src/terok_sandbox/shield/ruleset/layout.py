@@ -19,8 +19,7 @@ LOG_PREFIX: Final = "terok "
 """Beginning of a packet's log prefix; the layer that refused follows: `floor`, `host`, `default`, a tier."""
 
 MAX_LEARNED: Final = 16384
-MAX_CUT: Final = 4 * MAX_LEARNED
-"""More than names may open at once: a denial must not fail because of those before it."""
+MAX_CUT: Final = 4 * MAX_LEARNED  # more than names may open at once: a denial must not fail because of those before it
 
 STAGES: Final = ("override", "security_deny", "provider_deny", "provider_allow", "project_deny", "project_allow")
 """Rules over addresses in the policy; a stage without elements has no sets and no rules."""
@@ -31,11 +30,9 @@ REFUSING: Final = (
     *("floor", "host", "resolver", "private", "security_deny", "provider_deny", "project_deny"),
     *("live_deny", "quarantine", "default"),
 )
-PASSING: Final = ("down", "disengaged")
-"""Postures that let through what no rule allows; it is logged under their names."""
+PASSING: Final = ("down", "disengaged")  # postures that let through what no rule allows; it is logged under their names
 
-UNJUDGED: Final = 0x74
-"""Connection mark of what only a posture has let through: it is judged again packet by packet."""
+UNJUDGED: Final = 0x74  # connection mark of what only a posture has let through: it is judged again packet by packet
 
 
 @dataclass(frozen=True, slots=True)
