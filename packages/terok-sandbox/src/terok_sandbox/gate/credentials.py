@@ -25,7 +25,6 @@ from terok_sandbox.gate.invoke import GitCredentials
 from terok_sandbox.gate.layout import MirrorRecord
 
 _SSH_TIMEOUT: Final = 20
-_SET: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +108,8 @@ def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[GitCredentials
             "ConnectTimeout": str(_SSH_TIMEOUT),
             "ServerAliveInterval": str(_SSH_TIMEOUT),
         }
-        words = ["-F", "/dev/null"]
-        for name, value in options.items():
-            words += ["-o", f"{name}={_quoted(value)}"]
-        yield GitCredentials(variables=_ssh_command(words))
+        words = (word for name, value in options.items() for word in ("-o", f"{name}={_quoted(value)}"))
+        yield GitCredentials(variables=_ssh_command(["-F", "/dev/null", *words]))
 
 
 def _ssh_command(words: list[str]) -> dict[str, str]:
@@ -148,7 +145,7 @@ def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
     chosen, _, provider = name.rpartition("/")
     try:
         with open_vault(config or SandboxConfig.load()) as vault:
-            data = vault.load_credential(chosen or _SET, provider) or {}
+            data = vault.load_credential(chosen or "default", provider) or {}
     except TerokError as error:
         raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
     _, secret = credential_secret(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.review import ReviewedBranch, review_branch
 
@@ -17,7 +18,6 @@ class GitGate(Mirror):
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
         """Promote as `promotion.promote` does, without any credential of the vault; raises `VaultLocked` too."""
-        from terok_sandbox.config import SandboxConfig
         from terok_sandbox.gate import promotion
         from terok_sandbox.gate.secret_search import vault_patterns
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from terok_util.streams import send_at_once
 
@@ -14,8 +14,6 @@ from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.request import gate_url
 from terok_sandbox.gate.server import GateLimits, serve_gate
 from terok_sandbox.sidecar import GateWiring
-
-_STOP_SECONDS: Final = 30.0
 
 
 class GateServer:
@@ -49,7 +47,7 @@ class GateServer:
         """End all calls and close the port; `GateError` when that takes too long."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_SECONDS)
+            self._thread.join(30.0)
         self._socket.close()
         if self._thread.is_alive():
             raise GateError("the gate's server does not stop")

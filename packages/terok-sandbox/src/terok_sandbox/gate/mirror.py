@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from terok_util import FileLock
+from terok_util import FileLock, ensure_dir
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
@@ -137,8 +137,7 @@ class Mirror:
             else:
                 install_hook(self.path)
                 sweep_quarantine(self.path)
-            address = self.source.address if self.source else None
-            self._remember(address)
+            self._remember(self.source.address if self.source else None)
             if upstream is None or seen is None:
                 if self.default_branch:
                     point_head(self.path, self.default_branch)
@@ -225,7 +224,7 @@ class Mirror:
             if problems := create_unseen(self.path, moves):
                 raise MirrorError(f"the upstream's branches were not recorded: {problems[0]}")
             after = self._refs()
-        plan, tags = self._plan(after, before), self._plan_tags(after, before)
+        plan, tags = self._plans(after, before)
         changes = [RefChange(HEADS + branch, old, new) for branch, (old, new) in plan.updates.items()]
         changes += [RefChange(TAGS + tag, old, new) for tag, (old, new) in tags.updates.items()]
         for place, resolved in ((ATTIC, plan.resolved), (ATTIC_TAGS, tags.resolved)):
@@ -265,8 +264,7 @@ class Mirror:
         if refs.refs.get(DETACHED) == commit:
             return
         upstream.fetch_into(self.path, (commit,), timeout=timeout)
-        problem = change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)])
-        if problem is not None:
+        if problem := change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)]):
             raise MirrorError(f"the upstream's HEAD was not recorded: {problem}")
 
     def _remember(self, address: str | None) -> None:
@@ -289,21 +287,21 @@ class Mirror:
                     continue
                 names.add(name)
                 changes.append(RefChange(proof + name, None, move.old))
-        errors = create_unseen(self.path, changes)
-        if errors:
+        if errors := create_unseen(self.path, changes):
             raise MirrorError(f"the mirror at {self.path} cannot be prepared for a fetch: {errors[0]}")
 
-    def _plan(self, refs: RefSet, before: RefSet) -> SyncPlan:
-        """Plan for the branches; `before` holds the snapshot as it was."""
-        proof = {**before.under(UPSTREAM), **refs.under(ATTIC)}
-        return plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, MirrorHistory(self.path))
-
-    def _plan_tags(self, refs: RefSet, before: RefSet) -> SyncPlan:
-        proof = {**before.under(UPSTREAM_TAGS), **refs.under(ATTIC_TAGS)}
-        return plan_tags(refs.under(TAGS), refs.under(UPSTREAM_TAGS), proof, MirrorHistory(self.path))
+    def _plans(self, refs: RefSet, before: RefSet) -> tuple[SyncPlan, SyncPlan]:
+        """Plan for branches and for tags; `before` holds the snapshot as it was."""
+        history = MirrorHistory(self.path)
+        proof = before.under(UPSTREAM) | refs.under(ATTIC)
+        tag_proof = before.under(UPSTREAM_TAGS) | refs.under(ATTIC_TAGS)
+        return (
+            plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, history),
+            plan_tags(refs.under(TAGS), refs.under(UPSTREAM_TAGS), tag_proof, history),
+        )
 
     def _pending(self, refs: RefSet) -> tuple[PendingOp, ...]:
-        return self._plan(refs, refs).pending + self._plan_tags(refs, refs).pending
+        return tuple(op for plan in self._plans(refs, refs) for op in plan.pending)
 
     def _refs(self) -> RefSet:
         if not self.path.is_dir():
@@ -311,8 +309,6 @@ class Mirror:
         return read_refs(self.path)
 
     def _lock(self) -> FileLock:
-        from terok_util import FileLock, ensure_dir
-
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
 

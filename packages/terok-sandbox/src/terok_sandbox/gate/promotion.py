@@ -153,8 +153,7 @@ def _attach_note(mirror: Path, oid: str, text: str) -> None:
     tree = run_git("mktree", git_dir=mirror, input=listing.encode()).text.strip()
     parents = ["-p", before] if before else []
     made = run_git("commit-tree", "-m", "Note by the reviewer", *parents, tree, git_dir=mirror, config=_IDENTITY)
-    problem = change_refs_together(mirror, [RefChange(_NOTES, before, made.text.strip())])
-    if problem is not None:
+    if problem := change_refs_together(mirror, [RefChange(_NOTES, before, made.text.strip())]):
         raise MirrorError(f"the note was not attached: {problem}")
 
 

@@ -29,7 +29,7 @@ from terok_sandbox.gate.inspect.objects import Objects, ProcessLimits
 from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
-from terok_sandbox.gate.refs import HEADS, TAGS, ambiguity, packed_and_loose, read_refs, ref_exists
+from terok_sandbox.gate.refs import HEADS, TAGS, ambiguity, packed_and_loose, read_refs, ref_lookup
 from terok_sandbox.gate.review_marks import read_rejections
 
 _NO_MEMORY: Final = 71
@@ -209,12 +209,13 @@ def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str
 
 def _name_problem(mirror: Path, push: PushDescription) -> str:
     created = {ref for old, new, ref in push.updates if new.strip("0") and not old.strip("0")}
+    exists = ref_lookup(mirror)
     for _, new, ref in push.updates:
         if new.strip("0") and safe_text(ref) != ref:
             return f"the name {ref} has characters that do not show as they are"
         if new.strip("0") and any(find_secrets("", ref.encode("utf-8", "surrogateescape"))):
             return "the name of a branch or tag has the form of a credential"
-        if ref in created and (reason := ambiguity(ref, lambda name: name in created or ref_exists(mirror, name))):
+        if ref in created and (reason := ambiguity(ref, lambda name: name in created or exists(name))):
             return f"{reason}; choose another name"
     return ""
 

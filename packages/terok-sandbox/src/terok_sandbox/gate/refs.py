@@ -30,6 +30,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from terok_util import sync_path
+
 from terok_sandbox.gate.errors import GitFailed, MirrorError
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import is_ref
@@ -54,11 +56,7 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     except OSError as error:
         lock.unlink(missing_ok=True)
         raise MirrorError(f"the refs of {mirror} cannot be written: {error.strerror}") from error
-    directory = os.open(mirror, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_path(mirror)
 
 
 def _locked(lock: Path) -> int:
@@ -80,11 +78,15 @@ def packed_and_loose(mirror: Path) -> int:
     return packed + sum(len(files) for _, _, files in os.walk(mirror / "refs"))
 
 
-def ref_exists(mirror: Path, ref: str) -> bool:
-    """Tell whether a mirror has a ref of this full name, without asking git."""
+def ref_lookup(mirror: Path) -> Callable[[str], bool]:
+    """Return a function that tells whether a mirror has a ref of a full name, without asking git."""
     file = mirror / "packed-refs"
-    line = b" %b\n" % ref.encode("utf-8", "surrogateescape")
-    return is_ref(ref) and ((mirror / ref).is_file() or (file.exists() and line in file.read_bytes()))
+    packed = file.read_bytes() if file.exists() else b""
+
+    def exists(ref: str) -> bool:
+        return is_ref(ref) and ((mirror / ref).is_file() or b" %b\n" % ref.encode("utf-8", "surrogateescape") in packed)
+
+    return exists
 
 
 def _merged(old: bytes, refs: Mapping[str, str]) -> bytes:

@@ -91,15 +91,8 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
     report = Report(refused, flagged)
     if not cached and all(finding.rule != "push-size" for finding in refused):
         store_cached(mirror, name, facts)  # but for limits of memory, which grow with the mirror
-    review = Review(
-        branch=safe_text(branch),
-        tip=tip,
-        base=facts["base"],
-        commits=_summaries(facts["commits"]),
-        diffstat=facts["diffstat"],
-        patch=facts["patch"],
-        whole=facts["whole"],
-    )
+    shown = {name: facts[name] for name in ("base", "diffstat", "patch", "whole")}
+    review = Review(branch=safe_text(branch), tip=tip, commits=_summaries(facts["commits"]), **shown)
     target = branch if UPSTREAM + branch in refs.refs else head_branch(mirror)
     return ReviewedBranch(review, report, target, refs.refs.get(UPSTREAM + target))
 
@@ -130,7 +123,8 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
 
-    start = _fork_point(mirror, tip, base)
+    shared = run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() if base else ""
+    start = shared or None
     origin = start or EMPTY_TREE[len(tip)]
     diffstat, patch = _difference(mirror, origin, tip)
     report = inspect_range(Objects(mirror), tip, start, load_policy(mirror))
@@ -146,12 +140,6 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
         "refused": [asdict(finding) for finding in report.refused],
         "flagged": [asdict(finding) for finding in flagged],
     }
-
-
-def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
-    if base is None:
-        return None
-    return run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() or None
 
 
 def _commits(mirror: Path, start: str | None, tip: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""SecretSearch what a promotion would send for secrets stored in the vault.
+"""Search what a promotion would send for secrets stored in the vault.
 
 The gateway that takes pushes has no secrets to compare with, so this is done on the host, where a person promotes.
 """

@@ -13,6 +13,7 @@ from terok_util import atomic_write
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import InspectionPolicyError
+from terok_sandbox.gate.layout import POLICY_FILE, read_policy
 
 Treatment = Literal["refuse", "flag", "allow"]
 
@@ -72,8 +73,6 @@ ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})  # rules that fin
 RULES: Final[Mapping[str, InspectionRule]] = {rule.name: rule for rule in _ALL}
 
 SCHEMA: Final = 1
-_FILE: Final = "inspection.json"
-_MAX_SIZE: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limit NAME=NUMBER'"
 
@@ -127,27 +126,18 @@ class InspectionPolicy:
 
 def load_policy(mirror: Path) -> InspectionPolicy:
     """Return the policy of a mirror, the default one if it has none; `InspectionPolicyError` if it cannot be read."""
-    file = mirror / _FILE
+    raw = read_policy(mirror)
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MAX_SIZE + 1)
-    except FileNotFoundError:
-        return InspectionPolicy()
-    except OSError as error:
-        raise InspectionPolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
-    try:
-        if len(raw) > _MAX_SIZE:
-            raise InspectionPolicyError("larger than 256 KiB")
-        return parse_policy(raw)
+        return InspectionPolicy() if raw is None else parse_policy(raw)
     except InspectionPolicyError as error:
-        raise InspectionPolicyError(f"{file}: {error.message}", hint=error.hint) from error
+        raise InspectionPolicyError(f"{mirror / POLICY_FILE}: {error.message}", hint=error.hint) from error
 
 
 def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
     """Write the policy of a mirror."""
     document = {"schema": SCHEMA, "verdicts": dict(policy.treatments), "exceptions": list(policy.exceptions)}
     document["limits"] = asdict(policy.limits)
-    atomic_write(mirror / _FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
+    atomic_write(mirror / POLICY_FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
 
 
 def parse_policy(raw: bytes) -> InspectionPolicy:
