@@ -176,7 +176,11 @@ class LivePolicy:
             step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
             if step < -CLOCK_STEP:
                 async with self._turn:
-                    moved = tuple(_earlier(verdict, timedelta(seconds=-step)) for verdict in self.verdicts)
+                    back = timedelta(seconds=-step)
+                    moved = tuple(
+                        replace(verdict, expires=verdict.expires and verdict.expires - back)
+                        for verdict in self.verdicts
+                    )
                     await self._change(LiveState(self.posture, moved), cut=False)
             if len(self.verdicts) < len(self._state.verdicts):
                 async with self._turn:
@@ -239,7 +243,7 @@ class LivePolicy:
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()):
             _log.error("%s", error)
 
     def _notify_watchers(self) -> None:
@@ -301,7 +305,3 @@ def _opens(old: LiveState, new: LiveState) -> bool:
     if any(verdict.verdict == "deny" and verdict.target not in denied for verdict in old.verdicts):
         return True
     return any(verdict.verdict == "allow" and verdict not in old.verdicts for verdict in new.verdicts)
-
-
-def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:
-    return verdict if verdict.expires is None else replace(verdict, expires=verdict.expires - by)

@@ -73,13 +73,8 @@ class LiveVerdict:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         expires = None if self.expires is None else self.expires.astimezone(UTC).isoformat()
-        return {
-            "target": self.target,
-            "verdict": self.verdict,
-            "scope": self.duration,
-            "expires": expires,
-            "reason": self.reason,
-        }
+        row = {"target": self.target, "verdict": self.verdict, "scope": self.duration}
+        return row | {"expires": expires, "reason": self.reason}
 
     @classmethod
     def from_json(cls, raw: object) -> LiveVerdict:

@@ -64,15 +64,9 @@ def parse_datagram(data: bytes) -> Iterator[BlockedPacket]:
                 prefix = value
             elif attribute & _KIND == _PAYLOAD:
                 payload = value
-        packet = parse_packet(payload)
-        if packet is not None:
-            dest, port, proto = packet
-            yield BlockedPacket(dest, port, proto, _layer(prefix))
-
-
-def _layer(prefix: bytes) -> str:
-    text = prefix.split(b"\0")[0].decode("ascii", "replace").removeprefix(LOG_PREFIX)
-    return text if text in (*REFUSING, *PASSING) else "default"
+        if (packet := parse_packet(payload)) is not None:
+            layer = prefix.split(b"\0")[0].decode("ascii", "replace").removeprefix(LOG_PREFIX)
+            yield BlockedPacket(*packet, layer if layer in (*REFUSING, *PASSING) else "default")
 
 
 def _records(data: bytes, lengths: str, header: int) -> Iterator[tuple[int, bytes]]:

@@ -58,21 +58,13 @@ class Sightings:
 
     def record_packet(self, packet: BlockedPacket) -> None:
         """Write a row for a packet that the rules refused."""
-        name = self._names.get(packet.dest, "")
-        written = self._write_once(
-            (packet.dest, packet.port, packet.proto, packet.layer),
-            "passed" if packet.layer in PASSING else "blocked",
-            dest=str(packet.dest),
-            port=packet.port,
-            proto=packet.proto,
-            name=name,
-            reason=packet.reason,
-            tier=packet.layer,
-        )
-        if written and packet.layer not in PASSING:
-            self._report(
-                RefusedDestination(name, str(packet.dest), packet.port, packet.proto, packet.reason, packet.layer)
-            )
+        name, dest = self._names.get(packet.dest, ""), str(packet.dest)
+        fields = {"dest": dest, "port": packet.port, "proto": packet.proto, "name": name}
+        fields |= {"reason": packet.reason, "tier": packet.layer}
+        passing = packet.layer in PASSING
+        key = (packet.dest, packet.port, packet.proto, packet.layer)
+        if self._write_once(key, "passed" if passing else "blocked", **fields) and not passing:
+            self._report(RefusedDestination(name, dest, packet.port, packet.proto, packet.reason, packet.layer))
 
     def record_act(self, action: str, **fields: object) -> None:
         """Write a row about an act of a person: never left out."""

@@ -192,7 +192,10 @@ class EgressProxy:
             if problem:
                 self._record_refusal(head, problem, "egress")
                 return
-        self._record_tunnel(head, decision)
+        dest, reason = ", ".join(map(str, decision.addresses)), "tunnel"
+        if decision.opaque:
+            reason = "tunnel of unknown content"
+        self._sightings.record_event(Event("allowed", head.host, reason, "egress", "", dest, head.port, "tcp"))
         upstream[1].write(data)
         if self._usage.count_bytes(head.host, len(data), up=True):
             await self._both_ways(head.host, client, upstream)
@@ -263,11 +266,6 @@ class EgressProxy:
     def _record_refusal(self, head: Head, reason: str, tier: str, rule: str = "", dest: str = "") -> None:
         name = head.host[:253]
         self._sightings.record_event(Event("refused", name, reason, tier, rule, dest, head.port, "tcp"))
-
-    def _record_tunnel(self, head: Head, decision: EgressDecision) -> None:
-        dest = ", ".join(map(str, decision.addresses))
-        reason = "tunnel of unknown content" if decision.opaque else "tunnel"
-        self._sightings.record_event(Event("allowed", head.host, reason, "egress", "", dest, head.port, "tcp"))
 
 
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]

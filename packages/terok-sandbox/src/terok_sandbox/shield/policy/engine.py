@@ -145,7 +145,7 @@ class Policy:
                 return _RESOLVER
             if tier == "provider_allow" and is_private(address):
                 return Decision("deny", "private address: only an override opens it", "private")
-            if rule := _strongest(rule for rule in live if rule.tier == tier):
+            if rule := min((rule for rule in live if rule.tier == tier), key=lambda rule: rule.allow, default=None):
                 return _by_rule(rule)
         return _default(matching, now)
 
@@ -232,10 +232,6 @@ def _refused_name(name: str) -> Decision | None:
 
 def _covers(rule: PolicyRule, protocol: str, port: int) -> bool:
     return any(service.covers(protocol, port) for service in rule.services)
-
-
-def _strongest(rules: Iterable[PolicyRule]) -> PolicyRule | None:
-    return min(rules, key=lambda rule: rule.allow, default=None)
 
 
 def _by_rule(rule: PolicyRule) -> Decision:

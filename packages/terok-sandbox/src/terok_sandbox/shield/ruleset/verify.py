@@ -44,7 +44,8 @@ def verify(
     for name, expected in base_elements(host_addresses or ()).items():
         if name.startswith("host") and host_addresses is None:
             continue
-        if _covered(found_sets[name]) != _plain(expected):
+        listed = (text for element in _listed(found_sets[name].get("elem")) for text in _element(element))
+        if _plain(listed) != _plain(expected):
             raise _mismatch(f"set {name} does not hold what it must")
 
 
@@ -128,10 +129,6 @@ def _left(left: object) -> str:
     if kind == "payload" and isinstance(value, dict):
         return f"{value.get('protocol')}.{value.get('field')}"
     return f"{kind}.{value.get('key')}" if isinstance(value, dict) else str(kind)
-
-
-def _covered(shape: Mapping[str, Any]) -> set[Network]:
-    return _plain(text for element in _listed(shape.get("elem")) for text in _element(element))
 
 
 def _plain(elements: Any) -> set[Network]:
