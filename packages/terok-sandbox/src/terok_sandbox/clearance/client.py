@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from terok_util import TerokError
 
@@ -32,6 +32,7 @@ POLL: Final = 1.0  # seconds between looks for new containers
 _LONGEST_BACKOFF: Final = 10.0
 
 _Key = tuple[str, str]
+_Event = TypeVar("_Event")
 
 
 class ClearanceClient:
@@ -108,15 +109,9 @@ class ClearanceClient:
                 while line := await reader.readline():
                     event = read_event(self.container, *decode(line))
                     if event is not None:
-                        self._push(event)
+                        _push(self._events, event)
         finally:
-            self._push(None)
-
-    def _push(self, event: ClearanceEvent | None) -> None:
-        # The newest counts: a front end that is behind asks for the waiting questions again.
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+            _push(self._events, None)
 
 
 class MultiSocketSubscriber:
@@ -186,7 +181,7 @@ class MultiSocketSubscriber:
             except HubUnavailable:
                 for key in [key for key in self._waiting if key[0] == client.container]:
                     del self._waiting[key]
-                self._push(ClearanceEvent("gone", client.container))
+                _push(self._events, ClearanceEvent("gone", client.container))
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
         del self._followers[path]
@@ -201,9 +196,11 @@ class MultiSocketSubscriber:
                 self._waiting[key] = event.request
         elif event.kind == "resolved":
             event = replace(event, request=self._waiting.pop((event.container, event.request_id), None))
-        self._push(event)
+        _push(self._events, event)
 
-    def _push(self, event: ClearanceEvent) -> None:
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+
+def _push(events: asyncio.Queue[_Event], event: _Event) -> None:
+    # The newest counts: a front end that is behind asks for the waiting questions again.
+    if events.full():
+        events.get_nowait()
+    events.put_nowait(event)

@@ -82,24 +82,11 @@ class Desktop:
             self._bus = None
 
     async def _call(
-        self,
-        destination: str,
-        path: str,
-        interface: str,
-        member: str,
-        signature: str = "",
-        body: list[Any] | None = None,
+        self, destination: str, path: str, interface: str, member: str, signature: str = "", body: Sequence[Any] = ()
     ) -> Message:
         if self._bus is None:
             raise DesktopUnavailable("not connected to a session bus", hint=_HINT)
-        message = Message(
-            destination=destination,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=body or [],
-        )
+        message = Message(destination, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 reply = await self._bus.call(message)

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from terok_util.commands.output import show
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
 from terok_sandbox.clearance.model import Action, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline
@@ -21,8 +22,6 @@ from terok_sandbox.config import SandboxConfig
 
 async def watch(*, as_json: bool, container: str | None) -> None:
     """Ask in this terminal, or print events as JSON lines."""
-    from terok_sandbox.clearance.client import MultiSocketSubscriber
-
     config = SandboxConfig.load()
     async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:
         if as_json:

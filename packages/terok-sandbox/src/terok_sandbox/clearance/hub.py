@@ -112,7 +112,7 @@ class ClearanceHub:
                 raise BadVerdict("the container belongs to no project", hint="answer for the task instead")
             now = self._clock()
             live = live_verdict(request.target, verdict, now)
-            live.rule()
+            self._live.check(live)
             self._audit.append("verdict", **_audit_fields(request, verdict))
             await self._live.apply(live)
             self.queue.decide(request_id, target, verdict, now)
@@ -236,11 +236,6 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
 def _audit_fields(request: ClearanceRequest, verdict: Verdict) -> dict[str, Any]:
     target = request.target
     fields = {"name": target.name, "dest": target.address, "port": target.port, "proto": target.proto}
-    answer = {
-        "verdict": verdict.action,
-        "scope": verdict.duration,
-        "minutes": verdict.minutes,
-        "reason": verdict.reason,
-    }
-    fields |= {"request": request.id, **answer}
+    fields |= {"request": request.id, "verdict": verdict.action, "scope": verdict.duration}
+    fields |= {"minutes": verdict.minutes, "reason": verdict.reason}
     return {key: value for key, value in fields.items() if value not in ("", None, 0)}

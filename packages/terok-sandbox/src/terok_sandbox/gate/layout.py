@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from terok_util import atomic_write, ensure_dir, read_file, remove_tree
 
@@ -164,8 +164,9 @@ def read_record(mirror: Path) -> MirrorRecord:
         raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("scope"), str):
         raise MirrorError(f"the mirror at {mirror} was made by another version", hint=_AGAIN)
-    texts = ("scope", "upstream", "default_branch", "credential", "ssh_agent", "forge")
-    return MirrorRecord(**{name: data.get(name) for name in texts}, personal_ssh=data.get("personal_ssh") is True)
+    names = ("scope", "upstream", "default_branch", "credential", "ssh_agent", "forge")
+    texts: dict[str, Any] = {name: data.get(name) for name in names}
+    return MirrorRecord(**texts, personal_ssh=data.get("personal_ssh") is True)
 
 
 def write_record(mirror: Path, record: MirrorRecord) -> None:

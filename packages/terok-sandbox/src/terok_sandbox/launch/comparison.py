@@ -173,7 +173,7 @@ def _mounts(made: MadeContainer, planned: Planned, config: Config) -> Iterator[E
             same = kind == "tmpfs" == expected or os.path.realpath(source) == os.path.realpath(expected)
             if not same or (mode == "ro" and "ro" not in options):
                 yield excess
-        elif not (_usual(made, source, destination, kind, options) or _granted(source, destination, planned)) and (
+        elif not (_usual(made, source, destination, kind, options) or {source, destination} <= {*planned.devices}) and (
             planned.env is not None or not _harmless(made, source, destination, kind, options, config)
         ):
             yield excess
@@ -191,10 +191,6 @@ def _usual(made: MadeContainer, source: str, destination: str, kind: str, option
     if destination in _PODMANS:
         return source.endswith(f"-containers/{made.id}/userdata/{_PODMANS[destination]}")
     return destination in made.image.volumes and _volume(made, source, r"[0-9a-f]{64}")
-
-
-def _granted(source: str, destination: str, planned: Planned) -> bool:
-    return source in planned.devices and destination in planned.devices
 
 
 def _harmless(made: MadeContainer, source: str, destination: str, kind: str, options: set[str], config: Config) -> bool:

@@ -181,7 +181,7 @@ def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif not entry.is_symlink() and _is_socket(entry) and is_listening(Path(entry.path)):
+                elif stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode) and is_listening(Path(entry.path)):
                     return Path(entry.path)
     return None
 
@@ -204,7 +204,3 @@ def is_listening(path: Path) -> bool:
                 return True
             return kind == socket.SOCK_DGRAM or not is_in_container(peer(asking)[0])
     return False
-
-
-def _is_socket(entry: os.DirEntry[str]) -> bool:
-    return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)

@@ -9,7 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,15 +72,11 @@ def allocate_per_container_resources(config: SandboxConfig, name: str) -> PerCon
 def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
     """Return where the files of container `name` that podman is told about are."""
     state_dir = config.container_state_dir(name)
+    shown = ("resolv_conf", "hosts", "apt_conf", "hostname", "containerenv", "localtime")
     return LaunchPaths(
+        **{field: state_dir / "etc" / field.replace("_", ".") for field in shown},
         sidecar=config.sidecar_path(name),
         guest_dir=config.guest_dir(name),
-        resolv_conf=state_dir / "etc" / "resolv.conf",
-        hosts=state_dir / "etc" / "hosts",
-        apt_conf=state_dir / "etc" / "apt.conf",
-        hostname=state_dir / "etc" / "hostname",
-        containerenv=state_dir / "etc" / "containerenv",
-        localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
         monitor_pid=config.container_runtime_dir(name) / "monitor.pid",
         seccomp_dir=config.seccomp_dir,
@@ -121,6 +117,10 @@ def make_sidecar(
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
     )
+    host_ports = None
+    if config.services_mode == "tcp":
+        with reserve_port() as vault_port, reserve_port() as gate_port:  # the container's for as long as it exists
+            host_ports = HostPorts(vault_port.port, gate_port.port)
     return Sidecar(
         schema=SCHEMA,
         version=VERSION,
@@ -132,17 +132,11 @@ def make_sidecar(
         gate=wiring.gate,
         shield=shield,
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
-        host_ports=_host_ports() if config.services_mode == "tcp" else None,
+        host_ports=host_ports,
         mounts=mounts,
         network=network,
         planned=planned,
     )
-
-
-def _host_ports() -> HostPorts:
-    """Choose two free ports; they are the container's for as long as it exists."""
-    with reserve_port() as vault, reserve_port() as gate:
-        return HostPorts(vault.port, gate.port)
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
@@ -176,14 +170,14 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
         config.ensure_container_dirs(plan.name)
         ensure_dir(config.sidecar_dir)
         ensure_dir(paths.hosts.parent, 0o755)
-        atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
-        atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
-        atomic_write(paths.hostname, plan.hostname, mode=0o644, durable=False)
-        atomic_write(paths.containerenv, CONTAINERENV, mode=0o644, durable=False)
+        shown = {paths.resolv_conf: plan.resolv_conf, paths.hosts: plan.hosts, paths.hostname: plan.hostname}
+        shown[paths.containerenv] = CONTAINERENV
+        if plan.apt_conf:
+            shown[paths.apt_conf] = plan.apt_conf
+        for path, text in shown.items():
+            atomic_write(path, text, mode=0o644, durable=False)
         if plan.timezone:
             atomic_write(paths.localtime, _zone(plan.timezone), mode=0o644, durable=False)
-        if plan.apt_conf:
-            atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
         write_sensitive_file(sidecar.gateway_dir / DOSSIER_FILE, dossier, durable=False)
         sidecar.save(paths.sidecar, durable=False)
@@ -253,12 +247,9 @@ def launch_lock(config: SandboxConfig, name: str, *, timeout: float = LOCK_TIMEO
     directory = config.runtime_dir / "locks"
     ensure_dir(directory)
     bucket = zlib.crc32(name.encode()) % LOCKS  # a lock file cannot be removed safely, so their number is bounded
-    lock = FileLock(directory / f"{bucket:02x}.lock", timeout=timeout)
-    try:
-        lock.__enter__()
-    except LockTimeout as error:
-        raise ContainerBusy(f"another command is busy with container {name}") from error
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(directory / f"{bucket:02x}.lock", timeout=timeout))
+        except LockTimeout as error:
+            raise ContainerBusy(f"another command is busy with container {name}") from error
         yield
-    finally:
-        lock.__exit__(None, None, None)

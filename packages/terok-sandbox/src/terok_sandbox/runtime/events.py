@@ -42,9 +42,11 @@ class EventStream(Protocol):
 
     def __enter__(self) -> Self:
         """Return the stream itself."""
+        return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Close the stream."""
+        self.close()
 
 
 def read_event(line: bytes) -> ContainerEvent | None:
@@ -72,7 +74,7 @@ def _moment(document: dict[str, Any]) -> float:
     return datetime.fromisoformat(document["Time"]).timestamp()
 
 
-class PodmanEvents:
+class PodmanEvents(EventStream):
     """The events of containers whose name begins with `prefix`, from a `podman events` process."""
 
     def __init__(self, prefix: str = "") -> None:
@@ -108,14 +110,6 @@ class PodmanEvents:
         if self._child.stdout is not None:
             self._child.stdout.close()
         kill_tree(self._child)
-
-    def __enter__(self) -> Self:
-        """Return the stream itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close the stream."""
-        self.close()
 
     def _read(self, timeout: float) -> bool:
         if not is_readable(self._stdout(), timeout):

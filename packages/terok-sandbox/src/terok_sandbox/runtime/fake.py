@@ -17,10 +17,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
-from terok_sandbox.runtime.events import ContainerEvent
+from terok_sandbox.runtime.events import ContainerEvent, EventStream
 from terok_sandbox.runtime.ports import PortReservation, reserve_port
 from terok_sandbox.runtime.protocol import (
     ByteProcess,
@@ -220,7 +220,7 @@ class FakeImage:
         del self._runtime.known_images[self.ref]
 
 
-class FakeEvents:
+class FakeEvents(EventStream):
     """The events of a FakeRuntime since the subscription; never waits."""
 
     def __init__(self, runtime: FakeRuntime, prefix: str) -> None:
@@ -241,14 +241,6 @@ class FakeEvents:
     def close(self) -> None:
         """End the subscription."""
         self._history = None
-
-    def __enter__(self) -> Self:
-        """Return the stream itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close the stream."""
-        self.close()
 
 
 def fake_id(name: str) -> str:

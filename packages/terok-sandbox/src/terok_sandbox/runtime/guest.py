@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from terok_util import TerokError, atomic_write, ensure_dir, write_sensitive_file
 from terok_util.process import find_tool
@@ -30,20 +30,6 @@ class GuestEndpoint(NamedTuple):
 
     host: str
     port: int
-
-
-class GuestTransport(Protocol):
-    """Turns a command for a guest into a command for the host."""
-
-    def argv(
-        self,
-        container: str,
-        command: Sequence[str],
-        *,
-        tty: bool = False,
-        env: Mapping[str, str] | None = None,
-    ) -> list[str]:
-        """Return the host command that runs `command` in the guest of `container`; its exit code is the command's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +98,9 @@ class SshTransport:
         self._forwards = forwards or (lambda container: {})
 
     def argv(
-        self,
-        container: str,
-        command: Sequence[str],
-        *,
-        tty: bool = False,
-        env: Mapping[str, str] | None = None,
+        self, container: str, command: Sequence[str], *, tty: bool = False, env: Mapping[str, str] | None = None
     ) -> list[str]:
-        """Return the `ssh` command; no configuration, agent, password or other key of the user takes part."""
+        """Return the `ssh` command, whose exit code is the command's; no setting or key of the user takes part."""
         endpoint = self._resolve(container)
         options = {
             "BatchMode": "yes",

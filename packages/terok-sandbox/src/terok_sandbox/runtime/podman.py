@@ -19,7 +19,6 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import (
     LONGEST,
-    PROBE_TIMEOUT,
     REMOVE_TIMEOUT,
     START_TIMEOUT,
     STOP_SLACK,
@@ -140,11 +139,8 @@ class PodmanContainer:
 
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return its output so far, both streams."""
-        completed = ask(
-            self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since),
-            timeout=PROBE_TIMEOUT,
-            container=self.name,
-        )
+        arguments = self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since)
+        completed = ask(arguments, container=self.name)
         return completed.text + completed.err_text
 
     def follow_logs(
@@ -207,19 +203,16 @@ class PodmanContainer:
         except ContainerNotFound:
             raise
         except EngineError:  # the directory above is missing: podman does not make it
-            self._make_parents(destination)
+            above = parents_archive(destination)
+            completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=above)
+            if completed.returncode != 0:
+                raise failure(completed, "cp", container=self.name) from None
             ask(arguments, timeout=COPY_TIMEOUT, container=self.name)
 
     def login_command(self, command: Sequence[str] = ()) -> list[str]:
         """Return the arguments that open a terminal inside."""
         inside = list(command) or ["tmux", "new-session", "-A", "-s", "main"]
         return [find_podman(), "exec", "-it", self.name, *inside]
-
-    def _make_parents(self, path: str) -> None:
-        archive = parents_archive(path)
-        completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=archive)
-        if completed.returncode != 0:
-            raise failure(completed, "cp", container=self.name)
 
     def _logs_arguments(self, *, follow: bool, tail: int | None, timestamps: bool, since: str | None) -> list[str]:
         return [
@@ -307,10 +300,12 @@ class PodmanRuntime:
 
         `env` is set by arguments that every process of the host can read: no secrets.
         """
-        settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
-        argv = [find_podman(), "exec", "--interactive", *settings, container, *command]
-        what = f"{command[0]} in {container}"
+        argv, what = self._argv_inside(container, command, env), f"{command[0]} in {container}"
         return run_on_streams(argv, what, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout)
+
+    def _argv_inside(self, container: str, command: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+        settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        return [find_podman(), "exec", "--interactive", *settings, container, *command]
 
     def force_remove(self, containers: Iterable[str]) -> list[RemoveResult]:
         """Kill and remove containers; one that does not exist counts as removed."""
@@ -361,10 +356,5 @@ def _state(text: object) -> ContainerState:
 
 
 def _summary(row: dict[str, Any]) -> ContainerSummary:
-    return ContainerSummary(
-        name=str(row["Names"][0]),
-        id=str(row["Id"]),
-        state=_state(row["State"]),
-        image=str(row["Image"]),
-        labels=dict(row.get("Labels") or {}),
-    )
+    labels = dict(row.get("Labels") or {})
+    return ContainerSummary(str(row["Names"][0]), str(row["Id"]), _state(row["State"]), str(row["Image"]), labels)

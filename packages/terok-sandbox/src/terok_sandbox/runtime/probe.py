@@ -48,31 +48,25 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
     """Read the answer of `podman info --format json`; raises EngineError when it is incomplete."""
     try:
         info = json.loads(data)
-        host = info["host"]
+        host, store = info["host"], info.get("store", {})
         version = parse_version(info["version"]["Version"])
         rootless = bool(host["security"]["rootless"])
-        controllers = frozenset(str(name) for name in host["cgroupControllers"] or ())
-        runtime = str(host["ociRuntime"]["name"])
-        selinux = host["security"].get("selinuxEnabled") is True
-        store = tuple(str(info["store"][key]) for key in ("graphRoot", "runRoot") if info.get("store", {}).get(key))
-        images = _image_stores(info.get("store", {}).get("graphOptions") or {})
-        memory = int(info["host"].get("memTotal") or 0)
         slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
+        return HostFacts(
+            podman=podman,
+            version=version,
+            rootless=rootless,
+            controllers=frozenset(str(name) for name in host["cgroupControllers"] or ()),
+            runtime=str(host["ociRuntime"]["name"]),
+            network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
+            init=has_init() if init is None else init,
+            selinux=host["security"].get("selinuxEnabled") is True,
+            store=tuple(str(store[key]) for key in ("graphRoot", "runRoot") if store.get(key)),
+            memory=int(host.get("memTotal") or 0),
+            image_stores=_image_stores(store.get("graphOptions") or {}),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError("the answer of `podman info` cannot be read", hint="podman 4.3 or newer is needed") from error
-    return HostFacts(
-        podman=podman,
-        version=version,
-        rootless=rootless,
-        controllers=controllers,
-        runtime=runtime,
-        network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
-        init=has_init() if init is None else init,
-        selinux=selinux,
-        store=store,
-        memory=memory,
-        image_stores=images,
-    )
 
 
 def _image_stores(options: dict[str, Any]) -> tuple[str, ...]:
@@ -157,14 +151,7 @@ def _read_cache(path: Path, key: list[Any]) -> HostFacts | None:
         if document["key"] != key:
             return None
         raw = document["facts"]
-        return HostFacts(
-            **raw
-            | {
-                "controllers": frozenset(raw["controllers"]),
-                "version": tuple(raw["version"]),
-                "store": tuple(raw["store"]),
-                "image_stores": tuple(raw["image_stores"]),
-            }
-        )
+        lists = {name: tuple(raw[name]) for name in ("version", "store", "image_stores")}
+        return HostFacts(**raw | lists | {"controllers": frozenset(raw["controllers"])})
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # no cache or a damaged one: podman is asked again

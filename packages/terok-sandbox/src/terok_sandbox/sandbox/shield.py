@@ -99,8 +99,6 @@ class Shield:
     @property
     def wall(self) -> Wall:
         """The wall that decides for the container: its policy, its posture and the addresses of this host."""
-        from terok_sandbox.shield.wall import Wall
-
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
 
     def state(self) -> ShieldState:
@@ -109,16 +107,8 @@ class Shield:
             answer = self._status()
         except (NoAnswer, SupervisorError):
             return self._unattended_state()
-        verdicts = tuple(answer["verdicts"])
-        return ShieldState(
-            self.name,
-            answer["enforcement"],
-            answer["posture"],
-            answer["rules"],
-            verdicts,
-            running=True,
-            kept=answer["kept"],
-        )
+        told = (answer["enforcement"], answer["posture"], answer["rules"], tuple(answer["verdicts"]))
+        return ShieldState(self.name, *told, running=True, kept=answer["kept"])
 
     def _status(self) -> dict[str, Any]:
         """Ask the gateway, also one that its supervisor is only starting."""

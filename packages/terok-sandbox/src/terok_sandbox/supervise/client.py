@@ -89,7 +89,9 @@ def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
         _ask(path, "stop")
     except NotRunningError:
         return False
-    _wait_gone(path)
+    deadline = time.monotonic() + START_TIMEOUT
+    while unix_sockets.answers(path) and time.monotonic() < deadline:
+        time.sleep(0.005)
     return True
 
 
@@ -168,18 +170,21 @@ def _configuration(name: str) -> tuple[str, str, int]:
 
 def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the part of `environment` that supervisors need; nothing whose name speaks of a secret."""
-    return {name: value for name, value in environment.items() if name in _KEPT or _is_own_setting(name)}
+    ours = {
+        name for name in environment if name.startswith("TEROK_") and not any(map(name.__contains__, _SECRET_WORDS))
+    }
+    return {name: value for name, value in environment.items() if name in _KEPT | ours}
 
 
-def _is_own_setting(name: str) -> bool:
-    return name.startswith("TEROK_") and not any(word in name for word in _SECRET_WORDS)
+def forkserver_argv(cfg: SandboxConfig) -> list[str]:
+    """Return the command of a fork server."""
+    return [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver", "--runtime-dir", str(cfg.runtime_dir)]
 
 
 def _start(cfg: SandboxConfig) -> None:
     ensure_dir(cfg.runtime_dir)
     ensure_dir(cfg.state_dir)
-    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
-    argv += ["--runtime-dir", str(cfg.runtime_dir), "--state-dir", str(cfg.state_dir)]
+    argv = forkserver_argv(cfg)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         log = os.open(cfg.state_dir / LOG_FILE, flags, 0o600)
@@ -238,12 +243,6 @@ def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: An
         message = safe_text(str(answer.fields.get("message", "refused")), limit=2000)
         raise SupervisorError(message, hint=safe_text(hint, limit=2000) if isinstance(hint, str) else None)
     return answer.fields
-
-
-def _wait_gone(path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while unix_sockets.answers(path) and time.monotonic() < deadline:
-        time.sleep(0.005)
 
 
 def _wait_ended(pid: object) -> None:

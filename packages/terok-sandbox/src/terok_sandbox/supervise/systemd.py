@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from terok_util.process import find_tool, run
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import unit_dir
 from terok_sandbox.errors import SetupError
+from terok_sandbox.supervise.client import forkserver_argv
 
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"
@@ -51,8 +51,6 @@ WantedBy=sockets.target
 
 def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
-    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
-    argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
     passed = [
         f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"
         for name in _PASSED_ON
@@ -64,7 +62,7 @@ def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
         f"Requires={SOCKET_UNIT}",
         "",
         "[Service]",
-        f"ExecStart={' '.join(_quoted(word) for word in argv)}",
+        f"ExecStart={' '.join(map(_quoted, forkserver_argv(config)))}",
         *passed,
         "KillMode=process",
         "Restart=on-failure",
