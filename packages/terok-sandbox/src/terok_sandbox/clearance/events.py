@@ -107,7 +107,6 @@ def _program(pid: int, protocol: str, port: int) -> str:
 
 
 def _sockets(pid: int, protocol: str, port: int) -> set[str]:
-    """Return what the sockets on `port` in the network namespace of process `pid` are called below `/proc`."""
     names = set()
     for table in (protocol, f"{protocol}6"):
         with Path(f"/proc/{pid}/net/{table}").open() as file:

@@ -80,10 +80,7 @@ class ClearanceHub:
         self._record_sighting(refused)
 
     async def delay_answer(self, refused: RefusedDestination) -> LiveVerdict | None:
-        """Wait for the verdict about a destination; at once `None` while no front end is there that could ask.
-
-        A question that was waited for in vain is not waited for again until somebody has answered it.
-        """
+        """Wait for a verdict; `None` at once if nobody could ask, or asked in vain and nobody has answered since."""
         sighting = self._record_sighting(refused)
         if sighting is None or sighting.request is None or not any(self._subscribers.values()):
             return None

@@ -130,10 +130,7 @@ def _apply(row: dict[str, Any], queue: ClearanceQueue) -> None:
 
 
 class Answers:
-    """The file that the agent can read: the last questions about its container, and their answers.
-
-    It is replaced whole with every change. A row that cannot be written is only logged.
-    """
+    """The file of last questions and answers that the agent can read, replaced whole; a failure is only logged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -117,7 +117,6 @@ def _ssh_command(words: list[str]) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    """Quote a value of ssh's configuration: it splits at spaces, and expands percent signs."""
     text = value.replace("%", "%%")
     return f'"{text}"' if " " in text else text
 

@@ -26,30 +26,9 @@ Protocol = Literal["file", "https", "ssh"]
 Service = Literal["upload-pack", "receive-pack"]
 
 VERBS: Final = frozenset(
-    {
-        "cat-file",
-        "commit-tree",
-        "diff-index",
-        "diff-tree",
-        "fetch",
-        "for-each-ref",
-        "fsck",
-        "hash-object",
-        "init",
-        "log",
-        "ls-files",
-        "ls-remote",
-        "merge-base",
-        "mktree",
-        "prune",
-        "push",
-        "reflog",
-        "repack",
-        "rev-list",
-        "rev-parse",
-        "symbolic-ref",
-        "update-ref",
-    }
+    {"cat-file", "commit-tree", "diff-index", "diff-tree", "fetch", "for-each-ref", "fsck", "hash-object", "init"}
+    | {"log", "ls-files", "ls-remote", "merge-base", "mktree", "prune", "push", "reflog", "repack", "rev-list"}
+    | {"rev-parse", "symbolic-ref", "update-ref"}
 )
 """Everything the host asks git to do. Called as here, none reads or writes a work tree, and none writes an index."""
 
@@ -170,10 +149,7 @@ def start_git(
 def finish_git(
     verb: str, git: Process, data: bytes, sink: Callable[[bytes], None], *, timeout: float, memory: int
 ) -> None:
-    """Give a started git its input and wait for its end; it may allocate `memory` bytes.
-
-    `sink` takes the output piece by piece; an exception of it ends git and passes through. Errors as for `run_git`.
-    """
+    """Give a git that may allocate `memory` bytes its input and wait for its end; an exception of `sink` passes."""
     try:
         process.limit(git, memory=memory)
         process.attend(git, timeout=timeout, input=data, sink=sink)

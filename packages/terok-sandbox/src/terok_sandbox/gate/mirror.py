@@ -276,7 +276,6 @@ class Mirror:
         write_record(self.path, known)
 
     def _keep_proof(self, before: RefSet, moves: list[RefChange]) -> None:
-        """Keep the old value of every ref that changes in the snapshot, unless one is kept already."""
         changes = []
         for place, proof in ((UPSTREAM, ATTIC), (UPSTREAM_TAGS, ATTIC_TAGS)):
             kept = before.under(proof)
@@ -335,7 +334,6 @@ class MirrorHistory:
 
 
 def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
-    """Return notes on new upstream branches that have the name of a tag pushed here."""
     tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
     return tuple(
         f"the new branch {branch!r} has the name of a tag that was pushed here; git may confuse the two"

@@ -32,12 +32,7 @@ _IDENTITY: Final = {"user.name": "terok gate", "user.email": "gate@localhost"}
 
 
 def promote(
-    mirror: Mirror,
-    branch: str,
-    *,
-    to: str | None = None,
-    accept_flags: bool = False,
-    secrets: Sequence[Patterns] = (),
+    mirror: Mirror, branch: str, *, to: str | None = None, accept_flags: bool = False, secrets: Sequence[Patterns] = ()
 ) -> str:
     """Send a reviewed branch upstream and return the upstream branch that has it now.
 
@@ -100,10 +95,7 @@ def is_promoted(mirror: Mirror, branch: str, target: str) -> bool:
 
 
 def reject(mirror: Mirror, branch: str, note: str) -> str:
-    """Turn a branch down as it is, and return its tip.
-
-    The agent sees `note` in the output of its next push, and as a git note (`refs/notes/commits`) on the commit.
-    """
+    """Turn a branch down; return its tip. The agent sees `note` with its next push, and as a git note on the commit."""
     tip = mirror.branch_heads().get(branch)
     if tip is None:
         raise NoSuchBranch(branch, mirror.scope)

@@ -149,7 +149,7 @@ def _place(source: RepoSource) -> tuple[str, str]:
 
 
 def _post(call: ApiCall) -> tuple[int, bytes]:
-    """Send a call and return status and body. Redirects are not followed: the token is for this host."""
+    """Send a call. Redirects are not followed: the token is for this host."""
     import ssl
 
     import httpx

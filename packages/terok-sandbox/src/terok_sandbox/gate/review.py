@@ -118,7 +118,6 @@ def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSu
 
 
 def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
-    """Compute all parts of a review that depend on commits alone, as JSON values."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
@@ -161,7 +160,6 @@ def _summaries(rows: list[list[str]]) -> tuple[CommitSummary, ...]:
 
 
 def _difference(mirror: Path, origin: str, tip: str) -> tuple[str, str | None]:
-    """Return statistics and patch; None for a patch of more than `MAX_PATCH` bytes."""
     from terok_util.process import OutputTooLarge
 
     words = ("diff-tree", "-r", "--stat=100")

@@ -46,7 +46,6 @@ def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
 
 
 def _rules(mirror: Path) -> str:
-    """Return a text that changes with the inspection policy and the code that applies it."""
     code = []
     for directory in (Path(__file__).parent, Path(__file__).with_name("inspect")):
         for entry in os.scandir(directory):

@@ -151,10 +151,7 @@ def _document(seen: ReviewedBranch) -> dict[str, Any]:
         rows = [asdict(finding) | {"title": RULES[finding.rule].title} for finding in found]
         return [row | {name: safe_text(row[name]) for name in ("path", "detail")} for row in rows]
 
-    return asdict(seen.review) | {
-        "refused": findings(seen.report.refused),
-        "flagged": findings(seen.report.flagged),
-    }
+    return asdict(seen.review) | {"refused": findings(seen.report.refused), "flagged": findings(seen.report.flagged)}
 
 
 def _write_sarif(path: Path, report: Report) -> None:

@@ -51,10 +51,9 @@ def refresh_seed(mirror: Path, base: Path) -> Path | None:
 
 
 def seed_workspace(seed: Path, workspace: Path, origin: str) -> bool:
-    """Make the repository of a `workspace` out of the copy at `seed`, with `origin` as its remote.
+    """Make the repository of a new or empty `workspace` out of the copy at `seed`, with `origin` as its remote.
 
-    The directory is made if need be. Files are not checked out: `git reset --hard` does that, inside the container.
-    False, and nothing is left behind, when the directory is not empty or the copy cannot be used.
+    Files are for `git reset --hard` inside the container. False, with nothing left behind, if it cannot be used.
     """
     from terok_util import process
 

@@ -181,7 +181,6 @@ class _Gate:
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
 
     async def _quota(self) -> int:
-        """Return how many bytes pushes may still bring before the mirror has what it may have."""
         mirror, now = self._wiring.mirror, asyncio.get_running_loop().time()
         if self._measured is None or now - self._measured[0] > _MEASURE_SECONDS:
             self._measured = now, await asyncio.to_thread(disk_use, mirror)

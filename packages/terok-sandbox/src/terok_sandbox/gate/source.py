@@ -50,10 +50,7 @@ def known_repo(address: str) -> RepoSource:
 
 
 def scope_for(repo: str) -> str:
-    """Return the mirror name of a repository: a readable slug and a hash, stable, `[a-z0-9-]` only.
-
-    All spellings of a directory have the same scope, and so does a URL with and without `.git`.
-    """
+    """Return the mirror name of a repository, the same for all its spellings: a slug and a hash, `[a-z0-9-]`."""
     source = resolve_repo(repo)
     slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "repo"
     digest = hashlib.sha256(f"{source.kind}:{source.address}".encode("utf-8", "surrogateescape")).hexdigest()

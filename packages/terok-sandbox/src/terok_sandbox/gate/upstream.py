@@ -72,8 +72,7 @@ class UpstreamRepository:
     def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
         """Bring the objects `oids`, and all that they need, into the mirror; no ref changes.
 
-        The upstream is asked for what it advertised and for nothing else; a branch that moved meanwhile and can no
-        longer be had is `UpstreamUnreachable`. `MirrorError` when commits are missing that others build on.
+        What the upstream does not advertise any more is `UpstreamUnreachable`, a history with gaps `MirrorError`.
         """
         wanted = sorted(set(oids))
         if not wanted:

@@ -209,8 +209,7 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
         return ["--network", "none"]
     if facts.network is None:
         raise PrerequisiteMissing(
-            "no program for container networks is installed",
-            hint="install passt (Podman 5) or slirp4netns (Podman 4)",
+            "no program for container networks is installed", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
         )
     if spec.runtime != "krun":
         return ["--network", "none"]
@@ -219,7 +218,6 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:
-    """Return the variables that lead curl, git, pip and npm to the egress proxy of an airlock."""
     if enforcement != "airlock":
         return {}
     upper = {"HTTP_PROXY": _PROXY, "HTTPS_PROXY": _PROXY, "NO_PROXY": f"localhost,{LOOPBACK_HOST}"}

@@ -183,7 +183,6 @@ def _mounts(made: MadeContainer, planned: Planned, config: Config) -> Iterator[E
 
 
 def _usual(made: MadeContainer, source: str, destination: str, kind: str, options: set[str]) -> bool:
-    """Tell whether a mount is one that Podman gives to every container, or a volume of the image."""
     if kind != "bind":
         return kind in _KERNEL.get(destination, ())
     if destination in _INIT:
@@ -215,7 +214,6 @@ def _volume(made: MadeContainer, source: str, name: str) -> bool:
 
 
 def _is_roots(path: str) -> bool:
-    """Tell whether a program of the host is root's, as this user cannot make one."""
     try:
         info = os.stat(path)  # noqa: PTH116 - follows links, as the runtime does
     except OSError:

@@ -54,8 +54,7 @@ def normalize_gpus(text: str) -> tuple[GpuSelector, ...]:
         match = _SELECTOR.match(word)
         if match is None or match["vendor"] not in (*GPU_VENDORS, "all") or (match["vendor"] == "all" and ":" in word):
             raise GpuConfigError(
-                f"invalid GPU {word[:60]!r}",
-                hint=f"use all, or {', '.join(GPU_VENDORS)}, or a device such as nvidia:0",
+                f"invalid GPU {word[:60]!r}", hint=f"use all, or {', '.join(GPU_VENDORS)}, or a device such as nvidia:0"
             )
         found.setdefault(match["vendor"], set()).add(match["device"] or "all")
     if "all" in found:

@@ -19,11 +19,8 @@ from terok_sandbox.unix_sockets import address, is_in_container, peer
 from terok_sandbox.values.launch import VolumeSpec
 
 ENGINE_SOCKETS: Final = (
-    "/run/docker.sock",
-    "/run/podman/podman.sock",
-    "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-    "/run/buildkit/buildkitd.sock",
+    *("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"),
+    *("/run/crio/crio.sock", "/run/buildkit/buildkitd.sock"),
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
 KERNEL: Final = ("/proc", "/sys", "/dev")  # file systems that show or steer the host's processes, terminals and devices
@@ -155,7 +152,6 @@ def _engine_sockets() -> Iterator[str]:
 
 
 def _settings(config: SandboxConfig) -> Iterator[Path]:
-    """Yield the files that decide which programs run outside of containers."""
     yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)
@@ -187,10 +183,7 @@ def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
 
 
 def is_listening(path: Path) -> bool:
-    """Tell whether a program outside of containers listens on the socket at `path`.
-
-    A socket that nobody listens on any more is a mere name, and a container can leave some in whatever it has mounted.
-    """
+    """Tell whether a program outside of containers listens at `path`; a socket without one is a mere name."""
     for kind in _KINDS:
         with socket.socket(socket.AF_UNIX, kind) as asking, address(path) as name:
             asking.settimeout(1)

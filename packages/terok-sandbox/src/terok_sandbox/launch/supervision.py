@@ -74,10 +74,7 @@ def hook_heard(log: Path) -> Iterator[None]:
 
 
 def was_supervised(log: str, container_id: str, since: float, *, to_its_end: bool = False) -> bool:
-    """Tell whether a supervisor's log says that it took the container, not before the second of `since`.
-
-    With `to_its_end` the same supervisor has to say that the container has ended: then Podman need not be asked.
-    """
+    """Tell whether a supervisor's log says that it took the container since then, or (`to_its_end`) saw its end."""
     until = r"[\s\S]*^\S+ supervisor\[(?P=who)\]: the container has ended$" if to_its_end else ""
     taken = re.compile(
         r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) supervisor\[(?P<who>\d+)\]: supervises "

@@ -33,10 +33,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(netns_fd: int) -> None:
-    """Move this single-threaded process into the namespace of `netns_fd`, for good, with CAP_NET_ADMIN there.
-
-    The capability is made ambient, so that a tool this process executes has it too. Raises `NetnsError`.
-    """
+    """Move this single-threaded process into the namespace of `netns_fd`, for good, with ambient CAP_NET_ADMIN."""
     enter_owner(netns_fd)
     _call("enter the network namespace", _libc.setns(netns_fd, _CLONE_NEWNET))
     if os.geteuid() != 0:

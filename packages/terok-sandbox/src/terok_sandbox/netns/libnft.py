@@ -34,10 +34,7 @@ AVAILABLE: Final = _library is not None  # whether this host has the library; el
 
 
 def load_and_list(ruleset: str, listing: str) -> str:
-    """Load `ruleset` in one transaction, then return what the command `listing` prints as JSON.
-
-    For a short-lived process: nothing is freed. Raises `NetnsError` with nft's own words.
-    """
+    """Load `ruleset` in one transaction, then return what the command `listing` prints as JSON; nothing is freed."""
     library = _library
     context = library and library.nft_ctx_new(0)
     if library is None or not context:

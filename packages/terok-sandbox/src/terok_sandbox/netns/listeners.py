@@ -34,10 +34,7 @@ class ListenerSpec:
     kind: Literal["tcp", "udp"] = "tcp"
 
 
-DNS_LISTENERS: Final = (
-    ListenerSpec("dns-udp", LOOPBACK_DNS_PORT, "udp"),
-    ListenerSpec("dns-tcp", LOOPBACK_DNS_PORT),
-)
+DNS_LISTENERS: Final = (ListenerSpec("dns-udp", LOOPBACK_DNS_PORT, "udp"), ListenerSpec("dns-tcp", LOOPBACK_DNS_PORT))
 GATE_LISTENER: Final = ListenerSpec("gate", LOOPBACK_GATE_PORT)
 EGRESS_LISTENER: Final = ListenerSpec("egress", LOOPBACK_EGRESS_PORT)
 VAULT_LISTENERS: Final = (

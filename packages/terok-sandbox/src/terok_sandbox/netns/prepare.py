@@ -35,9 +35,7 @@ TABLE: Final = ("inet", "terok")
 _MAX_LISTENERS: Final = 16
 _MARGIN: Final = 0.5
 _MOST_DESCRIPTORS: Final = 65536
-_SIOCGIFFLAGS: Final = 0x8913
-_SIOCSIFFLAGS: Final = 0x8914
-_IFF_UP: Final = 1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 Verify = Callable[[str], object]
 """Takes what `nft -j list table inet terok` printed; raises a TerokError when that is not the intended protection."""
@@ -120,11 +118,7 @@ def _prepared(status: dict[str, object], descriptors: list[int], names: list[str
     return Prepared(listeners=dict(zip(names, sockets, strict=False)), packet_log=sockets[-1])
 
 
-def _child(
-    channel: socket.socket,
-    draft: Draft,
-    listeners: Sequence[ListenerSpec],
-) -> NoReturn:
+def _child(channel: socket.socket, draft: Draft, listeners: Sequence[ListenerSpec]) -> NoReturn:
     """Do the work and end without running anything the parent has registered for its own exit."""
     try:
         signal.set_wakeup_fd(-1)

@@ -91,8 +91,7 @@ def start_failure(completed: Completed, name: str, image: str = "") -> LaunchErr
     if type(error) is not EngineError:
         return error
     return LaunchError(
-        f"container {name} not started: {_reason(said) or f'podman ended with {completed.returncode}'}",
-        hint=error.hint,
+        f"container {name} not started: {_reason(said) or f'podman ended with {completed.returncode}'}", hint=error.hint
     )
 
 

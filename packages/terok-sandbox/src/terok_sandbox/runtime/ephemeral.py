@@ -108,7 +108,6 @@ def _running_monitor(path: Path, container_id: str, opened: ExitStack) -> tuple[
 
 
 def _watch(monitor: Monitor, pidfd: int, lines: ContainerOutput, deadline: float, opened: ExitStack) -> int | None:
-    """Follow the output to the container's end, and return its exit code once the monitor has ended."""
     process = monitor.open_process()
     if process is not None:
         opened.callback(os.close, process)

@@ -18,11 +18,7 @@ MAX_LINE = 256 * 1024  # bytes of one event; a longer line is not an event
 
 
 class ContainerEvent(NamedTuple):
-    """One thing that happened to a container.
-
-    `time` is seconds since the epoch; `status` the engine's word for it (`create`, `start`, `died`,
-    `remove`, …); `exit_code` is known for `died`.
-    """
+    """One thing that happened to a container: epoch `time`, the engine's word, and for `died` the `exit_code`."""
 
     time: float
     name: str

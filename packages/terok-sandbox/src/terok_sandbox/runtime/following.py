@@ -51,10 +51,9 @@ class Monitored(NamedTuple):
 
 
 class ContainerOutput:
-    """Reads entries `TIME STREAM TAG TEXT` as they are written, and calls `on_line` for every line of the output.
+    """Reads entries `TIME STREAM TAG TEXT` as the monitor writes them, and calls `on_line` for every line.
 
-    A line comes in several entries (tag `P`) until its end (tag `F`). When the file has reached its limit, the
-    monitor puts a new one in its place.
+    A line comes in entries (tag `P`) up to its end (tag `F`); at its limit the file is replaced by a new one.
     """
 
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:

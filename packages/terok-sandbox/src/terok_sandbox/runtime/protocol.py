@@ -160,10 +160,7 @@ class Container(Protocol):
     def follow_to_removal(
         self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
     ) -> EphemeralEnd:
-        """Call `on_line` for every line of an ephemeral container until the engine has removed it.
-
-        `log` and `monitor_pid` are files of its launch. An exception of `on_line` ends the following and passes.
-        """
+        """Call `on_line` for every line, in the launch's `log`, of an ephemeral container until it is removed."""
 
     def logs_process(
         self,

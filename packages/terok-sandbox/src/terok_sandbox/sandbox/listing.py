@@ -18,10 +18,10 @@ class SandboxRow(NamedTuple):
 
     name: str
     state: str
-    supervised: bool
-    image: str
-    scope: str
-    id: str
+    supervised: bool = False
+    image: str = ""
+    scope: str = ""
+    id: str = ""
 
     @property
     def bare(self) -> bool:
@@ -37,7 +37,7 @@ def list_sandboxes(config: SandboxConfig, runtime: ContainerRuntime) -> list[San
     for name in sorted(names):
         row = containers.get(name)
         if row is None:
-            rows.append(SandboxRow(name, ContainerState.MISSING.value, supervised=False, image="", scope="", id=""))
+            rows.append(SandboxRow(name, ContainerState.MISSING.value))
             continue
         supervised = row.state is ContainerState.RUNNING and _supervised(config, name)
         scope = row.labels.get(SCOPE_LABEL, "")

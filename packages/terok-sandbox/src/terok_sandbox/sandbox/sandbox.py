@@ -85,10 +85,7 @@ class Sandbox:
         return self._supervision
 
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
-        """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
-
-        The image need not exist yet. `new_name` also asks Podman for a container of that name, as only a launch does.
-        """
+        """Raise what `run` would before it has any effect; `new_name` also asks Podman for a container of that name."""
         check_spec(spec)  # a wrong value is wrong on any host
         self.supervision.check_setup(self.config)
         self._plan(spec)
@@ -96,10 +93,9 @@ class Sandbox:
 
     @contextmanager
     def claim(self, name: str) -> Iterator[Claim]:
-        """Keep `name` for a launch: until the block ends, every other launch, start or removal of it waits.
+        """Keep `name` from other commands for a launch, and clear away what an old container left, tokens above all.
 
-        What is left of a container that was removed by other means is cleared away first, its tokens above all. Raises
-        SetupRequired, NameTaken, ContainerBusy.
+        Raises SetupRequired, NameTaken, ContainerBusy.
         """
         self.supervision.check_setup(self.config)
         with launch_lock(self.config, check_container_name(name)):
@@ -110,10 +106,9 @@ class Sandbox:
         claim.post_start()
 
     def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
-        """Launch a container and return its ID once its supervision is verified.
+        """Launch a container and return its ID once its supervision is verified; if that fails, nothing is left.
 
-        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError; whatever is raised,
-        nothing of the container is left.
+        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError.
         """
         with self.claim(spec.container_name) as claim:
             return claim.run(spec, hooks)
@@ -157,11 +152,7 @@ class Sandbox:
             hooks.post_stop()
 
     def rm(self, names: str | Iterable[str]) -> list[RemoveResult]:
-        """Remove containers with everything that is theirs: tokens, supervisor, sidecar, logs.
-
-        A container that does not exist counts as removed; one that could not be removed keeps its sidecar, and one that
-        is not sandboxed is left alone.
-        """
+        """Remove containers, those of the sandbox, with all that is theirs; one that stays keeps its sidecar."""
         return [remove_container(self.config, self.runtime, self.supervision, name) for name in _names(names)]
 
     def pre_start_args(self, spec: RunSpec) -> list[str]:

@@ -187,10 +187,7 @@ class Shield:
                 self._ask(verb, **fields)
 
     def _changed(self, verb: str, *, closes: Posture | LiveVerdict | None = None, **fields: Any) -> dict[str, Any]:
-        """Ask the gateway; without an answer close what `closes` says without it, and have another one started.
-
-        Raises `ShieldNotRunning` when the container does not run, `NotInForce` when it does.
-        """
+        """Ask the gateway, or close what `closes` says and have one started; `ShieldNotRunning`, `NotInForce`."""
         try:
             return self._ask(verb, **fields)
         except NoAnswer as error:

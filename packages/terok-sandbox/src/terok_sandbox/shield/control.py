@@ -97,11 +97,7 @@ class Connection:
 
 
 async def carry_out(operations: Mapping[str, Operation], connection: Connection, line: bytes) -> bytes:
-    """Carry out one request and return the reply; raises `NetnsError` and `AuditError` of an operation.
-
-    Without its rule channel or its audit log a gateway cannot go on, and whoever asked must not be told that the
-    request was merely refused.
-    """
+    """Carry out one request and return the reply; raises `NetnsError` and `AuditError`: a gateway cannot go on."""
     seq: Fields = {}
     try:
         kind, fields = decode(line)
@@ -120,10 +116,9 @@ async def carry_out(operations: Mapping[str, Operation], connection: Connection,
 
 
 def listen_control(path: Path) -> socket.socket:
-    """Return the control listener at `path`, whose directory is made 0700; raises `ShieldError`.
+    """Return the control listener at `path`; raises `ShieldError`.
 
-    A gateway listens before it reads its state from disk: whoever finds no listener may write that file, and tries the
-    listener once more afterwards.
+    A gateway listens before it reads its state: whoever finds no listener may write that, and tries once more.
     """
     try:
         ensure_dir(path.parent)

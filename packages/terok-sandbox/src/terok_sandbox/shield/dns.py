@@ -206,7 +206,6 @@ class DnsServer:
     def _serve_datagram(
         self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
     ) -> bytes | None:
-        """Answer a datagram at once where possible, else by `send`; beyond the limit of running queries never."""
         repeatable = self._repeatable.get(wire[2:])
         if repeatable is not None and repeatable[1] > self._clock():
             return wire[:2] + repeatable[0]
@@ -280,10 +279,7 @@ class Intake:
     """Gives every datagram of `udp`, its port, and how to reply later to `answer`, and sends what that returns."""
 
     def __init__(
-        self,
-        udp: socket.socket,
-        answer: Callable[[bytes, int, Callable[[bytes], None]], bytes | None],
-        rate: QueryRate,
+        self, udp: socket.socket, answer: Callable[[bytes, int, Callable[[bytes], None]], bytes | None], rate: QueryRate
     ) -> None:
         self._udp = udp
         self._answer = answer

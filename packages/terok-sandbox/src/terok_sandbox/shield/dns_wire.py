@@ -42,15 +42,9 @@ SERVFAIL: Final = int(dns.rcode.SERVFAIL)
 BADVERS: Final = int(dns.rcode.BADVERS)
 PROHIBITED: Final = int(dns.edns.EDECode.PROHIBITED)
 
-_IN: Final = 1
-_CNAME: Final = 5
-_SOA: Final = 6
-_OPT: Final = 41
-_EDE: Final = 15
+_IN, _CNAME, _SOA, _OPT, _EDE = 1, 5, 6, 41, 15
 _MAX_NAME: Final = 255
-_QR: Final = 0x80
-_TC: Final = 0x02
-_RA: Final = 0x80
+_QR, _TC, _RA = 0x80, 0x02, 0x80
 _ONE_QUESTION: Final = b"\0\1\0\0\0\0"
 _FIXED: Final = struct.Struct("!HHIH")
 _TYPE_CLASS: Final = struct.Struct("!HH")
@@ -149,7 +143,6 @@ def _labels(wire: bytes) -> tuple[list[bytes], int]:
 
 
 def _edns(wire: bytes, at: int) -> tuple[int | None, int]:
-    """Return payload and version of the OPT record at `at`, if there is one; nothing may follow."""
     if wire[10:HEADER] == b"\0\0":
         if at != len(wire):
             raise ValueError("more than a question")

@@ -161,10 +161,7 @@ class LivePolicy:
             )
 
     async def expire_verdicts(self) -> None:
-        """Drop verdicts as they expire, until cancelled. Their connections go on; new ones are judged anew.
-
-        A clock that is set back gives no verdict a longer life: its end is moved back as well.
-        """
+        """Drop verdicts as they expire, sooner if the clock is set back, until cancelled; their connections go on."""
         # The monotonic clock does not jump: a change of the difference is a step of the wall clock.
         ahead = time.time() - time.monotonic()
         while True:
@@ -258,7 +255,6 @@ class LivePolicy:
         self._lasting = self._lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
 
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
-        """Return and forget the addresses of names whose connections the policy does not allow any more."""
         gone = []
         grants: dict[str, tuple[Grant, ...]] = {}
         for opening in self._openings:

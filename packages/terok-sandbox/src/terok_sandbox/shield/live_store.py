@@ -169,11 +169,7 @@ def _lost(path: Path, error: Exception) -> ShieldError:
 
 
 class Openings:
-    """The addresses that names have opened, so that a later denial can close them and end their flows.
-
-    A flow outlives the time for which its address was open, and the gateway too; so does this. Times are to an hour;
-    `clock` is in seconds since the epoch.
-    """
+    """The addresses that names have opened, kept longer than their flows, so that a later denial can end these."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path

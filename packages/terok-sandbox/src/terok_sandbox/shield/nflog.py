@@ -14,8 +14,7 @@ from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, REFUSING
 
 MAX_MESSAGE: Final = 65536
 _NFLOG_PACKET: Final = (4 << 8) | 0
-_PAYLOAD: Final = 9
-_PREFIX: Final = 10
+_PAYLOAD, _PREFIX = 9, 10
 _KIND: Final = 0x3FFF  # bits of an attribute that tell its kind
 _PROTOCOLS: Final = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 _WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})

@@ -26,17 +26,23 @@ def encode(kind: str, **fields: Any) -> bytes:
 
 def decode(line: bytes, *, limit: int = MAX_LINE) -> tuple[str, Fields]:
     """Return type and fields of one line; raises `BadMessage` for anything else."""
-    if len(line) > limit:
-        raise BadMessage(f"the line is longer than {limit} bytes")
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage("the line is not JSON") from error
-    if not isinstance(document, dict):
-        raise BadMessage("the line is not a JSON object")
+    document = read_object(line, limit)
     version, kind = document.pop("v", None), document.pop("type", None)
     if type(version) is not int or version != VERSION:
         raise BadMessage(f"unsupported protocol version: use {VERSION}")
     if not isinstance(kind, str) or not kind.isascii() or len(kind) > 32:
         raise BadMessage("the line has no type")
     return kind, document
+
+
+def read_object(data: bytes, limit: int) -> Fields:
+    """Return the JSON object in at most `limit` bytes; raises `BadMessage` for anything else."""
+    if len(data) > limit:
+        raise BadMessage(f"the line is longer than {limit} bytes")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage("the line is not JSON") from error
+    if not isinstance(document, dict):
+        raise BadMessage("the line is not a JSON object")
+    return document

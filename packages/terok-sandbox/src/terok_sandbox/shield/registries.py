@@ -50,10 +50,7 @@ class Registry:
 
 
 def run_tool(argv: Sequence[str], *, check: bool = True) -> str:
-    """Return the output of a tool; nothing when it is missing or, with `check`, fails.
-
-    It runs outside the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
-    """
+    """Return a tool's output, nothing if it is missing or (`check`) fails; not run in the current directory."""
     try:
         return run(list(argv), timeout=TIMEOUT, cwd="/", check=check).text
     except TerokError:
@@ -165,10 +162,7 @@ def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
 def private_overrides(
     symbol: str, also: Iterable[str] = (), *, lookup: Callable[[str], Iterable[Any]] | None = None
 ) -> tuple[str, ...]:
-    """Return override lines for those of a symbol's hosts that the site configured on private addresses.
-
-    `also` are targets to which the site's own registry was seen to send clients.
-    """
+    """Return override lines for a symbol's hosts, or targets `also`, that the site configured on private addresses."""
     registry = read(symbol)
     if not registry.configured:
         return ()

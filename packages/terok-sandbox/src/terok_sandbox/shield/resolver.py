@@ -70,10 +70,7 @@ class JudgedAnswer:
 
 
 class Resolver:
-    """Judges queries and answers by the wall in force, and rations names below wildcard zones.
-
-    In an airlock nothing but the container's own names is answered: the egress proxy resolves.
-    """
+    """Judges queries and answers by the wall in force, and rations names below wildcard zones."""
 
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
@@ -109,10 +106,7 @@ class Resolver:
         return Forward(question, name, rdtype)
 
     def judge_answer(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> JudgedAnswer:
-        """Judge an upstream's answer: strip closed addresses, and open the rest.
-
-        The name is judged once more: a denial may have come while the upstream took its time.
-        """
+        """Strip closed addresses from an upstream's answer, and open the rest, unless the name was denied meanwhile."""
         now = now or datetime.now(UTC)
         if self.wall.open:
             passed = self._passed(forward.name, answer.addresses)
@@ -168,12 +162,7 @@ class Resolver:
 
 
 def _refuse(
-    question: Question,
-    decision: Decision,
-    *,
-    rcode: int = dns_wire.NXDOMAIN,
-    askable: str | None = None,
-    tcp: bool,
+    question: Question, decision: Decision, *, rcode: int = dns_wire.NXDOMAIN, askable: str | None = None, tcp: bool
 ) -> Reply:
     explain = (dns_wire.PROHIBITED, decision.reason)
     wire = dns_wire.write_reply(question, rcode, ttl=REFUSED_TTL, explain=explain, tcp=tcp)

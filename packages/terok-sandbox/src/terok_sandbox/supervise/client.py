@@ -124,10 +124,7 @@ def stop_forkserver(cfg: SandboxConfig) -> bool:
 
 
 def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
-    """Supervise the running container `name`, whose first process is `pid`, again; returns milliseconds taken.
-
-    For a container whose supervisor and fork server are both gone. Raises `SupervisorError`.
-    """
+    """Supervise the container `name`, whose supervisor and fork server are gone, again; returns milliseconds taken."""
     from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import open_first_process
 
@@ -153,10 +150,7 @@ def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
 
 
 def _configuration(name: str) -> tuple[str, str, int]:
-    """Return ID, bundle and runtime configuration, as a file in memory, of a container; raises EngineError.
-
-    Only the users of Podman's own namespace may read it where it lies.
-    """
+    """Return ID, bundle and configuration, in memory: only Podman's own users may read it where it lies."""
     from terok_sandbox.runtime.engine import ask
 
     inspected = ask(["container", "inspect", "--format", "{{.Id}} {{.OCIConfigPath}}", name], container=name)
@@ -178,7 +172,8 @@ def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def forkserver_argv(cfg: SandboxConfig) -> list[str]:
     """Return the command of a fork server."""
-    return [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver", "--runtime-dir", str(cfg.runtime_dir)]
+    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
+    return [*argv, "--runtime-dir", str(cfg.runtime_dir), "--state-dir", str(cfg.state_dir)]
 
 
 def _start(cfg: SandboxConfig) -> None:

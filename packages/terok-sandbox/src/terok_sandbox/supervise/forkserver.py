@@ -236,6 +236,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the fork server."""
     parser = argparse.ArgumentParser(prog="terok-sandbox-forkserver", description=__doc__)
     parser.add_argument("--runtime-dir", type=Path, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
     arguments = parser.parse_args(argv)
     try:
         return serve(arguments.runtime_dir)

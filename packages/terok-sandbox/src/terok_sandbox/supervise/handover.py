@@ -115,11 +115,12 @@ def receive_first_process(frame: Frame) -> FirstProcess:
         raise SupervisorError("handover: two descriptors are needed, the network namespace and the process")
     netns_fd, pidfd = frame.descriptors
     try:
-        if _pid_of(pidfd) != pid:
+        lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+        if next(int(line[4:]) for line in lines if line.startswith("Pid:")) != pid:
             raise SupervisorError(f"handover: the descriptor is not that of process {pid}")
         target = FirstProcess(container_id, pid, start_time(pid), netns_fd, pidfd)
         theirs = os.stat(f"/proc/{pid}/ns/net")  # noqa: PTH116 - follows the namespace link
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StopIteration) as error:  # without a process behind it a descriptor has no such line
         raise SupervisorError(f"handover: process {pid} cannot be examined: {error}") from error
     if (theirs.st_dev, theirs.st_ino) != target.netns_id:
         raise SupervisorError(f"handover: the network namespace is not that of process {pid}")
@@ -181,10 +182,3 @@ def _check_foreign(target: FirstProcess) -> None:
         raise SupervisorError(
             f"process {target.pid} is in this host's network namespace", hint="start it without `--network host`"
         )
-
-
-def _pid_of(pidfd: int) -> int:
-    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
-        if line.startswith("Pid:"):
-            return int(line[4:])
-    raise ValueError("not a process descriptor")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +76,11 @@ def known_traces(config: SandboxConfig) -> dict[str, float]:
     for directory in (config.state_dir / "containers", config.runtime_dir / "run"):
         for path in directory.glob("*"):
             add(path.name, path.lstat().st_mtime)
-    for row in _tokens(config):
+    rows: list[TokenRow] = []
+    if config.db_path.exists():
+        with suppress(TerokError), open_vault(config) as vault:  # a locked one cannot tell; what is in it stays
+            rows = vault.list_tokens()
+    for row in rows:
         add(row.container, datetime.fromisoformat(row.created_at).timestamp())
     return traces
 
@@ -139,17 +144,6 @@ def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swep
             swept.removed.append(name)
     except ContainerBusy:
         swept.busy.append(name)
-
-
-def _tokens(config: SandboxConfig) -> list[TokenRow]:
-    """Return the tokens; a locked vault cannot tell, and what is in it stays until it can."""
-    if not config.db_path.exists():
-        return []
-    try:
-        with open_vault(config) as vault:
-            return vault.list_tokens()
-    except TerokError:
-        return []
 
 
 if __name__ == "__main__":

@@ -318,12 +318,8 @@ class Supervisor:
         runtime_dir = self._sidecar.runtime_dir
         control = runtime_dir / CONTROL_SOCKET
         if self._control_id is not None and unix_sockets.identity(control) == self._control_id:
-            for path in (
-                runtime_dir / RECORD_FILE,
-                runtime_dir / GUEST_DIR / VAULT_SOCKET,
-                runtime_dir / GUEST_DIR / SSH_SOCKET,
-                control,
-            ):
+            guest = runtime_dir / GUEST_DIR
+            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, control):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)

@@ -52,24 +52,21 @@ WantedBy=sockets.target
 def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
     passed = [
-        f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"
+        f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}\n"
         for name in _PASSED_ON
         if name in environment
     ]
-    lines = [
-        "[Unit]",
-        "Description=Sandbox supervision",
-        f"Requires={SOCKET_UNIT}",
-        "",
-        "[Service]",
-        f"ExecStart={' '.join(map(_quoted, forkserver_argv(config)))}",
-        *passed,
-        "KillMode=process",
-        "Restart=on-failure",
-        "LimitCORE=0",
-        "",
-    ]
-    return "\n".join(lines)
+    return f"""\
+[Unit]
+Description=Sandbox supervision
+Requires={SOCKET_UNIT}
+
+[Service]
+ExecStart={" ".join(map(_quoted, forkserver_argv(config)))}
+{"".join(passed)}KillMode=process
+Restart=on-failure
+LimitCORE=0
+"""
 
 
 def install_units(config: SandboxConfig) -> str:
@@ -114,10 +111,7 @@ def running() -> bool:
 
 
 def activated(environment: Mapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that systemd has passed to this process, `None` when it has not.
-
-    Raises SetupError for a socket of another kind: requests could not be told apart on it.
-    """
+    """Return the socket that systemd has passed to this process, if so; SetupError for one of another kind."""
     if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS") != "1":
         return None
     listener = socket.socket(fileno=FIRST_PASSED)

@@ -29,15 +29,8 @@ from terok_sandbox.values.servers import parse_server
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/nix/store")
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 INDIRECT: Final = (
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
-    "/etc/localtime",
-    "/etc/ssl",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/certs",
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki",
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/pki"),
+    *("/etc/ssl", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt"),
 )
 """Files of the host that are symlinks on some systems, to places where no other rule leads."""
 DNS_PORT: Final = 53
@@ -116,7 +109,6 @@ def _certificates() -> list[Path]:
 
 
 def _git() -> list[Path]:
-    """Return the installation of git when it is none of the system's."""
     git = shutil.which("git")
     prefix = None if git is None else Path(os.path.realpath(git)).parent.parent
     return [] if prefix is None or prefix == Path("/") else [prefix]
@@ -127,14 +119,7 @@ _EXIT_NO_MEMORY = 71
 
 
 def become_worker(
-    name: str,
-    entry: WorkerEntry,
-    context: WorkerContext,
-    *,
-    parent: int,
-    error_fd: int,
-    report_fd: int,
-    memory: int,
+    name: str, entry: WorkerEntry, context: WorkerContext, *, parent: int, error_fd: int, report_fd: int, memory: int
 ) -> NoReturn:
     """Turn this freshly forked process into the worker `name`; never returns to the supervisor's code.
 

@@ -208,7 +208,6 @@ def check_contents(
 
 
 def _trees(tips: list[str], pushed: PushedChanges, findings: Findings) -> list[tuple[str, str]]:
-    """Return the directories of each tip in which a new name may collide with another."""
     trees: list[tuple[str, str]] = []
     room, crowded = _MAX_TREE_NAMES, pushed.crowded
     for tip in tips:

@@ -235,11 +235,7 @@ class Objects:
         return start_git(*words, git_dir=self.mirror, objects=self._seen_as, config=_CONFIG)
 
     def _git(
-        self,
-        words: tuple[str, ...],
-        names: Iterable[str],
-        sink: Callable[[bytes], None],
-        timeout: float = _TIMEOUT,
+        self, words: tuple[str, ...], names: Iterable[str], sink: Callable[[bytes], None], timeout: float = _TIMEOUT
     ) -> None:
         git = self._started.pop(words, None) or self._start(words)
         data = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")

@@ -69,7 +69,7 @@ def check_length(path: str) -> Iterator[Finding]:
 
 def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
     """Yield what is wrong with a path that is added or changed; a `link` counts as the directory it may lead to."""
-    if not _plain(path):
+    if path.startswith("-") or not ((path.isascii() and path.isprintable()) or safe_text(path) == path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
     lower = folded(path)
     if not (lower.isascii() and "git" not in lower and "~" not in lower) and any(map(_is_git_like, path.split("/"))):
@@ -141,11 +141,6 @@ def git_name(path: str) -> str:
     name = name.split(":")[0].rstrip(" .")  # NTFS drops these, and what follows a colon names a stream
     short = _NTFS_SHORT.match(name)
     return _OF_SHORT.get(short[1], ".git") if short else name
-
-
-def _plain(path: str) -> bool:
-    shown = (path.isascii() and path.isprintable()) or safe_text(path) == path
-    return shown and not path.startswith("-")
 
 
 def _is_git_like(part: str) -> bool:

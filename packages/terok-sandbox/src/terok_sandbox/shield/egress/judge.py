@@ -154,8 +154,7 @@ class HostLimits:
 class HostUsage:
     """Counts how much one container uses each host; `now` is a monotonic clock in seconds.
 
-    Rates of the hosts asked for longest ago are forgotten. Bytes never are: asking for other hosts must not refill a
-    budget, so a container that has used very many hosts reaches no further one.
+    Bytes are never forgotten, or other hosts would refill a budget: whoever used very many reaches no further one.
     """
 
     def __init__(self, limits: HostLimits | None = None, *, hosts: int = _BUDGETS) -> None:

@@ -31,10 +31,7 @@ RESOLVER_PORTS: Final = (53, 853, 5353, 5355)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision with the tier that made it, the rule line where there is one, and a reason fit for a person.
-
-    `zone` is the wildcard zone that an allowed name belongs to: names below it are rationed.
-    """
+    """A decision: its tier, its rule line, a reason fit for a person; names below the wildcard `zone` are rationed."""
 
     verdict: Literal["allow", "deny"]
     reason: str
@@ -207,7 +204,6 @@ class Policy:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
     def _matching_address(self, address: Address) -> list[PolicyRule]:
-        """Return the rules for `address` and for the IPv4 address inside, strongest tier first."""
         # A rule for an IPv4 address must hold for its NAT64 form, by which IPv6-only hosts reach it.
         forms = dict.fromkeys((address, judged_as(address)))
         return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]

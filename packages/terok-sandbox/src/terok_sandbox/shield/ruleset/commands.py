@@ -120,7 +120,6 @@ def _set_and_key(family: str, address: Address, service: Service) -> tuple[str, 
 
 
 def _removal(name: str, keys: Iterable[str]) -> list[str]:
-    """Return what removes elements that may be missing: nft refuses to delete what a set does not hold."""
     joined = ", ".join(keys)
     return [f"{verb} element {layout.TABLE} {name} {{ {joined} }}" for verb in ("add", "delete")]
 

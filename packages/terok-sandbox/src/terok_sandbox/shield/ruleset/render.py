@@ -33,11 +33,7 @@ Elements = dict[str, list[str]]
 
 
 def render(
-    policy: Policy,
-    *,
-    host_addresses: Sequence[str],
-    now: datetime | None = None,
-    posture: Posture = "up",
+    policy: Policy, *, host_addresses: Sequence[str], now: datetime | None = None, posture: Posture = "up"
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 

@@ -19,10 +19,7 @@ _HARMLESS: Final = frozenset({"limit", "log", "counter"})
 
 
 def verify(
-    listing: Mapping[str, Any] | str | bytes,
-    *,
-    host_addresses: Sequence[str] | None = None,
-    posture: Posture = "up",
+    listing: Mapping[str, Any] | str | bytes, *, host_addresses: Sequence[str] | None = None, posture: Posture = "up"
 ) -> None:
     """Check the output of `nft -j list table inet terok` (text or parsed).
 
@@ -132,7 +129,6 @@ def _left(left: object) -> str:
 
 
 def _plain(elements: Any) -> set[Network]:
-    """Reduce to a canonical cover: two listings of the same addresses compare equal."""
     networks: list[Any] = [ip_network(text) for text in elements]
     return set(collapse_addresses(networks)) if networks else set()
 
