@@ -26,7 +26,6 @@ from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 SCHEMA: Final = 1
 QUARANTINE_IDLE: Final = 1800.0  # seconds after which nobody can still be at work in a quarantine, or hold a lock
-
 MANY_LOOSE: Final = 6400
 MANY_PACKS: Final = 50
 _TIDY_SECONDS: Final = 1800.0

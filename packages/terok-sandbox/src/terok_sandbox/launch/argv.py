@@ -46,7 +46,6 @@ DROPPED_CAPABILITIES: Final = (
 
 DEFAULT_PIDS: Final = 4096
 LOG_LIMIT: Final = "64mb"  # size at which the container's own log starts over
-
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
 """Podman 4 passes on an image's annotations, with which crun would append a hook's output to any file of the host."""
 _RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
@@ -90,7 +89,7 @@ def plan_launch(
     check_spec(spec)
     for path in (getattr(paths, field.name) for field in fields(paths)):
         check_host_path(str(path))
-    hostname = spec.hostname or default_hostname(spec.container_name)
+    hostname = spec.hostname or spec.container_name.translate(str.maketrans("_.", "--")).strip("-")
     mounts = [volume for volume in spec.volumes if volume.live or not spec.sealed]
     limits, warnings = _limits(spec, facts)
     own = _own_mounts(spec, paths, airlock=enforcement == "airlock")
@@ -155,11 +154,6 @@ def plan_launch(
         network=None if enforcement == "airlock" or spec.runtime == "krun" else facts.network,
         warnings=tuple(warnings),
     )
-
-
-def default_hostname(container_name: str) -> str:
-    """Return a host name made of a container name."""
-    return container_name.translate(str.maketrans("_.", "--")).strip("-")
 
 
 def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str) -> list[str]:

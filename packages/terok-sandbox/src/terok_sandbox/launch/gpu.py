@@ -17,7 +17,6 @@ GPU_VENDORS: Final = ("nvidia", "amd", "intel")
 MAX_GPUS: Final = 64
 CDI_DIRECTORIES: Final = (Path("/etc/cdi"), Path("/var/run/cdi"))  # where Podman looks for descriptions
 MAX_SIZE: Final = 1024 * 1024  # bytes of one description
-
 _SELECTOR: Final = re.compile(r"(?P<vendor>[a-z]{1,16})(?::(?P<device>[A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\Z")
 _KIND: Final = re.compile(r"[a-z0-9.-]{1,63}/[a-z0-9_-]{1,63}\Z")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")

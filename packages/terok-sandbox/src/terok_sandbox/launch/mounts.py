@@ -27,7 +27,6 @@ KERNEL: Final = ("/proc", "/sys", "/dev")  # file systems that show or steer the
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
 MAX_ENTRIES: Final = 1_000_000  # how many files are looked at below one source; that takes a second or two
-
 _KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))

@@ -151,16 +151,12 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
     )
 
 
-def dossier_text(spec: RunSpec) -> str:
-    """Return the dossier of a container: the launch's entries, then those of the annotated file."""
-    path = spec.annotations.get(DOSSIER_ANNOTATION)
-    return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
-
-
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
     """Write everything that `plan` needs, with `mounts` as they were judged; LaunchError when that fails."""
     sidecar = make_sidecar(config, spec, mounts, network=plan.network, planned=plan.planned)
-    write_files(config, sidecar, plan, dossier_text(spec))
+    path = spec.annotations.get(DOSSIER_ANNOTATION)
+    dossier = (read_dossier(Path(path)) if path else {}) | dict(spec.wiring.dossier)
+    write_files(config, sidecar, plan, json.dumps(dossier) + "\n")
 
 
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:

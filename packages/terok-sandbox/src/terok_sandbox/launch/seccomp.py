@@ -28,7 +28,6 @@ EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 NAMESPACE_FLAGS: Final = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
 _CLONE_NEWTIME: Final = 0x80  # only for `unshare`: of `clone` the bit belongs to a signal number
-
 MOUNT_CALLS: Final = (
     *("mount", "umount", "umount2", "move_mount", "mount_setattr", "open_tree", "open_tree_attr", "pivot_root"),
     *("fsopen", "fsconfig", "fsmount", "fspick", "statmount", "listmount"),

@@ -21,7 +21,6 @@ from terok_sandbox.vault_addr import (
 )
 
 BACKLOG: Final = 512  # connections made while a worker is being restarted wait here
-
 _TAKEN_RETRY: Final = 0.02
 
 

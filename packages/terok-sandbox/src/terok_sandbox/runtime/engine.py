@@ -25,7 +25,6 @@ START_TIMEOUT: Final = 60.0
 REMOVE_TIMEOUT: Final = 120.0
 LONGEST: Final = 24 * 86400.0  # seconds that stand for "as long as it takes": about what one poll can wait
 STOP_SLACK: Final = 15.0  # seconds beyond the container's own grace until a stop counts as hung
-
 LOST_NAMESPACE: Final = "podman system migrate"
 """Podman's own remedy after the processes that hold its user namespace were killed."""
 _NO_CONTAINER: Final = re.compile(

@@ -44,13 +44,6 @@ class Monitor(NamedTuple):
             return None
         return cls(pid, Path(options["--exit-dir"], container_id), Path(options["-p"]), Path(options["-b"]))
 
-    def open_process(self) -> int | None:
-        """Return a pidfd of the container's first process; None if it has ended."""
-        try:
-            return open_child(int(self.pid_file.read_text()), self.pid)
-        except (OSError, ValueError):
-            return None
-
     def exit_code(self) -> int | None:
         """Return the container's exit code while the file with it exists."""
         try:
@@ -108,7 +101,9 @@ def _running_monitor(path: Path, container_id: str, opened: ExitStack) -> tuple[
 
 
 def _watch(monitor: Monitor, pidfd: int, lines: ContainerOutput, deadline: float, opened: ExitStack) -> int | None:
-    process = monitor.open_process()
+    process = None
+    with suppress(OSError, ValueError):
+        process = open_child(int(monitor.pid_file.read_text()), monitor.pid)
     if process is not None:
         opened.callback(os.close, process)
         if not follow(lines, process, deadline=deadline):

@@ -61,28 +61,18 @@ class LivePolicy:
         self._path = path
         self._channel = channel
         self._state = load_live(path)
-        self._policy = launch
+        self.policy = launch  # the one in force
         self._openings = Openings(path.with_name(OPENINGS_FILE))
-        self._lasting = launch
+        self.lasting = launch  # for established connections: expired allows still count
         if any(rule.allow and rule.expires for rule in launch.rules):
             rules = (replace(rule, expires=None) if rule.allow else rule for rule in launch.rules)
-            self._lasting = Policy(tuple(rules))
+            self.lasting = Policy(tuple(rules))
         self._lapsed: dict[str, LiveVerdict] = {}
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._settling: set[asyncio.Task[None]] = set()
         self._unkept: ShieldError | None = None
         self._rebuild()
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force."""
-        return self._policy
-
-    @property
-    def lasting(self) -> Policy:
-        """The policy for established connections: expired allows still count."""
-        return self._lasting
 
     @property
     def posture(self) -> Posture:
@@ -156,9 +146,8 @@ class LivePolicy:
         if not self._path.exists():
             self._save()
         async with self._turn:
-            await self._run(
-                f"{verdict_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}"
-            )
+            live = verdict_command(self.policy.rules, datetime.now(UTC))
+            await self._run(f"{live}; {posture_command(self.posture)}")
 
     async def expire_verdicts(self) -> None:
         """Drop verdicts as they expire, sooner if the clock is set back, until cancelled; their connections go on."""
@@ -200,7 +189,7 @@ class LivePolicy:
             del self._lapsed[next(iter(self._lapsed))]
         self._state = state
         self._rebuild()
-        commands = [verdict_command(self._policy.rules, now)]
+        commands = [verdict_command(self.policy.rules, now)]
         if state.posture != old.posture:
             commands.append(posture_command(state.posture))
         if forget:
@@ -250,9 +239,9 @@ class LivePolicy:
     def _rebuild(self) -> None:
         now = datetime.now(UTC)
         live = [verdict for verdict in self._state.verdicts if verdict.live(now)]
-        self._policy = self._policy.with_live([verdict.rule() for verdict in live])
+        self.policy = self.policy.with_live([verdict.rule() for verdict in live])
         lasting = [replace(verdict, expires=None) if verdict.verdict == "allow" else verdict for verdict in live]
-        self._lasting = self._lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
+        self.lasting = self.lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
 
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
         gone = []
@@ -260,9 +249,9 @@ class LivePolicy:
         for opening in self._openings:
             name, address, service = opening
             if name not in grants:
-                grants[name] = self._lasting.grants(name)
+                grants[name] = self.lasting.grants(name)
             own = (grant for grant in grants[name] if grant.service == service)
-            if not any(self._lasting.judge_answer(grant, address).allowed for grant in own):
+            if not any(self.lasting.judge_answer(grant, address).allowed for grant in own):
                 gone.append((address, service))
                 self._openings.remove(opening)
         return gone
@@ -270,7 +259,7 @@ class LivePolicy:
     def _check_allow(self, verdict: LiveVerdict) -> None:
         rule = verdict.rule()
         remaining = [other.rule() for other in self.verdicts if other.target != verdict.target]
-        after = self._policy.with_live([*remaining, rule])
+        after = self.policy.with_live([*remaining, rule])
         service = rule.services[0]
         if rule.name is not None:
             name = f"x.{rule.name}" if rule.wildcard else rule.name

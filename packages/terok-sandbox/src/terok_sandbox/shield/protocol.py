@@ -12,7 +12,6 @@ from terok_sandbox.shield.errors import BadMessage
 
 VERSION: Final = 1
 MAX_LINE: Final = 64 * 1024  # bytes of a request or an event; a reply may be longer
-
 SOCKET: Final = "clearance/gateway.sock"
 """Below a container's runtime directory, in the one place that its gateway may write to."""
 

@@ -47,7 +47,6 @@ from terok_sandbox.supervise.workers import Assignment, Workers
 from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
 CRASHED: Final = 70  # exit status after an error of our own making
-
 _TAKE_OVER_GRACE: Final = 1.0
 _DRAFT_LIFE: Final = 5.0  # seconds after which rules are rendered anew: the host's addresses may be others
 

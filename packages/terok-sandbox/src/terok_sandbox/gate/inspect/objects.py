@@ -24,7 +24,6 @@ from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
 SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"
 MAX_FIELD: Final = 128 * 1024  # bytes of a path, or of what precedes it, which includes the ids of a commit's parents
-
 _NOTHING: Final = "000000"
 _COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
 _STRANGE: Final = "git described the changes in a form that is not understood"

@@ -69,7 +69,6 @@ _ALL: Final = (
 )
 
 ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})  # rules that find what is not inspected
-
 RULES: Final[Mapping[str, InspectionRule]] = {rule.name: rule for rule in _ALL}
 
 SCHEMA: Final = 1

@@ -18,9 +18,7 @@ from typing import Final
 from terok_sandbox.gate.inspect.policy import Finding
 
 MAX_FINDINGS: Final = 20  # findings reported per file
-
 SHORTEST: Final = 20  # characters of the shortest credential that is recognized
-
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 512
 

@@ -20,7 +20,6 @@ LOG_PREFIX: Final = "terok "
 
 MAX_LEARNED: Final = 16384
 MAX_CUT: Final = 4 * MAX_LEARNED  # more than names may open at once: a denial must not fail because of those before it
-
 STAGES: Final = ("override", "security_deny", "provider_deny", "provider_allow", "project_deny", "project_allow")
 """Rules over addresses in the policy; a stage without elements has no sets and no rules."""
 LIVE_STAGES: Final = ("live_deny", "live_allow")
@@ -31,7 +30,6 @@ REFUSING: Final = (
     *("live_deny", "quarantine", "default"),
 )
 PASSING: Final = ("down", "disengaged")  # postures that let through what no rule allows; it is logged under their names
-
 UNJUDGED: Final = 0x74  # connection mark of what only a posture has let through: it is judged again packet by packet
 
 
