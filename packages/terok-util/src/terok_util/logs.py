@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import logging.handlers
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from terok_util.errors import FileError, UsageError
 from terok_util.redaction import redact, register_secret
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    import io
 
 __all__ = ["RedactionFilter", "configure_logging", "register_secret"]
 

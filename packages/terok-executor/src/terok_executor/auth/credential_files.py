@@ -13,15 +13,13 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import register_secret, yaml
 
 from terok_executor.credentials import SECRET_FIELDS
 from terok_executor.errors import CredentialShapeError
-
-if TYPE_CHECKING:
-    from terok_executor.roster.types import CredentialFile
+from terok_executor.roster.types import CredentialFile
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_VALUE = 16 * 1024

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from terok_util import lean_dataclass
 
-from terok_executor.integrations.sandbox import expiry, open_vault
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
-    from terok_executor.roster.provider import Provider
+from terok_executor.integrations.sandbox import SandboxConfig, expiry, open_vault
+from terok_executor.roster.provider import Provider
 
 CredentialState = Literal["valid", "refreshes", "expired", "unroutable", "missing"]
 

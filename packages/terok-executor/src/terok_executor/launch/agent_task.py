@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from terok_util import ensure_dir, remove_tree
 
@@ -14,9 +15,15 @@ from terok_executor.credentials import issue_phantom, require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
+from terok_executor.image.podman import OnLine
 from terok_executor.integrations.sandbox import (
     Budget,
     GateWiring,
+    LifecycleHooks,
+    RepoSource,
+    RunSpec,
+    Sandbox,
+    SandboxConfig,
     SandboxError,
     SSHManager,
     VolumeSpec,
@@ -28,9 +35,10 @@ from terok_executor.integrations.sandbox import (
 )
 from terok_executor.launch.check import check_request
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env, host_timezone
-from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.task_files import apply_patches, write_config_files
+from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun
+from terok_executor.launch.task_files import RunRecord, apply_patches, write_config_files
 from terok_executor.launch.task_start import (
+    Mirrored,
     claimed_task,
     make_record,
     mirror,
@@ -39,19 +47,9 @@ from terok_executor.launch.task_start import (
 )
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.egress import deny_lines, upstream_lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, RepoSource, RunSpec, Sandbox, SandboxConfig
-    from terok_executor.launch.request import AgentRequest, AgentRun
-    from terok_executor.launch.task_files import RunRecord
-    from terok_executor.launch.task_start import Mirrored
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Installed
-
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.types import Installed
 
 _LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
-from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
+from terok_executor.integrations.sandbox import (
+    PLAIN_HINT,
+    GateError,
+    RepoSource,
+    is_branch,
+    is_plain,
+    resolve_repo,
+    scope_for,
+)
 from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
@@ -18,16 +26,9 @@ from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, Lau
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
-from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model
-from terok_executor.roster.types import Agent, WebSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from terok_executor.integrations.sandbox import RepoSource
-    from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.run_config import AgentRunConfig
-    from terok_executor.roster.types import Agent, Tool
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.run_config import INIT, AgentRunConfig, CLIOverrides, checked_model
+from terok_executor.roster.types import Agent, Tool, WebSpec
 
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600

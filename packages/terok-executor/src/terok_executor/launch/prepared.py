@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from terok_util import ensure_dir
 
@@ -14,7 +14,9 @@ from terok_executor.errors import PrerequisiteError, RequestError
 from terok_executor.integrations.sandbox import (
     GuestKeys,
     KrunRuntime,
+    PerContainerResources,
     RunSpec,
+    Sandbox,
     SandboxConfig,
     SshTransport,
     VolumeSpec,
@@ -24,12 +26,6 @@ from terok_executor.integrations.sandbox import (
 )
 from terok_executor.launch.request import parse_cpus, translated
 from terok_executor.paths import checked_container_name, task_dir
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from terok_executor.integrations.sandbox import PerContainerResources, Sandbox
-
 
 SWITCH = "TEROK_EXPERIMENTAL"
 KVM = Path("/dev/kvm")

@@ -10,22 +10,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import RunSpec
-from terok_executor.launch.instructions import Instructions
+from terok_executor.integrations.sandbox import RepoSource, RunSpec, SecurityClass
+from terok_executor.launch.identity import Authorship
+from terok_executor.launch.instructions import Instructions, SubAgent
 from terok_executor.paths import task_dir
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import DEFAULT_TIMEOUT
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import RepoSource, SecurityClass
-    from terok_executor.launch.identity import Authorship
-    from terok_executor.launch.instructions import SubAgent
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.types import Agent, Installed, Tool
+from terok_executor.roster.types import Agent, Installed, Tool
 
 WORKSPACE = "/workspace"
 SHARED_MOUNT = "/shared"

@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.credentials import require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, open_vault
+from terok_executor.image.podman import OnLine
+from terok_executor.integrations.sandbox import (
+    GateWiring,
+    LifecycleHooks,
+    PolicyTiers,
+    Sandbox,
+    SandboxConfig,
+    Wiring,
+    open_vault,
+)
 from terok_executor.launch.check import check_task
 from terok_executor.launch.env import host_timezone, task_volumes, tool_parts
-from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.task_files import write_config_files
-from terok_executor.launch.task_start import claimed_task, make_record, mirror, name_refusals
+from terok_executor.launch.request import WORKSPACE, Task, ToolRequest
+from terok_executor.launch.task_files import RunRecord, write_config_files
+from terok_executor.launch.task_start import Mirrored, claimed_task, make_record, mirror, name_refusals
 from terok_executor.paths import task_dir
 from terok_executor.roster.egress import allow_lines
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import INIT, time_limit
-
-if TYPE_CHECKING:
-    from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
-    from terok_executor.launch.request import Task, ToolRequest
-    from terok_executor.launch.task_files import RunRecord
-    from terok_executor.launch.task_start import Mirrored
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.roster import AgentRoster
 
 
 def start_tool(

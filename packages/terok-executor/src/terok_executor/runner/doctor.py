@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import FileError
 
 from terok_executor.auth.leaks import scan_trees, vault_secrets
-from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
+from terok_executor.integrations.sandbox import (
+    LOOPBACK_VAULT_PORT,
+    CheckVerdict,
+    DoctorCheck,
+    SandboxConfig,
+    open_vault,
+)
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
-    from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.roster import AgentRoster
 
 
 def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -> tuple[DoctorCheck, ...]:

@@ -8,18 +8,15 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import write_sensitive_file
 from terok_util.process import PIPE, kill_tree, spawn
 from terok_util.streams import send_at_once
 
 from terok_executor.errors import ExecutorError, RequestError
+from terok_executor.integrations.sandbox import ByteProcess
 from terok_executor.paths import task_dir
 from terok_executor.web.guard import Guard
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import ByteProcess
 
 PAGE_FILE = "web.json"
 HOST = "127.0.0.1"

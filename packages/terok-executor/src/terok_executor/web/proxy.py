@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, UnixConnector, WSMsgType, web
 from multidict import CIMultiDict
@@ -15,10 +17,6 @@ from terok_util.door import Door, Protocols
 
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_token, without_tokens
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator
 
 MAX_CONNECTIONS: Final = 128
 _CLIENT = web.AppKey("client", ClientSession)

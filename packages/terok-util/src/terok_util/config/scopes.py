@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util.errors import ConfigError
 from terok_util.files.reading import read_file
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SECTIONS = frozenset(

@@ -8,9 +8,11 @@ be kept, or whose file was damaged, is made again.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from terok_util.errors import TerokError
 from terok_util.files.reading import read_private
@@ -21,10 +23,6 @@ try:
     from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
 MAX_BYTES = 4 * 1024 * 1024
 _KIND = "="

@@ -7,13 +7,10 @@ import errno
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util.errors import FileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO
 
 from terok_util import redaction
 from terok_util.process.errors import ProcessFailed, ProcessTimeout
@@ -12,13 +14,7 @@ from terok_util.process.kill import kill_tree
 from terok_util.process.lines import LineSplitter
 from terok_util.process.pipes import LINGER, ChildPipes
 from terok_util.process.result import Completed
-from terok_util.process.start import DEVNULL, PIPE, STDOUT, spawn
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from terok_util.process.start import Process
+from terok_util.process.start import DEVNULL, PIPE, STDOUT, Process, spawn
 
 MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes of output, both streams together, that are kept by default."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import Self
 
 from terok_util.process.errors import OutputTooLarge, ProcessError, command_line
 from terok_util.process.kill import kill_tree
 from terok_util.process.result import Completed
 from terok_util.redaction import redact_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Self
 
 _CHUNK = 65536
 LINGER = 0.5

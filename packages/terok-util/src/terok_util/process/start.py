@@ -7,13 +7,11 @@ import os
 import resource
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, NoReturn, TypedDict, Unpack
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 Process = subprocess.Popen[bytes]
 """A child that `spawn` has started."""

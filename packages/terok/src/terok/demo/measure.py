@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import TerokError, safe_text
 
@@ -14,14 +14,11 @@ from terok.demo import scene
 from terok.demo.observed import DeliveredCommit, KeySearch, Observed, Refusal, UpstreamTraffic
 from terok.demo.places import KEY, STAND_IN, environment_value, search_container
 from terok.demo.processes import Process, container_processes, is_own_address
+from terok.demo.scene import DemoTarget
+from terok.demo.stage import Stage
 from terok.integrations.executor import load_record, task_dir
-from terok.integrations.sandbox import GitGate, Sidecar, read_audit
-
-if TYPE_CHECKING:
-    from terok.demo.scene import DemoTarget
-    from terok.demo.stage import Stage
-    from terok.integrations.sandbox import SandboxConfig
-    from terok.stub import Recorder
+from terok.integrations.sandbox import GitGate, SandboxConfig, Sidecar, read_audit
+from terok.stub import Recorder
 
 SAMPLE_SECONDS = 0.5
 ACT_SECONDS = 600.0

@@ -10,27 +10,24 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import FileLock, TerokError, ensure_dir, register_secret, remove_tree
 
 from terok.demo import measure, scene
+from terok.demo.observed import Observed
 from terok.demo.scene import open_target
 from terok.demo.stage import DemoOptions, Stage
 from terok.errors import DemoError
 from terok.integrations.executor import (
     DEFAULT_BASE_IMAGE,
+    Agent,
     AgentRoster,
     AgentRunner,
+    Provider,
     store_api_key,
 )
 from terok.integrations.sandbox import SandboxConfig, open_vault, project_dir
-from terok.stub import Pause, Script, running_stub
-
-if TYPE_CHECKING:
-    from terok.demo.observed import Observed
-    from terok.integrations.executor import Agent, Provider
-    from terok.stub import Recorder
+from terok.stub import Pause, Recorder, Script, running_stub
 
 Say = Callable[[str], None]
 
