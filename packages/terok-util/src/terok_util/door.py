@@ -118,11 +118,10 @@ class Door:
     def _admit(self, connection: socket.socket, enter: Enter) -> None:
         if len(self._seats) >= self._limit:
             self._warn(f"more than {self._limit} connections: idle ones are closed")
-            longest = next(iter(self.idle), None)
-            if longest is None:
+            if not self.idle:
                 connection.close()
                 return
-            self._give_up(longest)
+            self._give_up(next(iter(self.idle)))
         connection.setblocking(False)
         send_at_once(connection)
         seat = Seat(self, connection)
@@ -139,9 +138,8 @@ class Door:
             seat.task.cancel()
 
     def _forget(self, seat: Seat, task: asyncio.Task[None]) -> None:
-        seat.task = (
-            None  # breaks a reference cycle, which would keep the connection's buffers until garbage is collected
-        )
+        # Breaks a reference cycle, which would keep the connection's buffers until garbage is collected.
+        seat.task = None
         seat.occupy()
         self._seats.discard(seat)
         if seat.connection is not None:

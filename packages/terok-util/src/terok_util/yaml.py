@@ -19,12 +19,9 @@ _INLINE = "<text>"
 class YAMLError(ConfigError):
     """Text that is not YAML, or far too much of it. `name`, `line` and `column` (from 1) say where."""
 
-    def __init__(
-        self, problem: str, *, name: str = _INLINE, line: int | None = None, column: int | None = None
-    ) -> None:
+    def __init__(self, problem: str, name: str = _INLINE, line: int | None = None, column: int | None = None) -> None:
         self.name, self.line, self.column = name, line, column
-        place = name if line is None else f"{name}:{line}"
-        super().__init__(f"{place}: {problem}")
+        super().__init__(f"{name}: {problem}" if line is None else f"{name}:{line}: {problem}")
 
 
 def load(source: str | Path, *, name: str | None = None) -> Any:
@@ -47,9 +44,7 @@ def load(source: str | Path, *, name: str | None = None) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join((error.problem or error.context or "not YAML").split())
-        raise YAMLError(
-            problem, name=label, line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
-        ) from None
+        raise YAMLError(problem, label, *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except RecursionError:
         raise YAMLError("nested too deeply", name=label) from None
     except RuamelError as error:

@@ -39,14 +39,9 @@ def remembered(
 ) -> Any:
     """Return the value that `make` returns, or returned in an earlier process from the same sources.
 
-    Exceptions of `make` pass through.
-
-    Args:
-        file: Where the value is kept, private; its parent is created, its parent's parent must exist.
-        make: Makes the value, from `kinds`, tuples, lists, dicts and JSON's scalars; any other value is not kept.
-        sources: Names and contents of everything the value depends on.
-        kinds: The dataclasses that occur in the value, by name.
-        code: The modules that make the value.
+    A value of `kinds` (dataclasses by name), tuples, lists, dicts and JSON's scalars is kept in `file`, private, whose
+    parent is created if the directory above it exists. `sources` are names and contents of everything it depends on,
+    `code` the modules that make it. Exceptions of `make` pass through.
     """
     key = _digest(sources, code)
     kept = _read(file)

@@ -88,7 +88,7 @@ def attend(
     cancel: int | None = None,
 ) -> Completed:
     """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
-    pipes = ChildPipes.begin(child, data=input, max_output=max_output, sink=sink)
+    pipes = ChildPipes(child, data=input, max_output=max_output, sink=sink)
     return _attend(pipes, timeout, tuple(redact), check=check, cancel=cancel)
 
 
@@ -109,7 +109,7 @@ def stream(
     """
     child = spawn(argv, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, detach=True)
     lines = LineSplitter(lambda line: on_line(redaction.redact(line)))
-    completed = _attend(ChildPipes.begin(child, sink=lines.feed), timeout, (), check=False)
+    completed = _attend(ChildPipes(child, sink=lines.feed), timeout, (), check=False)
     lines.end()
     return _checked(completed, ()).returncode if check else completed.returncode
 
