@@ -58,10 +58,12 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     with open_vault(config, interactive=True) as database:
         for row in database.list_credentials():
             credential = database.load_credential(row.credential_set, row.provider) or {}
-            for name in sorted(SECRET_FIELDS & credential.keys()):
-                value = credential[name]
-                if isinstance(value, str) and len(value) >= MIN_SECRET:
-                    found.append(Secret(row.provider, row.credential_set, name, Patterns([value])))
+            texts = {name: credential[name] for name in sorted(SECRET_FIELDS & credential.keys())}
+            found += [
+                Secret(row.provider, row.credential_set, name, Patterns([text]))
+                for name, text in texts.items()
+                if isinstance(text, str) and len(text) >= MIN_SECRET
+            ]
     return found
 
 

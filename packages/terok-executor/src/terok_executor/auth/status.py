@@ -40,19 +40,15 @@ def credential_status(config: SandboxConfig, providers: Mapping[str, Provider]) 
     if not config.db_path.exists():
         return []
     now = time.time()
+    found = []
     with open_vault(config, interactive=True) as database:
-        rows = database.list_credentials()
-        return [
-            judge(
-                row.credential_set,
-                row.provider,
-                database.load_credential(row.credential_set, row.provider) or {},
-                providers.get(row.provider),
-                stored_at=row.updated_at,
-                now=now,
+        for row in database.list_credentials():
+            credential = database.load_credential(row.credential_set, row.provider) or {}
+            provider = providers.get(row.provider)
+            found.append(
+                judge(row.credential_set, row.provider, credential, provider, stored_at=row.updated_at, now=now)
             )
-            for row in rows
-        ]
+    return found
 
 
 def judge(

@@ -162,8 +162,7 @@ class ImageBuilder:
 
     def _build_image(self, podman: ImagePodman, directory: Path, below: str, force: bool) -> None:
         """Bring the image in which stages run up to date."""
-        context = render_build(self.l0_tag(), self.family)
-        self._layer(podman, directory, context, build_tag(self.base), below, {}, force)
+        self._layer(podman, directory, render_build(self.l0_tag(), self.family), build_tag(self.base), below, {}, force)
 
     @staticmethod
     def _parts(podman: ImagePodman, digests: Mapping[str, str]) -> dict[str, str]:
@@ -199,8 +198,9 @@ class ImageBuilder:
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
         contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
-        usual = cache_dir() / "images" / f"{self.l1_tag(known[name] for name in wanted).rpartition(':')[2]}.tag"
-        guess = _first_line(usual) or self.l1_tag(known[name] for name in wanted)
+        own = l1_tag(self.base, wanted)
+        usual = cache_dir() / "images" / f"{own.rpartition(':')[2]}.tag"
+        guess = _first_line(usual) or own
 
         def fits(below: str, facts: ImageFacts) -> bool:
             names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
@@ -256,9 +256,8 @@ class ImageBuilder:
         if facts is None:
             return False
         base, l0, l1 = facts
-        return l0.labels.get(CONTENT_LABEL) == l0_context.content_hash(base.id) and l1.labels.get(
-            CONTENT_LABEL
-        ) == l1_context.content_hash(l0.id)
+        present = [image.labels.get(CONTENT_LABEL) for image in (l0, l1)]
+        return present == [l0_context.content_hash(base.id), l1_context.content_hash(l0.id)]
 
     def _layer(
         self,
@@ -317,10 +316,8 @@ class ImageBuilder:
         except ProcessError as error:
             raise BuildError(f"image {tag} could not be built: {error.message}", hint=hint) from None
         except OSError as error:
-            raise PrerequisiteError(
-                f"the build context of {tag} cannot be written: {error.strerror}",
-                hint=f"free space where {directory} is",
-            ) from None
+            problem = f"the build context of {tag} cannot be written: {error.strerror}"
+            raise PrerequisiteError(problem, hint=f"free space where {directory} is") from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
 

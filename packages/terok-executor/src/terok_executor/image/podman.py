@@ -17,15 +17,15 @@ from terok_executor.image.context import CONTENT_LABEL
 from terok_executor.paths import state_dir
 
 OnLine = Callable[[str], None]
+QUERY_SECONDS = 60.0
+LOCK_SECONDS = 3600.0
+OURS = "localhost/terok-"
+LISTINGS = 3
+"""How often a listing of all images is tried."""
 
 
 def silent(_line: str) -> None:
     """Ignore a line of progress."""
-
-
-QUERY_SECONDS = 60.0
-LISTINGS = 3
-"""How often a listing of all images is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +193,6 @@ class ImagePodman:
 def _labels(described: Mapping[str, Any]) -> dict[str, str]:
     labels = described.get("Labels") or (described.get("Config") or {}).get("Labels") or {}
     return {str(key): str(value) for key, value in labels.items()}
-
-
-LOCK_SECONDS = 3600.0
-OURS = "localhost/terok-"
 
 
 @contextmanager

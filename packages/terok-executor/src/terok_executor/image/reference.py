@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from terok_executor.errors import RequestError
 
@@ -75,11 +75,9 @@ def known_family(base: str) -> Family | None:
 
 def check_family(text: str | None, base: str) -> Family:
     """Return the requested family, or the detected one for None; RequestError for an unknown family."""
-    if text is None:
-        return detect_family(base)
-    if text in ("deb", "rpm"):
-        return "deb" if text == "deb" else "rpm"
-    raise RequestError(f"unknown package family: {text[:40]!r}", hint="use deb or rpm")
+    if text not in (None, "deb", "rpm"):
+        raise RequestError(f"unknown package family: {text[:40]!r}", hint="use deb or rpm")
+    return detect_family(base) if text is None else cast("Family", text)
 
 
 def _archive_digest(path: Path) -> str:

@@ -14,11 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
-from terok_util.process import find_tool, run
+from terok_util.process import run
 
 from terok_executor.errors import PrerequisiteError
 
 _PROBE_SECONDS = 20.0
+_MAX_BYTES = 1024 * 1024
 _POCKETS = ("", "-updates", "-security")
 _ENVIRONMENT = {
     "PIP_INDEX_URL": "PIP_INDEX_URL",
@@ -34,7 +35,7 @@ def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     if "PIP_INDEX_URL" not in variables:
         variables["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
     if "NPM_CONFIG_REGISTRY" not in variables:
-        variables["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry", "--logs-max=0"])
+        variables["NPM_CONFIG_REGISTRY"] = _ask(["npm", "config", "get", "registry", "--logs-max=0"])
     return {name: value for name, value in sorted(variables.items()) if usable(value)}
 
 
@@ -96,17 +97,6 @@ def _ask(argv: list[str]) -> str:
     return result.text.strip() if result.returncode == 0 else ""
 
 
-def _ask_tool(name: str, arguments: list[str]) -> str:
-    try:
-        tool = find_tool(name)
-    except TerokError:
-        return ""
-    return _ask([tool, *arguments])
-
-
-_MAX_BYTES = 1024 * 1024
-
-
 def _text(path: Path) -> str:
     try:
         return read_file(path, _MAX_BYTES).decode(errors="replace")
@@ -137,12 +127,9 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
     Raises PrerequisiteError if the file cannot be read or holds no valid certificate.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BUNDLE_BYTES + 1)
+        data = read_file(path, MAX_BUNDLE_BYTES)
     except OSError as error:
         raise _unusable(path, error.strerror or "not readable") from None
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise _unusable(path, f"larger than {MAX_BUNDLE_BYTES} bytes")
     certificates = tuple(dict.fromkeys(match.group() + b"\n" for match in _CERTIFICATE.finditer(data)))
     if not certificates:
         raise _unusable(path, "it holds no PEM certificate")

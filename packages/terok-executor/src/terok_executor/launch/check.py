@@ -68,9 +68,7 @@ def check_task(request: LaunchRequest) -> Task:
 def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     """Check the request of an agent's run and resolve the names in it.
 
-    Raises:
-        RosterError: The agent, its provider or a tool is unknown, or they do not go together.
-        RequestError: Anything else is wrong.
+    RosterError if agent, provider and tools are unknown or do not go together, RequestError for anything else.
     """
     agent = roster.agent(request.agent)
     provider = roster.bind(agent, request.provider)
@@ -202,8 +200,8 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
         web = frontend.web if frontend is not None else agent.web
         assert web is not None
         return web_command(web, agent, request.public_url)
-    if request.prompt is None:
-        return interactive_command()
+    if request.prompt is None:  # a person works in it; it waits to be stopped
+        return (INIT, "sleep", "infinity")
     return agent.build_headless_command(
         timeout=mapped.timeout,
         model=mapped.model,
@@ -229,20 +227,11 @@ def _warnings(request: AgentRequest, agent: Agent) -> list[str]:
     return warnings
 
 
-WEB = "/usr/local/bin/terok-web"
-WEB_SOCKET = "/home/dev/.terok/web.sock"
-
-
 def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:
     """Return the container's command that serves a web page on a socket in the task directory."""
     values = {"port": str(web.port), "public_url": public_url, "agent": agent.name}
     words = (re.sub(r"\{(port|public_url|agent)\}", lambda match: values[match[1]], word) for word in web.command)
-    return (INIT, WEB, WEB_SOCKET, str(web.port), *words)
-
-
-def interactive_command() -> tuple[str, ...]:
-    """Return the container's command where a person works in it: it waits to be stopped."""
-    return (INIT, "sleep", "infinity")
+    return (INIT, "/usr/local/bin/terok-web", "/home/dev/.terok/web.sock", str(web.port), *words)
 
 
 def terminal_command(agent: Agent, *, model: str | None = None, unrestricted: bool = True) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +61,8 @@ def check_authorship(mode: str | None, name: str | None, email: str | None) -> A
         raise RequestError("a person's name and e-mail belong together", hint="give --human-name and --human-email")
     if name is None or email is None:
         if "human" in AUTHORSHIP_MODES[chosen]:
-            raise RequestError(
-                f"authorship {chosen} needs a person",
-                hint="give --human-name and --human-email, or --git-identity-from-host",
-            )
+            hint = "give --human-name and --human-email, or --git-identity-from-host"
+            raise RequestError(f"authorship {chosen} needs a person", hint=hint)
         return Authorship(chosen)
     for text in (name, email):
         if not text.strip() or len(text) > MAX_LENGTH or not text.isprintable() or set(text) & set("<>"):
@@ -78,21 +77,13 @@ def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("HOME") or "/")
-    explicit = env.get("GIT_CONFIG_GLOBAL")
-    files = (
-        [Path(explicit)]
-        if explicit
-        else [
-            Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config",
-            home / ".gitconfig",
-        ]
-    )
+    files = [Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config", home / ".gitconfig"]
+    if explicit := env.get("GIT_CONFIG_GLOBAL"):
+        files = [Path(explicit)]
     found: dict[str, str] = {}
     for file in files:
-        try:
+        with suppress(OSError):
             found |= user_section(read_file(file, MAX_CONFIG).decode(errors="replace"))
-        except OSError:
-            continue
     name, email = env.get("GIT_AUTHOR_NAME") or found.get("name"), env.get("GIT_AUTHOR_EMAIL") or found.get("email")
     if not name or not email:
         raise RequestError(

@@ -34,18 +34,6 @@ def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value).absolute()
 
 
-def _paths(values: Iterable[str | Path] | None) -> tuple[Path, ...]:
-    return tuple(Path(value).absolute() for value in values or ())
-
-
-def _words(values: Iterable[str] | None) -> tuple[str, ...]:
-    return tuple(values or ())
-
-
-def _words_or_none(values: Iterable[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
-
-
 def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
     """Return variables by name; of settings `NAME=VALUE`, a `NAME` alone has the value it has in this process."""
     if isinstance(values, Mapping):
@@ -69,7 +57,10 @@ def parse_cpus(value: str | float | None) -> float | None:
 
 _PASSED = {"passed": True}
 """Metadata of a field that the sandbox's `RunSpec` takes as it is, under the same name."""
-_PATH, _PATHS, _WORDS, _OPTIONAL_WORDS = ({"convert": convert} for convert in (_path, _paths, _words, _words_or_none))
+_PATH: dict[str, Any] = {"convert": _path}
+_PATHS: dict[str, Any] = {"convert": lambda values: tuple(Path(value).absolute() for value in values or ())}
+_WORDS: dict[str, Any] = {"convert": lambda values: tuple(values or ())}
+_OPTIONAL_WORDS: dict[str, Any] = {"convert": lambda values: None if values is None else tuple(values)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,30 +161,32 @@ class ToolRequest(LaunchRequest):
     timeout: int = TOOL_TIMEOUT
 
 
-class LaunchOptions(TypedDict, total=False):
-    """Keywords of every launch, explained at `LaunchRequest`."""
+class OwnerOptions(TypedDict, total=False):
+    """Keywords that say whose container it is, and whether it stays, explained at `LaunchRequest`."""
 
-    branch: str | None
-    gate: bool
-    name: str | None
-    timezone: str | None
-    credential_set: str
     project_id: str
     task_id: str
     dossier_path: str | Path | None
     ephemeral: bool
 
 
-class RunOptions(LaunchOptions, total=False):
-    """Keywords of every way of running an agent, explained at `AgentRequest`.
+class LaunchOptions(OwnerOptions, total=False):
+    """Keywords of every launch of an agent or tool, explained at `LaunchRequest`."""
 
-    `bound_provider` stands for its `provider`, `gpu` for `gpus="all"`, `caps=("perfmon",)` for the opt-out `perf`, and
-    `allow_debugger` for the opt-out `debug`, which is about the container's own processes.
+    branch: str | None
+    gate: bool
+    name: str | None
+    timezone: str | None
+    credential_set: str
+
+
+class ContainerOptions(OwnerOptions, total=False):
+    """Keywords about the container, explained at `AgentRequest`.
+
+    `gpu` stands for `gpus="all"`, `caps=("perfmon",)` for the opt-out `perf`, and `allow_debugger` for the opt-out
+    `debug`, which is about the container's own processes.
     """
 
-    model: str | None
-    bound_provider: str | None
-    workspace: str | Path | None
     sealed: bool
     unrestricted: bool
     memory: str | None
@@ -203,6 +196,14 @@ class RunOptions(LaunchOptions, total=False):
     opt_outs: Iterable[str]
     caps: Iterable[str]
     allow_debugger: bool
+
+
+class RunOptions(LaunchOptions, ContainerOptions, total=False):
+    """Keywords of every way of running an agent, explained at `AgentRequest`, whose `provider` is `bound_provider`."""
+
+    model: str | None
+    bound_provider: str | None
+    workspace: str | Path | None
     env: Mapping[str, str] | Iterable[str]
     authorship: str | None
     human_name: str | None

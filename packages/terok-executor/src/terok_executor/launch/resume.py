@@ -25,10 +25,8 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
     """
     record = _ended(sandbox, name)
     if not record.continue_command:
-        raise RequestError(
-            f"agent {record.agent} cannot continue a conversation here",
-            hint="start a new run with `terok-executor run`",
-        )
+        hint = "start a new run with `terok-executor run`"
+        raise RequestError(f"agent {record.agent} cannot continue a conversation here", hint=hint)
     files = {"prompt.txt": checked_prompt(prompt), "next-command": shlex.join(record.continue_command) + "\n"}
     roster.ensure_vault_routes(sandbox.config)
     return _start(sandbox, record, files)

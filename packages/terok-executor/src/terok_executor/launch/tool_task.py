@@ -75,25 +75,19 @@ def start_tool(
         write_config_files(files)
         token = sandbox.mint_gate_token()
         address = sandbox.gate_url(task.scope, token) if source is not None else task.repo.address
-        hosts = [urlsplit(url).netloc for url in (provider.upstream if provider else None,) if url]
+        # Without the gate the tool reaches the repository's host itself.
+        urls = (provider.upstream if provider else None, address if source is None else None)
+        tiers = PolicyTiers(provider_allow=allow_lines(urlsplit(url).netloc for url in urls if url))
+        gate = GateWiring.for_token(source.gate.path, task.scope, token) if source is not None else None
         spec = replace(
             spec,
             image=image,
             env=env | _environment(task, request, address, source),
             volumes=task_volumes(directory, tool),
-            wiring=_wiring(task, token, source, hosts),
+            wiring=Wiring(scope=task.scope, vault=False, gate=gate, tiers=tiers),
         )
         claim.run(spec, hooks)
     return record
-
-
-def _wiring(task: Task, token: str, source: Mirrored | None, hosts: list[str]) -> Wiring:
-    """Return the services of the tool: its vendor's `hosts`, and the gate or, without one, the repository's host."""
-    if source is not None:
-        gate = GateWiring.for_token(source.gate.path, task.scope, token)
-        return Wiring(scope=task.scope, vault=False, gate=gate, tiers=PolicyTiers(provider_allow=allow_lines(hosts)))
-    repo_host = urlsplit(task.repo.address).netloc if task.repo is not None else ""
-    return Wiring(scope=task.scope, vault=False, tiers=PolicyTiers(provider_allow=allow_lines([*hosts, repo_host])))
 
 
 def _environment(task: Task, request: ToolRequest, repo_url: str, source: Mirrored | None) -> dict[str, str]:
@@ -106,7 +100,7 @@ def _environment(task: Task, request: ToolRequest, repo_url: str, source: Mirror
         "TASK_ID": task.id,
         "REPO_ROOT": WORKSPACE,
         "CODE_REPO": repo_url,
-        "TEROK_WORK_BRANCH": f"terok/{task.id[:8]}",
+        "TEROK_WORK_BRANCH": task.work_branch,
         "TEROK_DELIVER": "0",
         **{name: value for name, value in given.items() if value},
     }

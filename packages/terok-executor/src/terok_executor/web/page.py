@@ -57,13 +57,8 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
     """
     page = Page(listener.getsockname()[1], public_url, token or secrets.token_urlsafe(32))
     directory = task_dir(container)
-    order = {
-        "fd": listener.fileno(),
-        "public_url": public_url,
-        "token": page.token,
-        "socket": str(directory / "home" / "web.sock"),
-        "container": container,
-    }
+    place = {"fd": listener.fileno(), "socket": str(directory / "home" / "web.sock"), "container": container}
+    order = place | {"public_url": public_url, "token": page.token}
     log = directory / "web.log"
     with listener, log.open("wb") as errors:
         argv = [sys.executable, "-P", "-m", "terok_executor.web"]

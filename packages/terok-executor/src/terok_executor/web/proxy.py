@@ -24,7 +24,6 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
     | {"upgrade", "content-length"}
 )
-_WEBSOCKET = "sec-websocket-"
 _UNKNOWN = "This page needs its token: open the address that terok-executor printed.\n"
 
 
@@ -107,10 +106,8 @@ def _enter(guard: Guard, request: web.Request) -> web.Response:
 def _request_headers(request: web.Request) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers.items():
-        if name.lower() in HOP_BY_HOP or name.lower().startswith(_WEBSOCKET):
-            continue
         kept = without_tokens(value) if name.lower() == "cookie" else value
-        if kept:
+        if kept and name.lower() not in HOP_BY_HOP and not name.lower().startswith("sec-websocket-"):
             headers.add(name, kept)
     return headers
 
