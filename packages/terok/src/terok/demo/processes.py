@@ -76,7 +76,6 @@ def _in_namespace(namespace: Path, proc: Path) -> Iterator[Process]:
 def _read(directory: Path) -> Process:
     status = parse_status((directory / "status").read_text("utf-8", "replace"))
     host_uid = int(status["Uid"].split()[1])
-    environment = _environment(directory)
     return Process(
         pid=int(directory.name),
         host_uid=host_uid,
@@ -84,7 +83,7 @@ def _read(directory: Path) -> Process:
         cap_effective=int(status["CapEff"], 16),
         cap_bounding=int(status["CapBnd"], 16),
         command=_bytes(directory / "cmdline") or b"",
-        environment=environment,
+        environment=_environment(directory),
     )
 
 
