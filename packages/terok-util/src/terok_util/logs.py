@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from terok_util.errors import FileError, UsageError
-from terok_util.redaction import redact, register_secret
+from terok_util.redaction import redact
 from terok_util.text import safe_text
-
-__all__ = ["RedactionFilter", "configure_logging", "register_secret"]
 
 MAX_LOG_BYTES = 8 * 1024 * 1024
 """Size at which a log file is moved to `<path>.1`; one such file is kept."""

@@ -38,10 +38,8 @@ def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     """Return the directory of sockets and other files that may vanish with the session.
 
     It is the first of `$env_var`, `$TEROK_ROOT/run`, /run/terok for root, `$XDG_RUNTIME_DIR/terok`,
-    /run/user/UID/terok, and `run` in the state directory.
-
-    Raises:
-        PathError: The session's directory is missing, or it or ours is not this user's with mode 0700.
+    /run/user/UID/terok, and `run` in the state directory. PathError if the session's directory is missing, or if it or
+    ours is not this user's with mode 0700.
     """
     own = _own(env_var)
     root = own or _runtime_root()
@@ -86,17 +84,14 @@ def _check_private(path: Path) -> None:
     try:
         facts = path.lstat()
     except OSError as error:
-        raise PathError(
-            f"runtime directory is missing: {path} ({error.strerror})",
-            hint="log in so that the session creates it, or unset XDG_RUNTIME_DIR, or set TEROK_ROOT",
-        ) from error
+        hint = "log in so that the session creates it, or unset XDG_RUNTIME_DIR, or set TEROK_ROOT"
+        raise PathError(f"runtime directory is missing: {path} ({error.strerror})", hint=hint) from error
     if not stat.S_ISDIR(facts.st_mode):
         raise PathError(f"runtime directory is not a directory: {path}", hint=f"rm {path}")
     if facts.st_uid != os.geteuid():
-        raise PathError(
-            f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}",
-            hint="set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often another user's",
-        )
+        problem = f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}"
+        hint = "set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often another user's"
+        raise PathError(problem, hint=hint)
     mode = stat.S_IMODE(facts.st_mode)
     if mode & 0o777 != 0o700:
         raise PathError(f"runtime directory has mode {mode:04o} instead of 0700: {path}", hint=f"chmod 0700 {path}")

@@ -39,9 +39,7 @@ class ConfigScope:
 def load_yaml_scope(level: str, path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read a YAML file, or its `content` if that has been read; a missing or empty file is an empty scope.
 
-    Raises:
-        YAMLError: It is not YAML; the message names file and line.
-        ConfigError: It cannot be read, or is not a mapping.
+    YAMLError, with file and line, if it is not YAML, ConfigError if it cannot be read or is not a mapping.
     """
     from terok_util import yaml
 
@@ -94,8 +92,7 @@ def _mapping(path: Path, document: Any) -> dict[str, Any]:
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read the shared configuration file, or its `content` if that has been read; a missing one is empty.
 
-    Raises:
-        ConfigError: The file cannot be used, or has a section that no wheel has; the message names file and line.
+    ConfigError, with file and line, if it cannot be used, or has a section that no wheel has.
     """
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:

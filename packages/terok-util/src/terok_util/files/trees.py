@@ -19,10 +19,7 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
     """Delete `path`, if it exists, and everything below it; links are deleted, never followed.
 
     Any depth works, because directories are moved up before they are emptied. Directories without permissions for
-    their owner get them first.
-
-    Raises:
-        FileError: Something belongs to another user; everything else that could be deleted is gone.
+    their owner get them first. FileError if something is another user's; what could be deleted is gone then.
     """
     top = Path(path)
     try:

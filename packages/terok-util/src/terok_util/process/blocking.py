@@ -41,15 +41,12 @@ def run(
     The child gets a session of its own (no terminal to ask on) and no descriptor of ours but `pass_fds`. After
     `timeout` seconds, or on any exception here, it and its descendants are killed and reaped.
 
-    Args:
-        input: Its standard input; else the file `stdin`, else nothing.
-        check: Whether a status other than 0 is an error.
-        redact: Values to mask in the captured output and, like every registered secret, in error messages.
-        max_output: Bytes of output, both streams together, that are kept.
-        sink: Takes standard output piece by piece, unredacted and without a limit, instead of having it returned. Its
-            exceptions end the child and pass through.
-        memory: Bytes that the child, and each process that it starts, may allocate.
-        cancel: A descriptor; once it is readable, the child is killed and InterruptedError raised.
+    Its standard input is `input`, else the file `stdin`, else nothing. With `check` a status other than 0 is an error.
+    Values in `redact` are masked in the captured output and, like every registered secret, in error messages. At most
+    `max_output` bytes of output, both streams together, are kept; `sink` takes standard output piece by piece instead,
+    unredacted and without a limit, and its exceptions end the child and pass through. The child, and each process that
+    it starts, may allocate `memory` bytes. Once the descriptor `cancel` is readable, the child is killed and
+    InterruptedError raised.
 
     Raises ToolNotFound, ProcessTimeout, OutputTooLarge, ProcessFailed, or ProcessError if it could not be started.
     """

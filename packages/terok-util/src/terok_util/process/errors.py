@@ -48,9 +48,7 @@ class ProcessTimeout(ProcessError):
     def __init__(self, argv: Sequence[str], timeout: float, *, secrets: Iterable[str | bytes] = ()) -> None:
         self.program = argv[0]
         self.timeout = timeout
-        super().__init__(
-            f"{safe_text(argv[0])} did not finish within {timeout:g} s: {command_line(argv, secrets)}",
-        )
+        super().__init__(f"{safe_text(argv[0])} did not finish within {timeout:g} s: {command_line(argv, secrets)}")
 
 
 class ProcessFailed(ProcessError):
