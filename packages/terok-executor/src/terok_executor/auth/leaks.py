@@ -11,8 +11,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 from terok_util import safe_text
 from terok_util.process import PIPE, find_tool, kill_tree, spawn
@@ -105,7 +105,8 @@ def _scan(name: str, directory: str, secrets: list[Secret]) -> list[Leak]:
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is not None:
                     path = f"{directory.rsplit('/', 1)[0]}/{safe_text(member.name, limit=500)}"
-                    leaks += [leak_of(secret, path, container=name) for secret in secrets_in(pieces(content), secrets)]
+                    pieces = iter(partial(content.read, _CHUNK), b"")
+                    leaks += [leak_of(secret, path, container=name) for secret in secrets_in(pieces, secrets)]
     except (tarfile.TarError, OSError) as error:
         raise ExecutorError(f"the files of container {name} cannot be read: {error}") from None
     finally:
@@ -134,12 +135,6 @@ def secrets_in(chunks: Iterable[bytes], secrets: list[Secret]) -> list[Secret]:
             break
         held = data[-overlap:] if overlap > 0 else b""
     return found
-
-
-def pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file's content piece by piece."""
-    while data := file.read(_CHUNK):
-        yield data
 
 
 def _written(descriptor: int) -> Iterator[bytes]:

@@ -66,8 +66,8 @@ def deliver(name: str, remove: bool, as_json: bool) -> int:
 def remove(name: str, force: bool) -> int:
     """Remove a container and everything kept for it."""
     runner = AgentRunner()
-    if not task_dir(name).exists() and runner.runtime.container(name).state == ContainerState.MISSING:
-        raise RequestError(f"there is no container {name}", hint="see `terok-executor list`")
+    if not task_dir(name).exists():
+        _require(runner, name)
     runner.remove(name, force=force)
     return 0
 

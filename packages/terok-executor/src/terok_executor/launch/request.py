@@ -30,10 +30,6 @@ NOT_BUILT = "localhost/not-built"
 """Stands for the image in a launch that is judged before its image is built."""
 
 
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value).absolute()
-
-
 def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
     """Return variables by name; of settings `NAME=VALUE`, a `NAME` alone has the value it has in this process."""
     if isinstance(values, Mapping):
@@ -57,7 +53,7 @@ def parse_cpus(value: str | float | None) -> float | None:
 
 _PASSED = {"passed": True}
 """Metadata of a field that the sandbox's `RunSpec` takes as it is, under the same name."""
-_PATH: dict[str, Any] = {"convert": _path}
+_PATH: dict[str, Any] = {"convert": lambda value: None if value is None else Path(value).absolute()}
 _PATHS: dict[str, Any] = {"convert": lambda values: tuple(Path(value).absolute() for value in values or ())}
 _WORDS: dict[str, Any] = {"convert": lambda values: tuple(values or ())}
 _OPTIONAL_WORDS: dict[str, Any] = {"convert": lambda values: None if values is None else tuple(values)}
