@@ -13,6 +13,7 @@ MAX_TEXT = 512 * 1024
 """Characters of one document."""
 MAX_NODES = 100_000
 """Values of one document; an alias counts wherever it is used."""
+_DEEPEST = 100
 _INLINE = "<text>"
 
 
@@ -73,7 +74,18 @@ def plain(data: Any) -> Any:
 
     YAMLError if aliases expand it beyond `MAX_NODES` values or refer to themselves.
     """
-    return _Plain().convert(data, 0)
+    left = MAX_NODES  # a limit, so that ten lines of aliases cannot exhaust memory
+
+    def convert(node: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEPEST:
+            raise YAMLError(f"more than {MAX_NODES} values or {_DEEPEST} levels")
+        if isinstance(node, dict):
+            return {_scalar(key): convert(value, depth + 1) for key, value in node.items()}
+        return [convert(value, depth + 1) for value in node] if isinstance(node, list) else _scalar(node)
+
+    return convert(data, 0)
 
 
 def lines(data: Any) -> dict[tuple[str | int, ...], int]:
@@ -91,32 +103,13 @@ def lines(data: Any) -> dict[tuple[str | int, ...], int]:
     return positions
 
 
-class _Plain:
-    """Converts a limited number of values, so that ten lines of aliases cannot exhaust memory."""
-
-    _DEEPEST = 100
-
-    def __init__(self) -> None:
-        self._left = MAX_NODES
-
-    def convert(self, node: Any, depth: int) -> Any:
-        self._left -= 1
-        if self._left < 0 or depth > self._DEEPEST:
-            raise YAMLError(f"more than {MAX_NODES} values or {self._DEEPEST} levels")
-        if isinstance(node, dict):
-            return {self._scalar(key): self.convert(value, depth + 1) for key, value in node.items()}
-        if isinstance(node, list):
-            return [self.convert(value, depth + 1) for value in node]
-        return self._scalar(node)
-
-    @staticmethod
-    def _scalar(node: Any) -> Any:
-        if type(node).__name__ == "ScalarBoolean":
-            return bool(node)
-        for kind in (bool, int, float, str):
-            if isinstance(node, kind):
-                return kind(node)
-        return node
+def _scalar(node: Any) -> Any:
+    if type(node).__name__ == "ScalarBoolean":
+        return bool(node)
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
 
 
 def _read(path: Path, label: str) -> str:

@@ -113,29 +113,26 @@ def parse_base(text: str) -> BaseReference:
 
 def l0_tag(base: BaseReference) -> str:
     """Return the tag of the tools image made from this base."""
-    return f"localhost/terok-l0:{_tag(_named(base))}"
+    return f"localhost/terok-l0:{_tag(base)}"
 
 
 def build_tag(base: BaseReference) -> str:
     """Return the tag of the image in which the stages of builds from this base run."""
-    return f"localhost/terok-build:{_tag(_named(base))}"
+    return f"localhost/terok-build:{_tag(base)}"
 
 
 def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
     """Return the tag of the image that holds exactly these agents."""
-    return f"{L1_PREFIX}{_tag(_named(base), *sorted(agents))}"
+    return f"{L1_PREFIX}{_tag(base, *sorted(agents))}"
 
 
 def sidecar_tag(base: BaseReference, tool: str) -> str:
     """Return the tag of the image that holds one sidecar tool and no agent."""
-    return f"{SIDECAR_PREFIX}{_tag(_named(base), tool)}"
+    return f"{SIDECAR_PREFIX}{_tag(base, tool)}"
 
 
-def _named(base: BaseReference) -> str:
-    return base.image.rpartition(":")[2] if base.archive_digest else base.text
-
-
-def _tag(*parts: str) -> str:
+def _tag(base: BaseReference, *names: str) -> str:
+    parts = (base.image.rpartition(":")[2] if base.archive_digest else base.text, *names)
     full = "-".join(parts)
     text = re.sub(r"[^a-z0-9_.-]+", "-", full.lower()).strip("-.")
     if text == full.lower() and len(text) <= _MAX_TAG:

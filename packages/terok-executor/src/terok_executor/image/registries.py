@@ -46,7 +46,7 @@ def debian_sources(
 
     Empty where mmdebstrap's own default applies: on another distribution, or when no mirror is configured.
     """
-    facts = _shell_assignments(_text(release))
+    facts = {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", _text(release))}
     codename = facts.get("VERSION_CODENAME", "")
     if facts.get("ID") != "debian" or not codename:
         return ()
@@ -102,10 +102,6 @@ def _text(path: Path) -> str:
         return read_file(path, _MAX_BYTES).decode(errors="replace")
     except OSError:
         return ""
-
-
-def _shell_assignments(text: str) -> dict[str, str]:
-    return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}
 
 
 SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")

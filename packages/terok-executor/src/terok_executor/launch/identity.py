@@ -36,7 +36,8 @@ class Authorship:
 
     def environment(self, agent: GitIdentity) -> dict[str, str]:
         """Return the variables that git takes for commits of this agent."""
-        author, committer = (self._who(role, agent) for role in AUTHORSHIP_MODES[self.mode])
+        people = {"agent": agent, "human": self.human or agent}
+        author, committer = (people[role] for role in AUTHORSHIP_MODES[self.mode])
         env = {
             "TEROK_GIT_AUTHORSHIP": self.mode,
             "GIT_AUTHOR_NAME": author.name,
@@ -47,9 +48,6 @@ class Authorship:
         if self.human is not None:
             env |= {"HUMAN_GIT_NAME": self.human.name, "HUMAN_GIT_EMAIL": self.human.email}
         return env
-
-    def _who(self, role: str, agent: GitIdentity) -> GitIdentity:
-        return self.human if role == "human" and self.human is not None else agent
 
 
 def check_authorship(mode: str | None, name: str | None, email: str | None) -> Authorship:

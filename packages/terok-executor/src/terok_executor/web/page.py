@@ -7,7 +7,6 @@ import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from terok_util import write_sensitive_file
 from terok_util.process import PIPE, kill_tree, spawn
@@ -16,6 +15,7 @@ from terok_util.streams import send_at_once
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import ByteProcess
 from terok_executor.paths import task_dir
+from terok_executor.reading import load_value
 from terok_executor.web.guard import Guard
 
 PAGE_FILE = "web.json"
@@ -77,10 +77,4 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
 
 def load_page(container: str) -> Page | None:
     """Return the page of a container, or None if it has none."""
-    path: Path = task_dir(container) / PAGE_FILE
-    try:
-        return Page(**json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ExecutorError(f"{path} cannot be read: {error}", hint="remove the container") from None
+    return load_value(Page, task_dir(container) / PAGE_FILE, hint="remove the container")

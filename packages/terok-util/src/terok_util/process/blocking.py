@@ -85,8 +85,19 @@ def attend(
     cancel: int | None = None,
 ) -> Completed:
     """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
-    pipes = ChildPipes(child, data=input, max_output=max_output, sink=sink)
-    return _attend(pipes, timeout, tuple(redact), check=check, cancel=cancel)
+    pipes, secrets = ChildPipes(child, data=input, max_output=max_output, sink=sink), tuple(redact)
+    try:
+        if not _converse(pipes, timeout, cancel):
+            raise ProcessTimeout(pipes.argv, timeout, secrets=secrets)
+    except BaseException:
+        kill_tree(child)
+        raise
+    finally:
+        pipes.close()
+    completed = pipes.result(secrets)
+    if check and completed.returncode != 0:
+        raise ProcessFailed(completed, secrets=secrets)
+    return completed
 
 
 def stream(
@@ -106,31 +117,11 @@ def stream(
     """
     child = spawn(argv, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, detach=True)
     lines = LineSplitter(lambda line: on_line(redaction.redact(line)))
-    completed = _attend(ChildPipes(child, sink=lines.feed), timeout, (), check=False)
+    completed = attend(child, timeout=timeout, check=False, sink=lines.feed)
     lines.end()
-    return _checked(completed, ()).returncode if check else completed.returncode
-
-
-def _checked(completed: Completed, secrets: Sequence[str | bytes]) -> Completed:
-    if completed.returncode != 0:
-        raise ProcessFailed(completed, secrets=secrets)
-    return completed
-
-
-def _attend(
-    pipes: ChildPipes, timeout: float, secrets: Sequence[str | bytes], *, check: bool, cancel: int | None = None
-) -> Completed:
-    """Serve the pipes to their end and reap the child, which any exception kills."""
-    try:
-        if not _converse(pipes, timeout, cancel):
-            raise ProcessTimeout(pipes.argv, timeout, secrets=secrets)
-    except BaseException:
-        kill_tree(pipes.child)
-        raise
-    finally:
-        pipes.close()
-    completed = pipes.result(secrets)
-    return _checked(completed, secrets) if check else completed
+    if check and completed.returncode != 0:
+        raise ProcessFailed(completed)
+    return completed.returncode
 
 
 def _converse(pipes: ChildPipes, timeout: float, cancel: int | None) -> bool:
