@@ -267,8 +267,10 @@ def _auth_provider(roster: AgentRoster, provider: Provider) -> AuthProvider:
     return known
 
 
+_TABLES = ("AGENTS", "AGENT_PROVIDERS", "HEADLESS_PROVIDERS", "AGENT_NAMES", "PROVIDER_NAMES", "AUTH_PROVIDERS")
 if TYPE_CHECKING:
     AGENTS: Mapping[str, Agent]
+    AGENT_PROVIDERS: Mapping[str, Agent]
     HEADLESS_PROVIDERS: Mapping[str, Agent]
     AGENT_NAMES: tuple[str, ...]
     PROVIDER_NAMES: tuple[str, ...]
@@ -277,9 +279,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Return a table of the roster, which is read when the first of them is used."""
-    if name not in ("AGENTS", "HEADLESS_PROVIDERS", "AGENT_NAMES", "PROVIDER_NAMES", "AUTH_PROVIDERS"):
+    if name not in _TABLES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     agents = get_roster().agents
-    tables = {"AGENTS": agents, "AGENT_NAMES": tuple(agents), "AUTH_PROVIDERS": load_auth_providers(get_roster())}
-    globals().update(tables, HEADLESS_PROVIDERS=agents, PROVIDER_NAMES=tables["AGENT_NAMES"])
+    tables = (agents, agents, agents, tuple(agents), tuple(agents), load_auth_providers(get_roster()))
+    globals().update(zip(_TABLES, tables, strict=True))
     return globals()[name]

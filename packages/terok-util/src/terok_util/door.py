@@ -1,9 +1,8 @@
 """Accept connections of listening sockets, and limit their number before anything is allocated for them.
 
-asyncio's own server empties the kernel's queue at once and makes a transport, and for TLS a quarter of a MiB of
-buffers, for every connection in it; a limit that is checked afterwards limits nothing. A `Door` accepts a few
-connections per turn of the event loop and has a fixed number of seats. When all are taken, a new connection gets the
-seat of the one that has been idle longest, so that a crowd that sends nothing keeps nobody out.
+asyncio's own server makes a transport, and for TLS a quarter of a MiB of buffers, for every connection in the kernel's
+queue before a limit can be checked. A `Door` accepts a few per turn of the event loop, for a fixed number of seats.
+When all are taken, a new connection gets the seat of the one idle longest, so that a silent crowd keeps nobody out.
 """
 
 from __future__ import annotations

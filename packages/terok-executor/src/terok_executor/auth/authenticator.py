@@ -73,10 +73,8 @@ class Authenticator:
         user's RAM file system.
         """
         if method not in self.methods or method == API_KEY or self.agent is None or self.agent.login is None:
-            raise RequestError(
-                f"{self.provider.label} has no sign-in called {method!r}",
-                hint=self._note or f"there are: {', '.join(self.methods)}",
-            )
+            hint = self._note or f"there are: {', '.join(self.methods)}"
+            raise RequestError(f"{self.provider.label} has no sign-in called {method!r}", hint=hint)
         builder = ImageBuilder(self._base_image, self._family, on_line=self._on_line)
         image = self._image or builder.ensure_default_l1([self.agent], self.roster.agents)
         login = self.agent.login

@@ -82,9 +82,8 @@ def _parse(spec: CredentialFile, data: bytes) -> Any:
             return yaml.plain(yaml.load(text, name=spec.path))
         return _variables(text)
     except (ValueError, RecursionError, yaml.YAMLError):
-        raise CredentialShapeError(
-            f"{spec.path}: not readable as {spec.format}", hint="sign in again; if it stays so, the vendor changed it"
-        ) from None
+        hint = "sign in again; if it stays so, the vendor changed it"
+        raise CredentialShapeError(f"{spec.path}: not readable as {spec.format}", hint=hint) from None
 
 
 def _variables(text: str) -> dict[str, str]:
@@ -128,10 +127,8 @@ def _odd(spec: CredentialFile, path: tuple[str, ...], value: Any, wanted: str) -
     found = "an empty text" if value == "" else f"a {type(value).__name__}"
     if value is _MISSING or value is None:
         found = "nothing"
-    raise CredentialShapeError(
-        f"{spec.path}: {'.'.join(path)}: {wanted} is needed, {found} was found",
-        hint="the vendor may have changed the file; `credential_files` of the agent's YAML file says where keys are",
-    )
+    hint = "the vendor may have changed the file; `credential_files` of the agent's YAML file says where keys are"
+    raise CredentialShapeError(f"{spec.path}: {'.'.join(path)}: {wanted} is needed, {found} was found", hint=hint)
 
 
 def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> str | None:

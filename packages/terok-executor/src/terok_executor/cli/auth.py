@@ -40,9 +40,8 @@ def auth(
     from terok_executor.cli.sign_in import sign_in  # a list of what is stored needs no images and containers
 
     way = "device" if device_auth else method
-    return sign_in(
-        action, credential_set=credential_set, method=way, base=base, from_file=from_file, from_command=from_command
-    )
+    sources = {"from_file": from_file, "from_command": from_command}
+    return sign_in(action, credential_set=credential_set, method=way, base=base, **sources)
 
 
 def _status(name: str | None, credential_set: str, *, as_json: bool) -> int:

@@ -51,9 +51,7 @@ def _fix(check: CheckResult, credential_set: str, base_image: str | None) -> Non
         if verb == "setup":
             setup()
         elif verb == "auth":
-            sign_in(
-                words[0], credential_set=credential_set, method=None, base=base_image, from_file=None, from_command=None
-            )
+            sign_in(words[0], credential_set=credential_set, base=base_image)
         else:
             build([words[0]], None, base_image, None, rebuild=False, full_rebuild=False, as_json=False)
     except TerokError as error:

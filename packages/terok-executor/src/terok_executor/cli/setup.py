@@ -57,7 +57,15 @@ def remove_images(podman: ImagePodman) -> int:
 
 def show_config(as_json: bool) -> int:
     """Print paths and settings in effect."""
-    values = _effective()
+    values = {
+        "executor": {
+            "state_dir": str(state_dir()),
+            "agents_dir": str(user_roster_dir("agents")),
+            "providers_dir": str(user_roster_dir("providers")),
+            "image": asdict(ImageSettings.load()),
+        },
+        "sandbox": json.loads(json.dumps(asdict(SandboxConfig.load()), default=str)),
+    }
     show(values, as_json, _yaml(values))
     return 0
 
@@ -70,19 +78,6 @@ def _yaml(values: dict[str, Any], indent: str = "") -> Iterator[str]:
             yield from _yaml(value, indent + "  ")
         else:
             yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
-
-
-def _effective() -> dict[str, Any]:
-    config = SandboxConfig.load()
-    return {
-        "executor": {
-            "state_dir": str(state_dir()),
-            "agents_dir": str(user_roster_dir("agents")),
-            "providers_dir": str(user_roster_dir("providers")),
-            "image": asdict(ImageSettings.load()),
-        },
-        "sandbox": json.loads(json.dumps(asdict(config), default=str)),
-    }
 
 
 def _report(what: str, outcome: str) -> None:

@@ -26,10 +26,10 @@ def sign_in(
     name: str,
     *,
     credential_set: str,
-    method: str | None,
+    method: str | None = None,
     base: str | None,
-    from_file: str | None,
-    from_command: str | None,
+    from_file: str | None = None,
+    from_command: str | None = None,
 ) -> int:
     """Store a credential of the provider that `name` stands for and return the exit code."""
     way = Authenticator(name, credential_set=credential_set, **image_options(base, None), on_line=progress)

@@ -56,9 +56,8 @@ def _carry_out(action: Callable[[LineTail], bool], on_line: OnLine, problem: str
 
 def _pull(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
     if base.image.startswith("localhost/"):
-        raise BuildError(
-            f"there is no local image {base.image}", hint="`podman images` lists them; or use --base mmdebstrap:trixie"
-        )
+        hint = "`podman images` lists them; or use --base mmdebstrap:trixie"
+        raise BuildError(f"there is no local image {base.image}", hint=hint)
     hint = "check the name and the registry; without a registry use --base mmdebstrap:trixie"
     problem = f"base image {base.image} could not be pulled"
     _carry_out(lambda tail: podman.pull(base.image, tail, timeout=PULL_SECONDS) == 0, on_line, problem, hint)
@@ -77,10 +76,8 @@ def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine, direct
     try:
         tool = find_tool("mmdebstrap")
     except ToolNotFound:
-        raise PrerequisiteError(
-            f"mmdebstrap is not installed, which base {base.text} needs",
-            hint="install the package mmdebstrap, or name an image with --base",
-        ) from None
+        hint = "install the package mmdebstrap, or name an image with --base"
+        raise PrerequisiteError(f"mmdebstrap is not installed, which base {base.text} needs", hint=hint) from None
     suite = base.suite or ""
     archive = directory / "root.tar"
     argv = [

@@ -105,10 +105,8 @@ def parse_base(text: str) -> BaseReference:
             return BaseReference(text, suite)
     elif len(text) <= MAX_REFERENCE and _REFERENCE.fullmatch(text):
         return BaseReference(text, None)
-    raise RequestError(
-        f"invalid base image reference: {text[:80]!r}",
-        hint="use an image reference such as debian:trixie or localhost/base, mmdebstrap:SUITE, or oci-archive:FILE",
-    )
+    hint = "use an image reference such as debian:trixie or localhost/base, mmdebstrap:SUITE, or oci-archive:FILE"
+    raise RequestError(f"invalid base image reference: {text[:80]!r}", hint=hint)
 
 
 def l0_tag(base: BaseReference) -> str:

@@ -41,9 +41,8 @@ def npm_registry() -> Ask:
     try:
         tool = find_tool("npm")
     except ToolNotFound:
-        raise PrerequisiteError(
-            "npm, which knows the registry to ask, is not installed", hint="install npm; nothing else needs it"
-        ) from None
+        hint = "install npm; nothing else needs it"
+        raise PrerequisiteError("npm, which knows the registry to ask, is not installed", hint=hint) from None
 
     def ask(package: str, field: str) -> str:
         try:
@@ -152,9 +151,8 @@ def fetch(url: str) -> Iterator[bytes]:
                     raise BuildError(f"{url} is larger than {_MAX_DOWNLOAD >> 20} MiB", hint="nothing was pinned")
                 yield piece
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BuildError(
-            f"{url} cannot be fetched: {safe_text(str(error), limit=200)}", hint="try again later"
-        ) from None
+        hint = "try again later"
+        raise BuildError(f"{url} cannot be fetched: {safe_text(str(error), limit=200)}", hint=hint) from None
 
 
 def digest_of(url: str) -> str:

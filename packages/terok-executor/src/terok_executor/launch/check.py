@@ -124,24 +124,19 @@ def _check_repo(request: LaunchRequest) -> tuple[RepoSource | None, str]:
     except GateError as error:
         raise RequestError(error.message, hint=error.hint) from error
     if not request.gate and repo.kind != "url":
-        raise RequestError(
-            "without the gate only an https URL can be cloned", hint="leave --no-gate out: the gate mirrors the rest"
-        )
+        hint = "leave --no-gate out: the gate mirrors the rest"
+        raise RequestError("without the gate only an https URL can be cloned", hint=hint)
     return repo, scope
 
 
 def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
     """Refuse options that do not go together."""
     if request.security_class == "online" and repo is not None and repo.kind == "path":
-        raise RequestError(
-            "a container cannot see a directory of this host as its upstream",
-            hint="leave --security-class out, or give the repository's https or ssh address",
-        )
+        hint = "leave --security-class out, or give the repository's https or ssh address"
+        raise RequestError("a container cannot see a directory of this host as its upstream", hint=hint)
     if request.public_url and not _PUBLIC_URL.fullmatch(request.public_url):
-        raise RequestError(
-            f"invalid address of a proxy: {request.public_url[:80]!r}",
-            hint="write it as browsers show it, without a path: https://name.example.org",
-        )
+        hint = "write it as browsers show it, without a path: https://name.example.org"
+        raise RequestError(f"invalid address of a proxy: {request.public_url[:80]!r}", hint=hint)
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
 
@@ -170,10 +165,8 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
     if request.repo is None and workspace is None:
         raise RequestError("there is nothing to work on", hint="name a repository, or --workspace DIR")
     if request.sealed and (workspace or shared or request.web):
-        raise RequestError(
-            "a sealed container shares no directory or socket with the host",
-            hint="leave out --sealed, or --workspace, --shared-dir and --web",
-        )
+        hint = "leave out --sealed, or --workspace, --shared-dir and --web"
+        raise RequestError("a sealed container shares no directory or socket with the host", hint=hint)
     for directory, label in ((workspace, "workspace"), (shared, "shared directory")):
         if directory is not None and not directory.is_dir():
             raise RequestError(f"the {label} {directory} is not a directory", hint="make it first")

@@ -188,9 +188,8 @@ def template_values(
     protocol = agent.protocol_for(provider) or ""
     chosen = model or provider.default_model or ""
     if not chosen and any(needs(text, "model") for text in agent.templates):
-        raise RequestError(
-            f"agent {agent.name} needs a model of provider {provider.name}", hint="name one with --model MODEL"
-        )
+        hint = "name one with --model MODEL"
+        raise RequestError(f"agent {agent.name} needs a model of provider {provider.name}", hint=hint)
     return {
         "label": provider.label,
         "provider": provider.name,

@@ -84,10 +84,8 @@ def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
             found |= user_section(read_file(file, MAX_CONFIG).decode(errors="replace"))
     name, email = env.get("GIT_AUTHOR_NAME") or found.get("name"), env.get("GIT_AUTHOR_EMAIL") or found.get("email")
     if not name or not email:
-        raise RequestError(
-            "git on this host has no user.name and user.email",
-            hint="run `git config --global user.name …`, or give --human-name",
-        )
+        hint = "run `git config --global user.name …`, or give --human-name"
+        raise RequestError("git on this host has no user.name and user.email", hint=hint)
     return GitIdentity(name, email)
 
 

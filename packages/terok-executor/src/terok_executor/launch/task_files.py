@@ -11,7 +11,7 @@ from typing import Any
 from terok_util import ensure_dir, write_sensitive_file
 
 from terok_executor.auth.patch import MAX_TEXT, patch_text
-from terok_executor.errors import ConfigPatchError, ExecutorError, RequestError
+from terok_executor.errors import ConfigPatchError, RequestError
 from terok_executor.launch.instructions import SubAgent
 from terok_executor.paths import checked_container_name
 from terok_executor.reading import load_value, read_text

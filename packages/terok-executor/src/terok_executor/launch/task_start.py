@@ -103,9 +103,8 @@ def name_refusals(name: str) -> Iterator[None]:
     try:
         yield
     except NameTaken:
-        raise RequestError(
-            f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
-        ) from None
+        hint = f"choose another --name, or `terok-executor rm {name}`"
+        raise RequestError(f"a container named {name} exists already", hint=hint) from None
 
 
 def make_record(

@@ -18,9 +18,6 @@ from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, T
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import Route, SandboxConfig
 
-    AGENT_PROVIDERS: Mapping[str, Agent]
-    """The agents as this process first read them, by name."""
-
 ALL = "all"
 Entry = TypeVar("Entry")
 
@@ -147,10 +144,8 @@ class AgentRoster:
                 hint=f"providers that do: {fitting or 'none'}",
             )
         if provider.upstream is None:
-            raise RosterError(
-                f"provider {provider.name} has no upstream",
-                hint=f"write `upstream: URL` to {user_roster_dir('providers') / (provider.name + '.yaml')}",
-            )
+            hint = f"write `upstream: URL` to {user_roster_dir('providers') / (provider.name + '.yaml')}"
+            raise RosterError(f"provider {provider.name} has no upstream", hint=hint)
         return provider
 
     def credential_provider(self, name: str) -> Provider:
@@ -189,12 +184,6 @@ def about(one: Installed | Provider) -> str:
     """Return one line about an agent, tool or provider."""
     text = one.help if isinstance(one.help, str) else one.help.text
     return f"{one.label}: {text}" if text else one.label
-
-
-def __getattr__(name: str) -> Mapping[str, Agent]:
-    if name == "AGENT_PROVIDERS":
-        return AgentRoster.shared().agents
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _known(kind: str, name: str, known: Mapping[str, Entry], otherwise: str) -> Entry:

@@ -43,9 +43,8 @@ def listen(port: int | None) -> socket.socket:
     try:
         listener = socket.create_server((HOST, port or 0), backlog=64)
     except OSError as error:
-        raise RequestError(
-            f"port {port} cannot be used: {error.strerror}", hint="choose another --port, or none for a free one"
-        ) from None
+        hint = "choose another --port, or none for a free one"
+        raise RequestError(f"port {port} cannot be used: {error.strerror}", hint=hint) from None
     send_at_once(listener)
     return listener
 

@@ -98,9 +98,8 @@ class StubProvider:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise StubError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint="use port 0 to take a free one"
-            ) from error
+            hint = "use port 0 to take a free one"
+            raise StubError(f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint=hint) from error
         self._port = int(self._runner.addresses[0][1])
         return self
 

@@ -13,16 +13,8 @@ from typing import Any, Literal
 ToolKind = Literal["function", "custom", "local_shell"]
 
 SHELL_TOOL_NAMES = (
-    "bash",
-    "exec_command",
-    "shell_command",
-    "shell",
-    "local_shell",
-    "run_shell_command",
-    "run_in_terminal",
-    "execute_command",
-    "run_command",
-    "terminal",
+    *("bash", "exec_command", "shell_command", "shell", "local_shell", "run_shell_command", "run_in_terminal"),
+    *("execute_command", "run_command", "terminal"),
 )
 """Names of shell tools in order of preference, compared without regard to case."""
 
