@@ -160,8 +160,7 @@ def _look(name: str, parent: int, secrets: list[Secret]) -> list[Secret]:
 
 
 def _unlink(name: str, parent: int) -> bool:
-    try:
+    with suppress(OSError):
         os.unlink(name, dir_fd=parent)
-    except OSError:
-        return False
-    return True
+        return True
+    return False

@@ -75,15 +75,14 @@ def _show(rows: list[CredentialStatus], *, as_json: bool) -> int:
 def _remove(name: str | None, credential_set: str) -> int:
     from terok_executor.credentials import CredentialMissingError, remove_credential
 
+    hint = "`terok-executor auth list` shows what is stored"
     if name is None:
-        raise RequestError("what is to be removed?", hint="`terok-executor auth list` shows what is stored")
+        raise RequestError("what is to be removed?", hint=hint)
     roster = _roster()
     known = name in roster.providers or name in roster.agents
     provider = roster.credential_provider(name).name if known else name
+    shown = safe_text(provider)
     if not remove_credential(SandboxConfig.load(), provider, credential_set):
-        raise CredentialMissingError(
-            f"there is no credential of {safe_text(provider)} in the set {credential_set}",
-            hint="`terok-executor auth list` shows what is stored",
-        )
-    print(f"removed the credential of {safe_text(provider)} from the set {credential_set}")
+        raise CredentialMissingError(f"there is no credential of {shown} in the set {credential_set}", hint=hint)
+    print(f"removed the credential of {shown} from the set {credential_set}")
     return 0

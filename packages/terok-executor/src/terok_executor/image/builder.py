@@ -324,10 +324,9 @@ def _sidecar(tool: str | Tool | None) -> Tool:
 
 
 def _first_line(file: Path) -> str:
-    try:
+    with suppress(OSError, UnicodeDecodeError):
         return file.read_text("ascii").partition("\n")[0]
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return ""
 
 
 def our_images(podman: ImagePodman) -> list[str]:

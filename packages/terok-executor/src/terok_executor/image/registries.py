@@ -10,6 +10,7 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -90,18 +91,15 @@ def usable(value: str) -> bool:
 
 
 def _ask(argv: list[str]) -> str:
-    try:
-        result = run(argv, timeout=_PROBE_SECONDS, check=False, cwd=Path("/"))
-    except TerokError:
-        return ""
-    return result.text.strip() if result.returncode == 0 else ""
+    with suppress(TerokError):
+        return run(argv, timeout=_PROBE_SECONDS, cwd=Path("/")).text.strip()
+    return ""
 
 
 def _text(path: Path) -> str:
-    try:
+    with suppress(OSError):
         return read_file(path, _MAX_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
+    return ""
 
 
 SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")

@@ -57,8 +57,9 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
         deltas = [{"role": "assistant", "content": None, "tool_calls": [opening]}]
         deltas += [{"tool_calls": [{"index": 0, key: {part: piece}}]} for piece in pieces(_arguments(reply))]
     envelope = _envelope(conversation, reply_id, "chat.completion.chunk")
-    chunks = [{**envelope, "choices": [_choice(delta, None)]} for delta in deltas]
-    chunks.append({**envelope, "choices": [_choice({}, _finish_reason(reply))]})
+    steps = [*((delta, None) for delta in deltas), ({}, _finish_reason(reply))]
+    choices = ({"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason} for delta, reason in steps)
+    chunks = [{**envelope, "choices": [choice]} for choice in choices]
     chunks.append({**envelope, "choices": [], "usage": _usage(reply, conversation)})
     return [*(frame(chunk) for chunk in chunks), frame("[DONE]")]
 
@@ -93,10 +94,6 @@ def _call(call_id: str, tool: OfferedTool, arguments: str) -> dict[str, Any]:
 
 def _keys(tool: OfferedTool) -> tuple[str, str]:
     return ("custom", "input") if tool.kind == "custom" else ("function", "arguments")
-
-
-def _choice(delta: Mapping[str, Any], finish_reason: str | None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _finish_reason(reply: Reply) -> str:
