@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final, Literal, get_args
 
 from terok_util.text import safe_text
 
+from terok_sandbox.values.limits import Whose
+
 Key = tuple[str, ...]
 CallState = Literal["begun", "ended", "refused"]
 ProviderState = Literal["works", "auth", "limit", "fails"]
@@ -110,7 +112,7 @@ class BudgetFact(Fact):
     about = ("whose", "limit")
     ends = frozenset({"room"})
 
-    whose: Literal["task", "project"]
+    whose: Whose
     limit: str
     used: float
     most: float
@@ -233,7 +235,7 @@ _WORDS: Final = {
     "PushState": get_args(PushState),
     "WorkerState": get_args(WorkerState),
     "LifeState": get_args(LifeState),
-    "Literal['task', 'project']": ("task", "project"),
+    "Whose": get_args(Whose),
 }
 
 
