@@ -124,6 +124,32 @@ COMMANDS = CommandTree(
             "list", help="list the containers", handler=f"{_CONTAINERS}:list_all", args=(JSON,), group="containers"
         ),
         CommandDef(
+            "activity",
+            help="show what a container is doing: model calls, questions, pushes, usage, limits",
+            handler="terok_sandbox.cli.activity:activity",
+            args=(_NAME, ArgDef("--follow", action="store_true", help="show what happens from now on too"), JSON),
+            group="containers",
+        ),
+        CommandDef(
+            "budget",
+            help="show how the limits of a running container stand, and decide about calls over one",
+            handler="terok_sandbox.cli.activity:budget",
+            args=(
+                _NAME,
+                ArgDef("--raise", dest="higher", metavar="LIMIT=NUMBER", group="decision", help="raise a limit"),
+                ArgDef(
+                    "--finish", action="store_true", group="decision", help="let calls through until the turn has ended"
+                ),
+                ArgDef(
+                    "--stop", action="store_true", group="decision", help="refuse the calls that wait, and further ones"
+                ),
+                ArgDef("--project", action="store_true", help="raise the limit of the project, not of the task"),
+                JSON,
+            ),
+            group="containers",
+            epilog="a limit is cost (USD), tokens, requests, bytes or seconds, as in --raise cost=5",
+        ),
+        CommandDef(
             "prepare",
             help="print the podman arguments that sandbox a container you start yourself",
             handler="terok_sandbox.cli.borrowed:prepare",

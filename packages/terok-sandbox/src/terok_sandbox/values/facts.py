@@ -122,7 +122,11 @@ class BudgetFact(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageFact(Fact):
-    """Usage of the task so far: `cost_usd` is what a budget counts; with `cost_known` it is also what it costs."""
+    """Usage of the task so far.
+
+    `cost_usd` is what a budget counts; with `cost_known` it is also what it costs. `plan_usd` is the part of it that is
+    not paid for by what is used, as its credential belongs to a plan.
+    """
 
     kind = "usage"
 
@@ -131,6 +135,7 @@ class UsageFact(Fact):
     bytes: int
     cost_usd: float
     cost_known: bool
+    plan_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from terok_sandbox.http1.head import ResponseHead
     from terok_sandbox.vault.access import Credential, TokenGrant, VaultAccess
     from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.store import TokenRow
+    from terok_sandbox.vault.store import Billing, TokenRow
 
 _log = logging.getLogger(__name__)
 
@@ -279,7 +279,9 @@ class Meter(Protocol):
     def overrun(self, route: Route) -> VaultRefusal | None:
         """Return the refusal that ends requests under way on a route, or None. Asked twice a second."""
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
+    def observe(
+        self, token: TokenRow, route: Route, method: str, path: str, billing: Billing
+    ) -> ResponseObserver | None:
         """Return the observer of a request that is about to go out; None if nothing is to be counted."""
 
 

@@ -138,7 +138,9 @@ class VaultProxy:
             return False
         if self._meter is not None:
             path = screened.target.path
-            exchange.traffic.observer = self._meter.observe(grant.token, grant.route, screened.method, path)
+            exchange.traffic.observer = self._meter.observe(
+                grant.token, grant.route, screened.method, path, grant.billing
+            )
         self._open.add(exchange, grant)
         try:
             if screened.websocket:
@@ -225,7 +227,8 @@ class VaultProxy:
         patterns = self._access.patterns(self._container, credential)
         if isinstance(patterns, VaultRefusal):
             return patterns
-        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns)
+        billing = self._access.database().billing(row.credential_set, row.provider)
+        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns, billing)
         self._access.grant(grant)
         return self._admitted(grant)
 

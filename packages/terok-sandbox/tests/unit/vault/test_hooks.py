@@ -47,7 +47,7 @@ class Recorder:
             return VaultRefusal(429, "budget_spent", "spent")
         return self.budget
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
+    def observe(self, token: TokenRow, route: Route, method: str, path: str, billing: str) -> Recorder:
         self.told.append(("observe", method, path))
         return self
 

@@ -4,7 +4,7 @@ A request that is billed by tokens is written down before it leaves, with the mo
 `pending_nano` under a number `id`), and once more when it has ended, with what it did cost (`settles` that number).
 Any other request is one row. A row is appended in one write; a line torn by a crash is skipped. Several brokers may
 write to a project at once; each reads what the others have appended since it last looked. A file that has grown to
-MAX_BYTES is put together: one row for each task, provider and model.
+MAX_BYTES is put together: one row for each task, provider, model and billing.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class _Book:
         self.total, self.of_task = Totals(), Totals()
         self.known = True
         """Whether everything that the one task used has a price."""
+        self.plan = 0
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
@@ -104,6 +105,7 @@ class _Book:
         if ours:
             self.of_task += used
             self.known = self.known and not row.get("price_assumed")
+            self.plan += used.cost if billing_of(row) == "plan" else 0
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -121,7 +123,7 @@ class UsageJournal:
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
-        self.cost_known = True
+        self.cost_known, self.plan_cost = True, 0
         self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
@@ -170,6 +172,7 @@ class UsageJournal:
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
         stale = time.time() - STALE_SECONDS
         self.cost_known = all(book.known for book in self._books.values())
+        self.plan_cost = sum(book.plan for book in self._books.values())
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():
@@ -218,18 +221,19 @@ class UsageJournal:
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return few rows that say the same as many: sums by task, provider and model, and what is still open."""
-    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """Return few rows that say the same as many: sums by task, provider, billing and model, and what is still open."""
+    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     still_open: dict[Number, dict[str, Any]] = {}
     for row in rows:
         if (number := number_of(row, "settles")) is not None:
             still_open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
             still_open[number] = {**row, "requests": 0}
-        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")))
+        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")), billing_of(row))
         if key not in groups and len(groups) >= MAX_GROUPS:
-            key = (row["task"], key[1], "")
-        group = groups.setdefault(key, {"task": key[0], "provider": key[1], "model": key[2], "requests": 0})
+            key = (row["task"], key[1], "", key[3])
+        named = dict(zip(("task", "provider", "model", "billing"), key, strict=True))
+        group = groups.setdefault(key, {**named, "requests": 0})
         group["time"] = row.get("time", "")
         group["requests"] += totals_of(row).requests
         for name in _COUNTS:
@@ -286,6 +290,11 @@ def totals_of(row: dict[str, Any]) -> Totals:
 def pending_of(row: dict[str, Any]) -> Totals:
     """Return the most that the request of an opening row may use."""
     return Totals(tokens=_number(row, "pending_tokens"), cost=_number(row, "pending_nano"))
+
+
+def billing_of(row: dict[str, Any]) -> str:
+    """Return how the use in a row is paid for: `metered` or `plan`."""
+    return "plan" if row.get("billing") == "plan" else "metered"
 
 
 def _seconds(when: object) -> float:

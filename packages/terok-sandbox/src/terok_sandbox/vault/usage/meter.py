@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from terok_sandbox.values.facts import Fact
     from terok_sandbox.vault.exchange import Exchange
     from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.store import TokenRow
+    from terok_sandbox.vault.store import Billing, TokenRow
     from terok_sandbox.vault.usage.answers import Usage
     from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
@@ -131,8 +131,12 @@ class UsageMeter:
         except AuditError as error:
             _log.error("the usage cannot be looked at: %s", error.message)
         self.budget.refresh()
-        self.facts.used(self._journal.task_totals, known=self._journal.cost_known)
+        self._tell_usage()
         self.tell_budget()
+
+    def _tell_usage(self) -> None:
+        journal = self._journal
+        self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
 
     def decide(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a person's decision, if there is one in `request`; return how every limit stands."""
@@ -178,7 +182,9 @@ class UsageMeter:
             return None
         return self.overrun(route)
 
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
+    def release(
+        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
+    ) -> ObservedRequest | VaultRefusal:
         """Write a request down with the most it may use; it must not leave if that is refused."""
         if self._costs and wanted.background:
             return _UNPRICED
@@ -197,6 +203,7 @@ class UsageMeter:
                 "id": number,
                 "pending_tokens": usage.tokens,
                 "pending_nano": cost,
+                "billing": billing,
                 **({} if known else {"price_assumed": True}),
             }
         )
@@ -209,9 +216,11 @@ class UsageMeter:
             _log.error("usage is not written down yet: %s", error.message)
         return ObservedRequest(number, wanted, usage, self.clock())
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
+    def observe(
+        self, token: TokenRow, route: Route, method: str, path: str, billing: Billing = "metered"
+    ) -> Observation:
         """Return the observer of a request that goes out."""
-        return Observation(self, route, method, path)
+        return Observation(self, route, method, path, billing)
 
     def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
         """Return for task and project their limits, their usage, and the most that requests under way may add."""
@@ -249,7 +258,14 @@ class UsageMeter:
         return None
 
     def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
+        self,
+        provider: str,
+        usage: Usage,
+        *,
+        status: int,
+        estimated: bool,
+        billing: Billing = "metered",
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
@@ -262,6 +278,7 @@ class UsageMeter:
                 **{kind: getattr(usage, kind) for kind in TOKENS},
                 "cost_nano": cost,
                 "status": status,
+                "billing": billing,
                 **({"tier": usage.tier} if usage.tier else {}),
                 **({"estimated": True} if estimated else {}),
                 **({} if known else {"price_assumed": True}),
@@ -273,7 +290,7 @@ class UsageMeter:
             self._journal.refresh(project=False)
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
-        self.facts.used(self._journal.task_totals, known=self._journal.cost_known)
+        self._tell_usage()
 
     def _write(self) -> None:
         """Append what is not in the journal yet; AuditError if it cannot be written."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from terok_sandbox.vault.refusal import VaultRefusal
     from terok_sandbox.vault.routes import Route
+    from terok_sandbox.vault.store import Billing
 
 
 TOKENS_PER_SECOND: Final = 500
@@ -58,11 +59,20 @@ class Account(Protocol):
     def move(self, size: int, route: Route) -> VaultRefusal | None:
         """Count bytes of what is under way; return why no more may pass."""
 
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
+    def release(
+        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
+    ) -> ObservedRequest | VaultRefusal:
         """Write a request down with the most it may use; it must not leave if that is refused."""
 
     def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
+        self,
+        provider: str,
+        usage: Usage,
+        *,
+        status: int,
+        estimated: bool,
+        billing: Billing = "metered",
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Write down what was used."""
 
@@ -70,10 +80,10 @@ class Account(Protocol):
 class Observation:
     """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
 
-    def __init__(self, meter: Account, route: Route, method: str, path: str) -> None:
+    def __init__(self, meter: Account, route: Route, method: str, path: str, billing: Billing = "metered") -> None:
         self._meter = meter
         self.route = route
-        self._method, self._path = method, path
+        self._method, self._path, self._billing = method, path, billing
         self._billed = is_inference("POST", path)
         self._metered = self._billed and method == "POST"
         self._body: bytearray | None = bytearray()
@@ -168,7 +178,7 @@ class Observation:
             return None
         # Whoever was held back may ask again, when its body is taken already.
         self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, self._wanted)
+        opened = self._meter.release(self.route, self._wanted, self._billing)
         if not isinstance(opened, ObservedRequest):
             return opened
         self._wanted = None
@@ -211,6 +221,7 @@ class Observation:
             usage,
             status=101,
             estimated=estimated,
+            billing=self._billing,
             extra={"settles": opened.number} if opened is not None else {},
         )
         self._unsaid = 0
@@ -225,6 +236,7 @@ class Observation:
             usage,
             status=self._status,
             estimated=estimated,
+            billing=self._billing,
             extra={"sent": sent, "received": received, **extra, **({"price_assumed": True} if unpriced else {})},
         )
         if self._opened:

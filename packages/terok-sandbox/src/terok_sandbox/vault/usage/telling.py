@@ -111,7 +111,7 @@ class Telling:
         if provider and reason in _OURS:
             self._stand(provider, "auth" if reason in _AUTH else "fails", status, reason, None, now)
 
-    def used(self, totals: Totals, *, known: bool) -> None:
+    def used(self, totals: Totals, *, known: bool, plan: int) -> None:
         """Tell what the task has used so far."""
         self._tell(
             UsageFact(
@@ -121,6 +121,7 @@ class Telling:
                 bytes=totals.bytes,
                 cost_usd=round(totals.cost / NANO, 9),
                 cost_known=known,
+                plan_usd=round(plan / NANO, 9),
             )
         )
 
