@@ -21,7 +21,7 @@ from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.usage.budget import MAX_WAITING, TaskBudget
-from terok_sandbox.vault.usage.journal import UsageJournal, read_rows, read_usage
+from terok_sandbox.vault.usage.journal import UsageJournal, put_together, read_rows, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.usage.prices import NANO
 from terok_sandbox.vault.worker import Server
@@ -492,4 +492,14 @@ async def test_the_feed_tells_calls_and_usage(shop: Open) -> None:
     assert {fact.id for fact in calls} == {f"{row['run']}-{row['id']}" for row in rows}, "named as in the journal"
     used = [fact for fact in it.told if isinstance(fact, UsageFact)][-1]
     assert (used.requests, used.tokens, used.cost_known) == (2, 2 * 5000, True)
-    assert used.cost_usd == pytest.approx(it.bill.nano / NANO)
+    assert used.cost_usd == pytest.approx(it.bill.nano / NANO) and used.plan_usd == 0
+    assert {row["billing"] for row in rows} == {"metered"}
+    it.vault.db.set_billing("default", "stub", "plan")
+    assert [await call for call in asking(it, 1)] == [200]
+    await it.settled()
+    used = [fact for fact in it.told if isinstance(fact, UsageFact)][-1]
+    assert used.plan_usd == pytest.approx(used.cost_usd / 3)
+    billing = [row["billing"] for row in read_rows(it.usage.journal)]
+    assert billing == ["metered"] * 4 + ["plan"] * 2
+    kept = put_together(read_rows(it.usage.journal))
+    assert {row["billing"]: row["requests"] for row in kept} == {"metered": 2, "plan": 1}
