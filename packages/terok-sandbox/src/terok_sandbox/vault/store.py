@@ -235,7 +235,10 @@ class CredentialDB:
             " WHERE ?1 IS NULL OR credential_set = ?1 ORDER BY credential_set, provider",
             (credential_set,),
         )
-        return [CredentialRow(*row[:2], row[2] or "", row[3], _billing(row[2], row[4])) for row in rows]
+        return [
+            CredentialRow(name, provider, kind or "", updated, _billing(kind, chosen))
+            for name, provider, kind, updated, chosen in rows
+        ]
 
     def billing(self, credential_set: str, provider: str) -> Billing:
         """Return how the use of a credential is paid for; `metered` if there is none."""
