@@ -392,6 +392,8 @@ async def test_fifty_calls_that_are_held_exceed_a_budget_by_one_at_most(shop: Op
     (later,) = asking(it, 1)
     assert await later == 429, "what is stopped is not held any more"
     assert it.ledger() == it.bill.nano or large
+    most_each = {row["pending_tokens"] for row in read_rows(it.usage.journal) if "id" in row}
+    assert len(most_each) == 1, "also of a call that has waited"
 
 
 async def test_a_turn_is_finished_and_then_the_limit_holds_again(shop: Open, monkeypatch: pytest.MonkeyPatch) -> None:
