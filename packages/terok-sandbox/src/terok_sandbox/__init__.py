@@ -8,6 +8,8 @@ from __future__ import annotations
 from terok_util import lazy_imports
 
 with lazy_imports(globals()):
+    from terok_sandbox.activity.client import ActivityFeed as ActivityFeed
+    from terok_sandbox.activity.state import Activity as Activity
     from terok_sandbox.audit import read_audit as read_audit
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
@@ -77,6 +79,18 @@ with lazy_imports(globals()):
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers
     from terok_sandbox.sidecar import Sidecar as Sidecar
+    from terok_sandbox.values.facts import BudgetFact as BudgetFact
+    from terok_sandbox.values.facts import Fact as Fact
+    from terok_sandbox.values.facts import Inside as Inside
+    from terok_sandbox.values.facts import Life as Life
+    from terok_sandbox.values.facts import ModelCall as ModelCall
+    from terok_sandbox.values.facts import Provider as Provider
+    from terok_sandbox.values.facts import Push as Push
+    from terok_sandbox.values.facts import Question as Question
+    from terok_sandbox.values.facts import UsageFact as UsageFact
+    from terok_sandbox.values.facts import Worker as Worker
+    from terok_sandbox.values.facts import fact_from_json as fact_from_json
+    from terok_sandbox.values.facts import fact_to_json as fact_to_json
     from terok_sandbox.values.host import ContainerState as ContainerState
     from terok_sandbox.values.launch import SecurityClass as SecurityClass
     from terok_sandbox.values.launch import Sharing as Sharing

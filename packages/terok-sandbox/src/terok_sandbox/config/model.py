@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 CONTROL_SOCKET: Final = "supervisor.sock"
 RECORD_FILE: Final = "supervisor.json"
 GUEST_DIR: Final = "guest"
+ACTIVITY_DIR: Final = "activity"
 FORKSERVER_SOCKET: Final = "forkserver.sock"
-"""Below the runtime directory; the three above below a container's."""
+"""Below the runtime directory; the four above below a container's."""
 SUPERVISOR_LOG: Final = "supervisor.log"
 """Below a container's state directory."""
 DIRECTORIES: Final = ("state_dir", "runtime_dir", "vault_dir", "config_dir")
@@ -129,6 +130,10 @@ class SandboxConfig:
         """Return where the container's gateway listens for people; the container cannot see it."""
         return self.container_runtime_dir(name) / "clearance" / "gateway.sock"
 
+    def activity_socket(self, name: str, worker: str) -> Path:
+        """Return where a worker of the container tells what it knows; the container cannot see it."""
+        return self.container_runtime_dir(name) / ACTIVITY_DIR / f"{worker}.sock"
+
     def control_socket(self, name: str) -> Path:
         """Return where the container's supervisor listens."""
         return self.container_runtime_dir(name) / CONTROL_SOCKET
@@ -140,7 +145,7 @@ class SandboxConfig:
     def ensure_container_dirs(self, name: str) -> None:
         """Create the container's state, runtime and guest directories, 0700."""
         guest = self.guest_dir(name)
-        asking = (self.gateway_socket(name).parent, guest / "clearance")
+        asking = (self.gateway_socket(name).parent, guest / "clearance", self.activity_socket(name, "").parent)
         for path in (self.gateway_dir(name), self.container_runtime_dir(name), guest, *asking):
             ensure_dir(path)
 

@@ -13,7 +13,7 @@ from terok_util import TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
-from terok_sandbox.values.limits import Budget, Limits
+from terok_sandbox.values.limits import Budget, Limits, OnLimit
 from terok_sandbox.values.servers import parse_server
 
 _HINT = "correct the file; unknown keys are refused so that a misspelled one is not silently ignored"
@@ -70,6 +70,7 @@ class BudgetSection(Section):
 
     task: LimitsSection = LimitsSection()
     project: LimitsSection = LimitsSection()
+    on_limit: OnLimit = "refuse"
 
 
 class ServicesSection(Section):
@@ -113,7 +114,11 @@ class SandboxConfigView(BaseModel):
             "security_class": self.gate.security_class,
             "shield_profiles": tuple(self.shield.profiles),
             "shield_resolvers": tuple(self.shield.resolvers),
-            "budget": Budget(Limits(**self.budget.task.model_dump()), Limits(**self.budget.project.model_dump())),
+            "budget": Budget(
+                Limits(**self.budget.task.model_dump()),
+                Limits(**self.budget.project.model_dump()),
+                self.budget.on_limit,
+            ),
             "shutdown_timeout": self.run.shutdown_timeout,
             "seccomp_opt_outs": tuple(self.run.seccomp_opt_outs),
         }

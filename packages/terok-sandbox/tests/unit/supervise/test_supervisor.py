@@ -47,7 +47,8 @@ def test_a_handover_serves_the_container_until_it_ends(lab: Lab) -> None:
     for pid in (broker["pid"], gateway["pid"], status["pid"]):
         lab.wait_for(lambda pid=pid: not alive(pid))
     left = {one.name for one in lab.cfg.container_runtime_dir("box").iterdir()}
-    assert left == {"guest", "clearance"}
+    assert left == {"guest", "clearance", "activity"}
+    assert not list((lab.cfg.container_runtime_dir("box") / "activity").iterdir())
     with pytest.raises(client.NotRunningError):
         lab.status()
     assert "vault serves box" in lab.log()
