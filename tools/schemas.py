@@ -19,7 +19,7 @@ _COMPLETED = {"name", "label", "binary", "git_identity", "help"}
 
 
 def schema_text(kind: str) -> str:
-    """Return the JSON Schema of one kind of file, `agent`, `provider` or `tool`, as it is shipped."""
+    """Return the JSON Schema of one kind of file, `agent`, `provider`, `tool` or `transcript`, as it is shipped."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **TypeAdapter(KINDS[f"{kind}s"]).json_schema(),
@@ -35,5 +35,5 @@ def schema_text(kind: str) -> str:
 
 
 if __name__ == "__main__":
-    for kind in ("agent", "provider", "tool"):
+    for kind in ("agent", "provider", "tool", "transcript"):
         Path(sys.argv[1], f"{kind}.schema.json").write_text(schema_text(kind), "utf-8")

@@ -40,6 +40,7 @@ with lazy_imports(globals()):
     from terok_sandbox.gate.invoke import run_git as run_git
     from terok_sandbox.gate.layout import mirror_path as mirror_path
     from terok_sandbox.gate.mirror import GateSyncResult as GateSyncResult
+    from terok_sandbox.gate.new_work import NewWork as NewWork
     from terok_sandbox.gate.seed import seed_workspace as seed_workspace
     from terok_sandbox.gate.source import RepoSource as RepoSource
     from terok_sandbox.gate.source import endpoint as endpoint
@@ -64,6 +65,7 @@ with lazy_imports(globals()):
     from terok_sandbox.runtime.protocol import ByteProcess as ByteProcess
     from terok_sandbox.runtime.protocol import Container as Container
     from terok_sandbox.runtime.protocol import ContainerRuntime as ContainerRuntime
+    from terok_sandbox.runtime.protocol import ContainerSummary as ContainerSummary
     from terok_sandbox.runtime.protocol import ExecResult as ExecResult
     from terok_sandbox.runtime.protocol import Image as Image
     from terok_sandbox.sandbox.sandbox import Claim as Claim
@@ -75,6 +77,7 @@ with lazy_imports(globals()):
     from terok_sandbox.setup.state import check_setup as check_setup
     from terok_sandbox.shield.policy import Policy as Policy
     from terok_sandbox.shield.policy import parse_policy_line as parse_policy_line
+    from terok_sandbox.shield.profiles import list_profiles as list_profiles
     from terok_sandbox.shield.profiles import profile_path as profile_path
     from terok_sandbox.sidecar import GateWiring as GateWiring
     from terok_sandbox.sidecar import PolicyTiers as PolicyTiers

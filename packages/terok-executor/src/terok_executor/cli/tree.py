@@ -105,6 +105,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             ArgDef("--shared-mount", default="/shared", metavar="PATH", help="where (default: /shared)"),
             _value("--timezone", "ZONE", "time zone, such as Europe/Berlin (default: the host's)"),
             _flag("--rm", "remove the container once its work is in the gate", "remove"),
+            _flag("--raw", "show the agent's output as it is, not what it does"),
             JSON,
         ),
         epilog=EXIT_CODES,
@@ -174,9 +175,9 @@ COMMANDS: tuple[CommandDef, ...] = (
             ),
             CommandDef(
                 "schema",
-                help="print the JSON Schema of agent, provider or tool files, for editors",
+                help="print the JSON Schema of agent, provider, tool or transcript files, for editors",
                 handler="terok_executor.cli.agents:print_schema",
-                args=(ArgDef("kind", choices=("agent", "provider", "tool"), help="which kind of file"),),
+                args=(ArgDef("kind", choices=("agent", "provider", "tool", "transcript"), help="which kind of file"),),
             ),
         ),
     ),
@@ -204,9 +205,18 @@ COMMANDS: tuple[CommandDef, ...] = (
     ),
     CommandDef(
         "logs",
-        help="show what an agent has printed",
+        help="show what an agent has said and done",
         handler="terok_executor.cli.listing:logs",
-        args=(_NAME, _flag("-f/--follow", "keep following"), TAIL, _flag("--timestamps", "with the time of each line")),
+        args=(
+            _NAME,
+            _flag("-f/--follow", "keep following"),
+            TAIL,
+            ArgDef("--timestamps", action="store_true", group="form", help="lines of output, with their times"),
+            ArgDef(
+                "--raw", action="store_true", group="form", help="the output, byte for byte (made safe on a terminal)"
+            ),
+            ArgDef("--json", action="store_true", dest="as_json", group="form", help="one event as JSON a line"),
+        ),
     ),
     CommandDef(
         "login",

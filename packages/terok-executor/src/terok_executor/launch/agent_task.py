@@ -82,7 +82,7 @@ def start_agent(
     source: Mirrored | None = None
     seed: Path | None = None
     if task.repo is not None and request.gate:
-        source = mirror(config, task.repo, task.scope, request.branch, on_line)
+        source = mirror(config, task.repo, task.scope, request.branch, on_line, request.default_branch)
         seed = source.gate.seed(clone_cache_dir()) if not request.sealed else None
     record = make_record(
         task,
@@ -95,11 +95,12 @@ def start_agent(
         branch=task.work_branch if task.repo is not None else "",
         sealed=request.sealed,
         continue_command=run.continue_command,
+        resume_command=run.resume_command,
         holds_work=task.repo is not None and request.workspace is None,
     )
     on_line(f"starting {task.name}")
     state_dirs = (mount.host_dir for installed in run.installed for mount in installed.mounts)
-    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs) as claim:
+    with claimed_task(sandbox, record, prompt=run.prompt, state_dirs=state_dirs, kept=request.kept) as claim:
         claim.run(_complete(sandbox, roster, run, replace(spec, image=image), source, seed), hooks)
     if request.sealed:  # what the workspace was made from is in the container now
         remove_tree(task_dir(task.name) / "workspace")

@@ -29,6 +29,7 @@ from terok_executor.roster.egress import allow_lines
 from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import INIT, AgentRunConfig, CLIOverrides, checked_model
 from terok_executor.roster.types import Agent, Tool, WebSpec
+from terok_executor.transcript.reader import transcript_format
 
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
@@ -52,8 +53,9 @@ def check_task(request: LaunchRequest) -> Task:
     repo, scope = _check_repo(request)
     if not 1 <= request.timeout <= MAX_TIMEOUT:
         raise RequestError(f"invalid time-out {request.timeout}: use 1 to {MAX_TIMEOUT} seconds")
-    if request.branch is not None and not is_branch(request.branch):
-        raise RequestError(f"not a branch name: {request.branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
+    for branch in (request.branch, request.default_branch):
+        if branch is not None and not is_branch(branch):
+            raise RequestError(f"not a branch name: {branch[:80]!r}", hint="use letters, digits and . _ / + @ -")
     check_timezone(request.timezone)
     task_id = request.task_id or secrets.token_hex(6)
     return Task(
@@ -74,6 +76,8 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     provider = roster.bind(agent, request.provider)
     mapped = agent.apply_config({}, CLIOverrides(request.model, request.max_turns, request.timeout))
     template_values(agent, provider, mapped.model)
+    if request.prompt is not None:
+        transcript_format(agent)
     prompt = checked_prompt(request.prompt) if request.prompt is not None else None
     _check_places(request, agent)
     task = check_task(request)
@@ -96,7 +100,8 @@ def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
         instructions=instructions_for(request.instructions, agent.name),
         subagents=subagents if agent.subagents_dir is not None else (),
         command=_command(agent, frontend, request, mapped),
-        continue_command=_continue_command(agent, request, mapped),
+        continue_command=_again(agent, agent.session.continue_args, request, mapped),
+        resume_command=_again(agent, agent.session.resume_args, request, mapped),
         allow=allow_lines(request.allow),
         warnings=(*mapped.warnings, *_warnings(request, agent)),
     )
@@ -170,7 +175,7 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
     for directory, label in ((workspace, "workspace"), (shared, "shared directory")):
         if directory is not None and not directory.is_dir():
             raise RequestError(f"the {label} {directory} is not a directory", hint="make it first")
-    if workspace is not None and request.repo is not None and any(workspace.iterdir()):
+    if workspace is not None and request.repo is not None and not request.kept and any(workspace.iterdir()):
         raise RequestError(
             f"the workspace {workspace} is not empty, and nothing is cloned over what is there",
             hint="leave the repository out to work on what is in the directory",
@@ -203,11 +208,11 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
     )
 
 
-def _continue_command(agent: Agent, request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
-    """Return the words after the start script that continue the conversation; none if the agent cannot."""
-    if request.prompt is None or not agent.session.continue_args:
+def _again(agent: Agent, args: tuple[str, ...], request: AgentRequest, mapped: AgentRunConfig) -> tuple[str, ...]:
+    """Return the words after the start script that continue a conversation with `args`; none without them."""
+    if request.prompt is None or not args:
         return ()
-    again = replace(agent, headless=replace(agent.headless, args=agent.session.continue_args))
+    again = replace(agent, headless=replace(agent.headless, args=args))
     return _command(again, None, request, mapped)[1:]
 
 

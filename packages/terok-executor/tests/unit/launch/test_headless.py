@@ -640,7 +640,8 @@ def test_a_conversation_is_taken_up_with_a_new_prompt(host: Host) -> None:
     home = task_dir("task-2") / "home"
     assert (home / "prompt.txt").read_text() == "more"
     words = (home / "next-command").read_text()
-    assert words == "timeout --kill-after=10 1800 claude -p --continue --dangerously-skip-permissions\n"
+    stream = "--output-format stream-json --verbose"
+    assert words == f"timeout --kill-after=10 1800 claude -p --continue {stream} --dangerously-skip-permissions\n"
     with pytest.raises(RequestError, match="no record"):
         host.runner.resume("nobody", prompt="more")
 
