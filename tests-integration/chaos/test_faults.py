@@ -275,9 +275,11 @@ class Leaky(Box):
     def run(self) -> None:
         super().run()
         pid = PodmanRuntime(self.config).container(self.name).pid
-        quiet = "/proc/sys/net/ipv6/conf/default/disable_ipv6"  # else it solicits routers, which would be counted
+        # The pair would solicit routers, which would be counted; the interface of a later redo needs its addresses.
+        quiet = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
         script = f"""[ ! -e {quiet} ] || echo 1 > {quiet}
             ip link add d0 type veth peer name d1 && ip addr add 203.0.113.1/24 dev d0
+            [ ! -e {quiet} ] || echo 0 > {quiet}
             ip link set d1 up && ip link set d0 up arp off multicast off"""
         self.sh("podman", "unshare", "nsenter", "-n", "-t", str(pid), "sh", "-ec", script)
 

@@ -1,4 +1,4 @@
-"""The proxy's `Meter`: asks the budget before a request goes out, writes down what its answer used."""
+"""The proxy's meter: asks the budget before a request goes out, writes down what its answer used."""
 
 from __future__ import annotations
 
@@ -7,28 +7,22 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
+from terok_sandbox.sidecar import UsageWiring
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
-from terok_sandbox.vault.usage.request_estimate import is_inference, is_unpriced
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
-    from terok_sandbox.sidecar import UsageWiring
-    from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.answers import Usage
-    from terok_sandbox.vault.usage.request_estimate import RequestEstimate
+from terok_sandbox.vault.usage.request_estimate import RequestEstimate, is_inference, is_unpriced
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +45,8 @@ _UNPRICED: Final = VaultRefusal(
 class UsageMeter:
     """Usage and budget of one container. Used from one event loop; it never waits but for a local file.
 
-    A request that is billed by tokens is written down with the most it may cost before its last byte leaves. Under a
-    limit of tokens or cost it leaves only if that has room beside what is under way already, or nothing is: a budget is
-    exceeded by one request at most.
+    Under a limit of tokens or cost a request leaves only if the most it may cost has room beside what is under way
+    already, or nothing is: a budget is exceeded by one request at most.
     """
 
     def __init__(self, wiring: UsageWiring, container: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,10 +81,8 @@ class UsageMeter:
         """Whether no more may be kept of documents that are not whole yet."""
         return self.held > MAX_HELD
 
-    def admit(
-        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
-    ) -> VaultRefusal | None:
-        """Return the refusal of a request in the vendor's error form, or None."""
+    def admit(self, route: Route, method: str, path: str, *, ongoing: bool = False) -> VaultRefusal | None:
+        """Return the refusal of a request, `ongoing` for the next message of a WebSocket, or None."""
         if not self._limited:
             return None
         if self._costs and self._broken:
@@ -137,18 +128,8 @@ class UsageMeter:
         ):
             return refusal
         number = next(self._numbers)
-        self._unwritten.append(
-            {
-                "time": timestamp(),
-                "container": self._container,
-                "provider": route.provider,
-                "model": usage.model,
-                "id": number,
-                "pending_tokens": usage.tokens,
-                "pending_nano": cost,
-                **({} if known else {"price_assumed": True}),
-            }
-        )
+        row = {"id": number, "pending_tokens": usage.tokens, "pending_nano": cost}
+        self._unwritten.append({**self._head(route.provider, usage.model, priced=known), **row})
         try:
             self._write()
         except AuditError as error:
@@ -158,7 +139,7 @@ class UsageMeter:
             _log.error("usage is not written down yet: %s", error.message)
         return ObservedRequest(number, wanted, usage, self.clock())
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
+    def observe(self, route: Route, method: str, path: str) -> Observation:
         """Return the observer of a request that goes out."""
         return Observation(self, route, method, path)
 
@@ -193,30 +174,29 @@ class UsageMeter:
                 return budget_refusal(route, text, later=True)
         return None
 
-    def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
-    ) -> None:
+    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
         self._unwritten.append(
             {
-                "time": timestamp(),
-                "container": self._container,
-                "provider": provider,
-                "model": usage.model,
+                **self._head(provider, usage.model, priced=known),
                 **{kind: getattr(usage, kind) for kind in TOKENS},
                 "cost_nano": cost,
                 "status": status,
                 **({"tier": usage.tier} if usage.tier else {}),
                 **({"estimated": True} if estimated else {}),
-                **({} if known else {"price_assumed": True}),
-                **(extra or {}),
+                **extra,
             }
         )
         try:
             self._write()
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
+
+    def _head(self, provider: str, model: str, *, priced: bool) -> dict[str, Any]:
+        """Return how each row begins."""
+        row = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
+        return row if priced else {**row, "price_assumed": True}
 
     def _write(self) -> None:
         """Append what is not in the journal yet; AuditError if it cannot be written."""
