@@ -101,6 +101,10 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
+    from terok_executor.reports.file import ReportBatch as ReportBatch
+    from terok_executor.reports.file import ReportCursor as ReportCursor
+    from terok_executor.reports.file import read_reports as read_reports
+    from terok_executor.reports.report import Report as Report
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
@@ -127,3 +131,8 @@ with lazy_imports(globals()):
     from terok_executor.runner.result import RunResult as RunResult
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
+    from terok_executor.transcript.event import Tokens as Tokens
+    from terok_executor.transcript.event import TranscriptEvent as TranscriptEvent
+    from terok_executor.transcript.reader import TranscriptReader as TranscriptReader
+    from terok_executor.transcript.reader import read_transcript as read_transcript
+    from terok_executor.transcript.render import render_event as render_event

@@ -213,7 +213,7 @@ COMMANDS: tuple[CommandDef, ...] = (
             TAIL,
             ArgDef("--timestamps", action="store_true", group="form", help="lines of output, with their times"),
             ArgDef(
-                "--raw", action="store_true", group="form", help="the output, byte for byte (made safe on a terminal)"
+                "--raw", action="store_true", group="form", help="the output, byte for byte (on a terminal made safe)"
             ),
             ArgDef("--json", action="store_true", dest="as_json", group="form", help="one event as JSON a line"),
         ),
