@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError, UsageError, read_file, safe_text, show, show_row, table
 
 from terok.cli.following import Output
+from terok.integrations.executor import TranscriptReader
 from terok.services import Tasks
 from terok.services.deletion import OUTPUT
 
@@ -28,8 +29,9 @@ def logs(task: list[str], follow: bool, tail: int | None, raw: bool, as_json: bo
     """Print the output of a task; of one whose container is gone, what was kept."""
     with Tasks(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
-        output = Output(raw=raw)
-        line = (lambda text: show_row({"text": text}, True, "")) if as_json else output.line
+        agent = chosen.agent if chosen.mode == "headless" else None
+        output = EventRows(agent) if as_json else Output(agent, raw=raw)
+        line = output.line
         try:
             tasks.engine(chosen).logs(chosen.container, line, follow=follow, tail=tail)
         except TerokError as error:
@@ -40,7 +42,25 @@ def logs(task: list[str], follow: bool, tail: int | None, raw: bool, as_json: bo
                 raise UsageError(f"task {chosen.id} has no container to follow: {error.message}") from None
             for text in kept[-tail:] if tail is not None else kept:
                 line(text)
+        output.end()
     return 0
+
+
+class EventRows:
+    """Prints the output of a task as JSON, an event a line."""
+
+    def __init__(self, agent: str | None) -> None:
+        self._reader = TranscriptReader(agent)
+
+    def line(self, text: str) -> None:
+        """Take one line of the output."""
+        for event in self._reader.feed(text.encode("utf-8", "surrogateescape") + b"\n"):
+            show_row(event.parts(), True, "")
+
+    def end(self) -> None:
+        """Print what is left of a last line."""
+        for event in self._reader.end():
+            show_row(event.parts(), True, "")
 
 
 def _kept(tasks: Tasks, task: Task) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,10 @@ class LocalEngine:
 
     def result(self, container: str, *, exit_code: int, duration: float) -> RunResult:
         """Return what a run that has ended has brought."""
-        return self.runner.result(container, Outcome(exit_code, timed_out=exit_code == TIMED_OUT), duration=duration)
+        outcome = Outcome(exit_code, timed_out=exit_code == TIMED_OUT)
+        found = self.runner.result(container, outcome, duration=duration)
+        # The workspace outlives the container, so nothing is lost with it; what is said is what reached the gate.
+        return replace(found, delivery=self.delivery(container))
 
     def delivery(self, container: str) -> Delivery:
         """Return what a container has said about the hand-over of its work, `unknown` if nothing."""
