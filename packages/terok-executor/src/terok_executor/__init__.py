@@ -1,7 +1,4 @@
-"""Runs one AI coding agent on one repository in a hardened container.
-
-Names are loaded when first used, so importing this package costs next to nothing.
-"""
+"""Runs one AI coding agent on one repository in a hardened container."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ with lazy_imports(globals()):
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
     from terok_executor.compat import AGENT_NAMES as AGENT_NAMES
+    from terok_executor.compat import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.compat import AGENTS as AGENTS
     from terok_executor.compat import AUTH_PROVIDERS as AUTH_PROVIDERS
     from terok_executor.compat import HEADLESS_PROVIDERS as HEADLESS_PROVIDERS
@@ -69,7 +67,6 @@ with lazy_imports(globals()):
     from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
-    from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
     from terok_executor.image.reference import detect_family as detect_family
     from terok_executor.image.reference import known_family as known_family
@@ -98,7 +95,6 @@ with lazy_imports(globals()):
     from terok_executor.paths import task_dir as task_dir
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
-    from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value

@@ -85,7 +85,7 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool) -> int:
         assert process.stdout is not None
         # A container may write a line without an end, which must not fill our memory.
         for raw in iter(partial(process.stdout.readline, MAX_LINE), b""):
-            sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=16384) + "\n")
+            sys.stdout.write(safe_text(raw.rstrip(b"\r\n"), limit=MAX_LINE) + "\n")
             sys.stdout.flush()
         return process.wait(timeout=10)
     finally:

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from terok_util import (
-    atomic_write,
-    config_error,
-    ensure_dir,
-    load_config_file,
-    read_config_file,
-    remembered,
-    yaml,
-)
+from terok_util import atomic_write, config_error, ensure_dir, load_config_file, read_config_file, remembered, yaml
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE, parse_base
@@ -48,13 +40,11 @@ class ImageSettings(Section):
         if not file.exists():
             return cls()
         data = read_config_file(file)
-
-        kinds = {"ImageSettings": cls}
         settings: ImageSettings = remembered(
             cache_dir() / "image.json",
             lambda: ExecutorConfigView.parse(file, data).image,
             sources=[(str(file), data)],
-            kinds=kinds,
+            kinds={"ImageSettings": cls},
             code=_CODE,
         )
         return settings
@@ -94,11 +84,8 @@ def set_image_agents(selection: str, path: Path | None = None) -> Path:
     file = path or config_file()
     ExecutorConfigView.load(file)
     document = (yaml.load(file) if file.exists() else None) or {}
-    section = document.get("image")
-    if section is None:
-        document["image"] = {"agents": selection}
-    else:
-        section["agents"] = selection
+    document["image"] = document.get("image") or {}
+    document["image"]["agents"] = selection
     ensure_dir(file.parent)
     atomic_write(file, yaml.dump(document))
     return file

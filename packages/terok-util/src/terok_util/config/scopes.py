@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util.errors import ConfigError
 from terok_util.files.reading import read_file
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SECTIONS = frozenset(
@@ -41,9 +39,7 @@ class ConfigScope:
 def load_yaml_scope(level: str, path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read a YAML file, or its `content` if that has been read; a missing or empty file is an empty scope.
 
-    Raises:
-        YAMLError: It is not YAML; the message names file and line.
-        ConfigError: It cannot be read, or is not a mapping.
+    YAMLError, with file and line, if it is not YAML, ConfigError if it cannot be read or is not a mapping.
     """
     from terok_util import yaml
 
@@ -96,8 +92,7 @@ def _mapping(path: Path, document: Any) -> dict[str, Any]:
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read the shared configuration file, or its `content` if that has been read; a missing one is empty.
 
-    Raises:
-        ConfigError: The file cannot be used, or has a section that no wheel has; the message names file and line.
+    ConfigError, with file and line, if it cannot be used, or has a section that no wheel has.
     """
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:
