@@ -36,13 +36,14 @@ from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveRe
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.limits import Decision, Whose
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
     from terok_sandbox.activity.client import ActivityFeed
     from terok_sandbox.sandbox.shield import Shield, ShieldState
     from terok_sandbox.sandbox.watching import HostView
-    from terok_sandbox.values.limits import Decision, Whose
+
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
 """States in which no process of a container runs."""

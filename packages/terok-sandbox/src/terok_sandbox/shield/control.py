@@ -123,9 +123,9 @@ def listen_control(path: Path) -> socket.socket:
 
 
 async def serve_control(path: Path | None, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
-    """Serve `listener` until cancelled, then remove `path`, if the listener is not somebody else's.
+    """Serve `listener` until cancelled, then remove `path`; raises `NetnsError` and `AuditError` of an operation.
 
-    Raises `NetnsError` and `AuditError` of an operation.
+    A listener without a `path` is somebody else's.
     """
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks: set[asyncio.Task[Any]] = set()

@@ -326,9 +326,8 @@ class Supervisor:
         runtime_dir = self._sidecar.runtime_dir
         control = runtime_dir / CONTROL_SOCKET
         if self._control_id is not None and unix_sockets.identity(control) == self._control_id:
-            guest = runtime_dir / GUEST_DIR
-            said = (runtime_dir / ACTIVITY_DIR).glob("*.sock")
-            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, *said, control):
+            guest, feeds = runtime_dir / GUEST_DIR, (runtime_dir / ACTIVITY_DIR).glob("*.sock")
+            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, *feeds, control):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from itertools import chain
-from typing import Final
 
 from terok_util import register_secret, safe_text
 from terok_util.commands.output import show, table
@@ -17,8 +16,6 @@ from terok_sandbox.vault.passphrase.session import write_session
 from terok_sandbox.vault.passphrase.tiers import tier_named
 from terok_sandbox.vault.store import Billing, CredentialDB
 from terok_sandbox.vault.unlock import note, say
-
-_PAID: Final[dict[Billing, str]] = {"metered": "paid for by what is used", "plan": "part of a plan"}
 
 
 def status(*, as_json: bool = False) -> int:
@@ -101,7 +98,8 @@ def set_billing(*, provider: str, billing: Billing, credential_set: str = "defau
             f"there is no credential of {provider} in the set {credential_set}",
             hint="`terok-sandbox vault list` shows what is stored",
         )
-    say(f"the use of {provider} in the set {credential_set} is {_PAID[billing]}")
+    paid = {"metered": "paid for by what is used", "plan": "part of a plan"}[billing]
+    say(f"the use of {provider} in the set {credential_set} is {paid}")
 
 
 def revoke(*, container: str) -> None:

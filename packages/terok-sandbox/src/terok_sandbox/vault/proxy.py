@@ -123,7 +123,7 @@ class VaultProxy:
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
             if self._meter is not None:
-                self._meter.refused(exchange.provider, exchange.method, exchange.path, grant, number=exchange.number)
+                self._meter.refused(exchange.number, exchange.provider, exchange.method, exchange.path, grant)
             reply.refuse(grant, LINGER_SECONDS)
             return False
         screened = grant.screened

@@ -111,9 +111,9 @@ def _usage_lines(rows: list[dict[str, Any]], prices_path: Path) -> Iterator[str]
     yield "CONTAINER  PROVIDER  MODEL  BILLING  REQUESTS  INPUT  OUTPUT  CACHED  BYTES  USD"
     for row in rows:
         cost = f"unknown (budget: {row['budget_usd']:.4f})" if row["cost_usd"] is None else f"{row['cost_usd']:.4f}"
-        cells = [row["container"], row["provider"], row["model"] or "-", row["billing"], row["requests"], row["input"]]
-        cached = row["cache_read"] + row["cache_write"] + row["cache_write_1h"]
-        cells += [row["output"], cached, row["bytes"], cost]
+        cells = [row["container"], row["provider"], row["model"] or "-", row["billing"], row["requests"]]
+        cells += [row["input"], row["output"], row["cache_read"] + row["cache_write"] + row["cache_write_1h"]]
+        cells += [row["bytes"], cost]
         yield "  ".join(map(str, cells)) + (" (estimated)" if row["estimated"] else "")
     dates = sorted({row["price"]["date"] for row in rows if row["price"] and row["price"]["date"]})
     yield f"prices as of {dates[0] if dates else '-'}; your own in {prices_path}"

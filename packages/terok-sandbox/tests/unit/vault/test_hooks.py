@@ -61,7 +61,7 @@ class Recorder:
     async def hold(self, refusal: VaultRefusal, since: float) -> bool:
         return False
 
-    def refused(self, provider: str, method: str, path: str, refusal: VaultRefusal, *, number: str) -> None:
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
         self.told.append(("refused", refusal.reason))
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:

@@ -137,10 +137,11 @@ class UsageMeter:
         limits = [fact_to_json(fact) for fact in self.budget.facts(standings)]
         return {"on_limit": self._wiring.on_limit, "limits": limits}
 
-    def refused(self, provider: str, method: str, path: str, refusal: VaultRefusal, *, number: str) -> None:
-        """Tell of request `number` of the credential audit, which the vault does not let out."""
-        number = number if is_inference(method, path) else ""
-        self.facts.refused(provider, refusal.status, refusal.reason, number=number)
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
+        """Tell of request `number` of the audit, which the vault does not let out."""
+        self.facts.refused(
+            provider, refusal.status, refusal.reason, number=number if is_inference(method, path) else ""
+        )
 
     def overrun(self, route: Route) -> VaultRefusal | None:
         """Return the refusal that ends requests under way when a limit of bytes or time is passed, or None."""
@@ -232,9 +233,7 @@ class UsageMeter:
                 return budget_refusal(route, text, later=True)
         return None
 
-    def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, billing: Billing = "metered", **extra: Any
-    ) -> None:
+    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
         self._unwritten.append(
@@ -243,7 +242,6 @@ class UsageMeter:
                 **{kind: getattr(usage, kind) for kind in TOKENS},
                 "cost_nano": cost,
                 "status": status,
-                "billing": billing,
                 **({"tier": usage.tier} if usage.tier else {}),
                 **({"estimated": True} if estimated else {}),
                 **extra,

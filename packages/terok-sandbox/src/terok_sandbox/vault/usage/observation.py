@@ -51,12 +51,8 @@ class _Account(Protocol):
     @property
     def crammed(self) -> bool: ...
     def move(self, size: int, route: Route) -> VaultRefusal | None: ...
-    def release(
-        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
-    ) -> ObservedRequest | VaultRefusal: ...
-    def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, billing: Billing = "metered", **extra: Any
-    ) -> None: ...
+    def release(self, route: Route, wanted: RequestEstimate, billing: Billing) -> ObservedRequest | VaultRefusal: ...
+    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None: ...
 
 
 class Observation:
@@ -198,23 +194,21 @@ class Observation:
     def _settle(self, usage: Usage, *, estimated: bool) -> None:
         """Write down one answer of a WebSocket."""
         opened = self._opened.pop(0) if self._opened else None
-        settles = {} if opened is None else {"settles": opened.number}
-        self._meter.record(
-            self.route.provider, usage, status=101, estimated=estimated, billing=self._billing, **settles
-        )
+        extra: dict[str, Any] = {"billing": self._billing}
+        if opened is not None:
+            extra["settles"] = opened.number
+        self._meter.record(self.route.provider, usage, status=101, estimated=estimated, **extra)
         self._unsaid = 0
         if opened is not None:
             self._meter.facts.ended(opened.number, 101, self._outcome or "complete")
 
     def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
-        extra: dict[str, Any] = {"sent": sent, "received": received}
+        extra: dict[str, Any] = {"sent": sent, "received": received, "billing": self._billing}
         if self._opened:
             extra["settles"] = self._opened[0].number
         if self.route.billed and is_unpriced(self._method, self._path):
             extra["price_assumed"] = True
-        self._meter.record(
-            self.route.provider, usage, status=self._status, estimated=estimated, billing=self._billing, **extra
-        )
+        self._meter.record(self.route.provider, usage, status=self._status, estimated=estimated, **extra)
         if self._opened:
             self._meter.facts.ended(self._opened[0].number, self._status, self._outcome, self._limit)
 
