@@ -12,6 +12,8 @@ with lazy_imports(globals()):
     from terok_sandbox.activity.state import Activity as Activity
     from terok_sandbox.audit import read_audit as read_audit
     from terok_sandbox.clearance.client import ClearanceClient as ClearanceClient
+    from terok_sandbox.clearance.desktop import Desktop as Desktop
+    from terok_sandbox.clearance.desktop import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox.clearance.events import ClearanceEvent as ClearanceEvent
     from terok_sandbox.clearance.hub import ClearanceHub as ClearanceHub
     from terok_sandbox.clearance.model import Verdict as Verdict

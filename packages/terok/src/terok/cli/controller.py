@@ -22,6 +22,7 @@ def status(as_json: bool) -> int:
     lines = [
         f"the controller runs as process {said['pid']} for {minutes:.0f} min",
         f"  it follows {len(said['following'])} containers",
+        *(["  it keeps the machine awake"] if said["awake"] else []),
         *(f"  it is at: {child}" for child in said["children"]),
         *([] if said["settings"] else ["  it starts nothing: the settings could not be read"]),
     ]

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from terok_util import TerokError, safe_text
 
+from terok.controller.interruptions import RESUMING
 from terok.services import Tasks
 
 
@@ -43,7 +44,23 @@ def _probe(tasks: Tasks, *ids: str) -> None:
 
 
 def _start(tasks: Tasks, task_id: str) -> None:
-    tasks.start(task_id)
+    """Start a queued task, or go on with one whose run has ended."""
+    task = tasks.store.task(task_id)
+    if task.started is None:
+        tasks.start(task_id)
+    else:
+        tasks.restart(task)
+
+
+def _resume(tasks: Tasks, task_id: str) -> None:
+    """Take a task up again whose run was cut off; that it was tried is recorded first."""
+    with tasks.store.write() as writer:
+        writer.event(task_id, RESUMING)
+    tasks.restart(tasks.store.task(task_id))
+
+
+def _recover(tasks: Tasks, task_id: str) -> None:
+    tasks.recover(task_id)
 
 
 def _record(tasks: Tasks, task_id: str) -> bool:
@@ -67,11 +84,13 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
     SandboxConfig.load()  # kept for the controller, which then need not parse it
     settings = load_settings()
     limits = tasks.limits()
-    projects = [one.name for one in list_projects() if not isinstance(one, BrokenProject)]
+    sound = [one.name for one in list_projects() if not isinstance(one, BrokenProject)]
+    projects = {name: load_project(name).tasks for name in sound}
     return {
         "total": limits.total,
         "per_project": limits.per_project,
-        "projects": {name: load_project(name).tasks.project_slots for name in projects},
+        "projects": {name: own.project_slots for name, own in projects.items()},
+        "waits": {name: own.wait_for_limit for name, own in projects.items()},
         "disk_floor": limits.disk_floor,
         "resume": settings.tasks.resume,
         "keep_awake": settings.controller.keep_awake,
@@ -98,6 +117,8 @@ _VERBS: Final[dict[str, Callable[..., Any]]] = {
     "start": _start,
     "record": _record,
     "deliver": _deliver,
+    "resume": _resume,
+    "recover": _recover,
     "settings": _settings,
     "tidy": _tidy,
 }

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
+from terok.controller.alarm import Alarm
 from terok.controller.children import Children
 from terok.controller.following import Follower
+from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
+from terok.controller.limits import WAITED, may_wait, wait_for_reset
+from terok.controller.notifying import Notifying
 from terok.controller.planning import Act, Plan, View, plan
 from terok.controller.rules import Rules, rules_from_json
 from terok.controller.server import Server
+from terok.desktop.awake import Awake
 from terok.model.admission import Limits
 from terok.paths import tasks_dir
 from terok.store import own_lease
@@ -24,7 +29,7 @@ from terok.store.reading import CONTROLLER
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from terok.integrations.sandbox import Sandbox
@@ -47,17 +52,22 @@ class Controller:
         self._store, self._sandbox = store, sandbox
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._wake.set)
+        self._notifying = Notifying(store)
+        self._awake = Awake()
+        self._awakening: asyncio.Task[None] | None = None
         self._children = Children(self._wake.set)
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._rules: Rules | None = None
         self._failed: dict[Act, int] = {}
         self._not_before: dict[Act, float] = {}
-        self._interrupted: set[str] = set()
+        self._cut_off: set[str] = set()
+        self._crashed = store.setting(CONTROLLER) is not None
+        """Whether the one before was ended by something else than itself or a person."""
         self._tidy_at: float | None = None
         self._seq = -1
         self._idle_since: float | None = None
-        self._stopped = False
+        self._stopped = self._left = False
         self._since = time.time()
         answers = {"ping": self._status, "poke": self._poked, "status": self._status, "stop": self._stop}
         self.server = Server(store, answers)
@@ -85,9 +95,9 @@ class Controller:
         """Read the settings again."""
         self._children.start("settings", then=self._set)
 
-    def stop(self) -> None:
-        """End soon."""
-        self._stopped = True
+    def stop(self, *, leave: bool = False) -> None:
+        """End soon; with `leave` as if killed: whatever ends with this session is taken up again in the next."""
+        self._stopped, self._left = True, leave
         self._wake.set()
 
     def _begin(self) -> None:
@@ -96,7 +106,7 @@ class Controller:
         self._children.start("tidy", then=self._tidied)
         ids = [task.id for task in self._store.tasks() if task.started is not None and task.ended is None]
         if ids:
-            self._children.start("probe", *ids)
+            self._children.start("probe", *ids, then=lambda _: self._probed(ids))
         self._wake.set()
 
     async def _end(self) -> None:
@@ -104,9 +114,20 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
         await self._children.close()
+        await self._notifying.close()
         await self.server.close()
-        with self._store.write() as writer:
-            writer.set(CONTROLLER, None)
+        self._awake.release()
+        self._alarm.close()
+        if not self._left:
+            with self._store.write() as writer:
+                writer.set(CONTROLLER, None)
+
+    def _probed(self, ids: Iterable[str]) -> None:
+        """Note what has ended while nobody watched, and was to run on."""
+        for task in [self._store.task(one) for one in ids] if self._crashed else []:
+            process = self._store.facts(task.id).process
+            if process is not None and process.word == "exited" and was_cut_off(task, process.exit_code):
+                self._cut_off.add(task.id)
 
     def _step(self) -> None:
         """Do what the database, and the time, ask for."""
@@ -117,7 +138,7 @@ class Controller:
             self._carry_out(made, now)
         except TerokError as error:
             _log.error("%s", error.message)
-            self._sleep_until(now + RETRIES[0])
+            self._alarm.set(now + RETRIES[0])
         seq = self._store.last_seq()
         if seq != self._seq:
             self._seq = seq
@@ -153,9 +174,15 @@ class Controller:
             {task_id for words in running for task_id in words[1:]},
             {one.task for one in self._store.follow_ups() if one.state == "written" and one.how == "queue"},
             self._store.left_alone(),
-            self._interrupted,
+            self._interrupted(now),
             self._not_before,
         )
+
+    def _interrupted(self, now: float) -> list[str]:
+        if self._rules is None or not self._rules.resume:
+            return []
+        found = {*self._store.of_other_boots(), *self._cut_off}
+        return [one for one in found if may_resume(self._store.events_after(0, task=one, kind=RESUMING), now)]
 
     def _carry_out(self, made: Plan, now: float) -> None:
         waiting = [decision for decision in made.decisions if not decision.admitted]
@@ -165,8 +192,16 @@ class Controller:
                     writer.explain(decision)
         for act in made.acts if self._rules is not None else []:
             self._children.start(act.verb, act.task, then=partial(self._acted, act))
+        if self._rules is not None:
+            self._wait_for_limits(self._rules, now)
+            self._notifying.look(self._rules)
+            working = any(task.word == "working" for task in self._store.tasks(now=now))
+            self._keep_awake(wanted=working and self._rules.keep_awake)
         self._follow(made.follow)
         deadlines = [when for when in (made.deadline, self._tidy_at) if when is not None]
+        if self._tidy_at is not None and self._tidy_at <= now:
+            self._tidy_at = None
+            self._children.start("tidy", then=self._tidied)
         if made.idle and not self.server.followed and not self._children.running:
             self._idle_since = now if self._idle_since is None else self._idle_since
             if now >= self._idle_since + PATIENCE:
@@ -174,7 +209,7 @@ class Controller:
             deadlines.append(self._idle_since + PATIENCE)
         else:
             self._idle_since = None
-        self._sleep_until(min(deadlines, default=None))
+        self._alarm.set(min(deadlines, default=None))
 
     def _follow(self, containers: Mapping[str, str]) -> None:
         for task_id in [one for one, task in self._followers.items() if task.done() or one not in containers]:
@@ -185,6 +220,24 @@ class Controller:
                 task = self._loop.create_task(follower.run())
                 task.add_done_callback(lambda _: self._wake.set())
                 self._followers[task_id] = task
+
+    def _wait_for_limits(self, rules: Rules, now: float) -> None:
+        """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
+        queued = {row.task for row in self._store.queue()}
+        for task in self._store.tasks(now=now):
+            if task.word != "limit" or task.id in queued:
+                continue
+            row = wait_for_reset(task, self._store.facts(task.id).calls, rules.waits, now)
+            if row is not None and may_wait(self._store.events_after(0, task=task.id, kind=WAITED)):
+                with self._store.write(now) as writer:
+                    writer.event(task.id, WAITED, until=row.not_before)
+                    writer.enqueue(row, "waits for the provider's limit to be reset")
+
+    def _keep_awake(self, *, wanted: bool) -> None:
+        if not wanted:
+            self._awake.release()
+        elif not self._awake.held and (self._awakening is None or self._awakening.done()):
+            self._awakening = self._loop.create_task(self._awake.hold())
 
     def _acted(self, act: Act, result: Any | None) -> None:
         if act.verb == "start":  # a start that fails is recorded as such, and not tried again
@@ -203,13 +256,6 @@ class Controller:
     def _tidied(self, due: Any | None) -> None:
         self._tidy_at = due
 
-    def _sleep_until(self, when: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if when is not None:
-            self._timer = self._loop.call_later(max(0.0, when - time.time()), self._wake.set)
-
     def _poked(self) -> dict[str, Any]:
         self._wake.set()
         return {}
@@ -220,6 +266,7 @@ class Controller:
 
     def _status(self) -> dict[str, Any]:
         return {
+            "awake": self._awake.held,
             "pid": os.getpid(),
             "since": self._since,
             "following": sorted(self._followers),

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from terok_util import FileLock, LockTimeout, TerokError, configure_logging, ensure_dir
@@ -50,7 +51,7 @@ async def _serve(store: Store, path: Path) -> None:
     controller = Controller(store, Sandbox())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, controller.stop)
+        loop.add_signal_handler(number, partial(controller.stop, leave=True))
     watcher = Watcher()
     watches = _watch(watcher)
     loop.add_reader(watcher, lambda: _look(controller, watcher, watches))

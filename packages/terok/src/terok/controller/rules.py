@@ -17,6 +17,8 @@ class Rules(NamedTuple):
     terminal: bool
     command: tuple[str, ...]
     states: frozenset[str]
+    waits: dict[str, float]
+    """Seconds that a task of each project may wait for a limit to be reset."""
 
 
 def rules_from_json(kept: dict[str, Any]) -> Rules:
@@ -29,4 +31,5 @@ def rules_from_json(kept: dict[str, Any]) -> Rules:
         kept["terminal"],
         tuple(kept["command"]),
         frozenset(kept["states"]),
+        kept["waits"],
     )

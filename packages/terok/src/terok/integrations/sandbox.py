@@ -11,6 +11,8 @@ with lazy_imports(globals()):
     from terok_sandbox import Budget as Budget
     from terok_sandbox import ContainerState as ContainerState
     from terok_sandbox import ContainerSummary as ContainerSummary
+    from terok_sandbox import Desktop as Desktop
+    from terok_sandbox import DesktopUnavailable as DesktopUnavailable
     from terok_sandbox import EngineTimeout as EngineTimeout
     from terok_sandbox import GateError as GateError
     from terok_sandbox import GitGate as GitGate

@@ -98,12 +98,16 @@ class Reading:
         found = self.rows("SELECT id FROM tasks WHERE started IS NOT NULL AND ended IS NULL AND boot <> ?", boot)
         return [row[0] for row in found]
 
-    def events_after(self, seq: int, limit: int = 1000, *, task: str | None = None) -> list[Event]:
-        """Return the events after number `seq`, at most `limit`, of all tasks or of one."""
-        where, values = ("", ()) if task is None else (" AND task = ?", (task,))
+    def events_after(
+        self, seq: int, limit: int = 1000, *, task: str | None = None, kind: str | None = None
+    ) -> list[Event]:
+        """Return the events after number `seq`, at most `limit`, of all tasks or of one, and of all kinds or of one."""
         found = self.rows(
-            f"SELECT seq, at, task, kind, data FROM events WHERE seq > ?{where} ORDER BY seq LIMIT ?",  # noqa: S608
-            *(seq, *values, limit),
+            "SELECT seq, at, task, kind, data FROM events WHERE seq > ?1"  # noqa: S608
+            + (" AND task = ?2" if task is not None else "")
+            + (" AND kind = ?3" if kind is not None else "")
+            + " ORDER BY seq LIMIT ?4",
+            *(seq, task, kind, limit),
         )
         return [Event._make((*row[:4], json.loads(row[4]))) for row in found]
 
