@@ -1,9 +1,7 @@
 """The credential database: its schema, real credentials by (set, provider), phantom tokens by hash.
 
-`PRAGMA user_version` holds the number of the last migration applied. A migration, once released, is never edited:
-a change of the schema is a new entry.
-
-Hashes are imported by what uses them: verbs that list need none, and loading them takes a tenth of such a verb's time.
+A migration, once released, is never edited: a change of the schema is a new entry. Hashes are imported by what uses
+them: verbs that list need none, and loading them takes a tenth of such a verb's time.
 """
 
 from __future__ import annotations
@@ -81,13 +79,7 @@ def user_version(connection: Any) -> int:
 
 
 def migrate(connection: Any) -> None:
-    """Bring the database to SCHEMA_VERSION, all pending migrations in one transaction.
-
-    The connection must be in autocommit mode. A concurrent process that migrates first makes this a no-op.
-
-    Raises:
-        NewerSchema: the database is ahead of this version of the program.
-    """
+    """Bring the database to SCHEMA_VERSION in one transaction; raises NewerSchema if it is ahead of this program."""
     version = user_version(connection)
     if version > SCHEMA_VERSION:
         raise NewerSchema(
@@ -144,11 +136,7 @@ def expiry(data: Mapping[str, Any]) -> float | None:
 
 
 class CredentialDB:
-    """An open vault. Safe to use from several processes at once; every write is its own transaction by default.
-
-    Raises on opening: VaultMissing (unless `create`), PlaintextDatabase, WrongPassphrase, NewerSchema,
-    CorruptDatabase, VaultBusy. The other methods raise VaultError's children only.
-    """
+    """An open vault, for several processes at once; raises VaultError's children only."""
 
     def __init__(self, path: Path, passphrase: str, *, create: bool = False) -> None:
         self.path = Path(path)
@@ -195,8 +183,6 @@ class CredentialDB:
         """Return a number that changes when another connection has committed. Costs microseconds."""
         return int(self._one("PRAGMA data_version")[0])
 
-    # -- credentials ---------------------------------------------------------------------------------------------
-
     def store_credential(self, credential_set: str, provider: str, data: Mapping[str, Any]) -> None:
         """Store or replace a credential: a JSON object with `type` and `key`, or `access_token` and companions."""
         _check_names(credential_set, provider)
@@ -207,7 +193,7 @@ class CredentialDB:
             self.write(
                 "INSERT INTO credentials (credential_set, provider, data, updated_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at",
-                (credential_set, provider, text, _now()),
+                (credential_set, provider, text, now_text()),
             )
 
     def load_credential(self, credential_set: str, provider: str) -> dict[str, Any] | None:
@@ -237,15 +223,8 @@ class CredentialDB:
             where = (credential_set, provider)
             return bool(self.write("DELETE FROM credentials WHERE credential_set = ? AND provider = ?", where))
 
-    # -- phantom tokens ------------------------------------------------------------------------------------------
-
     def create_token(
-        self,
-        container: str,
-        provider: str,
-        credential_set: str = DEFAULT_SET,
-        *,
-        shape: TokenShape | None = None,
+        self, container: str, provider: str, credential_set: str = DEFAULT_SET, *, shape: TokenShape | None = None
     ) -> str:
         """Mint a token bound to container, provider and set. Only the return value ever holds it in clear."""
         from terok_sandbox.vault.tokens import DEFAULT_SHAPE, mint, token_digest, token_id
@@ -257,7 +236,7 @@ class CredentialDB:
             self.write(
                 "INSERT INTO phantom_tokens (token_sha256, token_id, container, provider, credential_set, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (digest, token_id(digest), container, provider, credential_set, _now()),
+                (digest, token_id(digest), container, provider, credential_set, now_text()),
             )
         return token
 
@@ -315,5 +294,6 @@ def _check_names(*names: str) -> None:
             raise BadCredential(f"invalid name {name[:80]!r}", hint=PLAIN_HINT)
 
 
-def _now() -> str:
+def now_text() -> str:
+    """Return the time as it is stored."""
     return datetime.now(UTC).isoformat(timespec="seconds")

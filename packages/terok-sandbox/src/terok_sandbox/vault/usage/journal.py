@@ -2,9 +2,7 @@
 
 A request that is billed by tokens is written down before it leaves, with the most it may cost (`pending_tokens`,
 `pending_nano` under a number `id`), and once more when it has ended, with what it did cost (`settles` that number).
-Any other request is one row. A row is appended in one write; a line torn by a crash is skipped. Several brokers may
-write to a project at once; each reads what the others have appended since it last looked. A file that has grown to
-MAX_BYTES is put together: one row for each task, provider and model.
+Any other request is one row. A line torn by a crash is skipped. A file that has grown to MAX_BYTES is put together.
 """
 
 from __future__ import annotations
@@ -14,21 +12,21 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.values.json_object import json_object
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.values.names import is_plain
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.values.limits import Limits
+NANO: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -42,12 +40,8 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         """Return both together."""
-        return Totals(
-            self.requests + other.requests,
-            self.tokens + other.tokens,
-            self.bytes + other.bytes,
-            self.cost + other.cost,
-        )
+        requests, tokens = self.requests + other.requests, self.tokens + other.tokens
+        return Totals(requests, tokens, self.bytes + other.bytes, self.cost + other.cost)
 
 
 def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
@@ -56,8 +50,6 @@ def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
         return f"{used.requests} of {limits.requests} requests are used"
     if limits.tokens is not None and used.tokens >= limits.tokens:
         return f"{used.tokens} of {limits.tokens} tokens are used"
-    from terok_sandbox.vault.usage.prices import NANO  # here, as every configuration has limits and few read prices
-
     if limits.cost_usd is not None and used.cost >= limits.cost_usd * NANO:
         return f"{used.cost / NANO:.2f} of {limits.cost_usd:.2f} USD are spent"
     if limits.bytes is not None and used.bytes >= limits.bytes:
@@ -255,11 +247,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
     """Return a row of a journal, None for a torn or foreign line."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("task"), str) else None
+    row = json_object(line)
+    return row if row is not None and isinstance(row.get("task"), str) else None
 
 
 def number_of(row: dict[str, Any], key: str) -> Number | None:
