@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from terok_util import ConfigStack, TerokError, config_error, load_config_file
+from terok_util import ConfigScope, ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass

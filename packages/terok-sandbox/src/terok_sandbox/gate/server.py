@@ -284,9 +284,11 @@ class _Gate:
         try:
             yield push
         finally:
-            await uninterrupted(push.stop())
-            if push.check.report is not None:
-                self._tell_all(push.check.report.outcome(self._wiring.mirror))
+            try:
+                await uninterrupted(push.stop())
+            finally:  # a client that hangs up behind its answer cancels this
+                if push.check.report is not None:
+                    self._tell_all(push.check.report.outcome(self._wiring.mirror))
 
     def _tell_all(self, facts: Iterator[Push]) -> None:
         for fact in facts:

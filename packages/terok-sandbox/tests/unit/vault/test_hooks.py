@@ -44,7 +44,7 @@ class Recorder:
             return VaultRefusal(429, "budget_spent", "spent")
         return self.budget
 
-    def observe(self, route: Route, method: str, path: str) -> Recorder:
+    def observe(self, route: Route, method: str, path: str, billing: str) -> Recorder:
         self.told.append(("observe", method, path))
         return self
 
@@ -61,7 +61,7 @@ class Recorder:
     async def hold(self, refusal: VaultRefusal, since: float) -> bool:
         return False
 
-    def refused(self, exchange: object, refusal: VaultRefusal) -> None:
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
         self.told.append(("refused", refusal.reason))
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
