@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from terok.model.admission import Decision, Limits, Waiting, admit
+from terok.model.admission import Decision, Limits, Waiting, admit, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -115,5 +115,5 @@ def _admitted(view: View, starting: Collection[str]) -> list[Decision]:
     queued = {row.task for row in view.queue}
     held = {*working, *starting, *(task for task in view.busy if task in queued)}
     rows = [row for row in view.queue if row.task not in view.busy]
-    words = {task.id: task.word for task in view.tasks}
-    return admit(rows, [projects.get(task, "") for task in sorted(held)], view.limits, view.disk_free, view.now, words)
+    held_by = [projects.get(task, "") for task in sorted(held)]
+    return admit(rows, held_by, view.limits, view.disk_free, view.now, outcomes(view.tasks))

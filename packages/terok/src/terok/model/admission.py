@@ -14,6 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from terok.model.task import Task
+
+DISK_PAUSE: Final = 60.0
+"""Seconds until the disk is looked at again: nothing else tells that space has become free."""
 FAILED: Final = frozenset(("failed", "stopped", "missing"))
 """Words of a dependency that mean that it will not be done by itself."""
 
@@ -61,6 +65,17 @@ class Decision(NamedTuple):
         return self.reason is None
 
 
+def outcomes(tasks: Iterable[Task]) -> dict[str, str]:
+    """Return what each task means for those that wait for it.
+
+    A run that has ended well is done, also while a person has its commits to review.
+    """
+    return {
+        task.id: "done" if task.ended is not None and task.exit_code == 0 and not task.stopped_by else task.word
+        for task in tasks
+    }
+
+
 def admit(
     queue: Iterable[Waiting],
     working: Collection[str],
@@ -77,7 +92,7 @@ def admit(
         limits: What a person allows.
         disk_free: Bytes, None if it could not be found out: then nothing starts.
         now: Seconds since the epoch.
-        words: The state of each task that another one waits for; one that is not here is missing.
+        words: What `outcomes` says of each task that another one waits for; one that is not here is missing.
     """
     held = [*working]
     decisions = []
@@ -107,9 +122,8 @@ def _decide(
     if row.not_before is not None and now < row.not_before:
         return Decision(row.task, "time", "waits for its time", row.not_before)
     if disk_free is None or disk_free < limits.disk_floor:
-        return Decision(
-            row.task, "disk", "too little disk is free" if disk_free is not None else "disk is not readable"
-        )
+        text = "too little disk is free" if disk_free is not None else "disk is not readable"
+        return Decision(row.task, "disk", text, now + DISK_PAUSE)
     mine = sum(project == row.project for project in held)
     if mine >= limits.of(row.project):
         return Decision(row.task, "slot", f"waits for a slot of {row.project} ({mine} of {limits.of(row.project)})")

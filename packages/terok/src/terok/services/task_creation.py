@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from terok_util import UsageError
 
 from terok.errors import TaskBusy
-from terok.model.admission import Limits, Waiting, admit
+from terok.model.admission import Limits, Waiting, admit, outcomes
 from terok.model.facts import Launch
 from terok.model.ids import RANDOM_BYTES, new_id
 from terok.model.names import check_task_name, generate_name
@@ -146,10 +146,9 @@ class TaskCreation(TaskBase):
     def _admit(self, writer: Writer, task: Task, project: Project) -> bool:
         """Decide, in the transaction that records it, whether a task may start: no two ever take the last slot."""
         everyone = writer.tasks()
-        words = {one.id: one.word for one in everyone}
         working = [one.project for one in everyone if one.word == "working"]
         queue = writer.queue()
-        decisions = admit(queue, working, self.limits(project), disk_free(), writer.at, words)
+        decisions = admit(queue, working, self.limits(project), disk_free(), writer.at, outcomes(everyone))
         decision = next(one for one in decisions if one.task == task.id)
         if not decision.admitted:
             writer.explain(decision)

@@ -93,7 +93,7 @@ def test_who_is_followed() -> None:
         (view(EXITED._replace(since=NOW - 1)), NOW - 1 + COURTESY, False),
         (view(EXITED, not_before={Act("record", "a"): NOW + 60}), NOW + 60, False),
         (view(QUEUED, queue=[ROW._replace(not_before=NOW + 7)]), NOW + 7, False),
-        (view(QUEUED, queue=[ROW], disk_free=None), None, False),
+        (view(QUEUED, queue=[ROW], disk_free=None), NOW + 60, False),
         (view(OVER, busy={"a"}), None, False),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terok.model.admission import Limits, Waiting, admit
+from terok.model.admission import Limits, Waiting, admit, outcomes
+from terok.model.task import Task
 
 NOW = 1000.0
 LIMITS = Limits(total=3, per_project=2, projects={"api": 1}, disk_floor=100)
@@ -40,6 +41,22 @@ def test_one_row(
     assert decision.reason == reason
     assert text in decision.text
     assert decision.admitted is (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"word": "review", "ended": NOW, "exit_code": 0}, "done"),
+        ({"word": "done", "ended": NOW, "exit_code": 0}, "done"),
+        ({"word": "stopped", "ended": NOW, "exit_code": 0, "stopped_by": "a person"}, "stopped"),
+        ({"word": "failed", "ended": NOW, "exit_code": 1}, "failed"),
+        ({"word": "review"}, "review"),
+        ({"word": "working"}, "working"),
+    ],
+)
+def test_what_a_task_means_for_those_behind_it(changes: dict[str, object], outcome: str) -> None:
+    task = Task("a3bcdefg", "web", "n", "demo", "headless", NOW)._replace(**changes)
+    assert outcomes([task]) == {"a3bcdefg": outcome}
 
 
 def test_after_a_panic_nothing_starts() -> None:
