@@ -154,10 +154,8 @@ def _settings(config: SandboxConfig) -> dict[str, Any]:
     """Return the keyword arguments that `config.yml` sets; a file is validated once, not by every command."""
     from terok_util import TerokError, config_layers, remembered
 
-    file = config.config_file
-
     try:
-        layers = config_layers(file)
+        layers = config_layers(config.config_file)
     except TerokError as error:
         raise ConfigError(error.message, hint=error.hint) from error
     if not layers:
