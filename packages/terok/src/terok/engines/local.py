@@ -117,8 +117,11 @@ class LocalEngine:
         return reported_delivery(self.runner.sandbox, container)
 
     def send(self, container: str, text: str) -> str:
-        """Give a working agent more input, in the way that it supports."""
-        return self.runner.send(container, text)
+        """Refuse: no bundled agent takes input while it works on a prompt."""
+        raise TaskError(
+            f"the agent in {container} takes no more input while it works",
+            hint="`terok task followup` gives it a prompt for when it has ended its turn",
+        )
 
     def result(self, container: str, *, exit_code: int, duration: float) -> RunResult:
         """Return what a run that has ended has brought."""

@@ -86,9 +86,7 @@ def test_nothing_runs_into_a_filter(
     assert {one.id for one in tasks.store.tasks()} == {over[0].id, working.id}
 
 
-def test_failures_are_listed_and_the_others_done(
-    tasks: Tasks, engine: PlainEngine, typed: Callable[..., str]
-) -> None:
+def test_failures_are_listed_and_the_others_done(tasks: Tasks, engine: PlainEngine, typed: Callable[..., str]) -> None:
     one, two, three = finished(tasks), run(tasks), finished(tasks)
     said = typed("task", "archive", one.id, two.id, three.id, code=1)
     assert f"({two.name}) FAILED: task {two.id} is not over" in said
@@ -130,8 +128,27 @@ def test_a_detached_run_and_its_options(
     tasks: Tasks, typed: Callable[..., str], as_json: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "prompt").write_text("From a file")
-    words = ("--memory", "4g", "--cpus", "1.5", "-e", "A=b", "--allow", "example.org", "--branch", "mine", "--restricted")
-    more = ("--prompt-file", str(tmp_path / "prompt"), "--budget", "tokens=5", "--instructions", str(tmp_path / "prompt"))
+    words = (
+        "--memory",
+        "4g",
+        "--cpus",
+        "1.5",
+        "-e",
+        "A=b",
+        "--allow",
+        "example.org",
+        "--branch",
+        "mine",
+        "--restricted",
+    )
+    more = (
+        "--prompt-file",
+        str(tmp_path / "prompt"),
+        "--budget",
+        "tokens=5",
+        "--instructions",
+        str(tmp_path / "prompt"),
+    )
     row = as_json("task", "run", "web", "-d", *words, *more)
     request = tasks.store.request(row["id"])
     assert (row["prompt"], row["branch"]) == ("From a file", f"terok/{row['id']}")
