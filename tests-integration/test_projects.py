@@ -108,8 +108,8 @@ LEAVE = "cp LIB.md /shared/ && ! touch /repos/lib.git/x"
 
 def repository_with(path: Path, name: str, text: str, branch: str) -> Path:
     git = ["git", "-C", str(path), "-c", "user.name=A Person", "-c", "user.email=person@example.test"]
-    path.mkdir(exist_ok=True)
-    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    if not path.exists():
+        subprocess.run(["git", "init", "-q", "-b", "main", str(path)], check=True)
     subprocess.run([*git, "checkout", "-q", "-B", branch], check=True)
     (path / name).write_text(text)
     subprocess.run([*git, "add", "."], check=True)

@@ -82,8 +82,8 @@ def verbs(scope: str) -> list[Verb]:
         *(f"terok-sandbox shield check example.org --container {LIVES}", "terok-sandbox clearance list"),
         *("terok-sandbox supervisor status", f"terok-sandbox supervisor status {LIVES}"),
         *(f"terok review {scope}", f"terok review {scope} {branch}", "terok vault status", "terok auth list"),
-        *("terok project list", f"terok project show {PROJECT}", "terok config paths", f"terok config resolved {PROJECT}"),
-        *(f"terok config explain run.memory --project {PROJECT}", f"terok shield sets {PROJECT}"),
+        *("terok project list", f"terok project show {PROJECT}", f"terok config resolved {PROJECT}"),
+        *("terok config paths", f"terok config explain run.memory --project {PROJECT}", f"terok shield sets {PROJECT}"),
     ]
     asking = [
         *("terok-sandbox list", "terok-executor list", "terok-executor list --sizes"),
@@ -113,7 +113,8 @@ def scene() -> Iterator[str]:
                 quietly(*run, "--branch", f"terok/{RUNS}")
             quietly("terok-sandbox", "run", "--name", LIVES, "--detach", IMAGE, "sleep", "infinity")
             lines = quietly("terok-sandbox", "gate", "list").splitlines()
-            quietly("terok", "project", "wizard", "--answers", "-", stdin=f"name: {PROJECT}\ngit: {{upstream: {project}}}\n")
+            answers = f"name: {PROJECT}\ngit: {{upstream: {project}}}\n"
+            quietly("terok", "project", "wizard", "--answers", "-", stdin=answers)
             yield next(word for line in lines for word in line.split() if PREFIX in word)
     finally:
         subprocess.run(["terok", "project", "delete", PROJECT], check=False, capture_output=True, timeout=60)

@@ -78,16 +78,22 @@ class Images:
         roster = AgentRoster.load()
         wanted = {one.name: one for one in chosen(roster, project, agent, tools)}.values()
         builder = self._builder(project.image)
-        forced = {"rebuild": rebuild, "full_rebuild": full_rebuild}
         if snippet.strip():
             image, built = build_project_image(
-                builder, project.name, snippet, wanted, roster.installs, owner=owner(), **forced
+                builder,
+                project.name,
+                snippet,
+                wanted,
+                roster.installs,
+                owner=owner(),
+                rebuild=rebuild,
+                full_rebuild=full_rebuild,
             )
             return BuiltImage(image, built)
         present = None if rebuild or full_rebuild else builder.present(wanted, roster.installs)
         if present is not None:
             return BuiltImage(present, built=False)
-        images = builder.build(wanted, **forced)
+        images = builder.build(wanted, rebuild=rebuild, full_rebuild=full_rebuild)
         return BuiltImage(images.l1, images.built)
 
     def of_agents(

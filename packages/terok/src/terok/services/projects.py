@@ -137,11 +137,11 @@ class Projects:
         from terok.services.images import Images
 
         images = Images(self._say)
-        forced = {"rebuild": rebuild, "full_rebuild": full_rebuild}
-        own = images.of_project(project, **forced)
+        own = images.of_project(project, rebuild=rebuild, full_rebuild=full_rebuild)
         if own is not None:
             return own
-        return images.of_agents(project.image, ",".join((project.agent.name, *project.run.tools)), **forced)
+        wanted = ",".join((project.agent.name, *project.run.tools))
+        return images.of_agents(project.image, wanted, rebuild=rebuild, full_rebuild=full_rebuild)
 
     def delete(self, tasks: Tasks, name: str) -> int:
         """Delete a project, and return the number of the operation that brings it back.

@@ -198,7 +198,9 @@ def test_a_name_is_proposed_by_the_repository(repository: str, name: str) -> Non
     assert suggested_name(repository) == name
 
 
-SUGGESTED = Suggestions("/src/web", ("claude", "demo"), "claude", "mmdebstrap:trixie", "gatekeeping", frozenset(("taken",)))
+SUGGESTED = Suggestions(
+    "/src/web", ("claude", "demo"), "claude", "mmdebstrap:trixie", "gatekeeping", frozenset(("taken",))
+)
 
 
 def play(*lines: str) -> tuple[dict[str, str], list[str]]:
