@@ -99,6 +99,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_files import load_record as load_record
     from terok_executor.launch.task_files import prepare_agent_config_dir as prepare_agent_config_dir
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
+    from terok_executor.paths import default_agent as default_agent
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
     from terok_executor.reports.file import ReportBatch as ReportBatch

@@ -24,14 +24,14 @@ from terok.config.spelling import (
     Size,
     TimeZone,
 )
-from terok.integrations.executor import Documented, Limits, OneOf
+from terok.integrations.executor import Documented, Limits, OneOf, default_agent
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSection(Documented):
     """`agent:` which agent works, and with what it is told."""
 
-    name: AgentName = "claude"
+    name: AgentName = default_agent()
     """The agent of tasks that name none."""
     provider: Name | None = None
     """The provider of its model; by default the agent's own."""

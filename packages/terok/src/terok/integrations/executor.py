@@ -30,6 +30,7 @@ with lazy_imports(globals()):
     from terok_executor import TranscriptReader as TranscriptReader
     from terok_executor import allow_lines as allow_lines
     from terok_executor import build_project_image as build_project_image
+    from terok_executor import default_agent as default_agent
     from terok_executor import host_identity as host_identity
     from terok_executor import load_record as load_record
     from terok_executor import remove_images as remove_images
