@@ -86,6 +86,7 @@ with lazy_imports(globals()):
     from terok_executor.launch.identity import host_identity as host_identity
     from terok_executor.launch.instructions import SubAgent as SubAgent
     from terok_executor.launch.instructions import bundled_default_instructions as bundled_default_instructions
+    from terok_executor.launch.instructions import read_subagent as read_subagent
     from terok_executor.launch.prepared import KrunHost as KrunHost
     from terok_executor.launch.prepared import KrunHostKeypair as KrunHostKeypair
     from terok_executor.launch.prepared import write_supervisor_sidecar as write_supervisor_sidecar

@@ -22,7 +22,9 @@ from terok.config.spelling import (
     Name,
     Seconds,
     Size,
+    State,
     TimeZone,
+    Variable,
 )
 from terok.integrations.executor import Documented, Limits, OneOf, default_agent
 
@@ -63,7 +65,7 @@ class RunSection(Documented):
     """Seconds after which a headless task is ended."""
     timezone: TimeZone | None = None
     """Time zone, such as `Europe/Berlin`; by default the host's."""
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[Variable, str] = field(default_factory=dict)
     """Variables for the container; no credentials, these come from the vault."""
     tools: tuple[str, ...] = ()
     """Tools of the roster that the container gets with a token of their own."""
@@ -199,7 +201,7 @@ class NotifySection(Documented):
     """Notifications of the terminal (OSC 9)."""
     command: tuple[str, ...] = ()
     """A command, word by word; `TEROK_NOTIFY_*` variables tell it what happened."""
-    states: tuple[str, ...] = ("needs", "review", "failed")
+    states: tuple[State, ...] = ("needs", "review", "failed")
     """Which states or groups of states are worth a notification."""
 
 
