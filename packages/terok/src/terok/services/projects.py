@@ -123,9 +123,10 @@ class Projects:
             if upstream is None:
                 load_project(name)
             self.create(name, {"git": {"upstream": upstream}})
-        elif upstream is not None:
+        elif upstream is not None and load_project(name).git.upstream != upstream:
             raise ProjectError(
-                f"there is a project {name} already", hint=f"change it: `terok project edit {name} git.upstream REPO`"
+                f"project {name} has another repository",
+                hint=f"leave it out, or change it: `terok project edit {name} git.upstream REPO`",
             )
         project = load_project(name)
         mirror, branch, pending, notes = self._mirror(project)

@@ -247,12 +247,15 @@ def test_answers_in_a_file_are_sections_and_a_name() -> None:
             read_answers(wrong)
 
 
-def test_a_project_that_is_not_there_cannot_be_made_ready(root: Path) -> None:
+def test_making_ready_can_be_tried_again(root: Path) -> None:
     with pytest.raises(UnknownProject):
         Projects().prepare("web")
-    Projects().create("web", {})
-    with pytest.raises(ProjectError, match="already"):
-        Projects().prepare("web", str(root))
+    with pytest.raises(TerokError, match="was not reached"):
+        Projects().prepare("web", "https://127.0.0.1:1/a.git")
+    with pytest.raises(ProjectError, match="has another repository"):
+        Projects().prepare("web", "https://127.0.0.1:1/b.git")
+    with pytest.raises(TerokError, match="was not reached"):  # the same may be tried again
+        Projects().prepare("web", "https://127.0.0.1:1/a.git")
 
 
 def test_a_directory_of_projects_that_cannot_be_listed_is_an_error(root: Path) -> None:
