@@ -19,9 +19,11 @@ from terok.controller.interruptions import RESUMING, may_resume, was_cut_off
 from terok.controller.limits import WAITED, may_wait, wait_for_reset
 from terok.controller.notifying import Notifying
 from terok.controller.planning import Act, Plan, View, plan
+from terok.controller.reports import Reports
 from terok.controller.rules import Rules, rules_from_json
 from terok.controller.server import Server
 from terok.desktop.awake import Awake
+from terok.integrations.executor import task_dir
 from terok.model.admission import Limits
 from terok.paths import tasks_dir
 from terok.store import own_lease
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from terok.controller.inotify import Watcher
     from terok.integrations.sandbox import Sandbox
     from terok.store import Store
 
@@ -48,8 +51,8 @@ _log = logging.getLogger(__name__)
 class Controller:
     """Looks after the tasks of one database until there is nothing to do."""
 
-    def __init__(self, store: Store, sandbox: Sandbox) -> None:
-        self._store, self._sandbox = store, sandbox
+    def __init__(self, store: Store, sandbox: Sandbox, watcher: Watcher) -> None:
+        self._store, self._sandbox, self._watcher = store, sandbox, watcher
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._alarm = Alarm(self._wake.set)
@@ -58,6 +61,7 @@ class Controller:
         self._awakening: asyncio.Task[None] | None = None
         self._children = Children(self._wake.set)
         self._followers: dict[str, asyncio.Task[None]] = {}
+        self._reports: dict[str, Reports] = {}
         self._rules: Rules | None = None
         self._failed: dict[Act, int] = {}
         self._not_before: dict[Act, float] = {}
@@ -214,12 +218,14 @@ class Controller:
     def _follow(self, containers: Mapping[str, str]) -> None:
         for task_id in [one for one, task in self._followers.items() if task.done() or one not in containers]:
             self._followers.pop(task_id).cancel()
+            self._reports.pop(task_id).close()
         for task_id, container in containers.items():
             if task_id not in self._followers:
                 follower = Follower(self._store, self._sandbox, task_id, container)
                 task = self._loop.create_task(follower.run())
                 task.add_done_callback(lambda _: self._wake.set())
                 self._followers[task_id] = task
+                self._reports[task_id] = Reports(self._store, self._watcher, task_id, task_dir(container))
 
     def _wait_for_limits(self, rules: Rules, now: float) -> None:
         """Put runs that a provider's limit has ended in the queue, where a person has allowed it."""
