@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from terok_util import show_row
 
+from terok.config import load_settings
+from terok.desktop.notices import notice_of, terminal_notice
+from terok.errors import UnknownTask
+from terok.model.task import Event
 from terok.store import Store
 from terok.wire import subscribe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _AT_A_TIME = 1000
 
@@ -28,15 +37,28 @@ def events(follow: bool, after: int | None, as_json: bool) -> int:
 
 def _follow(after: int | None, as_json: bool) -> None:
     """Follow until interrupted; a controller that ends is followed by the next, from the same place."""
+    notify = load_settings().notify
+    rings = notify.terminal and sys.stdout.isatty()
     while True:
         for kind, fields in subscribe(after):
             after = int(fields["seq"])
             if kind == "event":
                 _print(fields, as_json)
+                if rings:
+                    _ring(Event(**fields), notify.states)
             else:
                 tasks = fields["tasks"]
                 text = f"{len(tasks)} tasks, last event {after}"
                 show_row({"type": kind, **fields}, as_json, text)
+
+
+def _ring(event: Event, states: Collection[str]) -> None:
+    """Have the terminal show a notification, if the event is worth one."""
+    with Store(create=False) as store, suppress(UnknownTask):
+        notice = notice_of(event, store.task(event.task), states)
+        if notice is not None:
+            sys.stdout.write(terminal_notice(notice))
+            sys.stdout.flush()
 
 
 def _print(fields: dict[str, Any], as_json: bool) -> None:

@@ -15,6 +15,7 @@ from terok_util import TerokError, safe_text
 
 from terok.controller.interruptions import RESUMING
 from terok.services import Tasks
+from terok.services.retention import tidy
 
 
 def main(words: list[str]) -> int:
@@ -102,10 +103,8 @@ def _settings(tasks: Tasks) -> dict[str, Any]:
 
 
 def _tidy(tasks: Tasks) -> float | None:
-    """Finish operations that were cut off, expire old ones, and return when the next one is due."""
-    for error in tasks.operations.finish():
-        _say(error.message)
-    return tasks.operations.expire(time.time())
+    """Let expire what is due, and return when the next thing is."""
+    return tidy(tasks, time.time())
 
 
 def _say(line: str) -> None:

@@ -74,9 +74,19 @@ def _watch(controller: Controller, watcher: Watcher) -> None:
             controller.changed()
 
     watcher.watch(database_path().parent, MODIFIED, written)
-    for directory in (config_dir(), projects_dir()):
+    _watch_configuration(controller, watcher)
+
+
+def _watch_configuration(controller: Controller, watcher: Watcher) -> None:
+    """Have the settings read again when they change; also those of projects that are made later."""
+
+    def changed(mask: int, name: str) -> None:
+        _watch_configuration(controller, watcher)
+        controller.reload()
+
+    for directory in (config_dir(), projects_dir(), *projects_dir().glob("*/")):
         with suppress(OSError):
-            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, lambda mask, name: controller.reload())
+            watcher.watch(directory, MODIFIED | MOVED_TO | CREATED | DELETED, changed)
 
 
 def _listening(path: Path) -> socket.socket:

@@ -39,6 +39,7 @@ def ask(kind: str, /, **fields: Any) -> dict[str, Any]:
 def subscribe(after: int | None = None, *, start: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what happens: first `snapshot` (tasks, seq), unless `after` is the last event known, then each `event`.
 
+    A snapshot comes also when the events behind `after` are no longer kept.
     The controller is started if need be. The iteration ends when it ends; go on with the number of the last event.
     Raises ControllerError.
     """
@@ -46,7 +47,7 @@ def subscribe(after: int | None = None, *, start: bool = True) -> Iterator[tuple
         ensure_controller()
     with _connected() as channel, channel.makefile("rb") as lines:
         fields = _asked(channel, lines, "subscribe", {"after": after})
-        if after is None:
+        if "tasks" in fields:
             yield "snapshot", fields
         channel.settimeout(None)
         while line := lines.readline(MAX_REPLY):
