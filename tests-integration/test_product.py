@@ -56,7 +56,7 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     short = row["short"]
     assert f"terok review {short} && terok promote {short}" in run.err
     assert (row["word"], row["exit_code"], row["mode"]) == ("review", 0, "headless")
-    assert "agent: " in ready("terok", "task", "logs", short).out
+    assert "[bash] echo 'A line by the agent.'" in ready("terok", "task", "logs", short).out
     assert "commits on terok/" in ready("terok", "task", "why", short).out
     assert "+A line by the agent." in ready("terok", "task", "diff", short).out
 
@@ -80,6 +80,10 @@ def test_the_path_of_a_new_user(ready: Shell, stub: StubProvider, project: str) 
     assert tree(workspace) == before
     (row,) = ready("terok", "task", "list", f"p:{project}", "--json").json()
     assert row["word"] == "done"
+
+    again = ready("terok", "task", "followup", short, "And once more", timeout=300)
+    assert f"task {short}" in again.err
+    assert "> And once more" in again.out
 
 
 def test_a_person_works_in_a_task(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from terok.engines.probe import probe
+from terok.engines.values import Started
 from terok.errors import TaskError
 from terok.integrations.executor import AgentRequest, AgentRunner, Outcome, load_record, reported_delivery, task_dir
 from terok.integrations.sandbox import EngineTimeout
@@ -16,7 +17,7 @@ from terok.integrations.sandbox import EngineTimeout
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from terok.engines.protocol import Launch, Say, Started
+    from terok.engines.values import Launch, Say
     from terok.integrations.executor import Delivery, RunRecord, RunResult
     from terok.model.facts import Process, Silence
 
@@ -48,8 +49,6 @@ class LocalEngine:
 
     def start(self, launch: Launch) -> Started:
         """Start a task; the executor's errors pass."""
-        from terok.engines.protocol import Started
-
         fields = dict(launch.request)
         port = fields.pop("port", None)
         request = AgentRequest(**{**fields, "name": launch.container, "workspace": launch.workspace})

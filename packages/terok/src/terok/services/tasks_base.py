@@ -1,4 +1,4 @@
-"""What all use cases of tasks share: the open database, the engines, and how a person names tasks."""
+"""Parts that all use cases of tasks share: the open database, the engines, and how a person names tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from terok.config import Project
     from terok.engines import Engine
-    from terok.engines.protocol import Say
+    from terok.engines.values import Say
     from terok.model.task import Task
     from terok.services.hooks import Point
 
