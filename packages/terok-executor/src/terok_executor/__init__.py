@@ -129,6 +129,7 @@ with lazy_imports(globals()):
     from terok_executor.runner.preflight import Preflight as Preflight
     from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.result import TokenUse as TokenUse
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
     from terok_executor.transcript.event import Tokens as Tokens

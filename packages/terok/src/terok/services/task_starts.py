@@ -196,6 +196,7 @@ class TaskStarts(TaskCreation):
             task = writer.task(task_id)
             self._refuse_busy(task if process is None else task._replace(process=process))
             begin(writer, task)
+            self._results.pop(task.id, None)
             if follow_up is not None and not writer.move_follow_up(follow_up, "written", "sent"):
                 raise TaskBusy(f"follow-up {follow_up} was delivered or taken back meanwhile")
         return self.store.task(task_id)
