@@ -181,7 +181,8 @@ def test_everything_is_told_as_it_happens(launch: Launch, container: str, ready:
             now = await until(feed, lambda now: any(one.state == "landed" for one in now.pushes))
             assert [(one.ref, one.commit) for one in now.pushes] == [("refs/heads/work", commit)]
             bad = "cd w; ln -s ../../../etc/passwd link; git add link;"
-            await said(inside(container, f"{bad} {GIT} commit -qm bad; git push -q origin HEAD:refs/heads/bad"))
+            told = await said(inside(container, f"{bad} {GIT} commit -qm bad; git push -q origin HEAD:refs/heads/bad"))
+            assert "symlink" in told
             now = await until(feed, lambda now: any(one.state == "refused" for one in now.pushes))
             refused = next(one for one in now.pushes if one.state == "refused")
             assert refused.ref == "refs/heads/bad" and refused.findings == 1 and "symlink" in refused.reason

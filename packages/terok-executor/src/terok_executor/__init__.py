@@ -1,7 +1,4 @@
-"""Runs one AI coding agent on one repository in a hardened container.
-
-Names are loaded when first used, so importing this package costs next to nothing.
-"""
+"""Runs one AI coding agent on one repository in a hardened container."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ with lazy_imports(globals()):
     from terok_executor.cli.auth_verbs import VAULT_COMMANDS as VAULT_COMMANDS
     from terok_executor.cli.tree import COMMANDS as COMMANDS
     from terok_executor.compat import AGENT_NAMES as AGENT_NAMES
+    from terok_executor.compat import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.compat import AGENTS as AGENTS
     from terok_executor.compat import AUTH_PROVIDERS as AUTH_PROVIDERS
     from terok_executor.compat import HEADLESS_PROVIDERS as HEADLESS_PROVIDERS
@@ -70,7 +68,6 @@ with lazy_imports(globals()):
     from terok_executor.errors import UndeliveredError as UndeliveredError
     from terok_executor.image.builder import ImageBuilder as ImageBuilder
     from terok_executor.image.builder import ImageSet as ImageSet
-    from terok_executor.image.context import AGENTS_LABEL as AGENTS_LABEL
     from terok_executor.image.project import build_project_image as build_project_image
     from terok_executor.image.project import render_project as render_project
     from terok_executor.image.reference import DEFAULT_BASE_IMAGE as DEFAULT_BASE_IMAGE
@@ -104,10 +101,13 @@ with lazy_imports(globals()):
     from terok_executor.launch.task_start import seed_workspace_from_clone_cache as seed_workspace_from_clone_cache
     from terok_executor.paths import mounts_dir as mounts_dir
     from terok_executor.paths import task_dir as task_dir
+    from terok_executor.reports.file import ReportBatch as ReportBatch
+    from terok_executor.reports.file import ReportCursor as ReportCursor
+    from terok_executor.reports.file import read_reports as read_reports
+    from terok_executor.reports.report import Report as Report
     from terok_executor.roster.egress import allow_lines as allow_lines
     from terok_executor.roster.install import InstallSpec as InstallSpec
     from terok_executor.roster.provider import Provider as Provider
-    from terok_executor.roster.roster import AGENT_PROVIDERS as AGENT_PROVIDERS
     from terok_executor.roster.run_config import AgentRunConfig as AgentRunConfig
     from terok_executor.roster.run_config import CLIOverrides as CLIOverrides
     from terok_executor.roster.run_config import resolve_provider_value as resolve_provider_value
@@ -139,5 +139,11 @@ with lazy_imports(globals()):
     from terok_executor.runner.preflight import Preflight as Preflight
     from terok_executor.runner.preflight import ensure_sandbox_ready as ensure_sandbox_ready
     from terok_executor.runner.result import RunResult as RunResult
+    from terok_executor.runner.result import TokenUse as TokenUse
     from terok_executor.runner.storage import SharedMountStorageInfo as SharedMountStorageInfo
     from terok_executor.runner.storage import TaskStorageInfo as TaskStorageInfo
+    from terok_executor.transcript.event import Tokens as Tokens
+    from terok_executor.transcript.event import TranscriptEvent as TranscriptEvent
+    from terok_executor.transcript.reader import TranscriptReader as TranscriptReader
+    from terok_executor.transcript.reader import read_transcript as read_transcript
+    from terok_executor.transcript.render import render_event as render_event

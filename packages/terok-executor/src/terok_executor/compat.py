@@ -7,14 +7,14 @@ when one of them is first used.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import RootModel
 from terok_util import yaml
 
-from terok_executor.auth.authenticator import Authenticator
+from terok_executor.auth.authenticator import Authenticator, login_agent
 from terok_executor.auth.container import read_credential
 from terok_executor.auth.leaks import scan_trees, vault_secrets
 from terok_executor.auth.session import AuthSession
@@ -30,20 +30,18 @@ from terok_executor.paths import RESOURCES, user_roster_dir
 from terok_executor.reading import read_text
 from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import AgentRunConfig, resolve_provider_value
-from terok_executor.roster.types import Agent, MountSpec, Tool
+from terok_executor.roster.types import Agent, MountSpec
 from terok_executor.runner.agent_roster import AgentRoster
 
 MAX_AGENT_BYTES = 256 * 1024
 INSTRUCTIONS_FILE = "instructions.md"
 
 # Names that only were renamed.
-AgentProvider = Agent
-HeadlessProvider = Agent
+AgentProvider = HeadlessProvider = Agent
 ProviderConfig = AgentRunConfig
 MountDef = MountSpec
-VaultRoute = Route
+VaultRoute = CredentialProxyRoute = Route
 RawImageSection = ImageSettings
-CredentialProxyRoute = Route
 resolve_agent_value = resolve_provider_value
 
 
@@ -74,31 +72,16 @@ class SidecarSpec:
     env_map: Mapping[str, str]
 
 
-def get_roster() -> AgentRoster:
-    """Return the roster as this process first read it."""
-    return AgentRoster.shared()
-
-
-def load_roster() -> AgentRoster:
-    """Read the bundled files and the user's files over them."""
-    return AgentRoster.load()
+get_roster = AgentRoster.shared
+load_roster = AgentRoster.load
 
 
 def get_agent(name: str | None = None, *, default_agent: str | None = None) -> Agent:
-    """Return the agent called `name`, else the project's default, else the one that is meant without a name.
-
-    Raises:
-        RosterError: there is no such agent.
-    """
-    return get_roster().agent(name or default_agent or default_agent_name())
+    """Return the agent called `name`, else the project's default, else the one of `default-agent`; or RosterError."""
+    return get_roster().agent(name or default_agent or (RESOURCES / "default-agent").read_text("ascii").strip())
 
 
 get_provider = get_agent
-
-
-def default_agent_name() -> str:
-    """Return the agent that is meant where none is named."""
-    return (RESOURCES / "default-agent").read_text("ascii").strip()
 
 
 def load_auth_providers(roster: AgentRoster | None = None) -> dict[str, AuthProvider]:
@@ -137,7 +120,10 @@ def providers_config_dir() -> Path:
 
 def sidecar_specs() -> dict[str, SidecarSpec]:
     """Return the tools that run in a container of their own, with the variables that get their real key."""
-    return {name: SidecarSpec(name, _env_map(tool)) for name, tool in get_roster().sidecars.items()}
+    return {
+        name: SidecarSpec(name, {key: "key" for key, template in tool.env.items() if "{token}" in template})
+        for name, tool in get_roster().sidecars.items()
+    }
 
 
 def store_api_key(
@@ -145,15 +131,8 @@ def store_api_key(
 ) -> None:
     """Store an API key in the vault, which is created if necessary; nobody is asked.
 
-    Args:
-        provider: A provider, or the name of one or of an agent, whose route is written too.
-        key: The key.
-        credential_set: Which of the credentials side by side it is.
-        config: The sandbox's settings; the user's by default.
-
-    Raises:
-        RequestError: the text cannot be a key.
-        VaultError: of the sandbox, the vault does not open.
+    `provider` is one, or the name of one or of an agent, whose route is written too. RequestError for text that cannot
+    be a key, VaultError of the sandbox if the vault does not open.
     """
     if isinstance(provider, str):
         Authenticator(provider, credential_set=credential_set, config=config).store_key(key)
@@ -179,16 +158,11 @@ def extract_credential(provider: str, base_dir: str | Path) -> dict[str, Any]:
     """Return the credential that an agent's own sign-in has left in `base_dir`, where its directory is mounted from.
 
     `provider` is a provider or an agent. An agent with several directories has each below `base_dir`, by its name on
-    the host.
-
-    Raises:
-        LoginError: there is no credential file.
-        CredentialShapeError: the file is not as the roster says.
-        RosterError: no agent signs in to the provider.
+    the host. RosterError if no agent signs in to the provider, LoginError without a credential file,
+    CredentialShapeError if that is not as the roster says.
     """
     agent = _login_agent(get_roster(), provider)
-    base = Path(base_dir)
-    several = len(agent.mounts) > 1
+    base, several = Path(base_dir), len(agent.mounts) > 1
     places = {one.container_path: base / one.host_dir if several else base for one in agent.mounts}
     return read_credential(agent, places)
 
@@ -202,11 +176,8 @@ def scan_leaked_credentials(mounts_base: str | Path, *, config: SandboxConfig | 
 def parse_md_agent(path: str | Path) -> dict[str, Any]:
     """Return the front matter of a sub-agent's file, and the text below it as `prompt`.
 
-    A missing file is an empty mapping; without front matter the whole text is the prompt.
-
-    Raises:
-        YAMLError: the front matter cannot be parsed.
-        RequestError: the file cannot be read.
+    A missing file is an empty mapping; without front matter the whole text is the prompt. YAMLError if that cannot be
+    parsed, RequestError if the file cannot be read.
     """
     file = Path(path)
     if not file.exists():
@@ -284,29 +255,22 @@ def _login_agent(roster: AgentRoster, name: str) -> Agent:
 
 
 def _auth_provider(roster: AgentRoster, provider: Provider) -> AuthProvider:
-    own = (one for one in roster.agents.values() if one.login is not None and one.provider.default == provider.name)
-    agent = next(own, None)
     keys = ("api_key",) if "api_key" in provider.auth else ()
+    known = AuthProvider(provider.name, provider.label, modes=keys, api_key_hint=provider.key_url)
+    agent = login_agent(roster, "", provider)
     if agent is None or agent.login is None:
-        return AuthProvider(provider.name, provider.label, modes=keys, api_key_hint=provider.key_url)
-    return AuthProvider(
-        provider.name,
-        provider.label,
-        host_dir_name=agent.mounts[0].host_dir if agent.mounts else "",
-        container_mount=agent.mounts[0].container_path if agent.mounts else "",
-        command=next(iter(agent.login.methods.values())),
-        banner_hint=agent.login.paste,
-        modes=("oauth", *keys),
-        api_key_hint=provider.key_url,
-    )
+        return known
+    command, paste = next(iter(agent.login.methods.values())), agent.login.paste
+    known = replace(known, command=command, banner_hint=paste, modes=("oauth", *keys))
+    for mount in agent.mounts[:1]:
+        known = replace(known, host_dir_name=mount.host_dir, container_mount=mount.container_path)
+    return known
 
 
-def _env_map(tool: Tool) -> dict[str, str]:
-    return {name: "key" for name, template in tool.env.items() if "{token}" in template}
-
-
+_TABLES = ("AGENTS", "AGENT_PROVIDERS", "HEADLESS_PROVIDERS", "AGENT_NAMES", "PROVIDER_NAMES", "AUTH_PROVIDERS")
 if TYPE_CHECKING:
     AGENTS: Mapping[str, Agent]
+    AGENT_PROVIDERS: Mapping[str, Agent]
     HEADLESS_PROVIDERS: Mapping[str, Agent]
     AGENT_NAMES: tuple[str, ...]
     PROVIDER_NAMES: tuple[str, ...]
@@ -315,9 +279,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Return a table of the roster, which is read when the first of them is used."""
-    if name not in ("AGENTS", "HEADLESS_PROVIDERS", "AGENT_NAMES", "PROVIDER_NAMES", "AUTH_PROVIDERS"):
+    if name not in _TABLES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     agents = get_roster().agents
-    tables = {"AGENTS": agents, "AGENT_NAMES": tuple(agents), "AUTH_PROVIDERS": load_auth_providers(get_roster())}
-    globals().update(tables, HEADLESS_PROVIDERS=agents, PROVIDER_NAMES=tables["AGENT_NAMES"])
+    tables = (agents, agents, agents, tuple(agents), tuple(agents), load_auth_providers(get_roster()))
+    globals().update(zip(_TABLES, tables, strict=True))
     return globals()[name]

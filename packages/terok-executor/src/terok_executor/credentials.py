@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import lean_dataclass, register_secret
 
 from terok_executor.errors import ExecutorError, RequestError
 from terok_executor.integrations.sandbox import (
     BadCredential,
+    SandboxConfig,
     TokenShape,
     check_key,
     open_vault,
     provision_session,
 )
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
-    from terok_executor.roster.provider import Provider
+from terok_executor.roster.provider import Provider
 
 DEFAULT_SET = "default"
 MAX_KEY_LENGTH = 4096

@@ -52,8 +52,6 @@ def user_roster_dir(kind: str) -> Path:
 def checked_container_name(name: str) -> str:
     """Return `name` if a container may be called so, else raise `RequestError`."""
     if not _CONTAINER_NAME.fullmatch(name):
-        raise RequestError(
-            f"invalid container name: {name!r}",
-            hint="use 1 to 63 of a-z 0-9 _ . - and start with a letter or digit",
-        )
+        hint = "use 1 to 63 of a-z 0-9 _ . - and start with a letter or digit"
+        raise RequestError(f"invalid container name: {name!r}", hint=hint)
     return name

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from terok_util import TerokError, read_file
 
-from terok_executor.errors import RequestError
+from terok_executor.errors import ExecutorError, RequestError
+
+Value = TypeVar("Value")
 
 
 def read_text(
@@ -27,6 +32,16 @@ def read_bytes(
         return read_file(path, limit)
     except OSError as error:
         raise raises(f"{what or path}: cannot be read: {error.strerror}", hint=hint) from None
+
+
+def load_value(kind: Callable[..., Value], path: Path, *, what: str = "", hint: str) -> Value | None:
+    """Return the value whose fields a JSON file of ours holds; None without one, ExecutorError if it is damaged."""
+    try:
+        return kind(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ExecutorError(f"{what}{path} cannot be read: {error}", hint=hint) from None
 
 
 def decoded(what: str, data: bytes, raises: type[TerokError] = RequestError, hint: str | None = None) -> str:

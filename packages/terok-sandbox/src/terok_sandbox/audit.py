@@ -10,17 +10,16 @@ import os
 import re
 import stat
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from terok_sandbox.errors import AuditError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+from terok_sandbox.values.json_object import json_object
 
 MAX_TEXT: Final = 4096
 """Characters kept of a string field: rows quote names that a container chose."""
@@ -68,13 +67,9 @@ class AuditLog:
     """Append-only log of one container, its rows chained by SHA-256.
 
     Each row ends with `prev`, the hash of the row before it, and `hash`, the SHA-256 of the row's own bytes up to
-    there: a row changed, removed or put in between later no longer fits. A file that is moved away or exchanged while
-    it is written to is noticed before the next row: that stands in the new file, behind one that says so and does not
-    fit.
-
-    With `durable=True` a row is on disk when `append` returns; without, it is in the kernel's hands. The file
-    is created 0600 and must be a regular file of the caller: anything else is an `AuditError`. A log has one
-    writing process as a rule; a second one waits its turn row by row and continues the same chain.
+    there. A file that is moved away or exchanged while it is written to is noticed before the next row: that stands in
+    the new file, behind one that says so and does not fit. With `durable=True` a row is on disk when `append` returns;
+    without, it is in the kernel's hands. A second process that writes waits its turn and continues the chain.
     """
 
     def __init__(self, path: Path, *, container: str = "", durable: bool = False, max_bytes: int = MAX_BYTES) -> None:
@@ -91,9 +86,7 @@ class AuditLog:
     def append(self, action: str, **fields: object) -> None:
         """Write one row: `time`, `container`, `action` and `fields` (JSON values; text is cut at 4096).
 
-        A line torn by a crash is ended, and a `log_resumed` row says so before the new one. Raises
-        `AuditError` when the row could not be written whole: a caller that must log before it acts then does
-        not act.
+        On an `AuditError` it was not written whole: a caller that must log before it acts then does not act.
         """
         self.append_rows((self.row(action, fields),))
 
@@ -271,10 +264,9 @@ def rotated(path: Path) -> Path:
 
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a log, oldest first, the part moved aside included; a missing log has no rows.
+    """Yield the rows of a log, oldest first, the part moved aside included; a missing log has none.
 
-    A line that is no JSON object (a row torn by a full disk) is yielded as `{"action": "unreadable", "line": N}`,
-    so that a loss is visible.
+    A line that is no JSON object is yielded as `{"action": "unreadable", "line": N}`, so that a loss is visible.
     """
     for part in (rotated(path), path):
         try:
@@ -287,10 +279,7 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def follow_audit(path: Path, *, poll: float = 0.25) -> Iterator[dict[str, Any]]:
-    """Yield the rows added to a log from now on, until its directory is gone; `poll` is in seconds.
-
-    A part that is moved aside is read to its end first.
-    """
+    """Yield the rows added to a log from now on, until its directory is gone, looking every `poll` seconds."""
     log: BinaryIO | None = None
     with ExitStack() as opened:
         if path.exists():
@@ -315,8 +304,5 @@ def _added(log: BinaryIO) -> Iterator[dict[str, Any]]:
 
 
 def _row(line: str, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    return row if isinstance(row, dict) else {"action": "unreadable", "line": number}
+    row = json_object(line)
+    return {"action": "unreadable", "line": number} if row is None else row

@@ -6,19 +6,17 @@ rows were cut off at the end: who keeps the `head` of a report can check that a 
 
 from __future__ import annotations
 
-import json
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_sandbox.audit import GENESIS, RESUMED, read_audit, rotated, row_hash, row_prev
 from terok_sandbox.errors import AuditError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from terok_sandbox.values.json_object import json_object
 
 MAX_PROBLEMS: Final = 20
 MAX_LINE: Final = 8 * 1024 * 1024
@@ -63,7 +61,7 @@ class _Check:
         self.rows += 1
         body = line.rstrip(b"\r\n")
         digest, prev = row_hash(line), row_prev(line)
-        row = _parsed(body)
+        row = json_object(body)
         if row is not None and digest is None and self.head is None:
             self.unchained += 1
             return
@@ -108,10 +106,7 @@ class _Check:
 
 
 def verify(path: Path) -> ChainReport:
-    """Check the chain of the log at `path`, the part moved aside included; a missing log is an empty one.
-
-    Raises AuditError when a file cannot be read.
-    """
+    """Check the chain of the log at `path`, the part moved aside included; raises AuditError."""
     check, torn_end = _Check(older=rotated(path).exists()), False
     for part in (rotated(path), path):
         try:
@@ -145,11 +140,3 @@ def _matches(row: dict[str, Any], provider: str | None, since: datetime | None) 
         return datetime.fromisoformat(str(row.get("time", "")).replace("Z", "+00:00")) >= since
     except (ValueError, TypeError):
         return False
-
-
-def _parsed(body: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None

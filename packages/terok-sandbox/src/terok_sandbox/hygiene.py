@@ -95,11 +95,21 @@ def _children() -> set[int]:
         return set()
 
 
-def die_with_parent(parent: int) -> None:
-    """Get SIGTERM when `parent` ends; end at once if it already has."""
-    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def leave_parent(parent: int) -> None:
+    """Make a fork of `parent` a process group of its own, with default signals, that ends when `parent` does."""
+    os.setpgid(0, 0)
+    die_with_parent(parent)
+    reset_signals()
+
+
+def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
+    """Get a signal when `parent` ends, also after an exec; end at once if it already has.
+
+    Comes after every change of identity: those clear it.
+    """
+    prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
-        os._exit(0)
+        os._exit(1)
 
 
 def normal_oom_score() -> None:

@@ -57,8 +57,7 @@ class UsageWiring:
 class VaultWiring:
     """Files of the broker; `passphrase_file` is the session file on tmpfs, with `None` other tiers are tried.
 
-    Without `usage` nothing is counted or limited. `ssh_scope` names the scope whose SSH keys the container may sign
-    with. Sidecars written before there were these fields have neither.
+    Without `usage` nothing is counted or limited. `ssh_scope` is the one whose SSH keys the container may sign with.
     """
 
     db_path: Path
@@ -71,11 +70,7 @@ class VaultWiring:
 
 @lean_dataclass(frozen=True, slots=True)
 class GateWiring:
-    """One bare mirror, served as `/<name>.git` to whoever knows the token with SHA-256 `token_sha256` (hex).
-
-    `upstream` is the address that a container of the class `online` sees beside the gate; the class
-    `gatekeeping` has none.
-    """
+    """One bare mirror, served as `/<name>.git` for the token; the class `online` sees its `upstream` too."""
 
     mirror: Path
     name: str
@@ -112,12 +107,10 @@ class HostPorts:
 class Sidecar:
     """Everything a supervisor knows about its container.
 
-    `runtime_dir` and `state_dir` are the container's own directories; `version` is the package version that wrote
-    the file. `loopback_ports` are TCP ports of the host's loopback that the container reaches at its own. `mounts`
-    are the sources of its volumes, each with its real path at the launch: a start with another one is refused, for what
-    a container can write it can exchange for a link. `network` is the program that connects the container once it is
-    supervised; with `None` its supervisor opens no way out. `planned` is what its configuration is compared with.
-    Sidecars written before there were ports, mounts, a network or a plan have none.
+    `version` is the package version that wrote the file. `loopback_ports` are TCP ports of the host's loopback that the
+    container reaches at its own. `mounts` are the sources of its volumes, each with its real path at the launch: a
+    start with another one is refused, for what a container can write it can exchange for a link. With the `network`
+    `None` its supervisor opens no way out. `planned` is what its configuration is compared with.
     """
 
     schema: int
@@ -177,11 +170,7 @@ class Sidecar:
 
     @classmethod
     def load(cls, path: Path) -> Sidecar:
-        """Read the file at `path`.
-
-        Refuses (`SidecarError`) a symlink, anything but a regular file, a foreign owner, permissions for group
-        or others, more than 1 MiB, a name that is not the container's, and another schema.
-        """
+        """Read the file at `path`; SidecarError for all but a private file with the container's own sidecar."""
         try:
             sidecar = cls.from_json(read_private(path, MAX_SIZE))
         except FileNotFoundError as error:

@@ -1,9 +1,8 @@
 """Accept connections of listening sockets, and limit their number before anything is allocated for them.
 
-asyncio's own server empties the kernel's queue at once and makes a transport, and for TLS a quarter of a MiB of
-buffers, for every connection in it; a limit that is checked afterwards limits nothing. A `Door` accepts a few
-connections per turn of the event loop and has a fixed number of seats. When all are taken, a new connection gets the
-seat of the one that has been idle longest, so that a crowd that sends nothing keeps nobody out.
+asyncio's own server makes a transport, and for TLS a quarter of a MiB of buffers, for every connection in the kernel's
+queue before a limit can be checked. A `Door` accepts a few per turn of the event loop, for a fixed number of seats.
+When all are taken, a new connection gets the seat of the one idle longest, so that a silent crowd keeps nobody out.
 """
 
 from __future__ import annotations
@@ -118,11 +117,10 @@ class Door:
     def _admit(self, connection: socket.socket, enter: Enter) -> None:
         if len(self._seats) >= self._limit:
             self._warn(f"more than {self._limit} connections: idle ones are closed")
-            longest = next(iter(self.idle), None)
-            if longest is None:
+            if not self.idle:
                 connection.close()
                 return
-            self._give_up(longest)
+            self._give_up(next(iter(self.idle)))
         connection.setblocking(False)
         send_at_once(connection)
         seat = Seat(self, connection)
@@ -139,9 +137,8 @@ class Door:
             seat.task.cancel()
 
     def _forget(self, seat: Seat, task: asyncio.Task[None]) -> None:
-        seat.task = (
-            None  # breaks a reference cycle, which would keep the connection's buffers until garbage is collected
-        )
+        # Breaks a reference cycle, which would keep the connection's buffers until garbage is collected.
+        seat.task = None
         seat.occupy()
         self._seats.discard(seat)
         if seat.connection is not None:

@@ -112,9 +112,7 @@ def defer_module(name: str) -> None:
 def load_reference(reference: str) -> Any:
     """Return the object that `"package.module:attribute"` names.
 
-    Raises:
-        LookupError: The spelling is wrong, or there is no such attribute.
-        ImportError: The module cannot be imported.
+    LookupError for a wrong spelling or a missing attribute, ImportError for a module that cannot be imported.
     """
     path, colon, attribute = reference.partition(":")
     if not path or not colon or not attribute:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import logging.handlers
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import Any, TextIO
 
 from terok_util.errors import FileError, UsageError
-from terok_util.redaction import redact, register_secret
+from terok_util.redaction import redact
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    import io
-
-__all__ = ["RedactionFilter", "configure_logging", "register_secret"]
 
 MAX_LOG_BYTES = 8 * 1024 * 1024
 """Size at which a log file is moved to `<path>.1`; one such file is kept."""
@@ -59,17 +55,10 @@ def configure_logging(
 ) -> None:
     """Send the log records of this process to a stream or a file; a second call replaces the first.
 
-    Args:
-        identifier: The process's name in every line.
-        level: "DEBUG", "INFO", "WARNING" or "ERROR".
-        stream: Where the lines go, by default standard error.
-        path: A file to use instead: created 0600, not through a link, and rotated at 8 MiB.
-        json_lines: Write each record as a JSON object (time, level, logger, process, message, extra fields) instead
-            of a line of text, with a traceback on the lines after it.
-
-    Raises:
-        UsageError: The level is unknown.
-        FileError: The file cannot be opened.
+    `identifier` is the process's name in every line. The lines go to `stream`, by default standard error, or to the
+    file `path`: created 0600, not through a link, and rotated at 8 MiB. With `json_lines` a record is a JSON object
+    (time, level, logger, process, message, extra fields) instead of a line of text with a traceback on the lines after.
+    UsageError for an unknown level, FileError if the file cannot be opened.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
@@ -109,16 +98,8 @@ class _Lines(logging.Formatter):
         super().__init__()
         self._identifier = identifier
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = safe_text(record.getMessage(), limit=_MAX_MESSAGE)
-        head = f"{_time(record)} {self._identifier}[{record.process}] {record.levelname} {record.name}: {message}"
-        details = [safe_text(text, multiline=True) for text in (record.exc_text, record.stack_info) if text]
-        return "\n".join([head, *details])
-
-
-class _JsonLines(_Lines):
-    def format(self, record: logging.LogRecord) -> str:
-        row = {
+    def row(self, record: logging.LogRecord) -> dict[str, Any]:
+        return {
             "time": _time(record),
             "identifier": self._identifier,
             "process": record.process,
@@ -126,6 +107,16 @@ class _JsonLines(_Lines):
             "logger": record.name,
             "message": safe_text(record.getMessage(), limit=_MAX_MESSAGE),
         }
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = "{time} {identifier}[{process}] {level} {logger}: {message}".format(**self.row(record))
+        details = [safe_text(text, multiline=True) for text in (record.exc_text, record.stack_info) if text]
+        return "\n".join([head, *details])
+
+
+class _JsonLines(_Lines):
+    def format(self, record: logging.LogRecord) -> str:
+        row = self.row(record)
         row |= {name: value for name, value in vars(record).items() if name not in _STANDARD and name not in row}
         row |= {name: text for name in ("exc_text", "stack_info") if (text := getattr(record, name))}
         return json.dumps(row, ensure_ascii=True)

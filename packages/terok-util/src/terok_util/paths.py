@@ -23,12 +23,12 @@ def namespace_state_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     It is the first of `$env_var` (the complete directory), `$TEROK_ROOT/state`, /var/lib/terok for root, and
     `$XDG_DATA_HOME/terok` (~/.local/share/terok). PathError for a relative value or a `sub` that leaves the directory.
     """
-    return _own(env_var) or _below(_state_root(), sub)
+    return _absolute(env_var) or _below(_state_root(), sub)
 
 
 def namespace_config_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     """Return the directory of files a person edits: `$env_var`, `$TEROK_ROOT/config`, /etc/terok or XDG's."""
-    own, root = _own(env_var), _absolute("TEROK_ROOT")
+    own, root = _absolute(env_var), _absolute("TEROK_ROOT")
     if own is None and root is None and not is_host_root():
         return _below(_xdg("XDG_CONFIG_HOME", ".config") / _NAME, sub)
     return own or _below(root / "config" if root else Path("/etc") / _NAME, sub)
@@ -44,12 +44,10 @@ def namespace_runtime_dir(sub: str = "", *, env_var: str | None = None) -> Path:
     """Return the directory of sockets and other files that may vanish with the session.
 
     It is the first of `$env_var`, `$TEROK_ROOT/run`, /run/terok for root, `$XDG_RUNTIME_DIR/terok`,
-    /run/user/UID/terok, and `run` in the state directory.
-
-    Raises:
-        PathError: The session's directory is missing, or it or ours is not this user's with mode 0700.
+    /run/user/UID/terok, and `run` in the state directory. PathError if the session's directory is missing, or if it or
+    ours is not this user's with mode 0700.
     """
-    own = _own(env_var)
+    own = _absolute(env_var)
     root = own or _runtime_root()
     if root.exists() or root.is_symlink():
         _check_private(root)
@@ -77,14 +75,11 @@ def _runtime_root() -> Path:
         return root / "run"
     if is_host_root():
         return Path("/run") / _NAME
-    session = os.environ.get("XDG_RUNTIME_DIR", "")
-    if session.startswith("/"):
-        _check_private(Path(session))
-        return Path(session) / _NAME
-    usual = _SESSIONS / str(os.geteuid())
-    if usual.is_dir():
-        _check_private(usual)
-        return usual / _NAME
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    session = Path(named) if named.startswith("/") else _SESSIONS / str(os.geteuid())
+    if named.startswith("/") or session.is_dir():
+        _check_private(session)
+        return session / _NAME
     return _state_root() / "run"
 
 
@@ -92,33 +87,24 @@ def _check_private(path: Path) -> None:
     try:
         facts = path.lstat()
     except OSError as error:
-        raise PathError(
-            f"runtime directory is missing: {path} ({error.strerror})",
-            hint="log in so that the session creates it, or unset XDG_RUNTIME_DIR, or set TEROK_ROOT",
-        ) from error
+        hint = "log in so that the session creates it, or unset XDG_RUNTIME_DIR, or set TEROK_ROOT"
+        raise PathError(f"runtime directory is missing: {path} ({error.strerror})", hint=hint) from error
     if not stat.S_ISDIR(facts.st_mode):
         raise PathError(f"runtime directory is not a directory: {path}", hint=f"rm {path}")
     if facts.st_uid != os.geteuid():
-        raise PathError(
-            f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}",
-            hint="set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often another user's",
-        )
+        problem = f"runtime directory belongs to user {facts.st_uid}, not to us ({os.geteuid()}): {path}"
+        hint = "set XDG_RUNTIME_DIR to a directory of your own; after su or sudo it is often another user's"
+        raise PathError(problem, hint=hint)
     mode = stat.S_IMODE(facts.st_mode)
     if mode & 0o777 != 0o700:
         raise PathError(f"runtime directory has mode {mode:04o} instead of 0700: {path}", hint=f"chmod 0700 {path}")
 
 
-def _own(env_var: str | None) -> Path | None:
-    return _absolute(env_var) if env_var else None
-
-
-def _absolute(variable: str) -> Path | None:
-    value = os.environ.get(variable, "")
-    if not value:
-        return None
-    if not value.startswith("/"):
+def _absolute(variable: str | None) -> Path | None:
+    value = os.environ.get(variable, "") if variable else ""
+    if value and not value.startswith("/"):
         raise PathError(f"{variable} must be an absolute path, not {value!r}")
-    return Path(value)
+    return Path(value) if value else None
 
 
 def _xdg(variable: str, default: str) -> Path:

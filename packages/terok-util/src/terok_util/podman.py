@@ -17,9 +17,6 @@ def podman_userns_args(version: tuple[int, int], *, euid: int) -> list[str]:
         return []
     if version >= (4, 3):
         return [f"--userns=keep-id:uid={CONTAINER_UID},gid={CONTAINER_UID}"]
-    ranges = [
-        f"0:1:{CONTAINER_UID}",
-        f"{CONTAINER_UID}:0:1",
-        f"{CONTAINER_UID + 1}:{CONTAINER_UID + 1}:{_SUBORDINATE_IDS - CONTAINER_UID}",
-    ]
+    user, next_user = CONTAINER_UID, CONTAINER_UID + 1
+    ranges = [f"0:1:{user}", f"{user}:0:1", f"{next_user}:{next_user}:{_SUBORDINATE_IDS - user}"]
     return [part for option in ("--uidmap", "--gidmap") for ids in ranges for part in (option, ids)]

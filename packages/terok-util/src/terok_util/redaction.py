@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 4
@@ -40,8 +37,7 @@ def register_secret(value: str | bytes) -> None:
 def redact(text: str, extra: Iterable[str | bytes] = ()) -> str:
     """Return `text` with registered secrets and the values in `extra` masked, longest first."""
     for form in _longest_first(extra) if extra else _ordered:
-        if form in text:
-            text = text.replace(form, MASK)
+        text = text.replace(form, MASK)
     return text
 
 
@@ -66,7 +62,5 @@ def _spellings(secret: str) -> set[str]:
     if "\n" in secret.strip():  # a key file, whose output may be followed line by line
         lines = (line.strip() for line in secret.splitlines())
         forms |= {line for line in lines if len(line) >= _MIN_LINE and not line.startswith("-----")}
-    forms |= {quote(form, safe="", errors="surrogateescape") for form in forms} | {
-        json.dumps(form, ensure_ascii=False)[1:-1] for form in forms
-    }
-    return forms - {""}
+    quoted = {quote(form, safe="", errors="surrogateescape") for form in forms}
+    return (forms | quoted | {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}) - {""}

@@ -13,18 +13,16 @@ MAX_TEXT = 512 * 1024
 """Characters of one document."""
 MAX_NODES = 100_000
 """Values of one document; an alias counts wherever it is used."""
+_DEEPEST = 100
 _INLINE = "<text>"
 
 
 class YAMLError(ConfigError):
     """Text that is not YAML, or far too much of it. `name`, `line` and `column` (from 1) say where."""
 
-    def __init__(
-        self, problem: str, *, name: str = _INLINE, line: int | None = None, column: int | None = None
-    ) -> None:
+    def __init__(self, problem: str, name: str = _INLINE, line: int | None = None, column: int | None = None) -> None:
         self.name, self.line, self.column = name, line, column
-        place = name if line is None else f"{name}:{line}"
-        super().__init__(f"{place}: {problem}")
+        super().__init__(f"{name}: {problem}" if line is None else f"{name}:{line}: {problem}")
 
 
 def load(source: str | Path, *, name: str | None = None) -> Any:
@@ -47,9 +45,7 @@ def load(source: str | Path, *, name: str | None = None) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join((error.problem or error.context or "not YAML").split())
-        raise YAMLError(
-            problem, name=label, line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
-        ) from None
+        raise YAMLError(problem, label, *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except RecursionError:
         raise YAMLError("nested too deeply", name=label) from None
     except RuamelError as error:
@@ -78,7 +74,18 @@ def plain(data: Any) -> Any:
 
     YAMLError if aliases expand it beyond `MAX_NODES` values or refer to themselves.
     """
-    return _Plain().convert(data, 0)
+    left = MAX_NODES  # a limit, so that ten lines of aliases cannot exhaust memory
+
+    def convert(node: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEPEST:
+            raise YAMLError(f"more than {MAX_NODES} values or {_DEEPEST} levels")
+        if isinstance(node, dict):
+            return {_scalar(key): convert(value, depth + 1) for key, value in node.items()}
+        return [convert(value, depth + 1) for value in node] if isinstance(node, list) else _scalar(node)
+
+    return convert(data, 0)
 
 
 def lines(data: Any) -> dict[tuple[str | int, ...], int]:
@@ -96,32 +103,13 @@ def lines(data: Any) -> dict[tuple[str | int, ...], int]:
     return positions
 
 
-class _Plain:
-    """Converts a limited number of values, so that ten lines of aliases cannot exhaust memory."""
-
-    _DEEPEST = 100
-
-    def __init__(self) -> None:
-        self._left = MAX_NODES
-
-    def convert(self, node: Any, depth: int) -> Any:
-        self._left -= 1
-        if self._left < 0 or depth > self._DEEPEST:
-            raise YAMLError(f"more than {MAX_NODES} values or {self._DEEPEST} levels")
-        if isinstance(node, dict):
-            return {self._scalar(key): self.convert(value, depth + 1) for key, value in node.items()}
-        if isinstance(node, list):
-            return [self.convert(value, depth + 1) for value in node]
-        return self._scalar(node)
-
-    @staticmethod
-    def _scalar(node: Any) -> Any:
-        if type(node).__name__ == "ScalarBoolean":
-            return bool(node)
-        for kind in (bool, int, float, str):
-            if isinstance(node, kind):
-                return kind(node)
-        return node
+def _scalar(node: Any) -> Any:
+    if type(node).__name__ == "ScalarBoolean":
+        return bool(node)
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
 
 
 def _read(path: Path, label: str) -> str:

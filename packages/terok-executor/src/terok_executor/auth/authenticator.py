@@ -42,7 +42,7 @@ class Authenticator:
     ) -> None:
         self.roster = roster or AgentRoster.load()
         self.provider: Provider = self.roster.credential_provider(name)
-        self.agent: Agent | None = _login_agent(self.roster, name, self.provider)
+        self.agent: Agent | None = login_agent(self.roster, name, self.provider)
         agents = self.roster.agents.values()
         own = [one for one in agents if one.kind == "native" and one.provider.default == self.provider.name]
         near = [self.roster.agents[name]] if name in self.roster.agents else own
@@ -56,8 +56,8 @@ class Authenticator:
     @property
     def methods(self) -> tuple[str, ...]:
         """The ways there are: `oauth`, `device` and `api-key`, as far as the provider has them."""
-        container = tuple(self.agent.login.methods) if self.agent is not None and self.agent.login is not None else ()
-        return (*container, *((API_KEY,) if "api_key" in self.provider.auth else ()))
+        login = self.agent.login if self.agent is not None else None
+        return (*(login.methods if login else ()), *((API_KEY,) if "api_key" in self.provider.auth else ()))
 
     def store_key(self, key: str) -> str:
         """Store an API key and return what to tell the person; RequestError for text that cannot be one."""
@@ -73,17 +73,14 @@ class Authenticator:
         user's RAM file system.
         """
         if method not in self.methods or method == API_KEY or self.agent is None or self.agent.login is None:
-            raise RequestError(
-                f"{self.provider.label} has no sign-in called {method!r}",
-                hint=self._note or f"there are: {', '.join(self.methods)}",
-            )
+            hint = self._note or f"there are: {', '.join(self.methods)}"
+            raise RequestError(f"{self.provider.label} has no sign-in called {method!r}", hint=hint)
         builder = ImageBuilder(self._base_image, self._family, on_line=self._on_line)
         image = self._image or builder.ensure_default_l1([self.agent], self.roster.agents)
         login = self.agent.login
         spec = replace(login, paste="") if method == "device" else replace(login, code="")
-        driver = ContainerLogin(
-            Sandbox(self._config), self.agent, spec, method, image, label=label, mounts_dir=mounts_dir
-        )
+        sandbox = Sandbox(self._config)
+        driver = ContainerLogin(sandbox, self.agent, spec, method, image, label=label, mounts_dir=mounts_dir)
         return AuthSession(spec, driver, self._store, timeout=timeout)
 
     def _store(self, credential: dict[str, Any]) -> str:
@@ -128,9 +125,8 @@ def authenticate(
     return None
 
 
-def _login_agent(roster: AgentRoster, name: str, provider: Provider) -> Agent | None:
+def login_agent(roster: AgentRoster, name: str, provider: Provider) -> Agent | None:
     """Return the agent whose sign-in gives this provider's credential: the one named, else the first of its own."""
-    if name in roster.agents:
-        return roster.agents[name] if roster.agents[name].login is not None else None
-    own = (agent for agent in roster.agents.values() if agent.provider.default == provider.name)
-    return next((agent for agent in own if agent.login is not None), None)
+    own = [agent for agent in roster.agents.values() if agent.provider.default == provider.name]
+    near = [roster.agents[name]] if name in roster.agents else own
+    return next((agent for agent in near if agent.login is not None), None)

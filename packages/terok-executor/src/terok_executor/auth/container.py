@@ -45,21 +45,21 @@ class ContainerLogin:
         self._command = spec.methods[method]
         self._image = image
         self.name = f"{NAME_PREFIX}{label and label + '-'}{agent.name}-{secrets.token_hex(4)}"
-        self._directory = (mounts_dir or login_dir()) / self.name
+        # The user's RAM file system, unless another place is named.
+        self._directory = (mounts_dir or ensure_dir(namespace_runtime_dir("executor") / "login")) / self.name
 
     def open(self) -> None:
         """Start the container; it ends by itself some time after the longest sign-in."""
         self._sweep()  # a program that was killed could not wipe what its sign-in wrote
-        volumes = []
-        for mount in self._agent.mounts:
-            source = ensure_dir(self._directory / mount.host_dir)
-            volumes.append(VolumeSpec(source, mount.container_path, sharing=Sharing.PRIVATE))
+        volumes = tuple(
+            VolumeSpec(ensure_dir(source), target, sharing=Sharing.PRIVATE) for target, source in self._places().items()
+        )
         self._sandbox.run(
             RunSpec(
                 container_name=self.name,
                 image=self._image,
                 env=dict(self._spec.env),
-                volumes=tuple(volumes),
+                volumes=volumes,
                 command=("sleep", str(LIFETIME)),
                 task_dir=self._directory,
                 unrestricted=False,
@@ -94,9 +94,11 @@ class ContainerLogin:
 
     def collect(self) -> dict[str, Any]:
         """Return the credential of the first credential file there is."""
-        return read_credential(
-            self._agent, {m.container_path: self._directory / m.host_dir for m in self._agent.mounts}
-        )
+        return read_credential(self._agent, self._places())
+
+    def _places(self) -> dict[str, Path]:
+        """Return the host's directory for each of the agent's, by its place in the container."""
+        return {mount.container_path: self._directory / mount.host_dir for mount in self._agent.mounts}
 
     def close(self) -> None:
         """Remove the container, then wipe what it has written."""
@@ -130,8 +132,3 @@ def read_credential(agent: Agent, directories: Mapping[str, Path]) -> dict[str, 
             return extract(file, data)
     looked = ", ".join(file.path for file in agent.credential_files) or "nowhere: the roster names no file"
     raise LoginError(f"the sign-in left no credential; looked at {looked}", hint="nothing was stored; try again")
-
-
-def login_dir() -> Path:
-    """Directory for the sign-ins that run, on the user's RAM file system."""
-    return ensure_dir(namespace_runtime_dir("executor") / "login")

@@ -13,21 +13,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import register_secret, yaml
 
 from terok_executor.credentials import SECRET_FIELDS
 from terok_executor.errors import CredentialShapeError
-
-if TYPE_CHECKING:
-    from terok_executor.roster.types import CredentialFile
+from terok_executor.roster.types import CredentialFile
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_VALUE = 16 * 1024
 _MISSING = object()
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z_]{0,31})\}")
-_NOTHING = object()
 
 
 def extract(spec: CredentialFile, data: bytes) -> dict[str, Any]:
@@ -85,9 +82,8 @@ def _parse(spec: CredentialFile, data: bytes) -> Any:
             return yaml.plain(yaml.load(text, name=spec.path))
         return _variables(text)
     except (ValueError, RecursionError, yaml.YAMLError):
-        raise CredentialShapeError(
-            f"{spec.path}: not readable as {spec.format}", hint="sign in again; if it stays so, the vendor changed it"
-        ) from None
+        hint = "sign in again; if it stays so, the vendor changed it"
+        raise CredentialShapeError(f"{spec.path}: not readable as {spec.format}", hint=hint) from None
 
 
 def _variables(text: str) -> dict[str, str]:
@@ -128,14 +124,11 @@ def _moment(value: Any) -> int | None:
 
 
 def _odd(spec: CredentialFile, path: tuple[str, ...], value: Any, wanted: str) -> Any:
-    key = ".".join(path)
-    found = "nothing" if value is _MISSING or value is None else f"a {type(value).__name__}"
-    if value == "":
-        found = "an empty text"
-    raise CredentialShapeError(
-        f"{spec.path}: {key}: {wanted} is needed, {found} was found",
-        hint="the vendor may have changed the file; `credential_files` of the agent's YAML file says where keys are",
-    )
+    found = "an empty text" if value == "" else f"a {type(value).__name__}"
+    if value is _MISSING or value is None:
+        found = "nothing"
+    hint = "the vendor may have changed the file; `credential_files` of the agent's YAML file says where keys are"
+    raise CredentialShapeError(f"{spec.path}: {'.'.join(path)}: {wanted} is needed, {found} was found", hint=hint)
 
 
 def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> str | None:
@@ -160,12 +153,12 @@ def phantom_text(spec: CredentialFile, token: str, known: Mapping[str, Any]) -> 
 def _fill(node: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(node, str):
         match = _PLACEHOLDER.fullmatch(node)
-        return node if match is None else values.get(match[1], _NOTHING)
+        return node if match is None else values.get(match[1], _MISSING)
     if isinstance(node, list):
-        return [item for item in (_fill(item, values) for item in node) if item is not _NOTHING]
+        return [item for item in (_fill(item, values) for item in node) if item is not _MISSING]
     if not isinstance(node, Mapping):
         return node
-    filled = {key: value for key, item in node.items() if (value := _fill(item, values)) is not _NOTHING}
+    filled = {key: value for key, item in node.items() if (value := _fill(item, values)) is not _MISSING}
     return _unsigned(filled["$jwt"]) if set(filled) == {"$jwt"} else filled
 
 

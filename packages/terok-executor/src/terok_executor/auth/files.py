@@ -116,13 +116,12 @@ def _overwrite(name: str, parent: int) -> None:
 
 @contextmanager
 def _descend(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
-    opened = [os.open(root, _DIRECTORY)]
+    if ".." in parts:
+        raise FileError(f"a path leads out of {root}")
+    here = os.open(root, _DIRECTORY)
     try:
         for part in parts:
-            if part == "..":
-                raise FileError(f"a path leads out of {root}")
-            opened.append(os.open(part, _DIRECTORY, dir_fd=opened[-1]))
-        yield opened[-1]
+            here = _instead(here, os.open(part, _DIRECTORY, dir_fd=here))
+        yield here
     finally:
-        for descriptor in opened:
-            os.close(descriptor)
+        os.close(here)

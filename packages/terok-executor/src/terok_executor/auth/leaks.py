@@ -11,8 +11,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 from terok_util import safe_text
 from terok_util.process import PIPE, find_tool, kill_tree, spawn
@@ -58,10 +58,12 @@ def vault_secrets(config: SandboxConfig) -> list[Secret]:
     with open_vault(config, interactive=True) as database:
         for row in database.list_credentials():
             credential = database.load_credential(row.credential_set, row.provider) or {}
-            for name in sorted(SECRET_FIELDS & credential.keys()):
-                value = credential[name]
-                if isinstance(value, str) and len(value) >= MIN_SECRET:
-                    found.append(Secret(row.provider, row.credential_set, name, Patterns([value])))
+            texts = {name: credential[name] for name in sorted(SECRET_FIELDS & credential.keys())}
+            found += [
+                Secret(row.provider, row.credential_set, name, Patterns([text]))
+                for name, text in texts.items()
+                if isinstance(text, str) and len(text) >= MIN_SECRET
+            ]
     return found
 
 
@@ -103,7 +105,8 @@ def _scan(name: str, directory: str, secrets: list[Secret]) -> list[Leak]:
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is not None:
                     path = f"{directory.rsplit('/', 1)[0]}/{safe_text(member.name, limit=500)}"
-                    leaks += [leak_of(secret, path, container=name) for secret in secrets_in(pieces(content), secrets)]
+                    pieces = iter(partial(content.read, _CHUNK), b"")
+                    leaks += [leak_of(secret, path, container=name) for secret in secrets_in(pieces, secrets)]
     except (tarfile.TarError, OSError) as error:
         raise ExecutorError(f"the files of container {name} cannot be read: {error}") from None
     finally:
@@ -134,12 +137,6 @@ def secrets_in(chunks: Iterable[bytes], secrets: list[Secret]) -> list[Secret]:
     return found
 
 
-def pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file's content piece by piece."""
-    while data := file.read(_CHUNK):
-        yield data
-
-
 def _written(descriptor: int) -> Iterator[bytes]:
     """Yield what was written of a file, piece by piece: a hole costs its writer nothing, and holds no secret."""
     position = 0
@@ -163,8 +160,7 @@ def _look(name: str, parent: int, secrets: list[Secret]) -> list[Secret]:
 
 
 def _unlink(name: str, parent: int) -> bool:
-    try:
+    with suppress(OSError):
         os.unlink(name, dir_fd=parent)
-    except OSError:
-        return False
-    return True
+        return True
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from terok_util import yaml
@@ -21,20 +22,20 @@ def patch_text(name: str, text: str, changes: Mapping[str, Any]) -> str:
     """
     if len(text) > MAX_TEXT:
         raise ConfigPatchError(f"{name}: more than {MAX_TEXT} characters")
-    if name.endswith(".json"):
-        return _patch_json(name, text, changes)
-    if name.endswith(".toml"):
-        return _patch_toml(name, text, changes)
-    return _patch_yaml(name, text, changes)
+    patch = {".json": _patch_json, ".toml": _patch_toml}.get(Path(name).suffix, _patch_yaml)
+    try:
+        return patch(name, text, changes)
+    except yaml.YAMLError as error:
+        raise ConfigPatchError(error.message, hint="correct the file, or move it away") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigPatchError(f"{name}: {reason}", hint="correct the file, or move it away") from None
 
 
 def _patch_json(name: str, text: str, changes: Mapping[str, Any]) -> str:
     text = text if text.strip() else "{}\n"
-    try:
-        for path, value in _leaves(changes, ()):
-            text = set_key(text, path, value)
-    except (ValueError, RecursionError) as error:
-        raise ConfigPatchError(f"{name}: {error}", hint="correct the file, or move it away") from None
+    for path, value in _leaves(changes, ()):
+        text = set_key(text, path, value)
     return text
 
 
@@ -46,22 +47,18 @@ def _patch_toml(name: str, text: str, changes: Mapping[str, Any]) -> str:
         document = tomlkit.parse(text)
         _merge(name, document, changes, ())
         return tomlkit.dumps(document)
-    except (TOMLKitError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigPatchError(f"{name}: {reason}", hint="correct the file, or move it away") from None
+    except TOMLKitError as error:
+        raise ValueError(error) from None
 
 
 def _patch_yaml(name: str, text: str, changes: Mapping[str, Any]) -> str:
-    try:
-        document = yaml.load(text, name=name)
-        if document is None:
-            document = {}
-        if not isinstance(document, MutableMapping):
-            raise ConfigPatchError(f"{name}: a map of keys to values is needed")
-        _merge(name, document, changes, ())
-        return yaml.dump(document)
-    except yaml.YAMLError as error:
-        raise ConfigPatchError(error.message, hint="correct the file, or move it away") from None
+    document = yaml.load(text, name=name)
+    if document is None:
+        document = {}
+    if not isinstance(document, MutableMapping):
+        raise ConfigPatchError(f"{name}: a map of keys to values is needed")
+    _merge(name, document, changes, ())
+    return yaml.dump(document)
 
 
 def _merge(name: str, node: MutableMapping[str, Any], changes: Mapping[str, Any], path: tuple[str, ...]) -> None:

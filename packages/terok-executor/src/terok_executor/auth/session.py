@@ -112,7 +112,8 @@ class AuthSession:
         text = text.strip()
         if not text or len(text) > 8192 or not text.isprintable():
             raise LoginError("that cannot be the code", hint="copy it again, as one line")
-        if self._spec.callback_port is not None and _is_callback(text, self._spec.callback_port):
+        port = self._spec.callback_port
+        if port is not None and text.startswith((f"http://localhost:{port}/", f"http://127.0.0.1:{port}/")):
             self._driver.callback(text)
             return
         with self._lock:
@@ -177,10 +178,6 @@ class AuthSession:
             if quiet and announced and not waiting:
                 waiting = True
                 yield AuthEvent("waiting")
-
-
-def _is_callback(text: str, port: int) -> bool:
-    return text.startswith((f"http://localhost:{port}/", f"http://127.0.0.1:{port}/"))
 
 
 @dataclass(slots=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from terok_util import lean_dataclass
 
-from terok_executor.integrations.sandbox import expiry, open_vault
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
-    from terok_executor.roster.provider import Provider
+from terok_executor.integrations.sandbox import SandboxConfig, expiry, open_vault
+from terok_executor.roster.provider import Provider
 
 CredentialState = Literal["valid", "refreshes", "expired", "unroutable", "missing"]
 
@@ -43,19 +40,15 @@ def credential_status(config: SandboxConfig, providers: Mapping[str, Provider]) 
     if not config.db_path.exists():
         return []
     now = time.time()
+    found = []
     with open_vault(config, interactive=True) as database:
-        rows = database.list_credentials()
-        return [
-            judge(
-                row.credential_set,
-                row.provider,
-                database.load_credential(row.credential_set, row.provider) or {},
-                providers.get(row.provider),
-                stored_at=row.updated_at,
-                now=now,
+        for row in database.list_credentials():
+            credential = database.load_credential(row.credential_set, row.provider) or {}
+            provider = providers.get(row.provider)
+            found.append(
+                judge(row.credential_set, row.provider, credential, provider, stored_at=row.updated_at, now=now)
             )
-            for row in rows
-        ]
+    return found
 
 
 def judge(

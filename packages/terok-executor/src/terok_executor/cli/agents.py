@@ -85,8 +85,7 @@ def set_agents(selection: str) -> int:
     """Write the selection into the configuration."""
     from terok_executor.image.settings import set_image_agents
 
-    roster = AgentRoster.load()
-    names = ", ".join(agent.name for agent in roster.select(selection))
+    names = ", ".join(agent.name for agent in AgentRoster.load().select(selection))
     print(f"{set_image_agents(selection)}: {names}")
     return 0
 

@@ -40,31 +40,20 @@ def auth(
     from terok_executor.cli.sign_in import sign_in  # a list of what is stored needs no images and containers
 
     way = "device" if device_auth else method
-    return sign_in(
-        action, credential_set=credential_set, method=way, base=base, from_file=from_file, from_command=from_command
-    )
+    sources = {"from_file": from_file, "from_command": from_command}
+    return sign_in(action, credential_set=credential_set, method=way, base=base, **sources)
 
 
 def _status(name: str | None, credential_set: str, *, as_json: bool) -> int:
     """Show what one provider, or every agent's own, has in the set."""
     providers = load_providers()
-    if name is not None and name in providers:
-        wanted = [name]
+    if name is None:
+        wanted = sorted({agent.provider.default for agent in _roster().agents.values()})
     else:
-        roster = _roster()
-        agents = roster.agents.values()
-        wanted = (
-            sorted({agent.provider.default for agent in agents})
-            if name is None
-            else [roster.credential_provider(name).name]
-        )
-    stored = {
-        row.provider: row
-        for row in credential_status(SandboxConfig.load(), providers)
-        if row.credential_set == credential_set
-    }
-    missing = (CredentialStatus(provider, credential_set, "", "missing") for provider in wanted)
-    rows = [stored.get(row.provider, row) for row in missing]
+        wanted = [name if name in providers else _roster().credential_provider(name).name]
+    rows = [CredentialStatus(provider, credential_set, "", "missing") for provider in wanted]
+    stored = {(row.provider, row.credential_set): row for row in credential_status(SandboxConfig.load(), providers)}
+    rows = [stored.get((row.provider, row.credential_set), row) for row in rows]
     _show(rows, as_json=as_json)
     bad = {"expired"} if name is None else {"expired", "missing", "unroutable"}
     return NOT_READY if any(row.state in bad for row in rows) else 0
@@ -77,27 +66,23 @@ def _roster() -> AgentRoster:
 
 
 def _show(rows: list[CredentialStatus], *, as_json: bool) -> int:
-    titles = ("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT")
-    cells = (
-        (row.provider, row.credential_set, row.type or "-", row.state, row.expires_at or "-", row.account or "-")
-        for row in rows
-    )
-    show(rows, as_json, table(titles, cells))
+    shown = ("provider", "credential_set", "type", "state", "expires_at", "account")
+    cells = ([getattr(row, name) or "-" for name in shown] for row in rows)
+    show(rows, as_json, table(("PROVIDER", "SET", "TYPE", "STATE", "EXPIRES", "ACCOUNT"), cells))
     return 0
 
 
 def _remove(name: str | None, credential_set: str) -> int:
     from terok_executor.credentials import CredentialMissingError, remove_credential
 
+    hint = "`terok-executor auth list` shows what is stored"
     if name is None:
-        raise RequestError("what is to be removed?", hint="`terok-executor auth list` shows what is stored")
+        raise RequestError("what is to be removed?", hint=hint)
     roster = _roster()
     known = name in roster.providers or name in roster.agents
     provider = roster.credential_provider(name).name if known else name
+    shown = safe_text(provider)
     if not remove_credential(SandboxConfig.load(), provider, credential_set):
-        raise CredentialMissingError(
-            f"there is no credential of {safe_text(provider)} in the set {credential_set}",
-            hint="`terok-executor auth list` shows what is stored",
-        )
-    print(f"removed the credential of {safe_text(provider)} from the set {credential_set}")
+        raise CredentialMissingError(f"there is no credential of {shown} in the set {credential_set}", hint=hint)
+    print(f"removed the credential of {shown} from the set {credential_set}")
     return 0

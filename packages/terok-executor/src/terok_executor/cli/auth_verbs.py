@@ -22,11 +22,9 @@ AUTH = CommandDef(
     args=(
         ArgDef("action", metavar="NAME|list|status|remove", help="what to sign in to, or what to do"),
         ArgDef("name", metavar="NAME", nargs="?", help="provider or agent, for `status` and `remove`"),
+        ArgDef("--credential-set", default="default", metavar="SET", help="which credentials (default: default)"),
         ArgDef(
-            "--credential-set", default="default", metavar="SET", help="which set of credentials (default: default)"
-        ),
-        ArgDef(
-            "--method", choices=("api-key", "oauth", "device"), group="way", help="how to sign in, where there are ways"
+            "--method", choices=("api-key", "oauth", "device"), group="way", help="how to sign in, if there are ways"
         ),
         ArgDef("--device-auth", action="store_true", group="way", help="the same as --method device"),
         ArgDef("--from-file", metavar="FILE", group="way", help="take the API key from a file"),
@@ -45,9 +43,7 @@ VAULT_COMMANDS: tuple[CommandDef, ...] = (
         args=(
             ArgDef("paths", nargs="*", metavar="DIR", help="more directories to look through: workspaces, shared ones"),
             ArgDef("--containers", action="store_true", help="look into the containers' workspaces and homes too"),
-            ArgDef(
-                "--remove", action="store_true", help="remove the files that were found, instead of only listing them"
-            ),
+            ArgDef("--remove", action="store_true", help="remove the files found, instead of only listing them"),
             JSON,
         ),
         epilog="exit code 1 if a secret was found and is still there",

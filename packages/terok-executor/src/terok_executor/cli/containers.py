@@ -22,10 +22,8 @@ def login(name: str) -> int:
     if not runner.runtime.container(name).running:
         raise RequestError(f"container {name} does not run", hint=f"start it with `terok-executor start {name}`")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise RequestError(
-            "there is no terminal here to log in with",
-            hint=f"run it from one; `terok-executor logs {name}` shows what the agent has printed",
-        )
+        hint = f"run it from one; `terok-executor logs {name}` shows what the agent has printed"
+        raise RequestError("there is no terminal here to log in with", hint=hint)
     exec_replace(runner.login_command(name))
 
 
@@ -66,8 +64,8 @@ def deliver(name: str, remove: bool, as_json: bool) -> int:
 def remove(name: str, force: bool) -> int:
     """Remove a container and everything kept for it."""
     runner = AgentRunner()
-    if not task_dir(name).exists() and runner.runtime.container(name).state == ContainerState.MISSING:
-        raise RequestError(f"there is no container {name}", hint="see `terok-executor list`")
+    if not task_dir(name).exists():
+        _require(runner, name)
     runner.remove(name, force=force)
     return 0
 

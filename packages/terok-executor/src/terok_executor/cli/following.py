@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from terok_util import TerokError, safe_text, show
@@ -95,11 +96,7 @@ def read_prompt(text: str | None, file: str | None) -> str:
     if file is None:
         return text or ""
     try:
-        if file == "-":
-            data = sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1)
-        else:
-            with Path(file).open("rb") as stream:
-                data = stream.read(MAX_PROMPT_BYTES + 1)
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
+            return stream.read(MAX_PROMPT_BYTES + 1).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise RequestError(f"the prompt file {file} cannot be read: {error.strerror}") from None
-    return data.decode("utf-8", "surrogateescape")

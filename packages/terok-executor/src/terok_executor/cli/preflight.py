@@ -19,12 +19,8 @@ def preflight(
     agent: str, provider: str | None, base_image: str | None, credential_set: str, fix: bool, yes: bool, as_json: bool
 ) -> int:
     """Print the checks; exit code 3 if something that a run needs is still missing."""
-    checker = Preflight(
-        agent,
-        bound_provider=provider,
-        **image_options(base_image, None),
-        credential_set=credential_set,
-    )
+    images = image_options(base_image, None)
+    checker = Preflight(agent, bound_provider=provider, **images, credential_set=credential_set)
     checks = checker.results()
     for check in checks if fix or yes else ():
         if not check.ok and check.command and (yes or _agreed(check)):
@@ -55,9 +51,7 @@ def _fix(check: CheckResult, credential_set: str, base_image: str | None) -> Non
         if verb == "setup":
             setup()
         elif verb == "auth":
-            sign_in(
-                words[0], credential_set=credential_set, method=None, base=base_image, from_file=None, from_command=None
-            )
+            sign_in(words[0], credential_set=credential_set, base=base_image)
         else:
             build([words[0]], None, base_image, None, rebuild=False, full_rebuild=False, as_json=False)
     except TerokError as error:

@@ -43,24 +43,29 @@ def remove_images(podman: ImagePodman) -> int:
     from terok_executor.image.context import CONTENT_LABEL
     from terok_executor.image.podman import remove_leavings
 
-    left = 0
     remove_leavings(podman)
-    for reference in our_images(podman):
-        problem = podman.remove(reference)
-        left += bool(problem)
+    named = {reference: podman.remove(reference) for reference in our_images(podman)}
+    for reference, problem in named.items():
         _report(reference, f"not removed: {problem}" if problem else "removed")
     podman.prune(CONTENT_LABEL)
-    for image in podman.untagged(CONTENT_LABEL):
-        problem = podman.remove(image)
-        left += bool(problem)
+    nameless = {image: podman.remove(image) for image in podman.untagged(CONTENT_LABEL)}
+    for image, problem in nameless.items():
         if problem:
             _report(f"image {image} without a name", f"not removed: {problem}")
-    return left
+    return sum(map(bool, (*named.values(), *nameless.values())))
 
 
 def show_config(as_json: bool) -> int:
     """Print paths and settings in effect."""
-    values = _effective()
+    values = {
+        "executor": {
+            "state_dir": str(state_dir()),
+            "agents_dir": str(user_roster_dir("agents")),
+            "providers_dir": str(user_roster_dir("providers")),
+            "image": asdict(ImageSettings.load()),
+        },
+        "sandbox": json.loads(json.dumps(asdict(SandboxConfig.load()), default=str)),
+    }
     show(values, as_json, _yaml(values))
     return 0
 
@@ -73,19 +78,6 @@ def _yaml(values: dict[str, Any], indent: str = "") -> Iterator[str]:
             yield from _yaml(value, indent + "  ")
         else:
             yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
-
-
-def _effective() -> dict[str, Any]:
-    config = SandboxConfig.load()
-    return {
-        "executor": {
-            "state_dir": str(state_dir()),
-            "agents_dir": str(user_roster_dir("agents")),
-            "providers_dir": str(user_roster_dir("providers")),
-            "image": asdict(ImageSettings.load()),
-        },
-        "sandbox": json.loads(json.dumps(asdict(config), default=str)),
-    }
 
 
 def _report(what: str, outcome: str) -> None:

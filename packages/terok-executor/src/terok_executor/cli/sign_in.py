@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from terok_util import safe_text
 from terok_util.process import ProcessError, run
 
 from terok_executor.auth.authenticator import API_KEY, Authenticator
-from terok_executor.auth.session import AuthEvent, AuthSession
-from terok_executor.cli.build import progress
+from terok_executor.auth.session import AuthSession
+from terok_executor.cli.build import image_options, progress
 from terok_executor.credentials import MAX_KEY_LENGTH
 from terok_executor.errors import LoginError, RequestError
-from terok_executor.image.settings import ImageSettings
 from terok_executor.roster.provider import Provider
 
 COMMAND_SECONDS = 60.0
@@ -27,31 +26,24 @@ def sign_in(
     name: str,
     *,
     credential_set: str,
-    method: str | None,
+    method: str | None = None,
     base: str | None,
-    from_file: str | None,
-    from_command: str | None,
+    from_file: str | None = None,
+    from_command: str | None = None,
 ) -> int:
     """Store a credential of the provider that `name` stands for and return the exit code."""
-    image = ImageSettings.load()
-    way = Authenticator(
-        name,
-        credential_set=credential_set,
-        base_image=base or image.base_image,
-        family=image.family,
-        on_line=progress,
-    )
+    way = Authenticator(name, credential_set=credential_set, **image_options(base, None), on_line=progress)
     if from_file is not None:
-        print(way.store_key(_file_key(Path(from_file))))
-        return 0
-    if from_command is not None:
-        print(way.store_key(_command_key(from_command)))
-        return 0
-    chosen = method or _choose(way)
-    if chosen == API_KEY:
-        print(way.store_key(_read_key(way.provider)))
-        return 0
-    return _drive(way.session(chosen))
+        key = _file_key(Path(from_file))
+    elif from_command is not None:
+        key = _command_key(from_command)
+    else:
+        chosen = method or _choose(way)
+        if chosen != API_KEY:
+            return _drive(way.session(chosen))
+        key = _read_key(way.provider)
+    print(way.store_key(key))
+    return 0
 
 
 def _choose(way: Authenticator) -> str:
@@ -70,23 +62,19 @@ def _drive(session: AuthSession) -> int:
     """Show a sign-in on the terminal; exit code 1 if it fails."""
     print("starting the sign-in's container", file=sys.stderr)
     with closing(session.events()) as events:
-        return _follow(session, events)
-
-
-def _follow(session: AuthSession, events: Iterator[AuthEvent]) -> int:
-    for event in events:
-        if event.kind == "url":
-            print(f"open this page in a browser:\n\n  {event.text}\n", flush=True)
-        elif event.kind == "code":
-            print(f"and type this code there:\n\n  {event.text}\n", flush=True)
-        elif event.kind == "input":
-            _answer(session, f"{event.text}: ")
-        elif event.kind == "waiting":
-            print("waiting for you to sign in there (Ctrl-C gives up)", file=sys.stderr)
-        elif event.kind == "done":
-            print(event.text)
-        else:
-            raise LoginError(event.text, hint=event.hint or None)
+        for event in events:
+            if event.kind == "url":
+                print(f"open this page in a browser:\n\n  {event.text}\n", flush=True)
+            elif event.kind == "code":
+                print(f"and type this code there:\n\n  {event.text}\n", flush=True)
+            elif event.kind == "input":
+                _answer(session, f"{event.text}: ")
+            elif event.kind == "waiting":
+                print("waiting for you to sign in there (Ctrl-C gives up)", file=sys.stderr)
+            elif event.kind == "done":
+                print(event.text)
+            else:
+                raise LoginError(event.text, hint=event.hint or None)
     return 0
 
 

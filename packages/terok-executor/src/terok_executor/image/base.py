@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from terok_util.process import ProcessError, ToolNotFound, find_tool, stream
@@ -42,44 +43,42 @@ def ensure_base(
     return present.id
 
 
-def _pull(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
-    if base.image.startswith("localhost/"):
-        raise BuildError(
-            f"there is no local image {base.image}", hint="`podman images` lists them; or use --base mmdebstrap:trixie"
-        )
+def _carry_out(action: Callable[[LineTail], bool], on_line: OnLine, problem: str, hint: str) -> None:
+    """Give `action`, which tells whether it worked, a receiver of a program's output; BuildError if it did not."""
     tail = LineTail(on_line)
     try:
-        code = podman.pull(base.image, tail, timeout=PULL_SECONDS)
+        worked = action(tail)
     except ProcessError as error:
-        raise BuildError(f"base image {base.image} could not be pulled: {error.message}") from None
-    if code:
-        raise tail.failure(
-            f"base image {base.image} could not be pulled",
-            hint="check the name and the registry; without a registry use --base mmdebstrap:trixie",
-        )
+        raise BuildError(f"{problem}: {error.message}") from None
+    if not worked:
+        raise tail.failure(problem, hint=hint)
+
+
+def _pull(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
+    if base.image.startswith("localhost/"):
+        hint = "`podman images` lists them; or use --base mmdebstrap:trixie"
+        raise BuildError(f"there is no local image {base.image}", hint=hint)
+    hint = "check the name and the registry; without a registry use --base mmdebstrap:trixie"
+    problem = f"base image {base.image} could not be pulled"
+    _carry_out(lambda tail: podman.pull(base.image, tail, timeout=PULL_SECONDS) == 0, on_line, problem, hint)
 
 
 def _load(podman: ImagePodman, base: BaseReference, on_line: OnLine) -> None:
-    tail = LineTail(on_line)
-    try:
+    def load(tail: LineTail) -> bool:
         code = podman.pull(base.text, tail, timeout=PULL_SECONDS)
-    except ProcessError as error:
-        raise BuildError(f"base {base.text} could not be loaded: {error.message}") from None
-    loaded = tail.text().rpartition("\n")[2].strip()  # Podman's last line is the image's ID
-    if code or not loaded or not podman.tag(loaded, base.image):
-        raise tail.failure(f"base {base.text} could not be loaded", hint="is the file an OCI archive of one image?")
+        loaded = tail.text().rpartition("\n")[2].strip()  # Podman's last line is the image's ID
+        return code == 0 and bool(loaded) and podman.tag(loaded, base.image)
+
+    _carry_out(load, on_line, f"base {base.text} could not be loaded", "is the file an OCI archive of one image?")
 
 
 def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine, directory: Path) -> None:
     try:
         tool = find_tool("mmdebstrap")
     except ToolNotFound:
-        raise PrerequisiteError(
-            f"mmdebstrap is not installed, which base {base.text} needs",
-            hint="install the package mmdebstrap, or name an image with --base",
-        ) from None
+        hint = "install the package mmdebstrap, or name an image with --base"
+        raise PrerequisiteError(f"mmdebstrap is not installed, which base {base.text} needs", hint=hint) from None
     suite = base.suite or ""
-    tail = LineTail(on_line)
     archive = directory / "root.tar"
     argv = [
         tool,
@@ -91,15 +90,13 @@ def _bootstrap(podman: ImagePodman, base: BaseReference, on_line: OnLine, direct
         str(archive),
         *debian_sources(suite),
     ]
+
+    def bootstrap(tail: LineTail) -> bool:
+        made = stream(argv, tail, timeout=BOOTSTRAP_SECONDS, check=False) == 0
+        return made and podman.import_root(archive, base.image, tail, timeout=BOOTSTRAP_SECONDS) == 0
+
+    hint = "check the suite's name and that a package mirror is in reach"
     try:
-        code = stream(argv, tail, timeout=BOOTSTRAP_SECONDS, check=False)
-        if code == 0:
-            code = podman.import_root(archive, base.image, tail, timeout=BOOTSTRAP_SECONDS)
-    except ProcessError as error:
-        raise BuildError(f"base {base.text} could not be made: {error.message}") from None
+        _carry_out(bootstrap, on_line, f"base {base.text} could not be made", hint)
     finally:
         archive.unlink(missing_ok=True)
-    if code:
-        raise tail.failure(
-            f"base {base.text} could not be made", hint="check the suite's name and that a package mirror is in reach"
-        )

@@ -13,35 +13,14 @@ from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 from terok_util.process import ProcessError, ProcessTimeout
 
 from terok_executor.errors import BuildError, PrerequisiteError
+from terok_executor.image import reference, render
 from terok_executor.image.base import ensure_base
 from terok_executor.image.contents import Contents
 from terok_executor.image.context import AGENTS_LABEL, CONTENT_LABEL, PARTS_LABEL, BuildContext
 from terok_executor.image.lock import load_lock
 from terok_executor.image.podman import ImageFacts, ImagePodman, OnLine, silent, workshop
-from terok_executor.image.reference import (
-    DEFAULT_BASE_IMAGE,
-    L1_PREFIX,
-    PREFIXES,
-    build_tag,
-    check_family,
-    detect_family,
-    l0_tag,
-    l1_tag,
-    parse_base,
-    sidecar_tag,
-)
+from terok_executor.image.reference import DEFAULT_BASE_IMAGE, L1_PREFIX, PREFIXES, build_tag
 from terok_executor.image.registries import build_variables, host_bundle_path, read_certificates
-from terok_executor.image.render import (
-    needs_build,
-    part_digests,
-    render_build,
-    render_l0,
-    render_l1,
-    render_pins,
-    stage_scripts,
-    stage_tmux_config,
-    stage_toad_agents,
-)
 from terok_executor.image.tail import LineTail
 from terok_executor.paths import cache_dir
 from terok_executor.roster.install import PipStage
@@ -68,21 +47,21 @@ class ImageBuilder:
         self, base_image: str = DEFAULT_BASE_IMAGE, family: str | None = None, *, on_line: OnLine | None = None
     ) -> None:
         """Validate the base and its package family (RequestError); nothing else is done."""
-        self.base = parse_base(base_image)
-        self.family = check_family(family, base_image)
+        self.base = reference.parse_base(base_image)
+        self.family = reference.check_family(family, base_image)
         self._on_line = on_line or silent
 
     def l0_tag(self) -> str:
         """Return the tag of the tools image."""
-        return l0_tag(self.base)
+        return reference.l0_tag(self.base)
 
     def l1_tag(self, agents: Iterable[str | Installed] | None = None) -> str:
         """Return the tag of the image with these agents, by default all."""
-        return l1_tag(self.base, (agent.name for agent in _installed(agents)))
+        return reference.l1_tag(self.base, (agent.name for agent in _installed(agents)))
 
     def l1_sidecar_tag(self, tool: str | Tool | None = None) -> str:
         """Return the tag of the image with a sidecar tool alone, by default the roster's first."""
-        return sidecar_tag(self.base, _sidecar(tool).name)
+        return reference.sidecar_tag(self.base, _sidecar(tool).name)
 
     def build(
         self,
@@ -149,12 +128,12 @@ class ImageBuilder:
             parent = ensure_base(podman, self.base, self._on_line, directory, refresh=full_rebuild)
             below, l0_built = self._layer(podman, directory, l0_context, self.l0_tag(), parent, {}, full_rebuild)
             forced = rebuild or full_rebuild
-            digests = part_digests(below, chosen, load_lock(), self.family)
+            digests = render.part_digests(below, chosen, load_lock(), self.family)
             labels = {AGENTS_LABEL: ",".join(sorted(agent.name for agent in chosen))}
             if digests:
                 labels[PARTS_LABEL] = " ".join(f"{name}={digest}" for name, digest in sorted(digests.items()))
             parts = {} if forced else self._parts(podman, digests)
-            if needs_build(chosen, parts):
+            if render.needs_build(chosen, parts):
                 self._build_image(podman, directory, below, full_rebuild)
             made_of = self.render_l1(chosen, parts)
             _, l1_built = self._layer(podman, directory, l1_context, tag, below, labels, forced, made_of)
@@ -162,8 +141,9 @@ class ImageBuilder:
 
     def _build_image(self, podman: ImagePodman, directory: Path, below: str, force: bool) -> None:
         """Bring the image in which stages run up to date."""
-        context = render_build(self.l0_tag(), self.family)
-        self._layer(podman, directory, context, build_tag(self.base), below, {}, force)
+        self._layer(
+            podman, directory, render.render_build(self.l0_tag(), self.family), build_tag(self.base), below, {}, force
+        )
 
     @staticmethod
     def _parts(podman: ImagePodman, digests: Mapping[str, str]) -> dict[str, str]:
@@ -186,7 +166,7 @@ class ImageBuilder:
             parent = ensure_base(podman, self.base, self._on_line, directory)
             below, _ = self._layer(podman, directory, self.render_l0(), self.l0_tag(), parent, {}, force=False)
             self._build_image(podman, directory, below, force=False)
-            context = render_pins(build_tag(self.base), [text.partition("==")[0] for text in stage.requirements])
+            context = render.render_pins(build_tag(self.base), [text.partition("==")[0] for text in stage.requirements])
             output = ensure_dir(directory / "output")
             self._carry_out(
                 podman, directory, context, "pip's report", labels={CONTENT_LABEL: "report"}, force=True, output=output
@@ -199,8 +179,9 @@ class ImageBuilder:
         wanted = frozenset(agent.name for agent in agents)
         podman = ImagePodman.find()
         contents = Contents(self.base.image, self.l0_tag(), build_tag(self.base), self.family, host_bundle_path())
-        usual = cache_dir() / "images" / f"{self.l1_tag(known[name] for name in wanted).rpartition(':')[2]}.tag"
-        guess = _first_line(usual) or self.l1_tag(known[name] for name in wanted)
+        own = reference.l1_tag(self.base, wanted)
+        usual = cache_dir() / "images" / f"{own.rpartition(':')[2]}.tag"
+        guess = _first_line(usual) or own
 
         def fits(below: str, facts: ImageFacts) -> bool:
             names = frozenset(facts.labels.get(AGENTS_LABEL, "").split(","))
@@ -238,10 +219,10 @@ class ImageBuilder:
                 raise BuildError(f"image {parent} is not in storage", hint="`podman images` lists what is")
             return self._layer(podman, directory, context, tag, below.id, labels, force)[1]
 
-    detect_family = staticmethod(detect_family)
-    stage_scripts = staticmethod(stage_scripts)
-    stage_tmux_config = staticmethod(stage_tmux_config)
-    stage_toad_agents = staticmethod(stage_toad_agents)
+    detect_family = staticmethod(reference.detect_family)
+    stage_scripts = staticmethod(render.stage_scripts)
+    stage_tmux_config = staticmethod(render.stage_tmux_config)
+    stage_toad_agents = staticmethod(render.stage_toad_agents)
 
     @staticmethod
     def image_agents(image: str) -> frozenset[str]:
@@ -252,13 +233,15 @@ class ImageBuilder:
     def render_l0(self) -> BuildContext:
         """Return what the tools image is built from; PrerequisiteError for an unusable CA bundle."""
         bundle = host_bundle_path()
-        return render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
+        return render.render_l0(self.base.image, read_certificates(bundle) if bundle else (), self.family)
 
     def render_l1(
         self, agents: Iterable[str | Installed] | None = None, present: Mapping[str, str] | None = None
     ) -> BuildContext:
         """Return what the image with these agents is built from; `present` as there."""
-        return render_l1(self.l0_tag(), build_tag(self.base), _installed(agents), load_lock(), self.family, present)
+        return render.render_l1(
+            self.l0_tag(), build_tag(self.base), _installed(agents), load_lock(), self.family, present
+        )
 
     def render_l1_sidecar(self, tool_name: str | Tool | None = None) -> BuildContext:
         """Return what the image with one sidecar tool and no agent is built from."""
@@ -270,9 +253,8 @@ class ImageBuilder:
         if facts is None:
             return False
         base, l0, l1 = facts
-        return l0.labels.get(CONTENT_LABEL) == l0_context.content_hash(base.id) and l1.labels.get(
-            CONTENT_LABEL
-        ) == l1_context.content_hash(l0.id)
+        present = [image.labels.get(CONTENT_LABEL) for image in (l0, l1)]
+        return present == [l0_context.content_hash(base.id), l1_context.content_hash(l0.id)]
 
     def _layer(
         self,
@@ -331,10 +313,8 @@ class ImageBuilder:
         except ProcessError as error:
             raise BuildError(f"image {tag} could not be built: {error.message}", hint=hint) from None
         except OSError as error:
-            raise PrerequisiteError(
-                f"the build context of {tag} cannot be written: {error.strerror}",
-                hint=f"free space where {directory} is",
-            ) from None
+            problem = f"the build context of {tag} cannot be written: {error.strerror}"
+            raise PrerequisiteError(problem, hint=f"free space where {directory} is") from None
         if code:
             raise tail.failure(f"image {tag} could not be built", hint=hint)
 
@@ -358,10 +338,9 @@ def _sidecar(tool: str | Tool | None) -> Tool:
 
 
 def _first_line(file: Path) -> str:
-    try:
+    with suppress(OSError, UnicodeDecodeError):
         return file.read_text("ascii").partition("\n")[0]
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return ""
 
 
 def our_images(podman: ImagePodman) -> list[str]:

@@ -10,18 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import namespace_config_dir, remembered
 from terok_util.files.remember import frozen
 
+from terok_executor.image.context import BuildContext
 from terok_executor.image.lock import LOCK_FILE, load_lock
+from terok_executor.image.reference import Family
 from terok_executor.paths import RESOURCES, cache_dir
-
-if TYPE_CHECKING:
-    from terok_executor.image.context import BuildContext
-    from terok_executor.image.reference import Family
-    from terok_executor.roster.types import Installed
+from terok_executor.roster.types import Installed
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,10 @@ class BuildContext:
 
     def content_hash(self, parent: str) -> str:
         """Return the SHA-256 (hex) of the layer's inputs; `parent` is the id of the image below."""
-        digest = hashlib.sha256()
-        for part in (parent.encode(), self.containerfile.encode()):
-            digest.update(len(part).to_bytes(8, "big") + part)
+        parts = [parent.encode(), self.containerfile.encode()]
         for name, file in sorted(self.files.items()):
-            for part in (name.encode(), b"x" if file.executable else b"-", file.data):
-                digest.update(len(part).to_bytes(8, "big") + part)
-        return digest.hexdigest()
+            parts += [name.encode(), b"x" if file.executable else b"-", file.data]
+        return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 
     def write(self, directory: Path) -> None:
         """Write the context into an existing empty directory."""

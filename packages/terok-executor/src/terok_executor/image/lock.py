@@ -42,12 +42,10 @@ class Lock:
     def pip_files(self, requirements: Iterable[str]) -> dict[str, str]:
         """Return requirement files with a checksum for every package, by kind of machine; none if nothing is pinned."""
         pinned = self.pip.get(" ".join(requirements), {})
-        return {
-            kind: "".join(
-                ["--require-hashes\n", *(f"{name} --hash={digest}\n" for name, digest in sorted(sums.items()))]
-            )
-            for kind, sums in pinned.items()
+        lines = {
+            kind: [f"{name} --hash={digest}" for name, digest in sorted(sums.items())] for kind, sums in pinned.items()
         }
+        return {kind: "\n".join(["--require-hashes", *hashed, ""]) for kind, hashed in lines.items()}
 
     def over(self, other: Lock) -> Lock:
         """Return this lock laid over another."""
@@ -75,8 +73,7 @@ def pip_requirements(stage: PipStage, version: str) -> list[str]:
 
 def load_lock(user_file: Path | None = None) -> Lock:
     """Read the bundled lock and the user's over it; RosterFileError if one is damaged."""
-    bundled = (RESOURCES / LOCK_FILE).read_bytes()
-    lock = parse_lock(f"bundled {LOCK_FILE}", bundled)
+    lock = parse_lock(f"bundled {LOCK_FILE}", (RESOURCES / LOCK_FILE).read_bytes())
     path = user_file if user_file is not None else namespace_config_dir() / LOCK_FILE
     if path.exists():
         try:

@@ -17,15 +17,15 @@ from terok_executor.image.context import CONTENT_LABEL
 from terok_executor.paths import state_dir
 
 OnLine = Callable[[str], None]
+QUERY_SECONDS = 60.0
+LOCK_SECONDS = 3600.0
+OURS = "localhost/terok-"
+LISTINGS = 3
+"""How often a listing of all images is tried."""
 
 
 def silent(_line: str) -> None:
     """Ignore a line of progress."""
-
-
-QUERY_SECONDS = 60.0
-LISTINGS = 3
-"""How often a listing of all images is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,8 @@ class ImagePodman:
         try:
             return cls(find_tool("podman"))
         except ToolNotFound:
-            raise PrerequisiteError(
-                "podman is not installed", hint="install Podman 4.3 or newer with your distribution's package manager"
-            ) from None
+            hint = "install Podman 4.3 or newer with your distribution's package manager"
+            raise PrerequisiteError("podman is not installed", hint=hint) from None
 
     def facts(self, reference: str) -> ImageFacts | None:
         """Return the image's facts, or None if storage holds no such image; BuildError if Podman cannot say."""
@@ -67,9 +66,8 @@ class ImagePodman:
         if result == 1:
             return None
         if result != 0:
-            raise BuildError(
-                f"podman cannot say whether image {reference} exists", hint="check that `podman images` works"
-            )
+            hint = "check that `podman images` works"
+            raise BuildError(f"podman cannot say whether image {reference} exists", hint=hint)
         known = self.facts_of([reference])
         if known is None:
             raise BuildError(f"image {reference} cannot be inspected", hint="check that `podman images` works")
@@ -166,22 +164,14 @@ class ImagePodman:
         output: Path | None = None,
     ) -> int:
         """Build the context's Containerfile; return Podman's exit code. With `output` the files go there instead."""
-        argv = [
-            self.binary,
-            "build",
-            "--force-rm",
-            "--pull=never",
-            *(["--no-cache"] if no_cache else []),
-            *(f"--label={key}={value}" for key, value in sorted(labels.items())),
-            *(f"--build-arg={key}={value}" for key, value in sorted(arguments.items())),
-            *(["--output", f"type=local,dest={output}"] if output is not None else ["--tag", tag]),
-            "--file",
-            str(context / "Containerfile"),
-            str(context),
-        ]
+        argv = [self.binary, "build", "--force-rm", "--pull=never", "--file", str(context / "Containerfile")]
+        argv += ["--no-cache"] if no_cache else []
+        argv += [f"--label={key}={value}" for key, value in sorted(labels.items())]
+        argv += [f"--build-arg={key}={value}" for key, value in sorted(arguments.items())]
+        argv += ["--output", f"type=local,dest={output}"] if output is not None else ["--tag", tag]
         # Podman's own temporary files go beside the context, where they are removed with it.
         environment = {**os.environ, "TMPDIR": str(context.parent)}
-        return stream(argv, on_line, timeout=timeout, check=False, env=environment)
+        return stream([*argv, str(context)], on_line, timeout=timeout, check=False, env=environment)
 
     def _query(self, arguments: Sequence[str]) -> int:
         try:
@@ -193,10 +183,6 @@ class ImagePodman:
 def _labels(described: Mapping[str, Any]) -> dict[str, str]:
     labels = described.get("Labels") or (described.get("Config") or {}).get("Labels") or {}
     return {str(key): str(value) for key, value in labels.items()}
-
-
-LOCK_SECONDS = 3600.0
-OURS = "localhost/terok-"
 
 
 @contextmanager

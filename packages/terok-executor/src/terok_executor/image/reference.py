@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from terok_executor.errors import RequestError
 
@@ -76,11 +76,9 @@ def known_family(base: str) -> Family | None:
 
 def check_family(text: str | None, base: str) -> Family:
     """Return the requested family, or the detected one for None; RequestError for an unknown family."""
-    if text is None:
-        return detect_family(base)
-    if text in ("deb", "rpm"):
-        return "deb" if text == "deb" else "rpm"
-    raise RequestError(f"unknown package family: {text[:40]!r}", hint="use deb or rpm")
+    if text not in (None, "deb", "rpm"):
+        raise RequestError(f"unknown package family: {text[:40]!r}", hint="use deb or rpm")
+    return detect_family(base) if text is None else cast("Family", text)
 
 
 def _archive_digest(path: Path) -> str:
@@ -108,37 +106,32 @@ def parse_base(text: str) -> BaseReference:
             return BaseReference(text, suite)
     elif len(text) <= MAX_REFERENCE and _REFERENCE.fullmatch(text):
         return BaseReference(text, None)
-    raise RequestError(
-        f"invalid base image reference: {text[:80]!r}",
-        hint="use an image reference such as debian:trixie or localhost/base, mmdebstrap:SUITE, or oci-archive:FILE",
-    )
+    hint = "use an image reference such as debian:trixie or localhost/base, mmdebstrap:SUITE, or oci-archive:FILE"
+    raise RequestError(f"invalid base image reference: {text[:80]!r}", hint=hint)
 
 
 def l0_tag(base: BaseReference) -> str:
     """Return the tag of the tools image made from this base."""
-    return f"localhost/terok-l0:{_tag(_named(base))}"
+    return f"localhost/terok-l0:{_tag(base)}"
 
 
 def build_tag(base: BaseReference) -> str:
     """Return the tag of the image in which the stages of builds from this base run."""
-    return f"localhost/terok-build:{_tag(_named(base))}"
+    return f"localhost/terok-build:{_tag(base)}"
 
 
 def l1_tag(base: BaseReference, agents: Iterable[str]) -> str:
     """Return the tag of the image that holds exactly these agents."""
-    return f"{L1_PREFIX}{_tag(_named(base), *sorted(agents))}"
+    return f"{L1_PREFIX}{_tag(base, *sorted(agents))}"
 
 
 def sidecar_tag(base: BaseReference, tool: str) -> str:
     """Return the tag of the image that holds one sidecar tool and no agent."""
-    return f"{SIDECAR_PREFIX}{_tag(_named(base), tool)}"
+    return f"{SIDECAR_PREFIX}{_tag(base, tool)}"
 
 
-def _named(base: BaseReference) -> str:
-    return base.image.rpartition(":")[2] if base.archive_digest else base.text
-
-
-def _tag(*parts: str) -> str:
+def _tag(base: BaseReference, *names: str) -> str:
+    parts = (base.image.rpartition(":")[2] if base.archive_digest else base.text, *names)
     full = "-".join(parts)
     text = re.sub(r"[^a-z0-9_.-]+", "-", full.lower()).strip("-.")
     if text == full.lower() and len(text) <= _MAX_TAG:

@@ -10,15 +10,17 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from terok_util import TerokError, read_file
-from terok_util.process import find_tool, run
+from terok_util.process import run
 
 from terok_executor.errors import PrerequisiteError
 
 _PROBE_SECONDS = 20.0
+_MAX_BYTES = 1024 * 1024
 _POCKETS = ("", "-updates", "-security")
 _ENVIRONMENT = {
     "PIP_INDEX_URL": "PIP_INDEX_URL",
@@ -34,7 +36,7 @@ def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     if "PIP_INDEX_URL" not in variables:
         variables["PIP_INDEX_URL"] = _ask([sys.executable, "-m", "pip", "config", "get", "global.index-url"])
     if "NPM_CONFIG_REGISTRY" not in variables:
-        variables["NPM_CONFIG_REGISTRY"] = _ask_tool("npm", ["config", "get", "registry", "--logs-max=0"])
+        variables["NPM_CONFIG_REGISTRY"] = _ask(["npm", "config", "get", "registry", "--logs-max=0"])
     return {name: value for name, value in sorted(variables.items()) if usable(value)}
 
 
@@ -45,7 +47,7 @@ def debian_sources(
 
     Empty where mmdebstrap's own default applies: on another distribution, or when no mirror is configured.
     """
-    facts = _shell_assignments(_text(release))
+    facts = {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", _text(release))}
     codename = facts.get("VERSION_CODENAME", "")
     if facts.get("ID") != "debian" or not codename:
         return ()
@@ -89,33 +91,15 @@ def usable(value: str) -> bool:
 
 
 def _ask(argv: list[str]) -> str:
-    try:
-        result = run(argv, timeout=_PROBE_SECONDS, check=False, cwd=Path("/"))
-    except TerokError:
-        return ""
-    return result.text.strip() if result.returncode == 0 else ""
-
-
-def _ask_tool(name: str, arguments: list[str]) -> str:
-    try:
-        tool = find_tool(name)
-    except TerokError:
-        return ""
-    return _ask([tool, *arguments])
-
-
-_MAX_BYTES = 1024 * 1024
+    with suppress(TerokError):
+        return run(argv, timeout=_PROBE_SECONDS, cwd=Path("/")).text.strip()
+    return ""
 
 
 def _text(path: Path) -> str:
-    try:
+    with suppress(OSError):
         return read_file(path, _MAX_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _shell_assignments(text: str) -> dict[str, str]:
-    return {key: value.strip("\"'") for key, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text)}
+    return ""
 
 
 SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -137,12 +121,9 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
     Raises PrerequisiteError if the file cannot be read or holds no valid certificate.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BUNDLE_BYTES + 1)
+        data = read_file(path, MAX_BUNDLE_BYTES)
     except OSError as error:
         raise _unusable(path, error.strerror or "not readable") from None
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise _unusable(path, f"larger than {MAX_BUNDLE_BYTES} bytes")
     certificates = tuple(dict.fromkeys(match.group() + b"\n" for match in _CERTIFICATE.finditer(data)))
     if not certificates:
         raise _unusable(path, "it holds no PEM certificate")

@@ -32,12 +32,7 @@ UNNEEDED = (
 VENV_PACKAGES = {"deb": ("python3-venv",), "rpm": ("python3-pip",)}
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = (
-    "SSL_CERT_FILE",
-    "NODE_EXTRA_CA_CERTS",
-    "PIP_CERT",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
+    *("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
 )
 _MACHINES = {"x64": "x86_64", "arm64": "aarch64"}
 """Architecture to the kernel's name of it."""
@@ -147,10 +142,6 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _node_requirement() -> str:
-    return " ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES)))
-
-
 def _pinned_files(agent: Installed, lock: Lock) -> dict[str, ContextFile]:
     """Return the lists of packages with their checksums from which an agent is installed."""
     context = {}
@@ -230,8 +221,7 @@ def render_l1(
 
 def _described(entry: Installed) -> dict[str, Any]:
     about: dict[str, Any] = {key: getattr(entry, key) for key in ("name", "kind", "binary", "label")}
-    about |= {"help": entry.help.text, "section": entry.help.section}
-    about["version"] = entry.install.version
+    about |= {"help": entry.help.text, "section": entry.help.section, "version": entry.install.version}
     if entry.install.npm is not None:
         about["npm"] = asdict(entry.install.npm)
     return about | ({"model_list": asdict(entry.model_list)} if isinstance(entry, Agent) and entry.model_list else {})
@@ -239,8 +229,9 @@ def _described(entry: Installed) -> dict[str, Any]:
 
 def render_build(l0_image: str, family: Family = "deb") -> BuildContext:
     """Return the context of the image in which stages run: pip, npm and Node on top of the tools image."""
+    node = " ".join((NODE_PACKAGE, *(f"--hash={value}" for value in NODE_HASHES)))
     text = _template("build.Containerfile.j2").render(
-        l0=l0_image, family=family, packages=VENV_PACKAGES[family], node_requirement=_node_requirement()
+        l0=l0_image, family=family, packages=VENV_PACKAGES[family], node_requirement=node
     )
     return BuildContext(text, {"terok-fetch-npm": ContextFile(_resource("terok-fetch-npm.py"), executable=True)})
 
@@ -263,10 +254,8 @@ def _mount_dirs(agents: Iterable[Installed]) -> list[str]:
     """Return the mount points and their parents in the home directory: Podman would make the parents root's."""
     home = PurePosixPath("/home/dev")
     directories: set[PurePosixPath] = set()
-    for agent in agents:
-        for mount in agent.mounts:
-            path = PurePosixPath(mount.container_path)
-            directories |= {item for item in (path, *path.parents) if home in item.parents}
+    for path in (PurePosixPath(mount.container_path) for agent in agents for mount in agent.mounts):
+        directories |= {item for item in (path, *path.parents) if home in item.parents}
     return [str(path) for path in sorted(directories)]
 
 

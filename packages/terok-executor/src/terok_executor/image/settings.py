@@ -113,11 +113,8 @@ def set_image_agents(selection: str, path: Path | None = None) -> Path:
     file = path or config_file()
     ExecutorConfigView.load(file)
     document = (yaml.load(file) if file.exists() else None) or {}
-    section = document.get("image")
-    if section is None:
-        document["image"] = {"agents": selection}
-    else:
-        section["agents"] = selection
+    document["image"] = document.get("image") or {}
+    document["image"]["agents"] = selection
     ensure_dir(file.parent)
     atomic_write(file, yaml.dump(document))
     return file

@@ -46,10 +46,8 @@ class LineTail:
     def failure(self, problem: str, *, hint: str) -> BuildError:
         """Return the error for an output that ended badly, with the reason where it is a known one."""
         if self._disk_full:
-            return BuildError(
-                f"{problem}: the disk is full",
-                hint="free space, for example with `podman image prune`, and build again",
-            )
+            hint = "free space, for example with `podman image prune`, and build again"
+            return BuildError(f"{problem}: the disk is full", hint=hint)
         return BuildError(f"{problem}: {self.last()}", hint=hint)
 
     def last(self) -> str:
@@ -69,9 +67,7 @@ def progress_line(text: str) -> str | None:
     if _NOISE.match(text):
         return None
     if _STEP.match(text):
-        plain = (
-            re.sub(r"\s+", " ", text).replace("set -eu; ", "").replace("export DEBIAN_FRONTEND=noninteractive; ", "")
-        )
+        plain = re.sub(r"set -eu; |export DEBIAN_FRONTEND=noninteractive; ", "", re.sub(r"\s+", " ", text))
         return plain if len(plain) <= _STEP_WIDTH else plain[: _STEP_WIDTH - 1] + "…"
     return text
 

@@ -41,9 +41,8 @@ def npm_registry() -> Ask:
     try:
         tool = find_tool("npm")
     except ToolNotFound:
-        raise PrerequisiteError(
-            "npm, which knows the registry to ask, is not installed", hint="install npm; nothing else needs it"
-        ) from None
+        hint = "install npm; nothing else needs it"
+        raise PrerequisiteError("npm, which knows the registry to ask, is not installed", hint=hint) from None
 
     def ask(package: str, field: str) -> str:
         try:
@@ -65,9 +64,15 @@ def find_moves(agents: Iterable[Installed], ask: Ask) -> list[Move]:
         newest = ask(npm.track, "version")
         if not _VERSION.fullmatch(newest):
             raise BuildError(f"the registry names no version of {npm.track}", hint="try again later")
-        if newest != agent.install.version:
-            moves.append(Move(agent.name, agent.install.version, newest, _kind(agent)))
+        moves += _moves(agent, newest)
     return moves
+
+
+def _moves(entry: Installed, newest: str) -> list[Move]:
+    """Return the move of an agent or tool to a version, none if it has that."""
+    kind = "tools" if isinstance(entry, Tool) else "agents"
+    present = entry.install.version
+    return [Move(entry.name, present, newest, kind)] if newest != present else []
 
 
 def pin(agents: Iterable[Installed], versions: Mapping[str, str], ask: Ask) -> dict[str, str]:
@@ -117,8 +122,7 @@ def move_pip(agent: Installed, report: Any, lock: Lock) -> tuple[list[Move], Loc
     if not _VERSION.fullmatch(newest):
         raise BuildError(f"the index names no version of {wanted}", hint="try again later")
     key = " ".join(pip_requirements(pip, newest))
-    moves = [Move(agent.name, agent.install.version, newest, _kind(agent))] if newest != agent.install.version else []
-    return moves, Lock({}, {key: {**lock.pip.get(key, {}), kind: pins}})
+    return _moves(agent, newest), Lock({}, {key: {**lock.pip.get(key, {}), kind: pins}})
 
 
 def move_download(entry: Installed, newest: str, digest: Callable[[str], str]) -> tuple[list[Move], Lock]:
@@ -131,8 +135,7 @@ def move_download(entry: Installed, newest: str, digest: Callable[[str], str]) -
     newest = newest.strip().removeprefix("v") if stage.track else entry.install.version
     if not _VERSION.fullmatch(newest):
         raise BuildError(f"{stage.track} names no version of {entry.name}", hint="try again later")
-    moves = [Move(entry.name, entry.install.version, newest, _kind(entry))] if newest != entry.install.version else []
-    return moves, Lock(files={url: digest(url) for url in download_urls(stage, newest).values()})
+    return _moves(entry, newest), Lock(files={url: digest(url) for url in download_urls(stage, newest).values()})
 
 
 def fetch(url: str) -> Iterator[bytes]:
@@ -148,9 +151,8 @@ def fetch(url: str) -> Iterator[bytes]:
                     raise BuildError(f"{url} is larger than {_MAX_DOWNLOAD >> 20} MiB", hint="nothing was pinned")
                 yield piece
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BuildError(
-            f"{url} cannot be fetched: {safe_text(str(error), limit=200)}", hint="try again later"
-        ) from None
+        hint = "try again later"
+        raise BuildError(f"{url} cannot be fetched: {safe_text(str(error), limit=200)}", hint=hint) from None
 
 
 def digest_of(url: str) -> str:
@@ -159,10 +161,6 @@ def digest_of(url: str) -> str:
     for piece in fetch(url):
         total.update(piece)
     return f"sha256:{total.hexdigest()}"
-
-
-def _kind(entry: Installed) -> str:
-    return "tools" if isinstance(entry, Tool) else "agents"
 
 
 def _canonical(name: str) -> str:

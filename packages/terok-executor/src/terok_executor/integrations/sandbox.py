@@ -1,7 +1,4 @@
-"""Everything the executor uses of terok_sandbox; no other module imports that wheel.
-
-Names are loaded when first used: the command tree needs the sandbox's commands, but not its database or its runtime.
-"""
+"""Everything the executor uses of terok_sandbox, loaded when first used; no other module imports that wheel."""
 
 from __future__ import annotations
 

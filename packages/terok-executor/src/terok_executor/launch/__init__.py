@@ -1,3 +1,1 @@
 """Launches of agents and tools: the request, its checks, and the environment and files of a container."""
-
-from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from terok_util import ensure_dir, remove_tree
 
@@ -14,9 +15,15 @@ from terok_executor.credentials import issue_phantom, require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
 from terok_executor.image.context import AGENTS_LABEL, CONTAINER_PROTOCOL, PROTOCOL_LABEL
+from terok_executor.image.podman import OnLine
 from terok_executor.integrations.sandbox import (
     Budget,
     GateWiring,
+    LifecycleHooks,
+    RepoSource,
+    RunSpec,
+    Sandbox,
+    SandboxConfig,
     SandboxError,
     SSHManager,
     VolumeSpec,
@@ -28,9 +35,10 @@ from terok_executor.integrations.sandbox import (
 )
 from terok_executor.launch.check import check_request
 from terok_executor.launch.env import ContainerEnvSpec, assemble_container_env, host_timezone
-from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.task_files import apply_patches, write_config_files
+from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun
+from terok_executor.launch.task_files import RunRecord, apply_patches, write_config_files
 from terok_executor.launch.task_start import (
+    Mirrored,
     claimed_task,
     make_record,
     mirror,
@@ -39,19 +47,9 @@ from terok_executor.launch.task_start import (
 )
 from terok_executor.paths import clone_cache_dir, task_dir
 from terok_executor.roster.egress import deny_lines, upstream_lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, RepoSource, RunSpec, Sandbox, SandboxConfig
-    from terok_executor.launch.request import AgentRequest, AgentRun
-    from terok_executor.launch.task_files import RunRecord
-    from terok_executor.launch.task_start import Mirrored
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.types import Installed
-
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.types import Installed
 
 _LIMIT_NAMES = {"cost": "cost_usd", "seconds": "wall_seconds"}
 
@@ -68,13 +66,7 @@ def start_agent(
     """Launch an agent's container and return its record; `image` skips the image build.
 
     The request is judged before anything is built. On any error the container, its tokens and its files are removed
-    again.
-
-    Raises:
-        RosterError: The agent, its provider or a tool is unknown, or they do not go together.
-        RequestError: The request is wrong, or the name is in use.
-        CredentialMissingError: The vault has no credential for a provider.
-        BuildError: The image cannot be built.
+    again. Raises as `AgentRunner.run_headless` does.
     """
     run = check_request(request, roster)
     task, config = run.task, sandbox.config
@@ -171,11 +163,9 @@ def _missing_keys(config: SandboxConfig, scope: str | None) -> tuple[str, ...]:
     if scope is None:
         return ()
     with open_vault(config) as vault:
-        if SSHManager(vault).of_scope(scope):
-            return ()
-    return (
-        f"there is no SSH key in the scope {scope}; `terok-executor sandbox ssh add {shlex.quote(scope)}` makes one",
-    )
+        present = SSHManager(vault).of_scope(scope)
+    command = f"terok-executor sandbox ssh add {shlex.quote(scope)}"
+    return () if present else (f"there is no SSH key in the scope {scope}; `{command}` makes one",)
 
 
 def _complete(
@@ -197,21 +187,19 @@ def _complete(
         workspace = copied if seed_workspace_from_clone_cache(copied, task.scope, gate_url, config) else None
     direct = _direct_upstream(run, config)
     upstream = direct.address if direct is not None else None
-    assembled = assemble_container_env(
-        ContainerEnvSpec(
-            run=run,
-            task_dir=directory,
-            phantom=phantom,
-            tool_tokens=tool_tokens,
-            gate_url=gate_url,
-            upstream=upstream,
-            seed=seed,
-            start=source.start if source is not None else None,
-            workspace=workspace,
-            timezone=host_timezone(),
-        ),
-        roster,
+    parts = ContainerEnvSpec(
+        run=run,
+        task_dir=directory,
+        phantom=phantom,
+        tool_tokens=tool_tokens,
+        gate_url=gate_url,
+        upstream=upstream,
+        seed=seed,
+        start=source.start if source is not None else None,
+        workspace=workspace,
+        timezone=host_timezone(),
     )
+    assembled = assemble_container_env(parts, roster)
     write_config_files(assembled.files)
     apply_patches(assembled.patches)
     lines = run.allow + (upstream_lines(direct) if direct is not None else ())
@@ -252,12 +240,9 @@ def run_budget(configured: Budget, limits: Iterable[str]) -> Budget | None:
 
 
 def _limit(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
+    name, _, value = text.partition("=")
     try:
-        number = float(value) if name in _LIMIT_NAMES else int(value)
+        return _LIMIT_NAMES.get(name, name), float(value) if name in _LIMIT_NAMES else int(value)
     except ValueError:
-        equals = ""
-        number = 0
-    if not equals:
-        raise RequestError(f"invalid limit {text[:60]!r}", hint="use NAME=NUMBER, such as cost=2.50 or tokens=200000")
-    return _LIMIT_NAMES.get(name, name), number
+        hint = "use NAME=NUMBER, such as cost=2.50 or tokens=200000"
+        raise RequestError(f"invalid limit {text[:60]!r}", hint=hint) from None

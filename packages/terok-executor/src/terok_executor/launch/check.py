@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import check_family, parse_base
-from terok_executor.integrations.sandbox import PLAIN_HINT, GateError, is_branch, is_plain, resolve_repo, scope_for
+from terok_executor.integrations.sandbox import (
+    PLAIN_HINT,
+    GateError,
+    RepoSource,
+    is_branch,
+    is_plain,
+    resolve_repo,
+    scope_for,
+)
 from terok_executor.launch.env import CONTAINER_TASK_DIR, check_timezone, template_values
 from terok_executor.launch.identity import check_authorship
 from terok_executor.launch.instructions import instructions_for, read_subagent
@@ -18,17 +26,10 @@ from terok_executor.launch.request import WORKSPACE, AgentRequest, AgentRun, Lau
 from terok_executor.launch.task_files import checked_prompt
 from terok_executor.paths import checked_container_name
 from terok_executor.roster.egress import allow_lines
-from terok_executor.roster.run_config import INIT, CLIOverrides, checked_model
-from terok_executor.roster.types import Agent, WebSpec
+from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.run_config import INIT, AgentRunConfig, CLIOverrides, checked_model
+from terok_executor.roster.types import Agent, Tool, WebSpec
 from terok_executor.transcript.reader import transcript_format
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from terok_executor.integrations.sandbox import RepoSource
-    from terok_executor.roster.roster import AgentRoster
-    from terok_executor.roster.run_config import AgentRunConfig
-    from terok_executor.roster.types import Agent, Tool
 
 NAME_PREFIX = "terok-executor-"
 MAX_TIMEOUT = 7 * 24 * 3600
@@ -69,9 +70,7 @@ def check_task(request: LaunchRequest) -> Task:
 def check_request(request: AgentRequest, roster: AgentRoster) -> AgentRun:
     """Check the request of an agent's run and resolve the names in it.
 
-    Raises:
-        RosterError: The agent, its provider or a tool is unknown, or they do not go together.
-        RequestError: Anything else is wrong.
+    RosterError if agent, provider and tools are unknown or do not go together, RequestError for anything else.
     """
     agent = roster.agent(request.agent)
     provider = roster.bind(agent, request.provider)
@@ -130,24 +129,19 @@ def _check_repo(request: LaunchRequest) -> tuple[RepoSource | None, str]:
     except GateError as error:
         raise RequestError(error.message, hint=error.hint) from error
     if not request.gate and repo.kind != "url":
-        raise RequestError(
-            "without the gate only an https URL can be cloned", hint="leave --no-gate out: the gate mirrors the rest"
-        )
+        hint = "leave --no-gate out: the gate mirrors the rest"
+        raise RequestError("without the gate only an https URL can be cloned", hint=hint)
     return repo, scope
 
 
 def _check_kind(request: AgentRequest, repo: RepoSource | None) -> None:
     """Refuse options that do not go together."""
     if request.security_class == "online" and repo is not None and repo.kind == "path":
-        raise RequestError(
-            "a container cannot see a directory of this host as its upstream",
-            hint="leave --security-class out, or give the repository's https or ssh address",
-        )
+        hint = "leave --security-class out, or give the repository's https or ssh address"
+        raise RequestError("a container cannot see a directory of this host as its upstream", hint=hint)
     if request.public_url and not _PUBLIC_URL.fullmatch(request.public_url):
-        raise RequestError(
-            f"invalid address of a proxy: {request.public_url[:80]!r}",
-            hint="write it as browsers show it, without a path: https://name.example.org",
-        )
+        hint = "write it as browsers show it, without a path: https://name.example.org"
+        raise RequestError(f"invalid address of a proxy: {request.public_url[:80]!r}", hint=hint)
     if request.branch is not None and repo is None:
         raise RequestError("without a repository there is no branch to work on")
 
@@ -176,10 +170,8 @@ def _check_places(request: AgentRequest, agent: Agent) -> None:
     if request.repo is None and workspace is None:
         raise RequestError("there is nothing to work on", hint="name a repository, or --workspace DIR")
     if request.sealed and (workspace or shared or request.web):
-        raise RequestError(
-            "a sealed container shares no directory or socket with the host",
-            hint="leave out --sealed, or --workspace, --shared-dir and --web",
-        )
+        hint = "leave out --sealed, or --workspace, --shared-dir and --web"
+        raise RequestError("a sealed container shares no directory or socket with the host", hint=hint)
     for directory, label in ((workspace, "workspace"), (shared, "shared directory")):
         if directory is not None and not directory.is_dir():
             raise RequestError(f"the {label} {directory} is not a directory", hint="make it first")
@@ -206,8 +198,8 @@ def _command(agent: Agent, frontend: Tool | None, request: AgentRequest, mapped:
         web = frontend.web if frontend is not None else agent.web
         assert web is not None
         return web_command(web, agent, request.public_url)
-    if request.prompt is None:
-        return interactive_command()
+    if request.prompt is None:  # a person works in it; it waits to be stopped
+        return (INIT, "sleep", "infinity")
     return agent.build_headless_command(
         timeout=mapped.timeout,
         model=mapped.model,
@@ -233,20 +225,11 @@ def _warnings(request: AgentRequest, agent: Agent) -> list[str]:
     return warnings
 
 
-WEB = "/usr/local/bin/terok-web"
-WEB_SOCKET = "/home/dev/.terok/web.sock"
-
-
 def web_command(web: WebSpec, agent: Agent, public_url: str) -> tuple[str, ...]:
     """Return the container's command that serves a web page on a socket in the task directory."""
     values = {"port": str(web.port), "public_url": public_url, "agent": agent.name}
     words = (re.sub(r"\{(port|public_url|agent)\}", lambda match: values[match[1]], word) for word in web.command)
-    return (INIT, WEB, WEB_SOCKET, str(web.port), *words)
-
-
-def interactive_command() -> tuple[str, ...]:
-    """Return the container's command where a person works in it: it waits to be stopped."""
-    return (INIT, "sleep", "infinity")
+    return (INIT, "/usr/local/bin/terok-web", "/home/dev/.terok/web.sock", str(web.port), *words)
 
 
 def terminal_command(agent: Agent, *, model: str | None = None, unrestricted: bool = True) -> tuple[str, ...]:

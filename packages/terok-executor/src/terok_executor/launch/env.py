@@ -127,14 +127,14 @@ def assemble_container_env(spec: ContainerEnvSpec, roster: AgentRoster) -> Conta
 
 def _volumes(spec: ContainerEnvSpec) -> tuple[VolumeSpec, ...]:
     request = spec.run.request
-    volumes = list(task_volumes(spec.task_dir, *spec.run.installed))
+    volumes = task_volumes(spec.task_dir, *spec.run.installed)
     if spec.seed is not None:
-        volumes.append(VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True))
+        volumes += (VolumeSpec(spec.seed, SEED_MOUNT, sharing=Sharing.SHARED, read_only=True),)
     if (workspace := spec.workspace or request.workspace) is not None:
-        volumes.append(VolumeSpec(workspace, WORKSPACE, sharing=Sharing.PRIVATE))
+        volumes += (VolumeSpec(workspace, WORKSPACE, sharing=Sharing.PRIVATE),)
     if request.shared_dir is not None:
-        volumes.append(VolumeSpec(request.shared_dir, request.shared_mount, sharing=Sharing.SHARED))
-    return tuple(volumes)
+        volumes += (VolumeSpec(request.shared_dir, request.shared_mount, sharing=Sharing.SHARED),)
+    return volumes
 
 
 def _agent_files(spec: ContainerEnvSpec, values: Mapping[str, str]) -> dict[Path, str]:
@@ -188,9 +188,8 @@ def template_values(
     protocol = agent.protocol_for(provider) or ""
     chosen = model or provider.default_model or ""
     if not chosen and any(needs(text, "model") for text in agent.templates):
-        raise RequestError(
-            f"agent {agent.name} needs a model of provider {provider.name}", hint="name one with --model MODEL"
-        )
+        hint = "name one with --model MODEL"
+        raise RequestError(f"agent {agent.name} needs a model of provider {provider.name}", hint=hint)
     return {
         "label": provider.label,
         "provider": provider.name,
@@ -232,8 +231,7 @@ def _check_usable(agent: Agent, provider: Provider, credential_type: str) -> Non
 
 def _account_values(agent: Agent, credential: Mapping[str, Any]) -> dict[str, str]:
     """Return the account's values for templates; a vendor's text that could end a quoted string is left out."""
-    names = {name for file in agent.credential_files for name in file.optional}
-    texts = {name: str(credential.get(name, "")) for name in names}
+    texts = {name: str(credential.get(name, "")) for file in agent.credential_files for name in file.optional}
     return {name: text if re.fullmatch(MODEL_PATTERN, text) else "" for name, text in texts.items()}
 
 
@@ -260,13 +258,9 @@ def _filled(templates: Mapping[str, str], values: Mapping[str, str]) -> dict[str
 
 def task_volumes(task_dir: Path, *owners: Installed) -> tuple[VolumeSpec, ...]:
     """Return the mounts of a task: its own directory, and the state of its agent and tools."""
-    own = VolumeSpec(task_dir / "home", CONTAINER_TASK_DIR, sharing=Sharing.PRIVATE)
-    state = (
-        VolumeSpec(task_dir / "state" / mount.host_dir, mount.container_path, sharing=Sharing.PRIVATE)
-        for owner in owners
-        for mount in owner.mounts
-    )
-    return (own, *state)
+    places = {CONTAINER_TASK_DIR: task_dir / "home"}
+    places |= {mount.container_path: task_dir / "state" / mount.host_dir for owner in owners for mount in owner.mounts}
+    return tuple(VolumeSpec(source, target, sharing=Sharing.PRIVATE) for target, source in places.items())
 
 
 def check_timezone(name: str | None, *, known: bool = True) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class Authorship:
 
     def environment(self, agent: GitIdentity) -> dict[str, str]:
         """Return the variables that git takes for commits of this agent."""
-        author, committer = (self._who(role, agent) for role in AUTHORSHIP_MODES[self.mode])
+        people = {"agent": agent, "human": self.human or agent}
+        author, committer = (people[role] for role in AUTHORSHIP_MODES[self.mode])
         env = {
             "TEROK_GIT_AUTHORSHIP": self.mode,
             "GIT_AUTHOR_NAME": author.name,
@@ -47,9 +49,6 @@ class Authorship:
             env |= {"HUMAN_GIT_NAME": self.human.name, "HUMAN_GIT_EMAIL": self.human.email}
         return env
 
-    def _who(self, role: str, agent: GitIdentity) -> GitIdentity:
-        return self.human if role == "human" and self.human is not None else agent
-
 
 def check_authorship(mode: str | None, name: str | None, email: str | None) -> Authorship:
     """Return the requested authorship; RequestError for an unknown mode, odd text or a missing person."""
@@ -60,10 +59,8 @@ def check_authorship(mode: str | None, name: str | None, email: str | None) -> A
         raise RequestError("a person's name and e-mail belong together", hint="give --human-name and --human-email")
     if name is None or email is None:
         if "human" in AUTHORSHIP_MODES[chosen]:
-            raise RequestError(
-                f"authorship {chosen} needs a person",
-                hint="give --human-name and --human-email, or --git-identity-from-host",
-            )
+            hint = "give --human-name and --human-email, or --git-identity-from-host"
+            raise RequestError(f"authorship {chosen} needs a person", hint=hint)
         return Authorship(chosen)
     for text in (name, email):
         if not text.strip() or len(text) > MAX_LENGTH or not text.isprintable() or set(text) & set("<>"):
@@ -78,27 +75,17 @@ def host_identity(environ: Mapping[str, str] | None = None) -> GitIdentity:
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("HOME") or "/")
-    explicit = env.get("GIT_CONFIG_GLOBAL")
-    files = (
-        [Path(explicit)]
-        if explicit
-        else [
-            Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config",
-            home / ".gitconfig",
-        ]
-    )
+    files = [Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config", home / ".gitconfig"]
+    if explicit := env.get("GIT_CONFIG_GLOBAL"):
+        files = [Path(explicit)]
     found: dict[str, str] = {}
     for file in files:
-        try:
+        with suppress(OSError):
             found |= user_section(read_file(file, MAX_CONFIG).decode(errors="replace"))
-        except OSError:
-            continue
     name, email = env.get("GIT_AUTHOR_NAME") or found.get("name"), env.get("GIT_AUTHOR_EMAIL") or found.get("email")
     if not name or not email:
-        raise RequestError(
-            "git on this host has no user.name and user.email",
-            hint="run `git config --global user.name …`, or give --human-name",
-        )
+        hint = "run `git config --global user.name …`, or give --human-name"
+        raise RequestError("git on this host has no user.name and user.email", hint=hint)
     return GitIdentity(name, email)
 
 

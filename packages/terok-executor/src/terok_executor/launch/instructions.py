@@ -35,19 +35,13 @@ def instructions_for(value: Instructions, agent: str, *, appended: str = "") -> 
     """Return the instructions of one agent.
 
     None means the bundled text; a text replaces it, and `_inherit` in a list stands for it. A map has an entry for the
-    agent or `_default`; an entry of None means no instructions. `appended` is added at the end.
-
-    Raises:
-        RequestError: The value has another form, or the text is too large.
+    agent or `_default`; an entry of None means no instructions. `appended` is added at the end. RequestError if the
+    value has another form, or the text is too large.
     """
-    if isinstance(value, Mapping):
-        if agent not in value and DEFAULT_KEY not in value:
-            chosen: str | Sequence[str] | None = [INHERIT]
-        else:
-            chosen = value[agent] if agent in value else value[DEFAULT_KEY]
-    else:
-        chosen = value if value is not None else [INHERIT]
-    parts = [chosen] if isinstance(chosen, str) else list(chosen or ())
+    chosen = value if value is not None else [INHERIT]
+    if isinstance(chosen, Mapping):
+        chosen = chosen.get(agent, chosen.get(DEFAULT_KEY, [INHERIT])) or ()
+    parts = [chosen] if isinstance(chosen, str) else list(chosen)
     if not all(isinstance(part, str) for part in parts):
         raise RequestError("invalid instructions", hint="use a text, a list of texts, or a map from agents to either")
     texts = [bundled_default_instructions() if part == INHERIT else part for part in parts]
@@ -81,8 +75,7 @@ class SubAgent:
 def read_subagent(path: Path) -> SubAgent:
     """Return the sub-agent of a file with `description` and perhaps `name` (default: the file's) in its front matter.
 
-    Raises:
-        RequestError: The file cannot be read, or its front matter is wrong.
+    RequestError if the file cannot be read, or its front matter is wrong.
     """
     label = f"sub-agent {path}"
     text = read_text(path, MAX_BYTES, what=label)

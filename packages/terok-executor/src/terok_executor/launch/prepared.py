@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from terok_util import ensure_dir
 
@@ -14,7 +14,9 @@ from terok_executor.errors import PrerequisiteError, RequestError
 from terok_executor.integrations.sandbox import (
     GuestKeys,
     KrunRuntime,
+    PerContainerResources,
     RunSpec,
+    Sandbox,
     SandboxConfig,
     SshTransport,
     VolumeSpec,
@@ -22,14 +24,8 @@ from terok_executor.integrations.sandbox import (
     allocate_per_container_resources,
     make_sidecar,
 )
-from terok_executor.launch.request import parse_cpus, translated
+from terok_executor.launch.request import ContainerOptions, parse_cpus, translated
 from terok_executor.paths import checked_container_name, task_dir
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from terok_executor.integrations.sandbox import PerContainerResources, Sandbox
-
 
 SWITCH = "TEROK_EXPERIMENTAL"
 KVM = Path("/dev/kvm")
@@ -46,32 +42,18 @@ def write_supervisor_sidecar(sandbox: Sandbox, spec: RunSpec) -> Path:
     return path
 
 
-class PreparedOptions(TypedDict, total=False):
+class PreparedOptions(ContainerOptions, total=False):
     """Keywords of a launch of what the caller has put together; `RunSpec` explains those it has too.
 
-    `gpu`, `caps` and `allow_debugger` stand for the same as in `RunOptions`. `project_id` and `task_id` say whose
-    container it is, `dossier_path` is a JSON file with texts about it. `wiring` names its services (by default the
-    project's vault and no gate); `project_allow` and `override` are policy lines added to it. `per_container` is what
-    `allocate_per_container_resources` returned for the container, if the caller has asked it.
+    `wiring` names its services (by default the project's vault and no gate); `project_allow` and `override` are policy
+    lines added to it. `per_container` is what `allocate_per_container_resources` returned for the container, if the
+    caller has asked it.
     """
 
-    gpu: bool
-    gpus: str | None
-    memory: str | None
-    cpus: str | float | None
-    opt_outs: Iterable[str]
-    caps: Iterable[str]
-    allow_debugger: bool
-    unrestricted: bool
-    sealed: bool
-    ephemeral: bool
     extra_args: Iterable[str] | None
     hostname: str | None
     annotations: Mapping[str, str] | None
     runtime: str | None
-    project_id: str
-    task_id: str
-    dossier_path: str | Path | None
     wiring: Wiring | None
     project_allow: Iterable[str]
     override: Iterable[str]
@@ -118,13 +100,8 @@ def _wiring(given: dict[str, Any]) -> Wiring:
     wiring: Wiring = given.pop("wiring", None) or Wiring(scope=project)
     if project and wiring.scope != project:
         raise RequestError(f"the project is {project}, its wiring is that of {wiring.scope or 'none'}")
-    tiers = wiring.tiers
-    tiers = replace(
-        tiers,
-        project_allow=(*tiers.project_allow, *given.pop("project_allow", ())),
-        override=(*tiers.override, *given.pop("override", ())),
-    )
-    return replace(wiring, tiers=tiers)
+    lines = {name: (*getattr(wiring.tiers, name), *given.pop(name, ())) for name in ("project_allow", "override")}
+    return replace(wiring, tiers=replace(wiring.tiers, **lines))
 
 
 KrunHostKeypair = GuestKeys

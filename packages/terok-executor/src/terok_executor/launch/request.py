@@ -10,44 +10,24 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from terok_executor.credentials import DEFAULT_SET
 from terok_executor.errors import RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import RunSpec
-from terok_executor.launch.instructions import Instructions
+from terok_executor.integrations.sandbox import RepoSource, RunSpec, SecurityClass
+from terok_executor.launch.identity import Authorship
+from terok_executor.launch.instructions import Instructions, SubAgent
 from terok_executor.paths import task_dir
+from terok_executor.roster.provider import Provider
 from terok_executor.roster.run_config import DEFAULT_TIMEOUT
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import RepoSource, SecurityClass
-    from terok_executor.launch.identity import Authorship
-    from terok_executor.launch.instructions import SubAgent
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.types import Agent, Installed, Tool
+from terok_executor.roster.types import Agent, Installed, Tool
 
 WORKSPACE = "/workspace"
 SHARED_MOUNT = "/shared"
 TOOL_TIMEOUT = 600
 NOT_BUILT = "localhost/not-built"
 """Stands for the image in a launch that is judged before its image is built."""
-
-
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value).absolute()
-
-
-def _paths(values: Iterable[str | Path] | None) -> tuple[Path, ...]:
-    return tuple(Path(value).absolute() for value in values or ())
-
-
-def _words(values: Iterable[str] | None) -> tuple[str, ...]:
-    return tuple(values or ())
-
-
-def _words_or_none(values: Iterable[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
 
 
 def _variables(values: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
@@ -73,7 +53,10 @@ def parse_cpus(value: str | float | None) -> float | None:
 
 _PASSED = {"passed": True}
 """Metadata of a field that the sandbox's `RunSpec` takes as it is, under the same name."""
-_PATH, _PATHS, _WORDS, _OPTIONAL_WORDS = ({"convert": convert} for convert in (_path, _paths, _words, _words_or_none))
+_PATH: dict[str, Any] = {"convert": lambda value: None if value is None else Path(value).absolute()}
+_PATHS: dict[str, Any] = {"convert": lambda values: tuple(Path(value).absolute() for value in values or ())}
+_WORDS: dict[str, Any] = {"convert": lambda values: tuple(values or ())}
+_OPTIONAL_WORDS: dict[str, Any] = {"convert": lambda values: None if values is None else tuple(values)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,32 +164,32 @@ class ToolRequest(LaunchRequest):
     timeout: int = TOOL_TIMEOUT
 
 
-class LaunchOptions(TypedDict, total=False):
-    """Keywords of every launch, explained at `LaunchRequest`."""
+class OwnerOptions(TypedDict, total=False):
+    """Keywords that say whose container it is, and whether it stays, explained at `LaunchRequest`."""
 
-    branch: str | None
-    default_branch: str | None
-    gate: bool
-    name: str | None
-    timezone: str | None
-    credential_set: str
     project_id: str
     task_id: str
     dossier_path: str | Path | None
     ephemeral: bool
 
 
-class RunOptions(LaunchOptions, total=False):
-    """Keywords of every way of running an agent, explained at `AgentRequest`.
+class LaunchOptions(OwnerOptions, total=False):
+    """Keywords of every launch of an agent or tool, explained at `LaunchRequest`."""
 
-    `bound_provider` stands for its `provider`, `gpu` for `gpus="all"`, `caps=("perfmon",)` for the opt-out `perf`, and
-    `allow_debugger` for the opt-out `debug`, which is about the container's own processes.
+    branch: str | None
+    gate: bool
+    name: str | None
+    timezone: str | None
+    credential_set: str
+
+
+class ContainerOptions(OwnerOptions, total=False):
+    """Keywords about the container, explained at `AgentRequest`.
+
+    `gpu` stands for `gpus="all"`, `caps=("perfmon",)` for the opt-out `perf`, and `allow_debugger` for the opt-out
+    `debug`, which is about the container's own processes.
     """
 
-    model: str | None
-    bound_provider: str | None
-    workspace: str | Path | None
-    kept: bool
     sealed: bool
     unrestricted: bool
     memory: str | None
@@ -217,6 +200,14 @@ class RunOptions(LaunchOptions, total=False):
     opt_outs: Iterable[str]
     caps: Iterable[str]
     allow_debugger: bool
+
+
+class RunOptions(LaunchOptions, ContainerOptions, total=False):
+    """Keywords of every way of running an agent, explained at `AgentRequest`, whose `provider` is `bound_provider`."""
+
+    model: str | None
+    bound_provider: str | None
+    workspace: str | Path | None
     env: Mapping[str, str] | Iterable[str]
     authorship: str | None
     human_name: str | None

@@ -7,19 +7,15 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import write_sensitive_file
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import GitGate
+from terok_executor.integrations.sandbox import GitGate, Sandbox
 from terok_executor.launch.env import CONTAINER_TASK_DIR
 from terok_executor.launch.task_files import RunRecord, checked_prompt, load_record, save_record
 from terok_executor.paths import task_dir
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import Sandbox
-    from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.roster import AgentRoster
 
 
 def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> RunRecord:
@@ -29,10 +25,8 @@ def resume(sandbox: Sandbox, roster: AgentRoster, name: str, prompt: str) -> Run
     """
     record = _ended(sandbox, name)
     if not record.continue_command:
-        raise RequestError(
-            f"agent {record.agent} cannot continue a conversation here",
-            hint="start a new run with `terok-executor run`",
-        )
+        hint = "start a new run with `terok-executor run`"
+        raise RequestError(f"agent {record.agent} cannot continue a conversation here", hint=hint)
     command = record.continue_command
     if record.resume_command and record.session:
         command = [word.replace("{session}", record.session) for word in record.resume_command]

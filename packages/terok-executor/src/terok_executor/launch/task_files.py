@@ -11,10 +11,10 @@ from typing import Any
 from terok_util import ensure_dir, write_sensitive_file
 
 from terok_executor.auth.patch import MAX_TEXT, patch_text
-from terok_executor.errors import ConfigPatchError, ExecutorError, RequestError
+from terok_executor.errors import ConfigPatchError, RequestError
 from terok_executor.launch.instructions import SubAgent
 from terok_executor.paths import checked_container_name
-from terok_executor.reading import read_text
+from terok_executor.reading import load_value, read_text
 from terok_executor.roster.template import fill
 
 MAX_PROMPT_BYTES = 4 * 1024 * 1024
@@ -121,15 +121,8 @@ def save_record(directory: Path, record: RunRecord) -> None:
 
 def load_record(directory: Path) -> RunRecord | None:
     """Return the record of a task, or None if the directory has none; ExecutorError if it is damaged."""
-    path = directory / "run.json"
-    try:
-        return RunRecord(**json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ExecutorError(
-            f"the run record {path} cannot be read: {error}", hint=f"`terok-executor rm {directory.name}` removes it"
-        ) from None
+    hint = f"`terok-executor rm {directory.name}` removes it"
+    return load_value(RunRecord, directory / "run.json", what="the run record ", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

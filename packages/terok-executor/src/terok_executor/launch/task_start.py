@@ -8,21 +8,27 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import TerokError, ensure_dir, remove_tree, safe_text, write_sensitive_file
 
 from terok_executor.credentials import revoke_phantoms
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import GitGate, NameTaken, seed_workspace, uncommitted
+from terok_executor.image.podman import OnLine
+from terok_executor.integrations.sandbox import (
+    Claim,
+    GateSyncResult,
+    GitGate,
+    NameTaken,
+    RepoSource,
+    Sandbox,
+    SandboxConfig,
+    seed_workspace,
+    uncommitted,
+)
+from terok_executor.launch.request import LaunchRequest, Task
 from terok_executor.launch.task_files import RunRecord, prepare_task_dir, save_record
 from terok_executor.paths import clone_cache_dir, task_dir
-
-if TYPE_CHECKING:
-    from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import Claim, GateSyncResult, RepoSource, Sandbox, SandboxConfig
-    from terok_executor.launch.request import LaunchRequest, Task
-
 
 MAX_NOTES = 5
 
@@ -120,9 +126,8 @@ def name_refusals(name: str) -> Iterator[None]:
     try:
         yield
     except NameTaken:
-        raise RequestError(
-            f"a container named {name} exists already", hint=f"choose another --name, or `terok-executor rm {name}`"
-        ) from None
+        hint = f"choose another --name, or `terok-executor rm {name}`"
+        raise RequestError(f"a container named {name} exists already", hint=hint) from None
 
 
 def make_record(

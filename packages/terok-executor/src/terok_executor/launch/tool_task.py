@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.credentials import require_credential
 from terok_executor.errors import RequestError
 from terok_executor.image.builder import ImageBuilder
-from terok_executor.integrations.sandbox import GateWiring, PolicyTiers, Wiring, open_vault
+from terok_executor.image.podman import OnLine
+from terok_executor.integrations.sandbox import (
+    GateWiring,
+    LifecycleHooks,
+    PolicyTiers,
+    Sandbox,
+    SandboxConfig,
+    Wiring,
+    open_vault,
+)
 from terok_executor.launch.check import check_task
 from terok_executor.launch.env import host_timezone, task_volumes, tool_parts
-from terok_executor.launch.request import WORKSPACE
-from terok_executor.launch.task_files import write_config_files
-from terok_executor.launch.task_start import claimed_task, make_record, mirror, name_refusals
+from terok_executor.launch.request import WORKSPACE, Task, ToolRequest
+from terok_executor.launch.task_files import RunRecord, write_config_files
+from terok_executor.launch.task_start import Mirrored, claimed_task, make_record, mirror, name_refusals
 from terok_executor.paths import task_dir
 from terok_executor.roster.egress import allow_lines
+from terok_executor.roster.provider import Provider
+from terok_executor.roster.roster import AgentRoster
 from terok_executor.roster.run_config import INIT, time_limit
-
-if TYPE_CHECKING:
-    from terok_executor.image.podman import OnLine
-    from terok_executor.integrations.sandbox import LifecycleHooks, Sandbox, SandboxConfig
-    from terok_executor.launch.request import Task, ToolRequest
-    from terok_executor.launch.task_files import RunRecord
-    from terok_executor.launch.task_start import Mirrored
-    from terok_executor.roster.provider import Provider
-    from terok_executor.roster.roster import AgentRoster
 
 
 def start_tool(
@@ -74,25 +75,19 @@ def start_tool(
         write_config_files(files)
         token = sandbox.mint_gate_token()
         address = sandbox.gate_url(task.scope, token) if source is not None else task.repo.address
-        hosts = [urlsplit(url).netloc for url in (provider.upstream if provider else None,) if url]
+        # Without the gate the tool reaches the repository's host itself.
+        urls = (provider.upstream if provider else None, address if source is None else None)
+        tiers = PolicyTiers(provider_allow=allow_lines(urlsplit(url).netloc for url in urls if url))
+        gate = GateWiring.for_token(source.gate.path, task.scope, token) if source is not None else None
         spec = replace(
             spec,
             image=image,
             env=env | _environment(task, request, address, source),
             volumes=task_volumes(directory, tool),
-            wiring=_wiring(task, token, source, hosts),
+            wiring=Wiring(scope=task.scope, vault=False, gate=gate, tiers=tiers),
         )
         claim.run(spec, hooks)
     return record
-
-
-def _wiring(task: Task, token: str, source: Mirrored | None, hosts: list[str]) -> Wiring:
-    """Return the services of the tool: its vendor's `hosts`, and the gate or, without one, the repository's host."""
-    if source is not None:
-        gate = GateWiring.for_token(source.gate.path, task.scope, token)
-        return Wiring(scope=task.scope, vault=False, gate=gate, tiers=PolicyTiers(provider_allow=allow_lines(hosts)))
-    repo_host = urlsplit(task.repo.address).netloc if task.repo is not None else ""
-    return Wiring(scope=task.scope, vault=False, tiers=PolicyTiers(provider_allow=allow_lines([*hosts, repo_host])))
 
 
 def _environment(task: Task, request: ToolRequest, repo_url: str, source: Mirrored | None) -> dict[str, str]:
@@ -105,7 +100,7 @@ def _environment(task: Task, request: ToolRequest, repo_url: str, source: Mirror
         "TASK_ID": task.id,
         "REPO_ROOT": WORKSPACE,
         "CODE_REPO": repo_url,
-        "TEROK_WORK_BRANCH": f"terok/{task.id[:8]}",
+        "TEROK_WORK_BRANCH": task.work_branch,
         "TEROK_DELIVER": "0",
         **{name: value for name, value in given.items() if value},
     }

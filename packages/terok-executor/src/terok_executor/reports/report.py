@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from terok_util import lean_dataclass, safe_text
 
@@ -47,8 +46,8 @@ def parse_report(line: bytes, now: float) -> Report | None:
         return None
     at, options = row.get("at"), row.get("options")
     return Report(
-        kind=row["kind"],  # type: ignore[arg-type] # one of the kinds
-        at=min(float(at), now) if type(at) in (int, float) and _is_time(at) else now,
+        kind=row["kind"],
+        at=min(float(at), now) if _is_time(at) else now,
         text=_text(row, "text", MAX_TEXT),
         id=_text(row, "id", MAX_ID),
         options=tuple(
@@ -65,8 +64,8 @@ def checked_session(value: Any) -> str:
     return value if isinstance(value, str) and _SESSION.fullmatch(value) else ""
 
 
-def _is_time(value: float) -> bool:
-    return math.isfinite(value) and 0 <= value < 10**11 if isinstance(value, float) else 0 <= value < 10**11
+def _is_time(value: Any) -> TypeGuard[float]:
+    return type(value) in (int, float) and 0 <= value < 10**11  # not so for NaN either
 
 
 def _text(row: dict[str, Any], key: str, limit: int) -> str:

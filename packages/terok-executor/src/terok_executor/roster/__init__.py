@@ -1,3 +1,1 @@
 """Agents and providers as data: what the bundled and the user's YAML files say."""
-
-from __future__ import annotations

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terok_executor.errors import RequestError
-from terok_executor.integrations.sandbox import SandboxError, endpoint, parse_policy_line
+from terok_executor.integrations.sandbox import RepoSource, SandboxError, endpoint, parse_policy_line
 from terok_executor.roster.provider import Provider
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import RepoSource
 
 _DESTINATION = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9*._-]+)(?::(?P<port>[0-9]{1,5}))?")
 DEFAULT_PORT = 443
@@ -61,8 +58,6 @@ def _allow(text: str) -> str:
 
 
 def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ from terok_executor.paths import RESOURCES, cache_dir, user_roster_dir
 from terok_executor.reading import read_bytes
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from terok_executor.roster.provider import Provider
     from terok_executor.roster.transcript_format import TranscriptFormat
     from terok_executor.roster.types import Agent, Tool
@@ -31,30 +30,22 @@ _CODE = sorted(Path(__file__).parent.glob("*.py"))
 
 def load_agents(user_dir: Path | None = None) -> dict[str, Agent]:
     """Return every agent by name; RosterFileError, naming file, line and key, if any file is wrong."""
-    from terok_executor.roster import install, provider, types
-
-    return _load("agents", (types, install, provider), user_dir)
+    return _load("agents", ("types", "install", "provider"), user_dir)
 
 
 def load_tools(user_dir: Path | None = None) -> dict[str, Tool]:
     """Return every tool by name; RosterFileError as for agents."""
-    from terok_executor.roster import install, provider, types
-
-    return _load("tools", (types, install, provider), user_dir)
+    return _load("tools", ("types", "install", "provider"), user_dir)
 
 
 def load_providers(user_dir: Path | None = None) -> dict[str, Provider]:
     """Return every provider by name; RosterFileError as for agents."""
-    from terok_executor.roster import provider
-
-    return _load("providers", (provider,), user_dir)
+    return _load("providers", ("provider",), user_dir)
 
 
 def load_transcripts(user_dir: Path | None = None) -> dict[str, TranscriptFormat]:
     """Return every output format by name; RosterFileError as for agents."""
-    from terok_executor.roster import transcript_format
-
-    return _load("transcripts", (transcript_format,), user_dir)
+    return _load("transcripts", ("transcript_format",), user_dir)
 
 
 def shipped_schema(kind: str) -> str:
@@ -62,8 +53,8 @@ def shipped_schema(kind: str) -> str:
     return (RESOURCES / "schema" / f"{kind}.schema.json").read_text("utf-8")
 
 
-def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> dict[str, Any]:
-    """Return what the files of one kind describe; `modules` define the dataclasses that occur in it."""
+def _load(kind: str, modules: Iterable[str], user_dir: Path | None) -> dict[str, Any]:
+    """Return what the files of one kind describe; `modules` of this package define the dataclasses that occur in it."""
     gathered = _gathered(kind, user_dir if user_dir is not None else user_roster_dir(kind))
 
     def make() -> dict[str, Any]:
@@ -81,7 +72,7 @@ def _load(kind: str, modules: Iterable[ModuleType], user_dir: Path | None) -> di
         kinds={
             name: item
             for module in modules
-            for name, item in vars(module).items()
+            for name, item in vars(import_module(f"terok_executor.roster.{module}")).items()
             if isinstance(item, type) and is_dataclass(item)
         },
         code=_CODE,
@@ -95,11 +86,7 @@ def _gathered(kind: str, user_dir: Path) -> dict[str, list[tuple[str, bytes]]]:
     for path in (RESOURCES / kind).glob("*.yaml"):
         found[path.stem] = [(f"bundled {kind}/{path.name}", path.read_bytes())]
     for path in sorted(user_dir.glob("*.yaml")):
-        _check_name(path)
+        if not is_plain(path.stem):
+            raise RosterFileError(f"{path}: the file name, which is the entry's name, is invalid", hint=PLAIN_HINT)
         found.setdefault(path.stem, []).append((str(path), read_bytes(path, MAX_FILE_BYTES, raises=RosterFileError)))
     return dict(sorted(found.items()))
-
-
-def _check_name(path: Path) -> None:
-    if not is_plain(path.stem):
-        raise RosterFileError(f"{path}: the file name, which is the entry's name, is invalid", hint=PLAIN_HINT)

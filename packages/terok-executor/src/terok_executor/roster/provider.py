@@ -65,11 +65,7 @@ class RouteRules:
 
         from terok_executor.integrations.sandbox import read_rules
 
-        def check(value: Any) -> Any:
-            read_rules(value)
-            return value
-
-        return core_schema.no_info_plain_validator_function(check)
+        return core_schema.no_info_plain_validator_function(lambda value: (read_rules(value), value)[1])
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """Describe a preset, or a list of presets and rules."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from terok_util import lean_dataclass
 
@@ -18,10 +18,8 @@ from terok_executor.roster.types import Agent, HelpSpec, Installed, MountSpec, T
 if TYPE_CHECKING:
     from terok_executor.integrations.sandbox import Route, SandboxConfig
 
-    AGENT_PROVIDERS: Mapping[str, Agent]
-    """The agents as this process first read them, by name."""
-
 ALL = "all"
+Entry = TypeVar("Entry")
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -44,9 +42,10 @@ class AgentRoster:
         return roster
 
     @classmethod
-    def shared(cls) -> AgentRoster:
+    @cache
+    def shared(cls) -> Self:
         """Return the roster as this process first read it; RosterError if a file is wrong."""
-        return _shared()
+        return cls.load()
 
     def ensure_vault_routes(self, config: SandboxConfig) -> bool:
         """Write the vault's route file if it is not what this roster says; return whether it was written."""
@@ -121,28 +120,16 @@ class AgentRoster:
 
     def agent(self, name: str) -> Agent:
         """Return the agent called `name`; RosterError if there is none."""
-        if name not in self.agents:
-            raise RosterError(
-                f"unknown agent: {name!r}",
-                hint=_suggestion(name, self.agents, "see `terok-executor agents list`"),
-            )
-        return self.agents[name]
+        return _known("agent", name, self.agents, "see `terok-executor agents list`")
 
     def provider(self, name: str) -> Provider:
         """Return the provider called `name`; RosterError if there is none."""
-        if name not in self.providers:
-            raise RosterError(
-                f"unknown provider: {name!r}",
-                hint=_suggestion(name, self.providers, "see `terok-executor agents list --all`"),
-            )
-        return self.providers[name]
+        return _known("provider", name, self.providers, "see `terok-executor agents list --all`")
 
     def tool(self, name: str, *, kind: str = "tool") -> Tool:
         """Return the tool called `name`; RosterError if there is none of this kind."""
-        known = {key: tool for key, tool in self.tools.items() if tool.kind == kind}
-        if name not in known:
-            raise RosterError(f"unknown {kind}: {name!r}", hint=_suggestion(name, known, "see `agents list --all`"))
-        return known[name]
+        tools = {key: tool for key, tool in self.tools.items() if tool.kind == kind}
+        return _known(kind, name, tools, "see `terok-executor agents list --all`")
 
     def bind(self, agent: Agent, provider_name: str | None = None) -> Provider:
         """Return the provider the agent is to talk to: the named one, or the agent's default.
@@ -157,10 +144,8 @@ class AgentRoster:
                 hint=f"providers that do: {fitting or 'none'}",
             )
         if provider.upstream is None:
-            raise RosterError(
-                f"provider {provider.name} has no upstream",
-                hint=f"write `upstream: URL` to {user_roster_dir('providers') / (provider.name + '.yaml')}",
-            )
+            hint = f"write `upstream: URL` to {user_roster_dir('providers') / (provider.name + '.yaml')}"
+            raise RosterError(f"provider {provider.name} has no upstream", hint=hint)
         return provider
 
     def credential_provider(self, name: str) -> Provider:
@@ -171,11 +156,8 @@ class AgentRoster:
             return self.provider(self.agents[name].provider.default)
         if name in self.tools and (bound := self.tools[name].provider) is not None:
             return self.provider(bound)
-        known = {**self.agents, **self.providers, **self.tools}
-        raise RosterError(
-            f"neither a provider nor an agent: {name!r}",
-            hint=_suggestion(name, known, "see `terok-executor agents list --all`"),
-        )
+        hint = _suggestion(name, {**self.installs, **self.providers}, "see `terok-executor agents list --all`")
+        raise RosterError(f"neither a provider nor an agent: {name!r}", hint=hint)
 
 
 def parse_selection(text: str, known: Iterable[str], extra: Iterable[str] = ()) -> tuple[str, ...]:
@@ -187,12 +169,9 @@ def parse_selection(text: str, known: Iterable[str], extra: Iterable[str] = ()) 
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     excluded = {word[1:] for word in words if word.startswith("-")}
     included = {word for word in words if not word.startswith("-")}
-    unknown = sorted((excluded | included) - names - more - {ALL})
-    if unknown:
-        raise RosterError(
-            f"unknown agent in the selection: {unknown[0][:40]!r}",
-            hint=f"known: all, {', '.join(sorted(names | more))}",
-        )
+    for unknown in sorted((excluded | included) - names - more - {ALL}):
+        hint = f"known: all, {', '.join(sorted(names | more))}"
+        raise RosterError(f"unknown agent in the selection: {unknown[:40]!r}", hint=hint)
     wished = frozenset(included) - {ALL}
     chosen = names | wished if ALL in included or not included else wished
     left = tuple(sorted(chosen - excluded))
@@ -207,15 +186,10 @@ def about(one: Installed | Provider) -> str:
     return f"{one.label}: {text}" if text else one.label
 
 
-def __getattr__(name: str) -> Mapping[str, Agent]:
-    if name == "AGENT_PROVIDERS":
-        return AgentRoster.shared().agents
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-@cache
-def _shared() -> AgentRoster:
-    return AgentRoster.load()
+def _known(kind: str, name: str, known: Mapping[str, Entry], otherwise: str) -> Entry:
+    if name not in known:
+        raise RosterError(f"unknown {kind}: {name!r}", hint=_suggestion(name, known, otherwise))
+    return known[name]
 
 
 def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:

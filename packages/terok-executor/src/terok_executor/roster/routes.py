@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,10 @@ def write_routes(path: Path, providers: Mapping[str, Provider]) -> bool:
     Running supervisors follow the file, so it is replaced whole.
     """
     text = routes_text(providers)
-    try:
-        # A file that is the same stays untouched, because supervisors read it again whenever it is replaced.
-        if path.read_text("utf-8") == text:
+    # A file that is the same stays untouched, because supervisors read it again whenever it is replaced.
+    with suppress(OSError):
+        if path.read_bytes() == text.encode():
             return False
-    except (OSError, UnicodeDecodeError):
-        pass
     ensure_dir(path.parent)
     atomic_write(path, text, mode=0o600)
     return True

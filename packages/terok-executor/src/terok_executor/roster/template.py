@@ -36,10 +36,6 @@ def check_template(text: str) -> str:
 
 def fill(text: str, values: Mapping[str, str]) -> str | None:
     """Return the text with its placeholders filled; None if it consists of lines left out."""
-    kept = []
     lines = text.splitlines(keepends=True)
-    for line in lines:
-        if any(match[2] and not values.get(match[1]) for match in _PLACEHOLDER.finditer(line)):
-            continue
-        kept.append(_PLACEHOLDER.sub(lambda match: values[match[1]], line))
-    return "".join(kept) if kept or not lines else None
+    kept = [line for line in lines if all(values.get(m[1]) for m in _PLACEHOLDER.finditer(line) if m[2])]
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], "".join(kept)) if kept or not lines else None

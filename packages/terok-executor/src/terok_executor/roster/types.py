@@ -328,9 +328,7 @@ class Agent(Section):
         """Map `model`, `max_turns` and `timeout` to this agent; what was asked for wins over `config`.
 
         A turn limit the agent has no option for becomes guidance in the prompt; such a model becomes a warning.
-
-        Raises:
-            RequestError: a limit is below one.
+        RequestError for a limit below one.
         """
 
         def chosen(key: str, override: Any) -> Any:
@@ -357,10 +355,7 @@ class Agent(Section):
     ) -> tuple[str, ...]:
         """Return the container's command: the start script, a time limit in seconds and the agent.
 
-        The agent reads the prompt from standard input.
-
-        Raises:
-            RequestError: the agent has no such option, or a limit is below one.
+        The agent reads the prompt from standard input. RequestError if it has no such option, or a limit is below one.
         """
         if timeout < 1:
             raise RequestError(f"invalid time-out {timeout}: use at least one second")

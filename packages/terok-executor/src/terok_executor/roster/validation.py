@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +37,9 @@ class RosterSource:
 
 
 def entry(kind: str, name: str, texts: Iterable[tuple[str, bytes]]) -> Any:
-    """Return what the files of one entry describe, the last one winning.
+    """Return what the files of one entry describe, the last one winning; RosterFileError if one says something wrong.
 
     `kind` is `agents`, `providers`, `tools` or `transcripts`; `texts` are origin and content of each file.
-
-    Raises:
-        RosterFileError: a file cannot be read, or says something wrong.
     """
     sources = [parse_source(origin, decoded(origin, data, RosterFileError)) for origin, data in texts]
     merged: dict[str, Any] = {}
@@ -65,8 +63,7 @@ def entry(kind: str, name: str, texts: Iterable[tuple[str, bytes]]) -> Any:
 def validate(kind: str, name: str, data: dict[str, Any]) -> Any:
     """Return the value that the mapping of a file describes, with what it leaves to its name filled in.
 
-    Raises:
-        ValidationError: of pydantic, for anything out of place.
+    Anything out of place is a ValidationError of pydantic.
     """
     if "name" in data:
         # A file's name is its entry's. As a key it is unknown, and reported as such.
@@ -82,8 +79,7 @@ def parse_source(origin: str, text: str) -> RosterSource:
     except yaml.YAMLError as error:
         hint = "check indentation, colons and quotes"
         raise RosterFileError(safe_text(error.message, limit=500), hint=hint) from None
-    if data is None:
-        data = {}
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise RosterFileError(f"{origin}:1: a mapping of keys to values is needed, not a {type(data).__name__}")
     return RosterSource(origin, data)
@@ -138,15 +134,9 @@ def _locate(sources: list[RosterSource], location: tuple[int | str, ...]) -> tup
 
 def _descend(node: Any, location: tuple[int | str, ...]) -> tuple[int, int]:
     line, depth = 1, 0
-    for part in location:
-        positions = getattr(node, "lc", None)
-        try:
-            child = node[part]
-        except (KeyError, IndexError, TypeError):
-            break
-        if positions is not None:
-            data = positions.data or {}
-            if part in data:
-                line = data[part][0] + 1
-        node, depth = child, depth + 1
+    with suppress(KeyError, IndexError, TypeError):
+        for part in location:
+            child, positions = node[part], getattr(getattr(node, "lc", None), "data", None) or {}
+            line = positions[part][0] + 1 if part in positions else line
+            node, depth = child, depth + 1
     return line, depth

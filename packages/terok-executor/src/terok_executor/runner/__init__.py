@@ -1,3 +1,1 @@
 """Runs agents and looks after their containers."""
-
-from __future__ import annotations

@@ -10,14 +10,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from terok_util import safe_text
 from terok_util.process import kill_tree
 
 from terok_executor.errors import BuildError, ExecutorError, RequestError
 from terok_executor.image.reference import DEFAULT_BASE_IMAGE
-from terok_executor.integrations.sandbox import GitGate, GpuConfigError, Sandbox
+from terok_executor.integrations.sandbox import (
+    ByteProcess,
+    ContainerRuntime,
+    GitGate,
+    GpuConfigError,
+    LifecycleHooks,
+    Sandbox,
+    SandboxConfig,
+    VolumeSpec,
+)
 from terok_executor.launch.agent_task import start_agent
 from terok_executor.launch.check import find_frontend, terminal_command
 from terok_executor.launch.prepared import PreparedOptions, prepared_spec
@@ -35,15 +44,6 @@ from terok_executor.runner.result import RunResult, collect_result
 from terok_executor.transcript.event import TranscriptEvent
 from terok_executor.transcript.render import MAX_WIDTH, render_event
 from terok_executor.web.page import listen, load_page, serve_page
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import (
-        ByteProcess,
-        ContainerRuntime,
-        LifecycleHooks,
-        SandboxConfig,
-        VolumeSpec,
-    )
 
 
 class AgentRunner(ContainerCare):
@@ -94,15 +94,8 @@ class AgentRunner(ContainerCare):
     ) -> str:
         """Run an agent on a repository without a terminal and return the container's name.
 
-        Args:
-            provider: The agent's name in the roster.
-            repo: A directory, or an address to clone; None with a `workspace`.
-            prompt: The task for the agent.
-            max_turns: Turns after which the agent ends.
-            timeout: Seconds after which the agent is ended.
-            follow: Whether to print the output and to return when the agent has ended.
-            hooks: Callbacks around the launch.
-            options: See `RunOptions`.
+        `provider` is the agent's name in the roster, `repo` a directory or an address to clone (None with a
+        `workspace`), `timeout` in seconds. `follow` prints the output and returns when the agent has ended.
 
         Raises:
             RosterError: The agent or its provider is unknown, or they do not go together.

@@ -9,19 +9,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import TerokError, remove_tree, safe_text
 from terok_util.process import kill_tree
 
 from terok_executor.errors import ExecutorError
-from terok_executor.integrations.sandbox import EngineError, EngineTimeout, PrerequisiteMissing, Sandbox
+from terok_executor.integrations.sandbox import (
+    ByteProcess,
+    ContainerRuntime,
+    EngineError,
+    EngineTimeout,
+    PrerequisiteMissing,
+    Sandbox,
+    SandboxConfig,
+)
 from terok_executor.paths import task_dir
-from terok_executor.runner.delivery import check_delivered, read_delivery
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import ByteProcess, ContainerRuntime, SandboxConfig
-    from terok_executor.runner.delivery import Delivery
+from terok_executor.runner.delivery import Delivery, check_delivered, read_delivery
 
 READY_MARKER = ">> init complete"
 WEB_MARKER = ">> web ready"

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from terok_util import read_private, safe_text
 
 from terok_executor.errors import UndeliveredError
-from terok_executor.integrations.sandbox import ContainerState
+from terok_executor.integrations.sandbox import ContainerState, Sandbox
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_executor.integrations.sandbox import Sandbox
 
 MAX_BYTES = 256 * 1024
 MAX_LINES = 200

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import FileError
 
 from terok_executor.auth.leaks import scan_trees, vault_secrets
-from terok_executor.integrations.sandbox import LOOPBACK_VAULT_PORT, CheckVerdict, DoctorCheck, open_vault
+from terok_executor.integrations.sandbox import (
+    LOOPBACK_VAULT_PORT,
+    CheckVerdict,
+    DoctorCheck,
+    SandboxConfig,
+    open_vault,
+)
 from terok_executor.launch.task_files import load_record
 from terok_executor.paths import task_dir
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import SandboxConfig
-    from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.roster import AgentRoster
 
 
 def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -> tuple[DoctorCheck, ...]:
@@ -32,25 +35,23 @@ def agent_doctor_checks(config: SandboxConfig, roster: AgentRoster, name: str) -
         )
         for root in mounts(task_dir(name))
     ]
-    checks.append(
-        DoctorCheck(
-            category="environment",
-            label="token",
-            probe_cmd=("sh", "-c", "; ".join(f'printf "%s\\n" "${{{variable}:-}}"' for variable in variables)),
-            evaluate=lambda _code, out, _err: _check_tokens(config, name, out),
-            host_side=False,
-        )
+    ask = ("sh", "-c", "; ".join(f'printf "%s\\n" "${{{variable}:-}}"' for variable in variables))
+    return (
+        *checks,
+        _inside("token", ask, lambda out: _check_tokens(config, name, out)),
+        _inside("provider address", ("printenv", "TEROK_BASE_URL"), check_address),
     )
-    checks.append(
-        DoctorCheck(
-            category="environment",
-            label="provider address",
-            probe_cmd=("printenv", "TEROK_BASE_URL"),
-            evaluate=lambda _code, out, _err: check_address(out),
-            host_side=False,
-        )
+
+
+def _inside(label: str, command: tuple[str, ...], check: Callable[[str], CheckVerdict]) -> DoctorCheck:
+    """Return the check of what a command prints in the container."""
+    return DoctorCheck(
+        category="environment",
+        label=label,
+        probe_cmd=command,
+        evaluate=lambda _code, out, _err: check(out),
+        host_side=False,
     )
-    return tuple(checks)
 
 
 def mounts(directory: Path) -> list[Path]:

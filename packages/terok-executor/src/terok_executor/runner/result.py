@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -199,9 +200,7 @@ def vault_use(rows: Iterable[Mapping[str, Any]]) -> VaultUse:
             responses[str(row.get("status"))] += 1
             if (reason := _text(row, "outcome")).startswith("upstream_"):
                 unreached[_text(row, "provider")][reason] += 1
-    return VaultUse(
-        requests, refused, dict(responses), {provider: dict(counts) for provider, counts in unreached.items()}
-    )
+    return VaultUse(requests, refused, dict(responses), {name: dict(counts) for name, counts in unreached.items()})
 
 
 def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
@@ -220,10 +219,8 @@ def token_use(rows: Iterable[Mapping[str, Any]]) -> TokenUse:
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
-    try:
+    with suppress(OSError, SandboxError):
         yield from read_audit(path)
-    except (OSError, SandboxError):
-        return
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:

@@ -7,12 +7,10 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from terok_executor.paths import mounts_dir, task_dir
-
-if TYPE_CHECKING:
-    from terok_executor.roster.roster import AgentRoster
+from terok_executor.roster.roster import AgentRoster
 
 
 @dataclass(frozen=True, slots=True)

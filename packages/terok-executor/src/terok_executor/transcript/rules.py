@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -41,7 +40,7 @@ def _events(rules: list[EventRule], line: Mapping[str, Any]) -> Iterator[tuple[T
 def _event(rule: EventRule, line: Mapping[str, Any]) -> TranscriptEvent:
     parts = {name: first(line, paths) for name, paths in rule.fields.items()}
     code = _number(parts.get("exit_code"))
-    cost = parts.get("cost_usd")
+    cost = _amount(parts.get("cost_usd"))
     counts = [_number(parts.get(name)) or 0 for name in TOKENS]
     offered = parts.get("options")
     return TranscriptEvent(
@@ -55,7 +54,7 @@ def _event(rule: EventRule, line: Mapping[str, Any]) -> TranscriptEvent:
         exit_code=code,
         options=tuple(text_of(one, MAX_NAME) for one in offered[:MAX_OPTIONS]) if isinstance(offered, list) else (),
         tokens=Tokens(*counts) if rule.kind in ("usage", "end") and any(counts) else None,
-        cost_usd=float(cost) if _is_number(cost) and 0 <= cost < MAX_NUMBER else None,
+        cost_usd=cost,
     )
 
 
@@ -109,13 +108,10 @@ def _json(value: Any) -> str:
         return ""
 
 
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and (isinstance(value, int) or math.isfinite(value))
-    )
+def _amount(value: Any) -> float | None:
+    """Return a number that is not negative, nor too large, nor none of both."""
+    return float(value) if type(value) in (int, float) and 0 <= value < MAX_NUMBER else None
 
 
 def _number(value: Any) -> int | None:
-    return int(value) if _is_number(value) and abs(value) < MAX_NUMBER else None
+    return int(value) if type(value) in (int, float) and -MAX_NUMBER < value < MAX_NUMBER else None

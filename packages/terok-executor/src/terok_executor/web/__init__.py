@@ -1,3 +1,1 @@
 """A container's web page: a server on the host that lets nobody in without the page's token."""
-
-from __future__ import annotations

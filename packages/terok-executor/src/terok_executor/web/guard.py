@@ -38,7 +38,7 @@ class Guard:
         `enter`: the token in the query is right and has to be put into a cookie. `unknown`: no token, or a wrong one.
         `foreign`: the request comes from another site's page, or was sent to a name that is not the page's.
         """
-        if headers.get("host", "") not in self._hosts():
+        if headers.get("host", "") not in {urlsplit(origin).netloc for origin in self._origins()}:
             return "foreign"
         token = dict(parse_qsl(urlsplit(target).query)).get("token")
         if token is not None and method == "GET":
@@ -55,9 +55,6 @@ class Guard:
 
     def _origins(self) -> set[str]:
         return {self.origin, f"http://127.0.0.1:{self.port}", f"http://localhost:{self.port}"}
-
-    def _hosts(self) -> set[str]:
-        return {urlsplit(origin).netloc for origin in self._origins()}
 
 
 def cookies(header: str) -> dict[str, str]:

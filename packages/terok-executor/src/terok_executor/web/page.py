@@ -7,19 +7,16 @@ import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import write_sensitive_file
 from terok_util.process import PIPE, kill_tree, spawn
 from terok_util.streams import send_at_once
 
 from terok_executor.errors import ExecutorError, RequestError
+from terok_executor.integrations.sandbox import ByteProcess
 from terok_executor.paths import task_dir
+from terok_executor.reading import load_value
 from terok_executor.web.guard import Guard
-
-if TYPE_CHECKING:
-    from terok_executor.integrations.sandbox import ByteProcess
 
 PAGE_FILE = "web.json"
 HOST = "127.0.0.1"
@@ -46,9 +43,8 @@ def listen(port: int | None) -> socket.socket:
     try:
         listener = socket.create_server((HOST, port or 0), backlog=64)
     except OSError as error:
-        raise RequestError(
-            f"port {port} cannot be used: {error.strerror}", hint="choose another --port, or none for a free one"
-        ) from None
+        hint = "choose another --port, or none for a free one"
+        raise RequestError(f"port {port} cannot be used: {error.strerror}", hint=hint) from None
     send_at_once(listener)
     return listener
 
@@ -60,13 +56,8 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
     """
     page = Page(listener.getsockname()[1], public_url, token or secrets.token_urlsafe(32))
     directory = task_dir(container)
-    order = {
-        "fd": listener.fileno(),
-        "public_url": public_url,
-        "token": page.token,
-        "socket": str(directory / "home" / "web.sock"),
-        "container": container,
-    }
+    place = {"fd": listener.fileno(), "socket": str(directory / "home" / "web.sock"), "container": container}
+    order = place | {"public_url": public_url, "token": page.token}
     log = directory / "web.log"
     with listener, log.open("wb") as errors:
         argv = [sys.executable, "-P", "-m", "terok_executor.web"]
@@ -85,10 +76,4 @@ def serve_page(container: str, listener: socket.socket, public_url: str, token: 
 
 def load_page(container: str) -> Page | None:
     """Return the page of a container, or None if it has none."""
-    path: Path = task_dir(container) / PAGE_FILE
-    try:
-        return Page(**json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ExecutorError(f"{path} cannot be read: {error}", hint="remove the container") from None
+    return load_value(Page, task_dir(container) / PAGE_FILE, hint="remove the container")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, UnixConnector, WSMsgType, web
 from multidict import CIMultiDict
@@ -16,17 +18,12 @@ from terok_util.door import Door, Protocols
 from terok_executor.errors import ExecutorError
 from terok_executor.web.guard import COOKIE_PREFIX, Guard, without_token, without_tokens
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator
-
 MAX_CONNECTIONS: Final = 128
 _CLIENT = web.AppKey("client", ClientSession)
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
     | {"upgrade", "content-length"}
 )
-_WEBSOCKET = "sec-websocket-"
 _UNKNOWN = "This page needs its token: open the address that terok-executor printed.\n"
 
 
@@ -109,10 +106,8 @@ def _enter(guard: Guard, request: web.Request) -> web.Response:
 def _request_headers(request: web.Request) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers.items():
-        if name.lower() in HOP_BY_HOP or name.lower().startswith(_WEBSOCKET):
-            continue
         kept = without_tokens(value) if name.lower() == "cookie" else value
-        if kept:
+        if kept and name.lower() not in HOP_BY_HOP and not name.lower().startswith("sec-websocket-"):
             headers.add(name, kept)
     return headers
 

@@ -26,8 +26,10 @@ def test_only_locations_without_secrets_go_into_a_build(value: str, expected: bo
 
 
 def test_the_environment_wins_over_the_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terok_executor.image.registries._ask", lambda _argv: "https://asked.example/")
-    monkeypatch.setattr("terok_executor.image.registries._ask_tool", lambda *_: "file:///nope")
+    said = {"npm": "file:///nope"}
+    monkeypatch.setattr(
+        "terok_executor.image.registries._ask", lambda argv: said.get(argv[0], "https://asked.example/")
+    )
     assert build_variables({"PIP_INDEX_URL": "https://env.example/simple"}) == {
         "PIP_INDEX_URL": "https://env.example/simple"
     }

@@ -608,6 +608,14 @@ def test_a_sidecar_tool_has_the_real_key_its_vendor_s_host_and_no_vault(host: Ho
     assert any("api.coderabbit.ai:443" in line for line in sidecar["shield"]["tiers"]["provider_allow"])
 
 
+def test_a_sidecar_tool_works_on_the_branch_that_was_asked_for(host: Host) -> None:
+    store_key(host.config, host.runner.roster.provider("coderabbit"), "cr-" + "r" * 36)
+    host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-1", branch="main", task_id="abc")
+    host.runner.run_tool("coderabbit", str(host.repo), follow=False, name="tool-2", task_id="abd")
+    assert "TEROK_WORK_BRANCH=main\n" in host.envs[0]
+    assert "TEROK_WORK_BRANCH=terok/abd\n" in host.envs[1]
+
+
 def test_a_limit_the_agent_has_no_option_for_is_said_and_put_into_the_prompt(host: Host) -> None:
     store_key(host.config, host.runner.roster.provider("openai"), KEY)
     notes: list[str] = []

@@ -143,7 +143,8 @@ class ActivityFeed:
         told = set(known.entries.values()) if known.run == part.run else set()
         news = [fact for number, fact in part.facts if (number, fact) not in told]
         self._publish({name: part}, unheard=self._now.unheard - {name}, news=news)
-        if known.run and known.run != part.run:
+        worker = self._now.workers.get(name)
+        if (known.run and known.run != part.run) or (worker is not None and worker.state != "up"):
             await self._look_around()
 
     def _add(self, name: str, number: int, fact: Fact) -> None:

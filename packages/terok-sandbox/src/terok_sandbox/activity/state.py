@@ -125,7 +125,7 @@ class Activity:
     @property
     def held(self) -> int:
         """How many calls wait for a person's word on the budget."""
-        return sum(one.held for one in self.budgets)
+        return max((one.held for one in self.budgets), default=0)
 
     @property
     def usage(self) -> UsageFact | None:

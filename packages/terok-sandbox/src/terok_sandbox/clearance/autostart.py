@@ -17,10 +17,7 @@ _TARGET: Final = "graphical-session.target"
 
 
 def render_unit(program: str) -> str:
-    """Return the systemd user unit that runs `program` (an absolute path).
-
-    It uses no sandboxing directive: those need capabilities that user units do not have on every system.
-    """
+    """Return the unit that runs `program`, without sandboxing, for which user units may lack capabilities."""
     return f"""\
 [Unit]
 Description=Desktop notifications for requests of terok containers

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from terok_util import TerokError
 
@@ -28,18 +28,15 @@ from terok_sandbox.shield.protocol import MAX_LINE, decode, encode
 
 CONNECT_TIMEOUT: Final = 3.0
 _MAX_EVENTS: Final = 256
-POLL: Final = 1.0
-"""Seconds between looks for new containers."""
+POLL: Final = 1.0  # seconds between looks for new containers
 _LONGEST_BACKOFF: Final = 10.0
 
 _Key = tuple[str, str]
+_Event = TypeVar("_Event")
 
 
 class ClearanceClient:
-    """Events and verdicts of one container. Use it as an asynchronous context manager; one event loop.
-
-    With `answers=True` it stands for a person who can answer: the gateway then holds names for a few seconds.
-    """
+    """Events and verdicts of one container, an asynchronous context manager; with `answers` it stands for a person."""
 
     def __init__(self, path: Path, *, answers: bool = False) -> None:
         self._path = path
@@ -112,22 +109,15 @@ class ClearanceClient:
                 while line := await reader.readline():
                     event = read_event(self.container, *decode(line))
                     if event is not None:
-                        self._push(event)
+                        _push(self._events, event)
         finally:
-            self._push(None)
-
-    def _push(self, event: ClearanceEvent | None) -> None:
-        # The newest counts: a front end that is behind asks for the waiting questions again.
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+            _push(self._events, None)
 
 
 class MultiSocketSubscriber:
     """Events and verdicts of every running container of this user; an asynchronous context manager.
 
-    Late subscribers get what waits already. A hub that goes away (its container ended, its gateway restarts) is tried
-    again with growing pauses while its socket exists.
+    A hub that goes away is tried again with growing pauses while its socket exists.
     """
 
     def __init__(self, config: SandboxConfig, *, answers: bool, only: str | None = None) -> None:
@@ -161,10 +151,7 @@ class MultiSocketSubscriber:
         return await self._events.get()
 
     async def decide(self, request: ClearanceRequest, verdict: Verdict) -> None:
-        """Give a verdict; one for the project is kept for its later containers too.
-
-        Raises `ClearanceError`: unknown request, another target, no project, or what the shield refuses.
-        """
+        """Give a verdict, kept for later containers if it is the project's; raises `ClearanceError`."""
         if (request.container, request.id) not in self._waiting:
             raise UnknownRequest(f"no request {request.id!r} waits")
         path = self._config.gateway_socket(request.container)
@@ -194,7 +181,7 @@ class MultiSocketSubscriber:
             except HubUnavailable:
                 for key in [key for key in self._waiting if key[0] == client.container]:
                     del self._waiting[key]
-                self._push(ClearanceEvent("gone", client.container))
+                _push(self._events, ClearanceEvent("gone", client.container))
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
         del self._followers[path]
@@ -209,9 +196,11 @@ class MultiSocketSubscriber:
                 self._waiting[key] = event.request
         elif event.kind == "resolved":
             event = replace(event, request=self._waiting.pop((event.container, event.request_id), None))
-        self._push(event)
+        _push(self._events, event)
 
-    def _push(self, event: ClearanceEvent) -> None:
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+
+def _push(events: asyncio.Queue[_Event], event: _Event) -> None:
+    # The newest counts: a front end that is behind asks for the waiting questions again.
+    if events.full():
+        events.get_nowait()
+    events.put_nowait(event)

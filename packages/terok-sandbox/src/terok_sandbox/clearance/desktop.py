@@ -33,10 +33,7 @@ class DesktopUnavailable(ClearanceError):
 
 
 class Desktop:
-    """A connection to the session's notification daemon.
-
-    `on_action` gets notification id and action key, `on_closed` the id; both are called in the event loop.
-    """
+    """A connection to the notification daemon; `on_action` gets id and action key, `on_closed` the id."""
 
     def __init__(self, on_action: Callable[[int, str], None], on_closed: Callable[[int], None]) -> None:
         self._on_action = on_action
@@ -44,8 +41,7 @@ class Desktop:
         self._bus: MessageBus | None = None
         self._owner = ""
         self.capabilities: frozenset[str] = frozenset()
-        self.lost = asyncio.Event()
-        """Set when the daemon or the bus has gone."""
+        self.lost = asyncio.Event()  # set when the daemon or the bus has gone
 
     async def connect(self) -> None:
         """Connect and ask what the daemon can do; raises `DesktopUnavailable`, never waits for one to come."""
@@ -75,10 +71,7 @@ class Desktop:
         urgent: bool = True,
         category: str = "x-terok.clearance",
     ) -> int:
-        """Show a notification that stays until it is answered, and return its id.
-
-        `actions` are pairs of key and label. Raises `DesktopUnavailable`.
-        """
+        """Show a notification with buttons (key, label) that stays, and return its id; raises `DesktopUnavailable`."""
         hints = {"urgency": Variant("y", _CRITICAL if urgent else _NORMAL), "category": Variant("s", category)}
         flat = [text for pair in actions for text in pair]
         values = ["terok", replaces, "dialog-question", summary, body, flat, hints, 0]
@@ -98,24 +91,11 @@ class Desktop:
             self._bus = None
 
     async def _call(
-        self,
-        destination: str,
-        path: str,
-        interface: str,
-        member: str,
-        signature: str = "",
-        body: list[Any] | None = None,
+        self, destination: str, path: str, interface: str, member: str, signature: str = "", body: Sequence[Any] = ()
     ) -> Message:
         if self._bus is None:
             raise DesktopUnavailable("not connected to a session bus", hint=_HINT)
-        message = Message(
-            destination=destination,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=body or [],
-        )
+        message = Message(destination, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 reply = await self._bus.call(message)

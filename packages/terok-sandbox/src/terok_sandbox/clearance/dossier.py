@@ -9,6 +9,7 @@ from typing import Final
 
 from terok_util import atomic_write
 
+from terok_sandbox.clearance.model import dossier_of
 from terok_sandbox.config import SandboxConfig
 
 DOSSIER_FILE: Final = "dossier.json"
@@ -17,8 +18,6 @@ _MAX_DOSSIER: Final = 16 * 1024
 
 def read_dossier(path: Path) -> dict[str, str]:
     """Return the texts of a dossier file; a missing or unusable one is empty."""
-    from terok_sandbox.clearance.model import dossier_of
-
     try:
         with path.open("rb") as file:
             return dossier_of(json.loads(file.read(_MAX_DOSSIER)))
@@ -27,13 +26,7 @@ def read_dossier(path: Path) -> dict[str, str]:
 
 
 def update_dossier(config: SandboxConfig, container: str, texts: Mapping[str, str]) -> None:
-    """Replace `texts` in the dossier of a container, such as the name of its task.
-
-    The file is replaced in one step; questions that wait show it within seconds. A container that was never launched
-    has none, and gets none. Raises `OSError` when it cannot be written.
-    """
-    from terok_sandbox.clearance.model import dossier_of
-
+    """Replace `texts` in the dossier of a container that was launched, such as its task's name; raises `OSError`."""
     path = config.gateway_dir(container) / DOSSIER_FILE
     if path.exists():
         atomic_write(path, json.dumps(read_dossier(path) | dossier_of(dict(texts))) + "\n", mode=0o600)

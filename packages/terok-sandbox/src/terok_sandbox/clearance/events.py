@@ -17,8 +17,7 @@ from terok_sandbox.clearance.model import ClearanceRequest, Verdict
 
 Kind = Literal["request", "resolved", "replayed", "lost", "gone"]
 OUTCOMES: Final = ("allow", "deny", "expired")
-PROGRAM_SECONDS: Final = 0.1
-"""Processor time for finding the program that asks."""
+PROGRAM_SECONDS: Final = 0.1  # processor time for finding the program that asks
 _MAX_TABLE: Final = 1 << 20
 _MAX_DESCRIPTORS: Final = 1024
 
@@ -108,7 +107,6 @@ def _program(pid: int, protocol: str, port: int) -> str:
 
 
 def _sockets(pid: int, protocol: str, port: int) -> set[str]:
-    """Return what the sockets on `port` in the network namespace of process `pid` are called below `/proc`."""
     names = set()
     for table in (protocol, f"{protocol}6"):
         with Path(f"/proc/{pid}/net/{table}").open() as file:

@@ -6,12 +6,12 @@ import asyncio
 import json
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from terok_util.commands.output import show
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.errors import HubUnavailable, UnknownRequest
-from terok_sandbox.clearance.model import Verdict
+from terok_sandbox.clearance.model import Action, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline
 from terok_sandbox.clearance.project import remember_decision
 from terok_sandbox.clearance.terminal import HELP, run_terminal, write_line
@@ -19,14 +19,9 @@ from terok_sandbox.clearance.waiting import decide_request, gateway_sockets
 from terok_sandbox.clearance.waiting import list_waiting as find_waiting
 from terok_sandbox.config import SandboxConfig
 
-if TYPE_CHECKING:
-    from terok_sandbox.clearance.model import Action, Duration
-
 
 async def watch(*, as_json: bool, container: str | None) -> None:
     """Ask in this terminal, or print events as JSON lines."""
-    from terok_sandbox.clearance.client import MultiSocketSubscriber
-
     config = SandboxConfig.load()
     async with MultiSocketSubscriber(config, answers=not as_json, only=container) as subscriber:
         if as_json:

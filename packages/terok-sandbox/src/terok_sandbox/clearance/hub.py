@@ -84,10 +84,7 @@ class ClearanceHub:
         self._record_sighting(refused)
 
     async def delay_answer(self, refused: RefusedDestination) -> LiveVerdict | None:
-        """Wait for the verdict about a destination; at once `None` while no front end is there that could ask.
-
-        A question that was waited for in vain is not waited for again until somebody has answered it.
-        """
+        """Wait for a verdict; `None` at once if nobody could ask, or asked in vain and nobody has answered since."""
         sighting = self._record_sighting(refused)
         if sighting is None or sighting.request is None or not any(self._subscribers.values()):
             return None
@@ -116,7 +113,7 @@ class ClearanceHub:
                 raise BadVerdict("the container belongs to no project", hint="answer for the task instead")
             now = self._clock()
             live = live_verdict(request.target, verdict, now)
-            live.rule()
+            self._live.check(live)
             self._audit.append("verdict", **_audit_fields(request, verdict))
             await self._live.apply(live)
             self.queue.decide(request_id, target, verdict, now)
@@ -202,7 +199,6 @@ class ClearanceHub:
         return sighting
 
     def _dossier(self) -> dict[str, str]:
-        """Return the dossier of the container as it is now."""
         texts = {"project": self._project} if self._project else {}
         return texts | read_dossier(self._dossier_path)
 
@@ -249,11 +245,6 @@ def live_verdict(target: Target, verdict: Verdict, now: float) -> LiveVerdict:
 def _audit_fields(request: ClearanceRequest, verdict: Verdict) -> dict[str, Any]:
     target = request.target
     fields = {"name": target.name, "dest": target.address, "port": target.port, "proto": target.proto}
-    answer = {
-        "verdict": verdict.action,
-        "scope": verdict.duration,
-        "minutes": verdict.minutes,
-        "reason": verdict.reason,
-    }
-    fields |= {"request": request.id, **answer}
+    fields |= {"request": request.id, "verdict": verdict.action, "scope": verdict.duration}
+    fields |= {"minutes": verdict.minutes, "reason": verdict.reason}
     return {key: value for key, value in fields.items() if value not in ("", None, 0)}

@@ -22,11 +22,9 @@ _log = logging.getLogger(__name__)
 
 JOURNAL_FILE: Final = "clearance.jsonl"
 ANSWERS_FILE: Final = "answers.jsonl"
-MAX_BYTES: Final = 1024 * 1024
-"""Size at which the journal is written anew with what still counts."""
+MAX_BYTES: Final = 1024 * 1024  # size at which the journal is written anew with what still counts
 _MAX_READ: Final = 4 * MAX_BYTES
-MAX_ANSWERS: Final = 50
-"""Rows of answers kept; the oldest goes first."""
+MAX_ANSWERS: Final = 50  # rows of answers kept; the oldest goes first
 
 
 class RequestJournal:
@@ -132,10 +130,7 @@ def _apply(row: dict[str, Any], queue: ClearanceQueue) -> None:
 
 
 class Answers:
-    """The file that the agent can read: the last questions about its container, and their answers.
-
-    It is replaced whole with every change. A row that cannot be written is only logged.
-    """
+    """The file of last questions and answers that the agent can read, replaced whole; a failure is only logged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -22,10 +22,9 @@ _SHARED: Final = frozenset(
 
 
 def registrable_domain(name: str) -> str:
-    """Return the part of `name` that somebody registered, which a person should read first.
+    """Return the part of `name` that somebody registered, as a short list of registries tells.
 
-    A short list of registries stands in for the public suffix list: where it errs, the result is a longer or shorter
-    tail of the same name. Addresses and single labels are returned unchanged.
+    Where that errs, it is a longer or shorter tail of the name. Addresses and single labels are returned unchanged.
     """
     labels = name.split(".")
     if len(labels) < 3 or labels[-1].isdigit() or ":" in name:

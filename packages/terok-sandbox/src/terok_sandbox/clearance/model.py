@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import asdict, field, replace
 from typing import Any, Final, Literal, Self
 
 from terok_util.text import safe_text
@@ -22,16 +22,12 @@ MAX_TEXT: Final = 200
 MAX_REASON: Final = 300
 MAX_MINUTES: Final = 7 * 24 * 60
 MAX_DOSSIER: Final = 16
-ONCE_SECONDS: Final = 60
-"""How long "once" opens for new connections; those that were made live on."""
+ONCE_SECONDS: Final = 60  # how long "once" opens for new connections; those that were made live on
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Target:
-    """A destination that the container wanted to reach.
-
-    `name` or `address` is set, or both; `port` is `None` for a lookup.
-    """
+    """A destination that the container wanted to reach: a `name`, an `address` or both; a lookup has no `port`."""
 
     name: str = ""
     address: str = ""
@@ -91,29 +87,15 @@ class ClearanceRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the protocol and of the journal."""
-        return {
-            "id": self.id,
-            "container": self.container,
-            "target": str(self.target),
-            "name": self.target.name,
-            "address": self.target.address,
-            "port": self.target.port,
-            "proto": self.target.proto,
-            "why": self.why,
-            "first_seen": self.first_seen,
-            "last_seen": self.last_seen,
-            "count": self.count,
-            "domain": self.domain,
-            "punycode": self.punycode,
-            "first_time": self.first_time,
-            "dossier": dict(self.dossier),
-            "program": self.program,
-        }
+        found = {"target": str(self.target), "domain": self.domain, "punycode": self.punycode}
+        return {**asdict(self), **asdict(self.target), **found}
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
         """Parse the JSON of `to_json`; raises `ClearanceError`."""
-        row = _mapping(raw)
+        if not isinstance(raw, dict):
+            raise ClearanceError("not an object")
+        row: dict[str, Any] = raw
         port = row.get("port")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
             raise ClearanceError("invalid port: use 0 to 65535 or null")
@@ -187,12 +169,6 @@ def dossier_of(raw: object) -> dict[str, str]:
         return {}
     pairs = [(key, value) for key, value in raw.items() if isinstance(key, str) and isinstance(value, str)]
     return {safe_text(key, limit=32): safe_text(value, limit=MAX_TEXT) for key, value in pairs[:MAX_DOSSIER]}
-
-
-def _mapping(raw: object) -> dict[str, Any]:
-    if not isinstance(raw, dict):
-        raise ClearanceError("not an object")
-    return raw
 
 
 def text_of(row: Mapping[str, Any], key: str, limit: int, *, empty: bool = True) -> str:

@@ -23,8 +23,7 @@ from terok_sandbox.config import SandboxConfig
 
 _log = logging.getLogger(__name__)
 
-MAX_SHOWN: Final = 4
-"""Notifications at the same time; the last one counts the questions without one."""
+MAX_SHOWN: Final = 4  # notifications at the same time; the last one counts the questions without one
 DEBOUNCE: Final = 0.7
 """Seconds after it appeared in which a notification cannot be allowed: a click meant for what was there before."""
 RETRY: Final = 15.0

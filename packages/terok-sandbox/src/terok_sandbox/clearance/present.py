@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.text import safe_text
 
+from terok_sandbox.clearance.events import ClearanceEvent
 from terok_sandbox.clearance.lookalike import warning
-
-if TYPE_CHECKING:
-    from terok_sandbox.clearance.events import ClearanceEvent
-    from terok_sandbox.clearance.model import ClearanceRequest
+from terok_sandbox.clearance.model import ClearanceRequest
 
 MAX_LINE: Final = 300
 _MARKUP: Final = str.maketrans({"<": "(", ">": ")", "&": "+"})

@@ -30,10 +30,7 @@ def verdicts_path(config: SandboxConfig, scope: str) -> Path:
 
 
 def remember_for_project(config: SandboxConfig, scope: str, target: Target, verdict: Verdict) -> None:
-    """Add `verdict` to the lines of project `scope`, in place of an earlier one about the same target.
-
-    Raises `ClearanceError`.
-    """
+    """Put `verdict` into the lines of project `scope`, replacing one about the target; raises `ClearanceError`."""
     from terok_sandbox.shield.live_store import LiveVerdict  # with the grammar, which listing does not need
     from terok_sandbox.shield.policy import parse_tier
 
@@ -53,10 +50,7 @@ def remember_for_project(config: SandboxConfig, scope: str, target: Target, verd
 
 
 def remember_decision(config: SandboxConfig, request: ClearanceRequest, verdict: Verdict) -> None:
-    """Keep a verdict for the project for later containers; raises `ClearanceError`.
-
-    The sidecar says which project it is: the gateway is not asked.
-    """
+    """Keep a verdict for the project, which the sidecar names and no gateway; raises `ClearanceError`."""
     if verdict.duration == "project":
         scope = Sidecar.load(config.sidecar_path(request.container)).scope
         remember_for_project(config, scope, request.target, verdict)

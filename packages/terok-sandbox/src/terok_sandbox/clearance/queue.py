@@ -67,8 +67,7 @@ class ClearanceQueue:
         self._answered: OrderedDict[Key, tuple[Verdict, float]] = OrderedDict()
         self._domains: OrderedDict[str, None] = OrderedDict()
         self._bucket = TokenBucket(burst=self._limits.burst, per_second=self._limits.per_minute / 60, now=now)
-        self.suppressed = 0
-        """Sightings that the flood limits kept from becoming questions."""
+        self.suppressed = 0  # sightings that the flood limits kept from becoming questions
 
     @property
     def waiting(self) -> tuple[ClearanceRequest, ...]:
@@ -83,10 +82,7 @@ class ClearanceQueue:
     def record_sighting(
         self, target: Target, why: str, now: float, dossier: Callable[[], Mapping[str, str]] = dict
     ) -> Sighting:
-        """Take note of a refusal; ask at most one question per target and no more than the limits allow.
-
-        `dossier` is called for a new question alone.
-        """
+        """Take note of a refusal; ask once per target, with the `dossier` of then, as far as limits allow."""
         if (answer := self.recent_answer(target, now)) is not None:
             return Sighting("answered", verdict=answer)
         waiting = self._by_key.get(target.key)
@@ -116,10 +112,7 @@ class ClearanceQueue:
         return verdict if now < until else None
 
     def check(self, request_id: str, target: str) -> ClearanceRequest:
-        """Return the waiting request that a verdict about `target` answers.
-
-        Raises `UnknownRequest` and `TargetMismatch`.
-        """
+        """Return the waiting request that a verdict on `target` answers; raises `UnknownRequest`, `TargetMismatch`."""
         request = self._waiting.get(request_id)
         if request is None:
             raise UnknownRequest(f"no request {safe_text(request_id, limit=64)!r} waits", hint=_LIST)

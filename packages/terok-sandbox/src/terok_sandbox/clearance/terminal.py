@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_util.text import safe_text
 
+from terok_sandbox.clearance.client import MultiSocketSubscriber
 from terok_sandbox.clearance.errors import BadVerdict, ClearanceError
-from terok_sandbox.clearance.model import MAX_MINUTES, Verdict
+from terok_sandbox.clearance.events import ClearanceEvent
+from terok_sandbox.clearance.model import MAX_MINUTES, Duration, Verdict
 from terok_sandbox.clearance.present import details, headline, outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.clearance.client import MultiSocketSubscriber
-    from terok_sandbox.clearance.events import ClearanceEvent
-    from terok_sandbox.clearance.model import Duration
 
 HELP: Final = """\
 a N [DURATION] [REASON]   allow request N
@@ -103,6 +99,11 @@ class Terminal:
         elif event.kind == "lost":
             self._write(f"{event.container}: {event.count} lines were lost, type l for what waits")
 
+    async def follow(self) -> None:
+        """Print events until cancelled."""
+        while True:
+            self.show(await self._subscriber.next_event())
+
     async def obey(self, line: str) -> bool:
         """Carry out one typed line; return `False` to leave."""
         try:
@@ -150,7 +151,7 @@ async def run_terminal(subscriber: MultiSocketSubscriber, write: Callable[[str],
     loop = asyncio.get_running_loop()
     reader = _LineReader(descriptor, lines)
     loop.add_reader(descriptor, reader.read)
-    events = asyncio.create_task(_show(subscriber, terminal))
+    events = asyncio.create_task(terminal.follow())
     try:
         while (line := await lines.get()) is not None:
             if not await terminal.obey(line):
@@ -160,11 +161,6 @@ async def run_terminal(subscriber: MultiSocketSubscriber, write: Callable[[str],
         events.cancel()
         with suppress(asyncio.CancelledError):
             await events
-
-
-async def _show(subscriber: MultiSocketSubscriber, terminal: Terminal) -> None:
-    while True:
-        terminal.show(await subscriber.next_event())
 
 
 class _LineReader:

@@ -21,11 +21,9 @@ from terok_sandbox.shield.protocol import Fields
 
 MAX_CONTAINERS: Final = 256
 MAX_WAITING: Final = 1024
-PATIENCE: Final = 10.0
-"""Seconds that the gateways of all containers have to reply."""
+PATIENCE: Final = 10.0  # seconds that the gateways of all containers have to reply
 RUNNING_HINT: Final = "see with `terok-sandbox list` whether the container runs and is supervised"
-_LEAST: Final = 0.1
-"""Seconds to read a reply that has come in time, although others have used up the time."""
+_LEAST: Final = 0.1  # seconds to read a reply that has come in time, although others have used up the time
 
 
 def gateway_sockets(config: SandboxConfig, only: str | None = None) -> list[Path]:
@@ -55,10 +53,7 @@ def list_waiting(sockets: list[Path], *, patience: float = PATIENCE) -> list[Cle
 
 
 def decide_request(path: Path, request_id: str, target: str, verdict: Verdict) -> None:
-    """Give the verdict on a question that waits at the gateway of `path`, and return when it is in force.
-
-    Raises `ClearanceError` when it is refused, `HubUnavailable` without a reply.
-    """
+    """Bring the verdict on a question at the gateway of `path` into force; `ClearanceError`, `HubUnavailable`."""
     ask_hub(path, "decide", id=request_id, target=target, **verdict.to_json())
 
 

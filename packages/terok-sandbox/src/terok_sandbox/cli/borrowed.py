@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from terok_util import UsageError, show
 
 from terok_sandbox.cli.containers import allow_line, warn
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import GateWiring
+from terok_sandbox.values.launch import OptOut
 from terok_sandbox.vault_addr import LOOPBACK_VAULT_URL
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.values.launch import OptOut
 
 _ANY_IMAGE = "localhost/any"
 

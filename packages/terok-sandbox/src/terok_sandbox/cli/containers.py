@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from terok_util import UsageError, show
 from terok_util.text import safe_text
@@ -17,13 +18,10 @@ from terok_sandbox.launch.spec import RunSpec, Wiring
 from terok_sandbox.runtime.engine import LONGEST
 from terok_sandbox.sandbox.sandbox import Sandbox
 from terok_sandbox.sidecar import PolicyTiers
-from terok_sandbox.values.launch import VolumeSpec
+from terok_sandbox.values.launch import OptOut, VolumeSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from terok_sandbox.sandbox.listing import SandboxRow
-    from terok_sandbox.values.launch import OptOut
 
 
 def run(
@@ -38,20 +36,17 @@ def run(
     airlock: bool,
     env: Sequence[str] | None,
     volumes: Sequence[str] | None,
-    workdir: str | None,
-    hostname: str | None,
-    memory: str | None,
-    cpus: float | None,
-    pids: int | None,
-    gpus: str | None,
-    timezone: str | None,
     opt_outs: Sequence[OptOut] | None,
     no_init: bool,
     restricted: bool,
     detach: bool,
     remove: bool,
+    **fields: Any,
 ) -> int:
-    """Launch an image; unless detached, follow its output and return its exit code."""
+    """Launch an image; unless detached, follow its output and return its exit code.
+
+    Options that are called like a field of `RunSpec` are in `fields`.
+    """
     if detach and remove:
         raise UsageError("--rm needs somebody to wait for the end", hint="leave out --detach")
     sandbox = Sandbox(warn=warn)
@@ -61,13 +56,7 @@ def run(
         command=tuple(command),
         env=parse_env(env or ()),
         volumes=tuple(parse_volume(text) for text in volumes or ()),
-        workdir=workdir,
-        hostname=hostname,
-        memory=memory,
-        cpus=cpus,
-        pids=pids,
-        gpus=gpus,
-        timezone=timezone,
+        **fields,
         opt_outs=tuple(opt_outs or ()),
         init=not no_init,
         unrestricted=not restricted,

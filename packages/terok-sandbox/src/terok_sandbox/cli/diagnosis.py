@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from terok_util import TerokError, show
 from terok_util.process import run
@@ -13,9 +13,6 @@ from terok_sandbox.doctor.check import CheckVerdict, Finding, direct_check, doct
 from terok_sandbox.doctor.containers import container_checks
 from terok_sandbox.doctor.host import host_checks
 from terok_sandbox.doctor.state import state_checks
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _WORDS = {"ok": "ok", "warn": "note", "error": "FAILED"}
 FIX_TIMEOUT = 120.0

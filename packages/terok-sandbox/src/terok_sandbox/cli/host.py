@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from terok_sandbox.config import SandboxConfig
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.passphrase.record import TierName
+from terok_sandbox.vault.passphrase.record import TierName
 
 
 def setup(*, check: bool, passphrase_tier: TierName | None = None) -> None:

@@ -49,11 +49,9 @@ def _text(destination: Destination, decision: Decision) -> str:
     return f"{destination}: {decision.verdict}: {decision.reason} [{decision.tier}]{rule}"
 
 
-def why(
-    *, target: str, container: str | None, policy: str | None, profiles: list[str] | None, as_json: bool = False
-) -> int:
+def why(*, target: str, container: str | None, as_json: bool = False, **by: Any) -> int:
     """Print the decision with every rule that is about the host, and the newest rows of the log."""
-    destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, policy, profiles)
+    destination, now, wall = Destination.parse(target), datetime.now(UTC), _wall(container, **by)
     decision = destination.judge(wall)
     rules = []
     for rule in wall.policy.matching(destination.host):
@@ -130,8 +128,8 @@ def _is_of_the_moment(row: dict[str, Any]) -> bool:
     return row.get("action") == "refused" and bool(by_rate or stripped)
 
 
-def _wall(container: str | None, file: str | None, names: Sequence[str] | None) -> Wall:
-    if sum(map(bool, (container, file, names))) != 1:
+def _wall(container: str | None, policy: str | None, profiles: Sequence[str] | None) -> Wall:
+    if sum(map(bool, (container, policy, profiles))) != 1:
         raise PolicyError("no policy to judge by", hint="give one of --container, --policy and --profile")
     if container:
         from terok_sandbox.sandbox.shield import Shield
@@ -142,8 +140,8 @@ def _wall(container: str | None, file: str | None, names: Sequence[str] | None) 
     from terok_sandbox.shield.profiles import profile_lines
 
     config = SandboxConfig.load()
-    if file:
-        policy = read_policy_file(file).policy
+    if policy:
+        content = read_policy_file(policy)
     else:
-        policy = parse_policy_file("\n".join(profile_lines(names or (), config.config_dir)), "profile").policy
-    return Wall(policy, enforcement=config.shield_mode, own=host_addresses())
+        content = parse_policy_file("\n".join(profile_lines(profiles or (), config.config_dir)), "profile")
+    return Wall(content.policy, enforcement=config.shield_mode, own=host_addresses())

@@ -56,16 +56,14 @@ def _show_posture(name: str, posture: Posture, as_json: bool, note: str = "") ->
     show({"container": name, "posture": posture}, as_json, f"{name}: {posture}{note}")
 
 
-def allow(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
+def allow(*, name: str, target: str, as_json: bool, **terms: Any) -> None:
     """Open a target."""
-    verdict = _shield(name).allow(target, minutes=minutes, reason=reason)
-    show(verdict, as_json, f"{name}: allow {target}")
+    show(_shield(name).allow(target, **terms), as_json, f"{name}: allow {target}")
 
 
-def deny(*, name: str, target: str, minutes: float | None, reason: str, as_json: bool) -> None:
-    """Close a target."""
-    verdict = _shield(name).deny(target, minutes=minutes, reason=reason)
-    show(verdict, as_json, f"{name}: deny {target}")
+def deny(*, name: str, target: str, as_json: bool, **terms: Any) -> None:
+    """Close a target; `terms` are minutes and reason."""
+    show(_shield(name).deny(target, **terms), as_json, f"{name}: deny {target}")
 
 
 def revoke(*, name: str, target: str, as_json: bool) -> None:

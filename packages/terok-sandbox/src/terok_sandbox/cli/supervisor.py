@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from terok_util import show
 from terok_util.text import safe_text
@@ -10,9 +11,6 @@ from terok_util.text import safe_text
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SandboxError
 from terok_sandbox.supervise import client
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def start() -> None:

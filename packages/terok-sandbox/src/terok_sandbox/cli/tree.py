@@ -7,9 +7,14 @@ from terok_util import JSON, ArgDef, CommandDef, CommandTree
 from terok_sandbox.clearance.cli import VERBS as CLEARANCE_VERBS
 from terok_sandbox.vault.cli import VERBS as VAULT_VERBS
 
-_HOST = "terok_sandbox.cli.host"
-_CONTAINERS = "terok_sandbox.cli.containers"
-_SUPERVISOR = "terok_sandbox.cli.supervisor"
+
+def _verb(name: str, handler: str, summary: str, *args: ArgDef, **more: str) -> CommandDef:
+    return CommandDef(name, help=summary, handler=f"terok_sandbox.cli.{handler}", args=args, **more)
+
+
+def _of_containers(name: str, handler: str, summary: str, *args: ArgDef, **more: str) -> CommandDef:
+    return _verb(name, handler, summary, *args, group="containers", **more)
+
 
 _NAME = ArgDef("name", metavar="NAME", help="name of the container")
 _ANY_NAME = ArgDef("name", nargs="?", metavar="NAME", help="name of the container")
@@ -65,125 +70,109 @@ _RUN_ARGS = (
 
 COMMANDS = CommandTree(
     (
-        CommandDef(
+        _verb(
             "setup",
-            help="install the OCI hook for this user and provision the vault",
-            handler=f"{_HOST}:setup",
-            args=(
-                ArgDef("--check", action="store_true", help="only tell whether setup is needed (exit 3 if so)"),
-                ArgDef(
-                    "--passphrase-tier",
-                    choices=("systemd-creds", "keyring", "file", "none"),
-                    help="where the vault's passphrase outlives a reboot (default: the strongest one here)",
-                ),
+            "host:setup",
+            "install the OCI hook for this user and provision the vault",
+            ArgDef("--check", action="store_true", help="only tell whether setup is needed (exit 3 if so)"),
+            ArgDef(
+                "--passphrase-tier",
+                choices=("systemd-creds", "keyring", "file", "none"),
+                help="where the vault's passphrase outlives a reboot (default: the strongest one here)",
             ),
             group="host",
         ),
-        CommandDef(
+        _verb(
             "uninstall",
-            help="remove everything that setup installed; credentials and mirrors stay",
-            handler=f"{_HOST}:uninstall",
+            "host:uninstall",
+            "remove everything that setup installed; credentials and mirrors stay",
             group="host",
         ),
-        CommandDef(
+        _verb(
             "doctor",
-            help="check everything a sandboxed container depends on",
-            handler="terok_sandbox.cli.diagnosis:doctor",
-            args=(
-                JSON,
-                ArgDef("--fix", action="store_true", help="mend what can be mended without losing anything"),
-            ),
+            "diagnosis:doctor",
+            "check everything a sandboxed container depends on",
+            JSON,
+            ArgDef("--fix", action="store_true", help="mend what can be mended without losing anything"),
             group="host",
             epilog="exit status: 0 all is well, 1 something to note, 2 something does not work",
         ),
-        CommandDef(
-            "run",
-            help="run an image in a sandbox; the exit code is the command's",
-            handler=f"{_CONTAINERS}:run",
-            args=_RUN_ARGS,
-            group="containers",
+        _of_containers(
+            "run", "containers:run", "run an image in a sandbox; the exit code is the command's", *_RUN_ARGS
         ),
-        CommandDef(
-            "start", help="start stopped containers", handler=f"{_CONTAINERS}:start", args=(_NAMES,), group="containers"
-        ),
-        CommandDef(
+        _of_containers("start", "containers:start", "start stopped containers", _NAMES),
+        _of_containers(
             "stop",
-            help="stop containers",
-            handler=f"{_CONTAINERS}:stop",
-            args=(_NAMES, ArgDef("--timeout", type=int, metavar="SECONDS", help="time to end by itself")),
-            group="containers",
+            "containers:stop",
+            "stop containers",
+            _NAMES,
+            ArgDef("--timeout", type=int, metavar="SECONDS", help="time to end by itself"),
         ),
-        CommandDef(
-            "rm",
-            help="remove containers with their tokens, logs and supervisors",
-            handler=f"{_CONTAINERS}:remove",
-            args=(_NAMES,),
-            group="containers",
+        _of_containers("rm", "containers:remove", "remove containers with their tokens, logs and supervisors", _NAMES),
+        _of_containers("list", "containers:list_all", "list the containers", JSON),
+        _of_containers(
+            "activity",
+            "activity:activity",
+            "show what a container is doing: model calls, questions, pushes, usage, limits",
+            _NAME,
+            ArgDef("--follow", action="store_true", help="show what happens from now on too"),
+            JSON,
         ),
-        CommandDef(
-            "list", help="list the containers", handler=f"{_CONTAINERS}:list_all", args=(JSON,), group="containers"
-        ),
-        CommandDef(
-            "prepare",
-            help="print the podman arguments that sandbox a container you start yourself",
-            handler="terok_sandbox.cli.borrowed:prepare",
-            args=(
-                _NAME,
-                _ALLOW,
-                _PROFILE,
-                _POLICY,
-                _AIRLOCK,
-                _RESTRICTED,
-                _OPT_OUT,
-                ArgDef("--gate", metavar="SCOPE", help="serve this git mirror to it"),
-                ArgDef(
-                    "--credential",
-                    action="append",
-                    dest="credentials",
-                    metavar="PROVIDER",
-                    help="give it a phantom token of this provider; may be repeated",
-                ),
-                JSON,
+        _of_containers(
+            "budget",
+            "activity:budget",
+            "show how the limits of a running container stand, and decide about calls over one",
+            _NAME,
+            ArgDef("--raise", dest="higher", metavar="LIMIT=NUMBER", group="decision", help="raise a limit"),
+            ArgDef(
+                "--finish", action="store_true", group="decision", help="let calls through until the turn has ended"
             ),
-            group="containers",
+            ArgDef(
+                "--stop", action="store_true", group="decision", help="refuse the calls that wait, and further ones"
+            ),
+            ArgDef("--project", action="store_true", help="raise the limit of the project, not of the task"),
+            JSON,
+            epilog="a limit is cost (USD), tokens, requests, bytes or seconds, as in --raise cost=5",
+        ),
+        _of_containers(
+            "prepare",
+            "borrowed:prepare",
+            "print the podman arguments that sandbox a container you start yourself",
+            _NAME,
+            *(_ALLOW, _PROFILE, _POLICY, _AIRLOCK, _RESTRICTED, _OPT_OUT),
+            ArgDef("--gate", metavar="SCOPE", help="serve this git mirror to it"),
+            ArgDef(
+                "--credential",
+                action="append",
+                dest="credentials",
+                metavar="PROVIDER",
+                help="give it a phantom token of this provider; may be repeated",
+            ),
+            JSON,
             epilog="use: podman run $(terok-sandbox prepare NAME) IMAGE COMMAND; afterwards terok-sandbox cleanup NAME",
         ),
-        CommandDef(
+        _of_containers(
             "cleanup",
-            help="revoke the tokens and remove the files of a container that prepare was for",
-            handler="terok_sandbox.cli.borrowed:cleanup",
-            args=(_NAME,),
-            group="containers",
+            "borrowed:cleanup",
+            "revoke the tokens and remove the files of a container that prepare was for",
+            _NAME,
         ),
         CommandDef(
             "supervisor",
             help="the processes that serve running containers",
             group="services",
             children=(
-                CommandDef("start", help="start the fork server", handler=f"{_SUPERVISOR}:start"),
-                CommandDef(
-                    "stop",
-                    help="stop the fork server, or the supervisor of one container",
-                    handler=f"{_SUPERVISOR}:stop",
-                    args=(_ANY_NAME,),
-                ),
-                CommandDef(
+                _verb("start", "supervisor:start", "start the fork server"),
+                _verb("stop", "supervisor:stop", "stop the fork server, or the supervisor of one container", _ANY_NAME),
+                _verb(
                     "status",
-                    help="show fork server and supervisors, or the supervisor of one container",
-                    handler=f"{_SUPERVISOR}:status",
-                    args=(_ANY_NAME, JSON),
+                    "supervisor:status",
+                    "show fork server and supervisors, or the supervisor of one container",
+                    _ANY_NAME,
+                    JSON,
                 ),
-                CommandDef(
-                    "sweep",
-                    help="remove the remains of containers that Podman no longer has",
-                    handler=f"{_SUPERVISOR}:sweep",
-                ),
-                CommandDef(
-                    "redo",
-                    help="supervise a running container whose supervisor is gone",
-                    handler=f"{_SUPERVISOR}:redo",
-                    args=(_NAME,),
-                ),
+                _verb("sweep", "supervisor:sweep", "remove the remains of containers that Podman no longer has"),
+                _verb("redo", "supervisor:redo", "supervise a running container whose supervisor is gone", _NAME),
             ),
         ),
         *VAULT_VERBS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from terok_util import ensure_dir, namespace_config_dir, namespace_runtime_dir, namespace_state_dir
 from terok_util.values import lean_dataclass
@@ -14,8 +14,6 @@ from terok_sandbox.values.limits import Budget, Limits
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
 if TYPE_CHECKING:
-    from typing import Any, Self
-
     from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
 
 
@@ -33,32 +31,29 @@ CACHE: Final = "cache"
 """Directory below the state directory for values that are computed again when it is removed."""
 
 
-def _state_dir() -> Path:
-    return namespace_state_dir("sandbox", env_var="TEROK_SANDBOX_STATE_DIR")
+class _Below:
+    """A path below one of the directories."""
 
+    def __init__(self, directory: str, name: str) -> None:
+        self._directory, self._name = directory, name
 
-def _runtime_dir() -> Path:
-    return namespace_runtime_dir("sandbox", env_var="TEROK_SANDBOX_RUNTIME_DIR")
-
-
-def _vault_dir() -> Path:
-    return namespace_state_dir("vault", env_var="TEROK_VAULT_DIR")
+    def __get__(self, config: SandboxConfig, owner: type) -> Path:
+        base: Path = getattr(config, self._directory)
+        return base / self._name
 
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
-    """Directories and settings of one user's sandbox.
+    """Directories, of the environment, and settings of one user's sandbox; `load` reads `config.yml` too."""
 
-    `SandboxConfig()` takes the directories from the environment (`TEROK_ROOT`, XDG, or the system's for root) and
-    the defaults for the rest; `load` reads `config.yml` too. Constructing it creates nothing.
-    """
-
-    state_dir: Path = field(default_factory=_state_dir)
+    state_dir: Path = field(default_factory=lambda: namespace_state_dir("sandbox", env_var="TEROK_SANDBOX_STATE_DIR"))
     """Durable state: hooks, sidecars, logs, mirrors."""
-    runtime_dir: Path = field(default_factory=_runtime_dir)
+    runtime_dir: Path = field(
+        default_factory=lambda: namespace_runtime_dir("sandbox", env_var="TEROK_SANDBOX_RUNTIME_DIR")
+    )
     """Sockets and other files that a reboot may remove."""
     config_dir: Path = field(default_factory=namespace_config_dir)
-    vault_dir: Path = field(default_factory=_vault_dir)
+    vault_dir: Path = field(default_factory=lambda: namespace_state_dir("vault", env_var="TEROK_VAULT_DIR"))
     """Credential database and routes."""
     services_mode: Literal["socket", "tcp"] = "socket"
     """With `tcp`, vault and gate are served on ports of the host's loopback too, and forwarded into microVMs."""
@@ -82,82 +77,38 @@ class SandboxConfig:
     @classmethod
     def load(cls) -> Self:
         """Return the configuration with the settings of `config.yml` applied; raises ConfigError for a bad one."""
-        return cls(**_settings(cls().config_file))
+        return cls(**_settings(cls()))
 
-    @property
-    def config_file(self) -> Path:
-        """The configuration file all wheels share."""
-        return self.config_dir / "config.yml"
-
-    @property
-    def hooks_dir(self) -> Path:
-        """Where Podman finds our OCI hook."""
-        return self.state_dir / "hooks"
-
-    @property
-    def seccomp_dir(self) -> Path:
-        """Where setup puts our seccomp profiles."""
-        return self.state_dir / "seccomp"
-
-    @property
-    def receipt_path(self) -> Path:
-        """The receipt that `terok-sandbox setup` wrote last."""
-        return self.state_dir / "setup.json"
-
-    @property
-    def setup_lock(self) -> Path:
-        """Lock that setup and uninstall hold."""
-        return self.state_dir / "setup.lock"
-
-    @property
-    def host_facts_path(self) -> Path:
-        """Cached answer to what this host's Podman can do."""
-        return self.state_dir / "host.json"
-
-    @property
-    def store_path(self) -> Path:
-        """File that says which storage Podman had at setup."""
-        return self.state_dir / "podman-store"
-
-    @property
-    def gate_base_path(self) -> Path:
-        """Directory of the bare mirrors, `<scope>.git` each."""
-        return self.state_dir / "gate"
-
-    @property
-    def db_path(self) -> Path:
-        """The credential database."""
-        return self.vault_dir / "credentials.db"
-
-    @property
-    def routes_path(self) -> Path:
-        """The provider routes of the vault proxy."""
-        return self.vault_dir / "routes.json"
-
-    @property
-    def usage_dir(self) -> Path:
-        """Usage of providers: a file per container in a directory per project."""
-        return self.vault_dir / "usage"
-
-    @property
-    def prices_path(self) -> Path:
-        """The user's own prices of models, if there are any."""
-        return self.config_dir / "prices.json"
-
-    @property
-    def vault_session_file(self) -> Path:
-        """The passphrase of this session, 0600, on tmpfs."""
-        return self.runtime_dir / "vault-session"
-
-    @property
-    def forkserver_socket(self) -> Path:
-        """Where the user's fork server listens."""
-        return self.runtime_dir / FORKSERVER_SOCKET
-
-    @property
-    def sidecar_dir(self) -> Path:
-        """Directory of all sidecars."""
-        return self.state_dir / "sidecar"
+    config_file = _Below("config_dir", "config.yml")
+    """The configuration file all wheels share."""
+    hooks_dir = _Below("state_dir", "hooks")
+    """Where Podman finds our OCI hook."""
+    seccomp_dir = _Below("state_dir", "seccomp")
+    """Where setup puts our seccomp profiles."""
+    receipt_path = _Below("state_dir", "setup.json")
+    """The receipt that `terok-sandbox setup` wrote last."""
+    setup_lock = _Below("state_dir", "setup.lock")
+    """Lock that setup and uninstall hold."""
+    host_facts_path = _Below("state_dir", "host.json")
+    """Cached answer to what this host's Podman can do."""
+    store_path = _Below("state_dir", "podman-store")
+    """File that says which storage Podman had at setup."""
+    gate_base_path = _Below("state_dir", "gate")
+    """Directory of the bare mirrors, `<scope>.git` each."""
+    db_path = _Below("vault_dir", "credentials.db")
+    """The credential database."""
+    routes_path = _Below("vault_dir", "routes.json")
+    """The provider routes of the vault proxy."""
+    usage_dir = _Below("vault_dir", "usage")
+    """Usage of providers: a file per container in a directory per project."""
+    prices_path = _Below("config_dir", "prices.json")
+    """The user's own prices of models, if there are any."""
+    vault_session_file = _Below("runtime_dir", "vault-session")
+    """The passphrase of this session, 0600, on tmpfs."""
+    forkserver_socket = _Below("runtime_dir", FORKSERVER_SOCKET)
+    """Where the user's fork server listens."""
+    sidecar_dir = _Below("state_dir", "sidecar")
+    """Directory of all sidecars."""
 
     def sidecar_path(self, name: str) -> Path:
         """Return the sidecar's path; `name` is a container name, anything else is a SandboxError."""
@@ -199,12 +150,12 @@ class SandboxConfig:
             ensure_dir(path)
 
 
-def _settings(file: Path) -> dict[str, Any]:
+def _settings(config: SandboxConfig) -> dict[str, Any]:
     """Return the keyword arguments that `config.yml` sets; a file is validated once, not by every command."""
     from terok_util import TerokError, config_layers, remembered
 
     try:
-        layers = config_layers(file)
+        layers = config_layers(config.config_file)
     except TerokError as error:
         raise ConfigError(error.message, hint=error.hint) from error
     if not layers:
@@ -221,7 +172,7 @@ def _settings(file: Path) -> dict[str, Any]:
         package / name for name in ("config/view.py", *(f"values/{one}.py" for one in ("launch", "limits", "servers")))
     ]
     kinds = {"Budget": Budget, "Limits": Limits}
-    kept = _state_dir() / CACHE / "config.json"
+    kept = config.state_dir / CACHE / "config.json"
     sources = [(str(path), data) for path, data in layers]
     settings: dict[str, Any] = remembered(kept, make, sources=sources, kinds=kinds, code=code)
     return settings

@@ -5,21 +5,17 @@ Unknown sections and keys are refused; what is in the sections of other wheels i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from terok_util import ConfigStack, TerokError, config_error, load_config_file
+from terok_util import ConfigScope, ConfigStack, TerokError, config_error, load_config_file
 
 from terok_sandbox.errors import ConfigError
 from terok_sandbox.values.launch import Enforcement, OptOut, SecurityClass
 from terok_sandbox.values.limits import Budget, Limits, OnLimit
 from terok_sandbox.values.servers import parse_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from terok_util import ConfigScope
 
 _HINT = "correct the file; unknown keys are refused so that a misspelled one is not silently ignored"
 
@@ -107,10 +103,7 @@ class RunSection(Section):
 
 
 class SandboxConfigView(BaseModel):
-    """The sandbox's view of the shared `config.yml`.
-
-    Its sections without a setting are there so that what somebody writes into one is refused, not silently ignored.
-    """
+    """The sandbox's view of the shared `config.yml`; what is written into a section without settings is refused."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -10,8 +11,6 @@ from terok_util.process import run
 from terok_util.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from terok_sandbox.runtime.protocol import ContainerRuntime
 
 Severity = Literal["ok", "warn", "error"]
@@ -37,9 +36,8 @@ class DoctorCheck:
     """One thing to check.
 
     `probe_cmd` is run on the host when `host_side`, else inside the container that is examined; `evaluate` gets
-    its exit code, standard output and standard error. Without a `probe_cmd` it gets `(0, "", "")` and looks for
-    itself (see `direct_check`). `fix_cmd` is a command that is safe to run unasked; its first word may be
-    `terok-sandbox`.
+    its exit code, standard output and standard error. Without a `probe_cmd` it looks for itself (see `direct_check`).
+    `fix_cmd` is a command that is safe to run unasked; its first word may be `terok-sandbox`.
     """
 
     category: str
@@ -93,19 +91,19 @@ def examine(
     checks: Iterable[DoctorCheck], *, runtime: ContainerRuntime | None = None, container: str = ""
 ) -> list[Finding]:
     """Make every check, those of the inside in `container`; a check that fails to answer is a finding too."""
-    return [Finding(check, _with_hint(check, _verdict(check, runtime, container)), container) for check in checks]
+    findings = []
+    for check in checks:
+        verdict = _verdict(check, runtime, container)
+        if verdict.fixable and check.fix_cmd and not verdict.hint:
+            verdict = replace(verdict, hint=f"run `{' '.join(check.fix_cmd)}`")
+        findings.append(Finding(check, verdict, container))
+    return findings
 
 
 def doctor_exit_code(findings: Iterable[Finding]) -> int:
     """Return 0 if all is well, 1 for warnings, 2 for errors."""
     worst = {"ok": 0, "warn": 1, "error": 2}
     return max((worst[finding.verdict.severity] for finding in findings), default=0)
-
-
-def _with_hint(check: DoctorCheck, verdict: CheckVerdict) -> CheckVerdict:
-    if verdict.fixable and check.fix_cmd and not verdict.hint:
-        return replace(verdict, hint=f"run `{' '.join(check.fix_cmd)}`")
-    return verdict
 
 
 def _verdict(check: DoctorCheck, runtime: ContainerRuntime | None, container: str) -> CheckVerdict:
@@ -119,7 +117,7 @@ def _verdict(check: DoctorCheck, runtime: ContainerRuntime | None, container: st
             return CheckVerdict("warn", "not asked: no container")
         answer = runtime.exec(container, check.probe_cmd, timeout=PROBE_TIMEOUT)
         return check.evaluate(answer.exit_code, answer.stdout, answer.stderr)
-    except (TerokError, OSError) as error:
-        message = error.message if isinstance(error, TerokError) else str(error)
-        hint = (error.hint if isinstance(error, TerokError) else None) or ""
-        return CheckVerdict("error", message, hint, fixable=bool(check.fix_cmd))
+    except TerokError as error:
+        return CheckVerdict("error", error.message, error.hint or "", fixable=bool(check.fix_cmd))
+    except OSError as error:
+        return CheckVerdict("error", str(error), fixable=bool(check.fix_cmd))

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
+from terok_sandbox import vault_addr
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, direct_check
 from terok_sandbox.errors import SidecarError
-from terok_sandbox.sandbox.listing import BARE
+from terok_sandbox.sandbox.listing import BARE, SandboxRow
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import client
 from terok_sandbox.values.posture import LIVE_FILE, read_posture
-from terok_sandbox.vault_addr import (
-    LOOPBACK_DNS_PORT,
-    LOOPBACK_GATE_PORT,
-    LOOPBACK_HOST,
-    LOOPBACK_VAULT_PORT,
-    SSH_SOCKET,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.sandbox.listing import SandboxRow
+from terok_sandbox.vault_addr import LOOPBACK_DNS_PORT, LOOPBACK_GATE_PORT, LOOPBACK_VAULT_PORT, SSH_SOCKET
 
 WAIT: Final = 5
 """Seconds an answer may take."""
@@ -95,12 +86,12 @@ def _posture(sidecar: Sidecar) -> CheckVerdict:
 
 def _inside(service: str, port: int, question: str, expected: str) -> DoctorCheck:
     script = (
-        f"exec 3<>/dev/tcp/{LOOPBACK_HOST}/{port} && printf '{question}' >&3 && "
+        f"exec 3<>/dev/tcp/{vault_addr.LOOPBACK_HOST}/{port} && printf '{question}' >&3 && "
         f'LC_ALL=C read -r -t {WAIT} -n 4 -u 3 answer; printf %s "$answer"'
     )
     return DoctorCheck(
         category="inside",
-        label=f"{service} at {LOOPBACK_HOST}:{port}",
+        label=f"{service} at {vault_addr.LOOPBACK_HOST}:{port}",
         probe_cmd=("bash", "-c", script),
         evaluate=lambda code, out, err: judge_answer(code, out, expected),
         host_side=False,

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_sandbox.doctor.check import CheckVerdict, direct_check
+from terok_util import TerokError
+
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, direct_check
 from terok_sandbox.runtime.engine import LOST_NAMESPACE
 from terok_sandbox.runtime.probe import low_disk
-from terok_sandbox.setup.prerequisites import check_prerequisites
+from terok_sandbox.setup.prerequisites import Prerequisite, check_prerequisites
 from terok_sandbox.supervise.landlock import describe, supported
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from terok_util import TerokError
-
-    from terok_sandbox.doctor.check import DoctorCheck
-    from terok_sandbox.setup.prerequisites import Prerequisite
-    from terok_sandbox.values.host import HostFacts
+from terok_sandbox.values.host import HostFacts
 
 KEYRING_LIMIT: Final = 0.95
 """Share of the user's quota of kernel keys above which starts begin to fail."""
@@ -31,10 +26,7 @@ _KEY_USERS: Final = Path("/proc/key-users")
 
 
 def host_checks(facts: HostFacts | None, answer: TerokError | None) -> Iterator[DoctorCheck]:
-    """Yield the checks of this host, in the order in which they would be mended; of limits only with its `facts`.
-
-    `answer` is the error with which Podman refused to list containers, if it did.
-    """
+    """Yield the checks of this host, of limits only with its `facts`; `answer` is the error of `podman ps`, if any."""
     version = ".".join(map(str, facts.version)) if facts else None
     for item in check_prerequisites(version):
         yield direct_check("host", item.name, _judge(item))

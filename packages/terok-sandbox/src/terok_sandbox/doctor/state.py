@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_sandbox.doctor.check import CheckVerdict, direct_check
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.doctor.check import DoctorCheck
-    from terok_sandbox.sandbox.listing import SandboxRow
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.doctor.check import CheckVerdict, DoctorCheck, direct_check
+from terok_sandbox.sandbox.listing import SandboxRow
 
 _NAMED: Final = 5
 
 
 def state_checks(config: SandboxConfig, rows: Sequence[SandboxRow] | None) -> Iterator[DoctorCheck]:
-    """Yield the checks of the sandbox's own state; `rows` is the list of its containers.
-
-    Without one, because Podman did not answer, nothing is taken for a container's remains.
-    """
+    """Yield the checks of the sandbox's own state; without `rows`, of its containers, nothing is taken for remains."""
     of_setup = partial(direct_check, "setup", fix=("terok-sandbox", "setup"), description="set the host up again")
     yield of_setup("hooks and receipt", lambda: _setup(config))
     yield of_setup("seccomp profile current", lambda: _profiles(config))

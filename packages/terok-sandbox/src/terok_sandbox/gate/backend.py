@@ -7,14 +7,13 @@ import contextlib
 import logging
 import os
 import zlib
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import IO, TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
 
-from terok_util.process import kill_tree
+from terok_util.process import Process, kill_tree
 from terok_util.text import safe_text
 
-if TYPE_CHECKING:
-    from terok_util.process import Process
+from terok_sandbox.descriptors import read_some, until_ready, write_all
 
 _CHUNK: Final = 256 * 1024
 _KILL_GRACE: Final = 1.0
@@ -58,7 +57,7 @@ class Backend:
     async def read(self) -> bytes:
         """Return what git says next, nothing at its end; TimeoutError when neither side says anything."""
         async with self._watched():
-            return await _read(self._stdout)
+            return await read_some(self._stdout.fileno(), _CHUNK)
 
     async def finish(self) -> int:
         """Wait for the end and return the exit status."""
@@ -82,8 +81,10 @@ class Backend:
                 async for chunk in body:
                     if self._limit is not None:
                         self._limit.reschedule(loop.time() + self._idle_timeout)
-                    if not await _write(self._stdin, chunk):
-                        return
+                    try:
+                        await write_all(self._stdin.fileno(), chunk)
+                    except BrokenPipeError:
+                        return  # git has read enough: its answer says why
             except Exception as error:  # noqa: BLE001 - whatever cuts the request short ends the process
                 log.info("request cut short: %s", type(error).__name__)
                 await self._kill()
@@ -92,7 +93,7 @@ class Backend:
 
     async def _drain_errors(self) -> None:
         last = b""
-        while chunk := await _read(self._stderr):
+        while chunk := await read_some(self._stderr.fileno(), _CHUNK):
             last = (last + chunk)[-_LAST_WORDS:]
         if last.strip():
             log.info("git: %s", safe_text(last.strip(), limit=_LAST_WORDS))
@@ -119,7 +120,7 @@ async def wait_for_exit(pid: int) -> None:
     """Wait until a child has ended; it is not reaped."""
     handle = os.pidfd_open(pid)
     try:
-        await _ready(handle)
+        await until_ready(handle)
     finally:
         os.close(handle)
 
@@ -128,16 +129,12 @@ async def inflated(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield what a gzip body holds, in pieces of bounded size; zlib.error when it is damaged, EOFError when cut."""
     gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
     async for chunk in body:
-        for piece in _inflate(gzip, chunk):
-            yield piece
+        rest = chunk
+        while rest and not gzip.eof:
+            yield gzip.decompress(rest, _CHUNK)
+            rest = gzip.unconsumed_tail
     if not gzip.eof:
         raise EOFError
-
-
-def _inflate(gzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    while chunk and not gzip.eof:
-        yield gzip.decompress(chunk, _CHUNK)
-        chunk = gzip.unconsumed_tail
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
@@ -152,41 +149,3 @@ async def uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     if canceled is not None and not task.cancelled() and task.exception() is None:
         raise canceled
     task.result()
-
-
-async def _ready(descriptor: int, *, writing: bool = False) -> None:
-    """Wait until a descriptor can be read or written."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(descriptor, _resolve, ready)
-    try:
-        await ready
-    finally:
-        remove(descriptor)
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-async def _read(stream: IO[bytes]) -> bytes:
-    while True:
-        try:
-            return os.read(stream.fileno(), _CHUNK)
-        except BlockingIOError:
-            await _ready(stream.fileno())
-
-
-async def _write(stream: IO[bytes], chunk: bytes) -> bool:
-    """Write a chunk; False when the other side has read enough: its answer says why."""
-    rest = memoryview(chunk)
-    while rest:
-        try:
-            rest = rest[os.write(stream.fileno(), rest) :]
-        except BlockingIOError:
-            await _ready(stream.fileno(), writing=True)
-        except BrokenPipeError:
-            return False
-    return True

@@ -53,10 +53,7 @@ def backups_in(refs: RefSet) -> list[Backup]:
 
 
 def restore_backup(mirror: Path, name: str, to: str | None = None) -> str:
-    """Set a branch (`to`, or the one it was saved from) or a tag to a saved tip and return its name.
-
-    Its present tip is saved first. `MirrorError` for an unknown backup, or when somebody pushes meanwhile.
-    """
+    """Set a branch (`to`, or its own) or a tag to a saved tip, after its present one is saved; return its name."""
     refs = read_refs(mirror)
     tip = refs.refs.get(_ref(name))
     match = _NAME.match(name)

@@ -25,7 +25,6 @@ from terok_sandbox.gate.invoke import GitCredentials
 from terok_sandbox.gate.layout import MirrorRecord
 
 _SSH_TIMEOUT: Final = 20
-_SET: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +108,8 @@ def _ssh(address: str, access: UpstreamAccess | None) -> Iterator[GitCredentials
             "ConnectTimeout": str(_SSH_TIMEOUT),
             "ServerAliveInterval": str(_SSH_TIMEOUT),
         }
-        words = ["-F", "/dev/null"]
-        for name, value in options.items():
-            words += ["-o", f"{name}={_quoted(value)}"]
-        yield GitCredentials(variables=_ssh_command(words))
+        words = (word for name, value in options.items() for word in ("-o", f"{name}={_quoted(value)}"))
+        yield GitCredentials(variables=_ssh_command(["-F", "/dev/null", *words]))
 
 
 def _ssh_command(words: list[str]) -> dict[str, str]:
@@ -120,7 +117,6 @@ def _ssh_command(words: list[str]) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    """Quote a value of ssh's configuration: it splits at spaces, and expands percent signs."""
     text = value.replace("%", "%%")
     return f'"{text}"' if " " in text else text
 
@@ -142,14 +138,13 @@ def forges() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
-    """Read the credential `[SET/]PROVIDER` from the vault."""
     from terok_sandbox.vault.swap import credential_secret
     from terok_sandbox.vault.unlock import open_vault
 
     chosen, _, provider = name.rpartition("/")
     try:
         with open_vault(config or SandboxConfig.load()) as vault:
-            data = vault.load_credential(chosen or _SET, provider) or {}
+            data = vault.load_credential(chosen or "default", provider) or {}
     except TerokError as error:
         raise NoCredential(f"the token {name!r} cannot be read: {error.message}", hint=error.hint) from error
     _, secret = credential_secret(data)
@@ -163,7 +158,6 @@ def _login(name: str, address: str, config: SandboxConfig | None) -> HttpsLogin:
 
 @contextlib.contextmanager
 def _agent(record: MirrorRecord, config: SandboxConfig | None) -> Iterator[Path]:
-    """Yield the socket of the agent that `record` names, or of one with the vault's keys for the scope."""
     from terok_sandbox.vault.ssh.agent import host_agent
 
     if record.ssh_agent:

@@ -16,8 +16,7 @@ from terok_sandbox.sidecar import Sidecar
 
 _SECONDS: Final = 3600.0
 _LOCK_SECONDS: Final = 120.0
-_PUSHING: Final = "1.hour.ago"
-"""The objects of a push under way are not reachable yet."""
+_PUSHING: Final = "1.hour.ago"  # the objects of a push under way are not reachable yet
 
 
 def disk_use(mirror: Path) -> int:
@@ -33,10 +32,7 @@ def disk_use(mirror: Path) -> int:
 
 
 def collect_garbage(mirror: Path, days: int) -> tuple[int, int]:
-    """Remove objects that no ref has reached for `days`; return the disk's use before and after, in bytes.
-
-    Saved tips are refs: `prune_backups` comes first if they shall go too.
-    """
+    """Remove objects that no ref, saved tips included, has reached for `days`; return the bytes before and after."""
     before = disk_use(mirror)
     with FileLock(mirror.with_suffix(".lock"), timeout=_LOCK_SECONDS):
         sweep_quarantine(mirror)

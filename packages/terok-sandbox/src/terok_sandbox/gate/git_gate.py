@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.mirror import Mirror
 from terok_sandbox.gate.new_work import NewWork, new_work
 from terok_sandbox.gate.review import ReviewedBranch, review_branch
@@ -18,11 +19,7 @@ class GitGate(Mirror):
         return review_branch(self.path, branch)
 
     def promote(self, branch: str, *, to: str | None = None, accept_flags: bool = False) -> str:
-        """Promote as `promotion.promote` does; refuse to send a credential of the vault.
-
-        Nobody is asked for a passphrase: `VaultLocked` when the vault does not open without one.
-        """
-        from terok_sandbox.config import SandboxConfig
+        """Promote as `promotion.promote` does, without any credential of the vault; raises `VaultLocked` too."""
         from terok_sandbox.gate import promotion
         from terok_sandbox.gate.secret_search import vault_patterns
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import show
 
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.gate.backups import backup_name, list_backups, prune_backups, restore_backup
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import (
     MirrorRecord,
@@ -20,12 +21,10 @@ from terok_sandbox.gate.layout import (
     record_file,
     write_record,
 )
-from terok_sandbox.gate.mirror import Mirror
+from terok_sandbox.gate.mirror import GateSyncResult, Mirror
+from terok_sandbox.gate.plan import PendingOp
 from terok_sandbox.gate.review_handlers import report_unreadable
-
-if TYPE_CHECKING:
-    from terok_sandbox.gate.mirror import GateSyncResult
-    from terok_sandbox.gate.plan import PendingOp
+from terok_sandbox.gate.source import resolve_repo, scope_for
 
 
 def list_gates(*, as_json: bool = False) -> int:
@@ -53,7 +52,6 @@ def add(
 ) -> int:
     """Make the mirror of a repository and print its name."""
     from terok_sandbox.gate.credentials import access_for
-    from terok_sandbox.gate.source import resolve_repo, scope_for
 
     scope = scope_for(repo)
     base = base_directory()
@@ -93,8 +91,6 @@ def ops(*, scope: str, as_json: bool = False) -> int:
 
 def apply(*, scope: str, branches: list[str], as_json: bool = False) -> int:
     """Carry out pending operations; the old tips are saved."""
-    from terok_sandbox.gate.backups import backup_name
-
     result = _open(scope).apply_pending_ops(branches or None)
     saved = [backup_name(backup) for backup in result.backups]
     lines = [f"applied  {branch}, saved as {name}" for branch, name in zip(result.applied, saved, strict=True)]
@@ -106,8 +102,6 @@ def apply(*, scope: str, branches: list[str], as_json: bool = False) -> int:
 
 def backups(*, scope: str, as_json: bool = False) -> int:
     """List saved tips."""
-    from terok_sandbox.gate.backups import list_backups
-
     saved = list_backups(_existing(scope))
     show(saved, as_json, (f"{row.tip[:12]}  {row.saved:%Y-%m-%d %H:%M}  {row.name}" for row in saved))
     return 0
@@ -115,8 +109,6 @@ def backups(*, scope: str, as_json: bool = False) -> int:
 
 def restore(*, scope: str, name: str, to: str | None = None, as_json: bool = False) -> int:
     """Set a branch to a saved tip."""
-    from terok_sandbox.gate.backups import restore_backup
-
     branch = restore_backup(_existing(scope), name, to)
     show({"restored": branch}, as_json, f"restored {branch}")
     return 0
@@ -124,8 +116,6 @@ def restore(*, scope: str, name: str, to: str | None = None, as_json: bool = Fal
 
 def prune(*, scope: str, days: int = 30, as_json: bool = False) -> int:
     """Remove old backups."""
-    from terok_sandbox.gate.backups import prune_backups
-
     removed = prune_backups(_existing(scope), timedelta(days=days))
     show([backup.name for backup in removed], as_json, f"removed {len(removed)} backups")
     return 0
@@ -133,7 +123,6 @@ def prune(*, scope: str, days: int = 30, as_json: bool = False) -> int:
 
 def gc(*, scope: str, days: int = 30, as_json: bool = False) -> int:
     """Remove old saved tips and objects that no ref reaches."""
-    from terok_sandbox.gate.backups import prune_backups
     from terok_sandbox.gate.disk import collect_garbage
 
     mirror = _existing(scope)
@@ -146,7 +135,6 @@ def gc(*, scope: str, days: int = 30, as_json: bool = False) -> int:
 
 def remove(*, scope: str, force: bool = False, as_json: bool = False) -> int:
     """Remove a mirror that no container uses; new work only with `force`."""
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.disk import disk_use, remove_mirror, users_of
     from terok_sandbox.gate.new_work import new_work
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_REFS: Final = 1000
-"""Refs one push may change."""
+MAX_REFS: Final = 1000  # refs one push may change
 MAX_NAME: Final = 500
 """Bytes of the full name of each."""
 
@@ -92,4 +91,3 @@ exit 0
     .replace("@MAX@", str(MAX_REFS))
     .replace("@LENGTH@", str(MAX_NAME))
 )
-"""Text of the script."""

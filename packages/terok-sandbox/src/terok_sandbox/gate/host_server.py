@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Self
 
 from terok_util.streams import send_at_once
 
@@ -15,17 +15,9 @@ from terok_sandbox.gate.request import gate_url
 from terok_sandbox.gate.server import GateLimits, serve_gate
 from terok_sandbox.sidecar import GateWiring
 
-if TYPE_CHECKING:
-    from typing import Self
-
-_STOP_SECONDS: Final = 30.0
-
 
 class GateServer:
-    """Serves `mirror` as `/<name>.git` to clients that have `token`, from a thread; a context manager.
-
-    It listens on the loopback `port` (0: any free one); `url` holds the token.
-    """
+    """Serves `mirror` as `/<name>.git` on the loopback `port` (0: any), from a thread; `url` holds the token."""
 
     def __init__(
         self,
@@ -55,7 +47,7 @@ class GateServer:
         """End all calls and close the port; `GateError` when that takes too long."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(_STOP_SECONDS)
+            self._thread.join(30.0)
         self._socket.close()
         if self._thread.is_alive():
             raise GateError("the gate's server does not stop")

@@ -14,44 +14,21 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from terok_util import process
+from terok_util.process import Completed, Process, ProcessError
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError, GitFailed, GitTimeout
-
-if TYPE_CHECKING:
-    from terok_util.process import Completed, Process, ProcessError
 
 Protocol = Literal["file", "https", "ssh"]
 Service = Literal["upload-pack", "receive-pack"]
 
 VERBS: Final = frozenset(
-    {
-        "cat-file",
-        "commit-tree",
-        "diff-index",
-        "diff-tree",
-        "fetch",
-        "for-each-ref",
-        "fsck",
-        "hash-object",
-        "init",
-        "log",
-        "ls-files",
-        "ls-remote",
-        "merge-base",
-        "mktree",
-        "prune",
-        "push",
-        "reflog",
-        "repack",
-        "rev-list",
-        "rev-parse",
-        "symbolic-ref",
-        "update-ref",
-    }
+    {"cat-file", "commit-tree", "diff-index", "diff-tree", "fetch", "for-each-ref", "fsck", "hash-object", "init"}
+    | {"log", "ls-files", "ls-remote", "merge-base", "mktree", "prune", "push", "reflog", "repack", "rev-list"}
+    | {"rev-parse", "symbolic-ref", "update-ref"}
 )
 """Everything the host asks git to do. Called as here, none reads or writes a work tree, and none writes an index."""
 
@@ -99,7 +76,6 @@ GUARD: Final[Mapping[str, str]] = {
     "advice.detachedHead": "false",
     "init.defaultBranch": "main",
 }
-"""Command-level configuration of every call."""
 
 _SHOWS_DIFFS: Final = frozenset({"log", "diff-index", "diff-tree"})
 _DIFF_FLAGS: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--no-renames")
@@ -163,10 +139,7 @@ def run_git(
 def start_git(
     verb: str, *args: str, git_dir: Path, objects: Path | None = None, config: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a command that reads what to do from its standard input; `finish_git` gives it that and waits for it.
-
-    Git also sees the objects in the directory `objects`, which need not exist before git has got its input.
-    """
+    """Start a command that gets its input from `finish_git`; it also sees the objects in `objects`, made by then."""
     argv, env = _call(verb, args, git_dir, (), config)
     if objects is not None:
         env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted_for_git(objects)
@@ -176,10 +149,7 @@ def start_git(
 def finish_git(
     verb: str, git: Process, data: bytes, sink: Callable[[bytes], None], *, timeout: float, memory: int
 ) -> None:
-    """Give a started git its input and wait for its end; it may allocate `memory` bytes.
-
-    `sink` takes the output piece by piece; an exception of it ends git and passes through. Errors as for `run_git`.
-    """
+    """Give a git that may allocate `memory` bytes its input and wait for its end; an exception of `sink` passes."""
     try:
         process.limit(git, memory=memory)
         process.attend(git, timeout=timeout, input=data, sink=sink)
@@ -233,10 +203,7 @@ def find_git() -> str:
 
 
 def git_environment(*, protocols: Iterable[Protocol] = (), config: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the whole environment of a git call: nothing of the caller's but its search path and, for https, proxies.
-
-    `config` is added to (and wins over) `GUARD`.
-    """
+    """Return the whole environment of a git call, with `GUARD` and `config`: of the caller's only paths and proxies."""
     allowed = tuple(protocols)
     keep = _KEEP + (_KEEP_FOR_HTTPS if "https" in allowed else ())
     env = {name: os.environ[name] for name in keep if name in os.environ}

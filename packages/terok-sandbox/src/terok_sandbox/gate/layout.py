@@ -11,27 +11,26 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
-from terok_util import atomic_write, ensure_dir, remove_tree
+from terok_util import atomic_write, ensure_dir, read_file, remove_tree
 
-from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.config import SandboxConfig
+from terok_sandbox.gate.errors import InspectionPolicyError, MirrorError
 from terok_sandbox.gate.hook import PRE_RECEIVE
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 SCHEMA: Final = 1
-QUARANTINE_IDLE: Final = 1800.0
-"""Seconds after which nobody can still be at work in a quarantine, or hold a lock."""
-
+QUARANTINE_IDLE: Final = 1800.0  # seconds after which nobody can still be at work in a quarantine, or hold a lock
 MANY_LOOSE: Final = 6400
 MANY_PACKS: Final = 50
 _TIDY_SECONDS: Final = 1800.0
+POLICY_FILE: Final = "inspection.json"
+_MAX_POLICY: Final = 256 * 1024
 
 _CONFIG: Final = """\
 [core]
@@ -90,6 +89,17 @@ def reviews_path(mirror: Path) -> Path:
 def hooks_path(mirror: Path) -> Path:
     """Return the directory with the hook that runs on pushes."""
     return mirror / "hooks"
+
+
+def read_policy(mirror: Path) -> bytes | None:
+    """Return the text of a mirror's inspection policy, None if it has none; a gateway may have written any size."""
+    file = mirror / POLICY_FILE
+    try:
+        return read_file(file, _MAX_POLICY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InspectionPolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
 
 
 def create_mirror(mirror: Path, object_format: str = "sha1") -> None:
@@ -153,15 +163,9 @@ def read_record(mirror: Path) -> MirrorRecord:
         raise MirrorError(f"the record of the mirror at {mirror} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("scope"), str):
         raise MirrorError(f"the mirror at {mirror} was made by another version", hint=_AGAIN)
-    return MirrorRecord(
-        data["scope"],
-        data.get("upstream"),
-        data.get("default_branch"),
-        credential=data.get("credential"),
-        ssh_agent=data.get("ssh_agent"),
-        personal_ssh=data.get("personal_ssh") is True,
-        forge=data.get("forge"),
-    )
+    names = ("scope", "upstream", "default_branch", "credential", "ssh_agent", "forge")
+    texts: dict[str, Any] = {name: data.get(name) for name in names}
+    return MirrorRecord(**texts, personal_ssh=data.get("personal_ssh") is True)
 
 
 def write_record(mirror: Path, record: MirrorRecord) -> None:
@@ -188,6 +192,4 @@ def list_mirrors(base: Path, unreadable: Callable[[MirrorError], None]) -> list[
 
 def base_directory() -> Path:
     """Return the directory of all mirrors."""
-    from terok_sandbox.config import SandboxConfig
-
     return SandboxConfig().gate_base_path

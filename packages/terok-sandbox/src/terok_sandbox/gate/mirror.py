@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from terok_util import FileLock, ensure_dir
+
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.backups import Backup, backups_in, prune_backups
 from terok_sandbox.gate.errors import GateError, MirrorError, NoSuchBranch, UpstreamUnreachable
 from terok_sandbox.gate.invoke import run_git
@@ -42,11 +45,6 @@ from terok_sandbox.gate.refs import (
 from terok_sandbox.gate.source import known_repo, resolve_repo
 
 if TYPE_CHECKING:
-    from typing import Self
-
-    from terok_util import FileLock
-
-    from terok_sandbox.config import SandboxConfig
     from terok_sandbox.gate.credentials import UpstreamAccess
     from terok_sandbox.gate.upstream import Advertised, UpstreamRepository
 
@@ -139,8 +137,7 @@ class Mirror:
             else:
                 install_hook(self.path)
                 sweep_quarantine(self.path)
-            address = self.source.address if self.source else None
-            self._remember(address)
+            self._remember(self.source.address if self.source else None)
             if upstream is None or seen is None:
                 if self.default_branch:
                     point_head(self.path, self.default_branch)
@@ -169,10 +166,7 @@ class Mirror:
         return backups_in(self._refs())
 
     def compare_vs_upstream(self, branch: str) -> Divergence | None:
-        """Count the commits that only the gate's branch has, and only the upstream's as last seen; None if it has none.
-
-        `NoSuchBranch` when the gate has no such branch.
-        """
+        """Count the commits of each side alone; None without such a branch upstream, `NoSuchBranch` without ours."""
         refs = self._refs().refs
         tip, theirs = refs.get(HEADS + branch), refs.get(UPSTREAM + branch)
         if tip is None:
@@ -230,7 +224,7 @@ class Mirror:
             if problems := create_unseen(self.path, moves):
                 raise MirrorError(f"the upstream's branches were not recorded: {problems[0]}")
             after = self._refs()
-        plan, tags = self._plan(after, before), self._plan_tags(after, before)
+        plan, tags = self._plans(after, before)
         changes = [RefChange(HEADS + branch, old, new) for branch, (old, new) in plan.updates.items()]
         changes += [RefChange(TAGS + tag, old, new) for tag, (old, new) in tags.updates.items()]
         for place, resolved in ((ATTIC, plan.resolved), (ATTIC_TAGS, tags.resolved)):
@@ -270,8 +264,7 @@ class Mirror:
         if refs.refs.get(DETACHED) == commit:
             return
         upstream.fetch_into(self.path, (commit,), timeout=timeout)
-        problem = change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)])
-        if problem is not None:
+        if problem := change_refs_together(self.path, [RefChange(DETACHED, refs.refs.get(DETACHED), commit)]):
             raise MirrorError(f"the upstream's HEAD was not recorded: {problem}")
 
     def _remember(self, address: str | None) -> None:
@@ -283,7 +276,6 @@ class Mirror:
         write_record(self.path, known)
 
     def _keep_proof(self, before: RefSet, moves: list[RefChange]) -> None:
-        """Keep the old value of every ref that changes in the snapshot, unless one is kept already."""
         changes = []
         for place, proof in ((UPSTREAM, ATTIC), (UPSTREAM_TAGS, ATTIC_TAGS)):
             kept = before.under(proof)
@@ -294,21 +286,21 @@ class Mirror:
                     continue
                 names.add(name)
                 changes.append(RefChange(proof + name, None, move.old))
-        errors = create_unseen(self.path, changes)
-        if errors:
+        if errors := create_unseen(self.path, changes):
             raise MirrorError(f"the mirror at {self.path} cannot be prepared for a fetch: {errors[0]}")
 
-    def _plan(self, refs: RefSet, before: RefSet) -> SyncPlan:
-        """Plan for the branches; `before` holds the snapshot as it was."""
-        proof = {**before.under(UPSTREAM), **refs.under(ATTIC)}
-        return plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, MirrorHistory(self.path))
-
-    def _plan_tags(self, refs: RefSet, before: RefSet) -> SyncPlan:
-        proof = {**before.under(UPSTREAM_TAGS), **refs.under(ATTIC_TAGS)}
-        return plan_tags(refs.under(TAGS), refs.under(UPSTREAM_TAGS), proof, MirrorHistory(self.path))
+    def _plans(self, refs: RefSet, before: RefSet) -> tuple[SyncPlan, SyncPlan]:
+        """Plan for branches and for tags; `before` holds the snapshot as it was."""
+        history = MirrorHistory(self.path)
+        proof = before.under(UPSTREAM) | refs.under(ATTIC)
+        tag_proof = before.under(UPSTREAM_TAGS) | refs.under(ATTIC_TAGS)
+        return (
+            plan_sync(refs.under(HEADS), refs.under(UPSTREAM), proof, history),
+            plan_tags(refs.under(TAGS), refs.under(UPSTREAM_TAGS), tag_proof, history),
+        )
 
     def _pending(self, refs: RefSet) -> tuple[PendingOp, ...]:
-        return self._plan(refs, refs).pending + self._plan_tags(refs, refs).pending
+        return tuple(op for plan in self._plans(refs, refs) for op in plan.pending)
 
     def _refs(self) -> RefSet:
         if not self.path.is_dir():
@@ -316,8 +308,6 @@ class Mirror:
         return read_refs(self.path)
 
     def _lock(self) -> FileLock:
-        from terok_util import FileLock, ensure_dir
-
         ensure_dir(self.path.parent)
         return FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
 
@@ -344,7 +334,6 @@ class MirrorHistory:
 
 
 def _namesakes(refs: RefSet, plan: SyncPlan) -> tuple[str, ...]:
-    """Return notes on new upstream branches that have the name of a tag pushed here."""
     tags = refs.under(TAGS).keys() - refs.under(UPSTREAM_TAGS).keys()
     return tuple(
         f"the new branch {branch!r} has the name of a tag that was pushed here; git may confuse the two"

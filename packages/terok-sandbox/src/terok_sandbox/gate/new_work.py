@@ -52,10 +52,9 @@ def new_work(mirror: Path) -> list[NewWork]:
 
 
 def base_tip(mirror: Path, refs: RefSet, branch: str, upstream: str | None) -> str | None:
-    """Return the commit that a branch's new work is counted from.
+    """Return the commit that a branch's new work is counted from, None when all is new.
 
-    It is the upstream's branch of that name, else the upstream's default branch; of a project without `upstream` the
-    mirror's. None when there is no such branch: all is new then.
+    The upstream's branch of that name, else its default branch; without an `upstream` the mirror's.
     """
     default = head_branch(mirror)
     base = refs.refs.get(UPSTREAM + branch) or refs.refs.get(UPSTREAM + default)
@@ -65,7 +64,6 @@ def base_tip(mirror: Path, refs: RefSet, branch: str, upstream: str | None) -> s
 
 
 def _count(mirror: Path, tip: str, base: str | None) -> list[int]:
-    """Count the commits that are in `tip` and not in `base`, and the findings in them."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy

@@ -12,8 +12,7 @@ from typing import Final, Literal, Protocol
 
 Reason = Literal["upstream_rewrite", "upstream_delete", "diverged", "unknown_provenance"]
 
-MAX_COMPARED: Final = 2000
-"""Branches, and tags, whose history one sync compares; each takes git a few milliseconds."""
+MAX_COMPARED: Final = 2000  # branches, and tags, whose history one sync compares; each takes git a few milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,9 @@ def plan_sync(
         resolved.append(branch)
     gone = [branch for branch in sorted(heads) if branch not in upstream]
     deleted = [branch for branch in gone if branch in proof]
-    pending += [_deletion(branch, heads[branch], proof[branch], history) for branch in deleted[:MAX_COMPARED]]
+    for branch in deleted[:MAX_COMPARED]:
+        lost = history.count(heads[branch], without=(proof[branch],))
+        pending.append(PendingOp("delete", branch, "upstream_delete", heads[branch], None, lost == 0, lost))
     left += len(deleted[MAX_COMPARED:])
     if left:
         notes.append(f"{left} more branches changed upstream; sync again when these are settled")
@@ -199,11 +200,6 @@ def _judge(
     reason: Reason = "upstream_rewrite" if rewritten else "diverged" if sides.related else "unknown_provenance"
     lost = history.count(tip, without=(new, base) if base is not None else (new,))
     return PendingOp("force_update", branch, reason, tip, new, lost == 0, lost)
-
-
-def _deletion(branch: str, tip: str, base: str, history: History) -> PendingOp:
-    lost = history.count(tip, without=(base,))
-    return PendingOp("delete", branch, "upstream_delete", tip, None, lost == 0, lost)
 
 
 def _parents(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.text import safe_text
 
@@ -24,9 +24,7 @@ from terok_sandbox.gate.refs import (
 from terok_sandbox.gate.review import EMPTY_TREE
 from terok_sandbox.gate.review_marks import MAX_NOTE, ReviewMark, forget_mark, read_marks, record_mark, timestamp
 from terok_sandbox.gate.secret_search import find_secret
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import Patterns
 
 _TIMEOUT: Final = 1800.0
 _NOTES: Final = "refs/notes/commits"
@@ -34,12 +32,7 @@ _IDENTITY: Final = {"user.name": "terok gate", "user.email": "gate@localhost"}
 
 
 def promote(
-    mirror: Mirror,
-    branch: str,
-    *,
-    to: str | None = None,
-    accept_flags: bool = False,
-    secrets: Sequence[Patterns] = (),
+    mirror: Mirror, branch: str, *, to: str | None = None, accept_flags: bool = False, secrets: Sequence[Patterns] = ()
 ) -> str:
     """Send a reviewed branch upstream and return the upstream branch that has it now.
 
@@ -102,10 +95,7 @@ def is_promoted(mirror: Mirror, branch: str, target: str) -> bool:
 
 
 def reject(mirror: Mirror, branch: str, note: str) -> str:
-    """Turn a branch down as it is, and return its tip.
-
-    The agent sees `note` in the output of its next push, and as a git note (`refs/notes/commits`) on the commit.
-    """
+    """Turn a branch down; return its tip. The agent sees `note` with its next push, and as a git note on the commit."""
     tip = mirror.branch_heads().get(branch)
     if tip is None:
         raise NoSuchBranch(branch, mirror.scope)
@@ -155,8 +145,7 @@ def _attach_note(mirror: Path, oid: str, text: str) -> None:
     tree = run_git("mktree", git_dir=mirror, input=listing.encode()).text.strip()
     parents = ["-p", before] if before else []
     made = run_git("commit-tree", "-m", "Note by the reviewer", *parents, tree, git_dir=mirror, config=_IDENTITY)
-    problem = change_refs_together(mirror, [RefChange(_NOTES, before, made.text.strip())])
-    if problem is not None:
+    if problem := change_refs_together(mirror, [RefChange(_NOTES, before, made.text.strip())]):
         raise MirrorError(f"the note was not attached: {problem}")
 
 

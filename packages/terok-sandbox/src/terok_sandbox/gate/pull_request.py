@@ -64,10 +64,7 @@ class PreparedPullRequest:
 
 
 def prepare(mirror: Mirror, branch: str, *, head: str, base: str | None, title: str | None) -> PreparedPullRequest:
-    """Prepare a pull request for `branch`, promoted as `head`, into `base` (the upstream's default without it).
-
-    Raises `PromotionRefused` or `NoCredential` for what is missing, before anything is sent.
-    """
+    """Prepare a pull request into `base` (the default branch without it); `PromotionRefused`, `NoCredential`."""
     record = read_record(mirror.path)
     source = mirror.source
     if source is None:
@@ -141,7 +138,6 @@ def opened(forge: str, status: int, answer: bytes) -> str:
 
 
 def _place(source: RepoSource) -> tuple[str, str]:
-    """Return host (with the port of an https upstream) and the path of the project on it."""
     if source.kind == "url":
         url = urlsplit(source.address)
         return url.netloc, url.path.strip("/")
@@ -153,7 +149,7 @@ def _place(source: RepoSource) -> tuple[str, str]:
 
 
 def _post(call: ApiCall) -> tuple[int, bytes]:
-    """Send a call and return status and body. Redirects are not followed: the token is for this host."""
+    """Send a call. Redirects are not followed: the token is for this host."""
     import ssl
 
     import httpx

@@ -31,7 +31,7 @@ from terok_sandbox.gate.inspect.policy import load_policy
 from terok_sandbox.gate.inspect.report import push_lines
 from terok_sandbox.gate.inspect.secrets import find_secrets
 from terok_sandbox.gate.pushes import MAX_REPORT, PushReport
-from terok_sandbox.gate.refs import HEADS, TAGS, ambiguity, packed_and_loose, read_refs, ref_exists
+from terok_sandbox.gate.refs import HEADS, TAGS, ambiguity, packed_and_loose, read_refs, ref_lookup
 from terok_sandbox.gate.review_marks import read_rejections
 
 _NO_MEMORY: Final = 71
@@ -49,10 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class IsolatedProcess:
-    """A fork of this process that runs `work` and ends; of our descriptors it has only `descriptors`.
-
-    It gets SIGTERM when this thread ends.
-    """
+    """A fork that runs `work` with only `descriptors` of ours, and gets SIGTERM when this thread ends."""
 
     def __init__(self, work: Callable[[], None], descriptors: Iterable[int]) -> None:
         parent = os.getpid()
@@ -99,9 +96,7 @@ def limit_to(limits: ProcessLimits) -> None:
 def _run_isolated(work: Callable[[], None], descriptors: Iterable[int], parent: int) -> NoReturn:
     code = _FAILED
     try:
-        os.setpgid(0, 0)
-        hygiene.die_with_parent(parent)
-        hygiene.reset_signals()
+        hygiene.leave_parent(parent)
         hygiene.keep_only(descriptors)
         gc.freeze()  # collecting the parent's objects here would close descriptors of ours
         work()
@@ -231,20 +226,19 @@ def decide_push(objects: Objects, push: PushDescription) -> tuple[bool, list[str
 
 
 def _name_problem(mirror: Path, push: PushDescription) -> str:
-    """Return why a ref's name is not accepted; empty if all are."""
     created = {ref for old, new, ref in push.updates if new.strip("0") and not old.strip("0")}
+    exists = ref_lookup(mirror)
     for _, new, ref in push.updates:
         if new.strip("0") and safe_text(ref) != ref:
             return f"the name {ref} has characters that do not show as they are"
         if new.strip("0") and any(find_secrets("", ref.encode("utf-8", "surrogateescape"))):
             return "the name of a branch or tag has the form of a credential"
-        if ref in created and (reason := ambiguity(ref, lambda name: name in created or ref_exists(mirror, name))):
+        if ref in created and (reason := ambiguity(ref, lambda name: name in created or exists(name))):
             return f"{reason}; choose another name"
     return ""
 
 
 def _ref_limit_problem(mirror: Path, push: PushDescription, limit: int) -> str:
-    """Return why agents would have more refs in the mirror than the project allows; empty if they would not."""
     created = push.saved + sum(not old.strip("0") for old, _, _ in push.updates)
     # Counting files is cheap and never too little; git is asked only when that is not enough to be sure.
     if (

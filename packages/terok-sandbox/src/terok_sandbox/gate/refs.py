@@ -30,6 +30,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from terok_util import sync_path
+
 from terok_sandbox.gate.errors import GitFailed, MirrorError
 from terok_sandbox.gate.invoke import run_git
 from terok_sandbox.values.names import is_ref
@@ -39,10 +41,7 @@ _PATIENCE: Final = 10.0
 
 
 def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
-    """Create `refs` (full name to object id), none of which exists, all at once.
-
-    Holds git's own lock on the file. `MirrorError` when another process does, or for an invalid name or id.
-    """
+    """Create `refs` (name to id), none of which exists, all at once; `MirrorError` if invalid or git is at work."""
     for name, oid in refs.items():
         if not is_ref(name) or not _OID.match(oid):
             raise MirrorError(f"{name!r} cannot be created")
@@ -57,11 +56,7 @@ def create_packed(mirror: Path, refs: Mapping[str, str]) -> None:
     except OSError as error:
         lock.unlink(missing_ok=True)
         raise MirrorError(f"the refs of {mirror} cannot be written: {error.strerror}") from error
-    directory = os.open(mirror, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_path(mirror)
 
 
 def _locked(lock: Path) -> int:
@@ -83,11 +78,15 @@ def packed_and_loose(mirror: Path) -> int:
     return packed + sum(len(files) for _, _, files in os.walk(mirror / "refs"))
 
 
-def ref_exists(mirror: Path, ref: str) -> bool:
-    """Tell whether a mirror has a ref of this full name, without asking git."""
+def ref_lookup(mirror: Path) -> Callable[[str], bool]:
+    """Return a function that tells whether a mirror has a ref of a full name, without asking git."""
     file = mirror / "packed-refs"
-    line = b" %b\n" % ref.encode("utf-8", "surrogateescape")
-    return is_ref(ref) and ((mirror / ref).is_file() or (file.exists() and line in file.read_bytes()))
+    packed = file.read_bytes() if file.exists() else b""
+
+    def exists(ref: str) -> bool:
+        return is_ref(ref) and ((mirror / ref).is_file() or b" %b\n" % ref.encode("utf-8", "surrogateescape") in packed)
+
+    return exists
 
 
 def ref_tip(mirror: Path, ref: str) -> str:
@@ -132,8 +131,7 @@ BACKUP_TAGS: Final = "refs/terok/backup-tags/"
 
 _LISTING_BYTES: Final = 256 * 1024 * 1024
 _PACK_FROM: Final = 500
-_BATCH: Final = 1000
-"""Refs of one transaction: git keeps that many files open, and a failed one is bisected."""
+_BATCH: Final = 1000  # refs of one transaction: git keeps that many files open, and a failed one is bisected
 _BATCH_SECONDS: Final = 300.0
 
 
@@ -188,8 +186,7 @@ def read_refs(mirror: Path) -> RefSet:
 def change_refs(mirror: Path, changes: Iterable[RefChange]) -> list[str]:
     """Apply `changes` and return the errors, one line each.
 
-    They are tried in large transactions; one that fails because a ref was overtaken (somebody pushed meanwhile) is
-    halved until that ref is alone, so that one branch in use does not hold the others up.
+    A transaction that fails is halved until the ref that was overtaken is alone, and does not hold the others up.
     """
     todo = list(changes)
     errors: list[str] = []

@@ -71,10 +71,7 @@ def authorize(authorization: str | None, token_sha256: str) -> GateRefusal | Non
 
 
 def route(method: str, target: str, headers: Mapping[str, str], name: str) -> GateRequest | GateRefusal:
-    """Return what `method` on `target` (path and query as received) asks of the repository `name`.
-
-    `headers` is asked for lower-case names.
-    """
+    """Return what `method` on `target`, as received, asks of the repository `name`; `headers` have lower-case names."""
     root = f"/{name}.git/"
     tail = target.removeprefix(root) if target.startswith(root) else ""
     if tail == "HEAD":

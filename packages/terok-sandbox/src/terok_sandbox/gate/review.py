@@ -27,8 +27,7 @@ MAX_PATCH: Final = 64 * 1024 * 1024
 
 _MAX_CONFIG: Final = 256 * 1024
 _SETTING: Final = re.compile(r"\s*(name|email)\s*=\s*\"?([^\"#;]*)", re.IGNORECASE)
-_LEEWAY: Final = timedelta(days=1)
-"""Clocks differ, and time zones are mistaken."""
+_LEEWAY: Final = timedelta(days=1)  # clocks differ, and time zones are mistaken
 _COMMIT: Final = "--format=%H%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%s"
 
 _UNSHOWN: Final = """The patch is too large to be shown at once. Read it file by file:
@@ -70,10 +69,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedBranch:
-    """A review with the findings of the inspection.
-
-    `target` is the upstream's branch that it was compared with, which was at `target_tip` (None: there was none).
-    """
+    """A review and its findings; `target` is the upstream's branch it was compared with, at `target_tip` or None."""
 
     review: Review
     report: Report
@@ -82,10 +78,7 @@ class ReviewedBranch:
 
 
 def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
-    """Compare `branch` with where it left what `base_tip` names, and inspect what it brings since then.
-
-    `NoSuchBranch` when there is none.
-    """
+    """Inspect what `branch` brings since it left what `base_tip` names; `NoSuchBranch` when there is none."""
     refs = read_refs(mirror)
     tip = refs.refs.get(HEADS + branch)
     if tip is None:
@@ -98,15 +91,8 @@ def review_branch(mirror: Path, branch: str) -> ReviewedBranch:
     report = Report(refused, flagged)
     if not cached and all(finding.rule != "push-size" for finding in refused):
         store_cached(mirror, name, facts)  # but for limits of memory, which grow with the mirror
-    review = Review(
-        branch=safe_text(branch),
-        tip=tip,
-        base=facts["base"],
-        commits=_summaries(facts["commits"]),
-        diffstat=facts["diffstat"],
-        patch=facts["patch"],
-        whole=facts["whole"],
-    )
+    shown = {name: facts[name] for name in ("base", "diffstat", "patch", "whole")}
+    review = Review(branch=safe_text(branch), tip=tip, commits=_summaries(facts["commits"]), **shown)
     target = branch if UPSTREAM + branch in refs.refs else head_branch(mirror)
     return ReviewedBranch(review, report, target, refs.refs.get(UPSTREAM + target))
 
@@ -132,12 +118,12 @@ def commits_between(mirror: Path, start: str | None, tip: str) -> tuple[CommitSu
 
 
 def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
-    """Compute all parts of a review that depend on commits alone, as JSON values."""
     from terok_sandbox.gate.inspect.inspection import inspect_range
     from terok_sandbox.gate.inspect.objects import Objects
     from terok_sandbox.gate.inspect.policy import load_policy
 
-    start = _fork_point(mirror, tip, base)
+    shared = run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() if base else ""
+    start = shared or None
     origin = start or EMPTY_TREE[len(tip)]
     diffstat, patch = _difference(mirror, origin, tip)
     report = inspect_range(Objects(mirror), tip, start, load_policy(mirror))
@@ -153,12 +139,6 @@ def _facts(mirror: Path, tip: str, base: str | None) -> dict[str, Any]:
         "refused": [asdict(finding) for finding in report.refused],
         "flagged": [asdict(finding) for finding in flagged],
     }
-
-
-def _fork_point(mirror: Path, tip: str, base: str | None) -> str | None:
-    if base is None:
-        return None
-    return run_git("merge-base", tip, base, git_dir=mirror, check=False).text.strip() or None
 
 
 def _commits(mirror: Path, start: str | None, tip: str) -> list[list[str]]:
@@ -180,7 +160,6 @@ def _summaries(rows: list[list[str]]) -> tuple[CommitSummary, ...]:
 
 
 def _difference(mirror: Path, origin: str, tip: str) -> tuple[str, str | None]:
-    """Return statistics and patch; None for a patch of more than `MAX_PATCH` bytes."""
     from terok_util.process import OutputTooLarge
 
     words = ("diff-tree", "-r", "--stat=100")

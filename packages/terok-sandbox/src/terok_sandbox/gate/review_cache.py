@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from terok_util import TerokError, atomic_write, ensure_dir
 
-from terok_sandbox.gate.layout import reviews_path
+from terok_sandbox.gate.layout import read_policy, reviews_path
 from terok_sandbox.version import VERSION
 
 _MAX_SIZE: Final = 2 * 1024 * 1024
@@ -46,11 +46,6 @@ def store_cached(mirror: Path, name: str, entries: Mapping[str, Any]) -> None:
 
 
 def _rules(mirror: Path) -> str:
-    """Return a text that changes with the inspection policy and the code that applies it."""
-    try:
-        policy = (mirror / "inspection.json").read_bytes()
-    except OSError:
-        policy = b""
     code = []
     for directory in (Path(__file__).parent, Path(__file__).with_name("inspect")):
         for entry in os.scandir(directory):
@@ -58,4 +53,4 @@ def _rules(mirror: Path) -> str:
                 status = entry.stat()
                 code.append((entry.name, status.st_size, status.st_mtime_ns))
     code.sort()
-    return f"{VERSION} {code} {policy.decode('latin-1')}"
+    return f"{VERSION} {code} {(read_policy(mirror) or b'').decode('latin-1')}"

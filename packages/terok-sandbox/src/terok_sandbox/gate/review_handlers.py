@@ -10,15 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terok_util import show
+from terok_util import TerokError, show
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.layout import base_directory, list_mirrors, mirror_path
 
 if TYPE_CHECKING:
-    from terok_util import TerokError
-
     from terok_sandbox.gate.inspect.report import Report
     from terok_sandbox.gate.new_work import NewWork
     from terok_sandbox.gate.review import ReviewedBranch
@@ -103,7 +101,6 @@ def report_unreadable(error: TerokError) -> None:
 
 
 def _list_work(scope: str | None, base: Path, *, as_json: bool) -> int:
-    """Print the new work of one mirror, or of all that can be read; 1 if there are others."""
     from terok_sandbox.gate.new_work import new_work
 
     failed: list[GateError] = []
@@ -154,10 +151,7 @@ def _document(seen: ReviewedBranch) -> dict[str, Any]:
         rows = [asdict(finding) | {"title": RULES[finding.rule].title} for finding in found]
         return [row | {name: safe_text(row[name]) for name in ("path", "detail")} for row in rows]
 
-    return asdict(seen.review) | {
-        "refused": findings(seen.report.refused),
-        "flagged": findings(seen.report.flagged),
-    }
+    return asdict(seen.review) | {"refused": findings(seen.report.refused), "flagged": findings(seen.report.flagged)}
 
 
 def _write_sarif(path: Path, report: Report) -> None:

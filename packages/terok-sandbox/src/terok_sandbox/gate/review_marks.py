@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from terok_util import FileLock, atomic_write, ensure_dir
+from terok_util import FileLock, atomic_write, ensure_dir, read_file
 
 from terok_sandbox.gate.errors import MirrorError
 from terok_sandbox.gate.layout import reviews_path
@@ -68,7 +68,7 @@ def read_marks(mirror: Path) -> dict[str, ReviewMark]:
 def read_rejections(mirror: Path) -> dict[str, tuple[str, str]]:
     """Return tip and note of the rejected branches, as far as they can be read."""
     try:
-        rejections = json.loads((mirror / _REJECTIONS).read_bytes()[:_MAX_SIZE])
+        rejections = json.loads(read_file(mirror / _REJECTIONS, _MAX_SIZE))
         return {str(branch): (str(tip), str(note)) for branch, (tip, note) in rejections.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

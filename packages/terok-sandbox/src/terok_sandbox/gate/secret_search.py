@@ -1,4 +1,4 @@
-"""SecretSearch what a promotion would send for secrets stored in the vault.
+"""Search what a promotion would send for secrets stored in the vault.
 
 The gateway that takes pushes has no secrets to compare with, so this is done on the host, where a person promotes.
 """
@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.text import safe_text
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.objects import SUBMODULE, Change, Commit, Objects
 from terok_sandbox.gate.secret_encodings import Dump, Gunzip, Reading, readings
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.scrub import Patterns
+from terok_sandbox.vault.scrub import Patterns
 
 _MAX_ENTRIES: Final = 1_000_000
 _MAX_LAYERS: Final = 2
@@ -25,10 +23,7 @@ _BLOCK: Final = 1024 * 1024
 
 
 def vault_patterns(config: SandboxConfig, *, interactive: bool = False) -> tuple[Patterns, ...]:
-    """Return patterns that match the credentials of the vault; none without a vault.
-
-    Raises `VaultLocked` when no passphrase is at hand; with `interactive`, a person at the terminal is asked first.
-    """
+    """Return patterns of the vault's credentials, asking for its passphrase if `interactive`; `VaultLocked`."""
     from terok_sandbox.vault.access import credential_of
     from terok_sandbox.vault.unlock import open_vault
 
@@ -75,10 +70,7 @@ def find_secret(
 
 
 class SecretSearch:
-    """Searches objects that come in pieces for secrets, also across their edges, in all `readings`.
-
-    `found` is the number of the first object with a secret.
-    """
+    """Searches objects in pieces, in all `readings`; `found` is the number of the first one with a secret."""
 
     def __init__(self, patterns: Patterns) -> None:
         self._patterns = patterns
@@ -87,7 +79,7 @@ class SecretSearch:
         self._text: _Text | None = None
 
     def add_piece(self, number: int, _size: int, piece: bytes) -> None:
-        """SecretSearch the next piece of an object."""
+        """Search the next piece of an object."""
         if number != self._number:
             self.finish()
             self._number, self._text = number, _Text(self._patterns, layers=_MAX_LAYERS)
@@ -95,7 +87,7 @@ class SecretSearch:
             self.found = number
 
     def finish(self) -> None:
-        """SecretSearch what is left of the last object."""
+        """Search what is left of the last object."""
         if self.found is None and self._text is not None and self._text.rest_contains():
             self.found = self._number
 
@@ -106,8 +98,6 @@ class SecretSearch:
 
 
 class _Text:
-    """One object, in all readings; `layers` of gzip are opened."""
-
     def __init__(self, patterns: Patterns, layers: int) -> None:
         self._patterns = patterns
         self._overlap = patterns.longest - 1

@@ -35,10 +35,7 @@ _CONFIG: Final = {
 
 
 def refresh_seed(mirror: Path, base: Path) -> Path | None:
-    """Bring the copy of `mirror` below `base` up to date and return it.
-
-    None when that fails: a clone through the gate gives the same.
-    """
+    """Bring the copy of `mirror` below `base` up to date and return it; None if it fails: a clone gives the same."""
     seed = base.absolute() / mirror.name
     try:
         ensure_dir(base)
@@ -54,10 +51,9 @@ def refresh_seed(mirror: Path, base: Path) -> Path | None:
 
 
 def seed_workspace(seed: Path, workspace: Path, origin: str) -> bool:
-    """Make the repository of a `workspace` out of the copy at `seed`, with `origin` as its remote.
+    """Make the repository of a new or empty `workspace` out of the copy at `seed`, with `origin` as its remote.
 
-    The directory is made if need be. Files are not checked out: `git reset --hard` does that, inside the container.
-    False, and nothing is left behind, when the directory is not empty or the copy cannot be used.
+    Files are for `git reset --hard` inside the container. False, with nothing left behind, if it cannot be used.
     """
     from terok_util import process
 
@@ -123,6 +119,5 @@ def _fetch_from(mirror: Path, seed: Path) -> Path:
 
 
 def _fetchable(place: Path) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Return the default branch, branches and tags that a container can fetch from a repository."""
     refs = read_refs(place)
     return head_branch(place), refs.under(HEADS), refs.under(TAGS)

@@ -7,10 +7,11 @@ import contextlib
 import json
 import logging
 import shutil
+import socket
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import HttpVersion11, web
 from terok_util.door import Door, Protocols
@@ -28,9 +29,6 @@ from terok_sandbox.gate.push_check import PushCheck
 from terok_sandbox.gate.request import GateRefusal, GateRequest, authorize, route
 from terok_sandbox.sidecar import GateWiring
 from terok_sandbox.values.facts import Push
-
-if TYPE_CHECKING:
-    import socket
 
 _CHUNK: Final = 64 * 1024
 _SMALL: Final = 1024 * 1024
@@ -183,11 +181,9 @@ class _Gate:
             self._slots.release()
 
     def _room(self) -> int:
-        """Return how many bytes pushes may still bring before the disk is full."""
         return shutil.disk_usage(self._wiring.mirror).free - self.limits.free_bytes
 
     async def _quota(self) -> int:
-        """Return how many bytes pushes may still bring before the mirror has what it may have."""
         mirror, now = self._wiring.mirror, asyncio.get_running_loop().time()
         if self._measured is None or now - self._measured[0] > _MEASURE_SECONDS:
             self._measured = now, await asyncio.to_thread(disk_use, mirror)
@@ -223,7 +219,6 @@ class _Gate:
                 self._measured = (self._measured[0], self._measured[1] + size) if self._measured and size else None
 
     async def _full(self) -> GateRefusal | None:
-        """Return why no push is taken now, if so."""
         self._most = min(self.limits.push_bytes, self._room(), await self._quota())
         if self._most > 0:
             return None
@@ -289,9 +284,11 @@ class _Gate:
         try:
             yield push
         finally:
-            await uninterrupted(push.stop())
-            if push.check.report is not None:
-                self._tell_all(push.check.report.outcome(self._wiring.mirror))
+            try:
+                await uninterrupted(push.stop())
+            finally:  # a client that hangs up behind its answer cancels this
+                if push.check.report is not None:
+                    self._tell_all(push.check.report.outcome(self._wiring.mirror))
 
     def _tell_all(self, facts: Iterator[Push]) -> None:
         for fact in facts:
@@ -347,10 +344,7 @@ def _preface(wanted: GateRequest) -> bytes:
 
 
 async def _counted(body: AsyncIterator[bytes], patience: float) -> tuple[int | None, AsyncIterator[bytes]]:
-    """Return the size of a body, None if it has more than `_SMALL` bytes, and the body as it was.
-
-    TimeoutError when nothing comes for `patience` seconds.
-    """
+    """Return the size of a body, None above `_SMALL` bytes, and the body; TimeoutError after `patience` seconds."""
     first: list[bytes] = []
     size = 0
     while size <= _SMALL:

@@ -30,11 +30,7 @@ class RepoSource:
 
 
 def resolve_repo(text: str) -> RepoSource:
-    """Return what `text` (a path, absolute or not, or a URL) names.
-
-    Raises `RepoNotUnderstood` when it is neither, and `UpstreamRefused` for a URL with credentials in it or with
-    a transport the gate does not speak.
-    """
+    """Return what a path or URL names; raises `RepoNotUnderstood`, `UpstreamRefused` for one the gate cannot speak."""
     if not text.strip() or any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise RepoNotUnderstood(
             "the repository is empty or contains control characters", hint="give a directory or an https URL"
@@ -54,10 +50,7 @@ def known_repo(address: str) -> RepoSource:
 
 
 def scope_for(repo: str) -> str:
-    """Return the mirror name of a repository: a readable slug and a hash, stable, `[a-z0-9-]` only.
-
-    All spellings of a directory have the same scope, and so does a URL with and without `.git`.
-    """
+    """Return the mirror name of a repository, the same for all its spellings: a slug and a hash, `[a-z0-9-]`."""
     source = resolve_repo(repo)
     slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:_SLUG_LENGTH].strip("-") or "repo"
     digest = hashlib.sha256(f"{source.kind}:{source.address}".encode("utf-8", "surrogateescape")).hexdigest()

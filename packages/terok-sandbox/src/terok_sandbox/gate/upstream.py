@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from terok_util.process import ProcessFailed
+from terok_util.process import Completed, ProcessFailed
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.credentials import UpstreamAccess, credentials_for
@@ -17,9 +17,6 @@ from terok_sandbox.gate.invoke import Protocol, Service, local_service, run_git
 from terok_sandbox.gate.refs import HEADS, TAGS
 from terok_sandbox.gate.source import SSH_PORT, RepoSource, endpoint, local_git_dir
 from terok_sandbox.values.names import is_ref
-
-if TYPE_CHECKING:
-    from terok_util.process import Completed
 
 _ADVERTISEMENT_BYTES: Final = 128 * 1024 * 1024
 _DISK_FULL: Final = "No space left on device"
@@ -40,10 +37,7 @@ _HINT: Final = "sync and review again, or promote to a branch of another name wi
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """The refs of an upstream, its default branch, the commit of its HEAD, and the hash of its objects.
-
-    HEAD names no branch (None) when it is on none, and no commit when there is none.
-    """
+    """The refs of an upstream, its default branch and its HEAD's commit (None: there is none), its kind of hash."""
 
     branches: dict[str, str]
     tags: dict[str, str]
@@ -78,8 +72,7 @@ class UpstreamRepository:
     def fetch_into(self, mirror: Path, oids: Iterable[str], *, timeout: float) -> None:
         """Bring the objects `oids`, and all that they need, into the mirror; no ref changes.
 
-        The upstream is asked for what it advertised and for nothing else; a branch that moved meanwhile and can no
-        longer be had is `UpstreamUnreachable`. `MirrorError` when commits are missing that others build on.
+        What the upstream does not advertise any more is `UpstreamUnreachable`, a history with gaps `MirrorError`.
         """
         wanted = sorted(set(oids))
         if not wanted:
@@ -105,10 +98,7 @@ class UpstreamRepository:
             )
 
     def push_from(self, mirror: Path, tip: str, branch: str, expected: str | None, *, timeout: float) -> None:
-        """Set the upstream's `branch` to `tip`, provided it is at `expected` (None: does not exist).
-
-        Raises `PromotionRefused` when the upstream does not take it, `UpstreamUnreachable` when it is not reached.
-        """
+        """Set the upstream's `branch` to `tip` if it is at `expected` (None: missing); raises `PromotionRefused`."""
         flags = ["--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"]
         flags.append(f"--force-with-lease={HEADS}{branch}:{expected or ''}")
         try:
@@ -134,7 +124,6 @@ class UpstreamRepository:
     def _git(
         self, verb: str, *words: str, refspec: str = "", variables: Mapping[str, str] | None = None, **bounds: Any
     ) -> Completed:
-        """Run a command that speaks with the upstream; `bounds` as `run_git` takes them."""
         address = self.source.address
         if self.source.kind == "path":
             git_dir = local_git_dir(Path(address))

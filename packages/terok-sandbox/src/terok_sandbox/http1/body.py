@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final
 
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead
 
@@ -16,20 +16,11 @@ _DIGITS = re.compile(rb"[0-9]{1,18}")
 _BODILESS = frozenset({204, 304})
 
 
-class Body(Protocol):
-    """Takes the bytes after a head and gives the content among them."""
-
-    done: bool
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return the content in `data` and what belongs to the next message; raises HttpSyntaxError."""
-
-    def end(self) -> None:
-        """Accept the end of the connection; raises BrokenOff if content is missing."""
-
-
 class LengthBody:
-    """As many bytes as Content-Length says."""
+    """As many bytes as Content-Length says.
+
+    As in the other framings `feed` returns the content in the data and what belongs to the next message.
+    """
 
     def __init__(self, length: int) -> None:
         self.length = self.remaining = length
@@ -143,6 +134,9 @@ class ChunkedBody:
         self._expected = _Expected.CONTENT if self._remaining else _Expected.TRAILERS
 
 
+Body = LengthBody | UntilEndBody | ChunkedBody
+
+
 def chunk(data: bytes) -> bytes:
     """Return `data`, which is not empty, as one chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)
@@ -166,11 +160,7 @@ def content_length(head: ResponseHead) -> int | None:
 
 
 def response_body(head: ResponseHead, method: str) -> Body | None:
-    """Return the framing of an answer's body, None if it has none.
-
-    Raises:
-        HttpSyntaxError: contradictory or unknown framing.
-    """
+    """Return the framing of an answer's body, None if it has none; raises HttpSyntaxError."""
     length = content_length(head)
     encoding = head.get(b"transfer-encoding")
     if encoding is not None and (encoding.lower() != b"chunked" or length is not None or head.minor == 0):

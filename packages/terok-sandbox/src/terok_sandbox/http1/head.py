@@ -53,11 +53,7 @@ class ResponseHead:
     """The head as it came."""
 
     def get(self, name: bytes) -> bytes | None:
-        """Return the only value of a field, None if it is absent.
-
-        Raises:
-            HttpSyntaxError: it occurs more than once.
-        """
+        """Return the only value of a field, None if it is absent; raises HttpSyntaxError if it occurs twice."""
         count = self.names.count(name)
         if count > 1:
             raise HttpSyntaxError("a header of the answer that must be single is not")
@@ -72,14 +68,9 @@ class ResponseHead:
 
 
 def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
-    """Read a head that ends with an empty line.
+    """Read a head up to the empty line; raises HttpSyntaxError for all that is not exactly HTTP/1.0 or 1.1.
 
-    Args:
-        head: All bytes up to and including the empty line.
-        obs_text: Permit bytes outside ASCII in header values, as RFC 9110 does for old programs.
-
-    Raises:
-        HttpSyntaxError: control or non-ASCII bytes, bare CR or LF, folded lines, or anything but HTTP/1.0 and HTTP/1.1.
+    With `obs_text` values may have bytes outside ASCII, as RFC 9110 permits for old programs.
     """
     if (_CONTROL if obs_text else _ODD).search(head):
         raise HttpSyntaxError("the request head has control or non-ASCII characters")
@@ -93,11 +84,7 @@ def read_request(head: bytes, *, obs_text: bool = False) -> RequestHead:
 
 
 def read_response(head: bytes) -> ResponseHead:
-    """Read a head that ends with an empty line; values may have bytes outside ASCII.
-
-    Raises:
-        HttpSyntaxError: as for requests.
-    """
+    """Read a head up to the empty line; values may have bytes outside ASCII; raises HttpSyntaxError."""
     if _CONTROL.search(head):
         raise HttpSyntaxError("the head of the answer has control characters")
     line, fields = _split(head)
@@ -111,11 +98,7 @@ def read_response(head: bytes) -> ResponseHead:
 
 @lru_cache(maxsize=1024)
 def lower_name(name: bytes) -> bytes:
-    """Return a field name in lower case.
-
-    Raises:
-        HttpSyntaxError: it has characters that a name cannot have.
-    """
+    """Return a field name in lower case; raises HttpSyntaxError for one with characters that a name cannot have."""
     if not _NAME.fullmatch(name):
         raise HttpSyntaxError("a header name is malformed")
     return name.lower()

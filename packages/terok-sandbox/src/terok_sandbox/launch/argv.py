@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import podman_userns_args
 from terok_util.values import lean_dataclass
@@ -15,7 +16,9 @@ from terok_sandbox.launch.extra import CONTROLLERS, pairs
 from terok_sandbox.launch.gpu import gpu_args
 from terok_sandbox.launch.paths import check_host_path
 from terok_sandbox.launch.seccomp import profile_name
-from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, LaunchPlan, Planned, digest
+from terok_sandbox.launch.spec import RunSpec
+from terok_sandbox.values.host import HostFacts
+from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL, Enforcement, LaunchPlan, Planned, digest
 from terok_sandbox.vault_addr import (
     CONTAINER_RUNTIME_DIR,
     CONTAINER_SSH_SOCKET,
@@ -24,13 +27,6 @@ from terok_sandbox.vault_addr import (
     LOOPBACK_HOST,
     SIDECAR_ANNOTATION,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from terok_sandbox.launch.spec import RunSpec
-    from terok_sandbox.values.host import HostFacts
-    from terok_sandbox.values.launch import Enforcement
 
 SUDO_CAPABILITIES: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID")
 """Capabilities that an unrestricted container keeps of Podman's set, because `sudo` and package managers need them.
@@ -49,9 +45,7 @@ DROPPED_CAPABILITIES: Final = (
 """Every other capability, so that no `default_capabilities` of the user's `containers.conf` adds one."""
 
 DEFAULT_PIDS: Final = 4096
-LOG_LIMIT: Final = "64mb"
-"""Size at which the container's own log starts over."""
-
+LOG_LIMIT: Final = "64mb"  # size at which the container's own log starts over
 _HOOK_OUTPUT: Final = {f"run.oci.hooks.{stream}": "/dev/null" for stream in ("stderr", "stdout")}
 """Podman 4 passes on an image's annotations, with which crun would append a hook's output to any file of the host."""
 _RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:8\n"
@@ -88,17 +82,14 @@ def plan_launch(
     cdi_devices: Collection[str] = (),
     cdi_grants: Collection[str] = (),
 ) -> LaunchPlan:
-    """Turn `spec` into a plan for the host described by `facts`, which has the GPU devices `cdi_devices`.
+    """Turn `spec` into a plan for the host of `facts`, its GPU devices, and what their descriptions grant.
 
-    `cdi_grants` are the paths and variables that their descriptions grant.
-
-    Raises SpecError for refused values, GpuConfigError for GPUs that the host lacks, and PrerequisiteMissing when it
-    has no program for the container's network.
+    Raises SpecError, GpuConfigError, and PrerequisiteMissing without a program for the container's network.
     """
     check_spec(spec)
     for path in (getattr(paths, field.name) for field in fields(paths)):
         check_host_path(str(path))
-    hostname = spec.hostname or default_hostname(spec.container_name)
+    hostname = spec.hostname or spec.container_name.translate(str.maketrans("_.", "--")).strip("-")
     mounts = [volume for volume in spec.volumes if volume.live or not spec.sealed]
     limits, warnings = _limits(spec, facts)
     own = _own_mounts(spec, paths, airlock=enforcement == "airlock")
@@ -165,14 +156,9 @@ def plan_launch(
     )
 
 
-def default_hostname(container_name: str) -> str:
-    """Return a host name made of a container name."""
-    return container_name.translate(str.maketrans("_.", "--")).strip("-")
-
-
 def _identity(spec: RunSpec, paths: LaunchPaths, facts: HostFacts, hostname: str) -> list[str]:
     annotations = {SIDECAR_ANNOTATION: str(paths.sidecar), **_HOOK_OUTPUT, **spec.annotations}
-    labels = {SANDBOX_LABEL: "1"} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
+    labels = {SANDBOX_LABEL: spec.container_name} | ({SCOPE_LABEL: spec.wiring.scope} if spec.wiring.scope else {})
     runtime = ["--runtime", spec.runtime] if spec.runtime else []
     return [
         *("--name", spec.container_name, "--hostname", hostname),
@@ -217,8 +203,7 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
         return ["--network", "none"]
     if facts.network is None:
         raise PrerequisiteMissing(
-            "no program for container networks is installed",
-            hint="install passt (Podman 5) or slirp4netns (Podman 4)",
+            "no program for container networks is installed", hint="install passt (Podman 5) or slirp4netns (Podman 4)"
         )
     if spec.runtime != "krun":
         return ["--network", "none"]
@@ -227,7 +212,6 @@ def _network(spec: RunSpec, facts: HostFacts, enforcement: Enforcement) -> list[
 
 
 def _proxy(enforcement: Enforcement) -> dict[str, str]:
-    """Return the variables that lead curl, git, pip and npm to the egress proxy of an airlock."""
     if enforcement != "airlock":
         return {}
     upper = {"HTTP_PROXY": _PROXY, "HTTPS_PROXY": _PROXY, "NO_PROXY": f"localhost,{LOOPBACK_HOST}"}
@@ -268,10 +252,7 @@ def _no_effect(flag: str, value: str, controller: str) -> str:
 
 
 def _own_mounts(spec: RunSpec, paths: LaunchPaths, *, airlock: bool) -> tuple[tuple[Path, str], ...]:
-    """Return the sandbox's own mounts, read-only: (source, destination).
-
-    Podman's own copies of the last four are writable, and lie where the sockets of all containers are.
-    """
+    """Return the sandbox's own mounts, (source, destination): Podman's own copies of the last four are writable."""
     return (
         *([(paths.apt_conf, "/etc/apt/apt.conf.d/99terok-airlock")] if airlock else []),
         (paths.resolv_conf, "/etc/resolv.conf"),

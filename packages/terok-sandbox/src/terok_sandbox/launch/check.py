@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.extra import check_extra_args
 from terok_sandbox.launch.gpu import normalize_gpus
 from terok_sandbox.launch.paths import check_container_path, check_host_path
+from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.values.launch import OPT_OUTS
 from terok_sandbox.values.names import PLAIN_HINT, is_new_container, is_plain, is_time_zone
 from terok_sandbox.vault_addr import SERVICE_PORTS, SIDECAR_ANNOTATION
-
-if TYPE_CHECKING:
-    from terok_sandbox.launch.spec import RunSpec
 
 DOSSIER_ANNOTATION: Final = "dossier.meta_path"
 SAFE_ANNOTATION_KEYS: Final = frozenset({DOSSIER_ANNOTATION, "krun.cpus", "krun.ram_mib"})
 """Annotation keys a caller may set: a file about the task, and the size of a microVM."""
 
-MAX_ENV_VALUE: Final = 64000
-"""Bytes; Podman reads lines of up to 64 KiB."""
+MAX_ENV_VALUE: Final = 64000  # bytes; Podman reads lines of up to 64 KiB
 MAX_LOOPBACK_PORTS: Final = 8
 
 RUNTIMES: Final = frozenset({"crun", "runc", "krun"})

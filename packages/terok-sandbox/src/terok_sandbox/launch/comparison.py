@@ -11,23 +11,19 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
-from terok_sandbox.values.launch import digest
+from terok_sandbox.values.launch import Planned, digest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.values.launch import Planned
-
-    Config = Callable[[], SandboxConfig]
+Config = Callable[[], SandboxConfig]
 
 MAX_CONFIG: Final = 4 * 1024 * 1024
 _MAX_CONF: Final = 1024 * 1024
@@ -46,8 +42,7 @@ _KERNEL: Final = {
 """File systems of the kernel's own that every container has, by where it sees them."""
 _PODMANS: Final = {"/dev/shm": "shm", "/run/secrets": "run/secrets"}  # noqa: S108
 """Mounts of Podman's own, writable: shared memory (bounded), and secrets that a distribution's `mounts.conf` adds."""
-_NOBODY: Final = 65534
-"""Who owns root's files as seen from Podman's own user namespace."""
+_NOBODY: Final = 65534  # who owns root's files as seen from Podman's own user namespace
 _INIT: Final = ("/run/podman-init", "/dev/init")
 _HIDDEN: Final = {"maskedPaths": "/proc/kcore", "readonlyPaths": "/proc/sys"}
 _SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
@@ -113,10 +108,7 @@ def excesses(made: MadeContainer, planned: Planned, config: Config) -> Iterator[
 
 
 def image_of(bundle: Path, container_id: str, stores: Sequence[str] = ()) -> ImageSettings:
-    """Return the settings of a container's image, from Podman's storage around `bundle` or one of `stores`.
-
-    They are empty if the image cannot be found, so that none of its wishes is allowed then.
-    """
+    """Return the settings of a container's image in Podman's storage or `stores`; none are allowed if not found."""
     containers = bundle.parents[1]
     images = containers.name.removesuffix("containers") + "images"
     for name, store in product(
@@ -181,7 +173,7 @@ def _mounts(made: MadeContainer, planned: Planned, config: Config) -> Iterator[E
             same = kind == "tmpfs" == expected or os.path.realpath(source) == os.path.realpath(expected)
             if not same or (mode == "ro" and "ro" not in options):
                 yield excess
-        elif not (_usual(made, source, destination, kind, options) or _granted(source, destination, planned)) and (
+        elif not (_usual(made, source, destination, kind, options) or {source, destination} <= {*planned.devices}) and (
             planned.env is not None or not _harmless(made, source, destination, kind, options, config)
         ):
             yield excess
@@ -191,7 +183,6 @@ def _mounts(made: MadeContainer, planned: Planned, config: Config) -> Iterator[E
 
 
 def _usual(made: MadeContainer, source: str, destination: str, kind: str, options: set[str]) -> bool:
-    """Tell whether a mount is one that Podman gives to every container, or a volume of the image."""
     if kind != "bind":
         return kind in _KERNEL.get(destination, ())
     if destination in _INIT:
@@ -199,10 +190,6 @@ def _usual(made: MadeContainer, source: str, destination: str, kind: str, option
     if destination in _PODMANS:
         return source.endswith(f"-containers/{made.id}/userdata/{_PODMANS[destination]}")
     return destination in made.image.volumes and _volume(made, source, r"[0-9a-f]{64}")
-
-
-def _granted(source: str, destination: str, planned: Planned) -> bool:
-    return source in planned.devices and destination in planned.devices
 
 
 def _harmless(made: MadeContainer, source: str, destination: str, kind: str, options: set[str], config: Config) -> bool:
@@ -227,7 +214,6 @@ def _volume(made: MadeContainer, source: str, name: str) -> bool:
 
 
 def _is_roots(path: str) -> bool:
-    """Tell whether a program of the host is root's, as this user cannot make one."""
     try:
         info = os.stat(path)  # noqa: PTH116 - follows links, as the runtime does
     except OSError:

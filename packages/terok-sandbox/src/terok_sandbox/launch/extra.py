@@ -20,13 +20,11 @@ argument       value                                                  example
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from terok_sandbox.errors import SpecError
 from terok_sandbox.launch.paths import check_container_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MANAGED_LABEL_PREFIX: Final = "ai.terok."
 
@@ -50,10 +48,7 @@ CONTROLLERS: Final = {"--cpuset-cpus": "cpuset", "--cpu-shares": "cpu", "--memor
 
 
 def check_extra_args(arguments: Sequence[str]) -> None:
-    """Raise `SpecError` unless `arguments` are allowed flags, each with a harmless value.
-
-    Both `--flag value` and `--flag=value` are understood.
-    """
+    """Raise `SpecError` unless `arguments` are allowed flags, `--flag value` or `--flag=value`, each harmless."""
     for flag, value in pairs(arguments):
         pattern = _VALUES.get(flag)
         if pattern is None:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from terok_util import TerokError, read_file
 from terok_util import yaml as terok_yaml
 
 from terok_sandbox.errors import GpuConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
 GPU_VENDORS: Final = ("nvidia", "amd", "intel")
 MAX_GPUS: Final = 64
-CDI_DIRECTORIES: Final = (Path("/etc/cdi"), Path("/var/run/cdi"))
-"""Where Podman looks for descriptions."""
-MAX_SIZE: Final = 1024 * 1024
-"""Bytes of one description."""
-
+CDI_DIRECTORIES: Final = (Path("/etc/cdi"), Path("/var/run/cdi"))  # where Podman looks for descriptions
+MAX_SIZE: Final = 1024 * 1024  # bytes of one description
 _SELECTOR: Final = re.compile(r"(?P<vendor>[a-z]{1,16})(?::(?P<device>[A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\Z")
 _KIND: Final = re.compile(r"[a-z0-9.-]{1,63}/[a-z0-9_-]{1,63}\Z")
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
@@ -58,8 +53,7 @@ def normalize_gpus(text: str) -> tuple[GpuSelector, ...]:
         match = _SELECTOR.match(word)
         if match is None or match["vendor"] not in (*GPU_VENDORS, "all") or (match["vendor"] == "all" and ":" in word):
             raise GpuConfigError(
-                f"invalid GPU {word[:60]!r}",
-                hint=f"use all, or {', '.join(GPU_VENDORS)}, or a device such as nvidia:0",
+                f"invalid GPU {word[:60]!r}", hint=f"use all, or {', '.join(GPU_VENDORS)}, or a device such as nvidia:0"
             )
         found.setdefault(match["vendor"], set()).add(match["device"] or "all")
     if "all" in found:

@@ -7,41 +7,31 @@ import os
 import socket
 import stat
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path, unit_dir
 from terok_sandbox.errors import SpecError
 from terok_sandbox.unix_sockets import address, is_in_container, peer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.values.launch import VolumeSpec
+from terok_sandbox.values.launch import VolumeSpec
 
 ENGINE_SOCKETS: Final = (
-    "/run/docker.sock",
-    "/run/podman/podman.sock",
-    "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-    "/run/buildkit/buildkitd.sock",
+    *("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock"),
+    *("/run/crio/crio.sock", "/run/buildkit/buildkitd.sock"),
 )
 """System sockets through which a container could start other containers; a user's own are added to them."""
-KERNEL: Final = ("/proc", "/sys", "/dev")
-"""File systems that show or steer the host's processes, terminals and devices."""
+KERNEL: Final = ("/proc", "/sys", "/dev")  # file systems that show or steer the host's processes, terminals and devices
 SHARED: Final = ("/tmp", "/var/tmp", "/run", "/run/user")  # noqa: S108 - refused, not used
 """Where programs of this host make sockets and files for each other, at any time."""
-MAX_ENTRIES: Final = 1_000_000
-"""How many files are looked at below one source; that takes a second or two."""
-
+MAX_ENTRIES: Final = 1_000_000  # how many files are looked at below one source; that takes a second or two
 _KINDS: Final = (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_DGRAM)
 _USER_SOCKETS: Final = ("podman/podman.sock", "docker.sock", "containerd/containerd.sock", "buildkit/buildkitd.sock")
 _ENGINE_NAMES: Final = frozenset(Path(path).name for path in (*ENGINE_SOCKETS, *_USER_SOCKETS))
 _BOUND: Final = Path("/proc/net/unix")
-_BOUND_PATH: Final = 7
-"""Column of the path a Unix socket is bound to."""
+_BOUND_PATH: Final = 7  # column of the path a Unix socket is bound to
 
 
 def check_mount_sources(
@@ -135,12 +125,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _runtime_dirs() -> set[str]:
-    """Return where this user's programs meet."""
     return {base for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}") if base}
 
 
 def _podmans() -> Iterator[str]:
-    """Yield Podman's run directory, and its storage in its default place."""
     if os.geteuid() == 0:
         yield from ("/run/containers/storage", "/run/libpod", "/var/lib/containers/storage")
     yield from (f"{base}/{name}" for base in _runtime_dirs() for name in ("containers", "libpod"))
@@ -163,7 +151,6 @@ def _engine_sockets() -> Iterator[str]:
 
 
 def _settings(config: SandboxConfig) -> Iterator[Path]:
-    """Yield the files that decide which programs run outside of containers."""
     yield from (config.config_dir, conf_path(), Path(f"{conf_path()}.d"), unit_dir(), Path(__file__).parents[1])
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)
@@ -189,16 +176,13 @@ def listening_below(source: Path, *, limit: int = MAX_ENTRIES) -> Path | None:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif not entry.is_symlink() and _is_socket(entry) and is_listening(Path(entry.path)):
+                elif stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode) and is_listening(Path(entry.path)):
                     return Path(entry.path)
     return None
 
 
 def is_listening(path: Path) -> bool:
-    """Tell whether a program outside of containers listens on the socket at `path`.
-
-    A socket that nobody listens on any more is a mere name, and a container can leave some in whatever it has mounted.
-    """
+    """Tell whether a program outside of containers listens at `path`; a socket without one is a mere name."""
     for kind in _KINDS:
         with socket.socket(socket.AF_UNIX, kind) as asking, address(path) as name:
             asking.settimeout(1)
@@ -212,7 +196,3 @@ def is_listening(path: Path) -> bool:
                 return True
             return kind == socket.SOCK_DGRAM or not is_in_container(peer(asking)[0])
     return False
-
-
-def _is_socket(entry: os.DirEntry[str]) -> bool:
-    return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)

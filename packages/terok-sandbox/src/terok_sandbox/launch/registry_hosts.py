@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -37,8 +38,7 @@ from terok_sandbox.shield.registries import (
 )
 from terok_sandbox.sidecar import PolicyTiers
 
-LEARNED: Final = ("@pip", "@npm", "@apt")
-"""The symbols whose redirects setup learns."""
+LEARNED: Final = ("@pip", "@npm", "@apt")  # the symbols whose redirects setup learns
 KEPT_SECONDS: Final = 7 * 86400.0
 IMAGE_TIMEOUT: Final = 30.0
 _HOPS: Final = 4
@@ -68,14 +68,12 @@ def profile_tiers(
         profiles = config.shield_profiles if policy is None else ()
     if not profiles:
         return replace(own, project_allow=(*own.project_allow, *lines))
-    allowed = profile_lines(
-        profiles,
-        config.config_dir,
-        also=lambda symbol: [
-            *redirect_targets(config, symbol),
-            *(image_targets(config, image, symbol) if image else ()),
-        ],
-    )
+    of_image = cache(lambda: image_urls(config, image) if image else {})  # podman is asked once, and for symbols only
+
+    def also(symbol: str) -> list[str]:
+        return [*redirect_targets(config, symbol), *targets(of_image().get(symbol, []))]
+
+    allowed = profile_lines(profiles, config.config_dir, also=also)
     override = profile_overrides(profiles, config.config_dir, also=lambda symbol: redirect_targets(config, symbol))
     return replace(own, override=(*own.override, *override), project_allow=(*own.project_allow, *allowed, *lines))
 
@@ -91,8 +89,8 @@ def policy_tiers(path: str | Path) -> PolicyTiers:
     return PolicyTiers(**tiers)
 
 
-def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
-    """Return `name:port` of the registries that `image` is configured to use for `symbol`, none if it is unreadable."""
+def image_urls(config: SandboxConfig, image: str) -> dict[str, list[str]]:
+    """Return the registries that `image` is configured to use by symbol, none if it is unreadable; read once."""
     from terok_sandbox.runtime.podman_image import PodmanImage
 
     with suppress(TerokError, OSError, ValueError, KeyError, RecursionError):
@@ -100,8 +98,8 @@ def image_targets(config: SandboxConfig, image: str, symbol: str) -> list[str]:
         if not path.exists():
             ensure_dir(path.parent)
             atomic_write(path, json.dumps(read_image(image)), mode=0o600)
-        return targets(json.loads(path.read_text()).get(symbol, []))
-    return []
+        return dict(json.loads(path.read_text()))
+    return {}
 
 
 def read_image(image: str) -> dict[str, list[str]]:
@@ -144,10 +142,7 @@ def configured_urls(root: Path, variables: dict[str, str]) -> dict[str, list[str
 
 
 def learn_redirects(config: SandboxConfig, *, ask: Callable[[Sequence[str]], str] | None = None) -> str:
-    """Ask the registries of `LEARNED` where they send clients; return and remember their answers.
-
-    Answers from the same URLs are reused for a week. `ask` runs a command and returns its output.
-    """
+    """Ask the registries of `LEARNED`, once a week, where they send clients; remember that and return a summary."""
     known, ask = _load(config), ask or (lambda argv: run_tool(argv, check=False))
     registries = {symbol: read(symbol) for symbol in LEARNED}
     stale = [

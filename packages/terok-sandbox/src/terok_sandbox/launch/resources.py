@@ -8,9 +8,10 @@ import secrets
 import threading
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import (
     FileLock,
@@ -26,29 +27,22 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.clearance.dossier import DOSSIER_FILE, read_dossier
 from terok_sandbox.clearance.project import with_project_verdicts
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerBusy, LaunchError, SandboxError, SpecError
 from terok_sandbox.launch.argv import LaunchPaths
 from terok_sandbox.launch.check import DOSSIER_ANNOTATION
+from terok_sandbox.launch.spec import RunSpec
 from terok_sandbox.runtime.ports import reserve_port
 from terok_sandbox.sidecar import SCHEMA, HostPorts, ShieldWiring, Sidecar, UsageWiring, VaultWiring
+from terok_sandbox.values.launch import LaunchPlan, Network, Planned
 from terok_sandbox.vault.usage.journal import project_dir
 from terok_sandbox.version import VERSION
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.spec import RunSpec
-    from terok_sandbox.values.launch import LaunchPlan, Network, Planned
-
-MAX_SOCKET_PATH: Final = 107
-"""Bytes the kernel allows in the address of a Unix socket."""
+MAX_SOCKET_PATH: Final = 107  # bytes the kernel allows in the address of a Unix socket
 SHIELD_AUDIT: Final = "shield-audit.jsonl"
-OUTPUT_LOG: Final = "output.log"
-"""Output of the container, as Podman's monitor writes it."""
+OUTPUT_LOG: Final = "output.log"  # output of the container, as Podman's monitor writes it
 _LONGEST_SOCKET: Final = "guest/ssh-agent.sock"
-CONTAINERENV: Final = 'engine="podman"\n'
-"""File by which programs know that they are in a container."""
+CONTAINERENV: Final = 'engine="podman"\n'  # file by which programs know that they are in a container
 _ZONES: Final = Path("/usr/share/zoneinfo")
 _LOCALTIME: Final = Path("/etc/localtime")
 LOCK_TIMEOUT: Final = 60.0
@@ -78,15 +72,11 @@ def allocate_per_container_resources(config: SandboxConfig, name: str) -> PerCon
 def launch_paths(config: SandboxConfig, name: str) -> LaunchPaths:
     """Return where the files of container `name` that podman is told about are."""
     state_dir = config.container_state_dir(name)
+    shown = ("resolv_conf", "hosts", "apt_conf", "hostname", "containerenv", "localtime")
     return LaunchPaths(
+        **{field: state_dir / "etc" / field.replace("_", ".") for field in shown},
         sidecar=config.sidecar_path(name),
         guest_dir=config.guest_dir(name),
-        resolv_conf=state_dir / "etc" / "resolv.conf",
-        hosts=state_dir / "etc" / "hosts",
-        apt_conf=state_dir / "etc" / "apt.conf",
-        hostname=state_dir / "etc" / "hostname",
-        containerenv=state_dir / "etc" / "containerenv",
-        localtime=state_dir / "etc" / "localtime",
         env_file=config.container_runtime_dir(name) / "env",
         monitor_pid=config.container_runtime_dir(name) / "monitor.pid",
         seccomp_dir=config.seccomp_dir,
@@ -110,11 +100,7 @@ def make_sidecar(
     network: Network | None = None,
     planned: Planned | None = None,
 ) -> Sidecar:
-    """Return the sidecar that wires the container of `spec`, with `mounts` as they were judged, to its supervisor.
-
-    `network` is the program that is to connect it, if that is the supervisor's business; `planned` is what Podman is
-    to make of it, if that is known.
-    """
+    """Return the sidecar that wires the container of `spec` to its supervisor; `mounts` are as they were judged."""
     name, wiring = spec.container_name, spec.wiring
     state_dir = config.container_state_dir(name)
     vault = VaultWiring(
@@ -131,6 +117,10 @@ def make_sidecar(
         tiers=with_project_verdicts(config, wiring.scope, wiring.tiers),
         resolvers=config.shield_resolvers,
     )
+    host_ports = None
+    if config.services_mode == "tcp":
+        with reserve_port() as vault_port, reserve_port() as gate_port:  # the container's for as long as it exists
+            host_ports = HostPorts(vault_port.port, gate_port.port)
     return Sidecar(
         schema=SCHEMA,
         version=VERSION,
@@ -142,17 +132,11 @@ def make_sidecar(
         gate=wiring.gate,
         shield=shield,
         loopback_ports=tuple(dict.fromkeys(spec.loopback_ports)),
-        host_ports=_host_ports() if config.services_mode == "tcp" else None,
+        host_ports=host_ports,
         mounts=mounts,
         network=network,
         planned=planned,
     )
-
-
-def _host_ports() -> HostPorts:
-    """Choose two free ports; they are the container's for as long as it exists."""
-    with reserve_port() as vault, reserve_port() as gate:
-        return HostPorts(vault.port, gate.port)
 
 
 def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
@@ -168,39 +152,29 @@ def _usage(config: SandboxConfig, spec: RunSpec) -> UsageWiring:
     )
 
 
-def dossier_text(spec: RunSpec) -> str:
-    """Return the dossier of a container: the launch's entries, then those of the annotated file.
-
-    The gateway reads the copy in the container's state directory, where a later version may be put in its place.
-    """
-    path = spec.annotations.get(DOSSIER_ANNOTATION)
-    return json.dumps({**(read_dossier(Path(path)) if path else {}), **spec.wiring.dossier}) + "\n"
-
-
 def write_launch(config: SandboxConfig, spec: RunSpec, plan: LaunchPlan, mounts: tuple[tuple[str, str], ...]) -> None:
     """Write everything that `plan` needs, with `mounts` as they were judged; LaunchError when that fails."""
     sidecar = make_sidecar(config, spec, mounts, network=plan.network, planned=plan.planned)
-    write_files(config, sidecar, plan, dossier_text(spec))
+    path = spec.annotations.get(DOSSIER_ANNOTATION)
+    dossier = (read_dossier(Path(path)) if path else {}) | dict(spec.wiring.dossier)
+    write_files(config, sidecar, plan, json.dumps(dossier) + "\n")
 
 
 def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossier: str = "{}\n") -> None:
-    """Write everything podman and the supervisor read; LaunchError when that fails.
-
-    Files that outlive a reboot are on disk only after `settling`.
-    """
+    """Write everything podman and the supervisor read, which `settling` brings to disk; LaunchError when that fails."""
     paths = launch_paths(config, plan.name)
     try:
         config.ensure_container_dirs(plan.name)
         ensure_dir(config.sidecar_dir)
         ensure_dir(paths.hosts.parent, 0o755)
-        atomic_write(paths.resolv_conf, plan.resolv_conf, mode=0o644, durable=False)
-        atomic_write(paths.hosts, plan.hosts, mode=0o644, durable=False)
-        atomic_write(paths.hostname, plan.hostname, mode=0o644, durable=False)
-        atomic_write(paths.containerenv, CONTAINERENV, mode=0o644, durable=False)
+        shown = {paths.resolv_conf: plan.resolv_conf, paths.hosts: plan.hosts, paths.hostname: plan.hostname}
+        shown[paths.containerenv] = CONTAINERENV
+        if plan.apt_conf:
+            shown[paths.apt_conf] = plan.apt_conf
+        for path, text in shown.items():
+            atomic_write(path, text, mode=0o644, durable=False)
         if plan.timezone:
             atomic_write(paths.localtime, _zone(plan.timezone), mode=0o644, durable=False)
-        if plan.apt_conf:
-            atomic_write(paths.apt_conf, plan.apt_conf, mode=0o644, durable=False)
         write_sensitive_file(paths.env_file, plan.env_file, durable=False)
         write_sensitive_file(sidecar.gateway_dir / DOSSIER_FILE, dossier, durable=False)
         sidecar.save(paths.sidecar, durable=False)
@@ -209,7 +183,6 @@ def write_files(config: SandboxConfig, sidecar: Sidecar, plan: LaunchPlan, dossi
 
 
 def _zone(name: str) -> bytes:
-    """Return this host's description of a time zone."""
     path = _LOCALTIME if name == "local" else _ZONES / name
     try:
         return path.read_bytes()
@@ -271,12 +244,9 @@ def launch_lock(config: SandboxConfig, name: str, *, timeout: float = LOCK_TIMEO
     directory = config.runtime_dir / "locks"
     ensure_dir(directory)
     bucket = zlib.crc32(name.encode()) % LOCKS  # a lock file cannot be removed safely, so their number is bounded
-    lock = FileLock(directory / f"{bucket:02x}.lock", timeout=timeout)
-    try:
-        lock.__enter__()
-    except LockTimeout as error:
-        raise ContainerBusy(f"another command is busy with container {name}") from error
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(directory / f"{bucket:02x}.lock", timeout=timeout))
+        except LockTimeout as error:
+            raise ContainerBusy(f"another command is busy with container {name}") from error
         yield
-    finally:
-        lock.__exit__(None, None, None)

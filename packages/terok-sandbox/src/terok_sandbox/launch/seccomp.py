@@ -16,22 +16,18 @@ What is taken away serves attacks on the kernel far more often than agents, and 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_sandbox.errors import SetupError
 from terok_sandbox.values.launch import OPT_OUTS, OptOut
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
 
 EPERM, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 38, 93, 97
 
 NAMESPACE_FLAGS: Final = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET."""
-_CLONE_NEWTIME: Final = 0x80
-"""Only for `unshare`: of `clone` the bit belongs to a signal number."""
-
+_CLONE_NEWTIME: Final = 0x80  # only for `unshare`: of `clone` the bit belongs to a signal number
 MOUNT_CALLS: Final = (
     *("mount", "umount", "umount2", "move_mount", "mount_setattr", "open_tree", "open_tree_attr", "pivot_root"),
     *("fsopen", "fsconfig", "fsmount", "fspick", "statmount", "listmount"),
@@ -52,10 +48,7 @@ _S390: Final = {"arches": ["s390", "s390x"]}
 
 
 def tighten(base: Mapping[str, Any], opt_outs: Collection[OptOut] = ()) -> Profile:
-    """Return the profile `base` (the contents of Podman's `seccomp.json`) without the calls listed above.
-
-    Raises SetupError for a base that allows system calls by default: none could be removed from it reliably.
-    """
+    """Return Podman's profile `base` without the calls above; SetupError for one that allows calls by default."""
     rules = base.get("syscalls")
     if base.get("defaultAction") not in _REFUSING or not isinstance(rules, list):
         raise SetupError("the seccomp profile does not refuse by default", hint=_HINT)
@@ -142,7 +135,6 @@ def _sockets() -> list[Profile]:
 
 
 def _personalities() -> tuple[int, ...]:
-    """Return the values that the base allows and, for debuggers, those without randomized addresses."""
     plain = (0x0, 0x0008, 0x20000, 0x20008)
     return (*plain, *(value | _ADDR_NO_RANDOMIZE for value in plain), 0xFFFFFFFF)
 

@@ -90,10 +90,7 @@ def _nothing() -> None:
 
 @lean_dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleHooks:
-    """Callables without arguments, called around a launch; an exception of `pre_start` cancels it.
-
-    `post_ready` is called by whoever waits for the container's own initialization, which Sandbox does not.
-    """
+    """Called around a launch, `post_ready` by whoever waits for that; an exception of `pre_start` cancels it."""
 
     pre_start: Callable[[], None] = _nothing
     post_start: Callable[[], None] = _nothing

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from terok_util import read_tail
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import LaunchError
 from terok_sandbox.runtime.engine import hook_refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import Container
+from terok_sandbox.runtime.protocol import Container
 
 HOOK_LOG: Final = "hook.log"
-VERIFY_TIMEOUT: Final = 3.0
-"""Seconds a supervisor that just crashed has to be back."""
-LOG_TAIL: Final = 65536
-"""Bytes at the end of a log that are read."""
+VERIFY_TIMEOUT: Final = 3.0  # seconds a supervisor that just crashed has to be back
+LOG_TAIL: Final = 65536  # bytes at the end of a log that are read
 
 
 class LaunchSupervisor(Protocol):
@@ -36,10 +31,7 @@ class LaunchSupervisor(Protocol):
         """Have a supervisor wait for container `name`, whose sidecar is written; raises SupervisorError."""
 
     def verify(self, config: SandboxConfig, container: Container, since: float, *, known_id: str = "") -> str:
-        """Return the fault in the supervision of a container started after `since` (epoch), empty if there is none.
-
-        `known_id` is its ID where that is known.
-        """
+        """Return the fault in the supervision of a container started after `since` (epoch), or nothing."""
 
     def end(self, config: SandboxConfig, name: str) -> None:
         """End the supervisor of container `name`, if there is one."""
@@ -82,10 +74,7 @@ def hook_heard(log: Path) -> Iterator[None]:
 
 
 def was_supervised(log: str, container_id: str, since: float, *, to_its_end: bool = False) -> bool:
-    """Tell whether a supervisor's log says that it took the container, not before the second of `since`.
-
-    With `to_its_end` the same supervisor has to say that the container has ended: then Podman need not be asked.
-    """
+    """Tell whether a supervisor's log says that it took the container since then, or (`to_its_end`) saw its end."""
     until = r"[\s\S]*^\S+ supervisor\[(?P=who)\]: the container has ended$" if to_its_end else ""
     taken = re.compile(
         r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) supervisor\[(?P<who>\d+)\]: supervises "

@@ -16,20 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from terok_sandbox import hygiene
 from terok_sandbox.errors import NetnsError
 
-_CLONE_NEWNS: Final = 0x20000
-_CLONE_NEWUSER: Final = 0x10000000
-_CLONE_NEWNET: Final = 0x40000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 _NS_GET_USERNS: Final = 0xB701
-_MS_BIND: Final = 0x1000
-_MS_REC: Final = 0x4000
-_MS_PRIVATE: Final = 0x40000
-_PR_SET_PDEATHSIG: Final = 1
-_PR_CAP_AMBIENT: Final = 47
-_PR_CAP_AMBIENT_RAISE: Final = 2
-_CAP_NET_ADMIN: Final = 12
-_CAP_SYS_ADMIN: Final = 21
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 _CAPABILITY_VERSION_3: Final = 0x20080522
 
 _SHARE: Final = 4
@@ -39,10 +33,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(netns_fd: int) -> None:
-    """Move this single-threaded process into the namespace of `netns_fd`, for good, with CAP_NET_ADMIN there.
-
-    The capability is made ambient, so that a tool this process executes has it too. Raises `NetnsError`.
-    """
+    """Move this single-threaded process into the namespace of `netns_fd`, for good, with ambient CAP_NET_ADMIN."""
     enter_owner(netns_fd)
     _call("enter the network namespace", _libc.setns(netns_fd, _CLONE_NEWNET))
     if os.geteuid() != 0:
@@ -89,7 +80,7 @@ def become_uplink_by_descriptor(netns_fd: int, parent: int) -> None:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    _end_with(parent)
+    hygiene.die_with_parent(parent, signal.SIGKILL)
 
 
 def become_uplink_by_path(netns_fd: int, parent: int, path: Path) -> None:
@@ -105,22 +96,12 @@ def become_uplink_by_path(netns_fd: int, parent: int, path: Path) -> None:
     _call("show the network namespace", _libc.mount(source, os.fsencode(path), None, _MS_BIND, None))
     if os.geteuid() != 0:
         _raise_ambient(_CAP_NET_ADMIN, _CAP_SYS_ADMIN)
-    _end_with(parent)
+    hygiene.die_with_parent(parent, signal.SIGKILL)
 
 
 def _is_current_user_namespace(descriptor: int) -> bool:
     mine, other = Path("/proc/self/ns/user").stat(), os.fstat(descriptor)
     return (mine.st_dev, mine.st_ino) == (other.st_dev, other.st_ino)
-
-
-def _end_with(parent: int) -> None:
-    """Get SIGKILL when `parent` ends, also after an exec; end at once if it already has.
-
-    Comes after every change of identity: those clear it.
-    """
-    _call("be told of the parent's end", _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)))
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _raise_ambient(*capabilities: int) -> None:

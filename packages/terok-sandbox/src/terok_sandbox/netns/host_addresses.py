@@ -6,41 +6,25 @@ import asyncio
 import ipaddress
 import socket
 import struct
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.errors import NetnsError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+SETTLE: Final = 0.1  # seconds in which changes of addresses that come together are taken together
 
-SETTLE: Final = 0.1
-"""Seconds in which changes of addresses that come together are taken together."""
-
-_RTM_NEWADDR: Final = 20
-_RTM_GETADDR: Final = 22
-_RTM_NEWROUTE: Final = 24
-_RTM_GETROUTE: Final = 26
-_REQUEST_DUMP: Final = 0x301
-_NLMSG_ERROR: Final = 2
-_NLMSG_DONE: Final = 3
-_IFA_ADDRESS: Final = 1
-_IFA_LOCAL: Final = 2
-_RTA_DST: Final = 1
-_TABLE_LOCAL: Final = 255
-_OWN: Final = (2, 3, 4)
-"""Types of routes that end here: local, broadcast, anycast."""
+_RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
+_REQUEST_DUMP, _NLMSG_ERROR, _NLMSG_DONE = 0x301, 2, 3
+_IFA_ADDRESS, _IFA_LOCAL, _RTA_DST, _TABLE_LOCAL = 1, 2, 1, 255
+_OWN: Final = (2, 3, 4)  # types of routes that end here: local, broadcast, anycast
 _IFADDR_AND_ROUTE_GROUPS: Final = 0x10 | 0x40 | 0x100 | 0x400
-_SOL_NETLINK: Final = 270
-_GET_STRICT_CHK: Final = 12
+_SOL_NETLINK, _GET_STRICT_CHK = 270, 12
 _LENGTHS: Final[dict[int, int]] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 def host_addresses() -> list[str]:
-    """Return what is this host's own, sorted: IPv4 and IPv6 addresses, and networks that it answers for as a whole.
-
-    Raises `NetnsError`.
-    """
+    """Return this host's own addresses, and networks that it answers for as a whole, sorted; raises `NetnsError`."""
     own: set[str] = set()
     try:
         with _netlink() as route:
@@ -101,14 +85,12 @@ def _collect(data: bytes, own: set[str]) -> bool:
 
 
 def _address(message: bytes) -> str | None:
-    """Return the address of one `ifaddrmsg`: the local end, also of a point-to-point link."""
     by_kind = _attributes(message[8:])
     packed = by_kind.get(_IFA_LOCAL) or by_kind.get(_IFA_ADDRESS) or b""
     return str(ipaddress.ip_address(packed)) if len(packed) == _LENGTHS.get(message[0]) else None
 
 
 def _route(message: bytes) -> str | None:
-    """Return where one `rtmsg` of the table `local` leads, if it ends at this host."""
     family, bits, table, kind = message[0], message[1], message[4], message[7]
     packed = _attributes(message[12:]).get(_RTA_DST, b"")
     if table != _TABLE_LOCAL or kind not in _OWN or len(packed) != _LENGTHS.get(family) or bits > 8 * len(packed):

@@ -30,15 +30,11 @@ def _load() -> ctypes.CDLL | None:
 
 
 _library: Final = _load()
-AVAILABLE: Final = _library is not None
-"""Whether this host has the library; else the program `nft` does the same."""
+AVAILABLE: Final = _library is not None  # whether this host has the library; else the program `nft` does the same
 
 
 def load_and_list(ruleset: str, listing: str) -> str:
-    """Load `ruleset` in one transaction, then return what the command `listing` prints as JSON.
-
-    For a short-lived process: nothing is freed. Raises `NetnsError` with nft's own words.
-    """
+    """Load `ruleset` in one transaction, then return what the command `listing` prints as JSON; nothing is freed."""
     library = _library
     context = library and library.nft_ctx_new(0)
     if library is None or not context:

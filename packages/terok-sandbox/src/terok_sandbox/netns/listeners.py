@@ -20,9 +20,7 @@ from terok_sandbox.vault_addr import (
     LOOPBACK_VAULT_TLS_PORT,
 )
 
-BACKLOG: Final = 512
-"""Connections made while a worker is being restarted wait here."""
-
+BACKLOG: Final = 512  # connections made while a worker is being restarted wait here
 _TAKEN_RETRY: Final = 0.02
 
 
@@ -35,10 +33,7 @@ class ListenerSpec:
     kind: Literal["tcp", "udp"] = "tcp"
 
 
-DNS_LISTENERS: Final = (
-    ListenerSpec("dns-udp", LOOPBACK_DNS_PORT, "udp"),
-    ListenerSpec("dns-tcp", LOOPBACK_DNS_PORT),
-)
+DNS_LISTENERS: Final = (ListenerSpec("dns-udp", LOOPBACK_DNS_PORT, "udp"), ListenerSpec("dns-tcp", LOOPBACK_DNS_PORT))
 GATE_LISTENER: Final = ListenerSpec("gate", LOOPBACK_GATE_PORT)
 EGRESS_LISTENER: Final = ListenerSpec("egress", LOOPBACK_EGRESS_PORT)
 VAULT_LISTENERS: Final = (

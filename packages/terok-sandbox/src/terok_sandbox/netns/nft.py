@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from terok_util.process import find_tool, spawn
+from terok_util.process import Process, find_tool, spawn
 
+from terok_sandbox.descriptors import read_some, write_all
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns.enter import enter
 
@@ -31,23 +32,6 @@ class NftCommandError(NetnsError):
     """nft refused one command; the channel goes on."""
 
 
-class Program(Protocol):
-    """The started nft, as its parent sees it."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-
-    def poll(self) -> int | None:
-        """Return the exit status if it has ended, and reap it."""
-
-    def kill(self) -> None:
-        """End it."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and reap it."""
-
-
 @dataclass(frozen=True, slots=True)
 class NftChannelFds:
     """The two pipe ends of an `nft -i`: commands go to `stdin`, what it says comes from `stdout`."""
@@ -56,11 +40,8 @@ class NftChannelFds:
     stdout: int
 
 
-def spawn_nft(netns_fd: int) -> tuple[Program, NftChannelFds]:
-    """Start `nft -i` inside the namespace of `netns_fd`; it ends when its standard input is closed.
-
-    The caller owns the returned descriptors. Raises `NetnsError` or `ProcessError`.
-    """
+def spawn_nft(netns_fd: int) -> tuple[Process, NftChannelFds]:
+    """Start `nft -i` inside the namespace of `netns_fd`; the caller owns its pipes. `NetnsError`, `ProcessError`."""
     nft = find_tool("nft", hint="install the package nftables")
     commands, command_end = os.pipe2(os.O_CLOEXEC)
     output_end, output = os.pipe2(os.O_CLOEXEC)
@@ -100,10 +81,7 @@ class NftChannel:
         return self._fds is not None
 
     async def run(self, command: str) -> str:
-        """Run one command (a single line; `;` separates parts of one transaction) and return what nft printed.
-
-        Raises `NftCommandError` when nft refuses it and `NftChannelError` when the channel is gone.
-        """
+        """Run one command line and return what nft printed; `NftCommandError` if it refuses, else `NftChannelError`."""
         line = command.encode()
         if b"\n" in line or b"\r" in line or b"\0" in line or len(line) > _MAX_COMMAND:
             raise NftCommandError("an nft command is one line of at most 64 KiB")
@@ -132,7 +110,7 @@ class NftChannel:
         fds = self._fds
         try:
             async with asyncio.timeout(self._timeout):
-                await _write(fds.stdin, line + b"\n" + _MARKER_COMMAND)
+                await write_all(fds.stdin, line + b"\n" + _MARKER_COMMAND)
                 return await _read_answer(fds.stdout)
         except asyncio.CancelledError:
             self.close()  # an answer would be left over and taken for the next command's
@@ -143,44 +121,11 @@ class NftChannel:
             raise NftChannelError(f"nft {why}") from error
 
 
-async def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        try:
-            data = data[os.write(descriptor, data) :]
-        except BlockingIOError:
-            await _ready(descriptor, writing=True)
-
-
 async def _read_answer(descriptor: int) -> str:
     answer = b""
     while not answer.endswith(_MARKER):
-        try:
-            chunk = os.read(descriptor, 65536)
-        except BlockingIOError:
-            await _ready(descriptor, writing=False)
-            continue
+        chunk = await read_some(descriptor, 65536)
         if not chunk or len(answer) > _MAX_OUTPUT:
             raise EOFError
         answer += chunk
     return answer[: -len(_MARKER)].decode(errors="replace")
-
-
-async def _ready(descriptor: int, *, writing: bool) -> None:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def fire() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    if writing:
-        loop.add_writer(descriptor, fire)
-    else:
-        loop.add_reader(descriptor, fire)
-    try:
-        await future
-    finally:
-        if writing:
-            loop.remove_writer(descriptor)
-        else:
-            loop.remove_reader(descriptor)

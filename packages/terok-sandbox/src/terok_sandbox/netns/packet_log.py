@@ -11,22 +11,16 @@ from typing import Final
 from terok_sandbox.errors import NetnsError
 
 NFLOG_GROUP: Final = 100
-COPY_BYTES: Final = 128
-"""How much of each packet is copied: headers and no payload worth the name."""
+COPY_BYTES: Final = 128  # how much of each packet is copied: headers and no payload worth the name
 
-_NETLINK_NETFILTER: Final = 12
-_SOL_NETLINK: Final = 270
-_NETLINK_NO_ENOBUFS: Final = 5
+_NETLINK_NETFILTER, _SOL_NETLINK, _NETLINK_NO_ENOBUFS = 12, 270, 5
 _RECEIVE_BUFFER: Final = 256 * 1024
 _BUSY_RETRY: Final = 0.02
 
-_NFNL_SUBSYS_ULOG: Final = 4
-_NFULNL_MSG_CONFIG: Final = 1
+_NFNL_SUBSYS_ULOG, _NFULNL_MSG_CONFIG = 4, 1
 _CFG_CMD, _CFG_MODE, _CFG_TIMEOUT, _CFG_QTHRESH = 1, 2, 4, 5
-_CMD_BIND: Final = 1
-_COPY_PACKET: Final = 2
-_NLM_F_REQUEST_ACK: Final = 5
-_NLMSG_ERROR: Final = 2
+_CMD_BIND, _COPY_PACKET = 1, 2
+_NLM_F_REQUEST_ACK, _NLMSG_ERROR = 5, 2
 
 
 def open_packet_log(group: int = NFLOG_GROUP, *, deadline: float = 0.0) -> socket.socket:
@@ -55,10 +49,10 @@ def _open(group: int) -> socket.socket:
         log.bind((0, 0))
         log.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         log.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)
-        _configure(log, group, _attribute(_CFG_CMD, struct.pack("=B", _CMD_BIND)))
-        _configure(log, group, _attribute(_CFG_MODE, struct.pack("!IBx", COPY_BYTES, _COPY_PACKET)))
-        _configure(log, group, _attribute(_CFG_TIMEOUT, struct.pack("!I", 1)))
-        _configure(log, group, _attribute(_CFG_QTHRESH, struct.pack("!I", 32)))
+        _configure(log, group, _CFG_CMD, struct.pack("=B", _CMD_BIND))
+        _configure(log, group, _CFG_MODE, struct.pack("!IBx", COPY_BYTES, _COPY_PACKET))
+        _configure(log, group, _CFG_TIMEOUT, struct.pack("!I", 1))
+        _configure(log, group, _CFG_QTHRESH, struct.pack("!I", 32))
         log.setblocking(False)
     except BaseException:
         log.close()
@@ -66,13 +60,9 @@ def _open(group: int) -> socket.socket:
     return log
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _configure(log: socket.socket, group: int, attributes: bytes) -> None:
-    """Send one configuration message and wait for the kernel's acknowledgment."""
-    body = struct.pack("!BBH", socket.AF_UNSPEC, 0, group) + attributes
+def _configure(log: socket.socket, group: int, attribute: int, value: bytes) -> None:
+    body = struct.pack("!BBH", socket.AF_UNSPEC, 0, group)
+    body += struct.pack("=HH", 4 + len(value), attribute) + value + bytes(-len(value) % 4)
     kind = (_NFNL_SUBSYS_ULOG << 8) | _NFULNL_MSG_CONFIG
     log.send(struct.pack("=IHHII", 16 + len(body), kind, _NLM_F_REQUEST_ACK, 1, 0) + body)
     while True:

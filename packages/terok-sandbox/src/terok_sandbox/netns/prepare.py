@@ -35,14 +35,11 @@ TABLE: Final = ("inet", "terok")
 _MAX_LISTENERS: Final = 16
 _MARGIN: Final = 0.5
 _MOST_DESCRIPTORS: Final = 65536
-_SIOCGIFFLAGS: Final = 0x8913
-_SIOCSIFFLAGS: Final = 0x8914
-_IFF_UP: Final = 1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 Verify = Callable[[str], object]
 """Takes what `nft -j list table inet terok` printed; raises a TerokError when that is not the intended protection."""
-Draft = Callable[[], tuple[str, Verify]]
-"""Returns a ruleset (nft syntax, one transaction) and its check."""
+Draft = Callable[[], tuple[str, Verify]]  # returns a ruleset (nft syntax, one transaction) and its check
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +72,7 @@ class Preparation:
                 _child(child_end, draft, listeners)
 
     def run(self, netns_fd: int, *, timeout: float = TIMEOUT, meanwhile: Callable[[], None] | None = None) -> Prepared:
-        """Prepare the namespace of `netns_fd`, once, within `timeout` seconds; raises `NetnsError`.
-
-        `meanwhile` is called while the child is at work.
-        """
+        """Prepare the namespace of `netns_fd`, once; `meanwhile` is called beside that. Raises `NetnsError`."""
         with suppress(OSError):  # a child that has failed already has left its word
             socket.send_fds(self._channel, [str(timeout).encode()], [netns_fd])
         if meanwhile is not None:
@@ -124,11 +118,7 @@ def _prepared(status: dict[str, object], descriptors: list[int], names: list[str
     return Prepared(listeners=dict(zip(names, sockets, strict=False)), packet_log=sockets[-1])
 
 
-def _child(
-    channel: socket.socket,
-    draft: Draft,
-    listeners: Sequence[ListenerSpec],
-) -> NoReturn:
+def _child(channel: socket.socket, draft: Draft, listeners: Sequence[ListenerSpec]) -> NoReturn:
     """Do the work and end without running anything the parent has registered for its own exit."""
     try:
         signal.set_wakeup_fd(-1)

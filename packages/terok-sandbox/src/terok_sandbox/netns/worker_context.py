@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import socket
-
-    from terok_sandbox.netns.nft import NftChannelFds
-    from terok_sandbox.sidecar import Sidecar
+from terok_sandbox.netns.nft import NftChannelFds
+from terok_sandbox.sidecar import Sidecar
 
 
 @dataclass(frozen=True)
@@ -33,5 +30,4 @@ class WorkerContext:
         return numbers
 
 
-WorkerEntry = Callable[[WorkerContext], int]
-"""Serves until SIGTERM, then returns its exit code."""
+WorkerEntry = Callable[[WorkerContext], int]  # serves until SIGTERM, then returns its exit code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import IO, Final
 
-from terok_util.process import ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
+from terok_util.process import Completed, ProcessError, ProcessTimeout, ToolNotFound, find_tool, kill_tree, run, spawn
 from terok_util.text import last_line, safe_text
 
+from terok_sandbox.descriptors import has_ended
 from terok_sandbox.errors import (
     ContainerNotFound,
     EngineError,
@@ -20,19 +20,11 @@ from terok_sandbox.errors import (
     PrerequisiteMissing,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from terok_util.process import Completed
-
 PROBE_TIMEOUT: Final = 30.0
 START_TIMEOUT: Final = 60.0
 REMOVE_TIMEOUT: Final = 120.0
-LONGEST: Final = 24 * 86400.0
-"""Seconds that stand for "as long as it takes": about what one poll can wait."""
-STOP_SLACK: Final = 15.0
-"""Seconds beyond the container's own grace until a stop counts as hung."""
-
+LONGEST: Final = 24 * 86400.0  # seconds that stand for "as long as it takes": about what one poll can wait
+STOP_SLACK: Final = 15.0  # seconds beyond the container's own grace until a stop counts as hung
 LOST_NAMESPACE: Final = "podman system migrate"
 """Podman's own remedy after the processes that hold its user namespace were killed."""
 _NO_CONTAINER: Final = re.compile(
@@ -69,11 +61,7 @@ def podman(
 
 
 def ask(arguments: Sequence[str], *, timeout: float = PROBE_TIMEOUT, container: str = "", image: str = "") -> Completed:
-    """Run podman and insist on success.
-
-    `container` or `image` names the subject of the question, so that its absence becomes ContainerNotFound or
-    ImageNotFound; any other failure is an EngineError.
-    """
+    """Run podman and insist on success; raises ContainerNotFound or ImageNotFound for a named subject, EngineError."""
     completed = podman(arguments, timeout=timeout)
     if completed.returncode != 0:
         raise failure(completed, arguments[0], container=container, image=image)
@@ -102,8 +90,7 @@ def start_failure(completed: Completed, name: str, image: str = "") -> LaunchErr
     if type(error) is not EngineError:
         return error
     return LaunchError(
-        f"container {name} not started: {_reason(said) or f'podman ended with {completed.returncode}'}",
-        hint=error.hint,
+        f"container {name} not started: {_reason(said) or f'podman ended with {completed.returncode}'}", hint=error.hint
     )
 
 
@@ -132,20 +119,9 @@ def run_on_streams(
     """Run `argv` on the caller's streams and return its exit code; EngineTimeout naming `what` after `timeout` s."""
     child = spawn(argv, stdin=stdin, stdout=stdout, stderr=stderr)
     try:
-        if not _ended(child.pid, timeout):
+        if not has_ended(child.pid, timeout):
             raise EngineTimeout(f"{what} did not end within {timeout:g} s")
         return child.wait()
     finally:
         if child.returncode is None:
             kill_tree(child)
-
-
-def _ended(pid: int, timeout: float | None) -> bool:
-    """Wait until our child `pid` has ended, at most `timeout` seconds."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        return bool(poller.poll(None if timeout is None else timeout * 1000))
-    finally:
-        os.close(descriptor)

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import LONGEST, REMOVE_TIMEOUT, ask
 from terok_sandbox.runtime.following import ContainerOutput, follow, open_child
 from terok_sandbox.runtime.protocol import EphemeralEnd
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Self
-
-_LOOK: Final = 0.002
-"""Seconds between two looks for the exit code."""
+_LOOK: Final = 0.002  # seconds between two looks for the exit code
 
 
 class Monitor(NamedTuple):
@@ -48,13 +44,6 @@ class Monitor(NamedTuple):
             return None
         return cls(pid, Path(options["--exit-dir"], container_id), Path(options["-p"]), Path(options["-b"]))
 
-    def open_process(self) -> int | None:
-        """Return a pidfd of the container's first process; None if it has ended."""
-        try:
-            return open_child(int(self.pid_file.read_text()), self.pid)
-        except (OSError, ValueError):
-            return None
-
     def exit_code(self) -> int | None:
         """Return the container's exit code while the file with it exists."""
         try:
@@ -66,14 +55,9 @@ class Monitor(NamedTuple):
 def follow_to_removal(
     container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None], timeout: float = LONGEST
 ) -> EphemeralEnd:
-    """Call `on_line` for every line of a container until Podman has removed it.
+    """Call `on_line` for every line in `log` of a container until Podman has removed it, or raise EngineTimeout.
 
-    Args:
-        container_id: Podman's ID of a container that was started with `--rm`.
-        log: The file its output goes to (`--log-opt path=`).
-        monitor_pid: The file with its monitor's process ID (`--conmon-pidfile`).
-        on_line: Gets each line; an exception of its own ends the following and passes.
-        timeout: Seconds until `EngineTimeout`.
+    `monitor_pid` is the file with its monitor's process ID; an exception of `on_line` ends the following and passes.
     """
     deadline = time.monotonic() + timeout
     with ExitStack() as opened:
@@ -117,19 +101,18 @@ def _running_monitor(path: Path, container_id: str, opened: ExitStack) -> tuple[
 
 
 def _watch(monitor: Monitor, pidfd: int, lines: ContainerOutput, deadline: float, opened: ExitStack) -> int | None:
-    """Follow the output to the container's end, and return its exit code once the monitor has ended."""
-    process = monitor.open_process()
+    process = None
+    with suppress(OSError, ValueError):
+        process = open_child(int(monitor.pid_file.read_text()), monitor.pid)
     if process is not None:
         opened.callback(os.close, process)
         if not follow(lines, process, deadline=deadline):
             raise EngineTimeout("the output did not end in time")
-    waiting = select.poll()
-    waiting.register(pidfd, select.POLLIN)
     code, latest = monitor.exit_code(), time.monotonic() + REMOVE_TIMEOUT
-    while code is None and not waiting.poll(_LOOK * 1000):
+    while code is None and not is_readable(pidfd, _LOOK):
         code = monitor.exit_code()
         if time.monotonic() > latest:
             break
-    if not waiting.poll(max(0.0, latest - time.monotonic()) * 1000):
+    if not is_readable(pidfd, latest - time.monotonic()):
         raise EngineTimeout("Podman's monitor has not ended", hint="see `podman ps --all`")
     return code

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from terok_util.process import DEVNULL, PIPE, ProcessError, kill_tree, spawn
 
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import find_podman
 
-if TYPE_CHECKING:
-    from typing import Self
-
-MAX_LINE = 256 * 1024
-"""Bytes of one event; a longer line is not an event."""
+MAX_LINE = 256 * 1024  # bytes of one event; a longer line is not an event
 
 
 class ContainerEvent(NamedTuple):
-    """One thing that happened to a container.
-
-    `time` is seconds since the epoch; `status` the engine's word for it (`create`, `start`, `died`,
-    `remove`, …); `exit_code` is known for `died`.
-    """
+    """One thing that happened to a container: epoch `time`, the engine's word, and for `died` the `exit_code`."""
 
     time: float
     name: str
@@ -46,9 +38,11 @@ class EventStream(Protocol):
 
     def __enter__(self) -> Self:
         """Return the stream itself."""
+        return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Close the stream."""
+        self.close()
 
 
 def read_event(line: bytes) -> ContainerEvent | None:
@@ -76,7 +70,7 @@ def _moment(document: dict[str, Any]) -> float:
     return datetime.fromisoformat(document["Time"]).timestamp()
 
 
-class PodmanEvents:
+class PodmanEvents(EventStream):
     """The events of containers whose name begins with `prefix`, from a `podman events` process."""
 
     def __init__(self, prefix: str = "") -> None:
@@ -113,18 +107,8 @@ class PodmanEvents:
             self._child.stdout.close()
         kill_tree(self._child)
 
-    def __enter__(self) -> Self:
-        """Return the stream itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close the stream."""
-        self.close()
-
     def _read(self, timeout: float) -> bool:
-        poller = select.poll()
-        poller.register(self._stdout(), select.POLLIN)
-        if not poller.poll(max(0.0, timeout) * 1000):
+        if not is_readable(self._stdout(), timeout):
             return False
         data = os.read(self._stdout(), 65536)
         if not data:

@@ -12,15 +12,18 @@ r"""FakeRuntime: containers that exist in memory, for tests of programs built on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout, ImageNotFound, LaunchError, NameTaken
-from terok_sandbox.runtime.events import ContainerEvent
-from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.events import ContainerEvent, EventStream
+from terok_sandbox.runtime.ports import PortReservation, reserve_port
 from terok_sandbox.runtime.protocol import (
+    ByteProcess,
     ContainerSummary,
     EphemeralEnd,
     ExecResult,
@@ -29,16 +32,7 @@ from terok_sandbox.runtime.protocol import (
     RemoveResult,
 )
 from terok_sandbox.values.host import ContainerState, HostFacts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-    from typing import Self
-
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.launch import LaunchPlan
 
 FAKE_FACTS = HostFacts(
     podman="/usr/bin/podman",
@@ -226,7 +220,7 @@ class FakeImage:
         del self._runtime.known_images[self.ref]
 
 
-class FakeEvents:
+class FakeEvents(EventStream):
     """The events of a FakeRuntime since the subscription; never waits."""
 
     def __init__(self, runtime: FakeRuntime, prefix: str) -> None:
@@ -247,14 +241,6 @@ class FakeEvents:
     def close(self) -> None:
         """End the subscription."""
         self._history = None
-
-    def __enter__(self) -> Self:
-        """Return the stream itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close the stream."""
-        self.close()
 
 
 def fake_id(name: str) -> str:

@@ -6,32 +6,26 @@
 from __future__ import annotations
 
 import os
-import select
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from terok_util.process.lines import LineSplitter
 from terok_util.redaction import redact
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Self
+from terok_sandbox.descriptors import is_readable
 
 SOONEST: Final = 0.02
 LATEST: Final = 0.2
 """Seconds between two looks at the file: soon after something was said, later while nothing is."""
 _CHUNK: Final = 65536
-_LONGEST: Final = 1024 * 1024
-"""Bytes of one entry; the monitor writes at most a few thousand."""
+_LONGEST: Final = 1024 * 1024  # bytes of one entry; the monitor writes at most a few thousand
 
 
 class Monitored(NamedTuple):
-    """A container that runs or has ended: its log, its first process, and the monitor that is the parent of that.
-
-    `pid` is 0 and `exit_code` known once it has ended.
-    """
+    """A container that runs, or has ended (`pid` 0, `exit_code` known): its log, first process and monitor."""
 
     log: Path
     pid: int
@@ -57,10 +51,9 @@ class Monitored(NamedTuple):
 
 
 class ContainerOutput:
-    """Reads entries `TIME STREAM TAG TEXT` as they are written, and calls `on_line` for every line of the output.
+    """Reads entries `TIME STREAM TAG TEXT` as the monitor writes them, and calls `on_line` for every line.
 
-    A line comes in several entries (tag `P`) until its end (tag `F`). When the file has reached its limit, the
-    monitor puts a new one in its place.
+    A line comes in entries (tag `P`) up to its end (tag `F`); at its limit the file is replaced by a new one.
     """
 
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
@@ -128,15 +121,10 @@ class ContainerOutput:
 
 
 def follow(log: ContainerOutput, process: int, *, deadline: float) -> bool:
-    """Pass on entries until the process behind a pidfd has ended; False if the deadline comes first.
-
-    `deadline` is `time.monotonic`'s. The last entries may still be missing: see `ContainerOutput.end`.
-    """
-    poller = select.poll()
-    poller.register(process, select.POLLIN)
+    """Pass on entries, the last ones excepted, until the process of a pidfd ends; False if the deadline comes first."""
     pause = SOONEST
     while (left := deadline - time.monotonic()) > 0:
-        if poller.poll(min(pause, left) * 1000):
+        if is_readable(process, min(pause, left)):
             return True
         pause = SOONEST if log.read() else min(pause * 1.5, LATEST)
     return False

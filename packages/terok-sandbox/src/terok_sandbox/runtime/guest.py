@@ -6,26 +6,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from terok_util import TerokError, atomic_write, ensure_dir, write_sensitive_file
 from terok_util.process import find_tool
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, LaunchError
 from terok_sandbox.runtime.engine import ask
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.vault_addr import GUEST_SSH_PORT, LOOPBACK_GATE_PORT, LOOPBACK_HOST, LOOPBACK_VAULT_PORT
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-
 GUEST_USER: Final = "dev"
-CONNECT_TIMEOUT: Final = 10
-"""Seconds a connection to the guest may take."""
+CONNECT_TIMEOUT: Final = 10  # seconds a connection to the guest may take
 _ALIAS: Final = "terok-guest"
 
 
@@ -36,26 +32,9 @@ class GuestEndpoint(NamedTuple):
     port: int
 
 
-class GuestTransport(Protocol):
-    """Turns a command for a guest into a command for the host."""
-
-    def argv(
-        self,
-        container: str,
-        command: Sequence[str],
-        *,
-        tty: bool = False,
-        env: Mapping[str, str] | None = None,
-    ) -> list[str]:
-        """Return the host command that runs `command` in the guest of `container`; its exit code is the command's."""
-
-
 @dataclass(frozen=True, slots=True)
 class GuestKeys:
-    """Keys for one guest: ours to log in with, and the guest's own, which we know before we ever connect.
-
-    `identity` and `known_hosts` stay on the host. `authorized_keys` and `host_key` are for the guest's sshd.
-    """
+    """Keys to log in with (`identity`, `authorized_keys`) and the guest's own, known before we connect."""
 
     directory: Path
 
@@ -119,14 +98,9 @@ class SshTransport:
         self._forwards = forwards or (lambda container: {})
 
     def argv(
-        self,
-        container: str,
-        command: Sequence[str],
-        *,
-        tty: bool = False,
-        env: Mapping[str, str] | None = None,
+        self, container: str, command: Sequence[str], *, tty: bool = False, env: Mapping[str, str] | None = None
     ) -> list[str]:
-        """Return the `ssh` command; no configuration, agent, password or other key of the user takes part."""
+        """Return the `ssh` command, whose exit code is the command's; no setting or key of the user takes part."""
         endpoint = self._resolve(container)
         options = {
             "BatchMode": "yes",
@@ -154,17 +128,13 @@ class SshTransport:
         ]
 
     def _remote(self, command: Sequence[str], env: Mapping[str, str]) -> str:
-        """Return the command line for the guest's shell, to which every word is quoted."""
         settings = [f"{name}={value}" for name, value in env.items()]
         words = ["env", *settings, *command] if settings else list(command)
         return f"cd {shlex.quote(self._workdir)} && exec {shlex.join(words)}"
 
 
 def service_ports(config: SandboxConfig) -> Callable[[str], dict[int, int]]:
-    """Return a function that maps the usual ports in the guest of a container to ports of this host.
-
-    None, unless it was launched with `services_mode` `tcp`. Give it to `SshTransport`.
-    """
+    """Return what maps the service ports in a guest to those of this host, none without `services_mode` `tcp`."""
 
     def find(container: str) -> dict[int, int]:
         sidecar = Sidecar.load(config.sidecar_path(container))

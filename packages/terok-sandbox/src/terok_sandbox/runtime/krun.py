@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from terok_util.process import ProcessError, ProcessTimeout, run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError, EngineTimeout
-from terok_sandbox.runtime.engine import run_on_streams
+from terok_sandbox.runtime.guest import SshTransport
 from terok_sandbox.runtime.podman import PodmanContainer, PodmanRuntime
 from terok_sandbox.runtime.protocol import ExecResult
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.guest import GuestTransport
-
-SSH_FAILED: Final = 255
-"""Exit code with which ssh reports its own failure."""
+SSH_FAILED: Final = 255  # exit code with which ssh reports its own failure
 
 
 class KrunContainer(PodmanContainer):
     """A microVM by its container's name."""
 
-    def __init__(self, name: str, transport: GuestTransport) -> None:
+    def __init__(self, name: str, transport: SshTransport) -> None:
         super().__init__(name)
         self._transport = transport
 
@@ -37,7 +32,7 @@ class KrunContainer(PodmanContainer):
 class KrunRuntime(PodmanRuntime):
     """Podman with microVMs; commands inside go through `transport`."""
 
-    def __init__(self, transport: GuestTransport, config: SandboxConfig | None = None) -> None:
+    def __init__(self, transport: SshTransport, config: SandboxConfig | None = None) -> None:
         super().__init__(config)
         self._transport = transport
 
@@ -58,21 +53,5 @@ class KrunRuntime(PodmanRuntime):
             raise EngineError(f"the guest of {container} cannot be reached: {done.err_text.strip()[-300:]}")
         return ExecResult(done.returncode, done.text, done.err_text)
 
-    def exec_stdio(
-        self,
-        container: str,
-        command: Sequence[str],
-        *,
-        stdin: int | IO[bytes],
-        stdout: int | IO[bytes],
-        stderr: int | IO[bytes],
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> int:
-        """Run `command` in the guest on the caller's binary streams; returns its exit code.
-
-        `env` is set by arguments that every process of the host can read: no secrets.
-        """
-        argv = self._transport.argv(container, command, env=env)
-        what = f"{command[0]} in {container}"
-        return run_on_streams(argv, what, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout)
+    def _argv_inside(self, container: str, command: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+        return self._transport.argv(container, command, env=env)

@@ -7,9 +7,11 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from terok_util.process import PIPE, STDOUT, ProcessError, ProcessTimeout, spawn, stream
 
@@ -17,7 +19,6 @@ from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerNotFound, EngineError, EngineTimeout
 from terok_sandbox.runtime.engine import (
     LONGEST,
-    PROBE_TIMEOUT,
     REMOVE_TIMEOUT,
     START_TIMEOUT,
     STOP_SLACK,
@@ -29,24 +30,22 @@ from terok_sandbox.runtime.engine import (
     start_failure,
 )
 from terok_sandbox.runtime.ephemeral import follow_to_removal
-from terok_sandbox.runtime.events import PodmanEvents
+from terok_sandbox.runtime.events import EventStream, PodmanEvents
 from terok_sandbox.runtime.following import ContainerOutput, Monitored, follow
 from terok_sandbox.runtime.podman_image import PodmanImage, first_row, read_image
-from terok_sandbox.runtime.ports import reserve_port
+from terok_sandbox.runtime.ports import PortReservation, reserve_port
 from terok_sandbox.runtime.probe import host_facts
-from terok_sandbox.runtime.protocol import ContainerSummary, ExecResult, ImageSummary, MountSummary, RemoveResult
-from terok_sandbox.values.host import ContainerState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from terok_sandbox.runtime.events import EventStream
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.runtime.protocol import ByteProcess, EphemeralEnd
-    from terok_sandbox.values.host import HostFacts
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.runtime.protocol import (
+    ByteProcess,
+    ContainerSummary,
+    EphemeralEnd,
+    ExecResult,
+    ImageSummary,
+    MountSummary,
+    RemoveResult,
+)
+from terok_sandbox.values.host import ContainerState, HostFacts
+from terok_sandbox.values.launch import LaunchPlan
 
 _STATES = {
     "configured": ContainerState.CREATED,
@@ -54,8 +53,7 @@ _STATES = {
     "stopped": ContainerState.EXITED,
 } | {state.value: state for state in ContainerState}
 COPY_TIMEOUT = 600.0
-_ENGINE_EXIT = 125
-"""Exit code with which podman itself reports a failure of `exec`."""
+_ENGINE_EXIT = 125  # exit code with which podman itself reports a failure of `exec`
 
 
 class PodmanContainer:
@@ -141,20 +139,14 @@ class PodmanContainer:
 
     def logs(self, *, tail: int | None = None, timestamps: bool = False, since: str | None = None) -> str:
         """Return its output so far, both streams."""
-        completed = ask(
-            self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since),
-            timeout=PROBE_TIMEOUT,
-            container=self.name,
-        )
+        arguments = self._logs_arguments(follow=False, tail=tail, timestamps=timestamps, since=since)
+        completed = ask(arguments, container=self.name)
         return completed.text + completed.err_text
 
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call `on_line` for every line until the container ends; EngineTimeout after `timeout` seconds.
-
-        Returns its exit code if that came to be known on the way.
-        """
+        """Call `on_line` for every line until the end, or EngineTimeout; return the exit code if it is known."""
         monitored = Monitored.of(self._inspect()) if tail is None and since is None else None
         if monitored is not None and monitored.exit_code is not None:
             with ContainerOutput(monitored.log, on_line) as log:
@@ -211,19 +203,16 @@ class PodmanContainer:
         except ContainerNotFound:
             raise
         except EngineError:  # the directory above is missing: podman does not make it
-            self._make_parents(destination)
+            above = parents_archive(destination)
+            completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=above)
+            if completed.returncode != 0:
+                raise failure(completed, "cp", container=self.name) from None
             ask(arguments, timeout=COPY_TIMEOUT, container=self.name)
 
     def login_command(self, command: Sequence[str] = ()) -> list[str]:
         """Return the arguments that open a terminal inside."""
         inside = list(command) or ["tmux", "new-session", "-A", "-s", "main"]
         return [find_podman(), "exec", "-it", self.name, *inside]
-
-    def _make_parents(self, path: str) -> None:
-        archive = parents_archive(path)
-        completed = podman(["cp", "-", f"{self.name}:/"], timeout=COPY_TIMEOUT, input=archive)
-        if completed.returncode != 0:
-            raise failure(completed, "cp", container=self.name)
 
     def _logs_arguments(self, *, follow: bool, tail: int | None, timestamps: bool, since: str | None) -> list[str]:
         return [
@@ -311,10 +300,12 @@ class PodmanRuntime:
 
         `env` is set by arguments that every process of the host can read: no secrets.
         """
-        settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
-        argv = [find_podman(), "exec", "--interactive", *settings, container, *command]
-        what = f"{command[0]} in {container}"
+        argv, what = self._argv_inside(container, command, env), f"{command[0]} in {container}"
         return run_on_streams(argv, what, stdin=stdin, stdout=stdout, stderr=stderr, timeout=timeout)
+
+    def _argv_inside(self, container: str, command: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+        settings = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        return [find_podman(), "exec", "--interactive", *settings, container, *command]
 
     def force_remove(self, containers: Iterable[str]) -> list[RemoveResult]:
         """Kill and remove containers; one that does not exist counts as removed."""

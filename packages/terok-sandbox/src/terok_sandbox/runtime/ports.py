@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from terok_sandbox.errors import SandboxError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class PortReservation:

@@ -5,30 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import atomic_write, ensure_dir
 from terok_util.process import ToolNotFound, find_tool
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import EngineError
 from terok_sandbox.runtime.engine import ask, find_podman
 from terok_sandbox.values.host import HostFacts, choose_network
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from terok_sandbox.config import SandboxConfig
 
 FORMAT: Final = 7
 INIT_PROGRAMS: Final = tuple(
     f"{directory}/catatonit"
     for directory in ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman", "/usr/local/lib/podman")
 )
-LOW_DISK: Final = 2 * 2**30
-"""Bytes below which a launch says so."""
+LOW_DISK: Final = 2 * 2**30  # bytes below which a launch says so
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_CGROUP: Final = Path("/proc/self/cgroup")
@@ -52,35 +48,28 @@ def read_info(data: bytes, podman: str, *, init: bool | None = None) -> HostFact
     """Read the answer of `podman info --format json`; raises EngineError when it is incomplete."""
     try:
         info = json.loads(data)
-        host = info["host"]
+        host, store = info["host"], info.get("store", {})
         version = parse_version(info["version"]["Version"])
         rootless = bool(host["security"]["rootless"])
-        controllers = frozenset(str(name) for name in host["cgroupControllers"] or ())
-        runtime = str(host["ociRuntime"]["name"])
-        selinux = host["security"].get("selinuxEnabled") is True
-        store = tuple(str(info["store"][key]) for key in ("graphRoot", "runRoot") if info.get("store", {}).get(key))
-        images = _image_stores(info.get("store", {}).get("graphOptions") or {})
-        memory = int(info["host"].get("memTotal") or 0)
         slirp, pasta = (bool((host.get(tool) or {}).get("executable")) for tool in ("slirp4netns", "pasta"))
+        return HostFacts(
+            podman=podman,
+            version=version,
+            rootless=rootless,
+            controllers=frozenset(str(name) for name in host["cgroupControllers"] or ()),
+            runtime=str(host["ociRuntime"]["name"]),
+            network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
+            init=has_init() if init is None else init,
+            selinux=host["security"].get("selinuxEnabled") is True,
+            store=tuple(str(store[key]) for key in ("graphRoot", "runRoot") if store.get(key)),
+            memory=int(host.get("memTotal") or 0),
+            image_stores=_image_stores(store.get("graphOptions") or {}),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EngineError("the answer of `podman info` cannot be read", hint="podman 4.3 or newer is needed") from error
-    return HostFacts(
-        podman=podman,
-        version=version,
-        rootless=rootless,
-        controllers=controllers,
-        runtime=runtime,
-        network=choose_network(version, rootless=rootless, slirp=slirp, pasta=pasta),
-        init=has_init() if init is None else init,
-        selinux=selinux,
-        store=store,
-        memory=memory,
-        image_stores=images,
-    )
 
 
 def _image_stores(options: dict[str, Any]) -> tuple[str, ...]:
-    """Return the directories that a storage driver's options name as stores of images."""
     named = [value for key, value in options.items() if key.lower().endswith(("imagestore", "imagestores"))]
     texts = [str(one) for value in named for one in (value if isinstance(value, list) else [value])]
     return tuple(path for text in texts for path in text.split(",") if path.startswith("/"))
@@ -127,10 +116,7 @@ def _cache_key(podman: str) -> list[Any]:
 
 
 def _delegated() -> list[str]:
-    """Return the cgroup controllers of this user's manager and of this process.
-
-    A new login may have others than the one before, with no file of Podman's changed.
-    """
+    """Return the cgroup controllers of this user's manager and of this process: a new login may have others."""
     uid = os.geteuid()
     own = _read(_OWN_CGROUP).rpartition("::")[2].strip().removeprefix("/")
     groups = (f"user.slice/user-{uid}.slice/user@{uid}.service", own)
@@ -165,14 +151,7 @@ def _read_cache(path: Path, key: list[Any]) -> HostFacts | None:
         if document["key"] != key:
             return None
         raw = document["facts"]
-        return HostFacts(
-            **raw
-            | {
-                "controllers": frozenset(raw["controllers"]),
-                "version": tuple(raw["version"]),
-                "store": tuple(raw["store"]),
-                "image_stores": tuple(raw["image_stores"]),
-            }
-        )
+        lists = {name: tuple(raw[name]) for name in ("version", "store", "image_stores")}
+        return HostFacts(**raw | lists | {"controllers": frozenset(raw["controllers"])})
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # no cache or a damaged one: podman is asked again

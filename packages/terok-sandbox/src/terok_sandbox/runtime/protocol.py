@@ -6,17 +6,15 @@ with "there is nothing".
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from terok_sandbox.runtime.events import EventStream
-    from terok_sandbox.runtime.ports import PortReservation
-    from terok_sandbox.values.host import ContainerState, HostFacts
-    from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.runtime.events import EventStream
+from terok_sandbox.runtime.ports import PortReservation
+from terok_sandbox.values.host import ContainerState, HostFacts
+from terok_sandbox.values.launch import LaunchPlan
 
 
 class ExecResult(NamedTuple):
@@ -165,18 +163,12 @@ class Container(Protocol):
     def follow_logs(
         self, on_line: Callable[[str], None], *, timeout: float, tail: int | None = None, since: str | None = None
     ) -> int | None:
-        """Call `on_line` for every line until it ends; an exception of `on_line` ends the following and passes.
-
-        Returns the exit code if that came to be known on the way.
-        """
+        """Call `on_line` for every line until it ends; return the exit code if that came to be known on the way."""
 
     def follow_to_removal(
         self, container_id: str, *, log: Path, monitor_pid: Path, on_line: Callable[[str], None]
     ) -> EphemeralEnd:
-        """Call `on_line` for every line of an ephemeral container until the engine has removed it.
-
-        `log` and `monitor_pid` are files of its launch. An exception of `on_line` ends the following and passes.
-        """
+        """Call `on_line` for every line, in the launch's `log`, of an ephemeral container until it is removed."""
 
     def logs_process(
         self,
@@ -242,10 +234,7 @@ class ContainerRuntime(Protocol):
         """Subscribe to the events of containers whose name begins with `prefix`."""
 
     def launch(self, plan: LaunchPlan) -> str:
-        """Carry out the arguments of a launch plan; returns the container's ID.
-
-        Raises LaunchError with the message of the engine or of our hook; ImageNotFound.
-        """
+        """Carry out a launch plan and return the container's ID; LaunchError with the hook's words, ImageNotFound."""
 
     def exec(self, container: str, command: Sequence[str], *, timeout: float = 30.0) -> ExecResult:
         """Run `command` inside a running container and collect its output."""

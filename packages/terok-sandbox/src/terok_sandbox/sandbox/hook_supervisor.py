@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from terok_util import last_line, read_tail
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import SUPERVISOR_LOG
 from terok_sandbox.errors import EngineError, SupervisorError
 from terok_sandbox.launch.supervision import LOG_TAIL, VERIFY_TIMEOUT, was_supervised
+from terok_sandbox.runtime.protocol import Container
 from terok_sandbox.setup.state import check_setup
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import Container
 
 
 class HookSupervisor:

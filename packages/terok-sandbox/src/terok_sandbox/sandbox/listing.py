@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.runtime.protocol import ContainerRuntime
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.launch import SANDBOX_LABEL, SCOPE_LABEL
 
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.runtime.protocol import ContainerRuntime
-
-
-BARE: Final = "running without its wall"
-"""The words for a container that runs and is not supervised."""
+BARE: Final = "running without its wall"  # the words for a container that runs and is not supervised
 
 
 class SandboxRow(NamedTuple):
@@ -22,10 +18,10 @@ class SandboxRow(NamedTuple):
 
     name: str
     state: str
-    supervised: bool
-    image: str
-    scope: str
-    id: str
+    supervised: bool = False
+    image: str = ""
+    scope: str = ""
+    id: str = ""
 
     @property
     def bare(self) -> bool:
@@ -41,7 +37,7 @@ def list_sandboxes(config: SandboxConfig, runtime: ContainerRuntime) -> list[San
     for name in sorted(names):
         row = containers.get(name)
         if row is None:
-            rows.append(SandboxRow(name, ContainerState.MISSING.value, supervised=False, image="", scope="", id=""))
+            rows.append(SandboxRow(name, ContainerState.MISSING.value))
             continue
         supervised = row.state is ContainerState.RUNNING and _supervised(config, name)
         scope = row.labels.get(SCOPE_LABEL, "")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from terok_util import TerokError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import ContainerNotFound
 from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
-from terok_sandbox.runtime.protocol import RemoveResult
+from terok_sandbox.launch.supervision import LaunchSupervisor
+from terok_sandbox.runtime.protocol import ContainerRuntime, RemoveResult
 from terok_sandbox.values.launch import SANDBOX_LABEL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.launch.supervision import LaunchSupervisor
-    from terok_sandbox.runtime.protocol import ContainerRuntime
 
 
 def remove_container(

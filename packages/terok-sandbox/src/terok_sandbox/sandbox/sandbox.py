@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from terok_util import TerokError
 
@@ -28,24 +30,19 @@ from terok_sandbox.launch.resources import (
     write_launch,
 )
 from terok_sandbox.launch.spec import LifecycleHooks, RunSpec
-from terok_sandbox.launch.supervision import HOOK_LOG, hook_heard
+from terok_sandbox.launch.supervision import HOOK_LOG, LaunchSupervisor, hook_heard
 from terok_sandbox.runtime.probe import low_disk
+from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
 from terok_sandbox.sandbox.removal import forget_container, is_sandboxed, remove_container
 from terok_sandbox.values.host import ContainerState
+from terok_sandbox.values.launch import LaunchPlan
+from terok_sandbox.values.limits import Decision, Whose
 from terok_sandbox.vault_addr import LOOPBACK_GATE_PORT, LOOPBACK_HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-    from typing import Any
-
     from terok_sandbox.activity.client import ActivityFeed
-    from terok_sandbox.launch.supervision import LaunchSupervisor
-    from terok_sandbox.runtime.protocol import Container, ContainerRuntime, RemoveResult
     from terok_sandbox.sandbox.shield import Shield, ShieldState
     from terok_sandbox.sandbox.watching import HostView
-    from terok_sandbox.values.launch import LaunchPlan
-    from terok_sandbox.values.limits import Decision, Whose
 
 
 _OVER: Final = frozenset({ContainerState.MISSING, ContainerState.CREATED, ContainerState.EXITED})
@@ -57,11 +54,7 @@ class _Ready(Exception):
 
 
 class Sandbox:
-    """Hardened containers of one user.
-
-    `runtime` and `supervision` default to Podman and the OCI hook; tests give fakes. `warn` is called with a
-    line for each thing that a launch had to leave out.
-    """
+    """Hardened containers of one user, on Podman unless given a fake; `warn` gets a line for each thing left out."""
 
     def __init__(
         self,
@@ -95,10 +88,7 @@ class Sandbox:
         return self._supervision
 
     def check(self, spec: RunSpec, *, new_name: bool = False) -> None:
-        """Judge a launch without carrying it out: raise what `run` would raise before it has any effect.
-
-        The image need not exist yet. `new_name` also asks Podman for a container of that name, as only a launch does.
-        """
+        """Raise what `run` would before it has any effect; `new_name` also asks Podman for a container of that name."""
         check_spec(spec)  # a wrong value is wrong on any host
         self.supervision.check_setup(self.config)
         self._plan(spec)
@@ -106,10 +96,9 @@ class Sandbox:
 
     @contextmanager
     def claim(self, name: str) -> Iterator[Claim]:
-        """Keep `name` for a launch: until the block ends, every other launch, start or removal of it waits.
+        """Keep `name` from other commands for a launch, and clear away what an old container left, tokens above all.
 
-        What is left of a container that was removed by other means is cleared away first, its tokens above all. Raises
-        SetupRequired, NameTaken, ContainerBusy.
+        Raises SetupRequired, NameTaken, ContainerBusy.
         """
         self.supervision.check_setup(self.config)
         with launch_lock(self.config, check_container_name(name)):
@@ -120,19 +109,15 @@ class Sandbox:
         claim.post_start()
 
     def run(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
-        """Launch a container and return its ID once its supervision is verified.
+        """Launch a container and return its ID once its supervision is verified; if that fails, nothing is left.
 
-        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError; whatever is raised,
-        nothing of the container is left.
+        Raises SetupRequired, SpecError, PrerequisiteMissing, ImageNotFound, NameTaken, LaunchError.
         """
         with self.claim(spec.container_name) as claim:
             return claim.run(spec, hooks)
 
     def create(self, spec: RunSpec, hooks: LifecycleHooks | None = None) -> str:
-        """Create a container with its volumes copied in, without starting it (`start` does); returns its ID.
-
-        Needs `sealed` in `spec`. Raises as `run` does.
-        """
+        """Create a `sealed` container with its volumes copied in and return its ID; `start` starts it."""
         if not spec.sealed:
             raise LaunchError("only a sealed container can be created without being started", hint="use Sandbox.run")
         with self.claim(spec.container_name):
@@ -170,11 +155,7 @@ class Sandbox:
             hooks.post_stop()
 
     def rm(self, names: str | Iterable[str]) -> list[RemoveResult]:
-        """Remove containers with everything that is theirs: tokens, supervisor, sidecar, logs.
-
-        A container that does not exist counts as removed; one that could not be removed keeps its sidecar, and one that
-        is not sandboxed is left alone.
-        """
+        """Remove containers, those of the sandbox, with all that is theirs; one that stays keeps its sidecar."""
         return [remove_container(self.config, self.runtime, self.supervision, name) for name in _names(names)]
 
     def pre_start_args(self, spec: RunSpec) -> list[str]:
@@ -201,10 +182,7 @@ class Sandbox:
         return list(plan.options)
 
     def cleanup(self, name: str) -> None:
-        """Undo `pre_start_args` for a container that has ended or was never started.
-
-        Its tokens are revoked and its files removed, if there are any. Raises LaunchError while the container runs.
-        """
+        """Undo `pre_start_args` for a container that has ended or was never started; LaunchError while it runs."""
         with launch_lock(self.config, check_container_name(name)):
             if self.runtime.container(name).state not in _OVER:
                 raise LaunchError(f"container {name} still runs", hint=f"stop it with `podman stop {name}` first")
@@ -233,10 +211,7 @@ class Sandbox:
     def stream_logs(
         self, name: str, timeout: float, ready_check: Callable[[str], bool], *, since: str | None = None
     ) -> bool:
-        """Read the container's output until `ready_check` accepts a line; `False` if it ends or `timeout` comes.
-
-        `since` (RFC 3339) leaves out what was printed before, such as by an earlier run of the container.
-        """
+        """Read output (since RFC 3339) until `ready_check` accepts a line; `False` at its end or after `timeout`."""
 
         def see(line: str) -> None:
             if ready_check(line):
@@ -304,7 +279,6 @@ class Sandbox:
         return HostView(self.config, self.runtime, check_container_name(name))
 
     def _launch(self, spec: RunSpec, hooks: LifecycleHooks, *, start: bool = True) -> str:
-        """Launch a container whose name is claimed."""
         name = spec.container_name
         plan, mounts = self._plan(spec)
         self._tell(plan)

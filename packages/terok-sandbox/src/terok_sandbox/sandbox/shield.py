@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from terok_util.values import lean_dataclass
@@ -15,20 +17,15 @@ from terok_sandbox.shield.errors import NoAnswer, NotInForce, NotKept, PolicyErr
 from terok_sandbox.shield.live_store import LiveState, LiveVerdict, load_live, save_live, sync_live
 from terok_sandbox.shield.policy import Policy
 from terok_sandbox.shield.policy.names import folded, folded_target
+from terok_sandbox.shield.wall import Wall
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.values.launch import Enforcement
-from terok_sandbox.values.posture import LIVE_FILE
+from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.shield.wall import Wall
     from terok_sandbox.supervise.handover import FirstProcess
-    from terok_sandbox.values.posture import Posture
 
-PATIENCE: Final = 4.0
-"""Seconds a gateway has to answer; what closes is then brought into the rules without it."""
+PATIENCE: Final = 4.0  # seconds a gateway has to answer; what closes is then brought into the rules without it
 RESOLVE_TIMEOUT: Final = 30.0
 _MAX_MINUTES: Final = 60 * 24 * 366
 
@@ -102,8 +99,6 @@ class Shield:
     @property
     def wall(self) -> Wall:
         """The wall that decides for the container: its policy, its posture and the addresses of this host."""
-        from terok_sandbox.shield.wall import Wall
-
         return Wall(self.policy, self.live.posture, self._sidecar.shield.enforcement, _HostAddresses())
 
     def state(self) -> ShieldState:
@@ -112,16 +107,8 @@ class Shield:
             answer = self._status()
         except (NoAnswer, SupervisorError):
             return self._unattended_state()
-        verdicts = tuple(answer["verdicts"])
-        return ShieldState(
-            self.name,
-            answer["enforcement"],
-            answer["posture"],
-            answer["rules"],
-            verdicts,
-            running=True,
-            kept=answer["kept"],
-        )
+        told = (answer["enforcement"], answer["posture"], answer["rules"], tuple(answer["verdicts"]))
+        return ShieldState(self.name, *told, running=True, kept=answer["kept"])
 
     def _status(self) -> dict[str, Any]:
         """Ask the gateway, also one that its supervisor is only starting."""
@@ -200,10 +187,7 @@ class Shield:
                 self._ask(verb, **fields)
 
     def _changed(self, verb: str, *, closes: Posture | LiveVerdict | None = None, **fields: Any) -> dict[str, Any]:
-        """Ask the gateway; without an answer close what `closes` says without it, and have another one started.
-
-        Raises `ShieldNotRunning` when the container does not run, `NotInForce` when it does.
-        """
+        """Ask the gateway, or close what `closes` says and have one started; `ShieldNotRunning`, `NotInForce`."""
         try:
             return self._ask(verb, **fields)
         except NoAnswer as error:

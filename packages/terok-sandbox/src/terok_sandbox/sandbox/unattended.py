@@ -27,8 +27,7 @@ from terok_sandbox.values.posture import LIVE_FILE, Posture
 
 T = TypeVar("T")
 
-PATIENCE: Final = 5.0
-"""Seconds that a gateway which is started anew has to answer."""
+PATIENCE: Final = 5.0  # seconds that a gateway which is started anew has to answer
 
 
 @contextmanager
@@ -71,11 +70,7 @@ def posture_in_force(target: FirstProcess) -> Posture | Literal["none"]:
 
 
 def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict) -> None:
-    """Bring a posture or a denial into the kernel's rules, then to disk.
-
-    Raises `NetnsError` when the rules cannot be changed, `NotKept` or another `ShieldError` when they have been,
-    but a restart would undo it.
-    """
+    """Bring a posture or denial into the kernel's rules (`NetnsError`), then to disk (`NotKept`, `ShieldError`)."""
     path = sidecar.gateway_dir / LIVE_FILE
 
     async def change(channel: NftChannel) -> None:
@@ -95,11 +90,7 @@ def close(target: FirstProcess, sidecar: Sidecar, wanted: Posture | LiveVerdict)
 def attend(
     config: SandboxConfig, sidecar: Sidecar, target: FirstProcess, answers: Callable[[], T], *, hangs: bool
 ) -> T:
-    """Have the container attended to again, and return what `answers` does as soon as a gateway is there to ask.
-
-    A gateway that `hangs` is ended first: it would go on with what it knew before. Raises `TerokError` when none
-    comes.
-    """
+    """Have the container attended to again, its gateway ended if it `hangs`, and return what `answers` does then."""
     name = sidecar.container_name
     try:
         client.status(config, name)

@@ -31,10 +31,7 @@ def later_files(path: Path) -> list[Path]:
 
 
 def names_hook_dir(path: Path, directory: Path) -> bool | None:
-    """Tell whether the `hooks_dir` that `path` sets has `directory`, `None` if it sets none or only adds to it.
-
-    Raises SetupError for a file that cannot be read.
-    """
+    """Tell whether the `hooks_dir` that `path` sets has `directory`, None if it says nothing; raises SetupError."""
     engine = _parse(_read(path), path).get("engine")
     setting = engine.get("hooks_dir") if isinstance(engine, dict) else None
     if not isinstance(setting, list):
@@ -44,16 +41,12 @@ def names_hook_dir(path: Path, directory: Path) -> bool | None:
 
 def add_hook_dir(path: Path, directory: Path) -> bool:
     """Make podman search `directory` for hooks; returns whether the file had to be changed."""
-    before = _read(path)
-    text = with_hook_dir(before, str(directory), present=True, where=path)
-    return _write(path, before, text)
+    return _edit(path, directory, present=True)
 
 
 def remove_hook_dir(path: Path, directory: Path) -> bool:
     """Take `directory` out again; a setting that only setup made goes with it. Returns whether the file changed."""
-    before = _read(path)
-    text = with_hook_dir(before, str(directory), present=False, where=path)
-    return _write(path, before, text)
+    return _edit(path, directory, present=False)
 
 
 def with_hook_dir(text: str, directory: str, *, present: bool, where: Path | str = "containers.conf") -> str:
@@ -122,10 +115,8 @@ def _without_setting(text: str) -> str:
 
 def _marked_line(text: str) -> int | None:
     """Return the number of the line that setup added."""
-    for number, line in enumerate(text.splitlines()):
-        if line.startswith("hooks_dir") and line.endswith(f"# {MARK}"):
-            return number
-    return None
+    lines = [line.startswith("hooks_dir") and line.endswith(f"# {MARK}") for line in text.splitlines()]
+    return lines.index(True) if True in lines else None
 
 
 def _parse(text: str, where: Path | str) -> dict[str, Any]:
@@ -154,8 +145,9 @@ def _read(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def _write(path: Path, before: str, text: str) -> bool:
-    if text == before:
+def _edit(path: Path, directory: Path, *, present: bool) -> bool:
+    before = _read(path)
+    if (text := with_hook_dir(before, str(directory), present=present, where=path)) == before:
         return False
     target = path.resolve()  # a file that dotfile managers link to stays linked
     try:

@@ -7,15 +7,13 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError, atomic_write, ensure_dir, remove_tree
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import SetupError
 from terok_sandbox.vault_addr import SIDECAR_ANNOTATION
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
 
 MODULE: Final = "terok_sandbox_hook"
 SCRIPT: Final = f"{MODULE}.py"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util.process import ProcessError, find_tool
 
@@ -15,9 +16,6 @@ from terok_sandbox.errors import SandboxError
 from terok_sandbox.runtime.engine import podman
 from terok_sandbox.runtime.probe import has_init, parse_version
 from terok_sandbox.values.host import MIN_PODMAN
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MIN_SUBIDS: Final = 65536
 
@@ -102,17 +100,15 @@ def _subids() -> list[Prerequisite]:
 
 
 def _runtime_dir() -> Prerequisite:
-    path = os.environ.get("XDG_RUNTIME_DIR", "")
-    hint = "log in anew, or set it to a directory of yours with mode 0700 on a tmpfs"
-    if not path:
-        return Prerequisite("XDG_RUNTIME_DIR", ok=False, detail="not set", hint=hint)
+    path, private = os.environ.get("XDG_RUNTIME_DIR", ""), False
     try:
         info = Path(path).stat()
+        private = stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
+        detail = path if private else f"{path} is not a directory of yours with mode 0700"
     except OSError as error:
-        return Prerequisite("XDG_RUNTIME_DIR", ok=False, detail=f"{path}: {error.strerror}", hint=hint)
-    private = stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o077
-    detail = path if private else f"{path} is not a directory of yours with mode 0700"
-    return Prerequisite("XDG_RUNTIME_DIR", ok=private, detail=detail, hint=hint)
+        detail = f"{path}: {error.strerror}"
+    hint = "log in anew, or set it to a directory of yours with mode 0700 on a tmpfs"
+    return Prerequisite("XDG_RUNTIME_DIR", ok=bool(path) and private, detail=detail if path else "not set", hint=hint)
 
 
 def _tun() -> Prerequisite:

@@ -6,16 +6,14 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import TerokError, atomic_write, ensure_dir, read_file, remove_tree
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import PrerequisiteMissing, SetupError
 from terok_sandbox.launch.seccomp import all_opt_outs, profile_name, tighten
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
 
 INSTALLED: Final = (Path("/etc/containers/seccomp.json"), Path("/usr/share/containers/seccomp.json"))
 """Where Podman looks for its profile, first match wins."""
@@ -23,10 +21,7 @@ MAX_SIZE: Final = 4 * 1024 * 1024
 
 
 def base_path() -> Path:
-    """Return the profile that Podman would use: what `containers.conf` names, else the installed one.
-
-    Raises PrerequisiteMissing when there is none. `unconfined` in `containers.conf` is not followed.
-    """
+    """Return the profile Podman would use, but for `unconfined`; PrerequisiteMissing when there is none."""
     named = _configured(conf_path()) or _configured(Path("/etc/containers/containers.conf"))
     for path in ([named] if named else []) + list(INSTALLED):
         if path.is_file():
@@ -64,7 +59,7 @@ def problem_with_profiles(config: SandboxConfig, inputs: object) -> str:
             digest = hashlib.sha256((config.seccomp_dir / name).read_bytes()).hexdigest()
         except OSError:
             return "the seccomp profiles are not installed"
-        if recorded.get(_key(name)) != digest:
+        if recorded.get(f"seccomp/{name}") != digest:
             return f"the seccomp profile {name} is not the one that setup wrote"
     return ""
 
@@ -80,15 +75,9 @@ def profiles_current(config: SandboxConfig) -> bool:
 
 def _expected() -> tuple[dict[str, str], dict[str, str]]:
     base = _read(base_path())
-    profiles = {
-        profile_name(opt_outs): json.dumps(tighten(base, opt_outs), separators=(",", ":")) + "\n"
-        for opt_outs in all_opt_outs()
-    }
-    return profiles, {_key(name): hashlib.sha256(data.encode()).hexdigest() for name, data in profiles.items()}
-
-
-def _key(name: str) -> str:
-    return f"seccomp/{name}"
+    made = {profile_name(opt_outs): tighten(base, opt_outs) for opt_outs in all_opt_outs()}
+    profiles = {name: json.dumps(profile, separators=(",", ":")) + "\n" for name, profile in made.items()}
+    return profiles, {f"seccomp/{name}": hashlib.sha256(data.encode()).hexdigest() for name, data in profiles.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import FileLock, TerokError, atomic_write, ensure_dir, remove_tree
 
 from terok_sandbox.audit import rotated
 from terok_sandbox.clearance.autostart import install_autostart, remove_autostart
 from terok_sandbox.clearance.journal import JOURNAL_FILE
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.config.model import CACHE
 from terok_sandbox.errors import PrerequisiteMissing, SandboxError, SetupError
@@ -30,16 +32,9 @@ from terok_sandbox.supervise.janitor import remember_store
 from terok_sandbox.supervise.systemd import install_units, remove_units
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.passphrase.change import move_to
-from terok_sandbox.vault.passphrase.record import read_record
+from terok_sandbox.vault.passphrase.record import TierName, read_record
 from terok_sandbox.vault.unlock import provision_session
 from terok_sandbox.version import VERSION
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.passphrase.record import TierName
-
 
 LOCK_TIMEOUT: Final = 60.0
 RECEIPT_SCHEMA: Final = 1
@@ -47,20 +42,15 @@ RECEIPT_SCHEMA: Final = 1
 
 def require(checks: Sequence[Prerequisite]) -> None:
     """Raise PrerequisiteMissing for the first required thing that is not there."""
-    missing = [check for check in checks if check.required and not check.ok]
-    if missing:
-        first = missing[0]
-        more = f" (and {len(missing) - 1} more, see `terok-sandbox doctor`)" if len(missing) > 1 else ""
+    if missing := [check for check in checks if check.required and not check.ok]:
+        first, more = missing[0], f" (and {len(missing) - 1} more, see `terok-sandbox doctor`)" * (len(missing) > 1)
         raise PrerequisiteMissing(f"{first.name}: {first.detail}{more}", hint=first.hint)
 
 
 def run_setup(
     config: SandboxConfig, report: Callable[[str, str], None], *, passphrase_tier: TierName | None = None
 ) -> None:
-    """Set this user's host up; `report` is told stage and outcome of each.
-
-    The receipt is removed first and written last, so that an interrupted setup is seen as none.
-    """
+    """Set this user's host up, the receipt removed first and written last; `report` is told stages and outcomes."""
     checks = check_prerequisites()
     require(checks)
     report("prerequisites", ", ".join(check.name for check in checks if check.ok))
@@ -90,9 +80,8 @@ def run_setup(
 def run_uninstall(config: SandboxConfig, report: Callable[[str, str], None]) -> None:
     """Take away what setup installed; credentials, mirrors and logs stay.
 
-    A container that runs would start again without its firewall: it is to be stopped before, and those that are stopped
-    lose what a bare `podman start` needs. Every stage is tried even if one before it failed; the first error is raised
-    at the end.
+    A container that runs is to be stopped before, and those that are stopped lose what a bare `podman start` needs: it
+    would have no firewall. Every stage is tried; the first error is raised at the end.
     """
     ensure_dir(config.state_dir)
     errors: list[SandboxError] = []

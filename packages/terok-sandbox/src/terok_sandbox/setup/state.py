@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import conf_path
 from terok_sandbox.errors import SetupDowngrade, SetupRequired
 from terok_sandbox.setup.containers_conf import later_files, names_hook_dir
 from terok_sandbox.setup.hooks import problem_with_hooks
 from terok_sandbox.setup.seccomp import problem_with_profiles
+from terok_sandbox.values.json_object import json_object
 from terok_sandbox.version import VERSION
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
 
 HINT: Final = "run `terok-sandbox setup`"
 
 
 def check_setup(config: SandboxConfig) -> None:
-    """Raise SetupRequired unless the hooks of exactly this version are in place and Podman is told about them.
-
-    SetupDowngrade is raised when a newer version has set the host up.
-    """
+    """Raise SetupRequired unless the hooks of this version are in place, SetupDowngrade for those of a newer one."""
     receipt = read_receipt(config.receipt_path)
     if not receipt:
         raise SetupRequired("this host is not set up for sandboxed containers", hint=HINT)
@@ -57,10 +51,9 @@ def refuse_downgrade(receipt: dict[str, Any]) -> None:
 def read_receipt(path: Path) -> dict[str, Any]:
     """Return the receipt, empty if there is none or it is damaged: setup then has to run again."""
     try:
-        receipt = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return json_object(path.read_bytes()) or {}
+    except OSError:
         return {}
-    return receipt if isinstance(receipt, dict) else {}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -48,8 +48,6 @@ class Asker(Protocol):
     async def delay_answer(self, refused: RefusedDestination) -> LiveVerdict | None:
         """Wait for a verdict on a name that is about to be refused; `None` when there is none in time.
 
-        It is called once for each waiting question; the same name may be asked several times at once. The caller ends
-        the wait after `HOLD_SECONDS` by cancelling it; the same question is then not waited for again, until
-        somebody has answered it.
+        The caller cancels it after `HOLD_SECONDS`; the question is not waited for again until somebody has answered.
         """
         ...

@@ -24,8 +24,7 @@ from terok_sandbox.shield.protocol import MAX_LINE, Fields, decode, encode
 from terok_sandbox.unix_sockets import listen, peer_uid
 
 MAX_CONNECTIONS: Final = 64
-MAX_SUBSCRIBERS: Final = 32
-"""Fewer than connections, so that a person can always close something."""
+MAX_SUBSCRIBERS: Final = 32  # fewer than connections, so that a person can always close something
 MAX_EVENTS: Final = 128
 """Events that wait for a slow subscriber; the oldest is dropped, and the subscriber is told how many were."""
 IDLE: Final = 60.0
@@ -47,11 +46,6 @@ class Connection:
         self._sender: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[Connection], object] | None = None
 
-    @property
-    def same_user(self) -> bool:
-        """Whether the peer runs as this user, outside of any container."""
-        return peer_uid(self._writer.get_extra_info("socket")) == os.geteuid()
-
     def subscribe(self, unsubscribe: Callable[[Connection], object]) -> None:
         """Send events from now on; `unsubscribe` is called when the connection ends."""
         self._unsubscribe = unsubscribe
@@ -66,10 +60,7 @@ class Connection:
         self._ready.set()
 
     async def serve(self, operations: Mapping[str, Operation]) -> None:
-        """Serve until the peer leaves, sends a line that is too long, or stops reading.
-
-        Raises `NetnsError` and `AuditError` of an operation: that peer gets no reply.
-        """
+        """Serve until the peer leaves, sends too long a line or stops reading; `NetnsError` and `AuditError` pass."""
         try:
             with suppress(OSError, ValueError, EOFError):  # ValueError: a line beyond the reader's limit
                 while (line := await self._read_line()).endswith(b"\n"):
@@ -101,11 +92,7 @@ class Connection:
 
 
 async def carry_out(operations: Mapping[str, Operation], connection: Connection, line: bytes) -> bytes:
-    """Carry out one request and return the reply; raises `NetnsError` and `AuditError` of an operation.
-
-    Without its rule channel or its audit log a gateway cannot go on, and whoever asked must not be told that the
-    request was merely refused.
-    """
+    """Carry out one request and return the reply; raises `NetnsError` and `AuditError`: a gateway cannot go on."""
     seq: Fields = {}
     try:
         kind, fields = decode(line)
@@ -124,10 +111,9 @@ async def carry_out(operations: Mapping[str, Operation], connection: Connection,
 
 
 def listen_control(path: Path) -> socket.socket:
-    """Return the control listener at `path`, whose directory is made 0700; raises `ShieldError`.
+    """Return the control listener at `path`; raises `ShieldError`.
 
-    A gateway listens before it reads its state from disk: whoever finds no listener may write that file, and tries the
-    listener once more afterwards.
+    A gateway listens before it reads its state: whoever finds no listener may write that, and tries once more.
     """
     try:
         ensure_dir(path.parent)
@@ -137,16 +123,17 @@ def listen_control(path: Path) -> socket.socket:
 
 
 async def serve_control(path: Path | None, listener: socket.socket, operations: Mapping[str, Operation]) -> None:
-    """Serve `listener` until cancelled, then remove `path`, if the listener is not somebody else's.
+    """Serve `listener` until cancelled, then remove `path`; raises `NetnsError` and `AuditError` of an operation.
 
-    Raises `NetnsError` when the rules cannot be changed any more, and `AuditError` when nothing can be recorded.
+    A listener without a `path` is somebody else's.
     """
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     tasks: set[asyncio.Task[Any]] = set()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection, task = Connection(reader, writer), asyncio.current_task()
-        if task is None or len(tasks) >= MAX_CONNECTIONS or not connection.same_user:
+        ours = peer_uid(writer.get_extra_info("socket")) == os.geteuid()  # -1 inside of a container
+        if task is None or len(tasks) >= MAX_CONNECTIONS or not ours:
             return writer.close()
         tasks.add(task)
         try:

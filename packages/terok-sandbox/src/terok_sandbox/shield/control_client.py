@@ -20,10 +20,7 @@ _ERRORS: Final = {kind.__name__: kind for kind in (PolicyError, SpellingError, N
 
 
 def ask(path: Path, kind: str, *, timeout: float = TIMEOUT, **fields: Any) -> Fields:
-    """Send one request to the gateway that listens at `path` and return the reply's fields.
-
-    Raises `NoAnswer` without a reply, and `ShieldError` for a refusal.
-    """
+    """Send a request to the gateway at `path`, return the reply's fields; `NoAnswer`, or `ShieldError` if refused."""
     container = path.parent.parent.name
     try:
         with send_request(path, kind, timeout=timeout, **fields) as channel:

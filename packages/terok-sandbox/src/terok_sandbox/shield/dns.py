@@ -32,20 +32,17 @@ _log = logging.getLogger(__name__)
 
 MAX_RUNNING: Final = 128
 MAX_CONNECTIONS: Final = 32
-MAX_DELAYED: Final = 16
-"""Names that wait for a verdict at the same time; further ones are refused at once."""
+MAX_DELAYED: Final = 16  # names that wait for a verdict at the same time; further ones are refused at once
 IDLE: Final = 10.0
 _CACHE: Final = 1024
 _REPEAT_SECONDS: Final = 1.0
 """How long the same bytes get the same reply; what it says is from the cache, and younger than this."""
-_PER_STREAMED: Final = 200e-6
-"""Processor seconds of one question over a connection, on a slow machine."""
+_PER_STREAMED: Final = 200e-6  # processor seconds of one question over a connection, on a slow machine
 QUERY_BURST: Final = 2.0
 QUERY_SHARE: Final = 0.1
 """Processor seconds: so many at once, then so many a second."""
 QUERY_PAUSE: Final = 0.02
-_TURN: Final = 32
-"""Datagrams that are read before others get their turn."""
+_TURN: Final = 32  # datagrams that are read before others get their turn
 _MAX_QUERY: Final = 4096
 _FAILED: Final = JudgedAnswer(dns_wire.SERVFAIL, (), (), ttl=5)
 """No upstream answered or the rules could not be opened; asked again after five seconds."""
@@ -102,10 +99,7 @@ class DnsServer:
     def answer_at_once(
         self, wire: bytes, *, tcp: bool = False, delay: bool = True, port: int = 0
     ) -> bytes | Forward | DelayedRefusal | None:
-        """Return the reply if it needs neither an upstream nor a verdict, else what it needs; `None` for silence.
-
-        `port` is where a datagram came from, 0 if that is not known.
-        """
+        """Return a reply that needs nobody (`None`: silence), else what it needs; `port` is a datagram's, or 0."""
         tick = self._clock()
         outcome = self._resolver.judge_query(wire, tick=tick, tcp=tcp)
         if isinstance(outcome, Reply):
@@ -130,10 +124,7 @@ class DnsServer:
         return reply
 
     async def answer_query(self, query: bytes | Forward | DelayedRefusal, *, tcp: bool = False) -> bytes | None:
-        """Return the reply to a query, or to what `answer_at_once` made of it; `None` for silence.
-
-        Raises `NetnsError` when the rules are gone.
-        """
+        """Return the reply (`None`: silence) to a query, or what `answer_at_once` made of it; raises `NetnsError`."""
         outcome = self.answer_at_once(query, tcp=tcp) if isinstance(query, bytes) else query
         if isinstance(outcome, DelayedRefusal):
             await self._await_verdict(outcome.refused)
@@ -215,7 +206,6 @@ class DnsServer:
     def _serve_datagram(
         self, failed: asyncio.Future[None], wire: bytes, port: int, send: Callable[[bytes], None]
     ) -> bytes | None:
-        """Answer a datagram at once where possible, else by `send`; beyond the limit of running queries never."""
         repeatable = self._repeatable.get(wire[2:])
         if repeatable is not None and repeatable[1] > self._clock():
             return wire[:2] + repeatable[0]
@@ -286,16 +276,10 @@ class QueryRate:
 
 
 class Intake:
-    """Gives every datagram of `udp` to `answer` and sends back what it returns.
-
-    `answer` takes the bytes, the port they came from, and how to answer later.
-    """
+    """Gives every datagram of `udp`, its port, and how to reply later to `answer`, and sends what that returns."""
 
     def __init__(
-        self,
-        udp: socket.socket,
-        answer: Callable[[bytes, int, Callable[[bytes], None]], bytes | None],
-        rate: QueryRate,
+        self, udp: socket.socket, answer: Callable[[bytes, int, Callable[[bytes], None]], bytes | None], rate: QueryRate
     ) -> None:
         self._udp = udp
         self._answer = answer

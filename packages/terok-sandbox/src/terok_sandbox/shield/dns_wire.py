@@ -42,15 +42,9 @@ SERVFAIL: Final = int(dns.rcode.SERVFAIL)
 BADVERS: Final = int(dns.rcode.BADVERS)
 PROHIBITED: Final = int(dns.edns.EDECode.PROHIBITED)
 
-_IN: Final = 1
-_CNAME: Final = 5
-_SOA: Final = 6
-_OPT: Final = 41
-_EDE: Final = 15
+_IN, _CNAME, _SOA, _OPT, _EDE = 1, 5, 6, 41, 15
 _MAX_NAME: Final = 255
-_QR: Final = 0x80
-_TC: Final = 0x02
-_RA: Final = 0x80
+_QR, _TC, _RA = 0x80, 0x02, 0x80
 _ONE_QUESTION: Final = b"\0\1\0\0\0\0"
 _FIXED: Final = struct.Struct("!HHIH")
 _TYPE_CLASS: Final = struct.Struct("!HH")
@@ -137,7 +131,6 @@ def read_question(wire: bytes) -> Question:
 
 
 def _labels(wire: bytes) -> tuple[list[bytes], int]:
-    """Return the labels of the question's name, and where it ends."""
     if wire[4:10] != _ONE_QUESTION:
         raise ValueError("not one question")
     labels, at = [], HEADER
@@ -150,7 +143,6 @@ def _labels(wire: bytes) -> tuple[list[bytes], int]:
 
 
 def _edns(wire: bytes, at: int) -> tuple[int | None, int]:
-    """Return payload and version of the OPT record at `at`, if there is one; nothing may follow."""
     if wire[10:HEADER] == b"\0\0":
         if at != len(wire):
             raise ValueError("more than a question")
@@ -226,7 +218,6 @@ def _records(question: Question, chain: Sequence[str], addresses: Sequence[Addre
 
 
 def _option(rcode: int, explain: tuple[int, str] | None) -> bytes:
-    """Return the OPT record of a reply."""
     data = b""
     if explain is not None:
         text = explain[1][:_MAX_EXPLANATION].encode()[:_MAX_EXPLANATION]
@@ -244,10 +235,7 @@ def write_upstream_query(name: str, rdtype: int, identity: int, *, edns: bool) -
 
 
 def read_answer(wire: bytes, name: str, rdtype: int, identity: int) -> Answer:
-    """Parse an upstream's answer to the question (`name`, `rdtype`, `identity`).
-
-    Only the chain that starts at `name` counts. Raises `BadAnswerError`, `TruncatedError`.
-    """
+    """Parse an upstream's answer, along the chain that starts at `name`; raises `BadAnswerError`, `TruncatedError`."""
     if len(wire) < HEADER or wire[:2] != identity.to_bytes(2, "big") or not wire[2] & 0x80:
         raise BadAnswerError("an answer to another question", mismatch=True)
     try:

@@ -44,8 +44,7 @@ _log = logging.getLogger(__name__)
 MAX_VERDICTS: Final = 400
 CLOCK_STEP: Final = 2.0
 """Seconds by which the wall clock is set back before it counts as that, and not as being adjusted."""
-LOOK_SECONDS: Final = 30.0
-"""How often at least the clock is looked at, and what could not be written is written again."""
+LOOK_SECONDS: Final = 30.0  # how often at least the clock is looked at, and what could not be written is written again
 _BATCH: Final = 100
 
 
@@ -62,28 +61,18 @@ class LivePolicy:
         self._path = path
         self._channel = channel
         self._state = load_live(path)
-        self._policy = launch
+        self.policy = launch  # the one in force
         self._openings = Openings(path.with_name(OPENINGS_FILE))
-        self._lasting = launch
+        self.lasting = launch  # for established connections: expired allows still count
         if any(rule.allow and rule.expires for rule in launch.rules):
             rules = (replace(rule, expires=None) if rule.allow else rule for rule in launch.rules)
-            self._lasting = Policy(tuple(rules))
+            self.lasting = Policy(tuple(rules))
         self._lapsed: dict[str, LiveVerdict] = {}
         self._turn = asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._settling: set[asyncio.Task[None]] = set()
         self._unkept: ShieldError | None = None
         self._rebuild()
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force."""
-        return self._policy
-
-    @property
-    def lasting(self) -> Policy:
-        """The policy for established connections: expired allows still count."""
-        return self._lasting
 
     @property
     def posture(self) -> Posture:
@@ -106,10 +95,7 @@ class LivePolicy:
         self._watchers.append(changed)
 
     async def open_addresses(self, name: str, openings: Sequence[Opening]) -> None:
-        """Open addresses in the rules for `name`, remembered first, so that a later denial can close them.
-
-        Raises `ShieldError` when they cannot be remembered, and `NetnsError` from the rules.
-        """
+        """Open addresses in the rules for `name`, remembered first, so that a later denial can close them."""
         self._openings.add(name, openings)
         await self._run(open_command(openings))
 
@@ -120,11 +106,7 @@ class LivePolicy:
             self._check_allow(verdict)
 
     async def apply(self, verdict: LiveVerdict) -> None:
-        """Put `verdict` in force, in place of an earlier one about the same target.
-
-        A denial has closed the target and ended its flows when this returns. Raises as `check` does, and
-        `NetnsError` when the rules are gone.
-        """
+        """Put `verdict` in force, in place of one about the same target; raises as `check` does, and `NetnsError`."""
         self.check(verdict)
         async with self._turn:
             others = [other for other in self.verdicts if other.target != verdict.target]
@@ -160,22 +142,15 @@ class LivePolicy:
         await settled
 
     async def restore(self) -> None:
-        """Make the rules agree with what is on disk: what a gateway does first.
-
-        The file is made here, while there is room for it.
-        """
+        """Make the rules agree with what is on disk, and the file while there is room: what a gateway does first."""
         if not self._path.exists():
             self._save()
         async with self._turn:
-            await self._run(
-                f"{verdict_command(self._policy.rules, datetime.now(UTC))}; {posture_command(self.posture)}"
-            )
+            live = verdict_command(self.policy.rules, datetime.now(UTC))
+            await self._run(f"{live}; {posture_command(self.posture)}")
 
     async def expire_verdicts(self) -> None:
-        """Drop verdicts as they expire, until cancelled. Their connections go on; new ones are judged anew.
-
-        A clock that is set back gives no verdict a longer life: its end is moved back as well.
-        """
+        """Drop verdicts as they expire, sooner if the clock is set back, until cancelled; their connections go on."""
         # The monotonic clock does not jump: a change of the difference is a step of the wall clock.
         ahead = time.time() - time.monotonic()
         while True:
@@ -187,7 +162,11 @@ class LivePolicy:
             step, ahead = time.time() - time.monotonic() - ahead, time.time() - time.monotonic()
             if step < -CLOCK_STEP:
                 async with self._turn:
-                    moved = tuple(_earlier(verdict, timedelta(seconds=-step)) for verdict in self.verdicts)
+                    back = timedelta(seconds=-step)
+                    moved = tuple(
+                        replace(verdict, expires=verdict.expires and verdict.expires - back)
+                        for verdict in self.verdicts
+                    )
                     await self._change(LiveState(self.posture, moved), cut=False)
             if len(self.verdicts) < len(self._state.verdicts):
                 async with self._turn:
@@ -210,7 +189,7 @@ class LivePolicy:
             del self._lapsed[next(iter(self._lapsed))]
         self._state = state
         self._rebuild()
-        commands = [verdict_command(self._policy.rules, now)]
+        commands = [verdict_command(self.policy.rules, now)]
         if state.posture != old.posture:
             commands.append(posture_command(state.posture))
         if forget:
@@ -240,7 +219,6 @@ class LivePolicy:
             self._unkept = error
 
     async def _settle(self, unkept: ShieldError | None) -> None:
-        """Bring the file to disk; raises `NotKept` when it could not even be written."""
         try:
             if unkept is not None:
                 raise unkept
@@ -251,7 +229,7 @@ class LivePolicy:
 
     def _settled(self, task: asyncio.Task[None]) -> None:
         self._settling.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()):
             _log.error("%s", error)
 
     def _notify_watchers(self) -> None:
@@ -261,29 +239,27 @@ class LivePolicy:
     def _rebuild(self) -> None:
         now = datetime.now(UTC)
         live = [verdict for verdict in self._state.verdicts if verdict.live(now)]
-        self._policy = self._policy.with_live([verdict.rule() for verdict in live])
+        self.policy = self.policy.with_live([verdict.rule() for verdict in live])
         lasting = [replace(verdict, expires=None) if verdict.verdict == "allow" else verdict for verdict in live]
-        self._lasting = self._lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
+        self.lasting = self.lasting.with_live([verdict.rule() for verdict in (*lasting, *self._lapsed.values())])
 
     def _no_longer_granted(self) -> list[tuple[Address, Service]]:
-        """Return and forget the addresses of names whose connections the policy does not allow any more."""
         gone = []
         grants: dict[str, tuple[Grant, ...]] = {}
         for opening in self._openings:
             name, address, service = opening
             if name not in grants:
-                grants[name] = self._lasting.grants(name)
+                grants[name] = self.lasting.grants(name)
             own = (grant for grant in grants[name] if grant.service == service)
-            if not any(self._lasting.judge_answer(grant, address).allowed for grant in own):
+            if not any(self.lasting.judge_answer(grant, address).allowed for grant in own):
                 gone.append((address, service))
                 self._openings.remove(opening)
         return gone
 
     def _check_allow(self, verdict: LiveVerdict) -> None:
-        """Refuse an allow that would have no effect."""
         rule = verdict.rule()
         remaining = [other.rule() for other in self.verdicts if other.target != verdict.target]
-        after = self._policy.with_live([*remaining, rule])
+        after = self.policy.with_live([*remaining, rule])
         service = rule.services[0]
         if rule.name is not None:
             name = f"x.{rule.name}" if rule.wildcard else rule.name
@@ -308,14 +284,9 @@ class LivePolicy:
 
 
 def _opens(old: LiveState, new: LiveState) -> bool:
-    """Whether anything that `old` closes may be open in `new`."""
     if POSTURES.index(new.posture) > POSTURES.index(old.posture):
         return True
     denied = {verdict.target for verdict in new.verdicts if verdict.verdict == "deny"}
     if any(verdict.verdict == "deny" and verdict.target not in denied for verdict in old.verdicts):
         return True
     return any(verdict.verdict == "allow" and verdict not in old.verdicts for verdict in new.verdicts)
-
-
-def _earlier(verdict: LiveVerdict, by: timedelta) -> LiveVerdict:
-    return verdict if verdict.expires is None else replace(verdict, expires=verdict.expires - by)

@@ -7,9 +7,11 @@ import json
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from terok_util import TerokError, sync_path, write_sensitive_file
@@ -17,14 +19,11 @@ from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import ShieldError
 from terok_sandbox.shield.errors import PolicyError
+from terok_sandbox.shield.policy.addresses import Address
 from terok_sandbox.shield.policy.grammar import PolicyRule, Service, Tier, parse_policy_line
 from terok_sandbox.values.posture import SCHEMA, Posture, damaged_posture, read_posture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.shield.policy.addresses import Address
     from terok_sandbox.shield.ruleset.commands import Opening
 
 OPENINGS_FILE: Final = "shield-opened.jsonl"
@@ -33,8 +32,7 @@ OPENING_SECONDS: Final = 86_400.0
 """With `MAX_OPENINGS` younger than this no further address opens: a forgotten one could not be closed again."""
 _RENEWED: Final = 3600.0
 
-ROOM: Final = 8192
-"""Bytes of blank space behind the state: on a full disk the next state is written over this one."""
+ROOM: Final = 8192  # bytes of blank space behind the state: on a full disk the next state is written over this one
 NamedAddress = tuple[str, "Address", Service]
 Duration = Literal["once", "minutes", "task", "project"]
 
@@ -75,13 +73,8 @@ class LiveVerdict:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         expires = None if self.expires is None else self.expires.astimezone(UTC).isoformat()
-        return {
-            "target": self.target,
-            "verdict": self.verdict,
-            "scope": self.duration,
-            "expires": expires,
-            "reason": self.reason,
-        }
+        row = {"target": self.target, "verdict": self.verdict, "scope": self.duration}
+        return row | {"expires": expires, "reason": self.reason}
 
     @classmethod
     def from_json(cls, raw: object) -> LiveVerdict:
@@ -176,11 +169,7 @@ def _lost(path: Path, error: Exception) -> ShieldError:
 
 
 class Openings:
-    """The addresses that names have opened, so that a later denial can close them and end their flows.
-
-    A flow outlives the time for which its address was open, and the gateway too; so does this. Times are to an hour;
-    `clock` is in seconds since the epoch.
-    """
+    """The addresses that names have opened, kept longer than their flows, so that a later denial can end these."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path

@@ -14,10 +14,8 @@ from terok_sandbox.shield.ruleset.layout import LOG_PREFIX, PASSING, REFUSING
 
 MAX_MESSAGE: Final = 65536
 _NFLOG_PACKET: Final = (4 << 8) | 0
-_PAYLOAD: Final = 9
-_PREFIX: Final = 10
-_KIND: Final = 0x3FFF
-"""Bits of an attribute that tell its kind."""
+_PAYLOAD, _PREFIX = 9, 10
+_KIND: Final = 0x3FFF  # bits of an attribute that tell its kind
 _PROTOCOLS: Final = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 _WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
@@ -65,19 +63,12 @@ def parse_datagram(data: bytes) -> Iterator[BlockedPacket]:
                 prefix = value
             elif attribute & _KIND == _PAYLOAD:
                 payload = value
-        packet = parse_packet(payload)
-        if packet is not None:
-            dest, port, proto = packet
-            yield BlockedPacket(dest, port, proto, _layer(prefix))
-
-
-def _layer(prefix: bytes) -> str:
-    text = prefix.split(b"\0")[0].decode("ascii", "replace").removeprefix(LOG_PREFIX)
-    return text if text in (*REFUSING, *PASSING) else "default"
+        if (packet := parse_packet(payload)) is not None:
+            layer = prefix.split(b"\0")[0].decode("ascii", "replace").removeprefix(LOG_PREFIX)
+            yield BlockedPacket(*packet, layer if layer in (*REFUSING, *PASSING) else "default")
 
 
 def _records(data: bytes, lengths: str, header: int) -> Iterator[tuple[int, bytes]]:
-    """Yield kind and body of records that begin with their length and kind, each aligned to four bytes."""
     at = 0
     while at + header <= len(data):
         length, kind = struct.unpack_from(lengths, data, at)

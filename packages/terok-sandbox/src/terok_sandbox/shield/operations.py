@@ -53,10 +53,7 @@ class ShieldOperations:
     async def _recorded(
         self, change: Callable[[], Awaitable[None]], action: str, *, closes: bool, **fields: object
     ) -> Fields:
-        """Write the audit row, then make the change; a change that closes comes first.
-
-        It is made also without room for its row, and the reply says so.
-        """
+        """Write the audit row, then make the change; one that closes comes first, with or without its row."""
         if not closes:
             self._sightings.record_act(action, **fields)
             await change()
@@ -122,10 +119,7 @@ class ShieldOperations:
 
 
 async def explain_name(wall: Wall, upstream: UpstreamResolver, name: str) -> JudgedName:
-    """Decide about `name` (canonical spelling) and its addresses as the gateway would, without opening anything.
-
-    In an airlock the proxy resolves: for the first port that the name is allowed on. Raises `UpstreamError`.
-    """
+    """Decide about `name` and its addresses as the gateway would, opening nothing; raises `UpstreamError`."""
     port = None
     if wall.enforcement == "airlock":
         ports = (grant.service.port or 1 for grant in wall.policy.grants(name) if grant.service.protocol == "tcp")

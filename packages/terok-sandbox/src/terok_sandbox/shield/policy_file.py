@@ -50,10 +50,7 @@ class PolicyFile:
 
 
 def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequence[str]] | None = None) -> PolicyFile:
-    """Parse a policy file; raises `PolicyError` naming `source` and the line.
-
-    `expand` turns a registry (`@pip`) into rule lines; without it such lines are refused.
-    """
+    """Parse a policy file, with `expand` for registries (`@pip`); raises `PolicyError` naming `source` and the line."""
     lines = text.splitlines()
     if len(lines) > MAX_LINES:
         raise PolicyError(f"{source}: {len(lines)} lines, at most {MAX_LINES} are read", hint="use wildcards")
@@ -63,7 +60,11 @@ def parse_policy_file(text: str, source: str, *, expand: Callable[[str], Sequenc
     for number, line in enumerate(lines, 1):
         words = line.strip()
         if words.startswith("[") and words.endswith("]"):
-            tier = _tier(words[1:-1], source, number)
+            name = words[1:-1]
+            if name not in LAUNCH_TIERS:
+                hint = f"use one of {', '.join(LAUNCH_TIERS)}"
+                raise PolicyError(f"{source}:{number}: unknown tier {name[:40]!r}", hint=hint)
+            tier = name
         elif words.startswith("expect"):
             expectations.append(_expectation(words, source, number))
         else:
@@ -80,13 +81,6 @@ def read_policy_file(path: str | Path) -> PolicyFile:
     from terok_sandbox.shield.registries import expand  # imports much that most policies do not need
 
     return parse_policy_file(read_text(path), str(path), expand=expand)
-
-
-def _tier(name: str, source: str, number: int) -> Tier:
-    if name not in LAUNCH_TIERS:
-        hint = f"use one of {', '.join(LAUNCH_TIERS)}"
-        raise PolicyError(f"{source}:{number}: unknown tier {name[:40]!r}", hint=hint)
-    return name
 
 
 def _expectation(line: str, source: str, number: int) -> Expectation:

@@ -58,10 +58,7 @@ def profile_path(name: str, config_dir: Path) -> Path:
 def profile_lines(
     names: Sequence[str], config_dir: Path, *, also: Callable[[str], Iterable[str]] = lambda _: ()
 ) -> tuple[str, ...]:
-    """Return the rules of `names` for the `project_allow` tier, registries read from this machine.
-
-    `also` gives further targets of a symbol.
-    """
+    """Return the `project_allow` rules of `names`, registries read from this machine; `also` gives more of a symbol."""
     from terok_sandbox.shield.policy.grammar import located, parse_policy_line
     from terok_sandbox.shield.registries import expand
 

@@ -30,8 +30,7 @@ from terok_sandbox.shield.policy.addresses import is_private
 from terok_sandbox.shield.policy.names import check_name
 
 TIMEOUT: Final = 15.0
-RECENT: Final = 5.0
-"""Seconds for which an answer of a tool is kept: one launch asks for it several times."""
+RECENT: Final = 5.0  # seconds for which an answer of a tool is kept: one launch asks for it several times
 OVERRIDE_DAYS: Final = 30
 _MAX_FILE: Final = 1024 * 1024
 URL: Final = re.compile(r"https?://[^\s\"'\]>]+")
@@ -51,10 +50,7 @@ class Registry:
 
 
 def run_tool(argv: Sequence[str], *, check: bool = True) -> str:
-    """Return the output of a tool; nothing when it is missing or, with `check`, fails.
-
-    It runs outside the current directory, which may be an agent's: its `.npmrc` and its Python modules would count.
-    """
+    """Return a tool's output, nothing if it is missing or (`check`) fails; not run in the current directory."""
     try:
         return run(list(argv), timeout=TIMEOUT, cwd="/", check=check).text
     except TerokError:
@@ -159,20 +155,14 @@ READERS: Final[dict[str, Callable[[], Registry]]] = {
 
 
 def expand(symbol: str, also: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the rule lines of a symbol such as `@pip`, and of the targets `also`; a missing tool gives none.
-
-    Raises `PolicyError` for an unknown symbol.
-    """
+    """Return the rule lines of a symbol such as `@pip` and of the targets `also`; raises `PolicyError`."""
     return tuple(f"+ {target} %from={symbol}" for target in dict.fromkeys([*targets(read(symbol).urls), *also]))
 
 
 def private_overrides(
     symbol: str, also: Iterable[str] = (), *, lookup: Callable[[str], Iterable[Any]] | None = None
 ) -> tuple[str, ...]:
-    """Return override lines for those of a symbol's hosts that the site configured on private addresses.
-
-    `also` are targets to which the site's own registry was seen to send clients.
-    """
+    """Return override lines for a symbol's hosts, or targets `also`, that the site configured on private addresses."""
     registry = read(symbol)
     if not registry.configured:
         return ()

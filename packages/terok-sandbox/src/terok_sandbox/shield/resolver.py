@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from terok_sandbox.shield import dns_wire
 from terok_sandbox.shield.dns_wire import Answer, MalformedQueryError, Question
-from terok_sandbox.shield.policy import Decision, Grant
+from terok_sandbox.shield.policy import Decision
 from terok_sandbox.shield.policy.addresses import Address
 from terok_sandbox.shield.ruleset.commands import Opening, clamp_ttl, lifetime
 from terok_sandbox.shield.wall import NO_NAME, Wall, is_local
@@ -70,10 +70,7 @@ class JudgedAnswer:
 
 
 class Resolver:
-    """Judges queries and answers by the wall in force, and rations names below wildcard zones.
-
-    In an airlock nothing but the container's own names is answered: the egress proxy resolves.
-    """
+    """Judges queries and answers by the wall in force, and rations names below wildcard zones."""
 
     def __init__(self, wall: Wall) -> None:
         self.wall = wall
@@ -109,10 +106,7 @@ class Resolver:
         return Forward(question, name, rdtype)
 
     def judge_answer(self, forward: Forward, answer: Answer, *, now: datetime | None = None) -> JudgedAnswer:
-        """Judge an upstream's answer: strip closed addresses, and open the rest.
-
-        The name is judged once more: a denial may have come while the upstream took its time.
-        """
+        """Strip closed addresses from an upstream's answer, and open the rest, unless the name was denied meanwhile."""
         now = now or datetime.now(UTC)
         if self.wall.open:
             passed = self._passed(forward.name, answer.addresses)
@@ -123,7 +117,10 @@ class Resolver:
         if not grants and refusal is None:
             decision = self.wall.decide_lookup(forward.name, now=now)
             if decision.allowed:
-                return self._pass_by_posture(forward, answer, now)
+                # No rule allows it, but the posture: nothing is opened for later.
+                kept, events = self._strip(forward, answer, now)
+                events += self._passed(forward.name, kept)
+                return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(0), events=tuple(events))
             refusal = decision
         if refusal is not None:
             event = Event("refused", forward.name, refusal.reason, refusal.tier, refusal.rule)
@@ -135,21 +132,17 @@ class Resolver:
                 decision = policy.judge_answer(grant, address, now=now)
                 # Without the same tier, an override of the address has opened it already.
                 if decision.allowed and decision.tier == grant.rule.tier:
-                    openings.append(_opening(grant, address, answer.ttl, now))
+                    expires = grant.rule.expires
+                    left = (expires - now).total_seconds() if expires is not None else None
+                    override = grant.rule.tier == "override"
+                    openings.append(Opening(address, grant.service, override, lifetime(answer.ttl, left)))
         if kept:
             rule = grants[0].rule
             reason = rule.reason or f"{rule.tier} rule"
             events.append(Event("allowed", forward.name, reason, rule.tier, rule.line, ", ".join(map(str, kept))))
         return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(answer.ttl), tuple(openings), tuple(events))
 
-    def _pass_by_posture(self, forward: Forward, answer: Answer, now: datetime) -> JudgedAnswer:
-        """Let through what no rule allows, except what a rule or the floor closes; nothing is opened for later."""
-        kept, stripped = self._strip(forward, answer, now)
-        events = (*stripped, *self._passed(forward.name, kept))
-        return JudgedAnswer(answer.rcode, answer.chain, kept, clamp_ttl(0), events=events)
-
     def _strip(self, forward: Forward, answer: Answer, now: datetime) -> tuple[tuple[Address, ...], list[Event]]:
-        """Return the addresses that may be told to the container, and an event for every other one."""
         kept, events = [], []
         for address in answer.addresses:
             decision = self.wall.decide_answer(forward.name, address, None, now=now)
@@ -168,19 +161,8 @@ class Resolver:
         return (Event("passed", name, reason, self.wall.posture, dest=", ".join(map(str, addresses))),)
 
 
-def _opening(grant: Grant, address: Address, ttl: int, now: datetime) -> Opening:
-    expires = grant.rule.expires
-    remaining = (expires - now).total_seconds() if expires is not None else None
-    return Opening(address, grant.service, grant.rule.tier == "override", lifetime(ttl, remaining))
-
-
 def _refuse(
-    question: Question,
-    decision: Decision,
-    *,
-    rcode: int = dns_wire.NXDOMAIN,
-    askable: str | None = None,
-    tcp: bool,
+    question: Question, decision: Decision, *, rcode: int = dns_wire.NXDOMAIN, askable: str | None = None, tcp: bool
 ) -> Reply:
     explain = (dns_wire.PROHIBITED, decision.reason)
     wire = dns_wire.write_reply(question, rcode, ttl=REFUSED_TTL, explain=explain, tcp=tcp)

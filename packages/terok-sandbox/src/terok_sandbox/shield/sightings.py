@@ -18,8 +18,7 @@ from terok_sandbox.shield.ruleset.layout import PASSING
 K = TypeVar("K")
 V = TypeVar("V")
 
-REPEAT: Final = 30.0
-"""Seconds in which the same destination makes one row."""
+REPEAT: Final = 30.0  # seconds in which the same destination makes one row
 BURST: Final = 100.0
 PER_SECOND: Final = 10.0
 _REMEMBERED: Final = 4096
@@ -59,21 +58,13 @@ class Sightings:
 
     def record_packet(self, packet: BlockedPacket) -> None:
         """Write a row for a packet that the rules refused."""
-        name = self._names.get(packet.dest, "")
-        written = self._write_once(
-            (packet.dest, packet.port, packet.proto, packet.layer),
-            "passed" if packet.layer in PASSING else "blocked",
-            dest=str(packet.dest),
-            port=packet.port,
-            proto=packet.proto,
-            name=name,
-            reason=packet.reason,
-            tier=packet.layer,
-        )
-        if written and packet.layer not in PASSING:
-            self._report(
-                RefusedDestination(name, str(packet.dest), packet.port, packet.proto, packet.reason, packet.layer)
-            )
+        name, dest = self._names.get(packet.dest, ""), str(packet.dest)
+        fields = {"dest": dest, "port": packet.port, "proto": packet.proto, "name": name}
+        fields |= {"reason": packet.reason, "tier": packet.layer}
+        passing = packet.layer in PASSING
+        key = (packet.dest, packet.port, packet.proto, packet.layer)
+        if self._write_once(key, "passed" if passing else "blocked", **fields) and not passing:
+            self._report(RefusedDestination(name, dest, packet.port, packet.proto, packet.reason, packet.layer))
 
     def record_act(self, action: str, **fields: object) -> None:
         """Write a row about an act of a person: never left out."""
@@ -88,7 +79,6 @@ class Sightings:
         _remember(self._names, address, name)
 
     def _write_once(self, key: Hashable, action: str, **fields: object) -> bool:
-        """Write a row unless `key` made one lately; rows that the rate left out do not count."""
         now = self._clock()
         if now - self._seen.get(key, float("-inf")) < REPEAT:
             self._suppressed += 1
@@ -109,7 +99,6 @@ class Sightings:
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep the newest few thousand entries."""
     memory[key] = value
     memory.move_to_end(key)
     if len(memory) > _REMEMBERED:

@@ -17,11 +17,9 @@ from terok_sandbox.values.servers import Server
 RESOLV_CONF: Final = Path("/etc/resolv.conf")
 TIMEOUT: Final = 10.0
 """Seconds for a question, however many servers are asked. Who asks the same meanwhile waits for the same answer."""
-_TRY: Final = 1.5
-"""Seconds that one server has before the next one is asked too."""
+_TRY: Final = 1.5  # seconds that one server has before the next one is asked too
 _STREAM: Final = 4.0
-_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")
-"""Errors of servers that are too old for EDNS."""
+_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # errors of servers that are too old for EDNS
 _MAX_SERVERS: Final = 3
 _MAX_STRAYS: Final = 16
 _RECHECK: Final = 5.0
@@ -55,10 +53,7 @@ class UpstreamResolver:
         self._checked = float("-inf")
 
     async def query(self, name: str, rdtype: int) -> Answer:
-        """Return the first usable answer; raises `UpstreamError`.
-
-        A server that says nothing is followed by the next one after a moment, but goes on being listened to.
-        """
+        """Return the first usable answer; a slow server is followed by the next, but heard. Raises `UpstreamError`."""
         servers = self._current()
         problem = "no answer in time" if servers else "the host has no name server"
         left = [(server, True) for server in servers] + [(server, False) for server in servers[:1]]

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import TerokError, ensure_dir, read_tail
 from terok_util.process import spawn
 from terok_util.text import last_line, safe_text
 
 from terok_sandbox import unix_sockets
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.model import DIRECTORIES
+from terok_sandbox.descriptors import has_ended
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.supervise import frames
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from terok_sandbox.config import SandboxConfig
-
-START_TIMEOUT: Final = 20.0
-"""Seconds; a busy machine takes its time to import what a fork server needs."""
+START_TIMEOUT: Final = 20.0  # seconds; a busy machine takes its time to import what a fork server needs
 ANSWER_TIMEOUT: Final = 10.0
 LOG_FILE: Final = "forkserver.log"
 JANITOR_LOG: Final = "janitor.log"
@@ -47,10 +43,7 @@ class NotRunningError(SupervisorError):
 
 
 def ensure_forkserver(cfg: SandboxConfig) -> None:
-    """Make sure that a fork server answers, starting one if need be; two callers at once are fine.
-
-    Raises `SupervisorError` when none answers in time.
-    """
+    """Make sure that a fork server answers, starting one if need be; `SupervisorError` when none answers in time."""
     if unix_sockets.answers(cfg.forkserver_socket):
         return
     _start(cfg)
@@ -71,10 +64,7 @@ def renew_forkserver(cfg: SandboxConfig) -> None:
 
 
 def supervise(cfg: SandboxConfig, sidecar_path: Path) -> None:
-    """Have a supervisor ready for the container of `sidecar_path`, so that the OCI hook finds it.
-
-    Replaces a fork server of another build. Raises `SupervisorError`.
-    """
+    """Have a supervisor of this build ready for the container of `sidecar_path`; raises `SupervisorError`."""
     _ask_current(cfg, "supervise", sidecar=str(sidecar_path), replace=True)
 
 
@@ -99,15 +89,14 @@ def stop_supervisor(cfg: SandboxConfig, name: str) -> bool:
         _ask(path, "stop")
     except NotRunningError:
         return False
-    _wait_gone(path)
+    deadline = time.monotonic() + START_TIMEOUT
+    while unix_sockets.answers(path) and time.monotonic() < deadline:
+        time.sleep(0.005)
     return True
 
 
 def end_worker(cfg: SandboxConfig, name: str, worker: str) -> None:
-    """Kill a worker of container `name`, such as one that hangs; its supervisor starts another.
-
-    Raises `SupervisorError` when the supervisor does not answer.
-    """
+    """Kill a worker of container `name`, such as one that hangs; its supervisor, which must answer, starts another."""
 
     def pid() -> int:
         return int(status(cfg, name)["workers"][worker]["pid"])
@@ -135,10 +124,7 @@ def stop_forkserver(cfg: SandboxConfig) -> bool:
 
 
 def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
-    """Supervise the running container `name`, whose first process is `pid`, again; returns milliseconds taken.
-
-    For a container whose supervisor and fork server are both gone. Raises `SupervisorError`.
-    """
+    """Supervise the container `name`, whose supervisor and fork server are gone, again; returns milliseconds taken."""
     from terok_sandbox.sidecar import Sidecar
     from terok_sandbox.supervise.handover import open_first_process
 
@@ -164,10 +150,7 @@ def redo_handover(cfg: SandboxConfig, name: str, pid: int) -> float:
 
 
 def _configuration(name: str) -> tuple[str, str, int]:
-    """Return ID, bundle and runtime configuration, as a file in memory, of a container; raises EngineError.
-
-    Only the users of Podman's own namespace may read it where it lies.
-    """
+    """Return ID, bundle and configuration, in memory: only Podman's own users may read it where it lies."""
     from terok_sandbox.runtime.engine import ask
 
     inspected = ask(["container", "inspect", "--format", "{{.Id}} {{.OCIConfigPath}}", name], container=name)
@@ -181,18 +164,22 @@ def _configuration(name: str) -> tuple[str, str, int]:
 
 def forkserver_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the part of `environment` that supervisors need; nothing whose name speaks of a secret."""
-    return {name: value for name, value in environment.items() if name in _KEPT or _is_own_setting(name)}
+    ours = {
+        name for name in environment if name.startswith("TEROK_") and not any(map(name.__contains__, _SECRET_WORDS))
+    }
+    return {name: value for name, value in environment.items() if name in _KEPT | ours}
 
 
-def _is_own_setting(name: str) -> bool:
-    return name.startswith("TEROK_") and not any(word in name for word in _SECRET_WORDS)
+def forkserver_argv(cfg: SandboxConfig) -> list[str]:
+    """Return the command of a fork server."""
+    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
+    return [*argv, "--runtime-dir", str(cfg.runtime_dir), "--state-dir", str(cfg.state_dir)]
 
 
 def _start(cfg: SandboxConfig) -> None:
     ensure_dir(cfg.runtime_dir)
     ensure_dir(cfg.state_dir)
-    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
-    argv += ["--runtime-dir", str(cfg.runtime_dir), "--state-dir", str(cfg.state_dir)]
+    argv = forkserver_argv(cfg)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         log = os.open(cfg.state_dir / LOG_FILE, flags, 0o600)
@@ -253,19 +240,7 @@ def _ask(path: Path, kind: str, *, descriptors: Sequence[int] = (), **fields: An
     return answer.fields
 
 
-def _wait_gone(path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while unix_sockets.answers(path) and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
 def _wait_ended(pid: object) -> None:
     """Wait until a fork server has gone; its socket may be systemd's and stay."""
     with suppress(OSError):
-        handle = os.pidfd_open(pid if isinstance(pid, int) else 0)
-        try:
-            waiting = select.poll()
-            waiting.register(handle, select.POLLIN)
-            waiting.poll(START_TIMEOUT * 1000)
-        finally:
-            os.close(handle)
+        has_ended(pid if isinstance(pid, int) else 0, START_TIMEOUT)

@@ -83,7 +83,10 @@ class ControlServer:
 
     def _answer(self, frame: frames.Frame) -> bytes:
         try:
-            check_version(frame)
+            if frame.version != PROTOCOL:
+                theirs = f"the hook or client speaks protocol {frame.version} ({frame.build})"
+                hint = "run `terok-sandbox setup`, so that both are of one version"
+                raise SupervisorError(f"{theirs}, the supervisor {PROTOCOL} ({BUILD})", hint=hint)
             return frames.encode("ok", **self._handler(frame))
         except TerokError as error:
             return frames.encode("error", message=error.message[:4000], hint=error.hint and error.hint[:4000])
@@ -114,12 +117,3 @@ def stop_on_signals(selector: selectors.BaseSelector, stop: Callable[..., None])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     selector.register(wake, selectors.EVENT_READ, lambda: wake.recv(64))
-
-
-def check_version(frame: frames.Frame) -> None:
-    """Raise `SupervisorError` when the peer speaks another protocol version."""
-    if frame.version != PROTOCOL:
-        raise SupervisorError(
-            f"the hook or client speaks protocol {frame.version} ({frame.build}), the supervisor {PROTOCOL} ({BUILD})",
-            hint="run `terok-sandbox setup`, so that both are of one version",
-        )

@@ -14,15 +14,16 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from terok_util import TerokError, ensure_dir
 from terok_util.lazy import load_reference
-from terok_util.process import spawn
+from terok_util.process import Process, spawn
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import CONTROL_SOCKET, FORKSERVER_SOCKET, RECORD_FILE
@@ -33,11 +34,6 @@ from terok_sandbox.supervise.control import ControlServer, ready, stop_on_signal
 from terok_sandbox.supervise.hook import BUILD
 from terok_sandbox.supervise.supervisor import CRASHED, run_supervisor
 from terok_sandbox.supervise.worker_plan import WorkerPlan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.runtime.protocol import ByteProcess
 
 LOCK_FILE: Final = "forkserver.lock"
 _LOCK_PATIENCE: Final = 5.0
@@ -77,7 +73,7 @@ class ForkServer:
         self._control = ControlServer(listener, self._selector, self._answer)
         self._children: dict[str, _Child] = {}
         self._answered: list[Callable[[], object]] = []
-        self._unlocking: ByteProcess | None = None
+        self._unlocking: Process | None = None
         self._sources = _sources()
         self._stopping = False
 
@@ -121,7 +117,6 @@ class ForkServer:
         raise SupervisorError(f"the fork server does not know the request {frame.kind!r}")
 
     def _renew(self, frame: frames.Frame) -> dict[str, Any]:
-        """Leave when the asking build is another one, or the sources have changed."""
         if frame.build == BUILD and not _changed(self._sources):
             return {"pid": os.getpid()}
         self._stopping = True
@@ -265,7 +260,6 @@ def _lock(descriptor: int, socket_path: Path, *, asked_by_systemd: bool) -> bool
 
 
 def _listen(sidecar: Sidecar) -> socket.socket:
-    """Return the listener of a new supervisor."""
     for directory in (sidecar.runtime_dir, sidecar.state_dir, sidecar.gateway_dir):
         ensure_dir(directory)
     try:
@@ -275,7 +269,6 @@ def _listen(sidecar: Sidecar) -> socket.socket:
 
 
 def _sources() -> dict[str, int]:
-    """Return the modification times of the product's imported modules."""
     files = [getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith("terok")]
     return {name: _modified(name) for name in files if name}
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from terok_sandbox.errors import SupervisorError
+from terok_sandbox.shield.errors import BadMessage
+from terok_sandbox.shield.protocol import read_object
 from terok_sandbox.supervise.hook import BUILD, PROTOCOL
 
 MAX_FRAME: Final = 65536
@@ -65,14 +67,10 @@ def encode(kind: str, **fields: Any) -> bytes:
 
 def decode(data: bytes) -> Frame:
     """Parse one frame; raises `FrameError` for whatever is not one."""
-    if len(data) > MAX_FRAME:
-        raise FrameError("the frame is too large")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise FrameError("the frame is not JSON") from error
-    if not isinstance(document, dict):
-        raise FrameError("the frame is not an object")
+        document = read_object(data, MAX_FRAME)
+    except BadMessage as error:
+        raise FrameError(f"not a frame: {error.message}") from error
     version, build, kind = (document.pop(key, None) for key in ("v", "build", "type"))
     if type(version) is not int or not isinstance(build, str) or not isinstance(kind, str):
         raise FrameError("the frame lacks version, build or type")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any, Final
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.config import SandboxConfig
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.launch.comparison import MAX_CONFIG, check_made
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.frames import Frame
 
 _RECORD_SCHEMA: Final = 1
-_START_TIME_FIELD: Final = 19
-"""Index of `starttime` among the fields after the command name in /proc/PID/stat."""
+_START_TIME_FIELD: Final = 19  # index of `starttime` among the fields after the command name in /proc/PID/stat
 
 
 @dataclass(slots=True)
@@ -42,9 +41,7 @@ class FirstProcess:
     @property
     def alive(self) -> bool:
         """Whether the process is still there."""
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return not is_readable(self.pidfd)
 
     def is_same_container(self, other: FirstProcess) -> bool:
         """Whether `other` is this container too: the same process, or a new start of the same container."""
@@ -77,10 +74,7 @@ class HandoverRecord:
     workers: dict[str, ProcessId] = field(default_factory=dict)
 
     def save(self, path: Path) -> bool:
-        """Write the record at `path`; return False if that fails.
-
-        A full disk only costs the way back after a crash.
-        """
+        """Write the record at `path`; False if that fails: a full disk only costs the way back after a crash."""
         with suppress(OSError, TerokError):
             atomic_write(path, json.dumps({"schema": _RECORD_SCHEMA, **asdict(self)}) + "\n", mode=0o600)
             return True
@@ -121,11 +115,12 @@ def receive_first_process(frame: Frame) -> FirstProcess:
         raise SupervisorError("handover: two descriptors are needed, the network namespace and the process")
     netns_fd, pidfd = frame.descriptors
     try:
-        if _pid_of(pidfd) != pid:
+        lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+        if next(int(line[4:]) for line in lines if line.startswith("Pid:")) != pid:
             raise SupervisorError(f"handover: the descriptor is not that of process {pid}")
         target = FirstProcess(container_id, pid, start_time(pid), netns_fd, pidfd)
         theirs = os.stat(f"/proc/{pid}/ns/net")  # noqa: PTH116 - follows the namespace link
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StopIteration) as error:  # without a process behind it a descriptor has no such line
         raise SupervisorError(f"handover: process {pid} cannot be examined: {error}") from error
     if (theirs.st_dev, theirs.st_ino) != target.netns_id:
         raise SupervisorError(f"handover: the network namespace is not that of process {pid}")
@@ -187,10 +182,3 @@ def _check_foreign(target: FirstProcess) -> None:
         raise SupervisorError(
             f"process {target.pid} is in this host's network namespace", hint="start it without `--network host`"
         )
-
-
-def _pid_of(pidfd: int) -> int:
-    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
-        if line.startswith("Pid:"):
-            return int(line[4:])
-    raise ValueError("not a process descriptor")

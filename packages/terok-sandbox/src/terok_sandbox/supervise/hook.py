@@ -33,13 +33,8 @@ PROTOCOL = 1
 BUILD = "0.1.0"
 
 ANNOTATION = "terok.sandbox.sidecar"
-FOREIGN = "run.oci."
-"""Beginning of annotations that crun obeys; those of an image arrive here too."""
-OWN = {
-    "run.oci.hooks.stderr": "/dev/null",
-    "run.oci.hooks.stdout": "/dev/null",
-    "run.oci.keep_original_groups": "1",
-}
+FOREIGN = "run.oci."  # beginning of annotations that crun obeys; those of an image arrive here too
+OWN = {"run.oci.hooks.stderr": "/dev/null", "run.oci.hooks.stdout": "/dev/null", "run.oci.keep_original_groups": "1"}
 """Those that a launch sets itself; Podman the last, for the device nodes of some GPUs."""
 SCHEMAS = (1,)
 DEADLINE = 10.0

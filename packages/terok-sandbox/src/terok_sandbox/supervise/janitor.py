@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError, atomic_write
 
@@ -25,14 +26,12 @@ from terok_sandbox.errors import ContainerBusy, EngineError
 from terok_sandbox.launch.resources import launch_lock, remove_files, revoke_tokens
 from terok_sandbox.runtime.engine import ask
 from terok_sandbox.runtime.podman import PodmanRuntime
+from terok_sandbox.runtime.protocol import ContainerRuntime
 from terok_sandbox.supervise import client
 from terok_sandbox.values.host import ContainerState
 from terok_sandbox.values.names import is_plain
+from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.unlock import open_vault
-
-if TYPE_CHECKING:
-    from terok_sandbox.runtime.protocol import ContainerRuntime
-    from terok_sandbox.vault.store import TokenRow
 
 LOCK_PATIENCE: Final = 0.5
 """Seconds. A container whose lock is held is being launched or removed, and left to whoever does that."""
@@ -50,10 +49,7 @@ class Swept:
 
 
 def sweep(config: SandboxConfig, runtime: ContainerRuntime, *, grace: float = GRACE) -> Swept:
-    """Clear away the remains, older than `grace` seconds, of every container that is gone.
-
-    Raises EngineError, having touched nothing, when Podman does not answer or is not the one that setup saw.
-    """
+    """Clear away remains older than `grace` seconds; EngineError, nothing touched, if Podman is silent or another."""
     require_same_store(config)
     present = {row.name for row in runtime.containers_with_prefix("")}
     swept = Swept()
@@ -80,7 +76,11 @@ def known_traces(config: SandboxConfig) -> dict[str, float]:
     for directory in (config.state_dir / "containers", config.runtime_dir / "run"):
         for path in directory.glob("*"):
             add(path.name, path.lstat().st_mtime)
-    for row in _tokens(config):
+    rows: list[TokenRow] = []
+    if config.db_path.exists():
+        with suppress(TerokError), open_vault(config) as vault:  # a locked one cannot tell; what is in it stays
+            rows = vault.list_tokens()
+    for row in rows:
         add(row.container, datetime.fromisoformat(row.created_at).timestamp())
     return traces
 
@@ -144,17 +144,6 @@ def _sweep_one(config: SandboxConfig, runtime: ContainerRuntime, name: str, swep
             swept.removed.append(name)
     except ContainerBusy:
         swept.busy.append(name)
-
-
-def _tokens(config: SandboxConfig) -> list[TokenRow]:
-    """Return the tokens; a locked vault cannot tell, and what is in it stays until it can."""
-    if not config.db_path.exists():
-        return []
-    try:
-        with open_vault(config) as vault:
-            return vault.list_tokens()
-    except TerokError:
-        return []
 
 
 if __name__ == "__main__":

@@ -16,30 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_CREATE_RULESET: Final = 444
-_ADD_RULE: Final = 445
-_RESTRICT_SELF: Final = 446
-_QUERY_VERSION: Final = 1
-_RULE_PATH: Final = 1
-_RULE_PORT: Final = 2
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_QUERY_VERSION, _RULE_PATH, _RULE_PORT = 1, 1, 2
 
-EXECUTE: Final = 1 << 0
-WRITE_FILE: Final = 1 << 1
-READ_FILE: Final = 1 << 2
-READ_DIR: Final = 1 << 3
-TRUNCATE: Final = 1 << 14
-IOCTL_DEV: Final = 1 << 15
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 _FIRST_RIGHTS: Final = (1 << 13) - 1
 _RIGHTS_SINCE: Final = ((2, 1 << 13), (3, TRUNCATE), (5, IOCTL_DEV))
 _SPECIAL_FILES: Final = 1 << 6 | 1 << 11  # character and block devices are made by nobody
 _OF_A_FILE: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _READ: Final = READ_FILE | READ_DIR
-_BIND_TCP: Final = 1 << 0
-_CONNECT_TCP: Final = 1 << 1
-_NETWORK_ABI: Final = 4
-_SCOPES_ABI: Final = 6
-_SCOPES: Final = 3
-"""Abstract Unix sockets and signals stay within the confinement."""
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
+_NETWORK_ABI, _SCOPES_ABI = 4, 6
+_SCOPES: Final = 3  # abstract Unix sockets and signals stay within the confinement
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -97,10 +86,7 @@ def rules(allowed: Confinement, abi: int) -> dict[Path, int]:
 
 
 def enter(allowed: Confinement) -> str:
-    """Confine this process and its future children to `allowed`, for good; return what that covers.
-
-    Without Landlock nothing happens, and the answer says so. Raises OSError when the kernel has it and refuses.
-    """
+    """Confine this process and its children to `allowed`, as far as the kernel can; return what that covers."""
     abi = supported()
     if abi == 0:
         return describe(0)

@@ -10,8 +10,7 @@ from typing import Final
 
 from terok_util.text import safe_text
 
-LIMIT: Final = 1024 * 1024
-"""Bytes per file."""
+LIMIT: Final = 1024 * 1024  # bytes per file
 
 
 class LogFile:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import selectors
 import signal
 import socket
@@ -24,6 +23,7 @@ from terok_util.lazy import load_reference
 
 from terok_sandbox import hygiene, unix_sockets
 from terok_sandbox.config.model import ACTIVITY_DIR, CONTROL_SOCKET, GUEST_DIR, RECORD_FILE, SUPERVISOR_LOG
+from terok_sandbox.descriptors import is_readable
 from terok_sandbox.errors import SupervisorError
 from terok_sandbox.netns.listeners import (
     BACKLOG,
@@ -46,12 +46,9 @@ from terok_sandbox.supervise.worker_plan import WorkerPlan
 from terok_sandbox.supervise.workers import Assignment, Workers
 from terok_sandbox.vault_addr import SSH_SOCKET, VAULT_SOCKET
 
-CRASHED: Final = 70
-"""Exit status after an error of our own making."""
-
+CRASHED: Final = 70  # exit status after an error of our own making
 _TAKE_OVER_GRACE: Final = 1.0
-_DRAFT_LIFE: Final = 5.0
-"""Seconds after which rules are rendered anew: the host's addresses may be others."""
+_DRAFT_LIFE: Final = 5.0  # seconds after which rules are rendered anew: the host's addresses may be others
 
 
 class Supervisor:
@@ -84,10 +81,7 @@ class Supervisor:
         self._stopping = False
 
     def run(self) -> int:
-        """Serve until the container ends, a stop is asked for, or no container comes; returns the exit status.
-
-        A container that a supervisor before this one has left behind is taken over first.
-        """
+        """Serve, taking over what another one left, until the container ends, a stop is asked for, or none comes."""
         stop_on_signals(self._selector, self._on_signal)
         try:
             self._take_over()
@@ -225,7 +219,6 @@ class Supervisor:
         return Preparation(self._made_for_the_container, wanted)
 
     def _made_for_the_container(self) -> tuple[str, Verify]:
-        """Render the rules and publish the vault's certificate."""
         if self._sidecar.vault is not None:
             self._publish_certificate(self._sidecar.vault)
         rules: Rules = load_reference(self._plan.rules)(self._sidecar)
@@ -259,7 +252,6 @@ class Supervisor:
         return listener
 
     def _host_sockets(self) -> dict[str, socket.socket]:
-        """Bind the ports of this host on which vault and gate are served too."""
         ports, bound = self._sidecar.host_ports, dict[str, socket.socket]()
         if ports is None:
             return bound
@@ -279,7 +271,6 @@ class Supervisor:
             raise SupervisorError(f"{guest}: cannot publish the vault's certificate: {error}") from error
 
     def _release(self) -> None:
-        """Stop the workers and let go of the container."""
         self._end_preparation()
         self._uplink.close()
         self._workers.stop(self._plan.stop_grace)
@@ -335,13 +326,8 @@ class Supervisor:
         runtime_dir = self._sidecar.runtime_dir
         control = runtime_dir / CONTROL_SOCKET
         if self._control_id is not None and unix_sockets.identity(control) == self._control_id:
-            for path in (
-                runtime_dir / RECORD_FILE,
-                runtime_dir / GUEST_DIR / VAULT_SOCKET,
-                runtime_dir / GUEST_DIR / SSH_SOCKET,
-                *(runtime_dir / ACTIVITY_DIR).glob("*.sock"),
-                control,
-            ):
+            guest, feeds = runtime_dir / GUEST_DIR, (runtime_dir / ACTIVITY_DIR).glob("*.sock")
+            for path in (runtime_dir / RECORD_FILE, guest / VAULT_SOCKET, guest / SSH_SOCKET, *feeds, control):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
         os.close(self._lifeline)
@@ -360,11 +346,9 @@ def end_workers(workers: dict[str, handover.ProcessId], *, grace: float) -> None
         with suppress(OSError):
             pidfd = os.pidfd_open(worker.pid)
             try:
-                if handover.start_time(worker.pid) == worker.start_time:
-                    waiting = select.poll()
-                    waiting.register(pidfd, select.POLLIN)
-                    if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                same = handover.start_time(worker.pid) == worker.start_time
+                if same and not is_readable(pidfd, deadline - time.monotonic()):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:
                 os.close(pidfd)
 

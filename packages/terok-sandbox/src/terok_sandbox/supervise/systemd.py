@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import TerokError, atomic_write, ensure_dir
 from terok_util.process import find_tool, run
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.config.host_files import unit_dir
 from terok_sandbox.errors import SetupError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from terok_sandbox.config import SandboxConfig
+from terok_sandbox.supervise.client import forkserver_argv
 
 NAME: Final = "terok-forkserver"
 SOCKET_UNIT: Final = f"{NAME}.socket"
 SERVICE_UNIT: Final = f"{NAME}.service"
-FIRST_PASSED: Final = 3
-"""Descriptor number of the first socket that systemd passes."""
+FIRST_PASSED: Final = 3  # descriptor number of the first socket that systemd passes
 _TIMEOUT: Final = 20.0
 _PASSED_ON: Final = (
     *("TEROK_VAULT_DIR", "TEROK_SANDBOX_STATE_DIR", "TEROK_SANDBOX_RUNTIME_DIR"),
@@ -55,27 +51,22 @@ WantedBy=sockets.target
 
 def service_unit(config: SandboxConfig, environment: Mapping[str, str]) -> str:
     """Return the text of the service unit; supervisors outlive the process that made them."""
-    argv = [sys.executable, "-P", "-m", "terok_sandbox.supervise.forkserver"]
-    argv += ["--runtime-dir", str(config.runtime_dir), "--state-dir", str(config.state_dir)]
     passed = [
-        f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}"
+        f"Environment={_quoted(f'{name}={environment[name]}', dollar='$')}\n"
         for name in _PASSED_ON
         if name in environment
     ]
-    lines = [
-        "[Unit]",
-        "Description=Sandbox supervision",
-        f"Requires={SOCKET_UNIT}",
-        "",
-        "[Service]",
-        f"ExecStart={' '.join(_quoted(word) for word in argv)}",
-        *passed,
-        "KillMode=process",
-        "Restart=on-failure",
-        "LimitCORE=0",
-        "",
-    ]
-    return "\n".join(lines)
+    return f"""\
+[Unit]
+Description=Sandbox supervision
+Requires={SOCKET_UNIT}
+
+[Service]
+ExecStart={" ".join(map(_quoted, forkserver_argv(config)))}
+{"".join(passed)}KillMode=process
+Restart=on-failure
+LimitCORE=0
+"""
 
 
 def install_units(config: SandboxConfig) -> str:
@@ -120,10 +111,7 @@ def running() -> bool:
 
 
 def activated(environment: Mapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that systemd has passed to this process, `None` when it has not.
-
-    Raises SetupError for a socket of another kind: requests could not be told apart on it.
-    """
+    """Return the socket that systemd has passed to this process, if so; SetupError for one of another kind."""
     if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS") != "1":
         return None
     listener = socket.socket(fileno=FIRST_PASSED)

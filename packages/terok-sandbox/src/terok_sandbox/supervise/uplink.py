@@ -13,21 +13,17 @@ import selectors
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from terok_util import TerokError
-from terok_util.process import DEVNULL, spawn
+from terok_util.process import DEVNULL, Process, spawn
 
 from terok_sandbox.errors import NetnsError
 from terok_sandbox.netns.enter import become_uplink_by_descriptor, become_uplink_by_path
 from terok_sandbox.supervise.handover import ProcessId, start_time
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.netns.nft import Program
-    from terok_sandbox.supervise.logfile import LogFile
-    from terok_sandbox.values.launch import Network
+from terok_sandbox.supervise.logfile import LogFile
+from terok_sandbox.values.launch import Network
 
 INTERFACE: Final = "tap0"
 _PLACE: Final = "netns"
@@ -57,7 +53,7 @@ class StartingUplink:
             self._program, self._ready = start(netns_fd, directory, error_fd, opened)
             self._opened = opened.pop_all()
 
-    def wait(self, timeout: float) -> Program:
+    def wait(self, timeout: float) -> Process:
         """Return the program once it is ready; raises `NetnsError`, and leaves none, when it is not in time."""
         try:
             _await(self._program, self._ready, timeout, self._network)
@@ -74,7 +70,7 @@ class StartingUplink:
         self._program.wait(5)
 
 
-def _start_slirp4netns(netns_fd: int, directory: Path, error_fd: int, opened: ExitStack) -> tuple[Program, int]:
+def _start_slirp4netns(netns_fd: int, directory: Path, error_fd: int, opened: ExitStack) -> tuple[Process, int]:
     ready, tell = os.pipe2(os.O_CLOEXEC)
     opened.callback(os.close, ready)
     try:
@@ -90,7 +86,7 @@ def _start_slirp4netns(netns_fd: int, directory: Path, error_fd: int, opened: Ex
     return process, ready
 
 
-def _start_pasta(netns_fd: int, directory: Path, error_fd: int, opened: ExitStack) -> tuple[Program, int]:
+def _start_pasta(netns_fd: int, directory: Path, error_fd: int, opened: ExitStack) -> tuple[Process, int]:
     """Start pasta, which closes what it inherits: it finds the namespace by a path and says by another one it is ready.
 
     It writes its process id, last of all, into what is here a pipe.
@@ -112,7 +108,7 @@ def _start_pasta(netns_fd: int, directory: Path, error_fd: int, opened: ExitStac
     return process, ready
 
 
-def _await(process: Program, ready: int, timeout: float, network: Network) -> None:
+def _await(process: Process, ready: int, timeout: float, network: Network) -> None:
     """Wait until the program has written to `ready`; the end of either comes first when it fails."""
     deadline = time.monotonic() + timeout
     pidfd = os.pidfd_open(process.pid)
@@ -133,8 +129,7 @@ _HINT: Final = "see supervisor.log in the container's state directory; /dev/net/
 
 
 NAME: Final = "uplink"
-_BACKOFF: Final = 1.0
-"""Seconds before a program that has ended is started again."""
+_BACKOFF: Final = 1.0  # seconds before a program that has ended is started again
 
 
 class Uplink:
@@ -147,10 +142,9 @@ class Uplink:
         self._timeout = timeout
         self._wanted: tuple[Network, int, Path] | None = None
         self._starting: StartingUplink | None = None
-        self._program: Program | None = None
+        self._program: Process | None = None
         self._pidfd = -1
-        self.due: float | None = None
-        """When the program is to be started again (`time.monotonic`)."""
+        self.due: float | None = None  # when the program is to be started again (`time.monotonic`)
 
     def begin(self, network: Network | None, netns_fd: int, directory: Path) -> None:
         """Start the program for the namespace of `netns_fd`; `directory` is the container's own."""

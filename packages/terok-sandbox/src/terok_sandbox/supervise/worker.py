@@ -15,31 +15,22 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from terok_util.logs import configure_logging
 
 from terok_sandbox import hygiene
+from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise import landlock
 from terok_sandbox.supervise.landlock import Confinement
 from terok_sandbox.values.servers import parse_server
 
-if TYPE_CHECKING:
-    from terok_sandbox.netns.worker_context import WorkerContext, WorkerEntry
-
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/nix/store")
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 INDIRECT: Final = (
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
-    "/etc/localtime",
-    "/etc/ssl",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/certs",
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki",
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localtime", "/etc/pki"),
+    *("/etc/ssl", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/certs/ca-certificates.crt"),
 )
 """Files of the host that are symlinks on some systems, to places where no other rule leads."""
 DNS_PORT: Final = 53
@@ -107,15 +98,10 @@ def _gateway(sidecar: Sidecar, common: list[Path]) -> Confinement:
 
 
 def _resolver_ports(sidecar: Sidecar) -> tuple[int, ...]:
-    """Return the ports of the name servers and those of this host that were given.
-
-    The egress proxy of an airlock connects to any port it has judged.
-    """
     return tuple({DNS_PORT, *sidecar.loopback_ports, *(parse_server(text)[1] for text in sidecar.shield.resolvers)})
 
 
 def _certificates() -> list[Path]:
-    """Return where the user's environment has certificates."""
     named = [
         os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE") if os.environ.get(name)
     ]
@@ -123,7 +109,6 @@ def _certificates() -> list[Path]:
 
 
 def _git() -> list[Path]:
-    """Return the installation of git when it is none of the system's."""
     git = shutil.which("git")
     prefix = None if git is None else Path(os.path.realpath(git)).parent.parent
     return [] if prefix is None or prefix == Path("/") else [prefix]
@@ -134,14 +119,7 @@ _EXIT_NO_MEMORY = 71
 
 
 def become_worker(
-    name: str,
-    entry: WorkerEntry,
-    context: WorkerContext,
-    *,
-    parent: int,
-    error_fd: int,
-    report_fd: int,
-    memory: int,
+    name: str, entry: WorkerEntry, context: WorkerContext, *, parent: int, error_fd: int, report_fd: int, memory: int
 ) -> NoReturn:
     """Turn this freshly forked process into the worker `name`; never returns to the supervisor's code.
 
@@ -150,9 +128,7 @@ def become_worker(
     """
     code = _EXIT_CRASH
     try:
-        os.setpgid(0, 0)
-        hygiene.die_with_parent(parent)
-        hygiene.reset_signals()
+        hygiene.leave_parent(parent)
         hygiene.null_standard_streams(error_fd)
         hygiene.keep_only({*context.descriptors(), report_fd})
         hygiene.harden(f"terok-{name}")

@@ -19,13 +19,10 @@ class WorkerPlan:
     gate: str = "terok_sandbox.gate.server:serve_gate"
     rules: str = "terok_sandbox.supervise.rules:rules_for"
     certificate: str = "terok_sandbox.vault.authority:publish"
-    handover_timeout: float = 120.0
-    """How long a supervisor waits for its first container."""
+    handover_timeout: float = 120.0  # how long a supervisor waits for its first container
     prepare_timeout: float = 5.0
-    stop_grace: float = 3.0
-    """Between SIGTERM and SIGKILL of a worker."""
-    healthy_after: float = 10.0
-    """A worker that lived so long is restarted without delay."""
+    stop_grace: float = 3.0  # between SIGTERM and SIGKILL of a worker
+    healthy_after: float = 10.0  # a worker that lived so long is restarted without delay
     longest_backoff: float = 5.0
     worker_memory: int = 1024**3
     """Bytes that each worker may write to; all the connections it may have, busy at once, take a quarter of it."""

@@ -15,9 +15,11 @@ from typing import Any, Final
 
 from terok_util import TerokError
 from terok_util.lazy import load_reference
+from terok_util.process import Process
 
 from terok_sandbox import hygiene
-from terok_sandbox.netns.nft import NftChannelFds, Program, spawn_nft
+from terok_sandbox.descriptors import is_readable
+from terok_sandbox.netns.nft import NftChannelFds, spawn_nft
 from terok_sandbox.netns.worker_context import WorkerContext
 from terok_sandbox.sidecar import Sidecar
 from terok_sandbox.supervise.handover import ProcessId, start_time
@@ -52,7 +54,7 @@ class _Member:
     failures: int = 0
     restarts: int = 0
     due: float | None = None
-    nft: Program | None = field(default=None, repr=False)
+    nft: Process | None = field(default=None, repr=False)
     nft_pidfd: int = -1
     watched: list[socket.socket] = field(default_factory=list)
 
@@ -85,10 +87,7 @@ class _Member:
 
 
 class Workers:
-    """Start the workers that the sidecar wires (the gateway always), and keep them running.
-
-    `others` returns the children of this process besides the workers; any further one is an orphan and ended.
-    """
+    """Start the workers that the sidecar wires, and keep them running; children beside `others` are ended."""
 
     def __init__(
         self,
@@ -264,11 +263,8 @@ class Workers:
             self._log.note(f"ended {ended} processes that a worker left")
 
     def _reap(self, member: _Member, patience: float) -> bool:
-        """Collect `member` if it ends within `patience` seconds."""
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(member.pidfd, selectors.EVENT_READ)
-            if not waiting.select(patience):
-                return False
+        if not is_readable(member.pidfd, patience):
+            return False
         _, status = os.waitpid(member.pid, 0)
         self._selector.unregister(member.pidfd)
         os.close(member.pidfd)

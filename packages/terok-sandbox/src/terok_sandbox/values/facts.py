@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final, Literal, get_args
 
 from terok_util.text import safe_text
 
+from terok_sandbox.values.limits import Whose
+
 Key = tuple[str, ...]
 CallState = Literal["begun", "ended", "refused"]
 ProviderState = Literal["works", "auth", "limit", "fails"]
@@ -110,7 +112,7 @@ class BudgetFact(Fact):
     about = ("whose", "limit")
     ends = frozenset({"room"})
 
-    whose: Literal["task", "project"]
+    whose: Whose
     limit: str
     used: float
     most: float
@@ -120,7 +122,11 @@ class BudgetFact(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageFact(Fact):
-    """Usage of the task so far: `cost_usd` is what a budget counts; with `cost_known` it is also what it costs."""
+    """Usage of the task so far.
+
+    `cost_usd` is what a budget counts; with `cost_known` it is also what it costs. `plan_usd` is the part of it that is
+    not paid for by what is used, as its credential belongs to a plan.
+    """
 
     kind = "usage"
 
@@ -129,6 +135,7 @@ class UsageFact(Fact):
     bytes: int
     cost_usd: float
     cost_known: bool
+    plan_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +240,7 @@ _WORDS: Final = {
     "PushState": get_args(PushState),
     "WorkerState": get_args(WorkerState),
     "LifeState": get_args(LifeState),
-    "Literal['task', 'project']": ("task", "project"),
+    "Whose": get_args(Whose),
 }
 
 

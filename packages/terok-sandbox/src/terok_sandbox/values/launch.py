@@ -24,7 +24,7 @@ programs for the processor's other instruction sets, which are killed otherwise.
 """
 SANDBOX_LABEL: Final = "ai.terok.sandbox"
 SCOPE_LABEL: Final = "ai.terok.scope"
-"""Podman labels of every sandboxed container."""
+"""Podman labels of every sandboxed container: the name that it was launched with, and its project."""
 OPT_OUTS: Final[tuple[OptOut, ...]] = get_args(OptOut)
 
 
@@ -37,10 +37,7 @@ class Sharing(Enum):
 
 @lean_dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """A host path that the container sees.
-
-    In a sealed launch it is copied in instead of mounted, unless `live`.
-    """
+    """A host path that the container sees; in a sealed launch copied in instead of mounted, unless `live`."""
 
     host_path: Path
     container_path: str
@@ -92,10 +89,8 @@ class LaunchPlan:
 
     `argv` either runs the container detached or, when `sealed`, creates it: `copies` are then to be copied in
     before it is started. `options` are those of them that make a container of any image and command a sandboxed one.
-    The texts are the contents of the files named in `LaunchPaths`; `apt_conf` is empty where there is none,
-    `timezone` names the zone that `localtime` describes, if one was asked for. `planned` is what Podman has to
-    make of it, `network` the program that connects the container once it is supervised. `warnings` are lines for
-    the user.
+    The texts are the contents of the files named in `LaunchPaths`; `apt_conf` is empty where there is none. `planned`
+    is what Podman has to make of it. `warnings` are lines for the user.
     """
 
     name: str

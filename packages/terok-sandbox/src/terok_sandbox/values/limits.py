@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from terok_util.values import lean_dataclass
 
 from terok_sandbox.errors import VaultError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @lean_dataclass(frozen=True, slots=True)

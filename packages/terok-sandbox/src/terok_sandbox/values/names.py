@@ -25,10 +25,7 @@ def is_plain(name: str) -> bool:
 
 
 def is_new_container(name: str) -> bool:
-    """Whether a new container may be called `name`.
-
-    Hexadecimal digits alone are refused: Podman could take them for the beginning of another container's ID.
-    """
+    """Whether a new container may be called `name`: hexadecimal digits alone could be taken for an ID's beginning."""
     return is_plain(name) and re.fullmatch(_HEX, name) is None
 
 

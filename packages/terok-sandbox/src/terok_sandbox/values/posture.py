@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from terok_util import read_private
 
 from terok_sandbox.errors import ShieldError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LIVE_FILE: Final = "shield-live.json"
 """Below `Sidecar.gateway_dir`: posture and live verdicts."""

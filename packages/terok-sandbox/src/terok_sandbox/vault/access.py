@@ -1,9 +1,7 @@
 """The broker's view of vault and routes: opened once, cached, and always current.
 
-The hot path does no key derivation and no parsing. What is cached is dropped as soon as another process commits to the
-database (its log changes, and `PRAGMA data_version` says so), the routes file changes, or the session file goes away:
-revoking a token, storing a new key and locking the vault take effect with the next request, at the latest FRESH_SECONDS
-after the change. What is open is ended by `standing`.
+What is cached is dropped as soon as another process commits to the database (its log changes, and `PRAGMA data_version`
+says so), the routes file changes, or the session file goes away: at the latest FRESH_SECONDS after the change.
 """
 
 from __future__ import annotations
@@ -12,25 +10,22 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_sandbox.errors import ShieldError
+from terok_sandbox.sidecar import VaultWiring
 from terok_sandbox.values.posture import read_posture
 from terok_sandbox.vault.errors import RoutesError, VaultBusy, VaultError, VaultLocked
 from terok_sandbox.vault.passphrase.session import read_session
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import PLACES, Route, load_routes
 from terok_sandbox.vault.scrub import MAX_SECRET, Patterns
-from terok_sandbox.vault.store import CredentialDB, TokenRow
+from terok_sandbox.vault.store import Billing, CredentialDB, TokenRow
+from terok_sandbox.vault.swap import Screened, UpstreamRequest
 from terok_sandbox.vault.tokens import token_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.vault.swap import Screened, UpstreamRequest
 
 _log = logging.getLogger(__name__)
 
@@ -46,16 +41,12 @@ MAX_GRANTS: Final = 64
 
 Stamp = tuple[int, int, int]
 
-_REFUSED = VaultRefusal(
-    403, "quarantined", "the container is in quarantine", "a person ends it with `terok-sandbox shield up NAME`"
-)
+_LIFT = "a person ends it with `terok-sandbox shield up NAME`"
+_REFUSED = VaultRefusal(403, "quarantined", "the container is in quarantine", _LIFT)
 
 
 class Quarantine:
-    """Whether the container is in quarantine: the broker then answers nothing, as the shield lets nothing out.
-
-    `path` is the file where the shield keeps its posture; None for a container without one.
-    """
+    """Whether the container, whose shield keeps its posture at `path`, is in quarantine: then nothing is answered."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -67,14 +58,12 @@ class Quarantine:
         if self._path is None:
             return None
         if (stamp := stamp_of(str(self._path))) != self._stamp:
-            self._stamp, self._refusal = stamp, self._read(self._path)
+            self._stamp = stamp
+            try:
+                self._refusal = _REFUSED if read_posture(self._path)[0] == "quarantine" else None
+            except ShieldError as error:
+                self._refusal = VaultRefusal(403, "quarantined", error.message, error.hint)
         return self._refusal
-
-    def _read(self, path: Path) -> VaultRefusal | None:
-        try:
-            return _REFUSED if read_posture(path)[0] == "quarantine" else None
-        except ShieldError as error:
-            return VaultRefusal(403, "quarantined", error.message, error.hint)
 
 
 def stamp_of(path: str | None) -> Stamp | None:
@@ -113,6 +102,7 @@ class TokenGrant:
     credential: Credential
     patterns: Patterns
     """The secrets that the answer is searched for."""
+    billing: Billing = "metered"
 
 
 class VaultAccess:
@@ -149,7 +139,7 @@ class VaultAccess:
             return refusal
         session = stamp_of(self._session_path)
         if self._db is None or session != self._session_stamp:
-            self._close()
+            self.close()
             if (refusal := await self._open(session)) is not None:
                 return refusal
         try:
@@ -159,7 +149,7 @@ class VaultAccess:
         except VaultBusy as error:
             return _unavailable(error)
         except VaultError as error:
-            self._close()
+            self.close()
             return _unavailable(error)
         self._fresh_until = now + FRESH_SECONDS
         return None
@@ -171,7 +161,7 @@ class VaultAccess:
             return self._tokens[digest]
         if len(self._tokens) >= MAX_CACHED:
             self._tokens.clear()
-        row = self._tokens[digest] = self._opened().lookup(token)
+        row = self._tokens[digest] = self.database().lookup(token)
         return row
 
     def granted(self, screened: Screened) -> TokenGrant | None:
@@ -188,15 +178,14 @@ class VaultAccess:
         """Return a credential as it is stored, or None if it has been removed."""
         key = (credential_set, provider)
         if key not in self._credentials:
-            data = self._opened().load_credential(*key)
+            data = self.database().load_credential(*key)
             self._credentials[key] = None if data is None else credential_of(data)
         return self._credentials[key]
 
     def patterns(self, container: str, credential: Credential) -> Patterns | VaultRefusal:
         """Return the patterns of every credential for which a container has a token, `credential` included."""
-        found = self._within_reach.get(container)
-        if found is None:
-            database = self._opened()
+        if (found := self._within_reach.get(container)) is None:
+            database = self.database()
             keys = {(row.credential_set, row.provider) for row in database.list_tokens(container)}
             stored = [database.load_credential(*key) or {} for key in sorted(keys)]
             found = self._within_reach[container] = Patterns(secret for data in stored for secret in secrets_of(data))
@@ -218,13 +207,6 @@ class VaultAccess:
 
     def database(self) -> CredentialDB:
         """Return the open vault; VaultLocked if it is not. Call `ready` first."""
-        return self._opened()
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._close()
-
-    def _opened(self) -> CredentialDB:
         if self._db is None:
             raise VaultLocked("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
         return self._db
@@ -258,7 +240,7 @@ class VaultAccess:
     def _refresh(self) -> None:
         log = stamp_of(self._log_path)
         if log is None or log != self._log_stamp:
-            version = self._opened().data_version()
+            version = self.database().data_version()
             if version != self._version:
                 self._forget()
                 self._version = version
@@ -272,7 +254,8 @@ class VaultAccess:
             self.places = frozenset().union(*(route.token_in for route in self._routes.values())) - PLACES
             self._routes_stamp = stamp
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the vault and forget everything."""
         database, self._db = self._db, None
         self._version = -1
         self._log_stamp = None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import Final
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import is_generated
 from terok_sandbox.vault.errors import BadCredential, VaultError
+from terok_sandbox.vault.store import CredentialDB
 from terok_sandbox.vault.tokens import DEFAULT_SHAPE
 from terok_sandbox.vault.unlock import resolve_passphrase
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.store import CredentialDB
 
 MAX_LENGTH: Final = 4096
 _QUOTES: Final = "\"'`"
@@ -36,7 +35,7 @@ def check_key(key: str, cfg: SandboxConfig, database: CredentialDB) -> None:
         raise BadCredential("that is not an API key: it is an assignment, NAME=value", hint=_BARE)
     if _URL.match(key):
         raise BadCredential("that is not an API key: it is a URL", hint=_BARE)
-    if is_generated(key) or key == _passphrase(cfg):
+    if _is_passphrase(key, cfg):
         raise BadCredential(
             "that is the vault's passphrase, not an API key", hint="keep it where the vault is not, and out of commands"
         )
@@ -46,8 +45,7 @@ def check_key(key: str, cfg: SandboxConfig, database: CredentialDB) -> None:
         )
 
 
-def _passphrase(cfg: SandboxConfig) -> str | None:
-    try:
-        return resolve_passphrase(cfg)
-    except VaultError:
-        return None
+def _is_passphrase(key: str, cfg: SandboxConfig) -> bool:
+    with suppress(VaultError):
+        return is_generated(key) or key == resolve_passphrase(cfg)
+    return False

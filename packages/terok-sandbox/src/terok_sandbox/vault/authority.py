@@ -1,8 +1,7 @@
 """The certificate of the proxy's https listener: an authority per container that has signed this one certificate.
 
-The authority's key is dropped as soon as it has signed, so nobody can make it vouch for anything else; it is also
-constrained to the loopback. The listener's key stays in the container's state directory on the host. Only the
-authority's certificate is shown to the container.
+The authority's key is dropped as soon as it has signed, and it is constrained to the loopback. The listener's key stays
+on the host; only the authority's certificate is shown to the container.
 """
 
 from __future__ import annotations
@@ -10,16 +9,14 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from terok_util import atomic_write, write_sensitive_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY_FILE: Final = "vault-tls.pem"
 """In the container's state directory: the listener's key, its certificate, then the authority's."""
@@ -32,11 +29,7 @@ _ADDRESS: Final = ipaddress.IPv4Address("127.0.0.1")
 
 
 def publish(state_dir: Path, guest_dir: Path) -> None:
-    """Make the certificates if there are none or they end soon, and show the authority's to the container.
-
-    Raises:
-        OSError, TerokError: the files cannot be written.
-    """
+    """Make the certificates if there are none or they end soon, and show the authority's to the container."""
     path = state_dir / KEY_FILE
     authority = _kept(path)
     if authority is None:
@@ -46,11 +39,7 @@ def publish(state_dir: Path, guest_dir: Path) -> None:
 
 
 def server_context(state_dir: Path) -> ssl.SSLContext:
-    """Return the listener's TLS settings.
-
-    Raises:
-        OSError: there is no usable certificate (ssl.SSLError is one).
-    """
+    """Return the listener's TLS settings; raises OSError (ssl.SSLError is one) without a usable certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(state_dir / KEY_FILE)
@@ -114,14 +103,6 @@ def _builder(
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    names = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
+    unused = dict.fromkeys((*names, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(digital_signature=not signs, key_cert_sign=signs, **unused)

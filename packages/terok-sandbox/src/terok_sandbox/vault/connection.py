@@ -12,20 +12,15 @@ from typing import Any
 from sqlcipher3 import dbapi2
 from terok_util import ExposedFile, open_private
 
-from terok_sandbox.vault.errors import (
-    CorruptDatabase,
-    PlaintextDatabase,
-    VaultBusy,
-    VaultError,
-    VaultMissing,
-    WrongPassphrase,
-)
+from terok_sandbox.vault import errors
+from terok_sandbox.vault.errors import CorruptDatabase, VaultError, WrongPassphrase
 
 BUSY_SECONDS = 5.0
 _PLAINTEXT_MAGIC = b"SQLite format 3\x00"
 _SALT_BYTES = 16
 _PAGE_BYTES = 4096
 _MAX_PASSPHRASE = 1024
+_RESTORE = "restore it from a backup, or move it away and store the keys anew"
 # A generated passphrase already is a 256-bit key. Handing it over as one skips the password hashing, which costs a
 # quarter of a second at every opening and protects only what a person made up.
 _RAW_KEY = re.compile(r"tvk-([0-9a-f]{64})")
@@ -42,14 +37,10 @@ def generate_passphrase() -> str:
 
 
 def connect(path: Path, passphrase: str, *, create: bool = False) -> Any:
-    """Open the database at `path` and prove that the passphrase decrypts it.
+    """Open the database at `path` and prove that the passphrase decrypts it; raises VaultError and its children.
 
-    The connection is in autocommit mode, has WAL and foreign keys on, and waits at most BUSY_SECONDS for a lock.
-    It may be used from another thread than the one that opened it, by one thread at a time.
-
-    Raises:
-        VaultMissing, PlaintextDatabase, CorruptDatabase, WrongPassphrase, VaultBusy: as their names say.
-        VaultError: the file belongs to someone else, is open to others, or cannot be read.
+    The connection is in autocommit mode and waits at most BUSY_SECONDS for a lock. It may be used from another thread
+    than the one that opened it, by one thread at a time.
     """
     _check_file(path, create=create)
     key = _key_literal(passphrase)
@@ -89,11 +80,7 @@ def opens(path: Path, passphrase: str) -> bool:
 
 
 def rekey(path: Path, old: str, new: str) -> None:
-    """Encrypt the database anew, in one transaction, with nobody else in it.
-
-    Raises:
-        VaultBusy: another process has the database open; nothing has changed.
-    """
+    """Encrypt the database anew, in one transaction; VaultBusy if another process has it open: nothing has changed."""
     connection = connect(path, old)
     try:
         with translated(path):
@@ -113,20 +100,16 @@ def translated(path: Path) -> Iterator[None]:
     except dbapi2.OperationalError as error:
         text = str(error)
         if "locked" in text or "busy" in text:
-            raise VaultBusy(
-                f"the vault {path} was held by another process for more than {BUSY_SECONDS:g} s",
-                hint="run the command again; `terok-sandbox vault status` shows whether the vault answers",
-            ) from error
+            hint = "run the command again; `terok-sandbox vault status` shows whether the vault answers"
+            held = f"the vault {path} was held by another process for more than {BUSY_SECONDS:g} s"
+            raise errors.VaultBusy(held, hint=hint) from error
         if "disk" in text and "full" in text:
             raise VaultError(f"no space left to write the vault {path}", hint="free some space and retry") from error
         raise VaultError(f"the vault {path} cannot be used: {text}") from error
     except dbapi2.IntegrityError as error:
         raise VaultError(f"the vault {path} refused a row: {error}") from error
     except dbapi2.DatabaseError as error:
-        raise CorruptDatabase(
-            f"the vault {path} is damaged: {error}",
-            hint="restore it from a backup, or move it away and store the keys anew",
-        ) from error
+        raise CorruptDatabase(f"the vault {path} is damaged: {error}", hint=_RESTORE) from error
 
 
 def _check_file(path: Path, *, create: bool) -> None:
@@ -140,7 +123,7 @@ def _check_file(path: Path, *, create: bool) -> None:
         with open_private(path) as file:
             size, head = os.fstat(file.fileno()).st_size, file.read(_SALT_BYTES)
     except FileNotFoundError:
-        raise VaultMissing(
+        raise errors.VaultMissing(
             f"there is no vault at {path}", hint="store a first credential with `terok-sandbox vault set PROVIDER`"
         ) from None
     except ExposedFile as error:
@@ -148,15 +131,12 @@ def _check_file(path: Path, *, create: bool) -> None:
     except OSError as error:
         raise VaultError(f"the vault {path} cannot be opened: {error.strerror}") from error
     if head == _PLAINTEXT_MAGIC:
-        raise PlaintextDatabase(
+        raise errors.PlaintextDatabase(
             f"{path} is an unencrypted SQLite database",
             hint="move it away; the vault only opens files it encrypted itself",
         )
     if size % _PAGE_BYTES or not (size or made):
-        raise CorruptDatabase(
-            f"the vault {path} is truncated ({size} bytes)",
-            hint="restore it from a backup, or move it away and store the keys anew",
-        )
+        raise CorruptDatabase(f"the vault {path} is truncated ({size} bytes)", hint=_RESTORE)
 
 
 def _key_literal(passphrase: str) -> str:

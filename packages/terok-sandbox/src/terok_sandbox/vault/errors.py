@@ -1,17 +1,4 @@
-"""Errors of the vault.
-
-VaultError
-├── VaultLocked            no passphrase could be resolved (exit 2)
-├── VaultMissing           no database yet
-├── WrongPassphrase
-├── PlaintextDatabase      an unencrypted SQLite file stands where the vault should be
-├── NewerSchema            written by a newer version
-├── CorruptDatabase
-├── VaultBusy              another process held the database for too long
-├── BadCredential          a credential that cannot be stored or sent
-├── BudgetError            a decision about a budget that cannot be carried out (exit 2)
-└── RoutesError            routes.json is missing or wrong
-"""
+"""Errors of the vault, all of them children of `VaultError`."""
 
 from __future__ import annotations
 

@@ -1,28 +1,20 @@
-"""Requests under way: what is known about each, what went through, and whether it may go on.
-
-`Meter` and `Credentials` are what the proxy asks others; they are called on its event loop and must not block it.
-"""
+"""Requests under way: what is known about each, what went through, and whether it may go on."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 
-from terok_sandbox.http1.head import HttpSyntaxError
+from terok_sandbox.http1.head import HttpSyntaxError, ResponseHead
+from terok_sandbox.vault.access import TokenGrant, VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from terok_sandbox.http1.head import ResponseHead
-    from terok_sandbox.vault.access import Credential, TokenGrant, VaultAccess
-    from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.usage.meter import UsageMeter
+from terok_sandbox.vault.usage.observation import Observation
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +41,7 @@ class Traffic:
     def __init__(self) -> None:
         self.sent = self.received = 0
         self._failed = False
-        self.observer: ResponseObserver | None = None
+        self.observer: Observation | None = None
         self.stop: Callable[[VaultRefusal], None] | None = None
 
     def count(self, *, sent: int = 0, received: int = 0) -> None:
@@ -62,11 +54,7 @@ class Traffic:
                 self.stop(refusal)
 
     def ask(self, data: bytes, *, last: bool) -> None:
-        """Show the meter a piece of the request's body, or a message, before it leaves.
-
-        Raises:
-            HeldBackError: the last piece must not leave.
-        """
+        """Show the meter a piece of a body, or a message; raises HeldBackError if the last must not leave."""
         if self.observer is not None:
             refusal = self._tell(lambda observer: observer.ask(data, last=last))
             if refusal is not None:
@@ -75,10 +63,8 @@ class Traffic:
     def begin(self, head: ResponseHead) -> None:
         """Show the answer's head to the meter."""
         if self.observer is not None:
-            headers = {
-                name.decode("ascii"): value.decode("utf-8", "replace")
-                for name, (_, value) in zip(head.names, head.fields, strict=True)
-            }
+            pairs = zip(head.names, head.fields, strict=True)
+            headers = {name.decode("ascii"): value.decode("utf-8", "replace") for name, (_, value) in pairs}
             self._tell(lambda observer: observer.begin(head.status, headers))
 
     def feed(self, data: bytes) -> None:
@@ -94,7 +80,7 @@ class Traffic:
         self._tell(lambda observer: observer.end(self.sent, self.received, outcome))
         self.observer = None
 
-    def _tell(self, call: Callable[[ResponseObserver], VaultRefusal | None]) -> VaultRefusal | None:
+    def _tell(self, call: Callable[[Observation], VaultRefusal | None]) -> VaultRefusal | None:
         if self.observer is None or self._failed:
             return None
         try:
@@ -141,7 +127,7 @@ _REVOKED: Final = VaultRefusal(401, "unknown_token", "the token has been revoked
 class OpenExchanges:
     """The exchanges under way of one container. Used from one event loop."""
 
-    def __init__(self, access: VaultAccess, meter: Meter | None) -> None:
+    def __init__(self, access: VaultAccess, meter: UsageMeter | None) -> None:
         self._access = access
         self._meter = meter
         self._open: dict[str, tuple[Exchange, TokenGrant]] = {}
@@ -200,7 +186,7 @@ class OpenExchanges:
         if self._meter is None:
             return None
         path = grant.screened.target.path
-        return self._meter.admit(grant.token, grant.route, grant.screened.method, path, ongoing=True)
+        return self._meter.admit(grant.route, grant.screened.method, path, ongoing=True)
 
     async def _look_on(self) -> None:
         while self._open:
@@ -213,12 +199,11 @@ class OpenExchanges:
     async def look(self) -> None:
         """Stop what may not go on. A vault that is busy for a moment ends nothing, a locked one everything."""
         refusal = await self._access.ready()
-        if not self._access.unlocked:
-            for exchange, _ in list(self._open.values()):
-                exchange.stop(refusal or VaultRefusal(503, "vault_unavailable", "the vault is locked"))
-            return
         over: dict[str, VaultRefusal | None] = {}
         for exchange, grant in list(self._open.values()):
+            if not self._access.unlocked:
+                exchange.stop(refusal or VaultRefusal(503, "vault_unavailable", "the vault is locked"))
+                continue
             try:
                 why = None if self._access.token(grant.presented) == grant.token else _REVOKED
             except VaultError:
@@ -229,71 +214,3 @@ class OpenExchanges:
                 why = over[grant.route.provider]
             if why is not None:
                 exchange.stop(why)
-
-
-class ResponseObserver(Protocol):
-    """Follows one exchange. An exception raised in here is logged and ends the observation, never the exchange."""
-
-    def ask(self, data: bytes, *, last: bool) -> VaultRefusal | None:
-        """Take a piece of the request's body, or one whole message of a WebSocket's client, before it leaves.
-
-        Return why the `last` piece must not: it is held back then, and the refusal answered.
-        """
-
-    def move(self, size: int) -> VaultRefusal | None:
-        """Count bytes that passed, either way; return why the exchange must end."""
-
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the answer's head; names in lower case, of repeated headers the last. 101 for a WebSocket."""
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece of the answer's body (identity-encoded), or one whole WebSocket message up to 1 MiB."""
-
-    def end(self, sent: int, received: int, outcome: str) -> None:
-        """Take the totals: body bytes of the request and of the answer. Called once, however the exchange ended.
-
-        `outcome` is what the audit's `response` row says: `complete`, `client_left`, or a reason of a refusal.
-        """
-
-
-class Meter(Protocol):
-    """Budgets and usage of one container's tasks."""
-
-    def admit(
-        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
-    ) -> VaultRefusal | None:
-        """Return the refusal of a request, or None. A refusal is answered and audited as it is.
-
-        `ongoing` asks for the next message of a WebSocket that was admitted before.
-        """
-
-    async def hold(self, refusal: VaultRefusal, since: float) -> bool:
-        """Wait until a refused request may be decided about anew; False if `refusal` is to be answered.
-
-        `since` is when it was refused first (`time.monotonic`).
-        """
-
-    def refused(self, exchange: Exchange, refusal: VaultRefusal) -> None:
-        """Take note of a request that is not let out."""
-
-    def overrun(self, route: Route) -> VaultRefusal | None:
-        """Return the refusal that ends requests under way on a route, or None. Asked twice a second."""
-
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> ResponseObserver | None:
-        """Return the observer of a request that is about to go out; None if nothing is to be counted."""
-
-
-class Credentials(Protocol):
-    """Where the proxy gets the credential that a token stands for."""
-
-    async def current(self, provider: str, credential_set: str) -> Credential | VaultRefusal | None:
-        """Return a credential that is fresh now, refreshing it first if needed; None if there is none stored.
-
-        A refusal (401 with the command that signs in again) is answered as it is.
-
-        Raises:
-            VaultError: the vault cannot be read; answered with 503.
-        """
-
-    def rejected(self, provider: str, credential_set: str, credential: Credential) -> None:
-        """Remember that the provider answered 401 to `credential`: the next `current` may refresh early."""

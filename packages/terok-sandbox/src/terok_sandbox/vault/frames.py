@@ -12,7 +12,7 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 _DATA = frozenset({CONTINUATION, TEXT, BINARY})
-_CONTROL = frozenset({CLOSE, PING, PONG})
+CONTROL = frozenset({CLOSE, PING, PONG})
 MAX_LENGTH: Final = 1 << 40
 MAX_PIECES: Final = 256
 """Pieces returned at once: frames without content are many in few bytes."""
@@ -47,19 +47,16 @@ class FrameReader:
         self._offset = 0
 
     def feed(self, data: bytes) -> list[Piece]:
-        """Return the pieces that `data` completes, MAX_PIECES at most; payload of data frames is passed as it comes.
+        """Return the pieces that `data` completes, MAX_PIECES at most; raises FrameError.
 
-        With as many there may be more: feed b"" to get them.
-
-        Raises:
-            FrameError: not frames, or frames of an extension.
+        With as many there may be more: feed b"" to get them. Payload of data frames is passed as it comes.
         """
         if data:
             self._data = self._data[self._at :] + data if self._at < len(self._data) else data
             self._at = 0
         pieces: list[Piece] = []
         while len(pieces) < MAX_PIECES and (self._opcode >= 0 or self._head()):
-            if self._opcode in _CONTROL and len(self._data) - self._at < self._remaining:
+            if self._opcode in CONTROL and len(self._data) - self._at < self._remaining:
                 break
             taken = self._data[self._at : self._at + self._remaining]
             if not taken and self._remaining:
@@ -101,11 +98,11 @@ class FrameReader:
 
     def _check(self, first: int, second: int) -> None:
         opcode = first & 0xF
-        if first & 0x70 or opcode not in _DATA | _CONTROL:
+        if first & 0x70 or opcode not in _DATA | CONTROL:
             raise FrameError("a frame of an extension")
         if bool(second & 0x80) != self._masked:
             raise FrameError("a frame is masked on the wrong side")
-        if opcode in _CONTROL and (second & 0x7F > 125 or not first & 0x80):
+        if opcode in CONTROL and (second & 0x7F > 125 or not first & 0x80):
             raise FrameError("a control frame is too long or fragmented")
         if opcode in _DATA and (opcode == CONTINUATION) != (self._message >= 0):
             raise FrameError("a message begins inside another one, or goes on without a beginning")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from itertools import chain
-from typing import Final
 
 from terok_util import register_secret, safe_text
 from terok_util.commands.output import show, table
@@ -16,8 +14,8 @@ from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import update_record
 from terok_sandbox.vault.passphrase.session import write_session
 from terok_sandbox.vault.passphrase.tiers import tier_named
-
-LOCKED_EXIT: Final = 2
+from terok_sandbox.vault.store import Billing, CredentialDB
+from terok_sandbox.vault.unlock import note, say
 
 
 def status(*, as_json: bool = False) -> int:
@@ -35,25 +33,24 @@ def status(*, as_json: bool = False) -> int:
     lines += [f"warning      {warning}" for warning in now.warnings]
     lines += [f"{label:13}{text}" for label, text in (("problem", now.problem), ("hint", now.hint)) if text]
     show(now, as_json, lines)
-    return {"locked": LOCKED_EXIT, "error": 1}.get(now.state, 0)
+    return {"locked": VaultLocked.exit_code, "error": 1}.get(now.state, 0)
 
 
-def list_entries(*, as_json: bool = False, include_tokens: bool = False) -> int:
+def list_entries(*, as_json: bool = False, include_tokens: bool = False) -> None:
     """List credentials and, if asked for, tokens; never a secret."""
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         credentials, tokens = database.list_credentials(), database.list_tokens() if include_tokens else []
     lines = table(
-        ("PROVIDER", "SET", "TYPE", "STORED"),
-        [(row.provider, row.credential_set, row.kind, row.updated_at) for row in credentials],
+        ("PROVIDER", "SET", "TYPE", "BILLING", "STORED"),
+        [(row.provider, row.credential_set, row.kind, row.billing, row.updated_at) for row in credentials],
     )
     if include_tokens:
         rows = [(row.token_id, row.container, row.provider, row.created_at) for row in tokens]
         lines = chain(lines, ("",), table(("TOKEN", "CONTAINER", "PROVIDER", "CREATED"), rows))
     show({"credentials": credentials, **({"tokens": tokens} if include_tokens else {})}, as_json, lines)
-    return 0
 
 
-def store(*, provider: str, credential_set: str = "default", yes: bool = False) -> int:
+def store(*, provider: str, credential_set: str = "default", yes: bool = False) -> None:
     """Store an API key from standard input or, on a terminal, asked for without echo."""
     from terok_sandbox.vault.api_key import check_key
     from terok_sandbox.vault.routes import load_routes
@@ -72,16 +69,15 @@ def store(*, provider: str, credential_set: str = "default", yes: bool = False) 
                 hint="replace it with --yes, or store this one in a set of its own with --credential-set NAME",
             )
         database.store_credential(credential_set, provider, new)
-    _say(f"stored the key of {provider} in the set {credential_set}")
+    say(f"stored the key of {provider} in the set {credential_set}")
     with suppress(VaultError):
         if provider not in (known := load_routes(cfg.routes_path)):
-            _note(f"no route leads to {provider}, so no container can use it; there are {', '.join(sorted(known))}")
+            note(f"no route leads to {provider}, so no container can use it; there are {', '.join(sorted(known))}")
     if not unlocking.passphrase_is_kept(cfg):
-        _note(f"the vault's passphrase is kept in {session} only; a reboot loses it")
-    return 0
+        note(f"the vault's passphrase is kept in {session} only; a reboot loses it")
 
 
-def remove(*, provider: str, credential_set: str = "default") -> int:
+def remove(*, provider: str, credential_set: str = "default") -> None:
     """Remove a credential; exit code 1 if there was none."""
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         removed = database.delete_credential(credential_set, provider)
@@ -90,34 +86,44 @@ def remove(*, provider: str, credential_set: str = "default") -> int:
             f"there is no credential of {provider} in the set {credential_set}",
             hint="`terok-sandbox vault list` shows what is stored",
         )
-    _say(f"removed the credential of {provider} from the set {credential_set}")
-    return 0
+    say(f"removed the credential of {provider} from the set {credential_set}")
 
 
-def revoke(*, container: str) -> int:
+def set_billing(*, provider: str, billing: Billing, credential_set: str = "default") -> None:
+    """Note how the use of a credential is paid for."""
+    with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
+        known = database.set_billing(credential_set, provider, billing)
+    if not known:
+        raise VaultError(
+            f"there is no credential of {provider} in the set {credential_set}",
+            hint="`terok-sandbox vault list` shows what is stored",
+        )
+    paid = {"metered": "paid for by what is used", "plan": "part of a plan"}[billing]
+    say(f"the use of {provider} in the set {credential_set} is {paid}")
+
+
+def revoke(*, container: str) -> None:
     """Revoke a container's tokens."""
     with unlocking.open_vault(SandboxConfig.load(), interactive=True) as database:
         count = database.revoke_tokens(container)
-    _say(f"revoked {count} token{'' if count == 1 else 's'} of {safe_text(container)}")
+    say(f"revoked {count} token{'' if count == 1 else 's'} of {safe_text(container)}")
     if not count:
-        _note("`terok-sandbox vault list --include-tokens` shows which containers have tokens")
-    return 0
+        note("`terok-sandbox vault list --include-tokens` shows which containers have tokens")
 
 
-def unlock(*, recover: bool = False) -> int:
+def unlock(*, recover: bool = False) -> None:
     """Put the passphrase into the session file; without a vault, create one."""
-    from terok_sandbox.vault.store import CredentialDB
-
     cfg = SandboxConfig.load()
     if not cfg.db_path.exists():
         unlocking.provision_session(cfg)
-        _say(f"created the vault {cfg.db_path}")
-        return 0
+        say(f"created the vault {cfg.db_path}")
+        return
     if not recover:
         update_record(cfg, locked=False)
-        if _opens(cfg):
-            _say("the vault is unlocked")
-            return 0
+        with suppress(VaultLocked, WrongPassphrase):
+            unlocking.provision_session(cfg)
+            say("the vault is unlocked")
+            return
     passphrase = unlocking.read_secret("Vault passphrase: ", "passphrase")
     CredentialDB(cfg.db_path, passphrase).close()
     write_session(cfg, passphrase)
@@ -126,11 +132,10 @@ def unlock(*, recover: bool = False) -> int:
         if (tier := tier_named(cfg, record.tier)) is not None:
             tier.write(passphrase)
             tier.clear(coming=True)
-    _say("the vault is unlocked" if recover else "the vault is unlocked for this session")
-    return 0
+    say("the vault is unlocked" if recover else "the vault is unlocked for this session")
 
 
-def lock(*, force: bool = False) -> int:
+def lock(*, force: bool = False) -> None:
     """Forget the session's passphrase, and leave the durable tier alone until `vault unlock`."""
     cfg = SandboxConfig.load()
     if not force and not unlocking.passphrase_is_kept(cfg):
@@ -141,21 +146,4 @@ def lock(*, force: bool = False) -> int:
     if cfg.db_path.exists():
         update_record(cfg, locked=True)
     dropped = unlocking.drop_session(cfg)
-    _say("the vault is locked" if dropped else "the vault was locked already")
-    return 0
-
-
-def _opens(cfg: SandboxConfig) -> bool:
-    try:
-        unlocking.provision_session(cfg)
-    except (VaultLocked, WrongPassphrase):
-        return False
-    return True
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")
+    say("the vault is locked" if dropped else "the vault was locked already")

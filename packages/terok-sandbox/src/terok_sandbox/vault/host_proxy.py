@@ -14,16 +14,17 @@ def environment_proxy(origin: str) -> str | None:
     if host in ("localhost", "::1") or host.startswith("127."):
         return None
     proxy = _variable(f"{parts.scheme}_proxy")
-    if not proxy or _is_direct(host, parts.netloc.lower()):
+    if not proxy or _is_direct(parts.netloc.lower(), parts.port):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _is_direct(host: str, netloc: str) -> bool:
+def _is_direct(netloc: str, port: int | None) -> bool:
     """Tell whether NO_PROXY names a host, with or without its port, or a domain that it belongs to."""
     direct = _variable("no_proxy").lower()
     names = [entry.strip().lstrip(".") for entry in direct.split(",")]
-    return direct == "*" or any(f".{text}".endswith(f".{name}") for name in names if name for text in (host, netloc))
+    texts = (netloc, netloc.removesuffix(f":{port}"))  # an IPv6 address with its brackets, as Python reads it
+    return direct == "*" or any(f".{text}".endswith(f".{name}") for name in names if name for text in texts)
 
 
 def _variable(name: str) -> str:

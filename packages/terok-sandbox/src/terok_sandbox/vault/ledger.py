@@ -1,10 +1,8 @@
 """The credential audit: a request is released only when its row is written, and rows are synced soon after.
 
 Written means that the kernel has taken the row, whole: it outlives the broker and everything a container can cause.
-Against a power cut, a thread writes the file out to the disk at most SYNC_SECONDS later, one write-out for all rows
-that came meanwhile. When that fails, nothing more is released until one succeeds.
-
-The row of a request that has ended permits nothing. It is written with the next row, or before the event loop waits.
+Against a power cut, a thread writes the file out at most SYNC_SECONDS later; when that fails, nothing more is released
+until it succeeds. The row of a request that has ended is written with the next row, or before the event loop waits.
 """
 
 from __future__ import annotations
@@ -15,17 +13,15 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
 from terok_sandbox.vault.exchange import Exchange
 from terok_sandbox.vault.refusal import VaultRefusal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
@@ -91,11 +87,7 @@ class Ledger:
         self._waiting.append(row)
 
     def write(self, action: str, **fields: Any) -> None:
-        """Append a row behind those that wait.
-
-        Raises:
-            AuditError: it could not be written whole: what it announces must not happen.
-        """
+        """Append a row behind those that wait; on an AuditError what it announces must not happen."""
         self._append((*self._waiting, self._log.row(action, fields)))
 
     def check(self) -> None:

@@ -1,8 +1,7 @@
 """OAuth credentials: refreshed once for all processes that share them, and handed out fresh to the proxy.
 
-Whoever holds the lock of the credential reads it again: if it is no longer the stale one, another process was faster.
-Otherwise it asks the vendor, stores the answer, and only then lets anybody use it. A vendor gives an answer once, so
-the vault is written to before it is asked, and storing what it says is tried for STORE_SECONDS.
+Whoever holds the lock of the credential reads it again: if it is no longer the stale one, another process was faster. A
+vendor gives an answer once, so the vault is written to before it is asked, and storing its answer is tried for a time.
 """
 
 from __future__ import annotations
@@ -13,26 +12,25 @@ import json
 import logging
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util import FileLock, LockTimeout, ensure_dir, register_secret
 
 from terok_sandbox.audit import AuditLog
 from terok_sandbox.errors import AuditError
+from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.values.json_object import json_object
+from terok_sandbox.vault.access import Credential, VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.host_proxy import environment_proxy
 from terok_sandbox.vault.passphrase.tiers import read_secret_file
 from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.routes import OAuthRefresh
 from terok_sandbox.vault.store import CredentialDB, expiry
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.vault.access import Credential, VaultAccess
-    from terok_sandbox.vault.routes import OAuthRefresh
 
 REQUEST_SECONDS: Final = 15.0
 LOCK_SECONDS: Final = 60.0
@@ -69,11 +67,8 @@ def refresh(
 ) -> dict[str, Any]:
     """Return the credential with an access token other than `stale`, refreshed here or by another process.
 
-    `before` is called when the vendor is about to be asked; what it raises stops that.
-
-    Raises:
-        SignInNeeded, RefreshError: as they say; what is stored has not changed.
-        VaultError: the vault cannot be read or written, or the lock was held for too long.
+    `before` is called when the vendor is about to be asked; what it raises stops that. Raises SignInNeeded or
+    RefreshError, with what is stored unchanged, and VaultError when the vault cannot be read or written.
     """
     ensure_dir(subject.lock_path.parent, 0o700)
     try:
@@ -115,15 +110,12 @@ def _ask(spec: OAuthRefresh, refresh_token: str, provider: str) -> dict[str, Any
         status, text = _post(spec.token_url, json.dumps(body).encode())
     except OSError as error:
         raise RefreshError(f"the token endpoint of {provider} cannot be reached ({error})") from error
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        answer = None
+    answer = json_object(text)
     if status in (400, 401, 403):
-        code = answer.get("error") if isinstance(answer, dict) else None
+        code = None if answer is None else answer.get("error")
         words = f": {code}" if isinstance(code, str) and code.isidentifier() and len(code) < 40 else ""
         raise SignInNeeded(f"{provider} refuses to refresh the sign-in (status {status}{words})")
-    if status != 200 or not isinstance(answer, dict):
+    if status != 200 or answer is None:
         raise RefreshError(f"the token endpoint of {provider} failed (status {status})")
     return _fields(answer, provider)
 
@@ -137,20 +129,13 @@ def _fields(answer: dict[str, Any], provider: str) -> dict[str, Any]:
             fields[key] = value
     if "access_token" not in fields:
         raise RefreshError(f"the token endpoint of {provider} gave no access token")
-    lifetime = answer.get("expires_in")
-    if isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and 0 < lifetime < MAX_LIFETIME:
-        fields["expires_at"] = int(time.time() + lifetime)
-    else:
-        fields["expires_at"] = None
-    return fields
+    lifetime: Any = answer.get("expires_in")
+    usable = type(lifetime) in (int, float) and 0 < lifetime < MAX_LIFETIME
+    return {**fields, "expires_at": int(time.time() + lifetime) if usable else None}
 
 
 def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """Post JSON and return status and body; follows no redirect. https goes through the environment's HTTP proxy.
-
-    Raises:
-        OSError: the endpoint cannot be reached, or does not speak HTTP.
-    """
+    """Post JSON and return status and body; follows no redirect; raises OSError when there is no answer."""
     # A broker that never refreshes has no use for it, and there is one for each container.
     import httpx
 
@@ -261,13 +246,11 @@ class FreshCredentials:
             raise RefreshError("the vault is locked", hint="run `terok-sandbox vault unlock` on the host")
 
         def record() -> None:
-            log = AuditLog(self._wiring.audit_path, container=self._container, durable=True)
             try:
-                log.append("oauth-refresh", provider=provider, credential_set=credential_set, verdict="released")
+                with closing(AuditLog(self._wiring.audit_path, container=self._container, durable=True)) as log:
+                    log.append("oauth-refresh", provider=provider, credential_set=credential_set, verdict="released")
             except AuditError as error:
                 raise RefreshError(error.message, hint=error.hint) from error
-            finally:
-                log.close()
 
         subject = Subject(self._wiring.db_path, credential_set, provider)
         return refresh(subject, passphrase, route.oauth_refresh, stale, record)

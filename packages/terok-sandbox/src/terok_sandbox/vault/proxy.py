@@ -1,8 +1,7 @@
 """The vault proxy: speaks HTTP with one container on behalf of the providers it holds phantom tokens for.
 
-Per request: screen the head, recognize the token, check that it belongs to this container and that the route permits
-what is asked, write the audit row, and only then send the request on with the real credential. What is refused and
-what is changed on the way is listed in docs/security/vault-proxy.md.
+Per request: screen the head, recognize the token, check that it and the route permit what is asked, write the audit
+row, and only then send the request on. docs/security/vault-proxy.md lists what is refused and changed on the way.
 """
 
 from __future__ import annotations
@@ -11,32 +10,28 @@ import asyncio
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
-from terok_sandbox.http1.body import request_body
+from terok_sandbox.http1.body import Body, request_body
 from terok_sandbox.http1.head import HTTP2_PREFACE, HttpSyntaxError, RequestHead, http2_refusal
-from terok_sandbox.vault.access import TokenGrant
+from terok_sandbox.vault.access import TokenGrant, VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.exchange import UNDECIDED, Exchange, OpenExchanges
 from terok_sandbox.vault.frames import CLOSE, frame
 from terok_sandbox.vault.ledger import MAX_PATH, Ledger
+from terok_sandbox.vault.oauth import FreshCredentials
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.reply import Reply, refusal_of
-from terok_sandbox.vault.stream import HeadTooLarge
+from terok_sandbox.vault.store import TokenRow
+from terok_sandbox.vault.stream import Deadlines, HeadTooLarge, Stream
 from terok_sandbox.vault.swap import HEADERS_TOO_LARGE, Presented, Screened, read_screened, swap, token_in_url
 from terok_sandbox.vault.tokens import token_digest, token_id
-from terok_sandbox.vault.upstream import UpstreamClient
+from terok_sandbox.vault.upstream import Upload, UpstreamClient
+from terok_sandbox.vault.usage.meter import UsageMeter
 from terok_sandbox.vault.websocket import BROKEN, POLICY, bridge, handshake_headers, new_key, requested_key, switching
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from terok_sandbox.http1.body import Body
-    from terok_sandbox.vault.access import VaultAccess
-    from terok_sandbox.vault.exchange import Credentials, Meter
-    from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.stream import Deadlines, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -63,13 +58,13 @@ class VaultProxy:
         *,
         container: str,
         audit_path: Path,
-        meter: Meter | None = None,
-        credentials: Credentials | None = None,
+        meter: UsageMeter | None = None,
+        credentials: FreshCredentials | None = None,
     ) -> None:
         self._access = access
         self._container = container
         self._meter = meter
-        self._credentials: Credentials = credentials or access
+        self._credentials: FreshCredentials | VaultAccess = credentials or access
         self._open = OpenExchanges(access, meter)
         self._upstream = UpstreamClient(deadlines)
         self._ledger = Ledger(audit_path, container)
@@ -128,7 +123,7 @@ class VaultProxy:
                 exchange.path = "(with the token in it)"
             self._ledger.refuse(exchange, grant)
             if self._meter is not None:
-                self._meter.refused(exchange, grant)
+                self._meter.refused(exchange.number, exchange.provider, exchange.method, exchange.path, grant)
             reply.refuse(grant, LINGER_SECONDS)
             return False
         screened = grant.screened
@@ -138,7 +133,7 @@ class VaultProxy:
             return False
         if self._meter is not None:
             path = screened.target.path
-            exchange.traffic.observer = self._meter.observe(grant.token, grant.route, screened.method, path)
+            exchange.traffic.observer = self._meter.observe(grant.route, screened.method, path, grant.billing)
         self._open.add(exchange, grant)
         try:
             if screened.websocket:
@@ -225,7 +220,8 @@ class VaultProxy:
         patterns = self._access.patterns(self._container, credential)
         if isinstance(patterns, VaultRefusal):
             return patterns
-        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns)
+        billing = self._access.database().billing(row.credential_set, row.provider)
+        grant = TokenGrant(screened, request, presented.token, row, route, credential, patterns, billing)
         self._access.grant(grant)
         return self._admitted(grant)
 
@@ -234,7 +230,7 @@ class VaultProxy:
         if self._meter is None:
             return grant
         screened = grant.screened
-        return self._meter.admit(grant.token, grant.route, screened.method, screened.target.path) or grant
+        return self._meter.admit(grant.route, screened.method, screened.target.path) or grant
 
     def _recognize(self, screened: Screened, exchange: Exchange) -> tuple[Presented, TokenRow] | VaultRefusal:
         known: tuple[Presented, TokenRow] | None = None
@@ -289,9 +285,7 @@ class VaultProxy:
             reply.refuse(refusal, LINGER_SECONDS)
         return False
 
-    async def _body(
-        self, client: Stream, framing: Body | None, screened: Screened, exchange: Exchange
-    ) -> bytes | AsyncIterator[bytes] | None:
+    async def _body(self, client: Stream, framing: Body | None, screened: Screened, exchange: Exchange) -> Upload:
         """Return the body: whole if it came with the head, so that both leave together; else as it arrives."""
         if framing is None:
             await self._open.ask(exchange, b"", last=True)
@@ -317,15 +311,13 @@ class VaultProxy:
         self, client: Stream, reply: Reply, head: RequestHead, grant: TokenGrant, exchange: Exchange
     ) -> None:
         screened = grant.screened
-        client_key = requested_key(head)
-        if client_key is None:
+        if (client_key := requested_key(head)) is None:
             self._fail(client, reply, exchange, malformed("the WebSocket handshake is incomplete"))
             return
         key = new_key()
+        headers = (*handshake_headers(key, screened.subprotocols), *grant.request.headers)
         try:
-            answer = await self._upstream.upgrade(
-                grant.request.with_headers(handshake_headers(key, screened.subprotocols))
-            )
+            answer = await self._upstream.upgrade(replace(grant.request, headers=headers))
         except (OSError, ValueError) as error:
             self._fail(client, reply, exchange, refusal_of(error))
             return
@@ -369,12 +361,10 @@ class VaultProxy:
 
     async def _health(self, client: Stream, head: RequestHead) -> bool:
         reply = Reply(client, minor=head.minor, keep=False)
-        refusal = await self._access.ready()
-        if refusal is not None:
+        if (refusal := await self._access.ready()) is not None:
             reply.refuse(refusal, LINGER_SECONDS)
             return False
-        document = {"status": "ok", "container": self._container}
-        reply.send_own(200, [], json.dumps(document).encode())
+        reply.send_own(200, [], json.dumps({"status": "ok", "container": self._container}).encode())
         client.linger(LINGER_SECONDS)
         return False
 

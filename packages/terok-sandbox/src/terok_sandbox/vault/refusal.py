@@ -29,9 +29,7 @@ class VaultRefusal:
         """Return the JSON body: `{"error": {"type", "code", "message"}, "hint"?}`, or the document given."""
         if self.document is not None:
             return json.dumps(self.document).encode()
-        document: dict[str, object] = {
-            "error": {"type": "terok_vault", "code": self.reason, "message": self.message},
-        }
+        document: dict[str, object] = {"error": {"type": "terok_vault", "code": self.reason, "message": self.message}}
         if self.hint:
             document["hint"] = self.hint
         return json.dumps(document).encode()

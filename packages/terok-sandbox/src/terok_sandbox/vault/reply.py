@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.http1.body import LAST_CHUNK, chunk
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, status_line
-from terok_sandbox.vault.exchange import HeldBackError
+from terok_sandbox.vault.exchange import HeldBackError, Traffic
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.request_parts import HOP_BY_HOP
-from terok_sandbox.vault.scrub import BodySearch, ReflectedSecretError, UnreadableEncodingError, is_plain
+from terok_sandbox.vault.scrub import BodySearch, Patterns, ReflectedSecretError, UnreadableEncodingError, is_plain
 from terok_sandbox.vault.spellings import may_take_long
-from terok_sandbox.vault.upstream import ClosedError, ConnectTimeoutError, ProxyFailedError, UploadFailedError
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.exchange import Traffic
-    from terok_sandbox.vault.scrub import Patterns
-    from terok_sandbox.vault.stream import Stream
-    from terok_sandbox.vault.swap import UpstreamRequest
-    from terok_sandbox.vault.upstream import Answer
+from terok_sandbox.vault.stream import Stream
+from terok_sandbox.vault.swap import UpstreamRequest
+from terok_sandbox.vault.upstream import Answer, ClosedError, ConnectTimeoutError, ProxyFailedError, UploadFailedError
 
 SMALL_BODY: Final = 64 * 1024
 """Bodies up to this size that have come with their head are passed on together with it."""
@@ -36,29 +30,18 @@ TURN: Final = 512 * 1024
 WRITE_SECONDS: Final = 1200.0
 """How long a client may leave an answer unread."""
 _DROPPED: Final = frozenset(name.encode("ascii") for name in HOP_BY_HOP) | {
-    # Would move the client to another protocol or port, around the proxy.
-    b"alt-svc",
-    b"content-length",
+    # Would move the client to another protocol or port, around the proxy, or redirect it.
+    b"alt-svc", b"refresh", b"content-length",
     # Cookies authenticate; the only credential of a vaulted host is the stored one.
-    b"set-cookie",
-    b"set-cookie2",
-    # Speaks of the upstream's own scheme and of proxies, not of this hop.
-    b"strict-transport-security",
-    b"proxy-authenticate",
-    b"proxy-authentication-info",
-    # Redirects by another name.
-    b"refresh",
-    # Ranges are never asked for.
-    b"accept-ranges",
-}
+    b"set-cookie", b"set-cookie2",
+    # Speaks of the upstream's own scheme and of proxies, not of this hop; ranges are never asked for.
+    b"strict-transport-security", b"proxy-authenticate", b"proxy-authentication-info", b"accept-ranges",
+}  # fmt: skip
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 
 
 def reply_fields(head: ResponseHead, request: UpstreamRequest, patterns: Patterns | None) -> list[bytes]:
-    """Return the header lines of our answer, without those of framing and connection.
-
-    Without `patterns` the head is known to have no secret in it.
-    """
+    """Return the header lines of our answer but for framing; without `patterns` there is no secret in the head."""
     dropped = _DROPPED | head.options() if b"connection" in head.names else _DROPPED
     lines = []
     for name, (shown, value) in zip(head.names, head.fields, strict=True):
@@ -115,10 +98,7 @@ class Reply:
     async def send(self, answer: Answer, request: UpstreamRequest, patterns: Patterns, traffic: Traffic) -> None:
         """Pass the answer on, counting in `traffic`.
 
-        Raises:
-            UnreadableEncodingError: before anything is sent.
-            ReflectedSecretError, HttpSyntaxError, ValueError, TimeoutError, OSError: the answer broke off; if it was
-                begun, the client's connection must not be ended cleanly.
+        Raises ValueError or OSError when it breaks off; if it was begun, the connection must not be ended cleanly.
         """
         head = answer.head
         if head.status < 200:
@@ -232,7 +212,7 @@ def refusal_of(error: BaseException) -> VaultRefusal:
 
 def failure(error: BaseException) -> VaultRefusal:
     """Say in one short class what went wrong with an upstream, without quoting anything that was sent."""
-    reason, what = _classify(error)
+    reason, what = next((reason, what) for kind, reason, what in _KINDS if isinstance(error, kind))
     return VaultRefusal(502, reason, f"the provider could not be reached: {what}")
 
 
@@ -245,13 +225,6 @@ _KINDS: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...],
     (ClosedError, "upstream_closed", "it closed the connection without an answer"),
     (BrokenOff, "upstream_broken_body", "its answer broke off"),
     (HttpSyntaxError, "upstream_malformed", "its answer is not HTTP"),
+    (ConnectionRefusedError, "upstream_refused", "it refuses connections"),
+    (BaseException, "upstream_unreachable", "the connection failed"),
 )
-
-
-def _classify(error: BaseException) -> tuple[str, str]:
-    for kind, reason, what in _KINDS:
-        if isinstance(error, kind):
-            return reason, what
-    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
-        return "upstream_refused", "it refuses connections"
-    return "upstream_unreachable", "the connection failed"

@@ -54,30 +54,15 @@ HOP_BY_HOP: Final = frozenset(
 )
 _DROPPED: Final = HOP_BY_HOP | {
     # The proxy speaks for itself: no claims about other hops, no second way to say method or path.
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "true-client-ip",
-    "x-client-ip",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-original-host",
-    "x-rewrite-url",
-    "x-host",
+    "forwarded", "via", "x-real-ip", "true-client-ip", "x-client-ip", "x-http-method", "x-http-method-override",
+    "x-method-override", "x-original-url", "x-original-host", "x-rewrite-url", "x-host",
     # Only a whole body can be searched for real secrets.
-    "range",
-    "if-range",
-    "x-ms-range",
+    "range", "if-range", "x-ms-range",
     # An answer in UTF-16 or UTF-7 would hide them, a compressed one could tell by its length.
-    "accept-charset",
-    "accept-encoding",
+    "accept-charset", "accept-encoding",
     # Part of a WebSocket handshake, which the proxy makes anew.
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "sec-websocket-extensions",
-}
+    "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
+}  # fmt: skip
 _CREDENTIAL: Final = re.compile(
     r"(?:.*-)?(?:token|tokens|apikey|(?:api|access|account|app|application|auth|functions|master|private|secret|"
     r"subscription)-key|secret|password|passwd|auth|authorization|authentication|"
@@ -125,28 +110,11 @@ _ABSOLUTE = re.compile(r"(?i:http)://([^/?]*)(/.*)?", re.DOTALL)
 _MAX_DECODINGS = 3
 _MAX_PARTS = 256
 # Query parameters that services accept as a credential. Ours is never sent this way, so it would be someone else's.
-_CREDENTIAL_PARAMETERS = frozenset(
-    {
-        "access-token",
-        "api-key",
-        "apikey",
-        "auth-token",
-        "authorization",
-        "client-secret",
-        "job-token",
-        "oauth-token",
-        "private-token",
-        "sig",
-        "signature",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-api-key",
-        "x-goog-api-key",
-        "x-goog-credential",
-        "x-goog-signature",
-    }
-)
+_CREDENTIAL_PARAMETERS = {
+    "access-token", "api-key", "apikey", "auth-token", "authorization", "client-secret", "job-token", "oauth-token",
+    "private-token", "sig", "signature", "x-amz-credential", "x-amz-security-token", "x-amz-signature", "x-api-key",
+    "x-goog-api-key", "x-goog-credential", "x-goog-signature",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +164,7 @@ def read_target(raw: str, host: str) -> RequestTarget | VaultRefusal:
         return malformed(problem)
     target = RequestTarget(path, query if mark else None)
     for name in target.names() if mark else ():
-        if name.strip().lower().replace("_", "-").replace(".", "-") in _CREDENTIAL_PARAMETERS:
+        if canonical(name.strip()) in _CREDENTIAL_PARAMETERS:
             return credential_in_url(name if name.isprintable() else "credential")
     return target
 

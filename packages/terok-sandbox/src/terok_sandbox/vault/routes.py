@@ -14,19 +14,17 @@ The file is generated from the agent roster. One object per provider::
                                                           places; other headers may be named
         "billed": false                                   requests cost nothing; default true: under a limit of cost,
     }}                                                    what cannot be priced is refused
-
-An error names the file, the provider and the key; nothing of a file with an error is used.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from terok_util import read_file
@@ -34,8 +32,9 @@ from terok_util import read_file
 from terok_sandbox.values.names import is_plain
 from terok_sandbox.vault.errors import RoutesError
 from terok_sandbox.vault.request_parts import TOKEN_HEADERS, RequestTarget, canonical
-from terok_sandbox.vault.rules import RouteRule, RuleError, read_rules
+from terok_sandbox.vault.rules import RouteRule, read_rules
 
+T = TypeVar("T")
 _KEYS: Final = frozenset({"token_url", "client_id", "scope", "client_secret"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -138,11 +137,7 @@ class Route:
 
 
 def load_routes(path: Path) -> dict[str, Route]:
-    """Read and check the routes file.
-
-    Raises:
-        RoutesError: no such file, not JSON, or any value out of place.
-    """
+    """Read and check the routes file; raises RoutesError."""
     try:
         data = read_file(path, MAX_FILE_BYTES)
     except FileNotFoundError:
@@ -189,40 +184,28 @@ class _Reader:
         for kind, value in by_type.items():
             self.known(value, _PLACEMENT_KEYS, f"by_type.{kind}")
         prefixes = self.mapping(entry, "path_upstreams")
-        pairs = [
-            (self.prefix(prefix), self.upstream(f"path_upstreams.{prefix}", url)) for prefix, url in prefixes.items()
-        ]
+        pairs = [(self.prefix(one), self.upstream(f"path_upstreams.{one}", url)) for one, url in prefixes.items()]
+        placements = {kind: self.placement(value, placement, f"by_type.{kind}.") for kind, value in by_type.items()}
         return Route(
             provider=self.provider,
             upstream=self.upstream("upstream", entry["upstream"]),
             placement=placement,
-            by_type=MappingProxyType(
-                {kind: self.placement(value, placement, f"by_type.{kind}.") for kind, value in by_type.items()}
-            ),
+            by_type=MappingProxyType(placements),
             path_upstreams=tuple(sorted(pairs, key=lambda pair: -len(pair[0]))),
-            rules=self.rules(entry["rules"]) if "rules" in entry else None,
+            rules=self.read(entry, "rules", read_rules),
             token_in=self.places(entry["token_in"]) if "token_in" in entry else PLACES,
-            oauth_refresh=self.oauth(entry["oauth_refresh"]) if "oauth_refresh" in entry else None,
-            billed=self.flag(entry, "billed"),
+            oauth_refresh=self.read(entry, "oauth_refresh", read_oauth),
+            billed=self.read(entry, "billed", _read_flag) is not False,
         )
 
-    def flag(self, entry: dict[str, Any], key: str) -> bool:
-        value = entry.get(key, True)
-        if not isinstance(value, bool):
-            raise self.error(key, "must be true or false")
-        return value
-
-    def rules(self, value: Any) -> tuple[RouteRule, ...]:
+    def read(self, entry: dict[str, Any], key: str, reader: Callable[[Any], T]) -> T | None:
+        """Return what `reader` makes of a value, None if there is none; what it finds wrong is the key's error."""
+        if key not in entry:
+            return None
         try:
-            return read_rules(value)
-        except RuleError as error:
-            raise self.error("rules", str(error)) from error
-
-    def oauth(self, value: Any) -> OAuthRefresh:
-        try:
-            return read_oauth(value)
+            return reader(entry[key])
         except ValueError as error:
-            raise self.error("oauth_refresh", str(error)) from error
+            raise self.error(key, str(error)) from error
 
     def places(self, value: Any) -> frozenset[str]:
         if not isinstance(value, list) or not value or not all(isinstance(place, str) for place in value):
@@ -249,7 +232,9 @@ class _Reader:
 
     def placement(self, entry: dict[str, Any], default: Placement, where: str) -> Placement:
         header = entry.get("header", default.header)
-        prefix = entry.get("prefix", default.prefix if "header" not in entry else _usual_prefix(header))
+        # A header given without a prefix holds a bare key, but Authorization needs its scheme.
+        usual = "Bearer " if str(header).lower() == "authorization" else ""
+        prefix = entry.get("prefix", usual if "header" in entry else default.prefix)
         extra = self.mapping(entry, "extra_headers") if "extra_headers" in entry else dict(default.extra_headers)
         self.header_name(f"{where}header", header)
         self.header_value(f"{where}prefix", prefix)
@@ -273,33 +258,32 @@ class _Reader:
         return value.rstrip("/")
 
     def upstream(self, key: str, value: Any) -> Upstream:
-        problem = "must be an http or https URL with a host and nothing after the path"
+        wrong = self.error(key, "must be an http or https URL with a host and nothing after the path")
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-            raise self.error(key, problem)
+            raise wrong
         try:
             parts = urlsplit(value)
             port = parts.port
         except ValueError:
-            raise self.error(key, problem) from None
+            raise wrong from None
         host = parts.netloc.removesuffix(f":{port}" if port is not None else "").lower()
         if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or ".." in host:
-            raise self.error(key, problem)
-        if "?" in value or "#" in value or "@" in value or not _PATH.fullmatch(parts.path):
-            raise self.error(key, problem)
-        if any(segment in (".", "..") for segment in parts.path.split("/")):
-            raise self.error(key, problem)
+            raise wrong
+        if not {"?", "#", "@"}.isdisjoint(value) or not _PATH.fullmatch(parts.path):
+            raise wrong
+        if not {".", ".."}.isdisjoint(parts.path.split("/")):
+            raise wrong
         return Upstream(f"{parts.scheme}://{host}{f':{port}' if port is not None else ''}", parts.path.rstrip("/"))
 
 
-def _usual_prefix(header: Any) -> str:
-    """Return the prefix of a header given without one: a bare key, but Authorization needs its scheme."""
-    return "Bearer " if str(header).lower() == "authorization" else ""
+def _read_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"the key {key!r} occurs twice")
-        result[key] = value
-    return result
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"the key {max(keys, key=keys.count)!r} occurs twice")
+    return dict(pairs)

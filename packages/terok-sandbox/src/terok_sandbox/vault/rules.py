@@ -12,13 +12,12 @@ Patterns are compared with the path as it was sent: a path that is spelled with 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from terok_sandbox.vault.request_parts import RequestTarget
 
 MAX_RULES: Final = 64
@@ -53,11 +52,7 @@ class RouteRule:
 
 
 def path_pattern(text: object) -> re.Pattern[str]:
-    """Compile a path pattern.
-
-    Raises:
-        RuleError: it is not one.
-    """
+    """Compile a path pattern; raises RuleError for another text."""
     if not isinstance(text, str) or not _PATTERN.fullmatch(text) or "***" in text:
         raise RuleError("must be a path like /v1/files/* of printable characters")
     pieces = re.split(r"(\*\*|\*)", text)
@@ -77,11 +72,7 @@ PRESETS: Final[Mapping[str, tuple[RouteRule, ...]]] = {
 
 
 def read_rules(value: Any) -> tuple[RouteRule, ...]:
-    """Check the `rules` of a route: a preset's name, or a list of names and rules; an empty list permits nothing.
-
-    Raises:
-        RuleError: anything out of place.
-    """
+    """Check the `rules` of a route: a preset's name, or a list of names and rules; raises RuleError."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or len(items) > MAX_RULES:
         raise RuleError(f"must be a preset or a list of at most {MAX_RULES} rules")

@@ -1,15 +1,11 @@
 """Removing real secrets from what an upstream sends back, plain or compressed.
 
-A service that reflects requests (a debugging endpoint, an error page) would hand the credential to the container. The
-secrets are looked for in the spellings of `spellings` and overwritten with `*`, byte for byte: lengths stay true.
+A service that reflects requests would hand the credential to the container. Secrets are overwritten with `*`, byte for
+byte. A container can make a service send any text it likes: so nothing but a whole secret may change what it sees.
+Where a body is cut and how long its end waits follow from the text alone, never from a comparison with a secret.
 
-A container can make a service send any text it likes. So nothing but a whole secret may change what it sees: where a
-body is cut and how long its end waits follow from the text alone, never from a comparison with a secret.
-
-How well a service compresses its answer depends on all that is in it: on a secret that is repeated there, too. So the
-upstream is asked for answers without coding. One that comes compressed all the same, by its head or by its first bytes,
-passes on with the very bytes that came: the first HELD of them when the whole body has been searched, all others when
-the text they decode to has been. A secret in compressed data cannot be overwritten in place, so it ends the answer.
+What comes compressed passes on with the very bytes that came: the first HELD of them when the whole body has been
+searched, all others when the text they decode to has been. A secret in there ends the answer.
 """
 
 from __future__ import annotations
@@ -17,13 +13,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from terok_sandbox.vault.spellings import LINE, WINDOW, Needles, Spelled, escaped_letters
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MIN_SECRET: Final = 8
 """Secrets shorter than this are not searched: they would match by accident."""
@@ -127,10 +120,7 @@ class Scrubber:
 
 
 def undecided(data: bytes) -> int:
-    """Return how many bytes at the end of `data` could be the beginning of a spelling of some secret.
-
-    Any number from 2 * WINDOW on says that there are as many at least.
-    """
+    """Return how many bytes at the end of `data`, from 2 * WINDOW on at least, may begin a spelling of some secret."""
     size = _LOOK_BACK
     while True:
         found = _TAIL.match(data[-size:][::-1])
@@ -170,11 +160,7 @@ class Decoder:
         self._started = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decoded pieces of `data`.
-
-        Raises:
-            UnreadableEncodingError: the data is not of the encoding.
-        """
+        """Yield the decoded pieces of `data`; raises UnreadableEncodingError for data not of the encoding."""
         piece = b""
         while data or len(piece) == _DECODED_STEP:
             try:
@@ -219,15 +205,13 @@ class EncodedSearch:
         self._early = True
 
     def feed(self, data: bytes) -> bytes:
-        """Return the encoded bytes that may be passed on after `data` has arrived.
-
-        Raises:
-            ReflectedSecretError: a secret was found.
-            UnreadableEncodingError: the data is not of its encoding.
-        """
+        """Return the bytes that may be passed on now; raises ReflectedSecretError or UnreadableEncodingError."""
         if self._decoder is not None:
             try:
-                self._decode(self._decoder, data)
+                for piece in self._decoder.feed(data):
+                    self.decoded += len(piece)
+                    self._text.feed(piece)
+                    self._seen(piece)
             except ValueError:
                 if self._declared:
                     raise
@@ -246,12 +230,6 @@ class EncodedSearch:
         raw = self._raw.finish()
         self._check()
         return self._let_go(self.decoded) + raw
-
-    def _decode(self, decoder: Decoder, data: bytes) -> None:
-        for piece in decoder.feed(data):
-            self.decoded += len(piece)
-            self._text.feed(piece)
-            self._seen(piece)
 
     def _check(self) -> None:
         if self._text.found or self._raw.found:
@@ -281,9 +259,8 @@ class BodySearch:
         self._seen = seen
         self._first = b""
         self.declared = encoding not in ("", "identity")
-        self._search: EncodedSearch | Scrubber | None = None
-        if self.declared:
-            self._search = EncodedSearch(encoding, patterns, seen)
+        self._search: EncodedSearch | Scrubber | None
+        self._search = EncodedSearch(encoding, patterns, seen) if self.declared else None
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes that may be passed on after `data` has arrived; raises like EncodedSearch."""
@@ -292,7 +269,10 @@ class BodySearch:
             if len(data) < len(_GZIP) and _GZIP.startswith(data):
                 self._first = data
                 return b""
-            return self._shown(self._begin(data).feed(data))
+            if data.startswith(_GZIP):
+                self._search = EncodedSearch("gzip", self._patterns, self._seen, declared=False)
+            else:
+                self._search = Scrubber(self._patterns)
         return self._shown(self._search.feed(data))
 
     def finish(self) -> bytes:
@@ -323,14 +303,6 @@ class BodySearch:
     def plain(self) -> bool:
         """Whether the body is known to be one without coding."""
         return isinstance(self._search, Scrubber)
-
-    def _begin(self, first: bytes) -> EncodedSearch | Scrubber:
-        """Choose how to search by the first bytes."""
-        if first.startswith(_GZIP):
-            self._search = EncodedSearch("gzip", self._patterns, self._seen, declared=False)
-        else:
-            self._search = Scrubber(self._patterns)
-        return self._search
 
     def _shown(self, clean: bytes) -> bytes:
         if clean and self.plain:

@@ -1,8 +1,4 @@
-"""The spellings in which a secret is recognized.
-
-A secret is looked for as it is and as hexadecimal digits, both in upper and lower case too, and inside base64 at any of
-the three alignments (a reflected Basic credential), in either alphabet, wrapped into lines or not; and each of them
-with any of its characters escaped as URLs, JSON and HTML do it, also several times over.
+"""The spellings in which a secret is recognized; docs/security/vault-proxy.md lists them.
 
 Most data is only looked through for a part of each spelling, by libc, and for escaped letters. What has one of them is
 read without its escapes, layer by layer.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError, VaultLocked
 from terok_sandbox.vault.passphrase.record import PassphraseRecord, read_record
 from terok_sandbox.vault.passphrase.session import Tier
+from terok_sandbox.vault.store import CredentialRow
 from terok_sandbox.vault.unlock import open_resolved, passphrase_is_kept
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.store import CredentialRow
 
 State = Literal["unprovisioned", "locked", "unlocked", "error"]
 
@@ -47,10 +45,9 @@ class VaultStatus:
             resolved, database = open_resolved(cfg)
             with database:
                 rows, tokens = tuple(database.list_credentials()), database.list_tokens()
-        except VaultLocked as error:
-            return cls("locked", path, durable_tier=record.tier, problem=error.message, hint=error.hint)
         except VaultError as error:
-            return cls("error", path, durable_tier=record.tier, problem=error.message, hint=error.hint)
+            state: State = "locked" if isinstance(error, VaultLocked) else "error"
+            return cls(state, path, durable_tier=record.tier, problem=error.message, hint=error.hint)
         return cls(
             "unlocked",
             path,

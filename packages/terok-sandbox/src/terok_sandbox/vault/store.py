@@ -1,9 +1,7 @@
 """The credential database: its schema, real credentials by (set, provider), phantom tokens by hash.
 
-`PRAGMA user_version` holds the number of the last migration applied. A migration, once released, is never edited:
-a change of the schema is a new entry.
-
-Hashes are imported by what uses them: verbs that list need none, and loading them takes a tenth of such a verb's time.
+A migration, once released, is never edited: a change of the schema is a new entry. Hashes are imported by what uses
+them: verbs that list need none, and loading them takes a tenth of such a verb's time.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.connection import connect, translated
@@ -71,7 +69,9 @@ _V2 = (
     "CREATE UNIQUE INDEX ssh_key_assignments_default ON ssh_key_assignments (scope) WHERE is_default = 1",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
+_V3 = ("ALTER TABLE credentials ADD COLUMN billing TEXT CHECK (billing IN ('metered', 'plan'))",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2, _V3)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
@@ -81,13 +81,7 @@ def user_version(connection: Any) -> int:
 
 
 def migrate(connection: Any) -> None:
-    """Bring the database to SCHEMA_VERSION, all pending migrations in one transaction.
-
-    The connection must be in autocommit mode. A concurrent process that migrates first makes this a no-op.
-
-    Raises:
-        NewerSchema: the database is ahead of this version of the program.
-    """
+    """Bring the database to SCHEMA_VERSION in one transaction; raises NewerSchema if it is ahead of this program."""
     version = user_version(connection)
     if version > SCHEMA_VERSION:
         raise NewerSchema(
@@ -109,6 +103,8 @@ def migrate(connection: Any) -> None:
         raise
 
 
+Billing = Literal["metered", "plan"]
+BILLINGS: tuple[Billing, ...] = ("metered", "plan")
 DEFAULT_SET = "default"
 MAX_CREDENTIAL_BYTES = 64 * 1024
 
@@ -132,6 +128,8 @@ class CredentialRow:
     provider: str
     kind: str
     updated_at: str
+    billing: Billing = "metered"
+    """Whether its use is paid for one by one, or with a plan: what a person said, else a plan for a sign-in."""
 
 
 def expiry(data: Mapping[str, Any]) -> float | None:
@@ -144,11 +142,7 @@ def expiry(data: Mapping[str, Any]) -> float | None:
 
 
 class CredentialDB:
-    """An open vault. Safe to use from several processes at once; every write is its own transaction by default.
-
-    Raises on opening: VaultMissing (unless `create`), PlaintextDatabase, WrongPassphrase, NewerSchema,
-    CorruptDatabase, VaultBusy. The other methods raise VaultError's children only.
-    """
+    """An open vault, for several processes at once; raises VaultError's children only."""
 
     def __init__(self, path: Path, passphrase: str, *, create: bool = False) -> None:
         self.path = Path(path)
@@ -195,8 +189,6 @@ class CredentialDB:
         """Return a number that changes when another connection has committed. Costs microseconds."""
         return int(self._one("PRAGMA data_version")[0])
 
-    # -- credentials ---------------------------------------------------------------------------------------------
-
     def store_credential(self, credential_set: str, provider: str, data: Mapping[str, Any]) -> None:
         """Store or replace a credential: a JSON object with `type` and `key`, or `access_token` and companions."""
         _check_names(credential_set, provider)
@@ -207,7 +199,7 @@ class CredentialDB:
             self.write(
                 "INSERT INTO credentials (credential_set, provider, data, updated_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at",
-                (credential_set, provider, text, _now()),
+                (credential_set, provider, text, now_text()),
             )
 
     def load_credential(self, credential_set: str, provider: str) -> dict[str, Any] | None:
@@ -225,11 +217,32 @@ class CredentialDB:
     def list_credentials(self, credential_set: str | None = None) -> list[CredentialRow]:
         """List what is stored, in one set or in all, without secrets."""
         rows = self.rows(
-            "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at FROM credentials"
+            "SELECT credential_set, provider, json_extract(data, '$.type'), updated_at, billing FROM credentials"
             " WHERE ?1 IS NULL OR credential_set = ?1 ORDER BY credential_set, provider",
             (credential_set,),
         )
-        return [CredentialRow(name, provider, kind or "", updated) for name, provider, kind, updated in rows]
+        return [
+            CredentialRow(name, provider, kind or "", updated, _billing(kind, chosen))
+            for name, provider, kind, updated, chosen in rows
+        ]
+
+    def billing(self, credential_set: str, provider: str) -> Billing:
+        """Return how the use of a credential is paid for; `metered` if there is none."""
+        query = (
+            "SELECT json_extract(data, '$.type'), billing FROM credentials WHERE credential_set = ? AND provider = ?"
+        )
+        row = self._one(query, (credential_set, provider))
+        return _billing(*row) if row is not None else "metered"
+
+    def set_billing(self, credential_set: str, provider: str, billing: Billing) -> bool:
+        """Note how the use of a credential is paid for, also after it is stored anew; False if there is none."""
+        with self.transaction():
+            return bool(
+                self.write(
+                    "UPDATE credentials SET billing = ? WHERE credential_set = ? AND provider = ?",
+                    (billing, credential_set, provider),
+                )
+            )
 
     def delete_credential(self, credential_set: str, provider: str) -> bool:
         """Remove a credential; False if there was none. Tokens bound to it stay and stop working."""
@@ -237,15 +250,8 @@ class CredentialDB:
             where = (credential_set, provider)
             return bool(self.write("DELETE FROM credentials WHERE credential_set = ? AND provider = ?", where))
 
-    # -- phantom tokens ------------------------------------------------------------------------------------------
-
     def create_token(
-        self,
-        container: str,
-        provider: str,
-        credential_set: str = DEFAULT_SET,
-        *,
-        shape: TokenShape | None = None,
+        self, container: str, provider: str, credential_set: str = DEFAULT_SET, *, shape: TokenShape | None = None
     ) -> str:
         """Mint a token bound to container, provider and set. Only the return value ever holds it in clear."""
         from terok_sandbox.vault.tokens import DEFAULT_SHAPE, mint, token_digest, token_id
@@ -257,7 +263,7 @@ class CredentialDB:
             self.write(
                 "INSERT INTO phantom_tokens (token_sha256, token_id, container, provider, credential_set, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (digest, token_id(digest), container, provider, credential_set, _now()),
+                (digest, token_id(digest), container, provider, credential_set, now_text()),
             )
         return token
 
@@ -309,11 +315,16 @@ class CredentialDB:
             return self._connection.execute(sql, parameters).fetchone()
 
 
+def _billing(kind: str | None, chosen: Billing | None) -> Billing:
+    return chosen or ("plan" if kind == "oauth" else "metered")
+
+
 def _check_names(*names: str) -> None:
     for name in names:
         if not is_plain(name):
             raise BadCredential(f"invalid name {name[:80]!r}", hint=PLAIN_HINT)
 
 
-def _now() -> str:
+def now_text() -> str:
+    """Return the time as it is stored."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -10,16 +10,14 @@ import asyncio
 import math
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import AsyncIterator, Callable, Generator
+from contextvars import Context
+from typing import Final, cast
 
 from terok_util.streams import send_at_once
 
 from terok_sandbox.http1.body import Body
 from terok_sandbox.http1.head import MAX_HEAD, BrokenOff, HttpSyntaxError, is_already_invalid
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
-    from contextvars import Context
 
 HIGH_WATER: Final = 128 * 1024
 """Bytes that may wait to be read before the peer is held back; also what may wait to be written."""
@@ -73,15 +71,12 @@ class _Pause:
     # What a task calls.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop of the coroutine."""
         return self._loop
 
     def add_done_callback(self, callback: Callable[[_Pause], None], *, context: Context) -> None:
-        """Take the one callback, the task's own."""
         self._callback, self._context = callback, context
 
     def cancel(self, msg: object = None) -> bool:
-        """End the wait with a CancelledError."""
         del msg
         if self._done:
             return False
@@ -90,7 +85,6 @@ class _Pause:
         return True
 
     def result(self) -> None:
-        """Return nothing."""
         if self._cancelled:
             raise asyncio.CancelledError
 
@@ -216,12 +210,9 @@ class Stream(asyncio.Protocol):
         return self._transport
 
     async def read_head(self, idle: float, complete: float) -> bytes | None:
-        """Return the next head, None if the connection ends before one begins.
+        """Return the next head, None if none begins before the end; raises HttpSyntaxError or TimeoutError.
 
         `idle` seconds may pass before the first byte, `complete` from then on to the last.
-
-        Raises:
-            HeadTooLarge, HttpSyntaxError, BrokenOff, TimeoutError: a head that does not come to its end.
         """
         skips = self.is_request
         start, deadline = 0, self.deadlines.loop.time() + (complete if self._data else idle)
@@ -247,11 +238,7 @@ class Stream(asyncio.Protocol):
             await self._wait(deadline)
 
     async def read_some(self, seconds: float) -> bytes:
-        """Return the bytes that have arrived, waiting for some; b"" when the peer has ended.
-
-        Raises:
-            TimeoutError: nothing came for so many seconds.
-        """
+        """Return the bytes that have arrived, waiting so many seconds for some; b"" when the peer has ended."""
         while not self._data:
             if self.ended:
                 return b""
@@ -268,11 +255,7 @@ class Stream(asyncio.Protocol):
         return data
 
     async def read_body(self, body: Body, seconds: float) -> AsyncIterator[bytes]:
-        """Yield the content of a body piece by piece.
-
-        Raises:
-            HttpSyntaxError, BrokenOff, TimeoutError: it does not come to its end.
-        """
+        """Yield the content of a body piece by piece; raises HttpSyntaxError or TimeoutError if it has no end."""
         while not body.done:
             data = await self.read_some(seconds)
             if not data:
@@ -291,11 +274,7 @@ class Stream(asyncio.Protocol):
         self._transport.write(data)
 
     async def drain(self, seconds: float) -> None:
-        """Wait until the peer has taken most of what was written.
-
-        Raises:
-            BrokenOff, TimeoutError: it does not.
-        """
+        """Wait until the peer has taken most of what was written; raises BrokenOff or TimeoutError if it does not."""
         while self._full:
             if self._transport is None:
                 raise BrokenOff("the connection is gone")
@@ -332,8 +311,7 @@ class Stream(asyncio.Protocol):
     def reset(self) -> None:
         """Close at once and so that no peer takes what it has for the whole."""
         if self._transport is not None:
-            held = self._transport.get_extra_info("socket")
-            if held is not None:
+            if (held := self._transport.get_extra_info("socket")) is not None:
                 held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
 

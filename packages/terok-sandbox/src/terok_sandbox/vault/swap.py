@@ -1,22 +1,16 @@
 """Swapping a phantom token for the real credential: pure functions over one request's head.
 
 `screen` refuses what the proxy does not interpret and finds the tokens a request presents; `swap` builds the request
-that goes out. Between the two, the caller looks the tokens up. A token is accepted in these places only:
-
-- `Authorization: Bearer T`, `Authorization: token T`, `Authorization: Basic` with T as user or password;
-- `x-api-key`, `api-key`, `private-token`, `x-goog-api-key`;
-- the headers that a route names beside these; a route may also accept fewer places.
-
-Everything else that could authenticate the client is dropped; the only credential that leaves is the stored one.
+that goes out. Between the two, the caller looks the tokens up. docs/security/vault-proxy.md says where a token is
+accepted; everything else that could authenticate the client is dropped.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -24,9 +18,9 @@ from terok_sandbox.http1.head import RequestHead, read_request
 from terok_sandbox.vault.refusal import VaultRefusal, malformed
 from terok_sandbox.vault.request_parts import Fate, RequestTarget, canonical, credential_in_url, known, read_target
 from terok_sandbox.vault.routes import Placement, Route
+from terok_sandbox.vault.rules import METHODS
 from terok_sandbox.vault.scrub import MAX_SECRET
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_HEADERS: Final = 128
 MAX_HEADER_BYTES: Final = 64 * 1024
@@ -43,10 +37,7 @@ _OTHER_HALF = re.compile(r"[\x20-\x7e]{0,256}")
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A token as it was presented. `other` is the half of a Basic credential that is not the token.
-
-    `place` is `bearer`, `basic`, or the header's name in lower case.
-    """
+    """A token as presented; `place` is `bearer`, `basic` or a header, `other` the other half of a Basic credential."""
 
     token: str
     place: str = "bearer"
@@ -84,15 +75,6 @@ class UpstreamRequest:
     origin: str
     base: str
 
-    @property
-    def url(self) -> str:
-        """The whole URL."""
-        return self.origin + self.target
-
-    def with_headers(self, added: Iterable[tuple[str, str]]) -> UpstreamRequest:
-        """Return the same request with further headers in front."""
-        return replace(self, headers=(*added, *self.headers))
-
 
 class _RefusedError(Exception):
     def __init__(self, refusal: VaultRefusal) -> None:
@@ -117,7 +99,9 @@ class _Head:
         if what is Fate.FORWARD:
             self.forward.append((name, value))
         elif what is Fate.TOKEN:
-            self._once(place)
+            if place in self._tokens_seen:
+                raise _RefusedError(malformed(f"the header {place} occurs twice"))
+            self._tokens_seen.add(place)
             if _TOKEN68.fullmatch(value):
                 self.presented.append(Presented(value, place))
         elif what is Fate.CONNECTION:
@@ -134,11 +118,6 @@ class _Head:
             self.single[what] = value
             if what is Fate.AUTHORIZATION:
                 self.presented += _from_authorization(value)
-
-    def _once(self, place: str) -> None:
-        if place in self._tokens_seen:
-            raise _RefusedError(malformed(f"the header {place} occurs twice"))
-        self._tokens_seen.add(place)
 
 
 def read_screened(head: bytes, places: frozenset[str]) -> tuple[RequestHead, Screened | VaultRefusal]:
@@ -167,9 +146,7 @@ def screen(
 ) -> Screened | VaultRefusal:
     """Check a request head and read the tokens it presents.
 
-    `headers` are the raw name and value bytes in the order received, `raw_target` the request target as it came;
-    `places` are headers in lower case that hold tokens for some route, beside the usual ones; the request is one of
-    HTTP/1.`minor`.
+    `places` are headers in lower case that hold tokens for some route, beside the usual ones; it is HTTP/1.`minor`.
     """
     if method not in METHODS:
         return VaultRefusal(405, "method_refused", "the request method is not one the vault forwards")
@@ -297,32 +274,22 @@ def _from_authorization(value: str) -> list[Presented]:
         return []
     try:
         user, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return []
-    found = []
-    if _TOKEN68.fullmatch(password):
-        found.append(Presented(password, "basic", "basic-password", user))
-    if _TOKEN68.fullmatch(user):
-        found.append(Presented(user, "basic", "basic-user", password))
-    return found
+    halves = (Presented(password, "basic", "basic-password", user), Presented(user, "basic", "basic-user", password))
+    return [half for half in halves if _TOKEN68.fullmatch(half.token)]
 
 
 def _stray_token(screened: Screened, token: str) -> VaultRefusal | None:
     """Refuse a token that also stands where it is not swapped: it shows a client set up wrongly, or a probe."""
     if token in screened.target.raw or ("%" in screened.target.raw and token in screened.target.parts()):
         return token_in_url()
-    for name, value in screened.headers:
-        if token in value:
-            return _misplaced(f"the header {name}")
-        if token in name:
-            return _misplaced("the name of a header")
-    if any(token in item for item in screened.subprotocols):
-        return _misplaced("a WebSocket subprotocol")
-    return None
-
-
-def _misplaced(place: str) -> VaultRefusal:
-    return VaultRefusal(403, "token_misplaced", f"{place} is not a place where the token is accepted")
+    places = [f"the header {name}" for name, value in screened.headers if token in value]
+    places += ["the name of a header" for name, _ in screened.headers if token in name]
+    places += ["a WebSocket subprotocol" for item in screened.subprotocols if token in item]
+    if not places:
+        return None
+    return VaultRefusal(403, "token_misplaced", f"{places[0]} is not a place where the token is accepted")
 
 
 def token_in_url() -> VaultRefusal:

@@ -30,13 +30,7 @@ _TOKEN_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._~+/=")
 
 @dataclass(frozen=True, slots=True)
 class TokenShape:
-    """The form of a token: `prefix` followed by `length` random characters of `alphabet`.
-
-    `alphabet` is a name from ALPHABETS or the characters themselves.
-
-    Raises:
-        BadCredential: characters a header cannot carry, or fewer than 128 random bits.
-    """
+    """The form of a token: `prefix`, then `length` random characters of `alphabet`, one of ALPHABETS or spelled out."""
 
     prefix: str = "terok-p-"
     length: int = 32

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_util import UsageError
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import generate_passphrase, is_generated
 from terok_sandbox.vault.errors import VaultMissing
+from terok_sandbox.vault.passphrase import session
 from terok_sandbox.vault.passphrase.change import settle
 from terok_sandbox.vault.passphrase.record import TIERS, TierName, read_record, update_record
-from terok_sandbox.vault.passphrase.session import (
-    Resolved,
-    ask_passphrase,
-    ensure_private_dir,
-    passphrase_from_command,
-    provision_lock,
-    read_session,
-    resolve,
-    try_passphrases,
-    write_session,
-)
+from terok_sandbox.vault.passphrase.session import Resolved, read_session, resolve, write_session
 from terok_sandbox.vault.passphrase.tiers import FileTier, SystemdCredsTier, best_tier, leave_no_core, tier_named
-
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import CredentialDB
 
 MAX_SECRET_BYTES: Final = 64 * 1024
-_UNLOCK_HINT = "run `terok-sandbox vault unlock`"
 
 
 def resolve_passphrase(cfg: SandboxConfig, *, interactive: bool = False) -> str:
@@ -39,49 +27,37 @@ def resolve_passphrase(cfg: SandboxConfig, *, interactive: bool = False) -> str:
 
 
 def open_vault(cfg: SandboxConfig, *, interactive: bool = False) -> CredentialDB:
-    """Open the credential database with the resolved passphrase; the caller closes it.
-
-    Raises:
-        VaultMissing: nothing has been stored yet.
-        VaultLocked, WrongPassphrase: as their names say.
-    """
-    from terok_sandbox.vault.store import CredentialDB
-
+    """Open the credential database with the resolved passphrase; the caller closes it; raises VaultError."""
     if not cfg.db_path.exists():
         raise VaultMissing(
             f"there is no vault at {cfg.db_path}",
             hint="store a first credential with `terok-sandbox vault set PROVIDER`",
         )
     settle(cfg)
-    return try_passphrases(cfg, lambda found: CredentialDB(cfg.db_path, found.passphrase), interactive=interactive)
+    return open_resolved(cfg, interactive=interactive)[1]
 
 
-def open_resolved(cfg: SandboxConfig) -> tuple[Resolved, CredentialDB]:
-    """Open the credential database, once, and return the passphrase that did it too; asks nobody, raises as above."""
-    from terok_sandbox.vault.store import CredentialDB
+def open_resolved(cfg: SandboxConfig, *, interactive: bool = False) -> tuple[Resolved, CredentialDB]:
+    """Open the credential database, once, and return the passphrase that did it too; raises as above."""
 
-    return try_passphrases(cfg, lambda found: (found, CredentialDB(cfg.db_path, found.passphrase)), interactive=False)
+    def opened(found: Resolved) -> tuple[Resolved, CredentialDB]:
+        return found, CredentialDB(cfg.db_path, found.passphrase)
+
+    return session.try_passphrases(cfg, opened, interactive=interactive)
 
 
 def provision_session(cfg: SandboxConfig, *, interactive: bool = False, tier: TierName | None = None) -> Path:
     """Make sure that a vault exists, opens, and has a session file; return the session file's path.
 
-    Idempotent and safe against a second process doing the same. Without a database, one is created with a passphrase
-    from the configured command, or else with a random one that is kept in `tier` (default: the strongest durable tier
-    of this machine), so that a reboot does not lose it.
-
-    Raises:
-        VaultLocked: the database exists and no tier has its passphrase.
-        WrongPassphrase: no tier's passphrase is the database's.
+    Idempotent, also beside another process. A new vault gets the passphrase of the configured command, or a random one
+    that is kept in `tier` (default: the strongest durable tier here). Raises VaultLocked and WrongPassphrase.
     """
-    from terok_sandbox.vault.store import CredentialDB
-
-    ensure_private_dir(cfg.vault_dir)
+    session.ensure_private_dir(cfg.vault_dir)
     settle(cfg)
-    with provision_lock(cfg):
+    with session.provision_lock(cfg):
         if cfg.db_path.exists():
-            resolved = resolve(cfg, interactive=interactive)
-            CredentialDB(cfg.db_path, resolved.passphrase).close()
+            resolved, database = open_resolved(cfg, interactive=interactive)
+            database.close()
         else:
             resolved = _of_new_vault(cfg)
             # The passphrase is safe before anything is encrypted with it.
@@ -106,7 +82,7 @@ def _of_new_vault(cfg: SandboxConfig) -> Resolved:
         if tier is not None and (found := tier.read()) is not None:
             return Resolved(found, tier.name)  # type: ignore[arg-type]
     if cfg.credentials_passphrase_command:
-        return Resolved(passphrase_from_command(cfg.credentials_passphrase_command), "command")
+        return Resolved(session.passphrase_from_command(cfg.credentials_passphrase_command), "command")
     if (found := read_session(cfg.vault_session_file)) is not None:
         return Resolved(found, "generated" if is_generated(found) else "session")
     return Resolved(generate_passphrase(), "generated")
@@ -134,11 +110,19 @@ def passphrase_is_kept(cfg: SandboxConfig) -> bool:
 
 def drop_session(cfg: SandboxConfig) -> bool:
     """Forget the session's passphrase; running brokers notice and lock. False if there was none."""
-    try:
-        cfg.vault_session_file.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    existed = cfg.vault_session_file.exists()
+    cfg.vault_session_file.unlink(missing_ok=True)
+    return existed
+
+
+def say(text: str) -> None:
+    """Print the outcome of a verb."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Print what a person should know besides, on standard error."""
+    sys.stderr.write(f"note: {text}\n")
 
 
 def confirmed(question: str) -> bool:
@@ -153,7 +137,7 @@ def confirmed(question: str) -> bool:
 def read_secret(question: str, what: str) -> str:
     """Read one line from standard input, or ask for it where standard input is a terminal; UsageError for more."""
     if sys.stdin.isatty():
-        return ask_passphrase(question)
+        return session.ask_passphrase(question)
     leave_no_core()
     text = sys.stdin.read(MAX_SECRET_BYTES + 1).strip()
     if not text or "\n" in text or len(text) > MAX_SECRET_BYTES:

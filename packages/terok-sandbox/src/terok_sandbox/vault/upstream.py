@@ -6,21 +6,17 @@ import asyncio
 import math
 import ssl
 from collections import deque
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from terok_sandbox.http1.body import LAST_CHUNK, Body, LengthBody, chunk, content_length, response_body
 from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, ResponseHead, read_response
 from terok_sandbox.vault.host_proxy import environment_proxy, proxy_authorization
-from terok_sandbox.vault.stream import Stream
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
-
-    from terok_sandbox.vault.stream import Deadlines
-    from terok_sandbox.vault.swap import UpstreamRequest
+from terok_sandbox.vault.stream import Deadlines, Stream
+from terok_sandbox.vault.swap import UpstreamRequest
 
 CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 15.0
@@ -59,11 +55,7 @@ def endpoint(origin: str) -> Endpoint:
 
 
 class Pool:
-    """Hands out connections, idle ones first. Create it inside a running event loop and close it there.
-
-    Certificates are checked against the host's trust store (SSL_CERT_FILE and SSL_CERT_DIR are honored); the host's
-    HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply, except to upstreams on the loopback.
-    """
+    """Hands out connections, idle ones first. Certificates are checked against the host's trust store."""
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
@@ -94,11 +86,7 @@ class Pool:
         kept.append((stream, now))
 
     async def dial(self, target: Endpoint) -> Stream:
-        """Open a connection.
-
-        Raises:
-            OSError, ConnectTimeoutError, ProxyFailedError: it cannot be opened.
-        """
+        """Open a connection; raises OSError, ConnectTimeoutError or ProxyFailedError."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 if target.proxy is None:
@@ -180,6 +168,10 @@ class ClosedError(ConnectionError):
     """The upstream closed the connection without an answer."""
 
 
+Upload = bytes | AsyncIterator[bytes] | None
+"""A request's body: whole, or as it arrives."""
+
+
 class UploadFailedError(ValueError):
     """The client's body did not come to its end; `__cause__` says why."""
 
@@ -225,41 +217,33 @@ class UpstreamClient:
         """Close idle connections."""
         self._pool.close()
 
-    async def send(
-        self, request: UpstreamRequest, body: bytes | AsyncIterator[bytes] | None, length: int | None
-    ) -> Answer:
-        """Send a request and return the answer's head.
+    async def send(self, request: UpstreamRequest, body: Upload, length: int | None) -> Answer:
+        """Send a request and return the answer's head; raises OSError, HttpSyntaxError or UploadFailedError.
 
         Only an idempotent request without a streamed body is sent again, once, when a kept connection turns out dead
-        before any byte of an answer.
-        A streamed body goes on being sent while the answer is read.
-
-        Raises:
-            OSError, TimeoutError, HttpSyntaxError, ClosedError, ProxyFailedError: see `failure`.
-            UploadFailedError: the body could not be read from the client.
+        before any byte of an answer. A streamed body goes on being sent while the answer is read.
         """
         target = endpoint(request.origin)
-        head = request_head(request, target, body, length)
         streamed = body is not None and not isinstance(body, bytes)
-        stream = self._pool.idle(target)
-        if stream is not None:
+        if (stream := self._pool.idle(target)) is not None:
             try:
-                return await self._exchange(stream, target, request, head, body, length)
+                return await self._exchange(stream, target, request, body, length)
             except ClosedError:
                 if streamed or request.method not in _IDEMPOTENT:
                     raise
-        return await self._exchange(await self._pool.dial(target), target, request, head, body, length)
+        return await self._exchange(await self._pool.dial(target), target, request, body, length)
 
     async def upgrade(self, request: UpstreamRequest) -> Answer:
         """Send a handshake on a connection of its own; the answer is any, 101 among them. Raises like `send`."""
         target = endpoint(request.origin)
-        stream = await self._pool.dial(target)
-        return await self._exchange(stream, target, request, request_head(request, target, None, None), None, None)
+        return await self._exchange(await self._pool.dial(target), target, request, None, None)
 
     def release(self, answer: Answer) -> None:
         """End an answer that was read to its end: the connection is kept if it can be."""
-        done = answer.body is None or answer.body.done
-        if done and (answer.upload is None or _uploaded(answer.upload)) and _keeps(answer.head):
+        upload, head = answer.upload, answer.head
+        sent = upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None)
+        read = answer.body is None or answer.body.done
+        if read and sent and head.minor > 0 and b"close" not in head.options():
             self._pool.keep(answer.target, answer.stream)
         else:
             self.drop(answer)
@@ -271,16 +255,11 @@ class UpstreamClient:
         answer.stream.abort()
 
     async def _exchange(
-        self,
-        stream: Stream,
-        target: Endpoint,
-        request: UpstreamRequest,
-        head: bytes,
-        body: bytes | AsyncIterator[bytes] | None,
-        length: int | None,
+        self, stream: Stream, target: Endpoint, request: UpstreamRequest, body: Upload, length: int | None
     ) -> Answer:
         upload: asyncio.Task[None] | None = None
         try:
+            head = request_head(request, target, body, length)
             stream.write(head + body if isinstance(body, bytes) else head)
             if body is not None and not isinstance(body, bytes):
                 upload = self._loop.create_task(_upload(stream, body, length))
@@ -359,11 +338,3 @@ def _look_at(upload: asyncio.Task[None]) -> None:
     """Read a finished upload's exception: whoever still needs it finds it there, and nobody else is told."""
     if not upload.cancelled():
         upload.exception()
-
-
-def _uploaded(upload: asyncio.Task[None]) -> bool:
-    return upload.done() and not upload.cancelled() and upload.exception() is None
-
-
-def _keeps(head: ResponseHead) -> bool:
-    return head.minor > 0 and b"close" not in head.options()

@@ -6,32 +6,18 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
 
-from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError
-from terok_sandbox.vault.exchange import HeldBackError
-from terok_sandbox.vault.frames import (
-    CLOSE,
-    CONTINUATION,
-    MAX_PIECES,
-    PING,
-    PONG,
-    FrameError,
-    FrameReader,
-    Piece,
-    frame,
-)
+from terok_sandbox.http1.head import BrokenOff, HttpSyntaxError, RequestHead
+from terok_sandbox.vault import frames
+from terok_sandbox.vault.exchange import HeldBackError, Traffic
+from terok_sandbox.vault.frames import CLOSE, CONTROL, FrameError, FrameReader, Piece, frame
 from terok_sandbox.vault.scrub import Patterns, Scrubber
 from terok_sandbox.vault.spellings import may_take_long
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from terok_sandbox.http1.head import RequestHead
-    from terok_sandbox.vault.exchange import Traffic
-    from terok_sandbox.vault.stream import Stream
-    from terok_sandbox.vault.swap import Screened
-    from terok_sandbox.vault.upstream import Answer
+from terok_sandbox.vault.stream import Stream
+from terok_sandbox.vault.swap import Screened
+from terok_sandbox.vault.upstream import Answer
 
 MAX_OBSERVED: Final = 1024 * 1024
 """Bytes of a message that the meter is shown; what is longer is left out."""
@@ -43,7 +29,6 @@ SILENCE_SECONDS: Final = 1200.0
 """How long neither side may say anything; pings count."""
 CLOSE_SECONDS: Final = 5.0
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_CONTROL: Final = frozenset({CLOSE, PING, PONG})
 PROTOCOL_ERROR: Final = b"\x03\xea"
 POLICY: Final = b"\x03\xf0"
 BROKEN: Final = b"\x03\xf3"
@@ -51,15 +36,9 @@ BROKEN: Final = b"\x03\xf3"
 
 def handshake_headers(key: str, subprotocols: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return the headers that ask an upstream for a WebSocket."""
-    headers = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", key),
-    ]
-    if subprotocols:
-        headers.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
-    return headers
+    headers = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    chosen = [("Sec-WebSocket-Protocol", ", ".join(subprotocols))] if subprotocols else []
+    return [*headers, ("Sec-WebSocket-Key", key), *chosen]
 
 
 def requested_key(head: RequestHead) -> str | None:
@@ -81,11 +60,7 @@ def accept(key: str) -> bytes:
 
 
 def switching(answer: Answer, key: str, screened: Screened, client_key: str) -> bytes:
-    """Check the upstream's 101 and return the client's.
-
-    Raises:
-        HttpSyntaxError: the upstream did not complete the handshake, or chose what was not offered.
-    """
+    """Check the upstream's 101 and return the client's; raises HttpSyntaxError for what was not offered."""
     head = answer.head
     if (head.get(b"upgrade") or b"").lower() != b"websocket" or head.get(b"sec-websocket-accept") != accept(key):
         raise HttpSyntaxError("the WebSocket handshake is not completed")
@@ -106,9 +81,8 @@ async def bridge(
 ) -> bool:
     """Pass frames until either side closes or breaks off, counting in `traffic`; return whether it was closed in order.
 
-    `permitted` is asked before each message of the client; when it says no, both sides are closed with 1008.
-    Back-pressure is the connections' own. Secrets are overwritten in what the upstream says, across the fragments of a
-    message. Close codes travel; a stream that breaks closes the other with 1011.
+    `permitted` is asked before each message of the client; when it says no, both sides are closed with 1008. Close
+    codes travel; a stream that breaks closes the other with 1011.
     """
     pumps = (
         asyncio.ensure_future(_pump(_Way(client, upstream, traffic, None), permitted)),
@@ -152,7 +126,7 @@ class _Way:
 
     def take(self, piece: Piece) -> bool:
         """Pass a piece on; return whether it closes this way."""
-        if piece.opcode in _CONTROL:
+        if piece.opcode in CONTROL:
             if piece.opcode != CLOSE:
                 self._count(len(piece.data) + EMPTY_FRAME)
             data = piece.data if self._patterns is None else self._patterns.clean(piece.data)
@@ -166,15 +140,12 @@ class _Way:
         self._show(content, last=piece.last)
         self._count(len(content) or EMPTY_FRAME)
         if content or piece.last:
-            self._send(CONTINUATION if self.begun else piece.opcode, content, last=piece.last)
+            self._send(frames.CONTINUATION if self.begun else piece.opcode, content, last=piece.last)
             self.begun = not piece.last
         return False
 
     def _count(self, size: int) -> None:
-        if self._to_client:
-            self._traffic.count(received=size)
-        else:
-            self._traffic.count(sent=size)
+        self._traffic.count(**{"received" if self._to_client else "sent": size})
 
     def _show(self, content: bytes, *, last: bool) -> None:
         """Show the meter whole messages, the client's piece by piece: the last one may be held back."""
@@ -212,7 +183,12 @@ async def _pump(way: _Way, permitted: Callable[[], Awaitable[bool]] | None) -> b
     try:
         while data := await way.source.read_some(SILENCE_SECONDS):
             async for piece in _pieces(way.reader, data):
-                if permitted is not None and not way.begun and piece.opcode not in _CONTROL and not await permitted():
+                if (
+                    permitted is not None
+                    and not way.begun
+                    and piece.opcode not in frames.CONTROL
+                    and not await permitted()
+                ):
                     way.end(POLICY, POLICY)
                     return False
                 if way.take(piece):
@@ -240,7 +216,7 @@ async def _pieces(reader: FrameReader, data: bytes) -> AsyncIterator[Piece]:
                 await asyncio.sleep(0)
                 piece = Piece(piece.opcode, piece.data[STEP:], piece.last)
             yield piece
-        if len(pieces) < MAX_PIECES:
+        if len(pieces) < frames.MAX_PIECES:
             return
         await asyncio.sleep(0)
         pieces = reader.feed(b"")

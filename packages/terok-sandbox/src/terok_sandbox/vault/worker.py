@@ -6,11 +6,16 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
 
-from terok_util.door import Door
+from terok_util.door import Door, Seat
 
+from terok_sandbox.netns.worker_context import WorkerContext
+from terok_sandbox.sidecar import VaultWiring
+from terok_sandbox.values.facts import Fact
 from terok_sandbox.values.posture import LIVE_FILE
 from terok_sandbox.vault.access import Quarantine, VaultAccess
 from terok_sandbox.vault.authority import server_context
@@ -19,17 +24,6 @@ from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.ssh.agent import ContainerAgent
 from terok_sandbox.vault.stream import LARGEST_READ, Deadlines, Stream
 from terok_sandbox.vault.usage.meter import UsageMeter
-
-if TYPE_CHECKING:
-    import socket
-    import ssl
-    from collections.abc import Awaitable, Mapping
-
-    from terok_util.door import Seat
-
-    from terok_sandbox.netns.worker_context import WorkerContext
-    from terok_sandbox.sidecar import VaultWiring
-    from terok_sandbox.values.facts import Fact
 
 MAX_CONNECTIONS: Final = 448
 MAX_TLS: Final = 128
@@ -108,10 +102,9 @@ Beside = Callable[[UsageMeter | None], Coroutine[Any, Any, None]]
 
 
 def serve(ctx: WorkerContext, tell: Callable[[Fact], None], beside: Beside) -> int:
-    """Serve until SIGTERM or SIGINT, `tell` what is seen, and return the exit code.
+    """Serve until SIGTERM or SIGINT, and `tell` what is seen.
 
-    A locked vault, missing routes or an unreachable database are answered with 503 and a hint, request by request: the
-    worker stays, and works as soon as the cause is gone.
+    A locked vault or missing routes are answered with 503 until the cause is gone.
     """
     wiring = ctx.sidecar.vault
     if wiring is None:

@@ -53,7 +53,9 @@ def hub_for(config: SandboxConfig, name: str, scope: str) -> tuple[ClearanceHub,
         applied.append(verdict)
 
     lying = SimpleNamespace(container_name="other", scope="other", gateway_dir=state, runtime_dir=runtime)
-    return ClearanceHub(lying, SimpleNamespace(apply=apply), audit=AuditLog(shield.audit_path)), applied
+    return ClearanceHub(
+        lying, SimpleNamespace(check=LiveVerdict.rule, apply=apply), audit=AuditLog(shield.audit_path)
+    ), applied
 
 
 def serve(config: SandboxConfig, name: str, hub: ClearanceHub) -> asyncio.Task[None]:

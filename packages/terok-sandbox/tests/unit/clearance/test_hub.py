@@ -40,6 +40,12 @@ class Rules:
     def __init__(self) -> None:
         self.applied: list[LiveVerdict] = []
         self.broken = False
+        self.void = ""
+
+    def check(self, verdict: LiveVerdict) -> None:
+        verdict.rule()
+        if self.void:
+            raise ShieldError(self.void)
 
     async def apply(self, verdict: LiveVerdict) -> None:
         if self.broken:
@@ -104,6 +110,18 @@ async def test_an_allow_releases_what_waits_after_it_took_effect(case: Case) -> 
     assert [(row["action"], row["verdict"], row["name"]) for row in rows] == [("verdict", "allow", "api.example.com")]
     answers = (case.path / "c1/guest/clearance/answers.jsonl").read_text().splitlines()
     assert [json.loads(row)["answer"] for row in answers] == ["waiting", "allow"]
+
+
+async def test_a_verdict_that_a_stronger_rule_makes_void_leaves_no_row(case: Case) -> None:
+    case.hub.report_refusal(refused())
+    case.rules.void = "stays closed"
+    async with ClearanceClient(case.socket) as client:
+        request = (await client.waiting())[0].request
+        assert request is not None
+        with pytest.raises(ClearanceError, match="stays closed"):
+            await client.decide(request.id, str(request.target), Verdict("allow"))
+    assert list(read_audit(case.audit)) == case.rules.applied == []
+    assert case.hub.queue.waiting
 
 
 async def test_the_program_that_asks_is_named_while_it_waits(case: Case) -> None:

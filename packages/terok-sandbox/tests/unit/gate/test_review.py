@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from terok_sandbox.gate import invoke, review_handlers
-from terok_sandbox.gate.errors import MirrorError
+from terok_sandbox.gate.errors import InspectionPolicyError, MirrorError
 from terok_sandbox.gate.git_gate import GitGate
 from terok_sandbox.gate.inspect.policy import load_policy, save_policy
 from terok_sandbox.gate.layout import reviews_path
@@ -140,3 +140,13 @@ def test_what_was_computed_counts_for_its_commits_and_its_policy_alone(
     agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
     assert seen() == ([(2, 0)], [], ["two", "one"])
     assert {file.stat().st_mode & 0o777 for file in (reviews_path(gate.path) / "cache").iterdir()} == {0o600}
+
+
+def test_a_policy_of_any_size_is_not_read_whole(agent: Repo, gate: GitGate) -> None:
+    agent.commit("work", "x\n", "one")
+    agent.git("push", "-q", "origin", "HEAD:refs/heads/work")
+    gate.review("work")
+    with (gate.path / "inspection.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InspectionPolicyError, match=r"inspection\.json.*larger than"):
+        gate.review("work")

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terok_sandbox.netns.nft import NftChannel, NftChannelError, NftCommandError, Program, spawn_nft
+from terok_sandbox.netns.nft import NftChannel, NftChannelError, NftCommandError, spawn_nft
+from terok_util.process import Process
 
-Started = tuple[Program, NftChannel]
+Started = tuple[Process, NftChannel]
 TABLE = "add table inet terok; add set inet terok opened { type ipv4_addr . inet_service; flags timeout; }"
 
 

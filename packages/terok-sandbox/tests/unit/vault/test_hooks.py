@@ -17,7 +17,6 @@ from terok_sandbox.vault.proxy import VaultProxy
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route
 from terok_sandbox.vault.scrub import Patterns
-from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.stream import Deadlines
 from terok_sandbox.vault.worker import Server
 
@@ -38,16 +37,14 @@ class Recorder:
     asked: bytes = b""
     held_back: VaultRefusal | None = None
 
-    def admit(
-        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
-    ) -> VaultRefusal | None:
-        self.told.append(("admit", token.provider, route.provider))
+    def admit(self, route: Route, method: str, path: str, *, ongoing: bool = False) -> VaultRefusal | None:
+        self.told.append(("admit", route.provider))
         observed = sum(item[0] == "observe" for item in self.told) - ongoing
         if self.room is not None and observed >= self.room:
             return VaultRefusal(429, "budget_spent", "spent")
         return self.budget
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Recorder:
+    def observe(self, route: Route, method: str, path: str, billing: str) -> Recorder:
         self.told.append(("observe", method, path))
         return self
 
@@ -64,7 +61,7 @@ class Recorder:
     async def hold(self, refusal: VaultRefusal, since: float) -> bool:
         return False
 
-    def refused(self, exchange: object, refusal: VaultRefusal) -> None:
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
         self.told.append(("refused", refusal.reason))
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:

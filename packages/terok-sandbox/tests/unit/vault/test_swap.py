@@ -58,7 +58,7 @@ def test_every_place_is_swapped_for_the_route_s(header: tuple[bytes, bytes], to:
     request = sent(accepted(header, (b"Accept", b"*/*")), to)
     credential = {"x-api-key": SECRET} if to is KEY else {"Authorization": f"Bearer {SECRET}"}
     assert dict(request.headers) == {"Accept": "*/*", "Accept-Encoding": "identity", **credential}
-    assert request.url == "https://api.example.com/v1/x"
+    assert request.origin + request.target == "https://api.example.com/v1/x"
 
 
 @pytest.mark.parametrize(("user", "password"), [("x-access-token", TOKEN), (TOKEN, "x-oauth-basic"), (TOKEN, "")])
@@ -142,7 +142,7 @@ def test_google_s_own_name_for_a_key_in_the_query_is_refused_where_the_key_is_go
 def test_raw_spelling_is_kept() -> None:
     target = "/api/v4/projects/group%2Fsub%2fname/x?a=%20&b=c+d&e=/?{}"
     request = sent(accepted((b"private-token", TOKEN.encode()), target=target), route(upstream="https://h/base"))
-    assert request.url == f"https://h/base{target}"
+    assert request.origin + request.target == f"https://h/base{target}"
 
 
 @pytest.mark.attack(id="HTTP-4")
@@ -210,8 +210,9 @@ def test_an_accepted_target_is_sent_unchanged_under_its_upstream(target: str) ->
         assert 400 <= result.status < 500 and json.loads(result.body())
         return
     request = sent(result)
-    assert request.url.startswith("https://api.example.com/") and request.url.isascii()
-    assert "/../" not in request.url.partition("?")[0] + "/"
+    url = request.origin + request.target
+    assert url.startswith("https://api.example.com/") and url.isascii()
+    assert "/../" not in url.partition("?")[0] + "/"
 
 
 names = st.binary(min_size=0, max_size=12) | st.sampled_from(

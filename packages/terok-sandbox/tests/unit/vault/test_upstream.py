@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import trustme
 from aiohttp import web
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from terok_sandbox.vault.host_proxy import environment_proxy
 from terok_sandbox.vault.reply import failure
@@ -45,6 +45,7 @@ ORIGINS = ["https://example.com", "https://api.example.com", "https://api.exampl
     st.sampled_from(ORIGINS),
     st.dictionaries(st.sampled_from(["https_proxy", "HTTPS_PROXY", "http_proxy"]), st.sampled_from(["", "http://p:1"])),
 )
+@example("[2001:db8::1]", "https://[2001:db8::1]:8443", {"https_proxy": "http://p:1"})
 def test_the_environment_is_read_as_python_reads_it(direct: str, origin: str, proxies: dict[str, str]) -> None:
     with pytest.MonkeyPatch.context() as environment:
         for name in ("http_proxy", "https_proxy", "no_proxy"):

@@ -1,3 +1,1 @@
 """Command trees: commands as values, composed across wheels and given to argparse when they are typed."""
-
-from __future__ import annotations

@@ -43,16 +43,11 @@ def run_cli(
     argv: Sequence[str] | None = None,
     bare: Callable[[], object] | str | None = None,
 ) -> int:
-    """Run the command that the arguments name and return the exit status.
+    """Run the command that `argv`, by default the arguments of this process, names and return the exit status.
 
     An error is printed as `prog: error: …` and `hint: …`; the traceback of an unexpected one only if TEROK_DEBUG=1.
-
-    Args:
-        tree: All commands.
-        prog: The program's name in messages.
-        distribution: The wheel whose version `--version` prints.
-        argv: The arguments, by default those of this process.
-        bare: A handler that runs when there are no arguments; without it the help is printed.
+    `distribution` is the wheel whose version `--version` prints. Without arguments the handler `bare` runs, or the
+    help is printed.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     gc.set_threshold(*_GARBAGE)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 
 from terok_util.text import safe_text
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 
 def show(value: object, as_json: bool, text: str | Iterable[str]) -> None:
-    """Print `value` as one JSON document, or `text` for a person.
+    """Print `value` as one JSON document, or `text`, made safe for a terminal, for a person.
 
-    Args:
-        value: JSON values, dataclasses, named tuples, paths, times, enumerations and sets, nested as you like. The
-            order of the keys is kept.
-        as_json: Whether `--json` was given.
-        text: A line, or lines; a generator is not started if JSON is wanted. Each line is made safe for a terminal.
+    `value` holds JSON values, dataclasses, named tuples, paths, times, enumerations and sets, nested as you like; the
+    order of keys is kept. `text` is a line, or lines; a generator is not started if JSON is wanted.
     """
     if as_json:
         sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")

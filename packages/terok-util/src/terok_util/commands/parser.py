@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from terok_util.commands.defs import CommandDef
 
-_INDENT = "  "
 _WIDEST_NAME = 24
 _NARROWEST, _USUAL, _WIDEST = 40, 80, 1000
 
@@ -60,10 +59,8 @@ class VerbParser(argparse.ArgumentParser):
         if not self._verbs:
             return super().format_help()
         epilog, self.epilog = self.epilog, None
-        try:
-            parts = [super().format_help(), verb_listing(self._verbs)]
-        finally:
-            self.epilog = epilog
+        parts = [super().format_help(), verb_listing(self._verbs)]
+        self.epilog = epilog
         if epilog:
             parts.append(epilog.replace("%(prog)s", self.prog) + "\n")
         return "\n".join(parts)
@@ -95,7 +92,7 @@ def verb_listing(nodes: tuple[CommandDef, ...]) -> str:
     headings = dict.fromkeys([None, *(node.group for node in nodes)])
     blocks = []
     for heading in headings:
-        lines = [f"{_INDENT}{node.name:<{width}}{node.help}".rstrip() for node in nodes if node.group == heading]
+        lines = [f"  {node.name:<{width}}{node.help}".rstrip() for node in nodes if node.group == heading]
         if lines:
             blocks.append("\n".join([f"{heading or 'commands'}:", *lines]) + "\n")
     return "\n".join(blocks)

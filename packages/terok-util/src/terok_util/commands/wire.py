@@ -36,13 +36,12 @@ def run_parsed(namespace: argparse.Namespace) -> int:
     """Run the command that a parser found; see `CommandTree.dispatch`."""
     node: CommandDef | None = getattr(namespace, _NODE, None)
     handler = node.resolve() if node else None
-    if node is None or handler is None:
-        parser: argparse.ArgumentParser | None = getattr(namespace, _PARSER, None)
-        if parser is None:
-            return 2
-        parser.print_help()
-        return 0
-    return run_handler(handler, {arg.dest: _value(namespace, arg) for arg in node.args})
+    if node is not None and handler is not None:
+        return run_handler(handler, {arg.dest: _value(namespace, arg) for arg in node.args})
+    if not hasattr(namespace, _PARSER):
+        return 2
+    getattr(namespace, _PARSER).print_help()
+    return 0
 
 
 def run_handler(handler: Callable[..., object], keywords: dict[str, Any]) -> int:

@@ -1,3 +1,1 @@
 """Layered configuration: scopes merged from the lowest to the highest, each value with its origin."""
-
-from __future__ import annotations

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util.errors import ConfigError
 from terok_util.files.reading import read_file
 from terok_util.paths import system_config_dir
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Collection, Mapping, Sequence
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SECTIONS = frozenset(
@@ -50,9 +48,7 @@ class ConfigScope:
 def load_yaml_scope(level: str, path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read a YAML file, or its `content` if that has been read; a missing or empty file is an empty scope.
 
-    Raises:
-        YAMLError: It is not YAML; the message names file and line.
-        ConfigError: It cannot be read, or is not a mapping.
+    YAMLError, with file and line, if it is not YAML, ConfigError if it cannot be read or is not a mapping.
     """
     from terok_util import yaml
 
@@ -111,10 +107,8 @@ def config_layers(user_file: Path) -> list[tuple[Path, bytes]]:
 def load_config_file(path: str | os.PathLike[str], content: bytes | None = None) -> ConfigScope:
     """Read the shared configuration file, or its `content` if that has been read; a missing one is empty.
 
-    The result is without the keys that only `terok` reads; a section without content is an empty one.
-
-    Raises:
-        ConfigError: The file cannot be used, or has a section that no wheel has; the message names file and line.
+    The result is without the keys that only `terok` reads; a section without content is an empty one. ConfigError, with
+    file and line, if it cannot be used, or has a section that no wheel has.
     """
     scope = load_yaml_scope("user", path, content)
     for name in scope.data:

@@ -10,15 +10,12 @@ Maps merge key by key, everything else is replaced. Three spellings change that:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from terok_util.config.scopes import ConfigScope
-
+from terok_util.config.scopes import ConfigScope
 
 INHERIT = "_inherit"
 

@@ -1,3 +1,1 @@
 """Directories and files that are complete or absent, locked by one, and never reached through somebody's link."""
-
-from __future__ import annotations

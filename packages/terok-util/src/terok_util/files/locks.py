@@ -6,13 +6,10 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Self
 
 from terok_util.errors import FileError, LockTimeout
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1

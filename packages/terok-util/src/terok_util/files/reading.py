@@ -20,9 +20,7 @@ class ExposedFile(PermissionError):
 def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return the content of a regular file of at most `limit` bytes; links are followed.
 
-    Raises:
-        OSError: The file cannot be read, is larger, or is a pipe, device or socket, which could block the reader
-            forever. `strerror` says why.
+    OSError, whose `strerror` says why, if it cannot be read, is larger, or could block the reader, as pipes can.
     """
     with _open_regular(path, _FLAGS) as file:
         return _read_all(file, path, limit)
@@ -31,11 +29,8 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
 def open_private(path: str | os.PathLike[str], *, forbidden: int = 0o077) -> BinaryIO:
     """Open a regular file of this user for reading; a link at `path` is not followed.
 
-    `forbidden` are permission bits that it must not have; 0o022 accepts a file that others may read.
-
-    Raises:
-        ExposedFile: It has one of the `forbidden` bits.
-        OSError: It is a link, not a regular file, another user's, or cannot be opened. `strerror` says which.
+    ExposedFile if it has one of the `forbidden` permission bits; 0o022 accepts a file that others may read. OSError,
+    whose `strerror` says why, if it is a link, not a regular file, another user's, or cannot be opened.
     """
     file = _open_regular(path, _FLAGS | os.O_NOFOLLOW)
     status = os.fstat(file.fileno())

@@ -8,9 +8,11 @@ be kept, or whose file was damaged, is made again.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from terok_util.errors import TerokError
 from terok_util.files.reading import read_private
@@ -21,10 +23,6 @@ try:
     from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
 MAX_BYTES = 4 * 1024 * 1024
 _KIND = "="
@@ -41,14 +39,9 @@ def remembered(
 ) -> Any:
     """Return the value that `make` returns, or returned in an earlier process from the same sources.
 
-    Exceptions of `make` pass through.
-
-    Args:
-        file: Where the value is kept, private; its parent is created, its parent's parent must exist.
-        make: Makes the value, from `kinds`, tuples, lists, dicts and JSON's scalars; any other value is not kept.
-        sources: Names and contents of everything the value depends on.
-        kinds: The dataclasses that occur in the value, by name.
-        code: The modules that make the value.
+    A value of `kinds` (dataclasses by name), tuples, lists, dicts and JSON's scalars is kept in `file`, private, whose
+    parent is created if the directory above it exists. `sources` are names and contents of everything it depends on,
+    `code` the modules that make it. Exceptions of `make` pass through.
     """
     key = _digest(sources, code)
     kept = _read(file)

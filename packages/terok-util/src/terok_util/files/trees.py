@@ -7,13 +7,10 @@ import errno
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util.errors import FileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -22,10 +19,7 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
     """Delete `path`, if it exists, and everything below it; links are deleted, never followed.
 
     Any depth works, because directories are moved up before they are emptied. Directories without permissions for
-    their owner get them first.
-
-    Raises:
-        FileError: Something belongs to another user; everything else that could be deleted is gone.
+    their owner get them first. FileError if something is another user's; what could be deleted is gone then.
     """
     top = Path(path)
     try:

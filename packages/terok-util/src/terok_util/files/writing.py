@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util.errors import FileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -45,9 +42,8 @@ def ensure_dir_writable(path: str | os.PathLike[str], label: str) -> Path:
     """Do what `ensure_dir` does; FileError, which calls the directory `label`, unless we can create files in it."""
     directory = ensure_dir(path)
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise FileError(
-            f"{label} is not writable: {directory}", hint=f"sudo chown -R {os.geteuid()}:{os.getegid()} {directory}"
-        )
+        hint = f"sudo chown -R {os.geteuid()}:{os.getegid()} {directory}"
+        raise FileError(f"{label} is not writable: {directory}", hint=hint)
     return directory
 
 
@@ -73,10 +69,8 @@ def write_sensitive_file(path: str | os.PathLike[str], data: bytes | str, *, dur
     with _opened_directory(target.parent, _DIRECTORY | os.O_NOFOLLOW) as parent:
         facts = os.fstat(parent)
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
-            raise FileError(
-                f"others can write to the directory of a secret: {target.parent}",
-                hint=f"chmod go-w {target.parent}, and make sure it is yours",
-            )
+            hint = f"chmod go-w {target.parent}, and make sure it is yours"
+            raise FileError(f"others can write to the directory of a secret: {target.parent}", hint=hint)
         with contextlib.suppress(FileNotFoundError):
             present = os.stat(target.name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISREG(present.st_mode):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO
 
 from terok_util import redaction
 from terok_util.process.errors import ProcessFailed, ProcessTimeout
@@ -12,13 +14,7 @@ from terok_util.process.kill import kill_tree
 from terok_util.process.lines import LineSplitter
 from terok_util.process.pipes import LINGER, ChildPipes
 from terok_util.process.result import Completed
-from terok_util.process.start import DEVNULL, PIPE, STDOUT, spawn
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from terok_util.process.start import Process
+from terok_util.process.start import DEVNULL, PIPE, STDOUT, Process, spawn
 
 MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes of output, both streams together, that are kept by default."""
@@ -45,15 +41,12 @@ def run(
     The child gets a session of its own (no terminal to ask on) and no descriptor of ours but `pass_fds`. After
     `timeout` seconds, or on any exception here, it and its descendants are killed and reaped.
 
-    Args:
-        input: Its standard input; else the file `stdin`, else nothing.
-        check: Whether a status other than 0 is an error.
-        redact: Values to mask in the captured output and, like every registered secret, in error messages.
-        max_output: Bytes of output, both streams together, that are kept.
-        sink: Takes standard output piece by piece, unredacted and without a limit, instead of having it returned. Its
-            exceptions end the child and pass through.
-        memory: Bytes that the child, and each process that it starts, may allocate.
-        cancel: A descriptor; once it is readable, the child is killed and InterruptedError raised.
+    Its standard input is `input`, else the file `stdin`, else nothing. With `check` a status other than 0 is an error.
+    Values in `redact` are masked in the captured output and, like every registered secret, in error messages. At most
+    `max_output` bytes of output, both streams together, are kept; `sink` takes standard output piece by piece instead,
+    unredacted and without a limit, and its exceptions end the child and pass through. The child, and each process that
+    it starts, may allocate `memory` bytes. Once the descriptor `cancel` is readable, the child is killed and
+    InterruptedError raised.
 
     Raises ToolNotFound, ProcessTimeout, OutputTooLarge, ProcessFailed, or ProcessError if it could not be started.
     """
@@ -92,8 +85,19 @@ def attend(
     cancel: int | None = None,
 ) -> Completed:
     """Wait for a child from `spawn`, whose streams are pipes, as `run` waits for its own."""
-    pipes = ChildPipes.begin(child, data=input, max_output=max_output, sink=sink)
-    return _attend(pipes, timeout, tuple(redact), check=check, cancel=cancel)
+    pipes, secrets = ChildPipes(child, data=input, max_output=max_output, sink=sink), tuple(redact)
+    try:
+        if not _converse(pipes, timeout, cancel):
+            raise ProcessTimeout(pipes.argv, timeout, secrets=secrets)
+    except BaseException:
+        kill_tree(child)
+        raise
+    finally:
+        pipes.close()
+    completed = pipes.result(secrets)
+    if check and completed.returncode != 0:
+        raise ProcessFailed(completed, secrets=secrets)
+    return completed
 
 
 def stream(
@@ -113,31 +117,11 @@ def stream(
     """
     child = spawn(argv, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, detach=True)
     lines = LineSplitter(lambda line: on_line(redaction.redact(line)))
-    completed = _attend(ChildPipes.begin(child, sink=lines.feed), timeout, (), check=False)
+    completed = attend(child, timeout=timeout, check=False, sink=lines.feed)
     lines.end()
-    return _checked(completed, ()).returncode if check else completed.returncode
-
-
-def _checked(completed: Completed, secrets: Sequence[str | bytes]) -> Completed:
-    if completed.returncode != 0:
-        raise ProcessFailed(completed, secrets=secrets)
-    return completed
-
-
-def _attend(
-    pipes: ChildPipes, timeout: float, secrets: Sequence[str | bytes], *, check: bool, cancel: int | None = None
-) -> Completed:
-    """Serve the pipes to their end and reap the child, which any exception kills."""
-    try:
-        if not _converse(pipes, timeout, cancel):
-            raise ProcessTimeout(pipes.argv, timeout, secrets=secrets)
-    except BaseException:
-        kill_tree(pipes.child)
-        raise
-    finally:
-        pipes.close()
-    completed = pipes.result(secrets)
-    return _checked(completed, secrets) if check else completed
+    if check and completed.returncode != 0:
+        raise ProcessFailed(completed)
+    return completed.returncode
 
 
 def _converse(pipes: ChildPipes, timeout: float, cancel: int | None) -> bool:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import shlex
 import signal
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from terok_util.errors import TerokError
+from terok_util.process.result import Completed
 from terok_util.redaction import redact
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from terok_util.process.result import Completed
 
 _COMMAND_LIMIT = 200
 _EXCERPT_LIMIT = 600
@@ -51,9 +48,7 @@ class ProcessTimeout(ProcessError):
     def __init__(self, argv: Sequence[str], timeout: float, *, secrets: Iterable[str | bytes] = ()) -> None:
         self.program = argv[0]
         self.timeout = timeout
-        super().__init__(
-            f"{safe_text(argv[0])} did not finish within {timeout:g} s: {command_line(argv, secrets)}",
-        )
+        super().__init__(f"{safe_text(argv[0])} did not finish within {timeout:g} s: {command_line(argv, secrets)}")
 
 
 class ProcessFailed(ProcessError):

@@ -14,6 +14,7 @@ from typing import Protocol
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 _REAP_LIMIT = 2.0
+"""Seconds to wait for a killed process: one that is stuck in the kernel does not end."""
 
 
 class HasPid(Protocol):
@@ -34,19 +35,14 @@ def kill_tree(target: int | HasPid, grace: float = GRACE) -> None:
         return  # reaped: the ID may belong to another process by now
     tree = ProcessTree(target if isinstance(target, int) else target.pid)
     try:
-        tree.signal(signal.SIGTERM)
-        tree.wait(grace)
-        tree.kill()
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _REAP_LIMIT)):
+            tree.signal(number)
+            tree.wait(seconds)
     finally:
         tree.close()
     if isinstance(target, subprocess.Popen):
-        reap(target)
-
-
-def reap(child: subprocess.Popen[bytes]) -> None:
-    """Wait for a killed child, but not forever for one that is stuck in the kernel."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(_REAP_LIMIT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            target.wait(_REAP_LIMIT)
 
 
 class ProcessTree:
@@ -74,27 +70,17 @@ class ProcessTree:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(handle, number)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until all have ended, at most `seconds`; return whether they have."""
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended, at most `seconds`."""
         deadline = time.monotonic() + seconds
         poller = select.poll()
         for handle in self._handles:
             poller.register(handle, select.POLLIN)
         left = len(self._handles)
-        while left:
-            rest = max(0.0, deadline - time.monotonic())
-            ended = poller.poll(rest * 1000)
-            if not ended:
-                return False
+        while left and (ended := poller.poll(max(0.0, deadline - time.monotonic()) * 1000)):
             for handle, _ in ended:
                 poller.unregister(handle)
-                left -= 1
-        return True
-
-    def kill(self) -> None:
-        """Send SIGKILL and wait for its effect, but not forever for a process that is stuck in the kernel."""
-        self.signal(signal.SIGKILL)
-        self.wait(_REAP_LIMIT)
+            left -= len(ended)
 
     def close(self) -> None:
         """Close the descriptors."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from terok_util.process.errors import OutputTooLarge, ProcessError, command_line
 from terok_util.process.kill import kill_tree
 from terok_util.process.result import Completed
 from terok_util.redaction import redact_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Self
 
 _CHUNK = 65536
 LINGER = 0.5
@@ -32,8 +28,8 @@ class ChildPipes:
         self,
         child: subprocess.Popen[bytes],
         *,
-        data: bytes | None,
-        max_output: int,
+        data: bytes | None = None,
+        max_output: int = 0,
         sink: Callable[[bytes], None] | None = None,
     ) -> None:
         self.child = child
@@ -49,25 +45,12 @@ class ChildPipes:
         self._buffers = {child.stderr.fileno(): self._err} if child.stderr else {}
         for descriptor in self._files:
             os.set_blocking(descriptor, False)
-        self.ended = os.pidfd_open(child.pid)
-
-    @classmethod
-    def begin(
-        cls,
-        child: subprocess.Popen[bytes],
-        *,
-        data: bytes | None = None,
-        max_output: int = 0,
-        sink: Callable[[bytes], None] | None = None,
-    ) -> Self:
-        """Return the pipes with `child`, which is killed if that fails (no descriptors left)."""
+        self.ended = -1
         try:
-            return cls(child, data=data, max_output=max_output, sink=sink)
-        except OSError as error:
+            self.ended = os.pidfd_open(child.pid)
+        except OSError as error:  # no descriptors are left
             kill_tree(child, 0.0)
-            for stream in (child.stdin, child.stdout, child.stderr):
-                if stream:
-                    stream.close()
+            self.close()
             raise ProcessError(f"cannot follow a child process: {error.strerror}") from error
 
     def ready(self, descriptor: int) -> None:

@@ -7,13 +7,11 @@ import os
 import resource
 import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, NoReturn, TypedDict, Unpack
 
 from terok_util.process.errors import ProcessError, ToolNotFound, command_line
 from terok_util.process.tools import checked_argv, checked_env, find_tool
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 Process = subprocess.Popen[bytes]
 """A child that `spawn` has started."""
@@ -41,9 +39,7 @@ class SpawnOptions(TypedDict, total=False):
 def spawn(argv: Sequence[str | os.PathLike[str]], **options: Unpack[SpawnOptions]) -> Process:
     """Start a long-lived child in a process group of its own and return it; the caller ends and reaps it (`kill_tree`).
 
-    Raises:
-        ToolNotFound: There is no such program.
-        ProcessError: It could not be started.
+    ToolNotFound if there is no such program, ProcessError if it could not be started.
     """
     command, words = _prepared(argv, options)
     try:
@@ -59,8 +55,7 @@ def _prepared(argv: Sequence[str | os.PathLike[str]], options: SpawnOptions) -> 
     return command, {
         "executable": find_tool(command[0], env=environment),
         "stdin": options.get("stdin", DEVNULL),
-        "stdout": options.get("stdout"),
-        "stderr": options.get("stderr"),
+        **{name: options.get(name) for name in ("stdout", "stderr")},
         "env": environment,
         "cwd": None if cwd is None else os.fspath(cwd),
         "pass_fds": tuple(options.get("pass_fds", ())),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util.process.errors import ProcessError, ToolNotFound
 from terok_util.text import safe_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # nft, ip and others are in directories that an ordinary user's PATH often lacks.
 _SYSTEM_DIRS = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from terok_util import TerokError, safe_text, show
 
+from terok.integrations.executor import TranscriptReader, render_event
 from terok.services.closing import closing_words
 
 if TYPE_CHECKING:
+    from terok.integrations.executor import TranscriptEvent
     from terok.model.task import Task
     from terok.services import Tasks
 
@@ -33,33 +36,33 @@ def _leave(number: int, _frame: object) -> None:
     raise Detached(128 + number)
 
 
-@dataclass(frozen=True, slots=True)
 class Output:
-    """How the output of a task is printed: rendered or raw, beside JSON on standard error."""
+    """Prints the output of a task: what its agent says and does, or `raw` lines; beside JSON on standard error."""
 
-    raw: bool = False
-    as_json: bool = False
+    def __init__(self, agent: str | None, *, raw: bool = False, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._raw = raw
+        self._stream = sys.stderr if as_json else sys.stdout
+        self._color = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        self._reader = TranscriptReader(agent)
 
     def line(self, text: str) -> None:
-        """Print one line of the agent's output, safe for a terminal."""
-        stream = sys.stderr if self.as_json else sys.stdout
-        stream.write(safe_text(text, limit=_MAX_LINE) + "\n")
-        stream.flush()
+        """Take one line of the output."""
+        if self._raw:
+            self._write([safe_text(text, limit=_MAX_LINE) if self._stream.isatty() else text])
+        else:
+            self._show(self._reader.feed(text.encode("utf-8", "surrogateescape") + b"\n"))
 
+    def end(self) -> None:
+        """Print what is left of a last line."""
+        self._show(self._reader.end())
 
-def finish(tasks: Tasks, task: Task, output: Output) -> int:
-    """Stay with a task as its mode asks for; returns the agent's exit code, 0 for one that runs on."""
-    if task.mode == "web":
-        from terok.integrations.executor import AgentRunner
+    def _show(self, events: Iterable[TranscriptEvent]) -> None:
+        self._write(line for event in events for line in render_event(event, color=self._color))
 
-        show({"task": task.id, "url": AgentRunner().web_url(task.container)}, output.as_json, _page(tasks, task))
-        return 0
-    if task.mode == "interactive":
-        from terok.cli.login import open_terminal
-
-        return open_terminal(tasks, task, started=True)
-    code = tasks.follow(task, output.line)
-    return close(tasks, task, code, as_json=output.as_json)
+    def _write(self, lines: Iterable[str]) -> None:
+        self._stream.writelines(f"{line}\n" for line in lines)
+        self._stream.flush()
 
 
 def close(tasks: Tasks, task: Task, code: int, *, as_json: bool) -> int:
@@ -78,11 +81,3 @@ def close(tasks: Tasks, task: Task, code: int, *, as_json: bool) -> int:
         print("\n".join(map(safe_text, words)), file=sys.stderr)
     tasks.seen(task)
     return code
-
-
-def _page(tasks: Tasks, task: Task) -> str:
-    from terok.integrations.executor import AgentRunner
-
-    short = tasks.short(task)
-    print(f"task {short} serves until `terok task stop {short}`", file=sys.stderr)
-    return AgentRunner().web_url(task.container)

@@ -29,7 +29,9 @@ def attach(task: list[str], raw: bool) -> int:
             return open_terminal(tasks, chosen)
         detach_on_hangup()
         try:
-            outcome = tasks.engine(chosen).follow(chosen.container, Output(raw=raw).line)
+            output = Output(chosen.agent, raw=raw)
+            outcome = tasks.engine(chosen).follow(chosen.container, output.line)
+            output.end()
         except KeyboardInterrupt:
             print(f"task {tasks.short(chosen)} runs on", file=sys.stderr)
             return 0

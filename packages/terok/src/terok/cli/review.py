@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from terok_util import CommandTree, safe_text, show, table
 
 from terok.integrations.sandbox import GATE_VERBS, GateError
-from terok.services import Reviews, Tasks
+from terok.services.gates import Gates
+from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
     from terok.services.gates import Work
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 def review(what: str | None, branch: str | None, project: str | None, as_json: bool, sarif: str | None) -> int:
     """Show what a task, branch or commit brings, and record that it was seen; without one list what waits."""
-    with Tasks(create=False) as tasks:
-        reviews = Reviews(tasks)
+    with TaskBase(create=False) as tasks:
+        gates = Gates(tasks)
         if what is None:
-            return _list(tasks, reviews, project, as_json=as_json)
-        work = reviews.find(what, branch=branch, project=project)
+            return _list(tasks, gates, project, as_json=as_json)
+        work = gates.find(what, branch=branch, project=project)
         code = _gate("review", work, what, as_json=as_json, sarif=sarif)
         if work.others and not as_json:
             print(f"also of this task: {', '.join(map(safe_text, work.others))}", file=sys.stderr)
@@ -30,6 +31,8 @@ def review(what: str | None, branch: str | None, project: str | None, as_json: b
 
 def promote(what: str, branch: str | None, project: str | None, as_json: bool, **options: Any) -> int:
     """Send what was reviewed upstream."""
+    from terok.services import Reviews, Tasks  # a review, which only reads, starts without them
+
     with Tasks() as tasks:
         reviews = Reviews(tasks)
         work = reviews.find(what, branch=branch, project=project)
@@ -40,6 +43,8 @@ def promote(what: str, branch: str | None, project: str | None, as_json: bool, *
 
 def reject(what: str, branch: str | None, project: str | None, note: str, as_json: bool) -> int:
     """Turn work down."""
+    from terok.services import Reviews, Tasks
+
     with Tasks() as tasks:
         reviews = Reviews(tasks)
         work = reviews.find(what, branch=branch, project=project)
@@ -51,8 +56,8 @@ def reject(what: str, branch: str | None, project: str | None, note: str, as_jso
     return 0
 
 
-def _list(tasks: Tasks, reviews: Reviews, project: str | None, *, as_json: bool) -> int:
-    found, failed = reviews.waiting(project)
+def _list(tasks: TaskBase, gates: Gates, project: str | None, *, as_json: bool) -> int:
+    found, failed = gates.waiting(project)
     for error in failed:
         print(safe_text(f"note: {error.message}"), file=sys.stderr)
     short = tasks.shorts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from terok_util import TerokError, UsageError, read_file, safe_text, show, show_row, table
 
 from terok.cli.following import Output
+from terok.cli.task_rows import age
+from terok.integrations.executor import TranscriptReader
 from terok.services import Tasks
 from terok.services.deletion import OUTPUT
+from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from terok.model.task import Task
 
 _MAX_OUTPUT = 256 * 1024 * 1024
+_MAX_DETAILS = 120
 _AUDIT = ("time", "action", "provider", "verdict", "status", "dest", "name", "port", "reason")
 
 
@@ -28,8 +33,9 @@ def logs(task: list[str], follow: bool, tail: int | None, raw: bool, as_json: bo
     """Print the output of a task; of one whose container is gone, what was kept."""
     with Tasks(create=False) as tasks:
         chosen = tasks.find(task, trashed=True)
-        output = Output(raw=raw)
-        line = (lambda text: show_row({"text": text}, True, "")) if as_json else output.line
+        agent = chosen.agent if chosen.mode == "headless" else None
+        output = EventRows(agent) if as_json else Output(agent, raw=raw)
+        line = output.line
         try:
             tasks.engine(chosen).logs(chosen.container, line, follow=follow, tail=tail)
         except TerokError as error:
@@ -40,7 +46,25 @@ def logs(task: list[str], follow: bool, tail: int | None, raw: bool, as_json: bo
                 raise UsageError(f"task {chosen.id} has no container to follow: {error.message}") from None
             for text in kept[-tail:] if tail is not None else kept:
                 line(text)
+        output.end()
     return 0
+
+
+class EventRows:
+    """Prints the output of a task as JSON, an event a line."""
+
+    def __init__(self, agent: str | None) -> None:
+        self._reader = TranscriptReader(agent)
+
+    def line(self, text: str) -> None:
+        """Take one line of the output."""
+        for event in self._reader.feed(text.encode("utf-8", "surrogateescape") + b"\n"):
+            show_row(event.parts(), True, "")
+
+    def end(self) -> None:
+        """Print what is left of a last line."""
+        for event in self._reader.end():
+            show_row(event.parts(), True, "")
 
 
 def _kept(tasks: Tasks, task: Task) -> list[str] | None:
@@ -87,6 +111,24 @@ def usage(task: list[str], as_json: bool) -> int:
     cells += [("read from cache", used.cache_read), ("written to cache", used.cache_write), ("cost", cost)]
     show({"task": chosen.id, **asdict(used)}, as_json, (f"{name:16} {value}" for name, value in cells))
     return 0
+
+
+def timeline(task: list[str], tail: int | None, as_json: bool) -> int:
+    """Print the events of a task, the oldest first."""
+    with TaskBase(create=False) as tasks:
+        chosen = tasks.find(task, trashed=True)
+        events = tasks.store.events_after(0, tasks.store.last_seq(), task=chosen.id)
+    shown = events[-tail:] if tail is not None else events
+    now = time.time()
+    cells = [(f"{age(now - one.at)} ago", one.kind, _told(one.data)) for one in shown]
+    show([one._asdict() for one in shown], as_json, table(("WHEN", "WHAT", "DETAILS"), cells) if cells else "nothing")
+    return 0
+
+
+def _told(data: Mapping[str, Any]) -> str:
+    """Return the data of an event in a line, without what is empty or long."""
+    said = (f"{name}={value}" for name, value in data.items() if value not in (None, "", [], {}))
+    return " ".join(said)[:_MAX_DETAILS]
 
 
 def audit(task: list[str], tail: int | None, as_json: bool) -> int:

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from terok_util import UsageError, show, table
 
 from terok.cli.task_rows import TITLES, age, document, label, ordered, rows
-from terok.model.filter import STATES, matches, parse_filter
-from terok.model.words import GLYPHS
+from terok.model.words import GLYPHS, GROUP_ORDER, WORDS
 from terok.services.tasks_base import TaskBase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from terok.model.state import TaskState
     from terok.model.task import Task
 
 _TIMED_OUT = 124
+_OVER = 20
+"""How many tasks that are over a list without a filter has."""
 _LOOK = 0.2
 """Seconds between two looks at the feed of changes, while somebody waits for one."""
 
 
 def list_tasks(terms: list[str], everything: bool, as_json: bool) -> int:
-    """Print the tasks that meet a filter, those that need a person first."""
-    query = parse_filter(" ".join(terms))
+    """Print the tasks that meet a filter, those that need a person first; of those that are over the newest."""
     now = time.time()
     with TaskBase(create=False) as tasks:
-        found = [task for task in tasks.store.tasks(trashed=everything) if matches(query, task, now)]
+        found = [task for task in tasks.store.tasks(trashed=everything) if everything or task.archived is None]
         short = tasks.shorts()
-    chosen = ordered(task for task in found if everything or task.archived is None)
-    none = "no task meets the filter" if terms else "no task yet: `terok task run PROJECT` starts one"
-    lines = table(TITLES, rows(chosen, short, now)) if chosen else none
-    show([document(task, short[task.id]) for task in chosen], as_json, lines)
+    if terms:
+        from terok.model.filter import matches, parse_filter
+
+        query = parse_filter(" ".join(terms))
+        found = [task for task in found if matches(query, task, now)]
+    chosen = ordered(found)
+    if as_json:
+        show_rows(document(task, short[task.id]) for task in chosen)
+        return 0
+    if not chosen:
+        show(None, False, "no task meets the filter" if terms else "no task yet: `terok task run PROJECT` starts one")
+        return 0
+    left = [] if terms or everything else [task for task in chosen if task.group == "over"][_OVER:]
+    show(None, False, table(TITLES, rows(chosen[: len(chosen) - len(left)], short, now)))
+    if left:
+        show(None, False, f"and {len(left)} older ones that are over: `terok task list s:over`")
     return 0
+
+
+def show_rows(found: Iterable[dict[str, Any]]) -> None:
+    """Print JSON objects as one array, each on a line of its own: `json` takes ten times as long to indent many."""
+    lines = ",\n".join(map(json.dumps, found))
+    sys.stdout.write(f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
 def show_task(task: list[str], as_json: bool) -> int:
@@ -90,8 +112,9 @@ def why(task: list[str], as_json: bool) -> int:
 
 def wait(tasks: list[str], until: str, timeout: int | None, as_json: bool) -> int:
     """Wait until each of the tasks is in a state or group, and print where they are; 124 if the time runs out."""
-    if until not in STATES:
-        raise UsageError(f"there is no state {until[:40]!r}", hint=f"use one of {', '.join(sorted(STATES))}")
+    known = dict.fromkeys((*WORDS, *GROUP_ORDER))
+    if until not in known:
+        raise UsageError(f"there is no state {until[:40]!r}", hint=f"use one of {', '.join(known)}")
     deadline = time.monotonic() + timeout if timeout is not None else None
     with TaskBase(create=False) as store:
         chosen, _ = store.choose(tasks)

@@ -37,8 +37,8 @@ def label(word: str) -> str:
 
 
 def ordered(tasks: Iterable[Task]) -> list[Task]:
-    """Return tasks by group, those that need a person first, and in a group the newest first."""
-    place = {group: number for number, group in enumerate(GROUP_ORDER)}
+    """Return tasks by group, those that need a person first and those that are over last, in each the newest first."""
+    place = {group: number for number, group in enumerate(GROUP_ORDER)} | {"over": len(GROUP_ORDER)}
     return sorted(tasks, key=lambda task: (place[task.group], -task.since, task.id))
 
 

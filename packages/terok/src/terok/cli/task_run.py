@@ -8,7 +8,8 @@ from typing import Any
 
 from terok_util import TerokError, UsageError, show
 
-from terok.cli.following import Output, detach_on_hangup, finish
+from terok.cli.following import Output, detach_on_hangup
+from terok.cli.staying import finish
 from terok.cli.task_options import overrides, read_prompt, request_fields
 from terok.cli.task_rows import document
 from terok.services import Tasks
@@ -61,7 +62,7 @@ def run(
         if detach:
             show(document(task, short), as_json, _leads(short, task.mode))
             return 0
-        return finish(tasks, task, Output(raw=raw, as_json=as_json))
+        return finish(tasks, task, Output(task.agent, raw=raw, as_json=as_json))
 
 
 def new(
@@ -122,7 +123,7 @@ def followup(
             said = "is delivered" if delivered else "waits until the task has ended its turn"
             show({"id": number, "delivered": delivered is not None}, as_json, f"follow-up {number} {said}")
             return 0
-        return finish(tasks, tasks.store.task(chosen.id), Output(raw=raw, as_json=as_json))
+        return finish(tasks, tasks.store.task(chosen.id), Output(chosen.agent, raw=raw, as_json=as_json))
 
 
 def _change(word: str, take_back: int | None, *, as_json: bool) -> int:

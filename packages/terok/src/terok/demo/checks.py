@@ -71,12 +71,11 @@ def _capabilities(observed: Observed) -> Check:
     for process in observed.processes:
         effective |= process.cap_effective
         bounding |= process.cap_bounding
-    reachable = [name for name, bit in FORBIDDEN_CAPABILITIES.items() if bounding >> bit & 1]
+    reachable = ", ".join(name for name, bit in FORBIDDEN_CAPABILITIES.items() if bounding >> bit & 1)
     return Check(
         "capabilities",
         held=bool(observed.processes) and effective == 0 and not reachable,
-        measured=f"effective {effective:016x}, bounding {bounding:016x}"
-        + (f" with {', '.join(reachable)}" if reachable else ""),
+        measured=f"effective {effective:016x}, bounding {bounding:016x}" + (reachable and f" with {reachable}"),
         expected=f"none effective; out of reach: {', '.join(FORBIDDEN_CAPABILITIES)}",
     )
 
@@ -103,14 +102,11 @@ def _key_absent(observed: Observed) -> Check:
 def _key_used(observed: Observed) -> Check:
     seen = observed.upstream
     counted = _count(seen.requests, "request")
-    if seen.live:
-        measured = f"the provider accepted {seen.with_real_key} of {counted}"
-    else:
-        measured = f"the stub saw {counted}: {seen.with_real_key} with the real key, {seen.with_other_key} with another"
+    stub_saw = f"the stub saw {counted}: {seen.with_real_key} with the real key, {seen.with_other_key} with another"
     return Check(
         "real key upstream",
         held=seen.with_real_key > 0 and seen.with_other_key == 0,
-        measured=measured,
+        measured=f"the provider accepted {seen.with_real_key} of {counted}" if seen.live else stub_saw,
         expected="at least one request with the real key and none with another",
     )
 
@@ -155,14 +151,12 @@ def _source_untouched(observed: Observed) -> Check:
 
 
 def _finished(observed: Observed) -> Check:
-    code = observed.exit_code
-    held = code == 0
+    code, held = observed.exit_code, observed.exit_code == 0
+    ended = f"ended with exit code {code}" if code is not None else "did not end in time"
     return Check(
         "agent",
         held=held,
-        measured=f"{observed.agent} "
-        + (f"ended with exit code {code}" if code is not None else "did not end in time")
-        + f" after {observed.seconds:.1f} s",
+        measured=f"{observed.agent} {ended} after {observed.seconds:.1f} s",
         expected="exit code 0",
         details=() if held else tuple(observed.log_tail.splitlines()[-20:]),
     )
@@ -193,9 +187,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _size(number: int) -> str:
-    value = float(number)
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
+    if number < 1024:
+        return f"{number} bytes"
+    power = min((number.bit_length() - 1) // 10, 3)
+    return f"{number / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_util import TerokError, safe_text
 
@@ -14,14 +14,11 @@ from terok.demo import scene
 from terok.demo.observed import DeliveredCommit, KeySearch, Observed, Refusal, UpstreamTraffic
 from terok.demo.places import KEY, STAND_IN, environment_value, search_container
 from terok.demo.processes import Process, container_processes, is_own_address
+from terok.demo.scene import DemoTarget
+from terok.demo.stage import Stage
 from terok.integrations.executor import load_record, task_dir
-from terok.integrations.sandbox import GitGate, Sidecar, read_audit
-
-if TYPE_CHECKING:
-    from terok.demo.scene import DemoTarget
-    from terok.demo.stage import Stage
-    from terok.integrations.sandbox import SandboxConfig
-    from terok.stub import Recorder
+from terok.integrations.sandbox import GitGate, SandboxConfig, Sidecar, read_audit
+from terok.stub import Recorder
 
 SAMPLE_SECONDS = 0.5
 ACT_SECONDS = 600.0
@@ -30,8 +27,6 @@ AUDIT_SECONDS = 5.0
 LOG_CHARS = 4000
 
 Row = Mapping[str, Any]
-
-_REFUSED = ("blocked", "refused")
 
 
 def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, say: Callable[[str], None]) -> Observed:
@@ -50,8 +45,13 @@ def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, 
         if stage.pause is not None:
             stage.pause.resume()
     say("waiting for the agent to end")
-    exit_code = _exit_code(stage, name)
+    exit_code = None
+    with suppress(TimeoutError):
+        exit_code = stage.runner.wait_for_exit(name, timeout=END_SECONDS)
     seconds = time.monotonic() - started - looking
+    log = ""
+    with suppress(TerokError):
+        log = safe_text(stage.runner.logs(name, tail=200), multiline=True)
     sidecar = Sidecar.load(stage.config.sidecar_path(name))
     connection, refused_name = _refusals(sidecar.shield.audit_path, stage.seen, stage.target, own=own)
     return Observed(
@@ -66,7 +66,7 @@ def observe(stage: Stage, name: str, before: Mapping[str, str], started: float, 
         delivery=_delivery(stage.config, name),
         source_before=before,
         source_after=scene.branch_tips(stage.repository),
-        log_tail=_log(stage, name)[-LOG_CHARS:],
+        log_tail=log[-LOG_CHARS:],
     )
 
 
@@ -96,13 +96,6 @@ def _search(stage: Stage, name: str, processes: tuple[Process, ...]) -> KeySearc
     return search_container(name, processes, stage.runner.logs(name).encode(), secrets)
 
 
-def _exit_code(stage: Stage, name: str) -> int | None:
-    try:
-        return stage.runner.wait_for_exit(name, timeout=END_SECONDS)
-    except TimeoutError:
-        return None
-
-
 def _refusals(path: Path, seen: Recorder | None, target: DemoTarget, *, own: bool) -> tuple[Refusal, Refusal]:
     """Return the refused connection and name; wait for their audit rows, which may come after the agent's end."""
     deadline = time.monotonic() + AUDIT_SECONDS
@@ -113,15 +106,13 @@ def _refusals(path: Path, seen: Recorder | None, target: DemoTarget, *, own: boo
         if ((connection or own) and name) or time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    where = f"this host, {target.address}:{target.port}"
+    where, said = f"this host, {target.address}:{target.port}", dict.fromkeys((scene.CONNECT, scene.RESOLVE))
+    if seen is not None:
+        said = {step: seen.outputs.get(step, "nothing: it did not run the command") for step in said}
     return (
-        Refusal(where, scene.NOT_CONNECTED, _said(seen, scene.CONNECT), connection, target.arrived(), own),
-        Refusal(scene.REFUSED_NAME, scene.NOT_RESOLVED, _said(seen, scene.RESOLVE), name),
+        Refusal(where, scene.NOT_CONNECTED, said[scene.CONNECT], connection, target.arrived(), own),
+        Refusal(scene.REFUSED_NAME, scene.NOT_RESOLVED, said[scene.RESOLVE], name),
     )
-
-
-def _said(seen: Recorder | None, step: int) -> str | None:
-    return None if seen is None else seen.outputs.get(step, "nothing: it did not run the command")
 
 
 def _traffic(path: Path | None, seen: Recorder | None) -> UpstreamTraffic:
@@ -137,20 +128,11 @@ def _delivery(config: SandboxConfig, name: str) -> DeliveredCommit | None:
     if record is None:
         return None
     gate = GitGate.open(record.scope, base=config.gate_base_path)
-    for branch, tip in sorted(gate.branch_heads().items()):
-        if record.heads.get(branch) == tip:
-            continue
+    for branch, _ in sorted(gate.branch_heads().items() - record.heads.items()):
         review = gate.review(branch).review
-        if review.commits:
-            commit = review.commits[0]
+        for commit in review.commits[:1]:
             return DeliveredCommit(review.branch, commit.oid, commit.author, commit.subject, review.patch)
     return None
-
-
-def _log(stage: Stage, name: str) -> str:
-    with suppress(TerokError):
-        return safe_text(stage.runner.logs(name, tail=200), multiline=True)
-    return ""
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -160,12 +142,12 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def connection_row(rows: Iterable[Row], address: str, port: int) -> Row | None:
     """Return the first refusal of a connection to `address` and `port`."""
-    return next((row for row in _refused_rows(rows) if row.get("dest") == address and row.get("port") == port), None)
+    return _first_refusal(rows, lambda row: row.get("dest") == address and row.get("port") == port)
 
 
 def name_row(rows: Iterable[Row], name: str) -> Row | None:
     """Return the first refusal of the domain name `name`."""
-    return next((row for row in _refused_rows(rows) if _plain(row.get("name")) == name), None)
+    return _first_refusal(rows, lambda row: str(row.get("name")).rstrip(".").lower() == name)
 
 
 def answered(rows: Iterable[Row]) -> tuple[int, int]:
@@ -174,9 +156,5 @@ def answered(rows: Iterable[Row]) -> tuple[int, int]:
     return len(statuses), sum(isinstance(status, int) and 200 <= status < 300 for status in statuses)
 
 
-def _refused_rows(rows: Iterable[Row]) -> Iterable[Row]:
-    return (row for row in rows if row.get("action") in _REFUSED)
-
-
-def _plain(name: object) -> str:
-    return name.rstrip(".").lower() if isinstance(name, str) else ""
+def _first_refusal(rows: Iterable[Row], fits: Callable[[Row], bool]) -> Row | None:
+    return next((row for row in rows if row.get("action") in ("blocked", "refused") and fits(row)), None)

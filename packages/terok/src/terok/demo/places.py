@@ -8,9 +8,11 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+from terok_util.process import DEVNULL, PIPE, kill_tree, run, spawn
 
 from terok.demo.observed import KeySearch, SearchedPlace
 from terok.demo.processes import Process
@@ -30,13 +32,14 @@ def search_container(name: str, processes: Sequence[Process], output: bytes, sec
     directories mounted into it. DemoError if Podman does not hand the file system over.
     """
     environments = [process.environment for process in processes if process.environment is not None]
-    mounted, unreadable = _search_mounts(_mounts(name), secrets)
+    mounted = ByteSearch(secrets)
+    read, unreadable = search_files(_mounts(name), mounted)
     places = (
         _search("arguments of processes", [process.command for process in processes], secrets),
         _search("environments of processes", environments, secrets),
         _search("output of the agent", [output], secrets),
         _search_export(name, secrets),
-        mounted,
+        _place("files mounted into it", read, mounted),
     )
     return KeySearch(places, unreadable + len(processes) - len(environments))
 
@@ -51,22 +54,24 @@ def environment_value(name: str, variable: str) -> str | None:
 def search_files(roots: Sequence[Path], search: ByteSearch) -> tuple[int, int]:
     """Search every regular file at and below `roots`, following no link; return how many were read and how many not."""
     read = failed = 0
-    for path in _regular_files(roots):
-        if path is None:
-            failed += 1
-            continue
+    waiting = list(roots)
+    while waiting:
+        path = waiting.pop()
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            mode = path.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                waiting += sorted(path.iterdir(), reverse=True)
+            elif stat.S_ISREG(mode):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                with os.fdopen(descriptor, "rb") as file:
+                    while piece := file.read(PIECE):
+                        search.feed(piece)
+                search.next_stream()
+                read += 1
         except FileNotFoundError:
             continue
         except OSError:
             failed += 1
-            continue
-        with os.fdopen(descriptor, "rb") as file:
-            while piece := file.read(PIECE):
-                search.feed(piece)
-        search.next_stream()
-        read += 1
     return read, failed
 
 
@@ -103,8 +108,6 @@ def _search(name: str, pieces: Sequence[bytes], secrets: Mapping[str, str]) -> S
 
 
 def _search_export(name: str, secrets: Mapping[str, str]) -> SearchedPlace:
-    from terok_util.process import DEVNULL, PIPE, kill_tree, spawn
-
     search = ByteSearch(secrets)
     export = spawn(["podman", "export", name], stdout=PIPE, stderr=DEVNULL)
     try:
@@ -119,12 +122,6 @@ def _search_export(name: str, secrets: Mapping[str, str]) -> SearchedPlace:
     return _place("file system", members, search)
 
 
-def _search_mounts(sources: Sequence[Path], secrets: Mapping[str, str]) -> tuple[SearchedPlace, int]:
-    search = ByteSearch(secrets)
-    read, failed = search_files(sources, search)
-    return _place("files mounted into it", read, search), failed
-
-
 def _place(name: str, items: int, search: ByteSearch) -> SearchedPlace:
     return SearchedPlace(name, items, search.bytes_seen, search.hits[KEY], search.hits.get(STAND_IN, 0))
 
@@ -136,27 +133,8 @@ def _mounts(name: str) -> list[Path]:
 
 
 def _inspect(name: str, template: str) -> Any:
-    from terok_util.process import run
-
     answer = run(["podman", "container", "inspect", "--format", template, name], timeout=PROBE_SECONDS).stdout
     try:
         return json.loads(answer) or []
     except ValueError as error:
         raise DemoError(f"podman described {name} in a way that makes no sense") from error
-
-
-def _regular_files(roots: Sequence[Path]) -> Iterator[Path | None]:
-    """Yield regular files, and None for each directory that cannot be listed."""
-    waiting = list(roots)
-    while waiting:
-        path = waiting.pop()
-        try:
-            mode = path.lstat().st_mode
-            if stat.S_ISREG(mode):
-                yield path
-            elif stat.S_ISDIR(mode):
-                waiting.extend(sorted(path.iterdir(), reverse=True))
-        except FileNotFoundError:
-            continue
-        except OSError:
-            yield None

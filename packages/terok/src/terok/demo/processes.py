@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,14 @@ class Process:
 
 def container_processes(first: int, *, proc: Path = PROC) -> tuple[Process, ...]:
     """Return every process in the PID namespace of `first`, a host process id, but those that end meanwhile."""
-    try:
+    found: list[Process] = []
+    with suppress(OSError):
         namespace = (proc / str(first) / "ns" / "pid").readlink()
-    except OSError:
-        return ()
-    return tuple(_in_namespace(namespace, proc))
+        for directory in sorted((one for one in proc.iterdir() if one.name.isdecimal()), key=lambda one: int(one.name)):
+            with suppress(OSError, KeyError, ValueError):
+                if (directory / "ns" / "pid").readlink() == namespace:
+                    found.append(_read(directory))
+    return tuple(found)
 
 
 def is_own_address(pid: int, address: str, *, proc: Path = PROC) -> bool:
@@ -62,21 +65,9 @@ def inside_uid(host_uid: int, uid_map: str) -> int | None:
     return None
 
 
-def _in_namespace(namespace: Path, proc: Path) -> Iterator[Process]:
-    for directory in sorted(proc.iterdir(), key=lambda path: (len(path.name), path.name)):
-        if not directory.name.isdigit():
-            continue
-        try:
-            if (directory / "ns" / "pid").readlink() == namespace:
-                yield _read(directory)
-        except (OSError, KeyError, ValueError):
-            continue
-
-
 def _read(directory: Path) -> Process:
     status = parse_status((directory / "status").read_text("utf-8", "replace"))
     host_uid = int(status["Uid"].split()[1])
-    environment = _environment(directory)
     return Process(
         pid=int(directory.name),
         host_uid=host_uid,
@@ -84,7 +75,7 @@ def _read(directory: Path) -> Process:
         cap_effective=int(status["CapEff"], 16),
         cap_bounding=int(status["CapBnd"], 16),
         command=_bytes(directory / "cmdline") or b"",
-        environment=environment,
+        environment=_environment(directory),
     )
 
 

@@ -18,11 +18,9 @@ def transcript(checks: Sequence[Check], *, color: bool = False) -> Iterator[str]
     """Yield the lines of the report; only `color` adds escape sequences."""
     for check in checks:
         yield from _lines(check, color=color)
-    failed = sum(not check.held for check in checks)
-    held = len(checks) - failed
-    summary = f"{held} of {len(checks)} checks held"
+    held = sum(check.held for check in checks)
     yield ""
-    yield _paint(summary, _RED if failed else _GREEN, color)
+    yield _paint(f"{held} of {len(checks)} checks held", _GREEN if held == len(checks) else _RED, color)
 
 
 def as_json(checks: Sequence[Check], **more: Any) -> dict[str, Any]:

@@ -10,32 +10,24 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from terok_util import FileLock, TerokError, ensure_dir, register_secret, remove_tree
 
 from terok.demo import measure, scene
+from terok.demo.observed import Observed
 from terok.demo.scene import open_target
 from terok.demo.stage import DemoOptions, Stage
 from terok.errors import DemoError
-from terok.integrations.executor import (
-    DEFAULT_BASE_IMAGE,
-    AgentRoster,
-    AgentRunner,
-    store_api_key,
-)
+from terok.integrations.executor import DEFAULT_BASE_IMAGE, Agent, AgentRoster, AgentRunner, Provider, store_api_key
 from terok.integrations.sandbox import SandboxConfig, open_vault, project_dir
-from terok.stub import Pause, Script, running_stub
-
-if TYPE_CHECKING:
-    from terok.demo.observed import Observed
-    from terok.integrations.executor import Agent, Provider
-    from terok.stub import Recorder
+from terok.stub import Pause, Recorder, Script, running_stub
 
 Say = Callable[[str], None]
 
 CREDENTIAL_SET = "demo"
 STUB_PROVIDER = "demo"
+STUB_SERVES = {"anthropic-messages": "", "google-generative": "", "openai-chat": "/v1", "openai-responses": "/v1"}
+"""Protocol to path: whichever agent is asked for, the stub speaks its language."""
 AGENT_SECONDS = 600
 
 
@@ -97,12 +89,12 @@ def _set(options: DemoOptions, config: SandboxConfig, stack: ExitStack, say: Say
             running_stub(Script(scene.commands(*where), scene.CLOSING), api_key=key, pause=pause)
         )
         seen = stub.seen
-        overridden = replace(roster.provider(provider), upstream=stub.url, serves=_every_protocol(stub.url))
+        overridden = replace(roster.provider(provider), upstream=stub.url, serves=STUB_SERVES)
         roster = replace(roster, providers={**roster.providers, provider: overridden})
         say(f"the stub provider listens at {stub.url}")
         stack.callback(_restore_routes, config)
     bound = roster.bind(agent, provider)
-    _store_key(config, bound, key, stack)
+    stack.enter_context(_stored_key(config, bound, key))
     runner = AgentRunner(roster=roster, base_image=options.base or DEFAULT_BASE_IMAGE, cfg=config, on_line=say)
     prompt = scene.live_prompt(*where) if options.live else scene.PROMPT
     return Stage(options, config, runner, provider, key, repository, prompt, target, pause, seen)
@@ -113,32 +105,25 @@ def _key(agent: Agent, *, live: bool) -> str:
     if not live:
         return f"sk-demo-{secrets.token_urlsafe(32)}"
     variable = agent.provider.token_variable("api_key")
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise DemoError(f"--live needs an API key in {variable}", hint="without --live a stub plays the model")
-    return key
+    if key := os.environ.get(variable, "").strip():
+        return key
+    raise DemoError(f"--live needs an API key in {variable}", hint="without --live a stub plays the model")
 
 
 def _live_provider(roster: AgentRoster, agent: Agent) -> str:
     """Return the agent's own provider, or the first that speaks its protocol if that one has no upstream."""
-    fitting = [
-        name for name, provider in roster.providers.items() if provider.upstream and agent.protocol_for(provider)
-    ]
+    fitting = [name for name, item in roster.providers.items() if item.upstream and agent.protocol_for(item)]
     return agent.provider.default if agent.provider.default in fitting else fitting[0]
 
 
-def _every_protocol(url: str) -> dict[str, str]:
-    return {"anthropic-messages": "", "openai-chat": "/v1", "openai-responses": "/v1"} if url else {}
-
-
-def _store_key(config: SandboxConfig, provider: Provider, key: str, stack: ExitStack) -> None:
+@contextmanager
+def _stored_key(config: SandboxConfig, provider: Provider, key: str) -> Iterator[None]:
     store_api_key(provider, key, CREDENTIAL_SET, config=config)
-
-    def forget() -> None:
+    try:
+        yield
+    finally:
         with suppress(TerokError), open_vault(config) as database:
             database.delete_credential(CREDENTIAL_SET, provider.name)
-
-    stack.callback(forget)
 
 
 def _restore_routes(config: SandboxConfig) -> None:
@@ -162,10 +147,8 @@ def _strike(stage: Stage, name: str) -> None:
     with suppress(TerokError):
         stage.runner.remove(name)
     mirror = stage.mirror
-    with suppress(TerokError, OSError):
-        remove_tree(mirror)
+    for tree in (mirror, project_dir(stage.config.usage_dir, mirror.stem)):
+        with suppress(TerokError):
+            remove_tree(tree)
+    with suppress(OSError):
         mirror.with_suffix(".lock").unlink(missing_ok=True)
-    usage = project_dir(stage.config.usage_dir, mirror.stem)
-    with suppress(TerokError, OSError):
-        if usage.exists():
-            remove_tree(usage)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from terok.integrations.sandbox import mirror_path, scope_for
-
-if TYPE_CHECKING:
-    from terok.demo.scene import DemoTarget
-    from terok.integrations.executor import AgentRunner
-    from terok.integrations.sandbox import SandboxConfig
-    from terok.stub import Pause, Recorder
+from terok.demo.scene import DemoTarget
+from terok.integrations.executor import AgentRunner
+from terok.integrations.sandbox import SandboxConfig, mirror_path, scope_for
+from terok.stub import Pause, Recorder
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import os
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from terok_util import FileError, ensure_dir, read_private, remove_tree, sync_path, write_sensitive_file
 
@@ -37,7 +36,7 @@ def make_marked(directory: Path, task: str) -> Marker:
     ensure_dir(directory)
     if any(directory.iterdir()):
         return read_marker(directory, task)
-    marker = Marker(task, uuid4().hex, directory.lstat().st_ino)
+    marker = Marker(task, os.urandom(16).hex(), directory.lstat().st_ino)
     write_sensitive_file(directory / MARKER, json.dumps(asdict(marker)) + "\n")
     return marker
 

@@ -1,4 +1,4 @@
-"""What all use cases of tasks share: the open database, the engines, and how a person names tasks."""
+"""Parts that all use cases of tasks share: the open database, the engines, and how a person names tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from terok_util import UsageError
 
 from terok.engines import engine_named
 from terok.errors import AmbiguousTask, UnknownTask
-from terok.model.filter import matches, parse_filter
 from terok.model.ids import short_ids
 from terok.paths import tasks_dir, trash_dir
 from terok.store import Store
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from terok.config import Project
     from terok.engines import Engine
-    from terok.engines.protocol import Say
+    from terok.engines.values import Say
+    from terok.integrations.executor import RunResult
     from terok.model.task import Task
     from terok.services.hooks import Point
 
@@ -36,6 +36,7 @@ class TaskBase:
         self.store = store if store is not None else Store(create=create)
         self.say = say or _silent
         self._engines: dict[str, Engine] = {}
+        self._results: dict[str, RunResult] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +112,8 @@ class TaskBase:
         if terms:
             from time import time
 
+            from terok.model.filter import matches, parse_filter  # a list without a filter need not compile it
+
             query, now = parse_filter(" ".join(terms)), time()
             return [task for task in self.store.tasks(trashed=trashed) if matches(query, task, now)], True
         if len(words) == 2 and not self._is_task(words[0], trashed=trashed):
@@ -133,7 +136,7 @@ class TaskBase:
 
     def shorts(self) -> dict[str, str]:
         """Return the shortest beginning of every task's id."""
-        return short_ids(one.id for one in self.store.candidates(trashed=True))
+        return short_ids(one for (one,) in self.store.rows("SELECT id FROM tasks"))
 
 
 def _silent(line: str) -> None:

@@ -89,14 +89,8 @@ def error(kind: str, message: str) -> dict[str, Any]:
 
 
 def _envelope(conversation: Conversation, reply_id: str) -> dict[str, Any]:
-    return {
-        "id": f"msg_{reply_id}",
-        "type": "message",
-        "role": "assistant",
-        "model": conversation.model,
-        "stop_reason": None,
-        "stop_sequence": None,
-    }
+    about = {"id": f"msg_{reply_id}", "type": "message", "role": "assistant", "model": conversation.model}
+    return {**about, "stop_reason": None, "stop_sequence": None}
 
 
 def _block(reply: Reply) -> dict[str, Any]:

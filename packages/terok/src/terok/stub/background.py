@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -24,11 +24,8 @@ def running_stub(
     `provider.seen` may be read at any time from the calling thread.
     """
     provider = StubProvider(script, port=port, api_key=api_key, pause=pause)
-    started: Future[asyncio.Event] = Future()
-    loop_ready: Future[asyncio.AbstractEventLoop] = Future()
-    thread = threading.Thread(
-        target=lambda: asyncio.run(_serve(provider, loop_ready, started)), name="terok-stub", daemon=True
-    )
+    started: Future[Callable[[], object]] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(provider, started)), name="terok-stub", daemon=True)
     thread.start()
     stop = started.result(timeout=START_TIMEOUT)
     try:
@@ -36,18 +33,16 @@ def running_stub(
     finally:
         if pause is not None:
             pause.resume()
-        loop_ready.result(timeout=0).call_soon_threadsafe(stop.set)
+        stop()
         thread.join(STOP_TIMEOUT)
 
 
-async def _serve(
-    provider: StubProvider, loop_ready: Future[asyncio.AbstractEventLoop], started: Future[asyncio.Event]
-) -> None:
-    stop = asyncio.Event()
-    loop_ready.set_result(asyncio.get_running_loop())
+async def _serve(provider: StubProvider, started: Future[Callable[[], object]]) -> None:
+    """Serve until somebody calls, in any thread, what `started` is given."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     try:
         async with provider:
-            started.set_result(stop)
+            started.set_result(lambda: loop.call_soon_threadsafe(stop.set))
             await stop.wait()
     except Exception as error:
         # The thread that asked for the stub raises it.

@@ -53,13 +53,13 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
         deltas += [{"content": piece} for piece in pieces(reply.text)]
     else:
         opening = {"index": 0, **_call(reply.call_id, reply.tool, "")}
-        key = "custom" if reply.tool.kind == "custom" else "function"
-        part = "input" if reply.tool.kind == "custom" else "arguments"
+        key, part = _keys(reply.tool)
         deltas = [{"role": "assistant", "content": None, "tool_calls": [opening]}]
         deltas += [{"tool_calls": [{"index": 0, key: {part: piece}}]} for piece in pieces(_arguments(reply))]
     envelope = _envelope(conversation, reply_id, "chat.completion.chunk")
-    chunks = [{**envelope, "choices": [_choice(delta, None)]} for delta in deltas]
-    chunks.append({**envelope, "choices": [_choice({}, _finish_reason(reply))]})
+    steps = [*((delta, None) for delta in deltas), ({}, _finish_reason(reply))]
+    choices = ({"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason} for delta, reason in steps)
+    chunks = [{**envelope, "choices": [choice]} for choice in choices]
     chunks.append({**envelope, "choices": [], "usage": _usage(reply, conversation)})
     return [*(frame(chunk) for chunk in chunks), frame("[DONE]")]
 
@@ -78,10 +78,8 @@ def error(kind: str, message: str) -> dict[str, Any]:
 def _tool(tool: Mapping[str, Any]) -> OfferedTool:
     kind = reading.string(tool.get("type"), "function")
     inner = reading.mapping(tool.get(kind))
-    name = reading.string(inner.get("name"))
-    if kind == "custom":
-        return OfferedTool(name, "custom")
-    return OfferedTool(name, schema=reading.mapping(inner.get("parameters")))
+    schema = reading.mapping(inner.get("parameters"))
+    return OfferedTool(reading.string(inner.get("name")), "custom" if kind == "custom" else "function", schema)
 
 
 def _arguments(reply: Reply) -> str:
@@ -90,13 +88,12 @@ def _arguments(reply: Reply) -> str:
 
 
 def _call(call_id: str, tool: OfferedTool, arguments: str) -> dict[str, Any]:
-    if tool.kind == "custom":
-        return {"id": call_id, "type": "custom", "custom": {"name": tool.name, "input": arguments}}
-    return {"id": call_id, "type": "function", "function": {"name": tool.name, "arguments": arguments}}
+    key, part = _keys(tool)
+    return {"id": call_id, "type": key, key: {"name": tool.name, part: arguments}}
 
 
-def _choice(delta: Mapping[str, Any], finish_reason: str | None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+def _keys(tool: OfferedTool) -> tuple[str, str]:
+    return ("custom", "input") if tool.kind == "custom" else ("function", "arguments")
 
 
 def _finish_reason(reply: Reply) -> str:

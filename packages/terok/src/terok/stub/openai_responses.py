@@ -55,9 +55,8 @@ def stream(reply: Reply, conversation: Conversation, reply_id: str) -> list[byte
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": body(reply, conversation, reply_id)},
     ]
-    return [
-        frame({**event, "sequence_number": number}, event=str(event["type"])) for number, event in enumerate(events)
-    ]
+    numbered = ({**event, "sequence_number": number} for number, event in enumerate(events))
+    return [frame(event, event=event["type"]) for event in numbered]
 
 
 def _tools(value: object, namespace: str | None) -> Iterator[OfferedTool]:
@@ -76,15 +75,9 @@ def _tools(value: object, namespace: str | None) -> Iterator[OfferedTool]:
 
 def _item(reply: Reply, reply_id: str) -> dict[str, Any]:
     if isinstance(reply, Text):
-        part = {"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}
-        content = [part]
-        return {
-            "type": "message",
-            "id": f"msg_{reply_id}",
-            "status": "completed",
-            "role": "assistant",
-            "content": content,
-        }
+        content = [{"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}]
+        about = {"type": "message", "id": f"msg_{reply_id}", "status": "completed", "role": "assistant"}
+        return {**about, "content": content}
     call: dict[str, Any] = {"id": f"fc_{reply_id}", "call_id": reply.call_id, "status": "completed"}
     if reply.tool.kind == "local_shell":
         action = {"type": "exec", "command": reply.arguments["command"], "env": {}, "timeout_ms": None, "user": None}
@@ -113,14 +106,10 @@ def _deltas(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"type": "response.output_text.delta", **inside, "delta": piece, "logprobs": []}
         yield {"type": "response.output_text.done", **inside, "text": part["text"], "logprobs": []}
         yield {"type": "response.content_part.done", **inside, "part": part}
-    elif item["type"] == "function_call":
-        for piece in pieces(item["arguments"]):
-            yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
-        yield {"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]}
-    elif item["type"] == "custom_tool_call":
-        for piece in pieces(item["input"]):
-            yield {"type": "response.custom_tool_call_input.delta", **place, "delta": piece}
-        yield {"type": "response.custom_tool_call_input.done", **place, "input": item["input"]}
+    elif (part := {"function_call": "arguments", "custom_tool_call": "input"}.get(item["type"])) is not None:
+        for piece in pieces(item[part]):
+            yield {"type": f"response.{item['type']}_{part}.delta", **place, "delta": piece}
+        yield {"type": f"response.{item['type']}_{part}.done", **place, part: item[part]}
 
 
 def _response(

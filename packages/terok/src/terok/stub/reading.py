@@ -7,6 +7,7 @@ from typing import Any
 
 from terok.errors import BadRequestError
 from terok.stub.script import ToolResult
+from terok.stub.tools import mapping as mapping
 
 MAX_RESULT_CHARS = 65_536
 
@@ -35,11 +36,6 @@ def required_list(body: Mapping[str, Any], key: str) -> list[Any]:
 def string(value: object, default: str = "") -> str:
     """Return the value when it is a string."""
     return value if isinstance(value, str) else default
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return the value when it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def flat_text(value: object) -> str:

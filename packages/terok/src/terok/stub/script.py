@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,8 +91,10 @@ def next_reply(script: Script, conversation: Conversation) -> Reply:
     """
     tool = choose_shell_tool(conversation.tools)
     if tool is None:
-        return Text(_errand_text(conversation.answer_schema))
-    step = _next_step(conversation.results)
+        schema = conversation.answer_schema
+        return Text(AUXILIARY_TEXT if schema is None else json.dumps(example_of(schema, AUXILIARY_TEXT)))
+    steps = [done for result in conversation.results if (done := step_of(result.call_id)) is not None]
+    step = max(steps, default=-1) + 1
     if step >= len(script.commands):
         return Text(script.final)
     command = script.commands[step]
@@ -113,12 +115,3 @@ def usage_tokens(size: int) -> int:
 def output_size(reply: Reply) -> int:
     """Characters of the reply, for its usage figure."""
     return len(reply.text) if isinstance(reply, Text) else len(json.dumps(dict(reply.arguments)))
-
-
-def _next_step(results: Sequence[ToolResult]) -> int:
-    steps = [step for result in results if (step := step_of(result.call_id)) is not None]
-    return max(steps, default=-1) + 1
-
-
-def _errand_text(schema: Mapping[str, Any] | None) -> str:
-    return AUXILIARY_TEXT if schema is None else json.dumps(example_of(schema, AUXILIARY_TEXT))

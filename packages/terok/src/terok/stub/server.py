@@ -32,6 +32,7 @@ MODEL_NAMES = ("stub", "claude-stub", "gpt-stub")
 _GOOGLE = re.compile(r"/v1(?:beta)?/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)")
 _PROTOCOLS: Mapping[str, ModuleType] = {
     "/messages": anthropic,
+    "/messages/count_tokens": anthropic,
     "/chat/completions": openai_chat,
     "/responses": openai_responses,
 }
@@ -97,9 +98,8 @@ class StubProvider:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise StubError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint="use port 0 to take a free one"
-            ) from error
+            hint = "use port 0 to take a free one"
+            raise StubError(f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint=hint) from error
         self._port = int(self._runner.addresses[0][1])
         return self
 
@@ -147,33 +147,24 @@ class StubProvider:
 
     async def _answer(self, request: web.Request, raw: bytes) -> web.StreamResponse:
         path = request.path.rstrip("/")
-        if request.method == "POST" and (verb := _GOOGLE.fullmatch(path)):
-            return await self._answer_google(request, raw, verb[1])
+        google = _GOOGLE.fullmatch(path)
         path = path.removeprefix("/backend-api/codex").removeprefix("/api").removeprefix("/v1")
         if request.method in {"GET", "HEAD"}:
             return _lookup(request, path)
-        counting = path == "/messages/count_tokens"
-        protocol = _PROTOCOLS.get(path.removesuffix("/count_tokens") if counting else path)
+        protocol = gemini if google else _PROTOCOLS.get(path)
         if protocol is None or request.method != "POST":
             return _json(404, _errors(request).error("not_found_error", "no such endpoint"))
         try:
             conversation = _conversation(protocol, raw)
         except BadRequestError as error:
-            return _json(400, protocol.error("invalid_request_error", str(error)))
-        if counting:
-            return _json(200, anthropic.count_tokens(conversation))
+            return _json(400, protocol.error("invalid_argument" if google else "invalid_request_error", str(error)))
+        verb = google[1] if google else path.rpartition("/")[2]
+        if verb in ("countTokens", "count_tokens"):
+            return _json(200, protocol.count_tokens(conversation))
         self.seen.note_outputs(conversation)
+        if google:
+            conversation = replace(conversation, stream=verb == "streamGenerateContent")
         return await self._reply(request, protocol, conversation)
-
-    async def _answer_google(self, request: web.Request, raw: bytes, verb: str) -> web.StreamResponse:
-        try:
-            conversation = _conversation(gemini, raw)
-        except BadRequestError as error:
-            return _json(400, gemini.error("invalid_argument", str(error)))
-        if verb == "countTokens":
-            return _json(200, gemini.count_tokens(conversation))
-        self.seen.note_outputs(conversation)
-        return await self._reply(request, gemini, replace(conversation, stream=verb == "streamGenerateContent"))
 
     async def _reply(
         self, request: web.Request, protocol: ModuleType, conversation: Conversation

@@ -13,16 +13,8 @@ from typing import Any, Literal
 ToolKind = Literal["function", "custom", "local_shell"]
 
 SHELL_TOOL_NAMES = (
-    "bash",
-    "exec_command",
-    "shell_command",
-    "shell",
-    "local_shell",
-    "run_shell_command",
-    "run_in_terminal",
-    "execute_command",
-    "run_command",
-    "terminal",
+    *("bash", "exec_command", "shell_command", "shell", "local_shell", "run_shell_command", "run_in_terminal"),
+    *("execute_command", "run_command", "terminal"),
 )
 """Names of shell tools in order of preference, compared without regard to case."""
 
@@ -60,13 +52,13 @@ def arguments_for(tool: OfferedTool, command: str) -> dict[str, Any]:
     name = _command_parameter(tool.schema)
     if name is None:
         return {"command": command}
-    properties = _mapping(tool.schema.get("properties"))
-    argv = _wants_list(_mapping(properties.get(name)))
+    properties = mapping(tool.schema.get("properties"))
+    argv = _wants_list(mapping(properties.get(name)))
     arguments: dict[str, Any] = {name: ["bash", "-lc", command] if argv else command}
     required = tool.schema.get("required")
     for other in required if isinstance(required, Sequence) and not isinstance(required, str) else ():
         if isinstance(other, str) and other not in arguments:
-            arguments[other] = example_of(_mapping(properties.get(other)), "Run a command")
+            arguments[other] = example_of(mapping(properties.get(other)), "Run a command")
     return arguments
 
 
@@ -83,7 +75,7 @@ def example_of(schema: Mapping[str, Any], text: str, *, depth: int = 0) -> Any:
     for keyword in ("anyOf", "oneOf", "allOf"):
         variants = schema.get(keyword)
         if isinstance(variants, list) and variants:
-            return example_of(_mapping(variants[0]), text, depth=depth + 1)
+            return example_of(mapping(variants[0]), text, depth=depth + 1)
     return _example_of_type(schema, text, depth)
 
 
@@ -92,9 +84,9 @@ def _example_of_type(schema: Mapping[str, Any], text: str, depth: int) -> Any:
     if isinstance(kind, list):
         kind = kind[0] if kind else None
     if kind == "object" or "properties" in schema:
-        properties, required = _mapping(schema.get("properties")), schema.get("required")
+        properties, required = mapping(schema.get("properties")), schema.get("required")
         names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-        return {name: example_of(_mapping(properties.get(name)), text, depth=depth + 1) for name in names}
+        return {name: example_of(mapping(properties.get(name)), text, depth=depth + 1) for name in names}
     if kind == "array":
         return []
     if kind in ("integer", "number"):  # a tuple: anything may stand here, also what has no hash
@@ -106,7 +98,7 @@ def _example_of_type(schema: Mapping[str, Any], text: str, depth: int) -> Any:
 
 
 def _command_parameter(schema: Mapping[str, Any]) -> str | None:
-    properties = _mapping(schema.get("properties"))
+    properties = mapping(schema.get("properties"))
     return next((name for name in COMMAND_PARAMETERS if name in properties), None)
 
 
@@ -117,5 +109,6 @@ def _wants_list(schema: Mapping[str, Any]) -> bool:
     return kind == "array"
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return the value when it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def test_a_live_run_needs_a_key_and_takes_it_from_the_environment(monkeypatch: p
         assert run._key(agent, live=True) == "real"
         assert run._key(agent, live=False) != run._key(agent, live=False)
         assert run._live_provider(roster, agent) == provider
+
+
+def test_the_stub_speaks_the_language_of_every_agent() -> None:
+    known = AgentRoster.load()
+    stub = replace(known.provider("demo"), upstream="http://127.0.0.1:1", serves=run.STUB_SERVES)
+    roster = replace(known, providers={**known.providers, "demo": stub})
+    assert all(roster.bind(agent, "demo") == stub for agent in roster.agents.values())
 
 
 def test_an_unknown_agent_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

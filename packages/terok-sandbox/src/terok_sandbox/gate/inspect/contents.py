@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.inspect.objects import (
@@ -30,15 +30,12 @@ from terok_sandbox.gate.inspect.paths import (
     leaves_tree,
 )
 from terok_sandbox.gate.inspect.policy import Finding, InspectionLimits
+from terok_sandbox.gate.inspect.report import Findings
 from terok_sandbox.gate.inspect.secrets import SHORTEST, find_secrets
-
-if TYPE_CHECKING:
-    from terok_sandbox.gate.inspect.report import Findings
 
 MAX_DIRECTORIES: Final = 5000
 _CHECKED: Final = 20_000
-_ENTRY: Final = 100
-"""Bytes that Python uses for each object in a container, besides the object's own size."""
+_ENTRY: Final = 100  # bytes that Python uses for each object in a container, besides the object's own size
 _MIB: Final = 1024 * 1024
 _MAX_LINK: Final = 4096
 _MAX_GIT_FILE: Final = 1 * _MIB
@@ -211,7 +208,6 @@ def check_contents(
 
 
 def _trees(tips: list[str], pushed: PushedChanges, findings: Findings) -> list[tuple[str, str]]:
-    """Return the directories of each tip in which a new name may collide with another."""
     trees: list[tuple[str, str]] = []
     room, crowded = _MAX_TREE_NAMES, pushed.crowded
     for tip in tips:
@@ -303,7 +299,6 @@ class _Contents:
 
 
 def _check_note(content: bytes) -> Iterator[Finding]:
-    """Check a commit or an annotated tag as it is stored."""
     if content.startswith(b"object ") and b"\ntype tag\n" in content[:200]:
         yield Finding("ref-target", "", "a tag of another tag")
     for secret in find_secrets("", content):

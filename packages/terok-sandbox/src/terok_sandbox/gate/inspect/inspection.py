@@ -15,10 +15,7 @@ _NO_MEMORY: Final = "ut of memory"  # git's last words begin with a letter of ei
 
 
 def inspect_push(objects: Objects, tips: Iterable[str], policy: InspectionPolicy, tags: Iterable[str] = ()) -> Report:
-    """Inspect all commits that `tips` would bring into a mirror. Blocks; bounded by the policy's limits.
-
-    `tags` are those of them that tags name; git itself ensures that a branch names a commit.
-    """
+    """Inspect all commits that `tips`, some of them named by `tags`, bring into a mirror; bounded by the policy."""
     wanted, tagged = sorted(set(tips)), sorted(set(tags))
     findings = Findings(policy)
     if not wanted:

@@ -14,19 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from terok_util.process import Process
 
 from terok_sandbox.gate.errors import GateError
 from terok_sandbox.gate.invoke import discard_git, finish_git, start_git
 
-if TYPE_CHECKING:
-    from terok_util.process import Process
-
 SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"
-MAX_FIELD: Final = 128 * 1024
-"""Bytes of a path, or of what precedes it, which includes the ids of a commit's parents."""
-
+MAX_FIELD: Final = 128 * 1024  # bytes of a path, or of what precedes it, which includes the ids of a commit's parents
 _NOTHING: Final = "000000"
 _COMMIT: Final = re.compile(rb"([0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f ]*)\Z")
 _STRANGE: Final = "git described the changes in a form that is not understood"
@@ -109,11 +106,7 @@ class Change:
 
 
 class ChangeReader:
-    """Hands each commit to `take`, then its changes.
-
-    `GateError` for an output that is not understood, `PushTooLarge` for a path longer than `MAX_FIELD`, before it was
-    read whole.
-    """
+    """Hands each commit to `take`, then its changes; `GateError` for another output, `PushTooLarge` for a long path."""
 
     def __init__(self, take: Callable[[Commit | Change], None]) -> None:
         self._take = take
@@ -241,11 +234,7 @@ class Objects:
         return start_git(*words, git_dir=self.mirror, objects=self._seen_as, config=_CONFIG)
 
     def _git(
-        self,
-        words: tuple[str, ...],
-        names: Iterable[str],
-        sink: Callable[[bytes], None],
-        timeout: float = _TIMEOUT,
+        self, words: tuple[str, ...], names: Iterable[str], sink: Callable[[bytes], None], timeout: float = _TIMEOUT
     ) -> None:
         git = self._started.pop(words, None) or self._start(words)
         data = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")

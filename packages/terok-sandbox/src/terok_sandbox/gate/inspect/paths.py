@@ -33,7 +33,6 @@ _AGENTS: Final = "agent-settings"
 
 
 def _named(section: str) -> dict[str, list[str]]:
-    """Return the names of a section of `autorun.toml`, and what the bundled agents read, by rule."""
     names = {rule: text.split() for rule, text in _DATA[section].items()}
     names[_AGENTS] += _OF_AGENTS.get(section, "").split()
     return names
@@ -69,11 +68,8 @@ def check_length(path: str) -> Iterator[Finding]:
 
 
 def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
-    """Yield what is wrong with a path that a push adds or changes, and whether such a file runs by itself.
-
-    A symbolic `link` is taken for the directory that it may lead to.
-    """
-    if not _plain(path):
+    """Yield what is wrong with a path that is added or changed; a `link` counts as the directory it may lead to."""
+    if path.startswith("-") or not ((path.isascii() and path.isprintable()) or safe_text(path) == path):
         yield Finding("path-name", path, f"written here as {safe_text(path, limit=200)}")
     lower = folded(path)
     if not (lower.isascii() and "git" not in lower and "~" not in lower) and any(map(_is_git_like, path.split("/"))):
@@ -83,10 +79,7 @@ def check_path(path: str, *, link: bool = False) -> Iterator[Finding]:
 
 
 def autorun_rule(path: str, *, link: bool = False) -> str | None:
-    """Return the rule for a file at `path` (lower case) that runs by itself, None for one that does not.
-
-    A symbolic `link` is taken for the directory that it may lead to.
-    """
+    """Return the rule for a file at `path` (lower case), or a `link`, that runs by itself, None for another."""
     *above, name = path.split("/")
     for directory in (*above, name) if link else above:
         if rule := _BY_DIRECTORY.get(directory):
@@ -148,11 +141,6 @@ def git_name(path: str) -> str:
     name = name.split(":")[0].rstrip(" .")  # NTFS drops these, and what follows a colon names a stream
     short = _NTFS_SHORT.match(name)
     return _OF_SHORT.get(short[1], ".git") if short else name
-
-
-def _plain(path: str) -> bool:
-    shown = (path.isascii() and path.isprintable()) or safe_text(path) == path
-    return shown and not path.startswith("-")
 
 
 def _is_git_like(part: str) -> bool:

@@ -13,6 +13,7 @@ from terok_util import atomic_write
 from terok_util.text import safe_text
 
 from terok_sandbox.gate.errors import InspectionPolicyError
+from terok_sandbox.gate.layout import POLICY_FILE, read_policy
 
 Treatment = Literal["refuse", "flag", "allow"]
 
@@ -67,15 +68,10 @@ _ALL: Final = (
     InspectionRule("not-scanned", "flag", "content that was too much to be searched for secrets"),
 )
 
-ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})
-"""Rules that find what is not inspected."""
-
+ALWAYS_REFUSED: Final = frozenset({"push-size", "ref-target"})  # rules that find what is not inspected
 RULES: Final[Mapping[str, InspectionRule]] = {rule.name: rule for rule in _ALL}
-"""All rules by name."""
 
 SCHEMA: Final = 1
-_FILE: Final = "inspection.json"
-_MAX_SIZE: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limit NAME=NUMBER'"
 
@@ -84,8 +80,7 @@ _RAISE: Final = "a push may be as large as its limits: 'gate policy SCOPE --limi
 class InspectionLimits:
     """Sizes in bytes, and counts, of one push.
 
-    `refs` is what agents may have in the mirror, saved tips included; `mirror_bytes` what the whole mirror may take
-    of the disk.
+    `refs` is what agents may have in the mirror, `mirror_bytes` what it may take of the disk.
     """
 
     file_bytes: int = 1024 * _MIB
@@ -121,10 +116,7 @@ class InspectionPolicy:
         dropped: Iterable[str] = (),
         limits: Mapping[str, int] | None = None,
     ) -> InspectionPolicy:
-        """Return this policy with some decisions replaced.
-
-        `InspectionPolicyError` for an unknown rule, treatment or limit.
-        """
+        """Return this policy with decisions replaced; `InspectionPolicyError` for an unknown rule or value."""
         gone = set(dropped)
         kept = [entry for entry in self.exceptions if entry not in gone]
         kept += [entry for entry in exceptions if entry not in kept]
@@ -133,27 +125,18 @@ class InspectionPolicy:
 
 def load_policy(mirror: Path) -> InspectionPolicy:
     """Return the policy of a mirror, the default one if it has none; `InspectionPolicyError` if it cannot be read."""
-    file = mirror / _FILE
+    raw = read_policy(mirror)
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MAX_SIZE + 1)
-    except FileNotFoundError:
-        return InspectionPolicy()
-    except OSError as error:
-        raise InspectionPolicyError(f"{file}: the inspection policy cannot be read: {error.strerror}") from error
-    try:
-        if len(raw) > _MAX_SIZE:
-            raise InspectionPolicyError("larger than 256 KiB")
-        return parse_policy(raw)
+        return InspectionPolicy() if raw is None else parse_policy(raw)
     except InspectionPolicyError as error:
-        raise InspectionPolicyError(f"{file}: {error.message}", hint=error.hint) from error
+        raise InspectionPolicyError(f"{mirror / POLICY_FILE}: {error.message}", hint=error.hint) from error
 
 
 def save_policy(mirror: Path, policy: InspectionPolicy) -> None:
     """Write the policy of a mirror."""
     document = {"schema": SCHEMA, "verdicts": dict(policy.treatments), "exceptions": list(policy.exceptions)}
     document["limits"] = asdict(policy.limits)
-    atomic_write(mirror / _FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
+    atomic_write(mirror / POLICY_FILE, json.dumps(document, indent=1, sort_keys=True) + "\n", mode=0o600)
 
 
 def parse_policy(raw: bytes) -> InspectionPolicy:

@@ -10,8 +10,7 @@ from terok_util.text import safe_text
 
 from terok_sandbox.gate.inspect.policy import RULES, Finding, InspectionPolicy
 
-MAX_FINDINGS: Final = 1000
-"""Findings that are told of each treatment."""
+MAX_FINDINGS: Final = 1000  # findings that are told of each treatment
 _PER_RULE: Final = 5
 _WIDTH: Final = 300
 _SARIF_LEVEL: Final = {"refuse": "error", "flag": "warning"}

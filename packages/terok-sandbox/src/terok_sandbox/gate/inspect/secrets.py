@@ -17,12 +17,8 @@ from typing import Final
 
 from terok_sandbox.gate.inspect.policy import Finding
 
-MAX_FINDINGS: Final = 20
-"""Findings reported per file."""
-
-SHORTEST: Final = 20
-"""Characters of the shortest credential that is recognized."""
-
+MAX_FINDINGS: Final = 20  # findings reported per file
+SHORTEST: Final = 20  # characters of the shortest credential that is recognized
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 512
 
@@ -44,7 +40,6 @@ def _rules() -> Iterator[SecretRule]:
 
 
 RULES: Final = tuple(_rules())
-"""All forms of credentials that are recognized."""
 
 
 def find_secrets(path: str, content: bytes) -> Iterator[Finding]:

@@ -8,9 +8,7 @@ from typing import Final
 MAX_HELLO: Final = 32 * 1024
 _MAX_RECORD: Final = 16384
 _MAX_RECORDS: Final = 256
-_HANDSHAKE: Final = 22
-_CLIENT_HELLO: Final = 1
-_SERVER_NAME: Final = 0
+_HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME = 22, 1, 0
 _ENCRYPTED: Final = frozenset({0xFE0D, 0xFFCE})
 
 

@@ -22,8 +22,7 @@ from terok_sandbox.shield.wall import Wall
 from terok_sandbox.shield.wildcard_limits import WildcardLimits
 
 MAX_ADDRESSES: Final = 6
-MAX_DELAYED: Final = 64
-"""Connections that wait for a person at the same time; further ones are refused at once."""
+MAX_DELAYED: Final = 64  # connections that wait for a person at the same time; further ones are refused at once
 _RATES: Final = 4096
 _BUDGETS: Final = 65_536
 
@@ -86,10 +85,7 @@ class Judge:
         return True
 
     async def admit(self, host: str, port: int, client: int = 0) -> EgressDecision:
-        """Return the addresses to dial for `host`; raises `Refused` and `Unreachable`.
-
-        `client` is the port that the program in the container is connected from.
-        """
+        """Return the addresses to dial for `host`, asked from port `client` inside; raises `Refused`, `Unreachable`."""
         decision = self.decide_destination(host, port)
         if not decision.allowed and decision.tier == "default" and self._delayed < MAX_DELAYED:
             place = (host, "", port, "tcp")
@@ -158,8 +154,7 @@ class HostLimits:
 class HostUsage:
     """Counts how much one container uses each host; `now` is a monotonic clock in seconds.
 
-    Rates of the hosts asked for longest ago are forgotten. Bytes never are: asking for other hosts must not refill a
-    budget, so a container that has used very many hosts reaches no further one.
+    Bytes are never forgotten, or other hosts would refill a budget: whoever used very many reaches no further one.
     """
 
     def __init__(self, limits: HostLimits | None = None, *, hosts: int = _BUDGETS) -> None:

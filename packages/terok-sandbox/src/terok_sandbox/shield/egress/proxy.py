@@ -25,8 +25,7 @@ _log = logging.getLogger(__name__)
 
 MAX_UNDECIDED: Final = 256
 """Connections that have no answer yet; more of them wait in the kernel's queue, in their order."""
-GIVES_WAY: Final = 1.0
-"""Seconds after which a connection without an answer is closed if another one needs its place."""
+GIVES_WAY: Final = 1.0  # seconds after which a connection without an answer is closed if another one needs its place
 MAX_TUNNELS: Final = 256
 HEAD_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 4.0
@@ -193,7 +192,10 @@ class EgressProxy:
             if problem:
                 self._record_refusal(head, problem, "egress")
                 return
-        self._record_tunnel(head, decision)
+        dest, reason = ", ".join(map(str, decision.addresses)), "tunnel"
+        if decision.opaque:
+            reason = "tunnel of unknown content"
+        self._sightings.record_event(Event("allowed", head.host, reason, "egress", "", dest, head.port, "tcp"))
         upstream[1].write(data)
         if self._usage.count_bytes(head.host, len(data), up=True):
             await self._both_ways(head.host, client, upstream)
@@ -265,11 +267,6 @@ class EgressProxy:
         name = head.host[:253]
         self._sightings.record_event(Event("refused", name, reason, tier, rule, dest, head.port, "tcp"))
 
-    def _record_tunnel(self, head: Head, decision: EgressDecision) -> None:
-        dest = ", ".join(map(str, decision.addresses))
-        reason = "tunnel of unknown content" if decision.opaque else "tunnel"
-        self._sightings.record_event(Event("allowed", head.host, reason, "egress", "", dest, head.port, "tcp"))
-
 
 _Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -291,7 +288,6 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[Head, bytes]:
 
 
 async def _read_client_hello(reader: asyncio.StreamReader, data: bytes, host: str, *, named: bool) -> tuple[bytes, str]:
-    """Read the client's first TLS message; return the bytes, and what is wrong with the server name in them."""
     try:
         while (hello := read_hello(data)) is None:
             piece = await reader.read(_CHUNK)
@@ -314,7 +310,6 @@ def _name_problem(hello: Hello, host: str, *, named: bool) -> str:
 
 
 async def _dial(decision: EgressDecision, port: int) -> _Pair:
-    """Connect to the first judged address that answers; raises `Unreachable`."""
     problem = "no address"
     for address in decision.addresses:
         try:

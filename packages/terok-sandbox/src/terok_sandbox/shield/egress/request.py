@@ -35,10 +35,7 @@ class BadProxyRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request head. `forward` is what to send upstream (empty for CONNECT).
-
-    `body` is the length of what follows in bytes, `None` when it comes in chunks.
-    """
+    """A request head, what to send upstream (`forward`), and the length of the `body` in bytes (`None`: in chunks)."""
 
     connect: bool
     host: str

@@ -49,10 +49,7 @@ ISATAP_BITS: Final = 0x00005EFE << 32
 
 
 def parse_address(text: str) -> Address:
-    """Return the address that `text` spells canonically.
-
-    Raises `SpellingError` for zones (`%eth0`), decimal, octal, hexadecimal and short forms, and brackets.
-    """
+    """Return the address that `text` spells canonically; `SpellingError` for zones, brackets and all other forms."""
     try:
         if "%" in text:
             raise ValueError(text)

@@ -31,10 +31,7 @@ RESOLVER_PORTS: Final = (53, 853, 5353, 5355)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision with the tier that made it, the rule line where there is one, and a reason fit for a person.
-
-    `zone` is the wildcard zone that an allowed name belongs to: names below it are rationed.
-    """
+    """A decision: its tier, its rule line, a reason fit for a person; names below the wildcard `zone` are rationed."""
 
     verdict: Literal["allow", "deny"]
     reason: str
@@ -145,7 +142,7 @@ class Policy:
                 return _RESOLVER
             if tier == "provider_allow" and is_private(address):
                 return Decision("deny", "private address: only an override opens it", "private")
-            if rule := _strongest(rule for rule in live if rule.tier == tier):
+            if rule := min((rule for rule in live if rule.tier == tier), key=lambda rule: rule.allow, default=None):
                 return _by_rule(rule)
         return _default(matching, now)
 
@@ -157,10 +154,7 @@ class Policy:
             return self._matching_name(host)
 
     def grants(self, name: str, *, now: datetime | None = None) -> tuple[Grant, ...]:
-        """Return what is open for a name, strongest tier first.
-
-        A grant of every port of which a deny rule closes one is left out whole.
-        """
+        """Return what is open for a name, strongest tier first, without a grant of all ports that a deny rule cuts."""
         now = now or datetime.now(UTC)
         if _refused_name(name):
             return ()
@@ -210,7 +204,6 @@ class Policy:
         return [rule for tier in TIERS for rule in self._tiers[tier].for_name(name)]
 
     def _matching_address(self, address: Address) -> list[PolicyRule]:
-        """Return the rules for `address` and for the IPv4 address inside, strongest tier first."""
         # A rule for an IPv4 address must hold for its NAT64 form, by which IPv6-only hosts reach it.
         forms = dict.fromkeys((address, judged_as(address)))
         return [rule for tier in TIERS for form in forms for rule in self._tiers[tier].for_address(form)]
@@ -235,10 +228,6 @@ def _refused_name(name: str) -> Decision | None:
 
 def _covers(rule: PolicyRule, protocol: str, port: int) -> bool:
     return any(service.covers(protocol, port) for service in rule.services)
-
-
-def _strongest(rules: Iterable[PolicyRule]) -> PolicyRule | None:
-    return min(rules, key=lambda rule: rule.allow, default=None)
 
 
 def _by_rule(rule: PolicyRule) -> Decision:

@@ -20,14 +20,8 @@ _NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _HINT: Final = "write lower-case letters, digits, hyphens and dots only, without a dot at the end"
 
 FLOOR_NAMES: Final = frozenset(
-    {
-        "localhost",
-        "metadata",
-        "metadata.google.internal",
-        "metadata.goog",
-        "instance-data",
-        "instance-data.ec2.internal",
-    }
+    {"localhost", "metadata", "metadata.google.internal", "metadata.goog"}
+    | {"instance-data", "instance-data.ec2.internal"}
 )
 """Names that no rule opens: the machine itself and the metadata services of clouds."""
 

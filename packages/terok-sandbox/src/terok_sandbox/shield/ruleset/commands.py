@@ -114,14 +114,12 @@ def host_command(host_addresses: Sequence[str]) -> str:
 
 
 def _set_and_key(family: str, address: Address, service: Service) -> tuple[str, str]:
-    """Return which set of a family holds `address` with `service`, and the element's key there."""
     if service.port is None:
         return f"{family}_any{address.version}", f"{address} . {service.protocol}"
     return f"{family}{address.version}", f"{address} . {service.protocol} . {service.port}"
 
 
 def _removal(name: str, keys: Iterable[str]) -> list[str]:
-    """Return what removes elements that may be missing: nft refuses to delete what a set does not hold."""
     joined = ", ".join(keys)
     return [f"{verb} element {layout.TABLE} {name} {{ {joined} }}" for verb in ("add", "delete")]
 

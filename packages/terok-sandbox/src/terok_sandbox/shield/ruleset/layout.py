@@ -19,9 +19,7 @@ LOG_PREFIX: Final = "terok "
 """Beginning of a packet's log prefix; the layer that refused follows: `floor`, `host`, `default`, a tier."""
 
 MAX_LEARNED: Final = 16384
-MAX_CUT: Final = 4 * MAX_LEARNED
-"""More than names may open at once: a denial must not fail because of those before it."""
-
+MAX_CUT: Final = 4 * MAX_LEARNED  # more than names may open at once: a denial must not fail because of those before it
 STAGES: Final = ("override", "security_deny", "provider_deny", "provider_allow", "project_deny", "project_allow")
 """Rules over addresses in the policy; a stage without elements has no sets and no rules."""
 LIVE_STAGES: Final = ("live_deny", "live_allow")
@@ -31,11 +29,8 @@ REFUSING: Final = (
     *("floor", "host", "resolver", "private", "security_deny", "provider_deny", "project_deny"),
     *("live_deny", "quarantine", "default"),
 )
-PASSING: Final = ("down", "disengaged")
-"""Postures that let through what no rule allows; it is logged under their names."""
-
-UNJUDGED: Final = 0x74
-"""Connection mark of what only a posture has let through: it is judged again packet by packet."""
+PASSING: Final = ("down", "disengaged")  # postures that let through what no rule allows; it is logged under their names
+UNJUDGED: Final = 0x74  # connection mark of what only a posture has let through: it is judged again packet by packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +60,14 @@ class ChainShape:
     hook: str | None = None
 
 
-def families(name: str) -> tuple[str, str]:
-    """Return the names of a set pair, IPv4 first."""
-    return f"{name}4", f"{name}6"
-
-
 def sets(stages: Collection[str]) -> dict[str, SetShape]:
     """Return every set of the table when `stages` of the policy have elements."""
     shapes: dict[str, SetShape] = {}
     for version, key in (("4", "ipv4_addr"), ("6", "ipv6_addr")):
-        shapes[f"floor{version}"] = SetShape((key,), frozenset({"interval"}))
-        shapes[f"private{version}"] = SetShape((key,), frozenset({"interval"}))
-        shapes[f"host{version}"] = SetShape((key,), frozenset({"interval"}))
-        for name in ("learned_override", "learned"):
-            shapes |= _service_sets(name, version, key, frozenset({"timeout"}), MAX_LEARNED)
-        shapes |= _service_sets("cut", version, key, frozenset({"timeout"}), MAX_CUT)
+        for name in ("floor", "private", "host"):
+            shapes[f"{name}{version}"] = SetShape((key,), frozenset({"interval"}))
+        for name, size in (("learned_override", MAX_LEARNED), ("learned", MAX_LEARNED), ("cut", MAX_CUT)):
+            shapes |= _service_sets(name, version, key, frozenset({"timeout"}), size)
         for name in (*STAGES, *LIVE_STAGES):
             if name in stages or name in LIVE_STAGES:
                 shapes |= _service_sets(name, version, key, frozenset({"interval", "timeout"}), None)
@@ -98,9 +86,9 @@ def chains(stages: Collection[str], posture: Posture = "up") -> dict[str, ChainS
     found = {"refuse": ChainShape((_TCP_RESET, _ICMP_REFUSAL))}
     for layer in REFUSING:
         if layer in stages or layer not in STAGES:
-            found[f"refuse_{layer}"] = ChainShape((_log(layer), _goto("refuse")))
+            found[f"refuse_{layer}"] = ChainShape((_log(layer), _to("goto refuse")))
     found |= {name: ChainShape(rules) for name, rules in posture_chains(posture).items()}
-    last = (_jump("posture_last"), _goto("refuse_default"))
+    last = (_to("jump posture_last"), _to("goto refuse_default"))
     found["output"] = ChainShape((*_FIRST, *_CUT, *_ENTRY, *_addresses(stages), *last), "output")
     found["cut_input"] = ChainShape(_CUT_INPUT)
     found["input"] = ChainShape((*_INPUT_FIRST, *_INPUT), "input")
@@ -124,11 +112,11 @@ def posture_chains(posture: Posture) -> dict[str, tuple[RuleShape, ...]]:
     first_input: tuple[RuleShape, ...] = ()
     last: tuple[RuleShape, ...] = ()
     if posture == "quarantine":
-        first, first_input = (_goto("refuse_quarantine"),), (_TCP_REPLIES, RuleShape("drop", (), "drop"))
+        first, first_input = (_to("goto refuse_quarantine"),), (_TCP_REPLIES, RuleShape("drop", (), "drop"))
     elif posture == "disengaged":
-        first, first_input = (_log_new(posture), _PASS), (RuleShape("accept", (), "accept"),)
+        first, first_input = (_log(posture, new=True), _PASS), (RuleShape("accept", (), "accept"),)
     elif posture == "down":
-        last = (_log_new(posture), _PASS)
+        last = (_log(posture, new=True), _PASS)
     return {"posture": first, "posture_input": first_input, "posture_last": last}
 
 
@@ -138,49 +126,27 @@ def _stage(stage: str) -> list[RuleShape]:
 
 def _by_address(layer: str) -> list[RuleShape]:
     verdict = f"goto refuse_{layer}"
-    return [
-        RuleShape(f"{ip} daddr @{name} {verdict}", (f"@{name}",), verdict)
-        for ip, name in zip(("ip", "ip6"), families(layer), strict=True)
-    ]
+    sides = (("ip", f"@{layer}4"), ("ip6", f"@{layer}6"))
+    return [RuleShape(f"{ip} daddr {at} {verdict}", (at,), verdict) for ip, at in sides]
 
 
-def _by_service(name: str, verdict: str) -> list[RuleShape]:
+def _by_service(name: str, verdict: str, side: str = "d") -> list[RuleShape]:
+    """Return the rules about peers in the sets `name`: those that packets go to, or with side `s` come from."""
     rules = []
     for ip, version in (("ip", "4"), ("ip6", "6")):
-        for suffix, port in (("", " . th dport"), ("_any", "")):
-            set_name = f"{name}{suffix}{version}"
-            rules.append(
-                RuleShape(f"{ip} daddr . meta l4proto{port} @{set_name} {verdict}", (f"@{set_name}",), verdict)
-            )
+        for suffix, port in (("", f" . th {side}port"), ("_any", "")):
+            at = f"@{name}{suffix}{version}"
+            rules.append(RuleShape(f"{ip} {side}addr . meta l4proto{port} {at} {verdict}", (at,), verdict))
     return rules
 
 
-def _log(layer: str) -> RuleShape:
+def _log(layer: str, *, new: bool = False) -> RuleShape:
     text = f'limit rate 20/second burst 40 packets log prefix "{LOG_PREFIX}{layer}" group {LOG_GROUP}'
-    return RuleShape(text, (), "", log=True)
+    return RuleShape(f"ct state new {text}" if new else text, ("ct.state=new",) if new else (), "", log=True)
 
 
-def _log_new(layer: str) -> RuleShape:
-    text = f'ct state new limit rate 20/second burst 40 packets log prefix "{LOG_PREFIX}{layer}" group {LOG_GROUP}'
-    return RuleShape(text, ("ct.state=new",), "", log=True)
-
-
-def _goto(chain: str) -> RuleShape:
-    return RuleShape(f"goto {chain}", (), f"goto {chain}")
-
-
-def _jump(chain: str) -> RuleShape:
-    return RuleShape(f"jump {chain}", (), f"jump {chain}")
-
-
-def _replies(name: str) -> list[RuleShape]:
-    """Return rules that drop what the peers in the sets `name` send."""
-    rules = []
-    for ip, version in (("ip", "4"), ("ip6", "6")):
-        for suffix, port in (("", " . th sport"), ("_any", "")):
-            set_name = f"{name}{suffix}{version}"
-            rules.append(RuleShape(f"{ip} saddr . meta l4proto{port} @{set_name} drop", (f"@{set_name}",), "drop"))
-    return rules
+def _to(way: str) -> RuleShape:
+    return RuleShape(way, (), way)
 
 
 _TCP_RESET: Final = RuleShape("meta l4proto tcp reject with tcp reset", ("meta.l4proto=tcp",), "reject")
@@ -197,10 +163,10 @@ _PASS: Final = RuleShape(f"ct mark set {UNJUDGED:#x} accept", (f"set ct.mark={UN
 _TCP_REPLIES: Final = RuleShape(
     "meta l4proto tcp ct state established accept", ("meta.l4proto=tcp", "ct.state=established"), "accept"
 )
-_FIRST: Final = (RuleShape('oifname "lo" accept', ("meta.oifname=lo",), "accept"), _jump("posture"))
+_FIRST: Final = (RuleShape('oifname "lo" accept', ("meta.oifname=lo",), "accept"), _to("jump posture"))
 _CUT: Final = (*_by_service("live_deny", "goto refuse_live_deny"), *_by_service("cut", "goto refuse_live_deny"))
 """Stands before the rule for established flows: a denial ends them."""
-_CUT_INPUT: Final = (*_replies("live_deny"), *_replies("cut"))
+_CUT_INPUT: Final = (*_by_service("live_deny", "drop", "s"), *_by_service("cut", "drop", "s"))
 """For all but TCP: the answer to a segment that came in is refused with a reset, which ends the flow at once."""
 _ENTRY: Final = (
     RuleShape(
@@ -222,7 +188,7 @@ _ENTRY: Final = (
 )
 _INPUT_FIRST: Final = (
     RuleShape('iifname "lo" accept', ("meta.iifname=lo",), "accept"),
-    _jump("posture_input"),
+    _to("jump posture_input"),
     RuleShape("meta l4proto != tcp jump cut_input", ("meta.l4proto!=tcp",), "jump cut_input"),
 )
 _INPUT: Final = (

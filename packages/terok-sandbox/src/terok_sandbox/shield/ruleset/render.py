@@ -33,17 +33,11 @@ Elements = dict[str, list[str]]
 
 
 def render(
-    policy: Policy,
-    *,
-    host_addresses: Sequence[str],
-    now: datetime | None = None,
-    posture: Posture = "up",
+    policy: Policy, *, host_addresses: Sequence[str], now: datetime | None = None, posture: Posture = "up"
 ) -> str:
     """Return the nft commands that replace the table, in one transaction.
 
-    `host_addresses` are all addresses and networks of the host (canonical text); nothing but an address the container
-    itself has reaches them. Rules that have expired at `now` are left out, the others become elements that end by
-    themselves.
+    `host_addresses` are all of the host's (canonical text). Rules expire at their time by themselves.
     """
     now = now or datetime.now(UTC)
     elements = base_elements(host_addresses)
@@ -110,13 +104,9 @@ def _stages(policy: Policy, now: datetime) -> dict[str, list[PolicyRule]]:
     for rule in policy.rules:
         if rule.network is not None and rule.live(now):
             whole = rule.tier in layout.STAGES[:2] or rule.tier in layout.LIVE_STAGES
-            stage = rule.tier if whole else _split(rule)
-            found[stage].append(rule)
+            parted = f"{rule.tier.removesuffix('_allow')}_{'allow' if rule.allow else 'deny'}"
+            found[rule.tier if whole else parted].append(rule)
     return {stage: found[stage] for stage in (*layout.STAGES, *layout.LIVE_STAGES) if stage in found}
-
-
-def _split(rule: PolicyRule) -> str:
-    return f"{rule.tier.removesuffix('_allow')}_{'allow' if rule.allow else 'deny'}"
 
 
 def stage_elements(stage: str, rules: list[PolicyRule], now: datetime) -> Elements:
@@ -126,21 +116,17 @@ def stage_elements(stage: str, rules: list[PolicyRule], now: datetime) -> Elemen
         assert rule.network is not None
         for service in rule.services:
             port = "" if service.port is None else f" . {service.port}"
-            for version, network in _reached_as(rule.network):
-                spans[f"{stage}{'' if port else '_any'}", version, f" . {service.protocol}{port}"].append(
-                    (network, rule.expires)
-                )
+            reached: list[Network] = [rule.network]
+            if isinstance(rule.network, IPv4Network):
+                reached.append(nat64(rule.network))
+            for network in reached:
+                key = (f"{stage}{'' if port else '_any'}", network.version, f" . {service.protocol}{port}")
+                spans[key].append((network, rule.expires))
     elements: Elements = defaultdict(list)
     for (name, version, service_text), networks in spans.items():
         for network, expiry in _disjoint(networks):
             elements[f"{name}{version}"].append(f"{network}{service_text}{_timeout(expiry, now)}")
     return elements
-
-
-def _reached_as(network: Network) -> list[tuple[int, Network]]:
-    if isinstance(network, IPv4Network):
-        return [(4, network), (6, nat64(network))]
-    return [(6, network)]
 
 
 def _timeout(expiry: Expiry, now: datetime) -> str:

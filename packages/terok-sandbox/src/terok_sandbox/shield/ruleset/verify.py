@@ -19,10 +19,7 @@ _HARMLESS: Final = frozenset({"limit", "log", "counter"})
 
 
 def verify(
-    listing: Mapping[str, Any] | str | bytes,
-    *,
-    host_addresses: Sequence[str] | None = None,
-    posture: Posture = "up",
+    listing: Mapping[str, Any] | str | bytes, *, host_addresses: Sequence[str] | None = None, posture: Posture = "up"
 ) -> None:
     """Check the output of `nft -j list table inet terok` (text or parsed).
 
@@ -44,7 +41,8 @@ def verify(
     for name, expected in base_elements(host_addresses or ()).items():
         if name.startswith("host") and host_addresses is None:
             continue
-        if _covered(found_sets[name]) != _plain(expected):
+        listed = (text for element in _listed(found_sets[name].get("elem")) for text in _element(element))
+        if _plain(listed) != _plain(expected):
             raise _mismatch(f"set {name} does not hold what it must")
 
 
@@ -87,7 +85,6 @@ def _verify_chains(objects: list[tuple[str, dict[str, Any]]], expected: Mapping[
 
 
 def _shape(expression: object) -> tuple[tuple[str, ...], str, bool] | None:
-    """Return (matches, verdict, logs to our group), or `None` for anything that we never write."""
     matches: list[str] = []
     verdict, logs = "", False
     for statement in expression if isinstance(expression, list) else [{}]:
@@ -131,12 +128,7 @@ def _left(left: object) -> str:
     return f"{kind}.{value.get('key')}" if isinstance(value, dict) else str(kind)
 
 
-def _covered(shape: Mapping[str, Any]) -> set[Network]:
-    return _plain(text for element in _listed(shape.get("elem")) for text in _element(element))
-
-
 def _plain(elements: Any) -> set[Network]:
-    """Reduce to a canonical cover: two listings of the same addresses compare equal."""
     networks: list[Any] = [ip_network(text) for text in elements]
     return set(collapse_addresses(networks)) if networks else set()
 

@@ -1,31 +1,21 @@
 """Giving the vault another passphrase, or another durable tier, such that no crash loses it.
 
-Order: the coming passphrase is kept beside the current one, the record says that a change is under way, the database is
-encrypted anew (one transaction), the coming one becomes current, and its copy goes away. Whatever comes in between, one
-of the two kept values opens the database; `settle` finds out which and ends the change.
+The coming passphrase is kept beside the current one while the database is encrypted anew. Whatever comes, one of
+the two opens the database; `settle` finds out which and ends the change.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import connect, generate_passphrase, opens, rekey
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
 from terok_sandbox.vault.passphrase.session import provision_lock, read_session, resolve, write_session
 from terok_sandbox.vault.passphrase.tiers import FileTier, Tier, tier_named
 
-if TYPE_CHECKING:
-    from terok_sandbox.config import SandboxConfig
-
 
 def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
-    """Encrypt the vault with `new`, or with a random passphrase, and return it; the recovery key is then another one.
-
-    Raises:
-        VaultError: a passphrase command is configured, containers use the vault, or a random passphrase would be kept
-            nowhere; nothing has changed then.
-    """
+    """Encrypt the vault with `new`, or with a random passphrase, and return it; nothing has changed on a VaultError."""
     if cfg.credentials_passphrase_command:
         raise VaultError(
             "the passphrase comes from the configured passphrase_command and cannot be changed here",
@@ -58,11 +48,7 @@ def change_passphrase(cfg: SandboxConfig, new: str | None = None) -> str:
 
 
 def settle(cfg: SandboxConfig) -> bool:
-    """End a change that a crash interrupted; False if there was none, or the vault is locked: then the unlocking does.
-
-    Raises:
-        VaultError: neither kept passphrase opens the database; both stay kept.
-    """
+    """End a change that a crash interrupted; False without one, or in a locked vault."""
     record = read_record(cfg)
     if not record.rekeying or record.locked:
         return False
@@ -86,10 +72,7 @@ def settle(cfg: SandboxConfig) -> bool:
 
 
 def move_to(cfg: SandboxConfig, name: TierName, *, key: str = "auto") -> TierName:
-    """Keep the passphrase in the tier `name` from now on, and return the tier that held it before.
-
-    The old tier forgets it once the new one has given it back.
-    """
+    """Keep the passphrase in the tier `name` from now on, and return the tier that held it before and forgets it."""
     settle(cfg)
     with provision_lock(cfg):
         passphrase = resolve(cfg).passphrase

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from terok_util import UsageError
 from terok_util.commands.output import show
 
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError
-from terok_sandbox.vault.passphrase.record import read_record, update_record
-from terok_sandbox.vault.passphrase.tiers import FileTier, KeyringTier, SystemdCredsTier
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.passphrase.record import TierName
-
-FILE_TIER_NOTE = "a file protects backups that leave it out and against other users, not against this account"
+from terok_sandbox.vault.passphrase.record import TierName, read_record, update_record
+from terok_sandbox.vault.passphrase.tiers import tiers
 
 
-def show_tiers(*, as_json: bool = False) -> int:
+def show_tiers(*, as_json: bool = False) -> None:
     """Show the tiers of this machine and which one is used; never the passphrase."""
     cfg = SandboxConfig.load()
     record = read_record(cfg)
-    offered = {tier.name: tier.available() for tier in (SystemdCredsTier(cfg), KeyringTier(cfg), FileTier(cfg))}
+    offered = {tier.name: tier.available() for tier in tiers(cfg)}
     document = {
         "tier": record.tier,
         "acknowledged": record.acknowledged,
@@ -40,10 +34,9 @@ def show_tiers(*, as_json: bool = False) -> int:
         *(f"{name:13} {'available' if there else 'not on this machine'}" for name, there in offered.items()),
     ]
     show(document, as_json, lines)
-    return 0
 
 
-def reveal(*, allow_redirect: bool = False) -> int:
+def reveal(*, allow_redirect: bool = False) -> None:
     """Print the passphrase, which is the recovery key; only to a terminal unless told otherwise."""
     from terok_sandbox.vault import unlock as unlocking
 
@@ -51,12 +44,13 @@ def reveal(*, allow_redirect: bool = False) -> int:
         raise VaultError(
             "the recovery key is shown on a terminal only", hint="add --allow-redirect to write it to a pipe or file"
         )
-    _say(unlocking.resolve_passphrase(SandboxConfig.load(), interactive=True))
-    _note("this opens the vault on any machine: keep it where the vault is not, then `vault passphrase acknowledge`")
-    return 0
+    unlocking.say(unlocking.resolve_passphrase(SandboxConfig.load(), interactive=True))
+    unlocking.note(
+        "this opens the vault on any machine: keep it where the vault is not, then `vault passphrase acknowledge`"
+    )
 
 
-def acknowledge() -> int:
+def acknowledge() -> None:
     """Record that the recovery key was written down, proved by entering it."""
     from terok_sandbox.vault import unlock as unlocking
 
@@ -67,11 +61,10 @@ def acknowledge() -> int:
             "that is not the vault's recovery key", hint="`terok-sandbox vault passphrase reveal` shows it"
         )
     update_record(cfg, acknowledged=True)
-    _say("the recovery key is acknowledged")
-    return 0
+    unlocking.say("the recovery key is acknowledged")
 
 
-def change(*, ask: bool = False) -> int:
+def change(*, ask: bool = False) -> None:
     """Encrypt the vault with a new passphrase, random unless asked for."""
     from terok_sandbox.vault import unlock as unlocking
     from terok_sandbox.vault.passphrase import change as changing
@@ -86,47 +79,39 @@ def change(*, ask: bool = False) -> int:
             f"a chosen passphrase needs {MIN_CHOSEN} characters", hint="or leave out --ask for a random one"
         )
     changing.change_passphrase(cfg, new)
-    _say("the vault is encrypted with a new passphrase; the old recovery key opens it no longer")
+    unlocking.say("the vault is encrypted with a new passphrase; the old recovery key opens it no longer")
     if new is None:
-        _note("run `terok-sandbox vault passphrase reveal` and write the new recovery key down")
-    return 0
+        unlocking.note("run `terok-sandbox vault passphrase reveal` and write the new recovery key down")
 
 
-def seal(*, key: str = "auto") -> int:
+def seal(*, key: str = "auto") -> None:
     """Keep the passphrase as a sealed systemd credential."""
-    return _move("systemd-creds", key=key)
+    _move("systemd-creds", key=key)
 
 
-def to_keyring() -> int:
+def to_keyring() -> None:
     """Keep the passphrase in the desktop's keyring."""
-    return _move("keyring")
+    _move("keyring")
 
 
-def to_file() -> int:
+def to_file() -> None:
     """Keep the passphrase in an owner-only file beside the database."""
-    _note(FILE_TIER_NOTE)
-    return _move("file")
+    _move("file", about="a file protects backups that leave it out and against other users, not this account")
 
 
-def forget() -> int:
+def forget() -> None:
     """Keep the passphrase in no durable tier."""
-    return _move("none")
+    _move("none")
 
 
-def _move(name: TierName, *, key: str = "auto") -> int:
+def _move(name: TierName, *, key: str = "auto", about: str = "") -> None:
+    from terok_sandbox.vault import unlock as unlocking
     from terok_sandbox.vault.passphrase import change as changing
 
+    if about:
+        unlocking.note(about)
     before = changing.move_to(SandboxConfig.load(), name, key=key)
-    _say(f"the passphrase is kept in: {name} (before: {before})")
-    return 0
+    unlocking.say(f"the passphrase is kept in: {name} (before: {before})")
 
 
 MIN_CHOSEN = 12
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Final, Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from terok_util import atomic_write, ensure_dir, lean_dataclass
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
 
 TierName = Literal["systemd-creds", "keyring", "file", "none"]
 TIERS: Final[tuple[TierName, ...]] = ("systemd-creds", "keyring", "file", "none")

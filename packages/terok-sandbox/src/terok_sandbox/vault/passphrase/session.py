@@ -1,29 +1,25 @@
 """Where the vault's passphrase comes from.
 
-First right answer wins: the session file (owner-only, on the runtime directory's tmpfs; a copy of what another tier
-gave), the durable tier of the record, the configured `passphrase_command`, and for interactive commands a question on
-the terminal. Supervisors are given the path of the session file only.
+First right answer wins: the session file (a copy of what another tier gave), the durable tier of the record, the
+configured `passphrase_command`, and for interactive commands a question on the terminal.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from pathlib import Path
+from typing import Final, Literal, TypeVar
 
 from terok_util import FileLock, TerokError, ensure_dir, write_sensitive_file
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.connection import opens
 from terok_sandbox.vault.errors import VaultError, VaultLocked, WrongPassphrase
 from terok_sandbox.vault.passphrase.record import read_record
 from terok_sandbox.vault.passphrase.tiers import MAX_BYTES, leave_no_core, one_line, read_secret_file, tier_named
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
 
 T = TypeVar("T")
 Tier = Literal["session", "systemd-creds", "keyring", "file", "command", "prompt", "generated"]
@@ -44,13 +40,8 @@ class Resolved:
 def resolve(cfg: SandboxConfig, *, interactive: bool = False) -> Resolved:
     """Return the passphrase of the vault from the first tier that has the right one, and which that is.
 
-    A wrong one is named in a warning and passed over. A tier that fails otherwise ends the search: what it would have
-    said is not known.
-
-    Raises:
-        VaultLocked: no tier has one.
-        WrongPassphrase: tiers have one, and none opens the vault.
-        VaultError: the session file cannot be trusted, or the command failed.
+    A wrong one is named in a warning and passed over. A tier that fails otherwise ends the search with its VaultError.
+    Raises VaultLocked if no tier has one, WrongPassphrase if none opens the vault.
     """
 
     def proved(found: Resolved) -> Resolved:
@@ -103,11 +94,7 @@ def _may_open(cfg: SandboxConfig, passphrase: str) -> bool:
 
 
 def read_session(path: Path) -> str | None:
-    """Return the passphrase in a session file, or None if there is no file.
-
-    Raises:
-        VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
-    """
+    """Return the passphrase in a session file, None if there is no file; raises as `read_secret_file` does."""
     return read_secret_file(path, "the session file")
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 from terok_util import ExposedFile, TerokError, process, read_private, write_sensitive_file
 
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.vault.errors import VaultError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.passphrase.record import TierName
+from terok_sandbox.vault.passphrase.record import TierName
 
 MAX_BYTES: Final = 4096
 _UNLOCK_HINT = "run `terok-sandbox vault unlock`"
@@ -29,11 +27,7 @@ _KEEP = f"move it to a safe place, it may hold the only copy of the passphrase, 
 
 
 def read_secret_file(path: Path, what: str) -> str | None:
-    """Return the line in the file at `path`, None if there is no file; `what` names it in errors.
-
-    Raises:
-        VaultError: a symlink, not a regular file, another owner, open to others, empty or too large.
-    """
+    """Return the line in the owner-only file at `path`, None if there is none; `what` names it in VaultErrors."""
     leave_no_core()
     try:
         data = read_private(path, MAX_BYTES)
@@ -76,26 +70,8 @@ MIN_SYSTEMD: Final = 257
 CREDENTIAL_NAME: Final = "terok-sandbox.vault-passphrase"
 
 
-class Tier(Protocol):
-    """One durable place. `coming` selects the value that a change is about to make current."""
-
-    name: TierName
-
-    def available(self) -> bool:
-        """Tell whether this machine offers the tier."""
-
-    def read(self, *, coming: bool = False) -> str | None:
-        """Return the value, None if there is none; raises VaultError if it is there and cannot be read."""
-
-    def write(self, passphrase: str, *, coming: bool = False) -> None:
-        """Keep a value; raises VaultError."""
-
-    def clear(self, *, coming: bool = False) -> None:
-        """Forget a value; harmless if there is none."""
-
-
 class _InFiles:
-    """The two values of a tier in a file each, beside the database."""
+    """The two values of a tier in a file each, beside the database; `coming` selects the one that comes."""
 
     def __init__(self, current: Path, coming: str) -> None:
         self._files = {False: current, True: current.with_suffix(coming)}
@@ -106,10 +82,7 @@ class _InFiles:
 
 
 class FileTier(_InFiles):
-    """An owner-only file.
-
-    Protects against other users, and backups that leave it out; not against whoever acts as this account.
-    """
+    """An owner-only file: no protection against whoever acts as this account."""
 
     name: TierName = "file"
 
@@ -140,15 +113,11 @@ class SystemdCredsTier(_InFiles):
 
     def available(self) -> bool:
         """Tell whether systemd is new enough for credentials of unprivileged users and seals something here."""
-        try:
+        with suppress(TerokError):
             text = process.run(["systemd-creds", "--version"], timeout=SEAL_SECONDS).text
             found = re.match(r"systemd (\d+)", text)
-            if found is None or int(found[1]) < MIN_SYSTEMD:
-                return False
-            self._creds("encrypt", b"probe")
-        except TerokError:
-            return False
-        return True
+            return found is not None and int(found[1]) >= MIN_SYSTEMD and bool(self._creds("encrypt", b"probe"))
+        return False
 
     def read(self, *, coming: bool = False) -> str | None:
         """Return the value, None if there is none."""
@@ -193,14 +162,13 @@ class KeyringTier:
 
     def available(self) -> bool:
         """Tell whether there is a session bus and the keyring keeps what it is given."""
-        if not os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
-            return False
-        try:
-            self._tool(["store", "--label=terok vault (probe)"], "probe", b"probe")
-            kept = self._tool(["lookup"], "probe").strip() == b"probe"
-            self._tool(["clear"], "probe")
-        except TerokError:
-            return False
+        kept = False
+        with suppress(TerokError):
+            if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+                self._tool(["store", "--label=terok vault (probe)"], "probe", b"probe")
+                found = self._tool(["lookup"], "probe").strip() == b"probe"
+                self._tool(["clear"], "probe")
+                kept = found
         return kept
 
     def read(self, *, coming: bool = False) -> str | None:
@@ -221,33 +189,30 @@ class KeyringTier:
 
     def clear(self, *, coming: bool = False) -> None:
         """Forget a value."""
-        try:
+        with suppress(TerokError):
             self._tool(["clear"], _slot(coming))
-        except TerokError:
-            return
 
     def _tool(self, words: list[str], slot: str, data: bytes = b"") -> bytes:
         argv = ["secret-tool", *words, "service", "terok-sandbox", "vault", self._vault, "value", slot]
         return process.run(argv, timeout=KEYRING_SECONDS, input=data, max_output=4096).stdout
 
 
+Tier = SystemdCredsTier | KeyringTier | FileTier
+
+
+def tiers(cfg: SandboxConfig, *, key: str = "auto") -> tuple[Tier, ...]:
+    """Return the durable tiers, the strongest first; the last, a file, is on every machine."""
+    return SystemdCredsTier(cfg, key), KeyringTier(cfg), FileTier(cfg)
+
+
 def tier_named(cfg: SandboxConfig, name: TierName, *, key: str = "auto") -> Tier | None:
     """Return the durable tier of that name, None for `none`."""
-    match name:
-        case "systemd-creds":
-            return SystemdCredsTier(cfg, key)
-        case "keyring":
-            return KeyringTier(cfg)
-        case "file":
-            return FileTier(cfg)
-        case _:
-            return None
+    return next((tier for tier in tiers(cfg, key=key) if tier.name == name), None)
 
 
 def best_tier(cfg: SandboxConfig) -> Tier:
-    """Return the strongest durable tier this machine offers; the file is always there."""
-    candidates: tuple[Tier, ...] = (SystemdCredsTier(cfg), KeyringTier(cfg))
-    return next((tier for tier in candidates if tier.available()), FileTier(cfg))
+    """Return the strongest durable tier this machine offers."""
+    return next(tier for tier in tiers(cfg) if tier.available())
 
 
 _OTHER_TIER = "choose another tier: `terok-sandbox vault passphrase to-file`"

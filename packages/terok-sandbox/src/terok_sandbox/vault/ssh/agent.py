@@ -10,27 +10,23 @@ import logging
 import socket
 import tempfile
 import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from terok_util.door import Door, streams
+from terok_util.door import Door, Seat, streams
 
 from terok_sandbox.audit import AuditLog
+from terok_sandbox.config import SandboxConfig
 from terok_sandbox.errors import AuditError
+from terok_sandbox.vault.access import VaultAccess
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.ssh import agent_protocol
 from terok_sandbox.vault.ssh.agent_protocol import FAILURE, MAX_MESSAGE, ListKeys, Sign
 from terok_sandbox.vault.ssh.store import SSHManager
 from terok_sandbox.vault.unlock import open_vault
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from terok_util.door import Seat
-
-    from terok_sandbox.config import SandboxConfig
-    from terok_sandbox.vault.access import VaultAccess
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +37,7 @@ IDLE_SECONDS: Final = 600.0
 class SshAgent:
     """Serves connections with the keys of one scope.
 
-    `opened` is called for each message and returns the keys of the open vault; it may raise VaultError. `record` is
-    told the fingerprint before a signature is given, and may raise AuditError.
+    `opened` returns the keys of the open vault, for each message; `record` is told of each signature before it.
     """
 
     def __init__(self, opened: Callable[[], Awaitable[SSHManager]], scope: str, record: Callable[[str], None]) -> None:
@@ -64,7 +59,7 @@ class SshAgent:
                         return
                     message = await reader.readexactly(length)
                     seat.occupy()
-                    writer.write(agent_protocol.framed(await self.answer(message)))
+                    writer.write(agent_protocol.string(await self.answer(message)))
                     await writer.drain()
 
     async def answer(self, message: bytes) -> bytes:
@@ -129,19 +124,15 @@ START_SECONDS: Final = 10.0
 
 @contextmanager
 def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
-    """Serve the keys of `scope` while the block runs; the value is for SSH_AUTH_SOCK.
-
-    Raises:
-        VaultError: the vault does not open or has no key of the scope, or the socket cannot be made.
-    """
+    """Serve the keys of `scope` while the block runs; the value is for SSH_AUTH_SOCK; raises VaultError."""
     with open_vault(cfg) as database, tempfile.TemporaryDirectory(prefix="terok-ssh-") as directory:
         keys = SSHManager(database)
         if not keys.of_scope(scope):
             hint = f"make one with `terok-sandbox ssh add {scope}`"
             raise VaultError(f"the vault has no SSH key of the scope {scope}", hint=hint)
         path = Path(directory) / "agent.sock"
-        loop = asyncio.new_event_loop()
-        started, stop = threading.Event(), asyncio.Event()
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        stop = asyncio.Event()
 
         async def opened() -> SSHManager:
             return keys
@@ -155,27 +146,18 @@ def host_agent(cfg: SandboxConfig, scope: str) -> Iterator[Path]:
                 listener.listen()
                 door = Door("ssh-agent", MAX_CONNECTIONS)
                 door.open(listener, agent.enter)
-                started.set()
+                started.set_result(asyncio.get_running_loop())
                 await stop.wait()
                 await door.close_connections()
 
-        thread = threading.Thread(target=lambda: _run(loop, serve()), name="ssh-agent", daemon=True)
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="ssh-agent", daemon=True)
         thread.start()
-        if not started.wait(START_SECONDS):
-            raise VaultError(f"the SSH agent could not listen on {path}")
+        try:
+            loop = started.result(START_SECONDS)
+        except TimeoutError as error:
+            raise VaultError(f"the SSH agent could not listen on {path}") from error
         try:
             yield path
         finally:
             loop.call_soon_threadsafe(stop.set)
             thread.join(START_SECONDS)
-
-
-def _run(loop: asyncio.AbstractEventLoop, main: object) -> None:
-    try:
-        loop.run_until_complete(main)  # type: ignore[arg-type]
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        loop.close()

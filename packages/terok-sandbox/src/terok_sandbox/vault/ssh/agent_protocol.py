@@ -63,13 +63,8 @@ def sign_answer(signature: bytes) -> bytes:
     return bytes([_SIGN_RESPONSE]) + string(signature)
 
 
-def framed(message: bytes) -> bytes:
-    """Return a message with its length before it."""
-    return string(message)
-
-
 def string(data: bytes) -> bytes:
-    """Return SSH's `string`: length and bytes."""
+    """Return SSH's `string`, length and bytes: a message is one too."""
     return struct.pack(">I", len(data)) + data
 
 

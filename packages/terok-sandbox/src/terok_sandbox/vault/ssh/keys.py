@@ -53,11 +53,7 @@ def mint(key_type: KeyType = "ed25519") -> KeyPair:
 
 
 def import_private(data: bytes, password: bytes | None = None) -> KeyPair:
-    """Return the key pair of a private key file in OpenSSH or PEM form.
-
-    Raises:
-        BadCredential: no such key, another kind, too few bits, or a wrong or missing password.
-    """
+    """Return the key pair of a private key file in OpenSSH or PEM form; raises BadCredential for what is not kept."""
     try:
         if b"BEGIN OPENSSH PRIVATE KEY" in data:
             key = serialization.load_ssh_private_key(data, password)

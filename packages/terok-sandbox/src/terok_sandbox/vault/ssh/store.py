@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from terok_sandbox.values.names import PLAIN_HINT, is_plain
 from terok_sandbox.vault.errors import BadCredential
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.store import CredentialDB
+from terok_sandbox.vault.store import CredentialDB, now_text
 
 _COLUMNS = "k.id, k.key_type, k.public_blob, k.comment, k.fingerprint, k.created_at"
 
@@ -41,7 +38,7 @@ class SSHManager:
             self._db.write(
                 "INSERT INTO ssh_keys (key_type, private_der, public_blob, comment, fingerprint, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO NOTHING",
-                (key_type, private_der, public_blob, comment, fingerprint, _now()),
+                (key_type, private_der, public_blob, comment, fingerprint, now_text()),
             )
             return int(self._db.rows("SELECT id FROM ssh_keys WHERE fingerprint = ?", (fingerprint,))[0][0])
 
@@ -53,7 +50,7 @@ class SSHManager:
             self._db.write(
                 "INSERT INTO ssh_key_assignments (scope, key_id, is_default, assigned_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
-                (scope, key_id, int(first), _now()),
+                (scope, key_id, int(first), now_text()),
             )
 
     def set_default(self, scope: str, key_id: int) -> None:
@@ -65,10 +62,7 @@ class SSHManager:
                 raise BadCredential(f"the scope {scope} has no key {key_id}", hint=_LIST)
 
     def unassign(self, scope: str, fingerprint: str | None = None) -> int:
-        """Take a key, or all, from a scope and return how many; the oldest of the rest becomes the default if need be.
-
-        Keys stay in the vault.
-        """
+        """Take a key, or all, from a scope and return how many; the oldest of the rest becomes its default."""
         with self._db.transaction():
             count = self._db.write(
                 "DELETE FROM ssh_key_assignments WHERE scope = ?1 AND (?2 IS NULL OR key_id ="
@@ -136,7 +130,3 @@ def _row(row: tuple[Any, ...]) -> KeyRow:
 
 
 _LIST = "`terok-sandbox ssh list` shows the keys"
-
-
-def _now() -> Any:
-    return datetime.now(UTC).isoformat(timespec="seconds")

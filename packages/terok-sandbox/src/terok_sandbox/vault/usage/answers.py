@@ -6,16 +6,13 @@ Anything unexpected in a field counts as nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Final
 
 MAX_COUNT: Final = 2**40
 MAX_MODEL: Final = 128
-
-
 MAX_HOLDERS: Final = 100_000
 MAX_VALUES: Final = 1_000_000
 
@@ -139,10 +136,7 @@ MAX_EVENT: Final = 1024 * 1024
 
 
 class EventReader:
-    """Splits a stream into events by the rules of the HTML standard: CR, LF or CRLF end a line, an empty one an event.
-
-    The outcome does not depend on how the stream is cut into pieces.
-    """
+    """Splits a stream, however it is cut, into events: CR, LF or CRLF end a line, an empty one an event."""
 
     def __init__(self, *, max_event: int = MAX_EVENT) -> None:
         self._max = max_event
@@ -271,8 +265,5 @@ class AnswerReader:
     def _take(self, text: bytes) -> None:
         if intricate(text):
             return
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            return
-        self.usage = usage_of(document, self.usage)
+        with suppress(ValueError, RecursionError):
+            self.usage = usage_of(json.loads(text), self.usage)

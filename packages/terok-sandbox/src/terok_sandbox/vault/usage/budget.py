@@ -17,8 +17,7 @@ from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import BudgetError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.usage.decisions import FINISH_SECONDS, IDLE_SECONDS, DecisionFile, Decisions
-from terok_sandbox.vault.usage.journal import Totals
-from terok_sandbox.vault.usage.prices import NANO
+from terok_sandbox.vault.usage.journal import NANO, Totals
 
 MAX_WAITING: Final = 64
 """Calls that wait at once; a further one is refused."""

@@ -2,9 +2,7 @@
 
 A request that is billed by tokens is written down before it leaves, with the most it may cost (`pending_tokens`,
 `pending_nano` under a number `id`), and once more when it has ended, with what it did cost (`settles` that number).
-Any other request is one row. A row is appended in one write; a line torn by a crash is skipped. Several brokers may
-write to a project at once; each reads what the others have appended since it last looked. A file that has grown to
-MAX_BYTES is put together: one row for each task, provider and model.
+Any other request is one row. A line torn by a crash is skipped. A file that has grown to MAX_BYTES is put together.
 """
 
 from __future__ import annotations
@@ -14,21 +12,21 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from terok_util import TerokError, atomic_write
 
 from terok_sandbox.errors import AuditError
+from terok_sandbox.values.json_object import json_object
+from terok_sandbox.values.limits import Limits
 from terok_sandbox.values.names import is_plain
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from terok_sandbox.values.limits import Limits
+NANO: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -42,12 +40,8 @@ class Totals:
 
     def __add__(self, other: Totals) -> Totals:
         """Return both together."""
-        return Totals(
-            self.requests + other.requests,
-            self.tokens + other.tokens,
-            self.bytes + other.bytes,
-            self.cost + other.cost,
-        )
+        requests, tokens = self.requests + other.requests, self.tokens + other.tokens
+        return Totals(requests, tokens, self.bytes + other.bytes, self.cost + other.cost)
 
 
 def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
@@ -56,8 +50,6 @@ def reached(limits: Limits, used: Totals, elapsed: float) -> str | None:
         return f"{used.requests} of {limits.requests} requests are used"
     if limits.tokens is not None and used.tokens >= limits.tokens:
         return f"{used.tokens} of {limits.tokens} tokens are used"
-    from terok_sandbox.vault.usage.prices import NANO  # here, as every configuration has limits and few read prices
-
     if limits.cost_usd is not None and used.cost >= limits.cost_usd * NANO:
         return f"{used.cost / NANO:.2f} of {limits.cost_usd:.2f} USD are spent"
     if limits.bytes is not None and used.bytes >= limits.bytes:
@@ -96,6 +88,7 @@ class _Book:
         self.total, self.of_task = Totals(), Totals()
         self.known = True
         """Whether everything that the one task used has a price."""
+        self.plan = 0
         self.open: dict[Number, tuple[Totals, bool, float]] = {}
 
     def take(self, row: dict[str, Any]) -> None:
@@ -104,6 +97,7 @@ class _Book:
         if ours:
             self.of_task += used
             self.known = self.known and not row.get("price_assumed")
+            self.plan += used.cost if billing_of(row) == "plan" else 0
         if (number := number_of(row, "settles")) is not None:
             self.open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
@@ -121,12 +115,13 @@ class UsageJournal:
         self._most = MAX_BYTES
         self._books: dict[str, _Book] = {}
         self.task_totals, self.project_totals = Totals(), Totals()
-        self.cost_known = True
+        self.cost_known, self.plan_cost = True, 0
         self.task_pending, self.project_pending = Totals(), Totals()
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        line = json.dumps({"task": self._task, "run": self.run, **row}, separators=(",", ":")).encode() + b"\n"
+        row = {"task": self._task, "run": self.run, **row}
+        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -139,11 +134,19 @@ class UsageJournal:
                 line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
+            self._count(row, size, len(line))
             if size > self._most:
                 self._put_together(size)
         except OSError as error:
             self.close()
             raise AuditError(f"{self._path}: {error.strerror}", hint="free some disk space") from error
+
+    def _count(self, row: dict[str, Any], size: int, length: int) -> None:
+        """Take in a row that was appended to a file of `size` bytes, unless there is more to be read first."""
+        book = self._books.get(self._path.name)
+        if book is not None and book.read_to == size and book.inode == os.fstat(self._fd).st_ino:
+            book.take(row)
+            book.read_to = size + length
 
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
@@ -161,6 +164,7 @@ class UsageJournal:
         total, of_task, pending, ours = Totals(), Totals(), Totals(), Totals()
         stale = time.time() - STALE_SECONDS
         self.cost_known = all(book.known for book in self._books.values())
+        self.plan_cost = sum(book.plan for book in self._books.values())
         for name, book in self._books.items():
             total, of_task = total + book.total, of_task + book.of_task
             for (run, _), (most, of_us, since) in book.open.items():
@@ -209,18 +213,19 @@ class UsageJournal:
 
 
 def put_together(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return few rows that say the same as many: sums by task, provider and model, and what is still open."""
-    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """Return few rows that say the same as many: sums by task, provider, billing and model, and what is still open."""
+    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     still_open: dict[Number, dict[str, Any]] = {}
     for row in rows:
         if (number := number_of(row, "settles")) is not None:
             still_open.pop(number, None)
         elif (number := number_of(row, "id")) is not None:
             still_open[number] = {**row, "requests": 0}
-        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")))
+        key = (row["task"], str(row.get("provider", "")), str(row.get("model", "")), billing_of(row))
         if key not in groups and len(groups) >= MAX_GROUPS:
-            key = (row["task"], key[1], "")
-        group = groups.setdefault(key, {"task": key[0], "provider": key[1], "model": key[2], "requests": 0})
+            key = (row["task"], key[1], "", key[3])
+        named = dict(zip(("task", "provider", "model", "billing"), key, strict=True))
+        group = groups.setdefault(key, {**named, "requests": 0})
         group["time"] = row.get("time", "")
         group["requests"] += totals_of(row).requests
         for name in _COUNTS:
@@ -255,11 +260,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
     """Return a row of a journal, None for a torn or foreign line."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("task"), str) else None
+    row = json_object(line)
+    return row if row is not None and isinstance(row.get("task"), str) else None
 
 
 def number_of(row: dict[str, Any], key: str) -> Number | None:
@@ -277,6 +279,11 @@ def totals_of(row: dict[str, Any]) -> Totals:
 def pending_of(row: dict[str, Any]) -> Totals:
     """Return the most that the request of an opening row may use."""
     return Totals(tokens=_number(row, "pending_tokens"), cost=_number(row, "pending_nano"))
+
+
+def billing_of(row: dict[str, Any]) -> str:
+    """Return how the use in a row is paid for: `metered` or `plan`."""
+    return "plan" if row.get("billing") == "plan" else "metered"
 
 
 def _seconds(when: object) -> float:

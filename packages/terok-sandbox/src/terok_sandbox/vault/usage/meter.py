@@ -1,4 +1,4 @@
-"""The proxy's `Meter`: asks the budget before a request goes out, writes down what its answer used."""
+"""The proxy's meter: asks the budget before a request goes out, writes down what its answer used."""
 
 from __future__ import annotations
 
@@ -7,33 +7,26 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from terok_sandbox.audit import timestamp
 from terok_sandbox.errors import AuditError
-from terok_sandbox.values.facts import fact_to_json
+from terok_sandbox.sidecar import UsageWiring
+from terok_sandbox.values.facts import Fact, fact_to_json
 from terok_sandbox.values.limits import Limits
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.store import Billing
+from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.budget import BUSY, USED_UP, TaskBudget, decision_of
 from terok_sandbox.vault.usage.journal import TOKENS, Totals, UsageJournal, reached
 from terok_sandbox.vault.usage.observation import Observation, ObservedRequest
 from terok_sandbox.vault.usage.prices import load_prices
-from terok_sandbox.vault.usage.request_estimate import is_inference, is_unpriced
+from terok_sandbox.vault.usage.request_estimate import RequestEstimate, is_inference, is_unpriced
 from terok_sandbox.vault.usage.telling import Telling
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
-    from terok_sandbox.sidecar import UsageWiring
-    from terok_sandbox.values.facts import Fact
-    from terok_sandbox.vault.exchange import Exchange
-    from terok_sandbox.vault.routes import Route
-    from terok_sandbox.vault.store import TokenRow
-    from terok_sandbox.vault.usage.answers import Usage
-    from terok_sandbox.vault.usage.request_estimate import RequestEstimate
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +49,8 @@ _UNPRICED: Final = VaultRefusal(
 class UsageMeter:
     """Usage and budget of one container. Used from one event loop; it never waits but for a local file.
 
-    A request that is billed by tokens is written down with the most it may cost before its last byte leaves. Under a
-    limit of tokens or cost it leaves only if that has room beside what is under way already, or nothing is: a budget is
-    exceeded by one request at most.
+    Under a limit of tokens or cost a request leaves only if the most it may cost has room beside what is under way
+    already, or nothing is: a budget is exceeded by one request at most.
     """
 
     def __init__(
@@ -101,10 +93,8 @@ class UsageMeter:
         """Whether no more may be kept of documents that are not whole yet."""
         return self.held > MAX_HELD
 
-    def admit(
-        self, token: TokenRow, route: Route, method: str, path: str, *, ongoing: bool = False
-    ) -> VaultRefusal | None:
-        """Return the refusal of a request in the vendor's error form, or None."""
+    def admit(self, route: Route, method: str, path: str, *, ongoing: bool = False) -> VaultRefusal | None:
+        """Return the refusal of a request, `ongoing` for the next message of a WebSocket, or None."""
         if not self._limited:
             return None
         if self._costs and self._broken:
@@ -131,8 +121,12 @@ class UsageMeter:
         except AuditError as error:
             _log.error("the usage cannot be looked at: %s", error.message)
         self.budget.refresh()
-        self.facts.used(self._journal.task_totals, known=self._journal.cost_known)
+        self._tell_usage()
         self.tell_budget()
+
+    def _tell_usage(self) -> None:
+        journal = self._journal
+        self.facts.used(journal.task_totals, known=journal.cost_known, plan=journal.plan_cost)
 
     def decide(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a person's decision, if there is one in `request`; return how every limit stands."""
@@ -143,11 +137,10 @@ class UsageMeter:
         limits = [fact_to_json(fact) for fact in self.budget.facts(standings)]
         return {"on_limit": self._wiring.on_limit, "limits": limits}
 
-    def refused(self, exchange: Exchange, refusal: VaultRefusal) -> None:
-        """Tell of a request that the vault does not let out."""
-        model_call = is_inference(exchange.method, exchange.path)
+    def refused(self, number: str, provider: str, method: str, path: str, refusal: VaultRefusal) -> None:
+        """Tell of request `number` of the audit, which the vault does not let out."""
         self.facts.refused(
-            exchange.provider, refusal.status, refusal.reason, number=exchange.number if model_call else ""
+            provider, refusal.status, refusal.reason, number=number if is_inference(method, path) else ""
         )
 
     def overrun(self, route: Route) -> VaultRefusal | None:
@@ -178,7 +171,9 @@ class UsageMeter:
             return None
         return self.overrun(route)
 
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
+    def release(
+        self, route: Route, wanted: RequestEstimate, billing: Billing = "metered"
+    ) -> ObservedRequest | VaultRefusal:
         """Write a request down with the most it may use; it must not leave if that is refused."""
         if self._costs and wanted.background:
             return _UNPRICED
@@ -188,18 +183,8 @@ class UsageMeter:
         ):
             return refusal
         number = next(self._numbers)
-        self._unwritten.append(
-            {
-                "time": timestamp(),
-                "container": self._container,
-                "provider": route.provider,
-                "model": usage.model,
-                "id": number,
-                "pending_tokens": usage.tokens,
-                "pending_nano": cost,
-                **({} if known else {"price_assumed": True}),
-            }
-        )
+        row = {"id": number, "pending_tokens": usage.tokens, "pending_nano": cost, "billing": billing}
+        self._unwritten.append({**self._head(route.provider, usage.model, priced=known), **row})
         try:
             self._write()
         except AuditError as error:
@@ -209,9 +194,9 @@ class UsageMeter:
             _log.error("usage is not written down yet: %s", error.message)
         return ObservedRequest(number, wanted, usage, self.clock())
 
-    def observe(self, token: TokenRow, route: Route, method: str, path: str) -> Observation:
+    def observe(self, route: Route, method: str, path: str, billing: Billing = "metered") -> Observation:
         """Return the observer of a request that goes out."""
-        return Observation(self, route, method, path)
+        return Observation(self, route, method, path, billing)
 
     def _state(self) -> list[tuple[str, Limits, Totals, Totals]]:
         """Return for task and project their limits, their usage, and the most that requests under way may add."""
@@ -248,24 +233,18 @@ class UsageMeter:
                 return budget_refusal(route, text, later=True)
         return None
 
-    def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
-    ) -> None:
+    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None:
         """Write down what was used."""
         cost, known = self._prices.cost(usage, provider) if usage.tokens else (0, True)
         self._unwritten.append(
             {
-                "time": timestamp(),
-                "container": self._container,
-                "provider": provider,
-                "model": usage.model,
+                **self._head(provider, usage.model, priced=known),
                 **{kind: getattr(usage, kind) for kind in TOKENS},
                 "cost_nano": cost,
                 "status": status,
                 **({"tier": usage.tier} if usage.tier else {}),
                 **({"estimated": True} if estimated else {}),
-                **({} if known else {"price_assumed": True}),
-                **(extra or {}),
+                **extra,
             }
         )
         try:
@@ -273,7 +252,12 @@ class UsageMeter:
             self._journal.refresh(project=False)
         except AuditError as error:
             _log.error("usage is not written down yet: %s", error.message)
-        self.facts.used(self._journal.task_totals, known=self._journal.cost_known)
+        self._tell_usage()
+
+    def _head(self, provider: str, model: str, *, priced: bool) -> dict[str, Any]:
+        """Return how each row begins."""
+        row = {"time": timestamp(), "container": self._container, "provider": provider, "model": model}
+        return row if priced else {**row, "price_assumed": True}
 
     def _write(self) -> None:
         """Append what is not in the journal yet; AuditError if it cannot be written."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
+from terok_sandbox.vault.refusal import VaultRefusal
+from terok_sandbox.vault.routes import Route
+from terok_sandbox.vault.store import Billing
 from terok_sandbox.vault.usage.answers import AnswerReader, Usage
 from terok_sandbox.vault.usage.prices import LARGEST_CONTEXT
 from terok_sandbox.vault.usage.request_estimate import (
@@ -16,19 +20,12 @@ from terok_sandbox.vault.usage.request_estimate import (
 )
 from terok_sandbox.vault.usage.telling import LIMITED, LimitAnswer, Telling
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from terok_sandbox.vault.refusal import VaultRefusal
-    from terok_sandbox.vault.routes import Route
-
-
 TOKENS_PER_SECOND: Final = 500
 """Upper bound of a model's hidden reasoning while its answer is under way."""
-NEVER_LEFT: Final = frozenset(
-    {"upstream_name", "upstream_refused", "upstream_unreachable", "upstream_connect_timeout", "upstream_tls",
-     "upstream_proxy"}
-)  # fmt: skip
+NEVER_LEFT: Final = {
+    *("upstream_name", "upstream_refused", "upstream_unreachable"),
+    *("upstream_connect_timeout", "upstream_tls", "upstream_proxy"),
+}
 """Outcomes with which no provider has got the request."""
 
 
@@ -42,8 +39,8 @@ class ObservedRequest:
     at: float
 
 
-class Account(Protocol):
-    """Where an observation writes down what it sees: the meter of its container."""
+class _Account(Protocol):
+    """Where an observation writes down what it sees: the meter of its container, `UsageMeter`."""
 
     clock: Callable[[], float]
     in_flight: int
@@ -52,28 +49,19 @@ class Account(Protocol):
     facts: Telling
 
     @property
-    def crammed(self) -> bool:
-        """Whether no more may be kept of documents that are not whole yet."""
-
-    def move(self, size: int, route: Route) -> VaultRefusal | None:
-        """Count bytes of what is under way; return why no more may pass."""
-
-    def release(self, route: Route, wanted: RequestEstimate) -> ObservedRequest | VaultRefusal:
-        """Write a request down with the most it may use; it must not leave if that is refused."""
-
-    def record(
-        self, provider: str, usage: Usage, *, status: int, estimated: bool, extra: Mapping[str, Any] | None = None
-    ) -> None:
-        """Write down what was used."""
+    def crammed(self) -> bool: ...
+    def move(self, size: int, route: Route) -> VaultRefusal | None: ...
+    def release(self, route: Route, wanted: RequestEstimate, billing: Billing) -> ObservedRequest | VaultRefusal: ...
+    def record(self, provider: str, usage: Usage, *, status: int, estimated: bool, **extra: Any) -> None: ...
 
 
 class Observation:
     """Follows one exchange. Of a WebSocket each message that asks for an answer is a request of its own."""
 
-    def __init__(self, meter: Account, route: Route, method: str, path: str) -> None:
+    def __init__(self, meter: _Account, route: Route, method: str, path: str, billing: Billing = "metered") -> None:
         self._meter = meter
         self.route = route
-        self._method, self._path = method, path
+        self._method, self._path, self._billing = method, path, billing
         self._billed = is_inference("POST", path)
         self._metered = self._billed and method == "POST"
         self._body: bytearray | None = bytearray()
@@ -168,7 +156,7 @@ class Observation:
             return None
         # Whoever was held back may ask again, when its body is taken already.
         self._wanted = self._wanted or estimate_request(self._path, body, self._size, LARGEST_CONTEXT)
-        opened = self._meter.release(self.route, self._wanted)
+        opened = self._meter.release(self.route, self._wanted, self._billing)
         if not isinstance(opened, ObservedRequest):
             return opened
         self._wanted = None
@@ -206,27 +194,21 @@ class Observation:
     def _settle(self, usage: Usage, *, estimated: bool) -> None:
         """Write down one answer of a WebSocket."""
         opened = self._opened.pop(0) if self._opened else None
-        self._meter.record(
-            self.route.provider,
-            usage,
-            status=101,
-            estimated=estimated,
-            extra={"settles": opened.number} if opened is not None else {},
-        )
+        extra: dict[str, Any] = {"billing": self._billing}
+        if opened is not None:
+            extra["settles"] = opened.number
+        self._meter.record(self.route.provider, usage, status=101, estimated=estimated, **extra)
         self._unsaid = 0
         if opened is not None:
             self._meter.facts.ended(opened.number, 101, self._outcome or "complete")
 
     def _record(self, usage: Usage, sent: int, received: int, *, estimated: bool = False) -> None:
-        extra = {"settles": self._opened[0].number} if self._opened else {}
-        unpriced = self.route.billed and is_unpriced(self._method, self._path)
-        self._meter.record(
-            self.route.provider,
-            usage,
-            status=self._status,
-            estimated=estimated,
-            extra={"sent": sent, "received": received, **extra, **({"price_assumed": True} if unpriced else {})},
-        )
+        extra: dict[str, Any] = {"sent": sent, "received": received, "billing": self._billing}
+        if self._opened:
+            extra["settles"] = self._opened[0].number
+        if self.route.billed and is_unpriced(self._method, self._path):
+            extra["price_assumed"] = True
+        self._meter.record(self.route.provider, usage, status=self._status, estimated=estimated, **extra)
         if self._opened:
             self._meter.facts.ended(self._opened[0].number, self._status, self._outcome, self._limit)
 

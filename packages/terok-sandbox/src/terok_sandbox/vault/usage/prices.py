@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from terok_util import read_file
 
 from terok_sandbox.vault.errors import VaultError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from terok_sandbox.vault.usage.answers import Usage
+from terok_sandbox.vault.usage.answers import Usage
+from terok_sandbox.vault.usage.journal import NANO
 
 TABLE: Final = Path(__file__).with_name("prices.json")
 MAX_FILE: Final = 1024 * 1024
-NANO: Final = 1_000_000_000
 LARGEST_CONTEXT: Final = 1_050_000
 """Tokens that a model of which nothing is known may be given."""
 SEARCH_NANO: Final = NANO // 100
@@ -39,8 +36,7 @@ _VERSION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|lat
 class Price:
     """USD per million tokens of each kind; when and where the vendor said so.
 
-    `above` are the prices, as far as they differ, for prompts of more tokens than a number; the longest first. `tiers`
-    are those of the vendor's service tiers. `context` is the longest prompt.
+    `above` are the prices, as far as they differ, for prompts of more tokens than a number; the longest first.
     """
 
     kinds: Mapping[str, float]
@@ -90,11 +86,7 @@ class Prices:
         return self._found[model]
 
     def cost(self, usage: Usage, vendor: str = "") -> tuple[int, bool]:
-        """Return billionths of a USD, and whether that is known.
-
-        A model without a price costs what the dearest of its vendor does, of an unknown vendor what the dearest of
-        all does.
-        """
+        """Return billionths of a USD, and whether that is known: else they are the dearest of the vendor, or of all."""
         price = self.find(usage.model)
         if price is not None:
             return price.nano(usage), True
@@ -138,11 +130,7 @@ def _packaged(entry: Mapping[str, Any], date: str, source: str) -> Price:
 
 
 def load_prices(override: Path | None = None) -> Prices:
-    """Return the packaged table with the entries of `override`, if the file exists, in place of its own.
-
-    Raises:
-        VaultError: The file cannot be read, or an entry is not a price.
-    """
+    """Return the packaged table with the entries of the file `override`, if it exists; raises VaultError."""
     own: dict[str, Price] = {}
     if override is not None:
         try:

@@ -9,13 +9,11 @@ import json
 import re
 import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from terok_sandbox.vault.usage.answers import MAX_COUNT, MAX_MODEL, Usage, intricate
-
-if TYPE_CHECKING:
-    from terok_sandbox.vault.usage.prices import Prices
+from terok_sandbox.vault.usage.prices import Prices
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of a request's body that are read for what it asks for; of a longer one nothing is known but its size."""

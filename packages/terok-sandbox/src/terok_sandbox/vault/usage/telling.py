@@ -8,9 +8,8 @@ from typing import Final
 
 from terok_sandbox.values.facts import Fact, ModelCall, Provider, ProviderState, UsageFact
 from terok_sandbox.vault.usage.budget import TaskBudget
-from terok_sandbox.vault.usage.journal import Totals
+from terok_sandbox.vault.usage.journal import NANO, Totals
 from terok_sandbox.vault.usage.limit_reset import MAX_BODY, reset_time
-from terok_sandbox.vault.usage.prices import NANO
 
 LIMITED: Final = 429
 _AUTH: Final = frozenset({"credential_missing", "credential_unusable", "sign_in_needed", "no_route"})
@@ -111,7 +110,7 @@ class Telling:
         if provider and reason in _OURS:
             self._stand(provider, "auth" if reason in _AUTH else "fails", status, reason, None, now)
 
-    def used(self, totals: Totals, *, known: bool) -> None:
+    def used(self, totals: Totals, *, known: bool, plan: int) -> None:
         """Tell what the task has used so far."""
         self._tell(
             UsageFact(
@@ -121,6 +120,7 @@ class Telling:
                 bytes=totals.bytes,
                 cost_usd=round(totals.cost / NANO, 9),
                 cost_known=known,
+                plan_usd=round(plan / NANO, 9),
             )
         )
 

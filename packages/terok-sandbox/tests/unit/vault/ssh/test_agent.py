@@ -133,11 +133,11 @@ def test_frames_are_bounded(cfg: SandboxConfig) -> None:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
             client.connect(str(path))
-            for byte in wire.framed(b"\x0b"):
+            for byte in wire.string(b"\x0b"):
                 client.sendall(bytes([byte]))
-            assert client.recv(1000) == wire.framed(wire.identities_answer([(pair.public_blob, "c")]))
-            client.sendall(wire.framed(b"\x11" + b"x" * 1000))
-            assert client.recv(100) == wire.framed(wire.FAILURE)
+            assert client.recv(1000) == wire.string(wire.identities_answer([(pair.public_blob, "c")]))
+            client.sendall(wire.string(b"\x11" + b"x" * 1000))
+            assert client.recv(100) == wire.string(wire.FAILURE)
 
 
 def test_defaults_and_scopes(cfg: SandboxConfig) -> None:
@@ -187,7 +187,7 @@ async def test_idle_connections_do_not_close_the_agent_for_others(files, tmp_pat
     listener.bind(str(path))
     listener.listen(256)
     agent.start(listener)
-    request = wire.framed(bytes([11]))
+    request = wire.string(bytes([11]))
 
     async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         writer.write(request)

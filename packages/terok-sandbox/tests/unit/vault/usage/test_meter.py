@@ -17,7 +17,6 @@ from terok_sandbox.vault import record_handlers as handlers
 from terok_sandbox.vault.errors import VaultError
 from terok_sandbox.vault.refusal import VaultRefusal
 from terok_sandbox.vault.routes import Route, parse_routes
-from terok_sandbox.vault.store import TokenRow
 from terok_sandbox.vault.usage.answers import Usage
 from terok_sandbox.vault.usage.journal import Totals, UsageJournal, project_dir, reached, read_usage
 from terok_sandbox.vault.usage.meter import UsageMeter
@@ -34,25 +33,21 @@ def wiring(tmp_path: Path) -> UsageWiring:
     return UsageWiring(tmp_path / "proj/box.jsonl", "task1", time.time())
 
 
-def token(provider: str = "anthropic") -> TokenRow:
-    return TokenRow("id", "box", provider, "default", "now")
-
-
 def admit(meter: UsageMeter, route: Route, *, ongoing: bool = False) -> VaultRefusal | None:
-    return meter.admit(token(route.provider), route, "POST", "/v1/messages", ongoing=ongoing)
+    return meter.admit(route, "POST", "/v1/messages", ongoing=ongoing)
 
 
 ASKED = json.dumps({"model": "claude-sonnet-4-5", "max_tokens": 2000, "messages": "x" * 1900}).encode()
 
 
 def started(meter: UsageMeter, path: str = "/v1/messages", asked: bytes = ASKED) -> Observation:
-    observer = meter.observe(token(), ROUTES["anthropic"], "POST", path)
+    observer = meter.observe(ROUTES["anthropic"], "POST", path)
     assert observer.ask(asked, last=True) is None
     return observer
 
 
 def exchange(meter: UsageMeter, route: Route, answer: object = ANSWER, *, path: str = "/v1/messages") -> None:
-    observer = meter.observe(token(route.provider), route, "POST", path)
+    observer = meter.observe(route, "POST", path)
     assert observer.ask(ASKED, last=True) is None
     body = json.dumps(answer).encode()
     observer.begin(200, {"content-type": "application/json"})
@@ -126,7 +121,7 @@ def test_requests_in_flight_count(wiring: UsageWiring) -> None:
     observers = []
     for _ in range(2):
         assert admit(meter, route) is None
-        observers.append(meter.observe(token(), route, "POST", "/v1/messages"))
+        observers.append(meter.observe(route, "POST", "/v1/messages"))
     assert admit(meter, route) is not None
     for observer in observers:
         observer.end(0, 0, "client_left")
@@ -138,7 +133,7 @@ def test_requests_in_flight_count(wiring: UsageWiring) -> None:
 def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring, limits: Limits) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=limits), "box"), ROUTES["anthropic"]
     under_way = [started(meter) for _ in range(3)]
-    late = meter.observe(token(), route, "POST", "/v1/messages")
+    late = meter.observe(route, "POST", "/v1/messages")
     assert late.ask(ASKED[:100], last=False) is None, "only the last piece asks"
     refusal = late.ask(ASKED[100:], last=True)
     assert refusal is not None and refusal.reason == "budget_busy", (
@@ -146,13 +141,13 @@ def test_requests_under_way_leave_room_for_what_they_may_use(wiring: UsageWiring
     )
     assert ("Retry-After", "2") in refusal.headers and json.loads(refusal.body())["type"] == "error"
     late.end(0, 0, "budget_busy")
-    assert meter.admit(token(), route, "GET", "/v1/models") is None
+    assert meter.admit(route, "GET", "/v1/models") is None
     for observer in under_way:
         observer.end(0, 0, "upstream_refused")
     assert sum(row["cost_nano"] for row in read_usage(wiring.journal)) == 0, "no provider has got them"
     dear = RequestEstimate(Usage(output=999_999), ("gpt-5-pro",))
     assert isinstance(meter.release(route, dear), ObservedRequest), "the first one goes"
-    assert meter.admit(token(), route, "POST", "/v1/messages").reason == "budget_busy"
+    assert meter.admit(route, "POST", "/v1/messages").reason == "budget_busy"
 
 
 @pytest.mark.attack(id="HTTP-11")
@@ -160,7 +155,7 @@ def test_each_answer_in_a_websocket_is_counted_when_it_is_there(wiring: UsageWir
     now = [0.0]
     meter = UsageMeter(replace(wiring, task_limits=Limits(tokens=300)), "box", clock=lambda: now[0])
     assert admit(meter, ROUTES["openai"]) is None
-    observer = meter.observe(token("openai"), ROUTES["openai"], "GET", "/v1/responses")
+    observer = meter.observe(ROUTES["openai"], "GET", "/v1/responses")
     observer.begin(101, {})
     done = {"object": "response", "model": "gpt-5", "usage": {"input_tokens": 100, "output_tokens": 60}}
     asked = json.dumps({"type": "response.create", "model": "gpt-5", "max_output_tokens": 100, "input": "x" * 200})
@@ -190,7 +185,7 @@ def test_each_answer_in_a_websocket_is_counted_when_it_is_there(wiring: UsageWir
 @pytest.mark.attack(id="BUD-1")
 def test_a_websocket_that_ends_before_its_answer_pays_for_it(wiring: UsageWiring) -> None:
     meter = UsageMeter(wiring, "box")
-    observer = meter.observe(token("openai"), ROUTES["openai"], "GET", "/v1/responses")
+    observer = meter.observe(ROUTES["openai"], "GET", "/v1/responses")
     observer.begin(101, {})
     asked = {"type": "response.create", "model": "gpt-5", "max_output_tokens": 1000, "previous_response_id": "resp_1"}
     assert observer.ask(json.dumps(asked).encode(), last=True) is None
@@ -230,7 +225,7 @@ def test_a_client_that_leaves_before_the_last_count_saves_nothing(wiring: UsageW
 
 def test_what_is_on_its_way_counts_for_a_limit_of_bytes(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(bytes=1000)), "box"), ROUTES["anthropic"]
-    observer = meter.observe(token(), route, "GET", "/large")
+    observer = meter.observe(route, "GET", "/large")
     observer.begin(200, {})
     assert observer.move(999) is None and admit(meter, route) is None
     assert observer.move(1) is None, "the limit is inclusive"
@@ -259,7 +254,7 @@ def test_documents_on_their_way_take_bounded_memory(wiring: UsageWiring, monkeyp
 def test_usage_that_cannot_be_written_is_kept_and_stops_what_is_limited(wiring: UsageWiring) -> None:
     meter, route = UsageMeter(replace(wiring, task_limits=Limits(requests=5)), "box"), ROUTES["anthropic"]
     wiring.journal.mkdir(parents=True)
-    late = meter.observe(token(), route, "POST", "/v1/messages")
+    late = meter.observe(route, "POST", "/v1/messages")
     refusal = late.ask(ASKED, last=True)
     assert refusal is not None and refusal.reason == "usage_unavailable", "nothing leaves that is not written down"
     late.end(0, 0, "usage_unavailable")
