@@ -17,11 +17,21 @@ from typing import ClassVar
 
 import pytest
 from support import Shell
-from terok_sandbox import Activity, Budget, GateWiring, Limits, RunSpec, Sandbox, Wiring, mirror_path
+from terok_sandbox import (
+    Activity,
+    Budget,
+    GateWiring,
+    Limits,
+    RunSpec,
+    Sandbox,
+    Wiring,
+    mirror_path,
+    open_vault,
+    provision_session,
+)
 from terok_sandbox.activity.client import ActivityFeed
 from terok_sandbox.config import SandboxConfig
 from terok_sandbox.supervise import client
-from terok_sandbox.vault import open_vault, provision_session
 
 PROVIDER = "it-model"
 IMAGE = "localhost/terok-l0:mmdebstrap-trixie"

@@ -120,8 +120,7 @@ class UsageJournal:
 
     def append(self, row: dict[str, Any]) -> None:
         """Write one row; AuditError if it could not be written whole."""
-        row = {"task": self._task, "run": self.run, **row}
-        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps({"task": self._task, "run": self.run, **row}, separators=(",", ":")).encode() + b"\n"
         try:
             if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:  # put together, or removed
                 self.close()
@@ -134,19 +133,11 @@ class UsageJournal:
                 line = b"\n" + line
             if os.write(self._fd, line) != len(line):
                 raise AuditError(f"{self._path}: a usage row was written only in part", hint="free some disk space")
-            self._count(row, size, len(line))
             if size > self._most:
                 self._put_together(size)
         except OSError as error:
             self.close()
             raise AuditError(f"{self._path}: {error.strerror}", hint="free some disk space") from error
-
-    def _count(self, row: dict[str, Any], size: int, length: int) -> None:
-        """Take in a row that was appended to a file of `size` bytes, unless there is more to be read first."""
-        book = self._books.get(self._path.name)
-        if book is not None and book.read_to == size and book.inode == os.fstat(self._fd).st_ino:
-            book.take(row)
-            book.read_to = size + length
 
     def refresh(self, *, project: bool) -> None:
         """Take in what was appended since: of this container, and with `project` of all in the directory.
