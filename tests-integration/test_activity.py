@@ -68,7 +68,8 @@ class Model(BaseHTTPRequestHandler):
         with self.lock:
             Model.busy -= 1
         usage = {"input_tokens": 20, "output_tokens": 980}
-        body = json.dumps({"type": "message", "model": "m", "usage": usage, "resets_at": self.reset_at}).encode()
+        said = {"type": "message", "model": "m", "usage": usage}
+        body = json.dumps(said if status == 200 else {"error": {"resets_at": self.reset_at}}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
